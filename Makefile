@@ -1,0 +1,52 @@
+# `make demo` and `make test` work on a machine where nothing but Python 3.11-3.13 is installed.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+  $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-all lint types layers check tree bench-latency wheel clean
+
+demo: $(STAMP)
+	$(BIN)/mbexport build --alpha 0.75 --int8
+
+test: $(STAMP) tree
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(STAMP) tree
+	$(BIN)/python -m pytest
+
+check: lint types layers
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) tree
+	$(BIN)/mypy
+
+layers: $(STAMP) tree
+	cd build/tree && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml
+
+bench-latency: $(STAMP)
+	$(BIN)/python tests/bench/latency.py
+
+# Symlinks in the installed shape: mypy and import-linter cannot see an editable install.
+tree:
+	rm -rf build/tree
+	mkdir -p build/tree/mbexport
+	cd build/tree/mbexport && ln -s ../../../exporter/py.typed ../../../exporter/*.py ../../../exporter/commands \
+	  ../../../models ../../../calibration .
+
+wheel: $(STAMP)
+	rm -rf build dist-wheel
+	$(BIN)/python -m build --wheel --outdir dist-wheel
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; set PYTHON=/path/to/it" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf build dist dist-wheel $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,79 @@
+"""Turns a range of real numbers into scale and zero point, and numbers into codes and back.
+
+Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", arXiv 1712.05877, section 2.1: real = scale * (code - zero_point), with zero exactly a code.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.errors import OptionError
+
+INT8_MIN: Final = -128
+INT8_MAX: Final = 127
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """An interval of real numbers that holds zero. Raises `OptionError` if it does not, or if it is not finite."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (-math.inf < self.low <= 0 <= self.high < math.inf and self.low < self.high):
+            raise OptionError(f"a range must hold 0 and be finite and wider than 0, got [{self.low:g}, {self.high:g}]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affine:
+    """The map real = scale * (code - zero_point), of one tensor or of each of its channels on `axis`."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        if not all(0 < scale < math.inf for scale in self.scale):
+            raise OptionError(f"a scale must be positive and finite, got {min(self.scale, default=math.nan):g}")
+        if len(self.scale) != len(self.zero_point) or (self.axis is None and len(self.scale) != 1):
+            raise OptionError(
+                f"a tensor has one scale and zero point, a channel axis one of each a channel, got "
+                f"{len(self.scale)} and {len(self.zero_point)} on axis {self.axis}"
+            )
+
+    def quantize(self, real: NDArray[np.float32], *, low: int = INT8_MIN, high: int = INT8_MAX) -> NDArray[np.int32]:
+        """Codes of `real`, rounded half to even and clamped to [low, high]; int32 of the same shape."""
+        scale, zero_point = self._broadcast(real.ndim)
+        return np.clip(np.rint(real / scale) + zero_point, low, high).astype(np.int32)
+
+    def dequantize(self, codes: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Real numbers that `codes` stand for; float32 of the same shape."""
+        scale, zero_point = self._broadcast(codes.ndim)
+        return ((codes.astype(np.float64) - zero_point) * scale).astype(np.float32)
+
+    def _broadcast(self, ndim: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        shape = [1] * ndim
+        if self.axis is not None:
+            shape[self.axis] = len(self.scale)
+        scale = np.array(self.scale, np.float64).reshape(shape)
+        return scale, np.array(self.zero_point, np.float64).reshape(shape)
+
+
+def activation_affine(interval: Range) -> Affine:
+    """The int8 map of an activation tensor: 256 codes over the range, moved so that zero is a code."""
+    scale = (interval.high - interval.low) / (INT8_MAX - INT8_MIN)
+    zero_point = INT8_MIN - interval.low / scale
+    return Affine(scale=(scale,), zero_point=(int(np.clip(np.rint(zero_point), INT8_MIN, INT8_MAX)),))
+
+
+def weight_affine(weights: NDArray[np.float32], *, axis: int) -> Affine:
+    """The symmetric int8 map of weights, a scale for each channel on `axis`: codes -127..127, zero point 0."""
+    others = tuple(i for i in range(weights.ndim) if i != axis % weights.ndim)
+    largest = np.abs(weights).max(axis=others)
+    scale = np.where(largest > 0, largest, 1.0) / INT8_MAX  # a channel of zeros may have any scale
+    return Affine(scale=tuple(scale.tolist()), zero_point=(0,) * len(scale), axis=axis % weights.ndim)

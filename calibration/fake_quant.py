@@ -1,0 +1,147 @@
+"""Turns a folded network and its ranges into one that computes with 8-bit steps: fake quantization by tfmot wrappers.
+
+Activations keep the range that calibration found; weights are symmetric for each output channel, depthwise
+kernels included (tfmot's own scheme gives a depthwise kernel one scale for all its channels).
+"""
+
+from typing import Any, Final
+
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+
+from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range
+from mbexport.calibration.ranges import SOFTMAX_RANGE, Ranges
+from mbexport.errors import StageError
+from mbexport.models.folding import is_convolution
+
+_keras = tfmot.quantization.keras
+_layers = tf_keras.layers
+_BITS: Final = 8
+_DEPTHWISE_AXIS: Final = 2  # (kh, kw, channels, 1)
+_CONVOLUTION_AXIS: Final = 3  # (kh, kw, in, channels)
+_PREFIX: Final = "quant_"
+
+
+class FrozenRange(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defined]  # tfmot publishes no types
+    """Fake quantization of an activation to a range that was set before the first step and stays."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:  # noqa: ARG002  # tfmot's signature
+        """The range as two untrainable weights, so that it is saved with the network."""
+        return {
+            "min": layer.add_weight(
+                f"{name}_min", initializer=tf_keras.initializers.Constant(self.low), trainable=False
+            ),
+            "max": layer.add_weight(
+                f"{name}_max", initializer=tf_keras.initializers.Constant(self.high), trainable=False
+            ),
+        }
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **_: Any) -> Any:  # noqa: ARG002
+        return tf.quantization.fake_quant_with_min_max_vars(inputs, weights["min"], weights["max"], _BITS)
+
+    def get_config(self) -> dict[str, float]:
+        return {"low": self.low, "high": self.high}
+
+
+class PerChannelWeights(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defined]
+    """Fake quantization of a kernel: symmetric, each channel on `axis` with a scale that follows its largest weight."""
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:  # noqa: ARG002
+        return {}
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **_: Any) -> Any:  # noqa: ARG002
+        last = [0, 1, 3, 2] if self.axis == _DEPTHWISE_AXIS else [0, 1, 2, 3]  # fake quantization wants channels last
+        kernel = tf.transpose(inputs, last)
+        largest = tf.reduce_max(tf.abs(tf.stop_gradient(kernel)), axis=[0, 1, 2])
+        largest = tf.where(largest > 0, largest, tf.ones_like(largest))
+        quantized = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+            kernel, -largest, largest, _BITS, narrow_range=True
+        )
+        return tf.transpose(quantized, last)
+
+    def get_config(self) -> dict[str, int]:
+        return {"axis": self.axis}
+
+
+class LayerQuantization(_keras.QuantizeConfig):  # type: ignore[misc, name-defined]
+    """What of one layer is quantized: its kernel on `axis`, its output to `interval`, both or one of them."""
+
+    def __init__(self, *, kernel: str | None, axis: int, interval: Range | None) -> None:
+        self.kernel, self.axis, self.interval = kernel, axis, interval
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, PerChannelWeights]]:
+        return [(getattr(layer, self.kernel), PerChannelWeights(self.axis))] if self.kernel else []
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
+        return []
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        if self.kernel:
+            setattr(layer, self.kernel, quantize_weights[0])
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
+        """Nothing: the output is quantized, not an activation inside."""
+
+    def get_output_quantizers(self, layer: Any) -> list[FrozenRange]:  # noqa: ARG002
+        return [FrozenRange(self.interval.low, self.interval.high)] if self.interval else []
+
+    def get_config(self) -> dict[str, Any]:
+        return {"kernel": self.kernel, "axis": self.axis, "interval": self.interval}
+
+
+def quantizable(folded: tf_keras.Model, ranges: Ranges, *, input_scale: float, input_zero_point: int) -> tf_keras.Model:
+    """The fake-quantized network: the same layers and weights, every stored tensor rounded to its 256 codes.
+
+    Its input is (byte - `input_zero_point`) * `input_scale`, for which the input's fake quantization is exact.
+    Raises `StageError` for ranges that belong to another network.
+    """
+    x = image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
+    interval = Range(low=-input_zero_point * input_scale, high=(INT8_MAX - INT8_MIN - input_zero_point) * input_scale)
+    x = _wrap(_layers.Activation("linear", name="input"), x, [], None, interval)
+    used = set()
+    for layer in folded.layers[1:]:
+        copy = type(layer).from_config(layer.get_config())
+        output = ranges.get(layer.name)
+        if isinstance(layer, _layers.Softmax):
+            output = SOFTMAX_RANGE
+        elif output:
+            used.add(layer.name)
+        if is_convolution(layer) or output:
+            x = _wrap(copy, x, layer.get_weights(), _kernel_of(layer), output)
+        else:
+            x = copy(x)
+    if used != set(ranges):
+        raise StageError(f"ranges must belong to the network's layers, got one for {sorted(set(ranges) - used)[0]}")
+    return tf_keras.Model(image, x, name=folded.name)
+
+
+def _kernel_of(layer: Any) -> str | None:
+    if isinstance(layer, _layers.DepthwiseConv2D):
+        return "depthwise_kernel"
+    return "kernel" if is_convolution(layer) else None
+
+
+def _wrap(layer: Any, x: Any, weights: list[Any], kernel: str | None, interval: Range | None) -> Any:
+    layer.build(x.shape)
+    layer.set_weights(weights)  # before wrapping: the wrapper puts a tensor in the kernel's place
+    axis = _DEPTHWISE_AXIS if kernel == "depthwise_kernel" else _CONVOLUTION_AXIS
+    config = LayerQuantization(kernel=kernel, axis=axis, interval=interval)
+    return _keras.QuantizeWrapperV2(layer, config, name_prefix=_PREFIX)(x)
+
+
+def float_weights(quantized: tf_keras.Model) -> dict[str, list[Any]]:
+    """The unrounded kernel and bias of each convolution, by the name it has in the folded network; float32 arrays."""
+    found = {}
+    for wrapper in quantized.layers:
+        if isinstance(wrapper, _keras.QuantizeWrapperV2) and is_convolution(wrapper.layer):
+            by_name = {weight.name.rsplit("/", 1)[-1]: weight.numpy() for weight in wrapper.trainable_weights}
+            kernel = next(value for name, value in by_name.items() if "kernel" in name)
+            found[wrapper.layer.name] = [kernel, by_name["bias:0"]]
+    return found

@@ -1,0 +1,23 @@
+"""Turns the labels of a data set into the indices of its calibration samples: balanced over classes, seeded."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.errors import OptionError
+
+
+def balanced_samples(labels: NDArray[np.int64], count: int, *, seed: int) -> NDArray[np.int64]:
+    """At most `count` different indices, in which no class has two more than another that still had images.
+
+    Classes take turns in a shuffled order, each giving a random image, so that any `count` is as balanced as it
+    can be. Raises `OptionError` for a count below 1.
+    """
+    if not count >= 1:
+        raise OptionError(f"calibration samples must be at least 1, got {count}")
+    rng = np.random.default_rng(seed)
+    queues = [rng.permutation(np.flatnonzero(labels == label)).tolist() for label in rng.permutation(np.unique(labels))]
+    chosen: list[int] = []
+    while queues and len(chosen) < count:
+        chosen += [queue.pop() for queue in queues][: count - len(chosen)]
+        queues = [queue for queue in queues if queue]
+    return np.array(chosen, dtype=np.int64)

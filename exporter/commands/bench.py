@@ -1,0 +1,42 @@
+"""Turns artifact files into latencies side by side."""
+
+from pathlib import Path
+
+import click
+
+from mbexport.commands import options
+from mbexport.errors import OptionError
+
+_EXAMPLES = """\b
+Example:
+  mbexport bench model_fp32.onnx model_int8.onnx --threads 2
+"""
+
+
+@click.command("bench", epilog=_EXAMPLES)
+@click.argument("files", nargs=-1, required=True, type=options.PATH)
+@options.threads
+@click.option("--runs", type=int, default=200, metavar="N", help="Timed rounds.")
+@click.option("--warmup", type=int, default=20, metavar="N", help="Rounds before them.")
+@options.as_json
+@options.config
+def command(files: tuple[Path, ...], threads: int, runs: int, warmup: int, as_json: bool) -> None:
+    """Time artifacts, interleaved in random order, one image at a time.
+
+    The ratios are of medians, to the first file, with 95 % bootstrap intervals.
+    """
+    for name, value, least in (("threads", threads, 1), ("runs", runs, 1), ("warmup", warmup, 0)):
+        if value < least:
+            raise OptionError(f"{name} must be at least {least}, got {value}")
+    from mbexport.commands.console import ConsoleProgress
+    from mbexport.quiet import quiet_libraries
+    from mbexport.standalone import bench_files
+    from mbexport.summary import print_latencies
+
+    with quiet_libraries() as streams:
+        progress = ConsoleProgress(streams.err)
+        try:
+            result = bench_files(files, threads=threads, runs=runs, warmup=warmup, progress=progress)
+        finally:
+            progress.close()
+        print_latencies(result, streams.out, as_json=as_json)

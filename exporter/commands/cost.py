@@ -1,0 +1,157 @@
+"""Turns a ModelSpec into a table of what the network costs."""
+
+import json
+from typing import Any
+
+import click
+
+from mbexport.commands import options
+from mbexport.models.cost import Cost, LayerCost, cost
+from mbexport.models.published import PUBLISHED
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX, ModelSpec
+
+_EXAMPLES = """\b
+Examples:
+  mbexport cost --all
+  mbexport cost --alpha 0.75 --resolution 192 --by-layer
+"""
+
+
+@click.command("cost", epilog=_EXAMPLES)
+@options.alpha
+@options.resolution
+@options.rho
+@click.option("--classes", type=int, default=1000, metavar="N", help="Classes of the head.")
+@click.option("--all", "everything", is_flag=True, help="The sixteen published networks, beside their figures.")
+@click.option("--by-layer", is_flag=True, help="Every convolution, and where the work is.")
+@options.as_json
+def command(  # noqa: PLR0917  # click passes by name
+    alpha: float,
+    resolution: int | None,
+    rho: float | None,
+    classes: int,
+    everything: bool,
+    by_layer: bool,
+    as_json: bool,
+) -> None:
+    """Mult-adds and parameters, without building anything.
+
+    A separable block costs D_K*D_K*aM*rD_F*rD_F + aM*aN*rD_F*rD_F mult-adds, a standard convolution
+    D_K*D_K*aM*aN*rD_F*rD_F (arXiv 1704.04861, with width multiplier a and resolution multiplier r).
+    """
+    if everything:
+        lines = _all(classes, as_json=as_json)
+    else:
+        px = options.resolution_px(resolution, rho, default_px=REFERENCE_RESOLUTION_PX)
+        spec = ModelSpec(alpha=alpha, resolution_px=px, classes=classes)
+        lines = _one(spec, by_layer=by_layer, as_json=as_json)
+    click.echo("\n".join(lines))
+
+
+def _all(classes: int, *, as_json: bool) -> list[str]:
+    rows = [
+        (row, cost(ModelSpec(alpha=row.alpha, resolution_px=row.resolution_px, classes=classes))) for row in PUBLISHED
+    ]
+    if as_json:
+        return [
+            json.dumps(
+                [
+                    {
+                        "alpha": row.alpha,
+                        "resolution_px": row.resolution_px,
+                        "mult_adds": total.mult_adds,
+                        "parameters": total.parameters,
+                        "published_mult_adds_m": row.mult_adds_m,
+                        "published_top1_float": row.top1_float,
+                        "published_top1_int8": row.top1_int8,
+                    }
+                    for row, total in rows
+                ],
+                indent=2,
+            )
+        ]
+    lines = [
+        "alpha   px   rho    mult-adds   parameters   published mult-adds   published top-1 float -> int8",
+        *(
+            f"{row.alpha:5}  {row.resolution_px:3}  {row.resolution_px / REFERENCE_RESOLUTION_PX:.3f}  "
+            f"{total.mult_adds / 1e6:8.1f} M  {total.parameters:11,}  {row.mult_adds_m:17} M   "
+            f"{row.top1_float:22.1%} -> {row.top1_int8:.1%}"
+            for row, total in rows
+        ),
+    ]
+    note = (
+        "Published: research/slim of tensorflow/models. Its alpha 0.75 leaves out the stem (the paper has 325 M, "
+        "as here); its 34 M at 0.25/192 breaks the rho*rho law (30 M)."
+    )
+    return [*lines, note]
+
+
+def _one(spec: ModelSpec, *, by_layer: bool, as_json: bool) -> list[str]:
+    total = cost(spec)
+    if as_json:
+        return [json.dumps(_as_dict(spec, total, by_layer=by_layer), indent=2)]
+    separable, standard = total.separable_saving()
+    mult_add_share, parameter_share = total.pointwise_share()
+    lines = [
+        f"MobileNet v1, alpha {spec.alpha:g}, {spec.resolution_px} px (rho {spec.rho:.3f}), {spec.classes} classes",
+        f"mult-adds   {total.mult_adds:>13,}  ({total.mult_adds / 1e6:.1f} M)",
+        f"parameters  {total.parameters:>13,}  ({total.parameters / 1e6:.2f} M)",
+        f"1x1 convolutions hold {mult_add_share:.1%} of the mult-adds and {parameter_share:.1%} of the parameters",
+        f"the 13 separable blocks cost {separable / 1e6:.1f} M; standard 3x3 convolutions in their place "
+        f"{standard / 1e6:.1f} M, {standard / separable:.1f} times as much",
+    ]
+    return lines + (["", *_layer_table(total)] if by_layer else [])
+
+
+def _layer_table(total: Cost) -> list[str]:
+    header = "layer        kind        D_K     M     N  D_F     mult-adds  share   parameters  share  vs standard"
+    rows = [
+        f"{layer.name:<12} {layer.kind:<10} {layer.kernel_px:4} {layer.channels_in:5} {layer.channels_out:5} "
+        f"{layer.map_px:4}  {layer.mult_adds:12,}  {layer.mult_adds / total.mult_adds:5.1%}  "
+        f"{layer.parameters:11,}  {layer.parameters / total.parameters:5.1%}  {_against_standard(layer)}"
+        for layer in total.layers
+    ]
+    terms = [
+        "",
+        "Terms (M, N and D_F as in the table, after alpha and rho):",
+        "  depthwise  D_K^2 * M * D_F^2        pointwise  M * N * D_F^2        standard  D_K^2 * M * N * D_F^2",
+        "  one block against a standard convolution: 1/N + 1/D_K^2",
+    ]
+    return [header, *rows, *terms]
+
+
+def _against_standard(layer: LayerCost) -> str:
+    return f"1/{layer.standard_mult_adds / layer.mult_adds:.0f}" if layer.kind == "depthwise" else ""
+
+
+def _as_dict(spec: ModelSpec, total: Cost, *, by_layer: bool) -> dict[str, Any]:
+    separable, standard = total.separable_saving()
+    mult_add_share, parameter_share = total.pointwise_share()
+    result: dict[str, Any] = {
+        "alpha": spec.alpha,
+        "resolution_px": spec.resolution_px,
+        "rho": spec.rho,
+        "classes": spec.classes,
+        "mult_adds": total.mult_adds,
+        "parameters": total.parameters,
+        "pointwise_mult_add_share": mult_add_share,
+        "pointwise_parameter_share": parameter_share,
+        "separable_mult_adds": separable,
+        "standard_mult_adds": standard,
+    }
+    if by_layer:
+        names = (
+            "name",
+            "kind",
+            "kernel_px",
+            "channels_in",
+            "channels_out",
+            "map_px",
+            "mult_adds",
+            "parameters",
+        )
+        result["layers"] = [
+            {**{name: getattr(layer, name) for name in names}, "standard_mult_adds": layer.standard_mult_adds}
+            for layer in total.layers
+        ]
+    return result

@@ -1,0 +1,98 @@
+"""Turns the environment into a list of what is installed and what would fail."""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import click
+
+from mbexport import __version__
+from mbexport.errors import EXIT_DONE, EXIT_STAGE_FAILED
+
+_EXAMPLES = """\b
+Example:
+  mbexport doctor
+"""
+_FREE_BYTES = 1 << 30
+_IMPORTS = (
+    "tensorflow",
+    "tf_keras",
+    "tensorflow_model_optimization",
+    "tf2onnx",
+    "onnxruntime",
+    "ai_edge_litert",
+)
+
+
+@click.command("doctor", epilog=_EXAMPLES)
+def command() -> int:
+    """What is installed, what would fail.
+
+    Exits with 3 if something that a build needs is missing or does not load.
+    """
+    healthy = True
+    for name, found, problem in _checks():
+        click.echo(f"{'ok  ' if problem is None else 'FAIL'}  {name:<34} {found}" + (f"  {problem}" if problem else ""))
+        healthy = healthy and problem is None
+    click.echo("everything that a build needs is here" if healthy else "a build would fail: see the lines above")
+    return EXIT_DONE if healthy else EXIT_STAGE_FAILED
+
+
+def _checks() -> Iterator[tuple[str, str, str | None]]:
+    """Name, what was found, and what is wrong with it, if anything."""
+    yield "mbexport", __version__, None
+    yield _python()
+    yield from _requirements()
+    for module in _IMPORTS:
+        yield _import(module)
+    yield _space()
+
+
+def _python() -> tuple[str, str, str | None]:
+    found = ".".join(str(part) for part in sys.version_info[:3])
+    legal = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return "python", found, None if legal else "must be 3.11, 3.12 or 3.13"
+
+
+def _requirements() -> Iterator[tuple[str, str, str | None]]:
+    from packaging.requirements import Requirement
+
+    for line in importlib.metadata.requires("mbexport") or []:
+        requirement = Requirement(line)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            yield requirement.name, "not installed", f"must be {requirement.specifier}"
+            continue
+        legal = requirement.specifier.contains(found, prereleases=True)
+        yield requirement.name, found, None if legal else f"must be {requirement.specifier}"
+
+
+def _import(module: str) -> tuple[str, str, str | None]:
+    """Whether a module loads, tried in a process of its own: a broken native library may end the process."""
+    result = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return f"import {module}", "loads", None
+    lines = result.stderr.strip().splitlines() or [f"ended with code {result.returncode}"]
+    return f"import {module}", "does not load:", lines[-1]
+
+
+def _space() -> tuple[str, str, str | None]:
+    folder = os.getcwd()  # noqa: PTH109  # what the user calls "here"
+    free = shutil.disk_usage(folder).free
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return "this folder", "cannot be written to:", error.strerror
+    return (
+        "this folder",
+        f"{free >> 20} MiB free",
+        None if free >= _FREE_BYTES else "a build may need 1024 MiB",
+    )

@@ -1,0 +1,78 @@
+"""Turns artifact files and labelled images into a verdict."""
+
+from pathlib import Path
+
+import click
+
+from mbexport.commands import options
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED
+
+_EXAMPLES = """\b
+Examples:
+  mbexport verify dist/mobilenet_v1_0.75_64/*.tflite dist/mobilenet_v1_0.75_64/*.onnx --data digits
+  mbexport verify a_int8.tflite --reference a_fp32.tflite --data photos/ --gate agreement=0.98
+"""
+
+
+@click.command("verify", epilog=_EXAMPLES)
+@click.argument("files", nargs=-1, required=True, type=options.PATH)
+@click.option(
+    "--reference",
+    type=options.PATH,
+    metavar="FILE",
+    help="What to compare with; the first fp32 file if absent.",
+)
+@click.option("--data", required=True, metavar="digits|DIR", help="Labelled images; `val/` where there is one.")
+@options.classes_file
+@click.option("--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits.")
+@options.gates
+@options.seed
+@options.threads
+@options.config
+@click.option("--out", type=options.PATH, metavar="DIR", help="Where to write report.json; nowhere if absent.")
+@options.as_json
+def command(  # noqa: PLR0917  # click passes by name
+    files: tuple[Path, ...],
+    reference: Path | None,
+    data: str,
+    classes_file: Path | None,
+    crop_fraction: float | None,
+    gates: tuple[str, ...],
+    seed: int,
+    threads: int,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Compare .tflite and .onnx files on labelled images.
+
+    Every file sees the same bytes. Exits with 1 if a gate fails.
+    """
+    from mbexport.gates import check_limits
+
+    limits = options.gate_limits(gates)
+    check_limits(limits)
+    from mbexport.commands.console import ConsoleProgress
+    from mbexport.models.data import open_data
+    from mbexport.quiet import quiet_libraries
+    from mbexport.standalone import verify_files
+    from mbexport.summary import print_report
+
+    source = open_data(data, classes_file=classes_file)
+    with quiet_libraries() as streams:
+        progress = ConsoleProgress(streams.err)
+        try:
+            report = verify_files(
+                files,
+                reference,
+                source,
+                crop_fraction=crop_fraction,
+                limits=limits,
+                seed=seed,
+                threads=threads,
+                out=out,
+                progress=progress,
+            )
+        finally:
+            progress.close()
+        print_report(report, streams.out, out=out, as_json=as_json)
+    return EXIT_DONE if report["passed"] else EXIT_GATE_FAILED

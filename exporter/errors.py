@@ -1,0 +1,51 @@
+"""Turns everything that may go wrong into one tree of errors, each with its exit code.
+
+    MbexportError
+    ├── InputError           2   what the user gave cannot be used; nothing was written
+    │   ├── OptionError      2   an option's value is outside its legal range
+    │   ├── DataError        2   a data folder, an image or an artifact cannot be used
+    │   └── OutputError      2   the output folder cannot be written to, or another run is using it
+    └── StageError           3   a stage failed after the work had begun
+        └── StorageError     3   the disk is read-only or full
+
+A gate that fails is a result, not an error (exit code 1). Anything that is not in this tree is a bug and keeps
+its traceback. Messages say what, got and legal: `alpha must be in (0, 1], got 3`.
+"""
+
+EXIT_DONE = 0
+EXIT_GATE_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_STAGE_FAILED = 3
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class MbexportError(Exception):
+    """The root: caught once, in the command line, and printed as one line."""
+
+    exit_code = EXIT_STAGE_FAILED
+
+
+class InputError(MbexportError):
+    """What the user gave cannot be used; nothing was written."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+class OptionError(InputError):
+    """An option's value is outside its legal range."""
+
+
+class DataError(InputError):
+    """A data folder, an image or an artifact cannot be used."""
+
+
+class OutputError(InputError):
+    """The output folder cannot be written to, or another run is using it."""
+
+
+class StageError(MbexportError):
+    """A stage failed after the work had begun."""
+
+
+class StorageError(StageError):
+    """The disk is read-only or full."""

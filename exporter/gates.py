@@ -1,0 +1,130 @@
+"""Turns what was measured into a verdict: each gate a number, a limit and whether it holds.
+
+Verification fails closed: a value that is missing or not a number fails its gate.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from mbexport.errors import OptionError
+from mbexport.models.cost import cost
+from mbexport.models.published import nearest_published
+from mbexport.models.spec import ModelSpec
+
+Direction = Literal["at least", "at most"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateKind:
+    """What a gate compares, which way, and what its limit is where nobody says."""
+
+    direction: Direction
+    limit: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One judged gate; `value` is None where there was nothing to measure."""
+
+    name: str
+    value: float | None
+    limit: float
+    direction: Direction
+    passed: bool
+    meaning: str
+
+
+GATES: Final[Mapping[str, GateKind]] = MappingProxyType(
+    {
+        "samples": GateKind(direction="at least", limit=30, meaning="images that were compared: fewer prove nothing"),
+        "distinct_outputs": GateKind(
+            direction="at least",
+            limit=5,
+            meaning="different score vectors of any one artifact: an untrained network gives one to four",
+        ),
+        "above_chance": GateKind(
+            direction="at least",
+            limit=1,
+            meaning="float top-1's lower bound over the accuracy of guessing the most frequent class",
+        ),
+        "fp32_error": GateKind(
+            direction="at most",
+            limit=1e-3,
+            meaning="largest distance of an fp32 artifact's probability from Keras",
+        ),
+        "top1_drop": GateKind(
+            direction="at most", limit=0.02, meaning="top-1 that an int8 artifact lost against the reference"
+        ),
+        "agreement": GateKind(
+            direction="at least",
+            limit=0.9,
+            meaning="images that an int8 artifact answers as the reference does",
+        ),
+        "twin_agreement": GateKind(
+            direction="at least", limit=0.995, meaning="images that int8 TFLite and int8 ONNX answer alike"
+        ),
+        "int8_convs": GateKind(
+            direction="at least",
+            limit=1.0,
+            meaning="share of an int8 artifact's convolutions that run in integers",
+        ),
+        "int8_speedup": GateKind(
+            direction="at least",
+            limit=1.0,
+            meaning="fp32 over int8 latency, upper end of the interval: below the limit it is surely slower",
+        ),
+        "size_ratio": GateKind(direction="at most", limit=0.3, meaning="int8 size over fp32 size, same format"),
+    }
+)
+
+
+def check_limits(limits: Mapping[str, float]) -> None:
+    """Raises `OptionError` for a limit of a gate that does not exist, or that is not a number."""
+    for name, limit in limits.items():
+        if name not in GATES:
+            raise OptionError(f"gate must be one of {', '.join(GATES)}, got {name}")
+        if not limit >= 0:
+            raise OptionError(f"the limit of gate {name} must be a number of at least 0, got {limit:g}")
+
+
+def default_limits(spec: ModelSpec) -> dict[str, float]:
+    """Limits that depend on the network: what Google's own quantized checkpoint of nearest kind lost, and its size."""
+    published = nearest_published(alpha=spec.alpha, resolution_px=spec.resolution_px)
+    fp32_bytes = 4 * cost(spec).parameters
+    return {
+        "top1_drop": round(published.int8_drop, 4),
+        # A quarter, the scales of the channels, and 128 KiB of graph, which weighs in the smallest networks.
+        "size_ratio": round(0.28 + (128 << 10) / fp32_bytes, 4),
+    }
+
+
+def judge(
+    values: Mapping[str, float], limits: Mapping[str, float], *, defaults: Mapping[str, float]
+) -> tuple[Gate, ...]:
+    """Every gate that has a value, and every one whose limit was asked for in `limits`.
+
+    `defaults` are this network's own default limits; where neither names a gate, the table's limit holds.
+    """
+    return tuple(
+        _judged(name, kind, values.get(name), limits.get(name, defaults.get(name, kind.limit)))
+        for name, kind in GATES.items()
+        if name in values or name in limits
+    )
+
+
+def all_passed(gates: tuple[Gate, ...]) -> bool:
+    """The verdict. No gates at all is a failure: nothing was proved."""
+    return bool(gates) and all(gate.passed for gate in gates)
+
+
+def _judged(name: str, kind: GateKind, value: float | None, limit: float) -> Gate:
+    if value is None:
+        passed = False
+    elif kind.direction == "at least":
+        passed = value >= limit
+    else:
+        passed = value <= limit
+    return Gate(name=name, value=value, limit=limit, direction=kind.direction, passed=passed, meaning=kind.meaning)

@@ -1,0 +1,201 @@
+"""Turns artifact files and images into everything that a report says of them: the work of `verify` and of a build."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.artifact import Artifact, Format, Precision
+from mbexport.errors import DataError
+from mbexport.kernels import Kernels, kernels_of
+from mbexport.latency import Latency, Ratio, measure, ratio_of_medians, summarize
+from mbexport.models.data import ImageSet, iter_pixels
+from mbexport.models.preprocess import Preprocess
+from mbexport.progress import Progress
+from mbexport.runtime import Runner, format_of, open_runner
+from mbexport.verify import Accuracy, Pair, Reference, Verification, verify
+from mbexport.workdir import sha256_of
+
+LATENCY_RUNS: Final = 100
+LATENCY_WARMUP: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One artifact with all that was measured of it."""
+
+    artifact: Artifact
+    runtime: str
+    accuracy: Accuracy
+    latency: Latency
+    kernels: Kernels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredPair:
+    """Two int8 artifacts: how far their answers and their speeds are apart."""
+
+    pair: Pair
+    latency: Ratio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurements:
+    """Everything measured in one run. `speedups` has fp32 over int8 for each format that has both."""
+
+    reference: Accuracy
+    artifacts: tuple[Measured, ...]
+    pairs: tuple[MeasuredPair, ...]
+    speedups: tuple[Ratio, ...]
+    chance: float
+
+
+def read_artifact(runner: Runner) -> Artifact:
+    """What the file itself says it is: int8 if it stores weights as integers, whatever it is called."""
+    return Artifact(
+        format=format_of(runner.path),
+        precision=Precision.INT8 if runner.has_integer_weights else Precision.FP32,
+        path=runner.path,
+        sha256=sha256_of(runner.path),
+        size_bytes=runner.path.stat().st_size,
+    )
+
+
+def measure_all(
+    paths: Sequence[Path],
+    images: ImageSet,
+    preprocess: Preprocess,
+    *,
+    reference: Reference,
+    threads: int,
+    progress: Progress,
+) -> Measurements:
+    """Verifies and times every artifact on the same images. Raises `DataError` if one does not fit them."""
+    runners = [open_runner(path, threads=threads) for path in paths]
+    _require_fit(runners, images, preprocess)
+    kernels = [kernels_of(runner) for runner in runners]
+    verification = verify(
+        runners,
+        iter_pixels(images, preprocess),
+        images.labels,
+        reference=reference,
+        preprocess=preprocess,
+        on_step=progress.step,
+    )
+    first = next(iter_pixels(images.subset(np.zeros(1, np.int64)), preprocess))
+    times = measure(
+        runners,
+        {runner.name: runner.prepare(first, preprocess) for runner in runners},
+        runs=LATENCY_RUNS,
+        warmup=LATENCY_WARMUP,
+        on_step=progress.step,
+    )
+    return _collected(runners, kernels, verification, times, chance=_chance(images.labels))
+
+
+def _collected(
+    runners: Sequence[Runner],
+    kernels: Sequence[Kernels],
+    verification: Verification,
+    times: Mapping[str, NDArray[np.float64]],
+    *,
+    chance: float,
+) -> Measurements:
+    measured = tuple(
+        Measured(
+            artifact=read_artifact(runner),
+            runtime=runner.runtime,
+            accuracy=accuracy,
+            latency=summarize(times[runner.name]),
+            kernels=kernel,
+        )
+        for runner, kernel, accuracy in zip(runners, kernels, verification.artifacts, strict=True)
+    )
+    return Measurements(
+        reference=verification.reference,
+        artifacts=measured,
+        pairs=tuple(
+            MeasuredPair(pair=pair, latency=ratio_of_medians(times, pair.a, pair.b)) for pair in verification.pairs
+        ),
+        speedups=tuple(
+            ratio_of_medians(times, fp32.artifact.path.name, int8.artifact.path.name)
+            for fp32, int8 in _same_format(measured)
+        ),
+        chance=chance,
+    )
+
+
+def gate_values(found: Measurements) -> dict[str, float]:
+    """The value of each gate that these measurements have; the worst artifact speaks for all."""
+    int8 = [entry for entry in found.artifacts if entry.artifact.precision is Precision.INT8]
+    fp32 = [entry for entry in found.artifacts if entry.artifact.precision is Precision.FP32]
+    values: dict[str, float] = {"samples": found.reference.samples}
+    if found.artifacts:
+        values["distinct_outputs"] = min(entry.accuracy.distinct_outputs for entry in found.artifacts)
+        values["above_chance"] = found.reference.top1_ci95[0] / found.chance if found.chance else math.nan
+    if fp32:
+        values["fp32_error"] = _worst([entry.accuracy.max_abs_error for entry in fp32])
+    if int8:
+        values["top1_drop"] = _worst([found.reference.top1 - entry.accuracy.top1 for entry in int8])
+        values["agreement"] = -_worst([-entry.accuracy.agreement for entry in int8])
+        values["int8_convs"] = -_worst([-_integer_share(entry.kernels) for entry in int8])
+    twins = [pair.pair.agreement for pair in found.pairs if _formats_differ(found, pair.pair)]
+    if twins:
+        values["twin_agreement"] = -_worst([-agreement for agreement in twins])
+    if found.speedups:
+        values["int8_speedup"] = -_worst([-ratio.ci95[1] for ratio in found.speedups])
+        values["size_ratio"] = _worst(
+            [b.artifact.size_bytes / a.artifact.size_bytes for a, b in _same_format(found.artifacts)]
+        )
+    return values
+
+
+def _worst(values: list[float]) -> float:
+    """The largest value; NaN if one of them is."""
+    return math.nan if any(math.isnan(value) for value in values) else max(values)
+
+
+def _integer_share(kernels: Kernels) -> float:
+    convolutions = kernels.int8_convs + kernels.float_convs
+    return kernels.int8_convs / convolutions if convolutions else math.nan
+
+
+def _same_format(measured: Sequence[Measured]) -> list[tuple[Measured, Measured]]:
+    """The fp32 and the int8 artifact of each format that has both."""
+    by_kind = {(entry.artifact.format, entry.artifact.precision): entry for entry in measured}
+    return [
+        (by_kind[file_format, Precision.FP32], by_kind[file_format, Precision.INT8])
+        for file_format in Format
+        if (file_format, Precision.FP32) in by_kind and (file_format, Precision.INT8) in by_kind
+    ]
+
+
+def _formats_differ(found: Measurements, pair: Pair) -> bool:
+    formats = {entry.artifact.path.name: entry.artifact.format for entry in found.artifacts}
+    return formats[pair.a] is not formats[pair.b]
+
+
+def _chance(labels: NDArray[np.int64]) -> float:
+    """The top-1 of always answering the most frequent class."""
+    return float(np.bincount(labels).max() / len(labels)) if len(labels) else math.nan
+
+
+def _require_fit(runners: Sequence[Runner], images: ImageSet, preprocess: Preprocess) -> None:
+    for runner in runners:
+        if runner.resolution_px != preprocess.resolution_px:
+            raise DataError(
+                f"{runner.path}: all artifacts must take one resolution, got {runner.resolution_px} px beside "
+                f"{preprocess.resolution_px} px"
+            )
+        if runner.classes <= images.labels.max(initial=0):
+            raise DataError(
+                f"{runner.path}: the artifact must have a score for each class of the data, got {runner.classes} "
+                f"scores for {images.labels.max(initial=0) + 1} classes"
+            )
+    names = [runner.name for runner in runners]
+    if len(set(names)) != len(names):
+        raise DataError(f"artifacts must have different file names, got {sorted(names)[0]} twice")

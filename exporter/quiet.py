@@ -1,0 +1,72 @@
+"""Turns the chatter of native libraries into a log file, so that both standard streams are ours alone.
+
+TensorFlow, LiteRT and XNNPACK write to the file descriptors 1 and 2 from C++, below sys.stdout and sys.stderr.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, Final, TextIO
+
+_STREAMS: Final = (1, 2)
+_TAIL_BYTES: Final = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """The real standard output and error, while the descriptors 1 and 2 lead to a log."""
+
+    out: TextIO
+    err: TextIO
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[Streams]:
+    """Leads descriptors 1 and 2 to a log for as long as the block runs, and yields the real streams.
+
+    If the block raises something that is not an expected error, the end of the log is written to the real
+    standard error first: there may be the reason. MBEXPORT_DEBUG=1 leaves the streams as they are.
+    """
+    if os.environ.get("MBEXPORT_DEBUG") == "1":
+        yield Streams(out=sys.stdout, err=sys.stderr)
+        return
+    # Read by TensorFlow when it is first imported: errors only.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(stream) for stream in _STREAMS]
+    with tempfile.TemporaryFile() as log:
+        for stream in _STREAMS:
+            os.dup2(log.fileno(), stream)
+        out = os.fdopen(os.dup(saved[0]), "w", encoding="utf-8", errors="replace")
+        err = os.fdopen(os.dup(saved[1]), "w", encoding="utf-8", errors="replace")
+        try:
+            yield Streams(out=out, err=err)
+        except Exception as error:
+            if not hasattr(error, "exit_code"):  # a bug, not one of our errors or click's
+                err.write(_tail(log))
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for stream, original in zip(_STREAMS, saved, strict=True):
+                os.dup2(original, stream)
+                os.close(original)
+            _close(out)
+            _close(err)
+
+
+def _close(stream: TextIO) -> None:
+    with suppress(BrokenPipeError):  # the reader has gone; there is nobody left to tell
+        stream.close()
+
+
+def _tail(log: IO[bytes]) -> str:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    end = log.seek(0, os.SEEK_END)
+    log.seek(max(0, end - _TAIL_BYTES))
+    return log.read().decode("utf-8", "replace")

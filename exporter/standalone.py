@@ -1,0 +1,112 @@
+"""Turns artifact files, made here or elsewhere, into a report: what `mbexport verify` and `bench` do."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.artifact import Precision
+from mbexport.errors import DataError
+from mbexport.fingerprint import library_versions
+from mbexport.gates import judge
+from mbexport.latency import measure, ratio_of_medians, summarize
+from mbexport.measure import gate_values, measure_all, read_artifact
+from mbexport.models.data import Data, find_unreadable
+from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.plan import DIGITS_CROP, PHOTO_CROP
+from mbexport.progress import Progress
+from mbexport.report import Json, latency_json, machine, measured_json, ratio_json, report_json, to_bytes
+from mbexport.runtime import Runner, open_runner
+from mbexport.workdir import Workdir
+
+
+def verify_files(
+    files: Sequence[Path],
+    reference: Path | None,
+    data: Data,
+    *,
+    crop_fraction: float | None,
+    limits: Mapping[str, float],
+    seed: int,
+    threads: int,
+    out: Path | None,
+    progress: Progress,
+) -> Json:
+    """The report on `files`, compared with `reference` or else with the first fp32 file among them.
+
+    Raises `DataError` for a file or an image that cannot be used, before anything is measured.
+    """
+    runners = [open_runner(path, threads=threads) for path in files]
+    judge_by = open_runner(reference, threads=threads) if reference else _first_float(runners)
+    if crop_fraction is None:
+        crop_fraction = PHOTO_CROP if data.is_photos else DIGITS_CROP
+    preprocess = Preprocess(resolution_px=judge_by.resolution_px, crop_fraction=crop_fraction)
+    images = data.evaluation(seed)
+    bad = find_unreadable(images) if data.is_photos else []
+    if bad:
+        raise DataError(bad[0])
+
+    def scores(pixels: Pixels) -> NDArray[np.float32]:
+        feeds = judge_by.prepare(pixels, preprocess)
+        raw = np.concatenate([judge_by.invoke(feeds[i : i + 1]) for i in range(len(feeds))])
+        return judge_by.scores(raw)
+
+    progress.start("verify")
+    found = measure_all(files, images, preprocess, reference=scores, threads=threads, progress=progress)
+    about = {
+        "tool": {"name": "mbexport", "libraries": library_versions()},
+        "model": {
+            "reference": judge_by.name,
+            "resolution_px": judge_by.resolution_px,
+            "classes": judge_by.classes,
+        },
+        "data": {"name": data.name, "fingerprint": data.fingerprint, "crop_fraction": crop_fraction},
+    }
+    report: Json = report_json(measured_json(found), judge(gate_values(found), limits, defaults={}), about)
+    content = to_bytes(report)
+    if out is not None:
+        with Workdir.open(out) as workdir:
+            workdir.write("report.json", content)
+    loaded: Json = json.loads(content)
+    return loaded
+
+
+def bench_files(files: Sequence[Path], *, threads: int, runs: int, warmup: int, progress: Progress) -> Json:
+    """Latencies of `files`, interleaved, and the ratio of each to the first."""
+    runners = [open_runner(path, threads=threads) for path in files]
+    names = [runner.name for runner in runners]
+    if len(set(names)) != len(names):
+        raise DataError(f"artifacts must have different file names, got {sorted(names)[0]} twice")
+    rng = np.random.default_rng(0)
+    feeds = {}
+    for runner in runners:
+        px = runner.resolution_px
+        pixels = rng.integers(0, 256, (1, px, px, 3), dtype=np.uint8)
+        feeds[runner.name] = runner.prepare(pixels, Preprocess(resolution_px=px))
+    progress.start("bench")
+    times = measure(runners, feeds, runs=runs, warmup=warmup, on_step=progress.step)
+    return {
+        "schema": 1,
+        "threads": threads,
+        "artifacts": [
+            {
+                "file": runner.name,
+                "runtime": runner.runtime,
+                "precision": read_artifact(runner).precision.value,
+                "size_bytes": runner.path.stat().st_size,
+                "latency_ms": latency_json(summarize(times[runner.name])),
+            }
+            for runner in runners
+        ],
+        "ratios": [ratio_json(ratio_of_medians(times, name, names[0])) for name in names[1:]],
+        "machine": machine(),
+    }
+
+
+def _first_float(runners: Sequence[Runner]) -> Runner:
+    for runner in runners:
+        if read_artifact(runner).precision is Precision.FP32:
+            return runner
+    raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")

@@ -1,0 +1,120 @@
+"""Turns a report into the tables that the command line prints."""
+
+import json
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+from mbexport.report import Json
+
+_WIDTH = 110  # of a file or a pipe; a terminal says its own
+
+
+def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: bool = False) -> None:
+    """Artifacts, gates and verdict, and where the files are; or the report itself as JSON."""
+    if as_json:
+        stream.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        return
+    console = _console(stream)
+    reference = report["reference"]
+    low, high = reference["top1_ci95"]
+    console.print(
+        f"\nfloat reference: top-1 {reference['top1']:.2%} [{low:.1%}, {high:.1%}] on {reference['samples']} images"
+    )
+    console.print(_artifact_table(report))
+    for pair in report["pairs"]:
+        console.print(
+            f"{pair['a']} and {pair['b']}: {pair['agreement']:.2%} of the answers alike, at most "
+            f"{pair['max_lsb']} LSB apart"
+        )
+    for ratio in report["speedups"]:
+        low, high = ratio["latency_ratio_ci95"]
+        console.print(f"{ratio['b']} is {ratio['latency_ratio']:.2f} [{low:.2f}, {high:.2f}] times as fast as fp32")
+    console.print(_gate_table(report))
+    if "stages" in report:
+        console.print("stages: " + ", ".join(_stage(stage) for stage in report["stages"]))
+    if out is not None:
+        console.print(f"files: {out}/")
+    console.print("PASSED" if report["passed"] else "FAILED: " + _failed(report), style="bold")
+
+
+def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
+    """Latencies side by side, and each one's ratio to the first."""
+    if as_json:
+        stream.write(json.dumps(result, indent=2) + "\n")
+        return
+    console = _console(stream)
+    table = Table("artifact", "runtime", "size", "p50 ms", "p90 ms", "p99 ms", "ratio to first [95 %]", box=None)
+    ratios = {ratio["a"]: ratio for ratio in result["ratios"]}
+    for entry in result["artifacts"]:
+        ratio = ratios.get(entry["file"])
+        interval = "1"
+        if ratio:
+            low, high = ratio["latency_ratio_ci95"]
+            interval = f"{ratio['latency_ratio']:.2f} [{low:.2f}, {high:.2f}]"
+        latency = entry["latency_ms"]
+        table.add_row(
+            entry["file"],
+            entry["runtime"],
+            _size(entry["size_bytes"]),
+            *(f"{latency[name]:.2f}" for name in ("p50", "p90", "p99")),
+            interval,
+        )
+    console.print(table)
+    console.print(f"{result['threads']} thread(s), {result['artifacts'][0]['latency_ms']['runs']} interleaved rounds")
+
+
+def _console(stream: TextIO) -> Console:
+    console = Console(file=stream, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(file=stream, highlight=False, soft_wrap=True, width=_WIDTH)
+    return console
+
+
+def _artifact_table(report: Json) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("artifact", no_wrap=True)
+    for name in ("size", "top-1 [95 %]", "agreement", "p50 ms", "p90", "p99", "int8 convs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in report["artifacts"]:
+        low, high = entry["top1_ci95"]
+        latency, kernels = entry["latency_ms"], entry["kernels"]
+        convolutions = kernels["int8_convs"] + kernels["float_convs"]
+        table.add_row(
+            entry["file"],
+            _size(entry["size_bytes"]),
+            f"{entry['top1']:.2%} [{low:.1%}, {high:.1%}]",
+            f"{entry['agreement']:.2%}",
+            f"{latency['p50']:.2f}",
+            f"{latency['p90']:.2f}",
+            f"{latency['p99']:.2f}",
+            f"{kernels['int8_convs']} of {convolutions}",
+        )
+    return table
+
+
+def _gate_table(report: Json) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("gate", no_wrap=True)
+    for name in ("value", "limit", ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    for gate in report["gates"]:
+        value = "not measured" if gate["value"] is None else f"{gate['value']:.4g}"
+        sign = ">=" if gate["direction"] == "at least" else "<="
+        table.add_row(gate["name"], value, f"{sign} {gate['limit']:.4g}", "pass" if gate["passed"] else "FAIL")
+    return table
+
+
+def _failed(report: Json) -> str:
+    failed = [f"{gate['name']} ({gate['meaning']})" for gate in report["gates"] if not gate["passed"]]
+    return "; ".join(failed) or "there was nothing to judge"
+
+
+def _stage(stage: Json) -> str:
+    return f"{stage['name']} {'reused' if stage['reused'] else format(stage['seconds'], '.1f') + ' s'}"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.2f} MB"

@@ -1,0 +1,167 @@
+"""Turns bytes into whole files in the output folder, and finished stages into ones that need not run again.
+
+Everything is written under a temporary name in `.mbexport/tmp`, flushed to the disk and then moved into place, so
+that a run killed at any point leaves whole files only. What a stage made lies in `.mbexport/stages/<stage>/`
+beside a record of its key and of each file's sha256: a record that does not match its files does not count.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mbexport.errors import OutputError, StorageError
+
+_PRIVATE: Final = ".mbexport"
+_RECORD: Final = "record.json"
+_DISK_ERRORS: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRecord:
+    """A finished stage: its key, the files it made, the seconds it took."""
+
+    key: str
+    files: Mapping[str, Path]
+    seconds: float
+
+
+class Workdir:
+    """The output folder of one run. Make it with `Workdir.open`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._private = root / _PRIVATE
+        self._tmp = self._private / "tmp"
+
+    @classmethod
+    @contextmanager
+    def open(cls, root: Path) -> Iterator["Workdir"]:
+        """The folder `root`, made if it is not there, for this process alone.
+
+        What a killed run left half-written is swept away. Raises `OutputError` if the folder cannot be written
+        or another run is using it, `StorageError` if the disk is read-only or full.
+        """
+        workdir = cls(root)
+        existed = root.exists()
+        try:
+            workdir._tmp.mkdir(parents=True, exist_ok=True)
+            lock = (workdir._private / "lock").open("a")
+        except OSError as error:
+            raise _explained(error, root) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise OutputError(f"output folder {root} is in use by another run") from None
+            workdir._sweep()
+            try:
+                yield workdir
+            finally:
+                if not existed:
+                    workdir._remove_if_unused()
+
+    def require_space(self, size_bytes: int) -> None:
+        """Raises `StorageError` now, not after minutes of work, if the disk has no room for `size_bytes`."""
+        free = shutil.disk_usage(self.root).free
+        if free < size_bytes:
+            raise StorageError(
+                f"{self.root} needs about {size_bytes >> 20} MiB of free space, got {free >> 20} MiB: disk full"
+            )
+
+    def write(self, relative: str, content: bytes) -> Path:
+        """Puts `content` at `relative`, whole or not at all, and gives the path."""
+        target = self.root / relative
+        temporary = self._tmp / f"{os.getpid()}-{target.name}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise _explained(error, self.root) from None
+        return target
+
+    def remove(self, relative: str) -> None:
+        """Removes the file at `relative`, if it is there."""
+        try:
+            (self.root / relative).unlink(missing_ok=True)
+        except OSError as error:
+            raise _explained(error, self.root) from None
+
+    def finished(self, stage: str, key: str) -> StageRecord | None:
+        """The record of `stage` if it finished with this key and all its files are as it left them."""
+        folder = self._stage_folder(stage)
+        try:
+            record: dict[str, Any] = json.loads((folder / _RECORD).read_text("utf-8"))
+            if record["key"] != key:
+                return None
+            files = {name: folder / name for name in record["files"]}
+            if any(sha256_of(path) != record["files"][name] for name, path in files.items()):
+                return None
+            return StageRecord(key=key, files=files, seconds=float(record["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # no record, or a damaged one: the stage runs again
+
+    def finish(self, stage: str, key: str, files: Mapping[str, bytes], *, seconds: float) -> StageRecord:
+        """Stores what `stage` made; the record is written last, when every file is whole."""
+        folder = f"{_PRIVATE}/stages/{stage}"
+        self.remove(f"{folder}/{_RECORD}")
+        paths = {name: self.write(f"{folder}/{name}", content) for name, content in files.items()}
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        record = {"key": key, "seconds": round(seconds, 3), "files": hashes}
+        self.write(f"{folder}/{_RECORD}", json.dumps(record, indent=1).encode())
+        return StageRecord(key=key, files=paths, seconds=seconds)
+
+    def _stage_folder(self, stage: str) -> Path:
+        return self._private / "stages" / stage
+
+    def _sweep(self) -> None:
+        try:
+            for leftover in self._tmp.iterdir():
+                leftover.unlink()
+        except OSError as error:
+            raise _explained(error, self.root) from None
+
+    def _remove_if_unused(self) -> None:
+        """Removes a folder that this run made if it put nothing in it."""
+        if not (self._private / "stages").exists() and {entry.name for entry in self.root.iterdir()} == {_PRIVATE}:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stage_key(stage: str, options: Mapping[str, object], upstream: tuple[str, ...]) -> str:
+    """What decides whether a stage must run again: its name, the options it reads, the keys of the stages before it."""
+    text = json.dumps([stage, options, upstream], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explained(error: OSError, root: Path) -> OutputError | StorageError:
+    reason = error.strerror or str(error)
+    if error.errno in _DISK_ERRORS:
+        return StorageError(f"cannot write to {root}: {reason}")
+    return OutputError(f"output folder {root} must be a folder that can be written to, got: {reason}")

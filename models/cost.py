@@ -1,0 +1,125 @@
+"""Turns a ModelSpec into the cost of each layer: mult-adds and parameters, without building the network.
+
+Source of the formulas: arXiv 1704.04861, section 3.1. With kernel D_K, input channels M, output channels N and
+output map D_F (at rho = 1), a standard convolution costs D_K²·M·N·D_F² mult-adds, a depthwise separable one
+D_K²·αM·ρ²D_F² + αM·αN·ρ²D_F².
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from mbexport.models.spec import BLOCKS, KERNEL_PX, STEM_FILTERS, ModelSpec
+
+Kind = Literal["stem", "depthwise", "pointwise", "head"]
+_BATCH_NORM_PARAMETERS: Final = 4  # gamma, beta, moving mean, moving variance for each channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """One convolution: `channels_in` (M) to `channels_out` (N) on a square output map of `map_px` (D_F).
+
+    `mult_adds` counts one multiplication with its addition as one, as the paper does; `parameters` includes
+    the batch normalization behind the layer (four a channel) or the bias.
+    """
+
+    name: str
+    kind: Kind
+    kernel_px: int
+    channels_in: int
+    channels_out: int
+    map_px: int
+    mult_adds: int
+    parameters: int
+
+    @property
+    def standard_mult_adds(self) -> int:
+        """What a standard convolution of the same kernel and channels costs: D_K²·M·N·D_F²."""
+        return self.kernel_px**2 * self.channels_in * self.channels_out * self.map_px**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """The cost of a whole network, layer by layer."""
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def mult_adds(self) -> int:
+        return sum(layer.mult_adds for layer in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    def pointwise_share(self) -> tuple[float, float]:
+        """The shares of mult-adds and of parameters in 1x1 convolutions without the head (paper, table 2)."""
+        pointwise = [layer for layer in self.layers if layer.kind == "pointwise"]
+        mult_adds = sum(layer.mult_adds for layer in pointwise)
+        parameters = sum(layer.parameters for layer in pointwise)
+        return mult_adds / self.mult_adds, parameters / self.parameters
+
+    def separable_saving(self) -> tuple[int, int]:
+        """Mult-adds of the thirteen blocks, and of standard 3x3 convolutions in their place."""
+        separable = sum(layer.mult_adds for layer in self.layers if layer.kind in ("depthwise", "pointwise"))
+        standard = sum(
+            KERNEL_PX**2 * layer.channels_in * layer.channels_out * layer.map_px**2
+            for layer in self.layers
+            if layer.kind == "pointwise"
+        )
+        return separable, standard
+
+
+def cost(spec: ModelSpec) -> Cost:
+    """The cost of MobileNet v1 as `spec` describes it, equal to that of the network the builder makes."""
+    return Cost(layers=tuple(_layers(spec)))
+
+
+def _layers(spec: ModelSpec) -> Iterator[LayerCost]:
+    channels = spec.channels(STEM_FILTERS)
+    map_px = spec.resolution_px // 2
+    yield _convolution("conv1", "stem", kernel_px=KERNEL_PX, m=3, n=channels, map_px=map_px)
+    for number, block in enumerate(BLOCKS, start=1):
+        map_px //= block.stride
+        filters = spec.channels(block.filters)
+        yield _depthwise(f"conv_dw_{number}", m=channels, map_px=map_px)
+        yield _convolution(f"conv_pw_{number}", "pointwise", kernel_px=1, m=channels, n=filters, map_px=map_px)
+        channels = filters
+    yield LayerCost(
+        name="conv_preds",
+        kind="head",
+        kernel_px=1,
+        channels_in=channels,
+        channels_out=spec.classes,
+        map_px=1,
+        mult_adds=channels * spec.classes,
+        parameters=(channels + 1) * spec.classes,
+    )
+
+
+def _convolution(name: str, kind: Kind, *, kernel_px: int, m: int, n: int, map_px: int) -> LayerCost:
+    weights = kernel_px**2 * m * n
+    return LayerCost(
+        name=name,
+        kind=kind,
+        kernel_px=kernel_px,
+        channels_in=m,
+        channels_out=n,
+        map_px=map_px,
+        mult_adds=weights * map_px**2,
+        parameters=weights + _BATCH_NORM_PARAMETERS * n,
+    )
+
+
+def _depthwise(name: str, *, m: int, map_px: int) -> LayerCost:
+    weights = KERNEL_PX**2 * m
+    return LayerCost(
+        name=name,
+        kind="depthwise",
+        kernel_px=KERNEL_PX,
+        channels_in=m,
+        channels_out=m,
+        map_px=map_px,
+        mult_adds=weights * map_px**2,
+        parameters=weights + _BATCH_NORM_PARAMETERS * m,
+    )

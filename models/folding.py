@@ -1,0 +1,79 @@
+"""Turns a trained network into the same function without batch normalization: what is calibrated and quantized.
+
+In inference mode BN is y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, a scale and a shift for each
+channel, so the convolution before it can carry both (Jacob et al. 2018, arXiv 1712.05877, section 3.2, with the
+statistics frozen).
+"""
+
+from typing import Any
+
+import numpy as np
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.errors import StageError
+
+_layers = tf_keras.layers
+Weights = list[NDArray[np.float32]]
+
+
+def fold_batch_norm(model: tf_keras.Model, *, input_shift: float = 0.0) -> tf_keras.Model:
+    """A chain of the same layers, where every convolution has a bias and none is followed by batch normalization.
+
+    The result gives for an input x what `model` gives for x + `input_shift` (exactly inside the image; at the
+    padded border the pad stays zero, so it differs by `input_shift` times the weights over the pad). Raises
+    `StageError` if the network is not a chain.
+    """
+    weights = _folded_weights(model)
+    if input_shift:
+        kernel, bias = weights[next(iter(weights))]
+        bias += np.float32(input_shift) * kernel.sum(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+    x = image = _layers.Input(model.input_shape[1:], name=model.input_names[0])
+    for layer in model.layers[1:]:
+        if not isinstance(layer, _layers.BatchNormalization):
+            x = _without_batch_norm(layer)(x)
+    folded = tf_keras.Model(image, x, name=model.name)
+    for name, values in weights.items():
+        folded.get_layer(name).set_weights(values)
+    return folded
+
+
+def _without_batch_norm(layer: Any) -> Any:
+    config = layer.get_config()
+    if is_convolution(layer):
+        config["use_bias"] = True
+    return type(layer).from_config(config)
+
+
+def is_convolution(layer: Any) -> bool:
+    """Whether the layer multiplies by weights: a convolution, depthwise or not."""
+    return isinstance(layer, _layers.Conv2D | _layers.DepthwiseConv2D)
+
+
+def _folded_weights(model: tf_keras.Model) -> dict[str, Weights]:
+    """Kernel and bias of each convolution, in the order of the network."""
+    folded: dict[str, Weights] = {}
+    for previous, layer in zip(model.layers, model.layers[1:], strict=False):
+        if layer.input is not previous.output:
+            raise StageError(f"the network must be a chain of layers, got a branch before {layer.name}")
+        if is_convolution(layer):
+            kernel, *bias = layer.get_weights()
+            channels = layer.output_shape[-1]
+            folded[layer.name] = [kernel, bias[0] if bias else np.zeros(channels, np.float32)]
+        elif isinstance(layer, _layers.BatchNormalization):
+            if previous.name not in folded:
+                raise StageError(f"batch normalization must follow a convolution, got {layer.name}")
+            folded[previous.name] = _fold(previous, folded[previous.name], layer)
+    return folded
+
+
+def _fold(convolution: Any, weights: Weights, norm: Any) -> Weights:
+    kernel, bias = weights
+    gamma, beta, mean, variance = (value.astype(np.float64) for value in norm.get_weights())
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    is_depthwise = isinstance(convolution, _layers.DepthwiseConv2D)
+    channel_scale = scale.reshape(-1, 1) if is_depthwise else scale  # (kh, kw, channels, 1) or (kh, kw, in, channels)
+    return [
+        (kernel * channel_scale).astype(np.float32),
+        ((bias - mean) * scale + beta).astype(np.float32),
+    ]
