@@ -28,8 +28,6 @@ def shared_data() -> Path:
 def run_mbexport(
     *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None
-) -> "subprocess.CompletedProcess[str]":
     """`mbexport ARGUMENTS` in a process of its own; stdout, stderr and exit code are what a user sees."""
     return subprocess.run(
         [sys.executable, "-m", "mbexport", *map(str, arguments)],
