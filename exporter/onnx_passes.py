@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 _INT8_TO_UINT8: Final = 128
+_MOVERS: Final = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
 
 
 def use_uint8_activations(model: onnx.ModelProto) -> None:
@@ -28,7 +29,7 @@ def use_uint8_activations(model: onnx.ModelProto) -> None:
     conversion. An int8 input or output of the graph keeps its type; the input is requantized once, exactly.
     """
     constants, shifted = _constants(model), set[str]()
-    outside = {value.name for value in (*model.graph.input, *model.graph.output)}
+    outside = _outside(model)
     for node in list(model.graph.node):
         is_quantization = node.op_type in ("QuantizeLinear", "DequantizeLinear")
         if not is_quantization or node.input[0] in constants or constants[node.input[2]].dtype != np.int8:
@@ -42,6 +43,19 @@ def use_uint8_activations(model: onnx.ModelProto) -> None:
             _requantize_behind(model, node, zero_point=name)
         elif not outside.intersection(node.output):
             node.input[2] = name
+
+
+def _outside(model: onnx.ModelProto) -> set[str]:
+    """The graph's inputs and outputs, and the tensors that hold the same codes in another order or shape."""
+    outside = {value.name for value in (*model.graph.input, *model.graph.output)}
+    movers = [node for node in model.graph.node if node.op_type in _MOVERS]
+    for node in movers:
+        if node.input[0] in outside:
+            outside.update(node.output)
+    for node in reversed(movers):
+        if outside.intersection(node.output):
+            outside.add(node.input[0])
+    return outside
 
 
 def _requantize_behind(model: onnx.ModelProto, node: onnx.NodeProto, *, zero_point: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 # Options of the network that tests share: small, yet trained well enough that its answers mean something.
-SMALL_BUILD = ("--alpha", "0.25", "--resolution", "32", "--epochs", "8", "--qat-epochs", "1", "--int8")
+SMALL_BUILD = ("--alpha", "0.25", "--resolution", "32", "--epochs", "24", "--qat-epochs", "1", "--int8")
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -1,0 +1,106 @@
+"""What the exporter's tests share: runners that answer from a table, and measurements made by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mbexport.artifact import Artifact, Format, Precision, TensorSpec
+from mbexport.calibration.affine import Affine
+from mbexport.kernels import Kernels
+from mbexport.latency import Latency, Ratio
+from mbexport.measure import Measured, MeasuredPair, Measurements
+from mbexport.runtime import Runner
+from mbexport.verify import Accuracy, Pair
+
+
+class TableRunner(Runner):
+    """Answers image number i (its first byte) with row i of a table."""
+
+    runtime = "table"
+    has_integer_weights = False
+
+    def __init__(self, name: str, table: Any, affine: Affine | None = None, px: int = 1) -> None:
+        self.table = np.asarray(table)
+        source = TensorSpec(name="image", shape=(1, px, px, 3), dtype="uint8")
+        target = TensorSpec(name="scores", shape=(1, self.table.shape[1]), dtype=self.table.dtype.name, affine=affine)
+        super().__init__(Path(name), source, target)
+
+    def metadata(self) -> dict[str, str]:
+        return {}
+
+    def invoke(self, feed: Any) -> Any:
+        return self.table[feed[0, 0, 0, 0]][None]
+
+
+@pytest.fixture(scope="session")
+def table_runner() -> type[TableRunner]:
+    return TableRunner
+
+
+def measured_entry(kind: str, **given: Any) -> Measured:
+    """A measured artifact: `kind` is `int8.onnx` or the like; what is not given is flawless."""
+    precision, suffix = kind.split(".")[-2].rpartition("_")[2], kind.rpartition(".")[2]
+    return Measured(
+        artifact=Artifact(
+            format=Format(suffix),
+            precision=Precision(precision),
+            path=Path("out") / kind,
+            sha256="0" * 64,
+            size_bytes=given.get("size_bytes", 1000),
+        ),
+        runtime="table",
+        accuracy=accuracy(kind, **given),
+        latency=Latency(runs=4, p50_ms=1.0, p90_ms=2.0, p99_ms=3.0),
+        kernels=Kernels(int8_convs=given.get("int8_convs", 28), float_convs=given.get("float_convs", 0), ops=()),
+    )
+
+
+def accuracy(name: str, **given: Any) -> Accuracy:
+    return Accuracy(
+        name=name,
+        samples=100,
+        top1=given.get("top1", 0.9),
+        top1_ci95=given.get("top1_ci95", (0.8, 0.95)),
+        top5=1.0,
+        agreement=given.get("agreement", 1.0),
+        max_abs_error=given.get("max_abs_error", 0.0),
+        distinct_outputs=given.get("distinct_outputs", 100),
+    )
+
+
+@pytest.fixture(scope="session")
+def entry() -> Callable[..., Measured]:
+    return measured_entry
+
+
+@pytest.fixture(scope="session")
+def found() -> Callable[..., Measurements]:
+    """Measurements of some artifacts; `twins` and `speedups` say agreements and intervals by the files' names."""
+
+    def make(
+        *artifacts: Measured,
+        reference: dict[str, Any] | None = None,
+        chance: float = 0.1,
+        twins: dict[tuple[str, str], float] | None = None,
+        speedups: dict[tuple[str, str], tuple[float, float]] | None = None,
+    ) -> Measurements:
+        return Measurements(
+            reference=accuracy("reference", **(reference or {})),
+            artifacts=artifacts,
+            pairs=tuple(
+                MeasuredPair(
+                    pair=Pair(a=a, b=b, agreement=agreement, max_lsb=3, differing_fraction=0.25),
+                    latency=Ratio(a=a, b=b, ratio=1.5, ci95=(1.4, 1.6)),
+                )
+                for (a, b), agreement in (twins or {}).items()
+            ),
+            speedups=tuple(
+                Ratio(a=a, b=b, ratio=sum(ci95) / 2, ci95=ci95) for (a, b), ci95 in (speedups or {}).items()
+            ),
+            chance=chance,
+        )
+
+    return make

@@ -1,0 +1,148 @@
+"""Whole builds: what is reused, what runs again, what a killed run leaves, and that bytes repeat."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# The smallest network that takes every stage; how well it learns does not matter here.
+TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-epochs", "1", "--calibration-samples", "40")
+STAGES = ("train", "tflite-fp32", "calibrate", "quantize", "tflite-int8", "onnx-fp32", "onnx-int8", "verify")
+DELIVERED = {f"mobilenet_v1_0.1_32_{kind}" for kind in ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")}
+
+
+def delivered_hashes(out: Path) -> dict[str, str]:
+    """The sha256 of every delivered file but the report, which holds times."""
+    files = [path for path in out.iterdir() if path.is_file() and path.name != "report.json"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def reused_stages(out: Path) -> dict[str, bool]:
+    report = json.loads((out / "report.json").read_bytes())
+    return {stage["name"]: stage["reused"] for stage in report["stages"]}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cli, tmp_path_factory) -> Path:
+    """A finished build of the tiny network."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    done = cli("build", *TINY, "--int8", "--out", out)
+    assert done.returncode in (0, 1), done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def undisturbed_hashes(undisturbed) -> dict[str, str]:
+    """What the undisturbed build delivered at first: some tests build other things into its folder later."""
+    return delivered_hashes(undisturbed)
+
+
+def test_delivers_the_files_of_the_contract(undisturbed, undisturbed_hashes):
+    assert set(undisturbed_hashes) == DELIVERED | {"labels.txt"}
+    assert (undisturbed / "labels.txt").read_text().split() == list("0123456789")
+
+
+def test_report_says_how_long_each_stage_took(undisturbed):
+    report = json.loads((undisturbed / "report.json").read_bytes())
+    assert [stage["name"] for stage in report["stages"]] == list(STAGES)
+    assert all(stage["seconds"] > 0 for stage in report["stages"] if stage["name"].startswith(("train", "tflite")))
+    hashes = {entry["file"]: entry["sha256"] for entry in report["artifacts"]}
+    assert hashes == {name: digest for name, digest in delivered_hashes(undisturbed).items() if name != "labels.txt"}
+
+
+def test_second_run_reuses_everything_and_never_loads_tensorflow(undisturbed):
+    before = delivered_hashes(undisturbed)
+    code = (
+        "import sys; from mbexport.cli import run; run(sys.argv[1:]); "
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'tf_keras', 'onnx', 'onnxruntime')))"
+    )
+    arguments = ["build", *TINY, "--int8", "--out", str(undisturbed)]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("reused") == len(STAGES)
+    assert delivered_hashes(undisturbed) == before
+
+
+def test_a_changed_gate_is_judged_again_without_running_a_stage(undisturbed, cli):
+    done = cli("build", *TINY, "--int8", "--out", undisturbed, "--gate", "agreement=1.01")
+    assert done.returncode == 1
+    assert "FAILED" in done.stdout
+    assert all(reused_stages(undisturbed).values())
+
+
+def test_a_changed_io_type_runs_only_what_depends_on_it(undisturbed, cli):
+    done = cli("build", *TINY, "--int8", "--out", undisturbed, "--io", "int8")
+    assert done.returncode in (0, 1), done.stderr
+    ran = {name for name, reused in reused_stages(undisturbed).items() if not reused}
+    assert ran == {"tflite-int8", "onnx-int8", "verify"}
+    report = json.loads((undisturbed / "report.json").read_bytes())
+    twins = next(pair for pair in report["pairs"])
+    assert twins["agreement"] >= 0.995
+    assert twins["max_lsb"] <= 2
+
+
+def test_leftovers_of_another_choice_are_removed(undisturbed, cli):
+    done = cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
+    assert done.returncode in (0, 1), done.stderr
+    assert set(delivered_hashes(undisturbed)) == {"mobilenet_v1_0.1_32_fp32.tflite", "labels.txt"}
+
+
+def test_a_damaged_delivery_is_mended_from_finished_stages(undisturbed, cli):
+    cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
+    before = delivered_hashes(undisturbed)
+    (undisturbed / "mobilenet_v1_0.1_32_fp32.tflite").write_bytes(b"damaged")
+    cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
+    assert delivered_hashes(undisturbed) == before
+
+
+def start_and_kill_during(stage_before: str | None, out: Path) -> None:
+    """Starts the tiny build and kills it, without a chance to clean up, a moment after `stage_before` finished."""
+    arguments = [sys.executable, "-m", "mbexport", "build", *TINY, "--int8", "--out", str(out)]
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        if stage_before is not None:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith(f"{stage_before} "):
+                    break
+        else:
+            time.sleep(3)
+        time.sleep(0.5)
+        os.kill(process.pid, signal.SIGKILL)
+
+
+def whole_files_only(out: Path) -> bool:
+    """Whether every stage's record matches its files, and nothing was delivered yet."""
+    for record in (out / ".mbexport" / "stages").glob("*/record.json"):
+        for name, digest in json.loads(record.read_bytes())["files"].items():
+            if hashlib.sha256((record.parent / name).read_bytes()).hexdigest() != digest:
+                return False
+    return {path.name for path in out.iterdir()} == {".mbexport"}
+
+
+def test_a_run_killed_in_the_middle_of_every_stage_ends_with_the_same_bytes(cli, tmp_path, undisturbed_hashes):
+    out = tmp_path / "killed"
+    for stage_before in (None, *STAGES[:-1]):
+        start_and_kill_during(stage_before, out)
+        assert whole_files_only(out)
+    assert cli("build", *TINY, "--int8", "--out", out).returncode in (0, 1)
+    # The undisturbed run was also in another folder and another process: bytes depend on neither.
+    assert delivered_hashes(out) == undisturbed_hashes
+    assert not list((out / ".mbexport" / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("when_s", [3.0])
+def test_an_interrupt_keeps_finished_stages_and_exits_with_130(tmp_path, when_s):
+    arguments = [sys.executable, "-m", "mbexport", "build", *TINY, "--int8", "--out", str(tmp_path / "out")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(when_s)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("Error: interrupted")
+    assert "Traceback" not in errors
