@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all lint types layers check tree bench-latency wheel clean
+.PHONY: demo test test-all lint types layers check tree wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -27,9 +27,6 @@ types: $(STAMP) tree
 
 layers: $(STAMP) tree
 	cd build/tree && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml
-
-bench-latency: $(STAMP)
-	$(BIN)/python tests/bench/latency.py
 
 # Symlinks in the installed shape: mypy and import-linter cannot see an editable install.
 tree:

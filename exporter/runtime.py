@@ -214,7 +214,7 @@ def _for_bytes(source: TensorSpec, codes: TensorSpec) -> TensorSpec:
 
 
 def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
-    """For each tensor that a QuantizeLinear reads or makes, or a DequantizeLinear reads: its map and code type."""
+    """For each tensor that is quantized or holds codes: its map and code type, through layout changes too."""
     from onnx import numpy_helper
 
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -231,6 +231,13 @@ def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
         names = (node.input[0], *(node.output if node.op_type == "QuantizeLinear" else ()))
         for name in names:
             found[name] = (affine, zero_point.dtype.name)
+    movers = [node for node in graph.node if node.op_type in ("Transpose", "Reshape")]
+    for node in movers:  # towards the output
+        if node.input[0] in found:
+            found.setdefault(node.output[0], found[node.input[0]])
+    for node in reversed(movers):  # towards the input
+        if node.output[0] in found:
+            found.setdefault(node.input[0], found[node.output[0]])
     return found
 
 

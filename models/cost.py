@@ -33,6 +33,11 @@ class LayerCost:
     parameters: int
 
     @property
+    def weights(self) -> int:
+        """The kernel's weights, without bias or batch normalization: each works once for every output pixel."""
+        return self.mult_adds // self.map_px**2
+
+    @property
     def standard_mult_adds(self) -> int:
         """What a standard convolution of the same kernel and channels costs: D_K²·M·N·D_F²."""
         return self.kernel_px**2 * self.channels_in * self.channels_out * self.map_px**2
@@ -53,11 +58,11 @@ class Cost:
         return sum(layer.parameters for layer in self.layers)
 
     def pointwise_share(self) -> tuple[float, float]:
-        """The shares of mult-adds and of parameters in 1x1 convolutions without the head (paper, table 2)."""
+        """The shares of mult-adds and of weights in 1x1 convolutions, the head excluded (paper, table 2)."""
         pointwise = [layer for layer in self.layers if layer.kind == "pointwise"]
         mult_adds = sum(layer.mult_adds for layer in pointwise)
-        parameters = sum(layer.parameters for layer in pointwise)
-        return mult_adds / self.mult_adds, parameters / self.parameters
+        weights = sum(layer.weights for layer in pointwise)
+        return mult_adds / self.mult_adds, weights / sum(layer.weights for layer in self.layers)
 
     def separable_saving(self) -> tuple[int, int]:
         """Mult-adds of the thirteen blocks, and of standard 3x3 convolutions in their place."""

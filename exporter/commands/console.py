@@ -14,7 +14,6 @@ class ConsoleProgress:
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
             TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
             console=self._console,
@@ -26,11 +25,11 @@ class ConsoleProgress:
     def start(self, stage: str) -> None:
         if self._console.is_terminal:
             self._bar.start()
-            self._task = self._bar.add_task(stage, total=None, text="")
+            self._task = self._bar.add_task(stage, total=None, text="starting")
 
     def step(self, done: int, total: int, text: str) -> None:
         if self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, text=text)
+            self._bar.update(self._task, completed=done, total=total, text=f"{done}/{total} {text}")
 
     def finish(self, stage: str, seconds: float, *, reused: bool) -> None:
         self.close()

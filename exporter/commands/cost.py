@@ -91,12 +91,12 @@ def _one(spec: ModelSpec, *, by_layer: bool, as_json: bool) -> list[str]:
     if as_json:
         return [json.dumps(_as_dict(spec, total, by_layer=by_layer), indent=2)]
     separable, standard = total.separable_saving()
-    mult_add_share, parameter_share = total.pointwise_share()
+    mult_add_share, weight_share = total.pointwise_share()
     lines = [
         f"MobileNet v1, alpha {spec.alpha:g}, {spec.resolution_px} px (rho {spec.rho:.3f}), {spec.classes} classes",
         f"mult-adds   {total.mult_adds:>13,}  ({total.mult_adds / 1e6:.1f} M)",
         f"parameters  {total.parameters:>13,}  ({total.parameters / 1e6:.2f} M)",
-        f"1x1 convolutions hold {mult_add_share:.1%} of the mult-adds and {parameter_share:.1%} of the parameters",
+        f"1x1 convolutions hold {mult_add_share:.1%} of the mult-adds and {weight_share:.1%} of the weights",
         f"the 13 separable blocks cost {separable / 1e6:.1f} M; standard 3x3 convolutions in their place "
         f"{standard / 1e6:.1f} M, {standard / separable:.1f} times as much",
     ]
@@ -126,7 +126,7 @@ def _against_standard(layer: LayerCost) -> str:
 
 def _as_dict(spec: ModelSpec, total: Cost, *, by_layer: bool) -> dict[str, Any]:
     separable, standard = total.separable_saving()
-    mult_add_share, parameter_share = total.pointwise_share()
+    mult_add_share, weight_share = total.pointwise_share()
     result: dict[str, Any] = {
         "alpha": spec.alpha,
         "resolution_px": spec.resolution_px,
@@ -135,7 +135,7 @@ def _as_dict(spec: ModelSpec, total: Cost, *, by_layer: bool) -> dict[str, Any]:
         "mult_adds": total.mult_adds,
         "parameters": total.parameters,
         "pointwise_mult_add_share": mult_add_share,
-        "pointwise_parameter_share": parameter_share,
+        "pointwise_weight_share": weight_share,
         "separable_mult_adds": separable,
         "standard_mult_adds": standard,
     }
