@@ -38,8 +38,9 @@ class Affine:
     axis: int | None = None
 
     def __post_init__(self) -> None:
-        if not all(0 < scale < math.inf for scale in self.scale):
-            raise OptionError(f"a scale must be positive and finite, got {min(self.scale, default=math.nan):g}")
+        for scale in self.scale:
+            if not 0 < scale < math.inf:
+                raise OptionError(f"a scale must be positive and finite, got {scale:g}")
         if len(self.scale) != len(self.zero_point) or (self.axis is None and len(self.scale) != 1):
             raise OptionError(
                 f"a tensor has one scale and zero point, a channel axis one of each a channel, got "

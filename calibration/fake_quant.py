@@ -11,7 +11,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range
-from mbexport.calibration.ranges import SOFTMAX_RANGE, Ranges
+from mbexport.calibration.ranges import SOFTMAX_RANGE, Ranges, activation_sites
 from mbexport.errors import StageError
 from mbexport.models.folding import is_convolution
 
@@ -105,21 +105,25 @@ def quantizable(folded: tf_keras.Model, ranges: Ranges, *, input_scale: float, i
     x = image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
     interval = Range(low=-input_zero_point * input_scale, high=(INT8_MAX - INT8_MIN - input_zero_point) * input_scale)
     x = _wrap(_layers.Activation("linear", name="input"), x, [], None, interval)
-    used = set()
+    _require_ranges(folded, ranges)
     for layer in folded.layers[1:]:
         copy = type(layer).from_config(layer.get_config())
         output = ranges.get(layer.name)
         if isinstance(layer, _layers.Softmax):
             output = SOFTMAX_RANGE
-        elif output:
-            used.add(layer.name)
         if is_convolution(layer) or output:
             x = _wrap(copy, x, layer.get_weights(), _kernel_of(layer), output)
         else:
             x = copy(x)
-    if used != set(ranges):
-        raise StageError(f"ranges must belong to the network's layers, got one for {sorted(set(ranges) - used)[0]}")
     return tf_keras.Model(image, x, name=folded.name)
+
+
+def _require_ranges(folded: tf_keras.Model, ranges: Ranges) -> None:
+    """Raises `StageError` unless each activation site has a range: what has none stays float."""
+    different = sorted(set(ranges) ^ set(activation_sites(folded)))
+    if different:
+        has = "one" if different[0] in ranges else "none"
+        raise StageError(f"there must be a range for each activation of the network, got {has} for {different[0]}")
 
 
 def _kernel_of(layer: Any) -> str | None:

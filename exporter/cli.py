@@ -3,9 +3,11 @@
 stdout carries the result, stderr the progress and the errors, a line each.
 """
 
+import errno
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,7 +15,7 @@ from typing import Any, Final
 import click
 
 from mbexport import __version__
-from mbexport.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED, MbexportError
+from mbexport.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED, EXIT_STAGE_FAILED, MbexportError
 
 _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -25,6 +27,8 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "doctor": "what is installed, what would fail",
     }
 )
+
+_OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 class _LazyGroup(click.Group):
@@ -54,7 +58,7 @@ class _LazyGroup(click.Group):
     },
     epilog="Example: mbexport build --alpha 0.75 --int8",
 )
-@click.version_option(__version__, prog_name="mbexport")
+@click.version_option(__version__, prog_name="mbexport", allow_from_autoenv=False)
 def group() -> None:
     """From a Keras MobileNet to verified int8 TFLite and ONNX, in one command.
 
@@ -70,24 +74,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code; expected errors become one line on stderr."""
     try:
-        result: Any = group.main(args=arguments, prog_name="mbexport", standalone_mode=False)
+        return _invoke(sys.argv[1:] if arguments is None else arguments)
+    except (Exception, KeyboardInterrupt) as error:
+        code, message = _explained(error)
+    if message:
+        click.echo(f"Error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    if sys.stdout is None:  # closed by whoever started us: there is nobody to read the result
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # stays open until the end
+    try:
+        # Not group.main(): it turns a broken pipe into exit code 1, which here means that a gate failed.
+        with group.make_context("mbexport", list(arguments)) as context:
+            result: Any = group.invoke(context)
         sys.stdout.flush()
-    except MbexportError as error:
-        return _fail(str(error), error.exit_code)
+    except click.exceptions.Exit as error:
+        return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return EXIT_BAD_INPUT
-    except click.ClickException as error:
-        return _fail(error.format_message(), EXIT_BAD_INPUT)
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; finished stages are kept and will be reused", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has enough of it; what is left in the buffer must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_DONE
     return result if isinstance(result, int) else EXIT_DONE
 
 
-def _fail(message: str, code: int) -> int:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
-    return code
+def _explained(error: BaseException) -> tuple[int, str]:
+    """The exit code that an exception means, and the line to print, if any."""
+    match error:
+        case MbexportError():
+            answer = error.exit_code, str(error)
+        case click.ClickException():
+            answer = EXIT_BAD_INPUT, error.format_message()
+        case click.Abort() | KeyboardInterrupt():
+            answer = EXIT_INTERRUPTED, "interrupted; finished stages are kept and will be reused"
+        case BrokenPipeError():  # whoever read our output has enough of it
+            _drop_output()
+            answer = EXIT_DONE, ""
+        case OSError(errno=code) if code in _OUTPUT_ERRORS:
+            _drop_output()
+            answer = EXIT_STAGE_FAILED, f"cannot write the result: {error.strerror}"
+        case _:  # a bug keeps its traceback; exit code 1 would say that a gate failed
+            traceback.print_exception(error)
+            answer = EXIT_STAGE_FAILED, ""
+    return answer
+
+
+def _drop_output() -> None:
+    """Leads stdout nowhere: what is left in its buffer must not raise again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -3,6 +3,7 @@
 Verification fails closed: a value that is missing or not a number fails its gate.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from mbexport.models.published import nearest_published
 from mbexport.models.spec import ModelSpec
 
 _SMALLEST_FASTER_MULT_ADDS: Final = 10_000_000
+TINY_SPEEDUP: Final = 0.8  # the limit below that
 
 Direction = Literal["at least", "at most"]
 
@@ -88,7 +90,7 @@ def check_limits(limits: Mapping[str, float]) -> None:
     for name, limit in limits.items():
         if name not in GATES:
             raise OptionError(f"gate must be one of {', '.join(GATES)}, got {name}")
-        if not limit >= 0:
+        if not 0 <= limit < math.inf:
             raise OptionError(f"the limit of gate {name} must be a number of at least 0, got {limit:g}")
 
 
@@ -96,14 +98,17 @@ def default_limits(spec: ModelSpec) -> dict[str, float]:
     """Limits that depend on the network: what Google's own quantized checkpoint of nearest kind lost, and its size."""
     published = nearest_published(alpha=spec.alpha, resolution_px=spec.resolution_px)
     total = cost(spec)
-    fp32_bytes = 4 * total.parameters
     return {
         "top1_drop": round(published.int8_drop, 4),
-        # A quarter, the scales of the channels, and 128 KiB of graph, which weighs in the smallest networks.
-        "size_ratio": round(0.28 + (128 << 10) / fp32_bytes, 4),
+        "size_ratio": size_limit(4 * total.parameters),
         # Where a network takes a tenth of a millisecond, starting each op outweighs what integers save.
-        "int8_speedup": 1.0 if total.mult_adds >= _SMALLEST_FASTER_MULT_ADDS else 0.8,
+        "int8_speedup": 1.0 if total.mult_adds >= _SMALLEST_FASTER_MULT_ADDS else TINY_SPEEDUP,
     }
+
+
+def size_limit(fp32_bytes: int) -> float:
+    """int8 over fp32 size: a quarter, the scales of the channels, and 128 KiB of graph, which small ones feel."""
+    return round(0.28 + (128 << 10) / fp32_bytes, 4)
 
 
 def judge(

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.artifact import Artifact, Format, Precision
+from mbexport.artifact import Artifact, Precision
 from mbexport.errors import DataError
 from mbexport.kernels import Kernels, kernels_of
 from mbexport.latency import Latency, Ratio, measure, ratio_of_medians, summarize
@@ -71,12 +71,17 @@ def measure_all(
     preprocess: Preprocess,
     *,
     reference: Reference,
+    classes: int,
     threads: int,
     progress: Progress,
 ) -> Measurements:
-    """Verifies and times every artifact on the same images. Raises `DataError` if one does not fit them."""
+    """Verifies and times every artifact on the same images, against a reference that gives `classes` scores.
+
+    Raises `DataError` if one does not fit them.
+    """
     runners = [open_runner(path, threads=threads) for path in paths]
-    _require_fit(runners, images, preprocess)
+    require_different_names(runners)
+    _require_fit(runners, images, preprocess, classes)
     kernels = [kernels_of(runner) for runner in runners]
     verification = verify(
         runners,
@@ -165,12 +170,13 @@ def _integer_share(kernels: Kernels) -> float:
 
 
 def _same_format(measured: Sequence[Measured]) -> list[tuple[Measured, Measured]]:
-    """The fp32 and the int8 artifact of each format that has both."""
-    by_kind = {(entry.artifact.format, entry.artifact.precision): entry for entry in measured}
+    """Every fp32 artifact with every int8 artifact of its format."""
     return [
-        (by_kind[file_format, Precision.FP32], by_kind[file_format, Precision.INT8])
-        for file_format in Format
-        if (file_format, Precision.FP32) in by_kind and (file_format, Precision.INT8) in by_kind
+        (fp32, int8)
+        for fp32 in measured
+        for int8 in measured
+        if (fp32.artifact.precision, int8.artifact.precision) == (Precision.FP32, Precision.INT8)
+        and fp32.artifact.format is int8.artifact.format
     ]
 
 
@@ -184,18 +190,28 @@ def _chance(labels: NDArray[np.int64]) -> float:
     return float(np.bincount(labels).max() / len(labels)) if len(labels) else math.nan
 
 
-def _require_fit(runners: Sequence[Runner], images: ImageSet, preprocess: Preprocess) -> None:
+def require_different_names(runners: Sequence[Runner]) -> None:
+    """Raises `DataError` if two artifacts have one file name: results are known by it."""
+    seen: set[str] = set()
+    for runner in runners:
+        if runner.name in seen:
+            raise DataError(f"artifacts must have different file names, got {runner.name} twice")
+        seen.add(runner.name)
+
+
+def _require_fit(runners: Sequence[Runner], images: ImageSet, preprocess: Preprocess, classes: int) -> None:
     for runner in runners:
         if runner.resolution_px != preprocess.resolution_px:
             raise DataError(
                 f"{runner.path}: all artifacts must take one resolution, got {runner.resolution_px} px beside "
                 f"{preprocess.resolution_px} px"
             )
-        if runner.classes <= images.labels.max(initial=0):
+        if runner.classes != classes:
             raise DataError(
-                f"{runner.path}: the artifact must have a score for each class of the data, got {runner.classes} "
-                f"scores for {images.labels.max(initial=0) + 1} classes"
+                f"{runner.path}: all artifacts must have one number of classes, got {runner.classes} beside {classes}"
             )
-    names = [runner.name for runner in runners]
-    if len(set(names)) != len(names):
-        raise DataError(f"artifacts must have different file names, got {sorted(names)[0]} twice")
+    if classes <= images.labels.max(initial=0):
+        raise DataError(
+            f"there must be a score for each class of the data, got {classes} scores for "
+            f"{images.labels.max(initial=0) + 1} classes"
+        )

@@ -41,7 +41,7 @@ def use_uint8_activations(model: onnx.ModelProto) -> None:
             model.graph.initializer.append(numpy_helper.from_array(zero_point, name))
         if node.op_type == "DequantizeLinear" and node.input[0] in outside:
             _requantize_behind(model, node, zero_point=name)
-        elif not outside.intersection(node.output):
+        elif node.op_type == "DequantizeLinear" or node.output[0] not in outside:
             node.input[2] = name
 
 
@@ -95,8 +95,7 @@ def absorb_clips(model: onnx.ModelProto) -> None:
     before:  Conv -> Clip(0, 6) -> Q(range [0, 5.9])
     after:   Conv -> Q(range [0, 5.9])
 
-    Only where it is exact: a code below the range's end stands for the limit itself or for less than it by no more
-    than half a step, so that no value rounds differently.
+    Only where it is exact: where the limits themselves round to the lowest and to the highest code.
     """
     constants, consumers = _constants(model), _consumers(model)
     for node in list(model.graph.node):
@@ -111,11 +110,10 @@ def absorb_clips(model: onnx.ModelProto) -> None:
 
 
 def _saturates_within(constants: dict[str, NDArray[Any]], quantize: onnx.NodeProto, low: float, high: float) -> bool:
-    scale, zero_point = float(constants[quantize.input[1]]), constants[quantize.input[2]]
+    scale, zero_point = constants[quantize.input[1]].item(), constants[quantize.input[2]]
     codes = np.iinfo(zero_point.dtype)
-    lowest = (codes.min - int(zero_point)) * scale
-    highest = (codes.max - int(zero_point)) * scale
-    return lowest >= low - scale / 2 and highest <= high + scale / 2
+    lowest, highest = (np.rint(np.float32(limit) / np.float32(scale)) + zero_point.item() for limit in (low, high))
+    return bool(lowest <= codes.min and highest >= codes.max)
 
 
 def drop_reshapes_before_convolutions(model: onnx.ModelProto) -> None:
@@ -124,19 +122,29 @@ def drop_reshapes_before_convolutions(model: onnx.ModelProto) -> None:
     before:  GlobalAveragePool (n, c, 1, 1) -> Q -> Reshape (n, c, 1, 1) -> DQ -> Conv
     after:   GlobalAveragePool (n, c, 1, 1) -> Q -> DQ -> Conv
     """
-    constants, consumers, producers = _constants(model), _consumers(model), _producers(model)
+    constants, producers = _constants(model), _producers(model)
+    shapes = _shapes(model)
     for node in list(model.graph.node):
-        if node.op_type != "Reshape" or len(constants[node.input[1]]) != 4:
+        if node.op_type != "Reshape" or node.input[1] not in constants:
             continue
         source = producers.get(node.input[0])
         while source is not None and source.op_type in ("QuantizeLinear", "DequantizeLinear"):
             source = producers.get(source.input[0])
-        if source is not None and source.op_type == "GlobalAveragePool":
-            shape = constants[node.input[1]]
-            if list(shape[2:]) == [1, 1] and consumers[node.output[0]]:
-                _replace_uses(model, node.output[0], node.input[0])
-                model.graph.node.remove(node)
+        is_pooled = source is not None and source.op_type == "GlobalAveragePool"
+        if is_pooled and shapes.get(node.output[0]) == shapes.get(node.input[0]) is not None:
+            _replace_uses(model, node.output[0], node.input[0])
+            model.graph.node.remove(node)
     _drop_unused(model)
+
+
+def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor whose shape is known in full."""
+    inferred = onnx.shape_inference.infer_shapes(model)
+    return {
+        value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
+        for value in inferred.graph.value_info
+        if all(size.HasField("dim_value") for size in value.type.tensor_type.shape.dim)
+    }
 
 
 def name_canonically(model: onnx.ModelProto) -> None:

@@ -194,6 +194,11 @@ class _Images:
         """Whether any image is read from a file."""
         return self._data.is_photos or self._unlabelled is not None
 
+    def read_from_files(self) -> list[ImageSet]:
+        """Every set once: calibration images are part of the training set unless a folder of their own was given."""
+        own = [self._unlabelled[0]] if self._unlabelled else []
+        return [*self._sets(), *own] if self._data.is_photos else own
+
     @property
     def fingerprints(self) -> tuple[str, str]:
         return self._data.fingerprint, self.calibration_fingerprint
@@ -208,7 +213,7 @@ def _require_readable(images: _Images, runner: _Runner) -> None:
     """Decodes every photo once, before any work: a damaged one must not end a run that is hours old."""
 
     def check() -> Mapping[str, bytes]:
-        bad = [line for part in (images.train, images.test, images.calibration) for line in find_unreadable(part)]
+        bad = [line for part in images.read_from_files() for line in find_unreadable(part)]
         if bad:
             more = f" (and {len(bad) - 1} more that cannot be read)" if len(bad) > 1 else ""
             raise DataError(bad[0] + more)

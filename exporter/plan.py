@@ -8,6 +8,7 @@ from typing import Final
 from mbexport.artifact import Format, Io, Precision
 from mbexport.errors import OptionError
 from mbexport.gates import check_limits
+from mbexport.limits import MAX_SEED, MAX_THREADS, require_within
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
 
@@ -48,17 +49,11 @@ class BuildPlan:
     resume: bool = True
 
     def __post_init__(self) -> None:
-        _require_at_least(self.epochs, 1, "epochs")
-        _require_at_least(self.qat_epochs, 0, "qat epochs")
-        _require_at_least(self.threads, 1, "threads")
-        _require_at_least(self.calibration_samples, 1, "calibration samples")
-        if not 0 <= self.seed < 2**31:
-            raise OptionError(f"seed must be from 0 to 2147483647, got {self.seed}")
+        require_within("epochs", self.epochs, 1)
+        require_within("qat epochs", self.qat_epochs, 0)
+        require_within("threads", self.threads, 1, MAX_THREADS)
+        require_within("calibration samples", self.calibration_samples, 1)
+        require_within("seed", self.seed, 0, MAX_SEED)
         if not self.precisions or not self.formats:
             raise OptionError("a build must have at least one precision and one format, got none")
         check_limits(self.limits)
-
-
-def _require_at_least(value: int, least: int, name: str) -> None:
-    if not value >= least:
-        raise OptionError(f"{name} must be at least {least}, got {value}")

@@ -35,8 +35,7 @@ def quiet_libraries() -> Iterator[Streams]:
         return
     # Read by TensorFlow when it is first imported: errors only.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     saved = [os.dup(stream) for stream in _STREAMS]
     with tempfile.TemporaryFile() as log:
         for stream in _STREAMS:
@@ -50,13 +49,18 @@ def quiet_libraries() -> Iterator[Streams]:
                 err.write(_tail(log))
             raise
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
             for stream, original in zip(_STREAMS, saved, strict=True):
                 os.dup2(original, stream)
                 os.close(original)
             _close(out)
             _close(err)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started us
+            stream.flush()
 
 
 def _close(stream: TextIO) -> None:
@@ -65,8 +69,7 @@ def _close(stream: TextIO) -> None:
 
 
 def _tail(log: IO[bytes]) -> str:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     end = log.seek(0, os.SEEK_END)
     log.seek(max(0, end - _TAIL_BYTES))
     return log.read().decode("utf-8", "replace")

@@ -30,7 +30,8 @@ class Runner(ABC):
     def __init__(self, path: Path, source: TensorSpec, target: TensorSpec) -> None:
         self.path, self.name = path, path.name
         self.input, self.output = source, target
-        if len(source.shape) != 4 or source.shape[0] != 1 or source.shape[3] != 3 or source.shape[1] != source.shape[2]:
+        sides = source.shape[1:3]
+        if len(source.shape) != 4 or source.shape[::3] != (1, 3) or sides[0] != sides[1] or sides[0] < 1:
             raise DataError(f"{path}: the input must have shape (1, px, px, 3), got {source.shape}")
         if len(target.shape) != 2 or target.shape[0] != 1:
             raise DataError(f"{path}: the output must have shape (1, classes), got {target.shape}")
@@ -49,9 +50,19 @@ class Runner(ABC):
     def metadata(self) -> dict[str, str]:
         """What the file says of itself in words, by name."""
 
-    @abstractmethod
     def invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
-        """The raw output (1, classes) for one prepared input (1, px, px, 3)."""
+        """The raw output (1, classes) for one prepared input (1, px, px, 3).
+
+        Raises `DataError` for an artifact that loads but cannot be run.
+        """
+        try:
+            return self._invoke(feed)
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            raise DataError(f"{self.path} loads, but fails when it runs: {_first_line(error)}") from None
+
+    @abstractmethod
+    def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
+        """The same, with the runtime's own exceptions."""
 
     def prepare(self, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
         """The input tensors for uint8 images (n, px, px, 3): the bytes themselves, or what a float input expects.
@@ -99,7 +110,7 @@ class TfliteRunner(Runner):
             source = self._with_entry_quantization(source)
         super().__init__(path, source, _tflite_tensor(targets[0]))
 
-    def invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
+    def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
         self._interpreter.set_tensor(self._source, feed)
         self._interpreter.invoke()
         output: NDArray[Any] = self._interpreter.get_tensor(self._target)
@@ -158,7 +169,7 @@ class OnnxRunner(Runner):
         quantizations = _onnx_edge_quantizations(graph)
         super().__init__(path, *(_onnx_tensor(value, quantizations) for value in (sources[0], targets[0])))
 
-    def invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
+    def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
         output: NDArray[Any] = self._session.run([self.output.name], {self.input.name: feed})[0]
         return output
 
@@ -227,7 +238,7 @@ def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
         scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
         if scale.size != 1:
             continue
-        affine = Affine(scale=(float(scale),), zero_point=(int(zero_point),))
+        affine = Affine(scale=(scale.item(),), zero_point=(zero_point.item(),))
         names = (node.input[0], *(node.output if node.op_type == "QuantizeLinear" else ()))
         for name in names:
             found[name] = (affine, zero_point.dtype.name)
@@ -243,7 +254,9 @@ def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
 
 def _onnx_tensor(value: Any, quantizations: dict[str, tuple[Affine, str]]) -> TensorSpec:
     dtype = {"tensor(float)": _FLOAT, "tensor(uint8)": "uint8", "tensor(int8)": "int8"}.get(value.type, value.type)
-    shape = tuple(size if isinstance(size, int) else 1 for size in value.shape)
+    batch, *sizes = value.shape or [None]
+    # An open batch will be one; any other open size is not known.
+    shape = (batch if isinstance(batch, int) else 1, *(size if isinstance(size, int) else -1 for size in sizes))
     spec = TensorSpec(name=value.name, shape=shape, dtype=dtype)
     if value.name not in quantizations:
         return spec

@@ -130,7 +130,13 @@ def measured_file(
         return scores
 
     found = measure_all(
-        artifacts, images, plan.preprocess, reference=reference, threads=plan.threads, progress=progress
+        artifacts,
+        images,
+        plan.preprocess,
+        reference=reference,
+        classes=plan.spec.classes,
+        threads=plan.threads,
+        progress=progress,
     )
     return {MEASURED: to_bytes(measured_json(found)), GATE_VALUES: json.dumps(gate_values(found)).encode()}
 

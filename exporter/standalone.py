@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +12,19 @@ from numpy.typing import NDArray
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
 from mbexport.fingerprint import library_versions
-from mbexport.gates import judge
+from mbexport.gates import GATES, TINY_SPEEDUP, judge, size_limit
 from mbexport.latency import measure, ratio_of_medians, summarize
-from mbexport.measure import gate_values, measure_all, read_artifact
+from mbexport.measure import Measurements, gate_values, measure_all, read_artifact, require_different_names
 from mbexport.models.data import Data, find_unreadable
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.progress import Progress
 from mbexport.report import Json, latency_json, machine, measured_json, ratio_json, report_json, to_bytes
 from mbexport.runtime import Runner, open_runner
+from mbexport.verify import Reference
 from mbexport.workdir import Workdir
+
+_TINY_MS: Final = 0.3  # below, starting each op outweighs what integers save
 
 
 def verify_files(
@@ -38,47 +43,64 @@ def verify_files(
 
     Raises `DataError` for a file or an image that cannot be used, before anything is measured.
     """
-    runners = [open_runner(path, threads=threads) for path in files]
-    judge_by = open_runner(reference, threads=threads) if reference else _first_float(runners)
-    if crop_fraction is None:
-        crop_fraction = PHOTO_CROP if data.is_photos else DIGITS_CROP
-    preprocess = Preprocess(resolution_px=judge_by.resolution_px, crop_fraction=crop_fraction)
-    images = data.evaluation(seed)
-    bad = find_unreadable(images) if data.is_photos else []
-    if bad:
-        raise DataError(bad[0])
-
-    def scores(pixels: Pixels) -> NDArray[np.float32]:
-        feeds = judge_by.prepare(pixels, preprocess)
-        raw = np.concatenate([judge_by.invoke(feeds[i : i + 1]) for i in range(len(feeds))])
-        return judge_by.scores(raw)
-
-    progress.start("verify")
-    found = measure_all(files, images, preprocess, reference=scores, threads=threads, progress=progress)
-    about = {
-        "tool": {"name": "mbexport", "libraries": library_versions()},
-        "model": {
-            "reference": judge_by.name,
-            "resolution_px": judge_by.resolution_px,
-            "classes": judge_by.classes,
-        },
-        "data": {"name": data.name, "fingerprint": data.fingerprint, "crop_fraction": crop_fraction},
-    }
-    report: Json = report_json(measured_json(found), judge(gate_values(found), limits, defaults={}), about)
-    content = to_bytes(report)
-    if out is not None:
-        with Workdir.open(out) as workdir:
+    with Workdir.open(out) if out is not None else nullcontext() as workdir:
+        runners = [open_runner(path, threads=threads) for path in files]
+        judge_by = open_runner(reference, threads=threads) if reference else _first_float(runners)
+        if crop_fraction is None:
+            crop_fraction = PHOTO_CROP if data.is_photos else DIGITS_CROP
+        preprocess = Preprocess(resolution_px=judge_by.resolution_px, crop_fraction=crop_fraction)
+        images = data.evaluation(seed)
+        bad = find_unreadable(images) if data.is_photos else []
+        if bad:
+            raise DataError(bad[0])
+        progress.start("verify")
+        found = measure_all(
+            files,
+            images,
+            preprocess,
+            reference=_scores_of(judge_by, preprocess),
+            classes=judge_by.classes,
+            threads=threads,
+            progress=progress,
+        )
+        about = {
+            "tool": {"name": "mbexport", "libraries": library_versions()},
+            "model": {"reference": judge_by.name, "resolution_px": judge_by.resolution_px, "classes": judge_by.classes},
+            "data": {"name": data.name, "fingerprint": data.fingerprint, "crop_fraction": crop_fraction},
+        }
+        gates = judge(gate_values(found), limits, defaults=_default_limits(found))
+        content = to_bytes(report_json(measured_json(found), gates, about))
+        if workdir is not None:
             workdir.write("report.json", content)
     loaded: Json = json.loads(content)
     return loaded
 
 
+def _scores_of(runner: Runner, preprocess: Preprocess) -> Reference:
+    def scores(pixels: Pixels) -> NDArray[np.float32]:
+        feeds = runner.prepare(pixels, preprocess)
+        return runner.scores(np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(len(feeds))]))
+
+    return scores
+
+
+def _default_limits(found: Measurements) -> dict[str, float]:
+    """Limits that depend on the network, of which nothing is known but its fp32 files."""
+    fp32 = [entry for entry in found.artifacts if entry.artifact.precision is Precision.FP32]
+    if not fp32:
+        return {}
+    is_tiny = min(entry.latency.p50_ms for entry in fp32) < _TINY_MS
+    return {
+        "size_ratio": size_limit(max(entry.artifact.size_bytes for entry in fp32)),
+        "int8_speedup": TINY_SPEEDUP if is_tiny else GATES["int8_speedup"].limit,
+    }
+
+
 def bench_files(files: Sequence[Path], *, threads: int, runs: int, warmup: int, progress: Progress) -> Json:
     """Latencies of `files`, interleaved, and the ratio of each to the first."""
     runners = [open_runner(path, threads=threads) for path in files]
+    require_different_names(runners)
     names = [runner.name for runner in runners]
-    if len(set(names)) != len(names):
-        raise DataError(f"artifacts must have different file names, got {sorted(names)[0]} twice")
     rng = np.random.default_rng(0)
     feeds = {}
     for runner in runners:

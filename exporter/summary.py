@@ -12,6 +12,12 @@ from mbexport.report import Json
 _WIDTH = 110  # of a file or a pipe; a terminal says its own
 
 
+class _PipeConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command line; rich would exit with 1, which here means that a gate failed."""
+        raise BrokenPipeError
+
+
 def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: bool = False) -> None:
     """Artifacts, gates and verdict, and where the files are; or the report itself as JSON."""
     if as_json:
@@ -67,10 +73,9 @@ def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
 
 
 def _console(stream: TextIO) -> Console:
-    console = Console(file=stream, highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console = Console(file=stream, highlight=False, soft_wrap=True, width=_WIDTH)
-    return console
+    width = None if stream.isatty() else _WIDTH
+    # File names may hold what rich takes for markup.
+    return _PipeConsole(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def _artifact_table(report: Json) -> Table:

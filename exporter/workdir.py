@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -50,8 +50,9 @@ class Workdir:
         or another run is using it, `StorageError` if the disk is read-only or full.
         """
         workdir = cls(root)
-        existed = root.exists()
+        made: list[Path] = []
         try:
+            made = [folder for folder in (root, *root.parents) if not folder.exists()]
             workdir._tmp.mkdir(parents=True, exist_ok=True)
             lock = (workdir._private / "lock").open("a")
         except OSError as error:
@@ -65,8 +66,8 @@ class Workdir:
             try:
                 yield workdir
             finally:
-                if not existed:
-                    workdir._remove_if_unused()
+                if made:
+                    workdir._remove_if_unused(made)
 
     def require_space(self, size_bytes: int) -> None:
         """Raises `StorageError` now, not after minutes of work, if the disk has no room for `size_bytes`."""
@@ -89,7 +90,8 @@ class Workdir:
             temporary.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that has become read-only keeps it; the next run sweeps it away
+                temporary.unlink(missing_ok=True)
             raise _explained(error, self.root) from None
         return target
 
@@ -134,10 +136,13 @@ class Workdir:
         except OSError as error:
             raise _explained(error, self.root) from None
 
-    def _remove_if_unused(self) -> None:
-        """Removes a folder that this run made if it put nothing in it."""
+    def _remove_if_unused(self, made: list[Path]) -> None:
+        """Removes the folders that this run made, innermost first, if it put nothing in them."""
         if not (self._private / "stages").exists() and {entry.name for entry in self.root.iterdir()} == {_PRIVATE}:
             shutil.rmtree(self.root, ignore_errors=True)
+            with suppress(OSError):  # somebody else has put something there by now
+                for folder in made[1:]:
+                    folder.rmdir()
 
 
 def sha256_of(path: Path) -> str:

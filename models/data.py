@@ -7,6 +7,7 @@ a line: folder name; the rest: label).
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -206,7 +207,7 @@ def _classes(parts: list[Path], classes_file: Path | None) -> _Classes:
 
 def _read_classes(file: Path) -> _Classes:
     try:
-        lines = [line.split(maxsplit=1) for line in file.read_text("utf-8").splitlines() if line.strip()]
+        lines = [line.split(maxsplit=1) for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the classes file {file} cannot be read: {error}") from None
     folders = tuple(words[0] for words in lines)
@@ -257,8 +258,11 @@ def _fingerprint(files: list[list[tuple[Path, int]]], parts: list[Path], classes
     digest = hashlib.sha256(repr(classes).encode())
     for part, entries in zip(parts, files, strict=True):
         for file, index in entries:
-            state = file.stat()
+            try:
+                state = file.stat()
+            except OSError as error:
+                raise DataError(f"{file} cannot be read: {error.strerror}") from None
             line = f"{file.relative_to(part)}\0{index}\0{state.st_size}\0{state.st_mtime_ns}\n"
-            digest.update(line.encode())
+            digest.update(os.fsencode(line))
         digest.update(b"\n")
     return digest.hexdigest()

@@ -51,19 +51,22 @@ def is_convolution(layer: Any) -> bool:
 
 
 def _folded_weights(model: tf_keras.Model) -> dict[str, Weights]:
-    """Kernel and bias of each convolution, in the order of the network."""
+    """The weights of each layer that keeps any, in the order of the network: of a convolution kernel and bias."""
+    if len(model.outputs) != 1 or any(len(layer.inbound_nodes) != 1 for layer in model.layers):
+        raise StageError("the network must be a chain of layers, got one with branches")
     folded: dict[str, Weights] = {}
     for previous, layer in zip(model.layers, model.layers[1:], strict=False):
         if layer.input is not previous.output:
             raise StageError(f"the network must be a chain of layers, got a branch before {layer.name}")
-        if is_convolution(layer):
-            kernel, *bias = layer.get_weights()
-            channels = layer.output_shape[-1]
-            folded[layer.name] = [kernel, bias[0] if bias else np.zeros(channels, np.float32)]
-        elif isinstance(layer, _layers.BatchNormalization):
-            if previous.name not in folded:
+        if isinstance(layer, _layers.BatchNormalization):
+            if not is_convolution(previous) or previous.activation is not tf_keras.activations.linear:
                 raise StageError(f"batch normalization must follow a convolution, got {layer.name}")
             folded[previous.name] = _fold(previous, folded[previous.name], layer)
+        elif is_convolution(layer):
+            kernel, *bias = layer.get_weights()
+            folded[layer.name] = [kernel, bias[0] if bias else np.zeros(layer.output_shape[-1], np.float32)]
+        elif layer.weights:
+            folded[layer.name] = layer.get_weights()
     return folded
 
 

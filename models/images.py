@@ -1,17 +1,32 @@
 """Turns an image file of any common kind into an upright RGB image, or says in one line why it cannot."""
 
-import struct
-import warnings
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from mbexport.errors import DataError
 
 IMAGE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# The decoders that may be tried, whatever the file is called: others start programs of their own (EPS).
+_DECODERS: Final = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 _WITH_ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+_ORIENTATION: Final = 0x0112  # Exif 2.32, table 4: tag 274, "Orientation"
+_TURN_UPRIGHT: Final[Mapping[int, Image.Transpose]] = MappingProxyType(
+    {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+)
 
 
 def read_image(path: Path) -> Image.Image:
@@ -21,22 +36,31 @@ def read_image(path: Path) -> Image.Image:
     a file that is no image, is truncated, or is so large that decoding it could exhaust the memory.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # metadata blemishes that do not reach the pixels
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=_DECODERS) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
             image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+            return to_rgb(_upright(image))
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that can be read") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise DataError(f"{path} is too large to decode safely: {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except Exception as error:  # decoders raise whatever they trip over in a damaged file
         raise DataError(f"{path} cannot be decoded: {error}") from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned by its EXIF orientation; odd metadata beside it does not matter, the pixels are whole."""
+    try:
+        orientation = int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # the metadata cannot be read: nothing says that the image must be turned
+        return image
+    return image.transpose(_TURN_UPRIGHT[orientation]) if orientation in _TURN_UPRIGHT else image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """The image in RGB: 16-bit greys keep their high byte, transparency is laid over white."""
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16"):
         high_bytes = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)

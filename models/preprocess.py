@@ -70,7 +70,8 @@ class Preprocess:
         side = max(1, round(min(width, height) * self.crop_fraction))
         left, top = (width - side) // 2, (height - side) // 2
         size = (self.resolution_px, self.resolution_px)
-        resized = image.resize(size, Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+        # Two steps, not resize(box=...): that lets pixels from outside the box bleed in at its border.
+        resized = image.crop((left, top, left + side, top + side)).resize(size, Image.Resampling.BILINEAR)
         return np.asarray(resized, dtype=np.uint8)
 
     def normalize(self, pixels: Pixels) -> NDArray[np.float32]:

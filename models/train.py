@@ -19,6 +19,8 @@ from mbexport.models.spec import ModelSpec
 _CACHE_LIMIT_BYTES: Final = 1 << 30  # decoded images are kept in memory up to here, and decoded anew beyond
 _SHUFFLE_LIMIT: Final = 1 << 20  # indices, not images, where nothing is cached
 _WARMUP_EPOCHS: Final = 1
+_STATISTICS_IMAGES: Final = 1024
+_STATISTICS_BATCH: Final = 64
 
 OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a few words on how it goes
 
@@ -55,7 +57,27 @@ def train(
         warmup_steps=_WARMUP_EPOCHS * steps,
     )
     fit(model, images, preprocess, settings, schedule=schedule, mean=preprocess.mean, on_step=on_step)
+    estimate_batch_norm_statistics(model, images, preprocess, seed=settings.seed)
     return model
+
+
+def estimate_batch_norm_statistics(
+    model: tf_keras.Model, images: ImageSet, preprocess: Preprocess, *, seed: int
+) -> None:
+    """Sets the moving statistics to the plain average over batches of unaugmented training images.
+
+    What a decaying average remembers are the last steps of training, and after few steps its own start
+    (Wu and Johnson 2021, "Rethinking Batch in BatchNorm", arXiv 2105.07576, section 3).
+    """
+    norms = [layer for layer in model.layers if isinstance(layer, tf_keras.layers.BatchNormalization)]
+    momenta = [norm.momentum for norm in norms]
+    shuffled = np.random.default_rng(seed).permutation(len(images))[:_STATISTICS_IMAGES]
+    for number, pixels in enumerate(iter_pixels(images.subset(shuffled), preprocess, batch=_STATISTICS_BATCH)):
+        for norm in norms:
+            norm.momentum = number / (number + 1)  # the mean of all batches so far
+        model(preprocess.normalize(pixels), training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def fit(

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,24 @@ def load_weights(model: tf_keras.Model, path: Path) -> None:
     Raises `DataError` for a file that is damaged or belongs to another network; `model` is then unchanged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            stored = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            stored = {
+                name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+                for name in archive.namelist()
+            }
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"the weights {path} cannot be read: {error}") from None
     expected = dict(_named(model))
     for key, value in expected.items():
-        found = stored[key].shape if key in stored else "nothing"
-        if key not in stored or stored[key].shape != value.shape:
-            raise DataError(f"the weights {path} do not fit: {key} must have shape {value.shape}, got {found}")
+        found = stored.get(key)
+        if found is None or found.shape != value.shape:
+            got = "nothing" if found is None else found.shape
+            raise DataError(f"the weights {path} do not fit: {key} must have shape {value.shape}, got {got}")
+        if found.dtype != value.dtype:
+            raise DataError(f"the weights {path} do not fit: {key} must be {value.dtype}, got {found.dtype}")
+    if len(stored) > len(expected):
+        stranger = next(key for key in stored if key not in expected)
+        raise DataError(f"the weights {path} do not fit: the network has no {stranger}")
     for layer in model.layers:
         count = len(layer.weights)
         if count:

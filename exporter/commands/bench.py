@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mbexport.commands import options
-from mbexport.errors import OptionError
+from mbexport.limits import MAX_RUNS, MAX_THREADS, require_within
 
 _EXAMPLES = """\b
 Example:
@@ -16,8 +16,8 @@ Example:
 @click.command("bench", epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=options.PATH)
 @options.threads
-@click.option("--runs", type=int, default=200, metavar="N", help="Timed rounds.")
-@click.option("--warmup", type=int, default=20, metavar="N", help="Rounds before them.")
+@options.option("--runs", type=int, default=200, metavar="N", help="Timed rounds.")
+@options.option("--warmup", type=int, default=20, metavar="N", help="Rounds before them.")
 @options.as_json
 @options.config
 def command(files: tuple[Path, ...], threads: int, runs: int, warmup: int, as_json: bool) -> None:
@@ -25,9 +25,9 @@ def command(files: tuple[Path, ...], threads: int, runs: int, warmup: int, as_js
 
     The ratios are of medians, to the first file, with 95 % bootstrap intervals.
     """
-    for name, value, least in (("threads", threads, 1), ("runs", runs, 1), ("warmup", warmup, 0)):
-        if value < least:
-            raise OptionError(f"{name} must be at least {least}, got {value}")
+    require_within("threads", threads, 1, MAX_THREADS)
+    require_within("runs", runs, 1, MAX_RUNS)
+    require_within("warmup", warmup, 0, MAX_RUNS)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.quiet import quiet_libraries
     from mbexport.standalone import bench_files

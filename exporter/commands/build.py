@@ -20,23 +20,25 @@ Examples:
 @options.alpha
 @options.resolution
 @options.rho
-@click.option("--int8", is_flag=True, help="Make int8 artifacts beside the fp32 ones.")
-@click.option("--precision", "precisions", type=click.Choice(["fp32", "int8"]), multiple=True, help="May be repeated.")
-@click.option(
+@options.option("--int8", is_flag=True, help="Make int8 artifacts beside the fp32 ones.")
+@options.option(
+    "--precision", "precisions", type=click.Choice(["fp32", "int8"]), multiple=True, help="May be repeated."
+)
+@options.option(
     "--format",
     "formats",
     type=click.Choice(["tflite", "onnx"]),
     multiple=True,
     help="May be repeated; both if absent.",
 )
-@click.option("--data", default="digits", metavar="digits|DIR", help="What to learn: one sub-folder a class.")
+@options.option("--data", default="digits", metavar="digits|DIR", help="What to learn: one sub-folder a class.")
 @options.classes_file
-@click.option("--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits.")
-@click.option("--epochs", type=int, metavar="N", help="Epochs of training; 16 for digits, 30 for photos.")
-@click.option("--qat-epochs", type=int, default=2, metavar="N", help="Epochs of quantization-aware training.")
-@click.option("--calibration", type=options.PATH, metavar="DIR", help="Images to calibrate on, instead of --data's.")
-@click.option("--calibration-samples", type=int, default=300, metavar="N", help="Images to calibrate on, at most.")
-@click.option(
+@options.option("--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits.")
+@options.option("--epochs", type=int, metavar="N", help="Epochs of training; 16 for digits, 30 for photos.")
+@options.option("--qat-epochs", type=int, default=2, metavar="N", help="Epochs of quantization-aware training.")
+@options.option("--calibration", type=options.PATH, metavar="DIR", help="Images to calibrate on, instead of --data's.")
+@options.option("--calibration-samples", type=int, default=300, metavar="N", help="Images to calibrate on, at most.")
+@options.option(
     "--io",
     type=click.Choice(["uint8", "int8", "float32"]),
     default="uint8",
@@ -45,9 +47,9 @@ Examples:
 @options.gates
 @options.seed
 @options.threads
-@click.option("--resume/--no-resume", default=True, help="Reuse the stages that an earlier run finished.")
+@options.option("--resume/--no-resume", default=True, help="Reuse the stages that an earlier run finished.")
 @options.config
-@click.option("--out", type=options.PATH, metavar="DIR", help="Output folder; dist/<model> if absent.")
+@options.option("--out", type=options.PATH, metavar="DIR", help="Output folder; dist/<model> if absent.")
 def command(*, data: str, classes_file: Path | None, **given: Any) -> int:
     """Train, quantize, export and verify a MobileNet v1.
 

@@ -21,9 +21,9 @@ Examples:
 @options.alpha
 @options.resolution
 @options.rho
-@click.option("--classes", type=int, default=1000, metavar="N", help="Classes of the head.")
-@click.option("--all", "everything", is_flag=True, help="The sixteen published networks, beside their figures.")
-@click.option("--by-layer", is_flag=True, help="Every convolution, and where the work is.")
+@options.option("--classes", type=int, default=1000, metavar="N", help="Classes of the head.")
+@options.option("--all", "everything", is_flag=True, help="The sixteen published networks, beside their figures.")
+@options.option("--by-layer", is_flag=True, help="Every convolution, and where the work is.")
 @options.as_json
 def command(  # noqa: PLR0917  # click passes by name
     alpha: float,

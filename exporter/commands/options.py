@@ -1,7 +1,9 @@
 """Turns the options that several subcommands share into decorators and checked values."""
 
+import os
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,29 +15,44 @@ from mbexport.models.spec import REFERENCE_RESOLUTION_PX, resolution_from_rho
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH: Final = click.Path(path_type=Path)
 
-alpha: Final = click.option("--alpha", type=float, default=1.0, metavar="A", help="Width multiplier, in (0, 1].")
-resolution: Final = click.option(
-    "--resolution", type=int, metavar="PX", help="Input side, a multiple of 32 from 32 to 1024."
-)
-rho: Final = click.option(
+
+class Option(click.Option):
+    """An option whose environment variable is named as the option is typed: MBEXPORT_<COMMAND>_<OPTION>."""
+
+    @property
+    def long_name(self) -> str:
+        """The name behind the two dashes."""
+        return max(self.opts, key=len).lstrip("-")
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """What the environment says; an empty variable says nothing."""
+        name = f"{ctx.auto_envvar_prefix}_{self.long_name}".upper().replace("-", "_")
+        return os.environ.get(name) or None
+
+
+option: Final = partial(click.option, cls=Option)
+
+alpha: Final = option("--alpha", type=float, default=1.0, metavar="A", help="Width multiplier, in (0, 1].")
+resolution: Final = option("--resolution", type=int, metavar="PX", help="Input side, a multiple of 32 from 32 to 1024.")
+rho: Final = option(
     "--rho", type=float, metavar="R", help=f"Resolution multiplier: resolution / {REFERENCE_RESOLUTION_PX}."
 )
-as_json: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-classes_file: Final = click.option(
+as_json: Final = option("--json", "as_json", is_flag=True, help="Print JSON.")
+classes_file: Final = option(
     "--classes",
     "classes_file",
     type=PATH,
     metavar="FILE",
     help="Class order: a folder name and its label a line.",
 )
-gates: Final = click.option(
+gates: Final = option(
     "--gate", "gates", multiple=True, metavar="NAME=VALUE", help="Set a gate's limit; may be repeated."
 )
-seed: Final = click.option("--seed", type=int, default=0, metavar="N", help="Decides every random choice.")
-threads: Final = click.option("--threads", type=int, default=1, metavar="N", help="Threads of one inference.")
+seed: Final = option("--seed", type=int, default=0, metavar="N", help="Decides every random choice.")
+threads: Final = option("--threads", type=int, default=1, metavar="N", help="Threads of one inference.")
 
 
-def _load_config(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+def _load_config(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
     """Makes the file's values the defaults: a flag and the environment both beat them."""
     if value is None:
         return
@@ -43,27 +60,42 @@ def _load_config(context: click.Context, parameter: click.Parameter, value: Path
         settings = tomllib.loads(value.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OptionError(f"the config file {value} cannot be read: {error}") from None
-    # One file may serve several commands: a table named as the command, or the options themselves.
-    settings = settings.get(context.command.name or "", settings)
-    long_names = {
-        option.removeprefix("--"): known
-        for known in context.command.params
-        for option in known.opts
-        if option.startswith("--") and known.name != parameter.name
-    }
+    group = context.parent.command if context.parent else None
+    tables = set(group.list_commands(context)) if isinstance(group, click.Group) else set()
+    if any(name in tables and isinstance(table, dict) for name, table in settings.items()):
+        # One file for several commands: a table for each.
+        settings = settings.get(context.command.name or "", {})
+    known = {option.long_name: option for option in context.command.params if isinstance(option, Option)}
+    known.pop("config", None)
     defaults: dict[str, Any] = {}
     for name, given in settings.items():
-        known = long_names.get(name.replace("_", "-"))
-        if known is None or known.name is None:
+        option = known.get(name.replace("_", "-"))
+        if option is None or option.name is None:
             raise OptionError(f"{value} must hold options of {context.command.name}, got {name}")
-        if known.name == "gates" and isinstance(given, dict):
-            defaults[known.name] = [f"{gate}={limit}" for gate, limit in given.items()]
-        else:
-            defaults[known.name] = given
+        if name == "gate" and isinstance(given, dict):
+            given = [f"{gate}={limit}" for gate, limit in given.items()]  # noqa: PLW2901
+        _require_type(option, given, where=f"{value}: {name}")
+        defaults[option.name] = given
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
-config: Final = click.option(
+def _require_type(option: "Option", given: object, *, where: str) -> None:
+    """Raises `OptionError` for a TOML value that click would quietly bend into shape: 1.5 epochs, a true alpha."""
+    wanted: type | tuple[type, ...] = str
+    if option.is_flag:
+        wanted = bool
+    elif option.type is click.INT:
+        wanted = int
+    elif option.type is click.FLOAT:
+        wanted = (int, float)
+    values = given if option.multiple and isinstance(given, list) else [given]
+    for value in values:
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            names = " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))
+            raise OptionError(f"{where} must be {names}, got {value!r}")
+
+
+config: Final = option(
     "--config",
     type=PATH,
     metavar="FILE",

@@ -6,6 +6,7 @@ import click
 
 from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED
+from mbexport.limits import MAX_SEED, MAX_THREADS, require_within
 
 _EXAMPLES = """\b
 Examples:
@@ -16,20 +17,20 @@ Examples:
 
 @click.command("verify", epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=options.PATH)
-@click.option(
+@options.option(
     "--reference",
     type=options.PATH,
     metavar="FILE",
     help="What to compare with; the first fp32 file if absent.",
 )
-@click.option("--data", required=True, metavar="digits|DIR", help="Labelled images; `val/` where there is one.")
+@options.option("--data", required=True, metavar="digits|DIR", help="Labelled images; `val/` where there is one.")
 @options.classes_file
-@click.option("--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits.")
+@options.option("--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits.")
 @options.gates
 @options.seed
 @options.threads
 @options.config
-@click.option("--out", type=options.PATH, metavar="DIR", help="Where to write report.json; nowhere if absent.")
+@options.option("--out", type=options.PATH, metavar="DIR", help="Where to write report.json; nowhere if absent.")
 @options.as_json
 def command(  # noqa: PLR0917  # click passes by name
     files: tuple[Path, ...],
@@ -51,6 +52,8 @@ def command(  # noqa: PLR0917  # click passes by name
 
     limits = options.gate_limits(gates)
     check_limits(limits)
+    require_within("seed", seed, 0, MAX_SEED)
+    require_within("threads", threads, 1, MAX_THREADS)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.models.data import open_data
     from mbexport.quiet import quiet_libraries

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from mbexport.artifact import Artifact, Format, Precision, TensorSpec
 from mbexport.calibration.affine import Affine
@@ -31,7 +33,7 @@ class TableRunner(Runner):
     def metadata(self) -> dict[str, str]:
         return {}
 
-    def invoke(self, feed: Any) -> Any:
+    def _invoke(self, feed: Any) -> Any:
         return self.table[feed[0, 0, 0, 0]][None]
 
 
@@ -64,7 +66,7 @@ def accuracy(name: str, **given: Any) -> Accuracy:
         samples=100,
         top1=given.get("top1", 0.9),
         top1_ci95=given.get("top1_ci95", (0.8, 0.95)),
-        top5=1.0,
+        top5=given.get("top5", 1.0),
         agreement=given.get("agreement", 1.0),
         max_abs_error=given.get("max_abs_error", 0.0),
         distinct_outputs=given.get("distinct_outputs", 100),
@@ -104,3 +106,30 @@ def found() -> Callable[..., Measurements]:
         )
 
     return make
+
+
+def write_colour_network(
+    path: Path, *, classes: int = 10, top: float = 1, shape: tuple[int, ...] = (1, 32, 32, 3), outputs: int = 1
+) -> Path:
+    """A network that averages the picture's colours and multiplies them with a matrix."""
+    weights = numpy_helper.from_array(
+        np.linspace(-1, top, 3 * classes, dtype=np.float32).reshape(3, classes), "weights"
+    )
+    names = [f"scores{i}" for i in range(outputs)]
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["image"], ["colour"], axes=[1, 2], keepdims=0),
+            *(helper.make_node("MatMul", ["colour", "weights"], [name]) for name in names),
+        ],
+        "colours",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, classes)) for name in names],
+        [weights],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def colour_network() -> Callable[..., Path]:
+    return write_colour_network

@@ -1,6 +1,5 @@
 """The output folder on real disks that are full or read-only: tiny mounts, where this user may make them."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def test_full_disk_keeps_the_old_file_whole(tiny_disk):
         with pytest.raises(StorageError, match="No space left"):
             workdir.write("model.tflite", b"x" * (1 << 20))
         assert path.read_bytes() == b"old"
-        assert os.listdir(tiny_disk / "out" / ".mbexport" / "tmp") == []
+        assert list((tiny_disk / "out" / ".mbexport" / "tmp").iterdir()) == []
 
 
 def test_require_space_sees_the_real_disk(tiny_disk):
@@ -78,4 +77,4 @@ def test_build_on_a_disk_too_small_exits_with_3_before_any_work(cli, tiny_disk):
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("Error: ")
     assert done.stderr.endswith("disk full\n")
-    assert os.listdir(tiny_disk) == []
+    assert list(tiny_disk.iterdir()) == []

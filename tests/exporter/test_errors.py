@@ -66,6 +66,8 @@ def test_interruption_exits_with_130(monkeypatch, capsys):
     assert capsys.readouterr().err.strip().startswith("Error: interrupted")
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch):
-    with pytest.raises(ZeroDivisionError):
-        raise_from_cost(monkeypatch, ZeroDivisionError("a bug"))
+def test_a_bug_keeps_its_traceback_and_does_not_look_like_a_failed_gate(monkeypatch, capsys):
+    assert raise_from_cost(monkeypatch, ZeroDivisionError("a bug")) == 3
+    errors = capsys.readouterr().err
+    assert "Traceback" in errors
+    assert "ZeroDivisionError: a bug" in errors

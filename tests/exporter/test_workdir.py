@@ -20,8 +20,8 @@ OPTIONS = st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=
 UPSTREAM = st.lists(st.text(max_size=4), max_size=3).map(tuple)
 
 
-def temporaries(root: Path) -> list[str]:
-    return os.listdir(root / ".mbexport" / "tmp")
+def temporaries(root: Path) -> list[Path]:
+    return list((root / ".mbexport" / "tmp").iterdir())
 
 
 def fail_with(code: int):
@@ -140,13 +140,13 @@ def test_folder_name_longer_than_the_file_system_allows(tmp_path):
 def test_folder_made_for_nothing_is_removed(tmp_path):
     with Workdir.open(tmp_path / "out"):
         pass
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_made_for_a_run_that_failed_is_removed_with_its_parents(tmp_path):
     with pytest.raises(ZeroDivisionError), Workdir.open(tmp_path / "new" / "out"):
         raise ZeroDivisionError
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_that_was_there_before_stays(tmp_path):
@@ -156,9 +156,12 @@ def test_folder_that_was_there_before_stays(tmp_path):
 
 
 def test_folder_with_a_finished_stage_stays_when_the_run_fails(tmp_path):
-    with pytest.raises(ZeroDivisionError), Workdir.open(tmp_path / "out") as workdir:
+    def run(workdir: Workdir) -> None:
         workdir.finish("train", "k1", {"a.bin": b"one"}, seconds=1)
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), Workdir.open(tmp_path / "out") as workdir:
+        run(workdir)
     with Workdir.open(tmp_path / "out") as workdir:
         assert workdir.finished("train", "k1") is not None
 

@@ -37,10 +37,10 @@ def with_classes(root: Path, text: str) -> Data:
 
 
 def test_classes_and_files_are_ordered_by_name(tmp_path: Path) -> None:
-    data = opened(folder(tmp_path, roses=2, Daisy=1, daisy=2))
+    data = opened(folder(tmp_path, roses=2, Zinnia=1, daisy=2))
     images = data.evaluation(0)
-    assert data.class_names == ("Daisy", "daisy", "roses")
-    assert images.names == ("Daisy/00.png", "daisy/00.png", "daisy/01.png", "roses/00.png", "roses/01.png")
+    assert data.class_names == ("Zinnia", "daisy", "roses")
+    assert images.names == ("Zinnia/00.png", "daisy/00.png", "daisy/01.png", "roses/00.png", "roses/01.png")
     assert images.labels.tolist() == [0, 1, 1, 2, 2]
     assert images.labels.dtype == np.int64
     assert images.read(4).getpixel((0, 0)) == (0, 1, 0)  # roses, written first, the second of them
@@ -239,11 +239,13 @@ def test_labels_and_their_order_are_part_of_the_fingerprint(tmp_path: Path) -> N
     assert len({with_classes(root, text).fingerprint for text in texts}) == len(texts)
 
 
-def test_moving_an_image_from_val_to_train_changes_the_fingerprint(tmp_path: Path) -> None:
-    folder(tmp_path / "train", a=2, b=2)
-    folder(tmp_path / "val", a=3, b=2)
+def test_moving_an_image_from_train_to_val_changes_the_fingerprint(tmp_path: Path) -> None:
+    # The last of train becomes the first of val: the files in a row stay the same.
+    folder(tmp_path / "train", a=1, b=2)
+    folder(tmp_path / "val", b=0, c=1)
+    shutil.copy(tmp_path / "train" / "b" / "01.png", tmp_path / "val" / "b" / "02.png")
     before = opened(tmp_path).fingerprint
-    (tmp_path / "val" / "a" / "02.png").rename(tmp_path / "train" / "a" / "02.png")
+    (tmp_path / "train" / "b" / "01.png").rename(tmp_path / "val" / "b" / "01.png")
     assert opened(tmp_path).fingerprint != before
 
 

@@ -1,14 +1,10 @@
-"""Every common kind of image file becomes upright RGB; every other file becomes one DataError."""
+"""Every common kind of image file becomes upright RGB."""
 
 import io
-import threading
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from mbexport.errors import DataError
@@ -25,8 +21,8 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def noise(side: int = 24) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8))
+def noise() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (24, 24, 3), dtype=np.uint8))
 
 
 def read_saved(image: Image.Image, path: Path, **options: object) -> Image.Image:
@@ -157,135 +153,3 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in (A, B, C)]
     found = read_saved(frames[0], tmp_path / "x.gif", save_all=True, append_images=frames[1:])
     assert found.getpixel((0, 0)) == A
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"this is no image\n",
-        encoded(noise(), "JPEG")[:-200],
-        encoded(noise(), "PNG")[:-200],
-        encoded(noise(), "JPEG")[:10],
-        encoded(noise(), "GIF")[:40],
-        b"\x89PNG\r\n\x1a\n",
-    ],
-    ids=["empty", "text", "truncated jpeg", "truncated png", "jpeg header", "truncated gif", "png signature"],
-)
-def test_a_file_that_is_no_whole_image_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "bad.jpg"
-    path.write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        read_image(path)
-    assert str(caught.value).startswith(str(path))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing.png", tmp_path):
-        with pytest.raises(DataError):
-            read_image(path)
-
-
-# Pillow raises beyond twice its limit, and only warns from there down to the limit.
-@pytest.mark.parametrize("side", [11, 14, 15, 100])
-def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int) -> None:
-    Image.new("RGB", (side, side)).save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DataError, match="too large to decode safely"):
-        read_image(tmp_path / "x.png")
-
-
-def test_an_image_at_the_limit_is_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Image.new("RGB", (10, 10)).save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert read_image(tmp_path / "x.png").size == (10, 10)
-
-
-def test_reading_in_two_threads_leaves_the_warning_filters_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Data is read by several threads at once, and the warning filters belong to the whole process: a reader that
-    # restores them out of turn would silence the warnings of everyone for good. Order forced: 1 in, 2 in, 1 out, 2 out.
-    path = tmp_path / "x.png"
-    noise().save(path)
-    first_in, second_in, first_out = (threading.Event() for _ in range(3))
-
-    def to_rgb(image: Image.Image) -> Image.Image:
-        if threading.current_thread().name == "first":
-            first_in.set()
-            second_in.wait(2)
-        else:
-            second_in.set()
-            first_out.wait(2)
-        return image
-
-    monkeypatch.setattr(images, "to_rgb", to_rgb)
-    readers = [
-        threading.Thread(target=read_image, args=[tmp_path / "x.png"], name=name) for name in ("first", "second")
-    ]
-    with warnings.catch_warnings():
-        before = list(warnings.filters)
-        readers[0].start()
-        first_in.wait(2)
-        readers[1].start()
-        readers[0].join()
-        first_out.set()
-        readers[1].join()
-        assert warnings.filters == before
-
-
-def with_exif() -> Image.Exif:
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    exif[0x010E] = "a description"
-    return exif
-
-
-WHOLE = {
-    "jpeg": encoded(noise(), "JPEG", exif=with_exif()),
-    "progressive": encoded(noise(), "JPEG", progressive=True),
-    "png": encoded(noise(), "PNG", exif=with_exif()),
-    "palette": encoded(noise().quantize(16), "PNG", transparency=3),
-    "gif": encoded(noise().quantize(16), "GIF"),
-    "bmp": encoded(noise(), "BMP"),
-    "webp": encoded(noise(), "WEBP", exif=with_exif()),
-}
-
-
-@pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("fuzz") / "x.jpg"
-
-
-def reads_or_refuses(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    try:
-        found = read_image(path)
-    except DataError:
-        return
-    assert found.mode == "RGB"
-    assert min(found.size) > 0
-
-
-@pytest.mark.filterwarnings("ignore")  # Pillow's remarks on damaged metadata
-@given(content=st.binary(max_size=300))
-def test_random_bytes_are_read_or_refused(scratch: Path, content: bytes) -> None:
-    reads_or_refuses(scratch, content)
-
-
-@pytest.mark.filterwarnings("ignore")  # Pillow's remarks on damaged metadata
-@given(kind=st.sampled_from(sorted(WHOLE)), changes=st.dictionaries(st.integers(0, 2**16), st.integers(0, 255)))
-def test_an_image_with_changed_bytes_is_read_or_refused(scratch: Path, kind: str, changes: dict[int, int]) -> None:
-    content = bytearray(WHOLE[kind])
-    for place, byte in changes.items():
-        content[place % len(content)] = byte
-    reads_or_refuses(scratch, bytes(content))
-
-
-@pytest.mark.filterwarnings("ignore")  # Pillow's remarks on damaged metadata
-@given(kind=st.sampled_from(sorted(WHOLE)), start=st.integers(0, 2**16), length=st.integers(1, 2**16))
-def test_an_image_with_a_piece_cut_out_is_read_or_refused(scratch: Path, kind: str, start: int, length: int) -> None:
-    whole = WHOLE[kind]
-    start %= len(whole)
-    reads_or_refuses(scratch, whole[:start] + whole[start + length :])

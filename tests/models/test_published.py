@@ -59,7 +59,7 @@ def test_a_published_network_is_its_own_nearest(each: Published) -> None:
         (0.05, 32, (0.25, 128)),
         (0.9, 1024, (1.0, 224)),
         (0.5, 170, (0.5, 160)),
-        (0.74, 128, (0.75, 128)),  # alpha decides before the resolution
+        (0.74, 128, (0.75, 128)),
     ],
 )
 def test_nearest_published(alpha: float, px: int, nearest: tuple[float, int]) -> None:

@@ -1,0 +1,137 @@
+"""Which tensors have a range, what it is, and how ranges are stored."""
+
+import json
+
+import numpy as np
+import pytest
+import tf_keras
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbexport.calibration.affine import Range
+from mbexport.calibration.ranges import activation_sites, observe, ranges_from_json, ranges_to_json
+from mbexport.errors import DataError, MbexportError
+
+layers = tf_keras.layers
+RANGES = st.dictionaries(
+    st.text(min_size=1),
+    st.builds(Range, low=st.floats(-1e30, 0), high=st.floats(1e-30, 1e30)),
+    max_size=8,
+)
+
+
+@pytest.fixture(scope="module")
+def by_hand() -> tf_keras.Model:
+    """A chain whose tensors can be worked out in the head: 2x - 1, ReLU6, mean, 1 - 4x."""
+    x = image = layers.Input((2, 2, 1))
+    x = layers.ReLU(6.0, name="relu")(layers.Conv2D(1, 1, name="double")(x))
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
+    x = layers.Conv2D(1, 1, name="logit")(x)
+    network = tf_keras.Model(image, x)
+    network.get_layer("double").set_weights([np.full((1, 1, 1, 1), 2), np.full(1, -1)])
+    network.get_layer("logit").set_weights([np.full((1, 1, 1, 1), -4), np.full(1, 1)])
+    return network
+
+
+def batch(*pixels: float) -> np.ndarray:
+    """One image (1, 2, 2, 1)."""
+    return np.array(pixels, np.float32).reshape(1, 2, 2, 1)
+
+
+def test_a_mobilenet_stores_27_relus_the_pooled_features_and_the_logits(tiny_mobilenet):
+    blocks = [f"conv_{kind}_{number}_relu" for number in range(1, 14) for kind in ("dw", "pw")]
+    expected = ("conv1_relu", *blocks, "global_average_pooling2d", "conv_preds")
+    assert len(expected) == 29
+    assert activation_sites(tiny_mobilenet()) == expected
+
+
+def test_a_convolution_is_a_site_only_where_no_relu_follows(by_hand):
+    assert activation_sites(by_hand) == ("relu", "mean", "logit")
+
+
+def test_ranges_of_one_image(by_hand):
+    # 2x - 1: -1 1 3 9; ReLU6: 0 1 3 6; mean: 2.5; 1 - 4x: -9.
+    assert observe(by_hand, [batch(0, 1, 2, 5)]) == {
+        "relu": Range(low=0, high=6),
+        "mean": Range(low=0, high=2.5),
+        "logit": Range(low=-9, high=0),
+    }
+
+
+def test_ranges_of_several_batches_hold_each_of_them(by_hand):
+    # The second: ReLU6 of -1 is 0, the mean 0, 1 - 4x is 1. The third: 1, 1, -3.
+    found = observe(by_hand, [batch(0, 1, 2, 5), batch(0, 0, 0, 0), batch(1, 1, 1, 1)])
+    assert found["logit"] == Range(low=-9, high=1)
+    assert found["mean"] == Range(low=0, high=2.5)
+
+
+def test_a_relu_starts_at_exactly_zero_though_it_saw_nothing_below_3(by_hand):
+    assert observe(by_hand, [batch(2, 2.5, 2.5, 2)])["relu"] == Range(low=0, high=4)
+
+
+def test_the_size_of_the_batches_does_not_matter(short_network):
+    network = short_network()
+    images = np.random.default_rng(0).uniform(-1, 1, (24, 8, 8, 3)).astype(np.float32)
+    whole = observe(network, [images])
+    parts = observe(network, [images[:7], images[7:8], images[8:]])
+    assert whole.keys() == parts.keys()
+    for site, interval in whole.items():
+        # Matrix products of another size add up in another order.
+        assert (parts[site].low, parts[site].high) == pytest.approx((interval.low, interval.high), rel=1e-4)
+
+
+def test_more_images_never_narrow_a_range(short_network):
+    network = short_network()
+    images = np.random.default_rng(1).uniform(-1, 1, (3, 8, 8, 8, 3)).astype(np.float32)
+    few, more = observe(network, images[:1]), observe(network, images)
+    assert all(more[site].low <= few[site].low and few[site].high <= more[site].high for site in few)
+    assert any(few[site].high < more[site].high for site in few)
+
+
+def test_an_image_with_nan_gives_no_ranges(by_hand):
+    with pytest.raises(MbexportError):
+        observe(by_hand, [batch(0, 1, 2, 5), batch(0, np.nan, 2, 5)])
+
+
+@given(RANGES)
+def test_ranges_come_back_from_json_as_they_went_in(ranges):
+    assert ranges_from_json(ranges_to_json(ranges)) == ranges
+    assert list(ranges_from_json(ranges_to_json(ranges))) == list(ranges)
+
+
+def test_one_bound_that_changes_is_one_line_that_changes():
+    ranges = {f"site_{number}": Range(low=-number, high=number) for number in range(1, 6)}
+    before = ranges_to_json(ranges)
+    after = ranges_to_json(ranges | {"site_3": Range(low=-3, high=3.5)})
+    assert before.endswith("\n")
+    pairs = list(zip(before.splitlines(), after.splitlines(), strict=True))
+    assert len(pairs) >= 5
+    assert sum(old != new for old, new in pairs) == 1
+
+
+NO_RANGES = """
+no json
+null
+3
+[]
+[["relu", [0, 1]]]
+{"relu": 1}
+{"relu": {}}
+{"relu": [0]}
+{"relu": [0, 1, 2]}
+{"relu": ["a", 1]}
+{"relu": [0, null]}
+{"relu": [0, 1]
+""".splitlines()
+
+
+@pytest.mark.parametrize("text", NO_RANGES)
+def test_a_text_that_is_no_ranges_is_refused(text):
+    with pytest.raises(DataError, match="not a file of ranges"):
+        ranges_from_json(text)
+
+
+@pytest.mark.parametrize("bounds", [[0, np.nan], [np.nan, 1], [0, np.inf], [1, 2], [0, 0]])
+def test_a_stored_range_that_cannot_be_is_refused(bounds):
+    with pytest.raises(MbexportError, match="a range must hold 0"):
+        ranges_from_json(json.dumps({"relu": bounds}))

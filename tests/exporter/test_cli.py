@@ -1,0 +1,157 @@
+"""The command line's frame: help, versions, mistakes, pipes that break, and a start that loads nothing heavy."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mbexport
+from mbexport.cli import run
+
+COMMANDS = ("build", "verify", "bench", "inspect", "cost", "doctor")
+HEAVY = ("numpy", "tensorflow", "tf_keras", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "PIL", "rich")
+FULL_DEVICE = Path("/dev/full")  # Linux: every write finds it full
+
+
+def assert_one_line_error(done) -> None:
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.endswith("\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_lists_every_command_and_the_exit_codes(cli, flag):
+    done = cli(flag)
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = [line.split()[0] for line in done.stdout.split("Commands:")[1].splitlines() if line.startswith("  ")]
+    assert listed[: len(COMMANDS)] == list(COMMANDS)
+    assert "2 bad input" in done.stdout
+    assert "Example: mbexport build" in done.stdout
+
+
+def test_version_is_the_packages(cli):
+    done = cli("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"mbexport, version {mbexport.__version__}\n"
+
+
+def test_no_arguments_show_the_help_on_stderr_and_exit_with_2(cli):
+    done = cli()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert all(name in done.stderr for name in COMMANDS)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["nope"], "nope"),
+        (["--nope"], "--nope"),
+        (["cost", "--nope"], "--nope"),
+        (["cost", "superfluous"], "superfluous"),
+        (["cost", "--alpha"], "--alpha"),
+        (["cost", "--alpha", "wide"], "wide"),
+        (["build", "--precision", "fp64"], "fp64"),
+        (["verify", "--data", "digits"], "FILES"),
+        (["verify", "a.tflite"], "--data"),
+        (["bench"], "FILES"),
+        (["inspect"], "FILE"),
+    ],
+)
+def test_misuse_is_one_line_that_names_it_and_exits_with_2(cli, arguments, named):
+    done = cli(*arguments)
+    assert done.returncode == 2
+    assert_one_line_error(done)
+    assert named in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself_with_an_example(command, capsys):
+    assert run([command, "--help"]) == 0
+    shown = capsys.readouterr()
+    assert re.search(rf"Examples?:\s+mbexport {command}\b", shown.out)
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["cost", "--all"], ["cost", "--by-layer", "--json"], ["--help"], ["build", "--help"]]
+)
+def test_reader_that_has_gone_is_no_failure(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "mbexport", *arguments],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    # Exit code 1 would say that a gate failed.
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_head_gets_its_line_without_a_complaint():
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'mbexport', 'cost', '--all', '--json'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        first = running.stdout.readline()
+        running.stdout.close()
+        assert first == "[\n"
+        assert running.stderr.read() == ""
+
+
+def test_stdout_that_is_closed_is_no_traceback():
+    done = subprocess.run(
+        [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])",
+         sys.executable, "-m", "mbexport", "cost"],
+        stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not FULL_DEVICE.exists(), reason="there is no full device here")
+def test_stdout_that_is_full_is_a_storage_error():
+    with FULL_DEVICE.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mbexport", "cost"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 3
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["cost", "--all"], ["cost", "--by-layer", "--json"]])
+def test_light_commands_load_nothing_heavy(arguments):
+    code = (
+        "import sys; from mbexport.cli import run; code = run(sys.argv[1:]); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("arguments", [["build", "--alpha", "2"], ["build", "--data", "no-such-folder"]])
+def test_bad_input_is_refused_before_tensorflow_loads(arguments):
+    code = (
+        "import sys; from mbexport.cli import run; code = run(sys.argv[1:]); "
+        "assert not {'tensorflow', 'tf_keras', 'onnx'} & set(sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+
+
+@pytest.mark.parametrize("command", ["mbexport", "python -m mbexport"])
+def test_installed_script_and_module_are_the_same(command):
+    program, *words = command.split()
+    beside_python = Path(sys.executable).parent / program  # not resolved: the environment's own scripts
+    done = subprocess.run([beside_python, *words, "cost", "--json"], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["mult_adds"] == 568_740_352

@@ -1,0 +1,165 @@
+"""From options to a plan: defaults, what is computed of them, and what no plan may hold."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mbexport.artifact import Format, Io, Precision
+from mbexport.cli import run
+from mbexport.errors import OptionError, StageError
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import ModelSpec
+from mbexport.plan import BuildPlan
+
+FP32, INT8 = Precision.FP32, Precision.INT8
+
+
+@pytest.fixture
+def planned(monkeypatch, capsys):
+    """The plan and the data that `mbexport build ARGUMENTS` would run."""
+
+    def plan(*arguments: object):
+        caught = []
+
+        def stop(plan, data, _progress):
+            caught.append((plan, data))
+            raise StageError("this is as far as the test goes")
+
+        monkeypatch.setattr("mbexport.pipeline.run", stop)
+        assert run(["build", *map(str, arguments)]) == 3
+        assert capsys.readouterr().err.endswith("this is as far as the test goes\n")
+        return caught[0]
+
+    return plan
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    for name in ("cat", "dog", "owl"):
+        (root / name).mkdir()
+        for i in range(2):
+            Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(root / name / f"{i}.png")
+    return root
+
+
+def make(**changed) -> BuildPlan:
+    spec = ModelSpec(resolution_px=64, classes=10)
+    return BuildPlan(**{"spec": spec, "preprocess": Preprocess(resolution_px=64), "out": Path("out"), **changed})
+
+
+def test_defaults_for_digits(planned):
+    plan, data = planned()
+    assert plan.spec == ModelSpec(alpha=1.0, resolution_px=64, classes=10)
+    assert (plan.preprocess.resolution_px, plan.preprocess.crop_fraction) == (64, 1.0)
+    assert (plan.epochs, plan.qat_epochs, plan.calibration_samples, plan.seed, plan.threads) == (16, 2, 300, 0, 1)
+    assert (plan.precisions, plan.formats, plan.io) == ((FP32,), (Format.TFLITE, Format.ONNX), Io.UINT8)
+    assert (plan.resume, plan.calibration, plan.limits) == (True, None, {})
+    assert plan.out == Path("dist/mobilenet_v1_1.0_64")
+    assert data.name == "digits"
+
+
+def test_defaults_for_photos(planned, photos):
+    plan, _ = planned("--data", photos, "--alpha", "0.5")
+    assert plan.spec == ModelSpec(alpha=0.5, resolution_px=224, classes=3)
+    assert (plan.preprocess.resolution_px, plan.preprocess.crop_fraction, plan.epochs) == (224, 0.875, 30)
+    assert plan.out == Path("dist/mobilenet_v1_0.5_224")
+
+
+def test_given_values_beat_the_defaults(planned, photos):
+    plan, _ = planned("--data", photos, "--crop-fraction", 0.5, "--epochs", 3, "--out", "there", "--no-resume")
+    assert (plan.preprocess.crop_fraction, plan.epochs, plan.out, plan.resume) == (0.5, 3, Path("there"), False)
+
+
+def test_every_other_option_reaches_the_plan(planned):
+    plan, _ = planned(
+        *("--qat-epochs", 0, "--calibration", "pictures", "--calibration-samples", 7, "--io", "float32"),
+        *("--seed", 2**31 - 1, "--threads", 3, "--gate", "agreement=0.5", "--gate", "samples=10"),
+    )
+    assert (plan.qat_epochs, plan.calibration, plan.calibration_samples) == (0, Path("pictures"), 7)
+    assert (plan.io, plan.seed, plan.threads) == (Io.FLOAT32, 2**31 - 1, 3)
+    assert plan.limits == {"agreement": 0.5, "samples": 10}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "precisions"),
+    [
+        ("", (FP32,)),
+        ("--int8", (FP32, INT8)),
+        ("--precision int8", (INT8,)),
+        ("--precision int8 --precision fp32", (FP32, INT8)),
+        ("--precision fp32 --precision fp32", (FP32,)),
+        ("--precision int8 --int8", (FP32, INT8)),
+    ],
+)
+def test_precisions_of_the_options(planned, arguments, precisions):
+    assert planned(*arguments.split())[0].precisions == precisions
+
+
+@pytest.mark.parametrize(
+    ("arguments", "formats"),
+    [
+        ("--format onnx", {Format.ONNX}),
+        ("--format tflite --format tflite", {Format.TFLITE}),
+        ("--format onnx --format tflite", {Format.ONNX, Format.TFLITE}),
+    ],
+)
+def test_formats_of_the_options(planned, arguments, formats):
+    plan, _ = planned(*arguments.split())
+    assert set(plan.formats) == formats
+    assert len(plan.formats) == len(formats)
+
+
+@pytest.mark.parametrize(("rho", "px"), [("1", 224), ("0.857", 192), ("0.5714", 128)])
+def test_resolution_multiplier_sets_network_and_pixels(planned, rho, px):
+    plan, _ = planned("--rho", rho)
+    assert (plan.spec.resolution_px, plan.preprocess.resolution_px) == (px, px)
+
+
+def test_last_limit_of_a_gate_counts(planned):
+    assert planned("--gate", "agreement=0.5", "--gate", " agreement = 0.75")[0].limits == {"agreement": 0.75}
+
+
+def test_classes_file_sets_order_and_labels(planned, photos, tmp_path):
+    (tmp_path / "classes.txt").write_text("owl Great horned owl\ncat\ndog  Good dog \n")
+    plan, data = planned("--data", photos, "--classes", tmp_path / "classes.txt")
+    assert plan.spec.classes == 3
+    assert data.class_names == ("Great horned owl", "cat", "Good dog")
+
+
+BELOW_1 = st.integers(max_value=0)
+
+
+@given(
+    st.one_of(
+        st.tuples(st.sampled_from(["epochs", "threads", "calibration_samples"]), BELOW_1),
+        st.tuples(st.just("qat_epochs"), st.integers(max_value=-1)),
+        st.tuples(st.just("seed"), st.integers(max_value=-1) | st.integers(min_value=2**31)),
+    )
+)
+def test_number_outside_its_range_is_named_with_its_value(case):
+    name, value = case
+    with pytest.raises(OptionError, match=rf"^{name.replace('_', ' ')} must be .*, got {value}$"):
+        make(**{name: value})
+
+
+@pytest.mark.parametrize("changed", [{"precisions": ()}, {"formats": ()}, {"limits": {"foo": 1.0}}])
+def test_plan_that_makes_or_judges_nothing_known_is_refused(changed):
+    with pytest.raises(OptionError):
+        make(**changed)
+
+
+@pytest.mark.parametrize("changed", [{"qat_epochs": 0}, {"epochs": 1}, {"seed": 0}, {"seed": 2**31 - 1}])
+def test_outermost_legal_values_are_accepted(changed):
+    (name,) = changed
+    assert getattr(make(**changed), name) == changed[name]
+
+
+def test_plan_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make().epochs = 3

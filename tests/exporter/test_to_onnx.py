@@ -1,0 +1,209 @@
+"""The .onnx twin of a .tflite file: its form, its integers, and that it answers the same."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from onnx import TensorProto, numpy_helper
+
+from mbexport.artifact import Io, Precision
+from mbexport.errors import StageError
+from mbexport.models.data import DIGITS, iter_pixels, open_data, open_unlabelled
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import ModelSpec
+from mbexport.runtime import Runner, open_runner
+from mbexport.to_onnx import onnx_from_tflite
+from mbexport.verify import verify
+
+CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+
+
+@pytest.fixture(scope="module")
+def tflite(small_build) -> dict[Precision, Path]:
+    return {precision: next(small_build.glob(f"*_{precision}.tflite")) for precision in Precision}
+
+
+@pytest.fixture(scope="module")
+def converted(tflite, tmp_path_factory) -> dict[Precision, Path]:
+    folder = tmp_path_factory.mktemp("onnx")
+    for precision, path in tflite.items():
+        (folder / f"{precision}.onnx").write_bytes(onnx_from_tflite(path.read_bytes(), precision))
+    return {precision: folder / f"{precision}.onnx" for precision in tflite}
+
+
+@pytest.fixture(scope="module")
+def models(converted) -> dict[Precision, onnx.ModelProto]:
+    return {precision: onnx.load(path) for precision, path in converted.items()}
+
+
+@pytest.fixture(scope="module")
+def digits() -> np.ndarray:
+    """100 digits as uint8 images of 32 px."""
+    images = open_data(DIGITS).evaluation(0).subset(np.arange(100))
+    return np.concatenate(list(iter_pixels(images, Preprocess(resolution_px=32, crop_fraction=1.0))))
+
+
+def raw_of(runner: Runner, pixels: np.ndarray) -> np.ndarray:
+    feeds = runner.prepare(pixels, Preprocess(resolution_px=32))
+    return np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(len(feeds))])
+
+
+def constants_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def convolutions(model: onnx.ModelProto) -> list[list[onnx.NodeProto]]:
+    """For each Conv in order: the DequantizeLinear of its input, of its weights and of its bias."""
+    producers = {node.output[0]: node for node in model.graph.node}
+    return [[producers[name] for name in node.input] for node in model.graph.node if node.op_type == "Conv"]
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_the_graph_is_valid_and_old_enough_for_phones(models, precision):
+    model = models[precision]
+    onnx.checker.check_model(model, full_check=True)
+    assert model.ir_version == 8
+    assert [(opset.domain, opset.version) for opset in model.opset_import if opset.domain in ("", "ai.onnx")] == [
+        ("", 17)
+    ]
+    assert {node.domain for node in model.graph.node} == {""}
+
+
+@pytest.mark.parametrize(
+    ("precision", "kind"), [(Precision.INT8, TensorProto.UINT8), (Precision.FP32, TensorProto.FLOAT)]
+)
+def test_image_leads_to_scores_in_the_layout_of_the_tflite_file(models, precision, kind):
+    ends = [*models[precision].graph.input, *models[precision].graph.output]
+    shapes = [[size.dim_value for size in end.type.tensor_type.shape.dim] for end in ends]
+    assert [end.name for end in ends] == ["image", "scores"]
+    assert shapes == [[1, 32, 32, 3], [1, 10]]
+    assert {end.type.tensor_type.elem_type for end in ends} == {kind}
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_names_are_short_and_different(models, precision):
+    graph = models[precision].graph
+    nodes = [node.name for node in graph.node]
+    tensors = [name for node in graph.node for name in node.output] + [tensor.name for tensor in graph.initializer]
+    assert max(map(len, [*nodes, *tensors])) <= 60
+    assert min(map(len, [*nodes, *tensors])) > 0
+    assert len(set(nodes)) == len(nodes)
+    assert len(set(tensors)) == len(tensors)
+
+
+def test_no_weights_of_an_int8_graph_are_floats(models):
+    tensors = models[Precision.INT8].graph.initializer
+    assert not [tensor.name for tensor in tensors if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1]
+    kernels = [tensor for tensor in tensors if len(tensor.dims) == 4]
+    assert len(kernels) == 28
+    assert {tensor.data_type for tensor in kernels} == {TensorProto.INT8}
+
+
+def test_weights_and_scales_are_those_of_the_tflite_file(models, tflite):
+    interpreter = Interpreter(model_path=str(tflite[Precision.INT8]))
+    details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+    ops = [op for op in interpreter._get_ops_details() if op["op_name"] in CONVOLUTIONS]
+    constants = constants_of(models[Precision.INT8])
+    for op, (_, weights, _) in zip(ops, convolutions(models[Precision.INT8]), strict=True):
+        stored = details[op["inputs"][1]]
+        # TFLite: (out, kh, kw, in), or (1, kh, kw, channels) depthwise. ONNX: (out, in, kh, kw).
+        turn = (0, 3, 1, 2) if op["op_name"] == "CONV_2D" else (3, 0, 1, 2)
+        codes, scales = (constants[name] for name in weights.input[:2])
+        assert np.array_equal(codes, interpreter.get_tensor(stored["index"]).transpose(turn))
+        assert np.array_equal(scales, stored["quantization_parameters"]["scales"])
+        assert len(scales) == codes.shape[0]
+
+
+def test_a_bias_is_int32_in_steps_of_input_times_weight(models):
+    constants = constants_of(models[Precision.INT8])
+    found = convolutions(models[Precision.INT8])
+    assert len(found) == 28
+    for source, weights, bias in found:
+        source_scale, weight_scales, bias_scales = (constants[node.input[1]] for node in (source, weights, bias))
+        assert constants[bias.input[0]].dtype == np.int32
+        assert not constants[bias.input[2]].any()
+        np.testing.assert_allclose(bias_scales, source_scale * weight_scales, rtol=1e-6)
+
+
+def test_activations_are_uint8(models):
+    constants = constants_of(models[Precision.INT8])
+    types = {
+        constants[node.input[2]].dtype.name
+        for node in models[Precision.INT8].graph.node
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and node.input[0] not in constants
+    }
+    assert types == {"uint8"}
+
+
+def test_the_float_twins_answer_within_a_hundred_thousandth(converted, tflite, digits):
+    twin, original = (raw_of(open_runner(paths[Precision.FP32]), digits) for paths in (converted, tflite))
+    np.testing.assert_allclose(twin, original, atol=1e-5)
+    assert len({row.tobytes() for row in original}) > 90
+
+
+def test_the_int8_twins_give_the_same_codes(converted, tflite, digits):
+    twin, original = (raw_of(open_runner(paths[Precision.INT8]), digits).astype(int) for paths in (converted, tflite))
+    assert np.abs(twin - original).max() <= 2
+    assert (twin.argmax(axis=1) == original.argmax(axis=1)).mean() >= 0.99
+    assert len({row.tobytes() for row in original}) > 50
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_converting_again_gives_the_same_bytes(converted, tflite, small_build, precision):
+    again = onnx_from_tflite(tflite[precision].read_bytes(), precision)
+    assert again == converted[precision].read_bytes()
+    # The build's own was made by another process, in which tf2onnx counted its names from elsewhere.
+    assert again == next(small_build.glob(f"*_{precision}.onnx")).read_bytes()
+
+
+def test_float_weights_under_the_name_of_int8_are_refused(tflite):
+    with pytest.raises(StageError, match="weights of an int8 network must be int8"):
+        onnx_from_tflite(tflite[Precision.FP32].read_bytes(), Precision.INT8)
+
+
+def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
+    """Both int8 files of a float `network`, calibrated on 64 of the images in `calibration`."""
+    from mbexport.calibration.fake_quant import quantizable
+    from mbexport.calibration.ranges import observe
+    from mbexport.models.folding import fold_batch_norm
+    from mbexport.to_tflite import int8_tflite
+
+    preprocess = Preprocess(resolution_px=224)
+    folded = fold_batch_norm(network, input_shift=preprocess.input_shift)
+    samples = open_unlabelled(calibration)[0].subset(np.arange(0, 256, 4))
+    ranges = observe(folded, map(preprocess.dequantize, iter_pixels(samples, preprocess)))
+    zero_point = preprocess.input_zero_point
+    quantized = quantizable(folded, ranges, input_scale=preprocess.input_scale, input_zero_point=zero_point)
+    files = [folder / "int8.tflite", folder / "int8.onnx"]
+    files[0].write_bytes(int8_tflite(quantized, Io.UINT8))
+    files[1].write_bytes(onnx_from_tflite(files[0].read_bytes(), Precision.INT8))
+    return files
+
+
+@pytest.mark.slow
+def test_a_real_network_keeps_its_answers_in_both_formats(shared_data, tmp_path):
+    from mbexport.models.mobilenet_v1 import build
+
+    network = build(ModelSpec(alpha=0.75, resolution_px=224, classes=1000))
+    network.load_weights(shared_data / "weights" / "mobilenet_7_5_224_tf.h5")
+    files = int8_files(network, shared_data / "imagenet" / "calibration", tmp_path)
+    classes = shared_data / "imagenet" / "classes.txt"
+    images = open_data(str(shared_data / "imagenet" / "eval"), classes_file=classes).evaluation(0)
+    images = images.subset(np.arange(0, 500, 5))
+    preprocess = Preprocess(resolution_px=224, crop_fraction=1.0)
+    found = verify(
+        [open_runner(file) for file in files],
+        iter_pixels(images, preprocess),
+        images.labels,
+        reference=lambda pixels: network.predict_on_batch(preprocess.normalize(pixels)),
+        preprocess=preprocess,
+    )
+    assert found.reference.top1 > 0.7  # 0.792 on all 500 images
+    (pair,) = found.pairs
+    assert pair.agreement >= 0.99
+    assert pair.max_lsb <= 2
+    assert min(artifact.agreement for artifact in found.artifacts) >= 0.8
+    assert min(artifact.distinct_outputs for artifact in found.artifacts) >= 90

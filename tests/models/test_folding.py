@@ -1,0 +1,196 @@
+"""Folding batch normalization away changes no answer, and shifts the input by exactly what was asked."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.errors import StageError
+from mbexport.models.folding import fold_batch_norm, is_convolution
+from mbexport.models.mobilenet_v1 import build
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import ModelSpec
+
+layers = tf_keras.layers
+TINY_VARIANCE = 1e-9
+BYTES = np.random.default_rng(2).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+IMAGES = Preprocess(resolution_px=32).normalize(BYTES)
+
+
+def randomize(model: Any, *, seed: int) -> Any:
+    """Statistics such as training leaves behind: signs mixed, spread over decades, one channel all but dead."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            (channels,) = layer.gamma.shape
+            gamma = rng.uniform(0.5, 2, channels) * rng.choice([1, 1, 1, -1], channels)
+            variance = 10 ** rng.uniform(-2, 0.5, channels)
+            variance[rng.integers(channels)] = TINY_VARIANCE
+            layer.set_weights([gamma, rng.normal(0.5, 1, channels), rng.normal(0, 0.3, channels), variance])
+        elif layer.weights:
+            kernel, *bias = (weight.shape for weight in layer.get_weights())
+            spread = np.sqrt(2 / np.prod(kernel[:-1]))
+            layer.set_weights([rng.normal(0, spread, kernel), *(rng.normal(0, 1, shape) for shape in bias)])
+    return model
+
+
+def random_network(seed: int) -> Any:
+    return randomize(build(ModelSpec(alpha=0.1, resolution_px=32, classes=5)), seed=seed)
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    return random_network(0)
+
+
+def output_of(model: Any, name: str, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    part = tf_keras.Model(model.input, model.get_layer(name).output)
+    return np.asarray(part(images))
+
+
+def one_convolution(convolution: Any, *, norm: list[float], kernel: float, bias: float | None = None) -> Any:
+    """One input pixel, one channel, one convolution with one normalization behind it."""
+    image = layers.Input((1, 1, 1), name="image")
+    model = tf_keras.Model(image, layers.BatchNormalization(epsilon=0.01, name="bn")(convolution(image)))
+    shape = convolution.get_weights()[0].shape
+    convolution.set_weights([np.full(shape, kernel), *([] if bias is None else [np.array([bias])])])
+    model.get_layer("bn").set_weights([np.array([value]) for value in norm])
+    return model
+
+
+def test_folding_by_hand() -> None:
+    # gamma 3, beta 1, mean 4, variance 0.24 + epsilon 0.01: scale 3 / 0.5 = 6.
+    convolution = layers.Conv2D(1, 1, use_bias=False, name="c")
+    folded = fold_batch_norm(one_convolution(convolution, norm=[3, 1, 4, 0.24], kernel=2))
+    kernel, bias = folded.get_layer("c").get_weights()
+    assert kernel.item() == pytest.approx(12)  # 2 * 6
+    assert bias.item() == pytest.approx(-23)  # (0 - 4) * 6 + 1
+
+
+def test_folding_a_biased_depthwise_convolution_by_hand() -> None:
+    convolution = layers.DepthwiseConv2D(1, name="c")
+    folded = fold_batch_norm(one_convolution(convolution, norm=[3, 1, 4, 0.24], kernel=-1, bias=0.5))
+    kernel, bias = folded.get_layer("c").get_weights()
+    assert kernel.item() == pytest.approx(-6)
+    assert bias.item() == pytest.approx(-20)  # (0.5 - 4) * 6 + 1
+
+
+def test_the_shift_goes_into_the_first_bias_by_hand() -> None:
+    convolution = layers.Conv2D(1, 1, use_bias=False, name="c")
+    model = one_convolution(convolution, norm=[3, 1, 4, 0.24], kernel=2)
+    kernel, bias = fold_batch_norm(model, input_shift=0.25).get_layer("c").get_weights()
+    assert kernel.item() == pytest.approx(12)
+    assert bias.item() == pytest.approx(-20)  # -23 + 0.25 * 12
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_folded_network_gives_the_same_outputs(seed: int) -> None:
+    network = random_network(seed)
+    folded = fold_batch_norm(network)
+    expected = np.asarray(network(IMAGES))
+    assert np.ptp(expected, axis=0).max() > 1e-3  # the answers depend on the image
+    np.testing.assert_allclose(np.asarray(folded(IMAGES)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["conv1_relu", "conv_dw_1_relu", "conv_dw_2_relu", "conv_pw_7_relu", "conv_preds"])
+def test_the_folded_network_agrees_inside_too(network: Any, name: str) -> None:
+    expected = output_of(network, name, IMAGES)
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(output_of(fold_batch_norm(network), name, IMAGES), expected, atol=1e-3)
+
+
+def test_no_batch_normalization_is_left_and_every_convolution_has_a_bias(network: Any) -> None:
+    folded = fold_batch_norm(network)
+    kept = [layer.name for layer in network.layers if not isinstance(layer, layers.BatchNormalization)]
+    assert [layer.name for layer in folded.layers] == kept
+    convolutions = [layer for layer in folded.layers if is_convolution(layer)]
+    assert len(convolutions) == 28
+    assert all(layer.use_bias and len(layer.get_weights()) == 2 for layer in convolutions)
+    assert (folded.input_names, folded.input_shape) == (network.input_names, network.input_shape)
+    assert folded.output_shape == network.output_shape
+
+
+def test_folding_twice_changes_nothing_more(network: Any) -> None:
+    once = fold_batch_norm(network)
+    twice = fold_batch_norm(once)
+    for one, other in zip(once.get_weights(), twice.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_folding_leaves_the_original_alone(network: Any) -> None:
+    before = [value.copy() for value in network.get_weights()]
+    fold_batch_norm(network, input_shift=0.5)
+    fold_batch_norm(fold_batch_norm(network), input_shift=0.5)
+    for one, other in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("shift", [0.5 / 127.5, -0.3, 1.0])
+def test_a_shifted_network_sees_a_shifted_image(network: Any, shift: float) -> None:
+    shifted = output_of(fold_batch_norm(network, input_shift=shift), "conv1", IMAGES)
+    expected = output_of(network, "conv1_bn", IMAGES + np.float32(shift))
+    # "same" padding of an even image at stride 2 adds one row and one column behind: they alone see the pad.
+    np.testing.assert_allclose(shifted[:, :-1, :-1], expected[:, :-1, :-1], atol=1e-4)
+    plain = output_of(fold_batch_norm(network), "conv1", IMAGES)
+    assert np.abs(plain[:, :-1, :-1] - expected[:, :-1, :-1]).max() > 1e-2
+
+
+def test_the_border_differs_by_the_shift_times_the_weights_over_the_pad(network: Any) -> None:
+    folded = fold_batch_norm(network, input_shift=0.5)
+    kernel, _ = folded.get_layer("conv1").get_weights()
+    difference = output_of(folded, "conv1", IMAGES) - output_of(network, "conv1_bn", IMAGES + np.float32(0.5))
+    over_the_pad = 0.5 * kernel[2].sum(axis=(0, 1))
+    np.testing.assert_allclose(difference[:, -1, :-1], np.broadcast_to(over_the_pad, (4, 15, 3)), atol=1e-4)
+
+
+def test_bytes_around_their_zero_point_give_what_normalized_pixels_give(network: Any) -> None:
+    prepared = Preprocess(resolution_px=32)
+    folded = fold_batch_norm(network, input_shift=prepared.input_shift)
+    expected = output_of(network, "conv1_relu", prepared.normalize(BYTES))
+    found = output_of(folded, "conv1_relu", prepared.dequantize(BYTES))
+    np.testing.assert_allclose(found[:, :-1, :-1], expected[:, :-1, :-1], atol=1e-4)
+
+
+def branched(kind: str) -> Any:
+    image = layers.Input((8, 8, 3), name="image")
+    convolution = layers.Conv2D(3, 1, name="c")
+    x = convolution(image)
+    outputs = {
+        "residual": lambda: layers.Add()([x, image]),
+        "two heads": lambda: [layers.ReLU()(x), layers.Softmax()(x)],
+        "two outputs": lambda: [x, layers.ReLU()(x)],
+        "a layer used twice": lambda: convolution(x),
+    }
+    return tf_keras.Model(image, outputs[kind]())
+
+
+@pytest.mark.parametrize("kind", ["residual", "two heads", "two outputs", "a layer used twice"])
+def test_a_network_that_is_no_chain_is_refused(kind: str) -> None:
+    with pytest.raises(StageError, match="must be a chain"):
+        fold_batch_norm(branched(kind))
+
+
+def test_batch_normalization_with_no_convolution_before_it_is_refused() -> None:
+    image = layers.Input((8, 8, 3), name="image")
+    x = layers.ReLU(name="relu")(layers.Conv2D(3, 1, name="c")(image))
+    model = tf_keras.Model(image, layers.BatchNormalization(name="bn")(x))
+    with pytest.raises(StageError, match="must follow a convolution, got bn"):
+        fold_batch_norm(model)
+
+
+@pytest.mark.parametrize("kind", ["dense", "activation inside"])
+def test_what_folding_cannot_carry_over_is_refused_rather_than_changed(kind: str) -> None:
+    image = layers.Input((4, 4, 3), name="image")
+    if kind == "dense":
+        x = layers.Dense(4, name="dense")(layers.Flatten()(layers.Conv2D(2, 1, name="c")(image)))
+    else:
+        x = layers.BatchNormalization(name="bn")(layers.Conv2D(2, 1, activation="sigmoid", name="c")(image))
+    model = randomize(tf_keras.Model(image, x), seed=0)
+    images = IMAGES[:, :4, :4]
+    try:
+        folded = fold_batch_norm(model)
+    except StageError:
+        return
+    np.testing.assert_allclose(np.asarray(folded(images)), np.asarray(model(images)), atol=1e-4)
