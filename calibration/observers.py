@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mbexport.calibration.affine import Range
 from mbexport.errors import StageError
 
-_NARROWEST = 1e-6  # a tensor that is always zero: any range will do, but a scale must be positive
+_NARROWEST = 1e-4  # a tensor that is always zero: any range will do, but a scale must be positive
 
 
 class MinMaxObserver:

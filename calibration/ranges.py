@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mbexport.calibration.affine import Range
 from mbexport.calibration.observers import MinMaxObserver
-from mbexport.errors import DataError
+from mbexport.errors import DataError, OptionError, StageError
 
 # Softmax in int8 has one legal map, scale 1/256 and zero point -128 (TFLite quantization specification, "SOFTMAX").
 SOFTMAX_RANGE: Final = Range(low=0.0, high=255 / 256)
@@ -35,13 +35,19 @@ def observe(model: tf_keras.Model, batches: Iterable[NDArray[np.float32]]) -> di
     """The range of each activation site over `batches` of network inputs, each (n, px, px, 3) float32.
 
     A ReLU's minimum is exactly 0, whatever was seen: it is pinned there, so that no code is wasted below it.
+    Raises `StageError` if there was nothing to see, or a value is not finite.
     """
     sites = activation_sites(model)
     probe = tf_keras.Model(model.input, [model.get_layer(site).output for site in sites])
     observers = {site: MinMaxObserver() for site in sites}
+    seen = 0
     for batch in batches:
-        for site, values in zip(sites, probe.predict_on_batch(batch), strict=True):
+        outputs = probe.predict_on_batch(batch)
+        for site, values in zip(sites, outputs if len(sites) > 1 else [outputs], strict=True):
             observers[site].observe(values)
+        seen += len(batch)
+    if not seen:
+        raise StageError("calibration must see at least one image, got none")
     return {site: _pinned(model.get_layer(site), observers[site].range()) for site in sites}
 
 
@@ -52,7 +58,7 @@ def _pinned(layer: Any, interval: Range) -> Range:
 
 
 def ranges_to_json(ranges: Ranges) -> str:
-    """One site a line, so that two calibrations can be compared with diff."""
+    """One bound a line, so that two calibrations can be compared with diff."""
     return json.dumps({site: [r.low, r.high] for site, r in ranges.items()}, indent=1) + "\n"
 
 
@@ -60,5 +66,5 @@ def ranges_from_json(text: str) -> dict[str, Range]:
     """The ranges that `ranges_to_json` wrote. Raises `DataError` if the text is something else."""
     try:
         return {site: Range(low=low, high=high) for site, (low, high) in json.loads(text).items()}
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, RecursionError, OptionError) as error:
         raise DataError(f"not a file of ranges: {error}") from None

@@ -22,7 +22,7 @@ from mbexport.calibration.samples import balanced_samples
 from mbexport.measure import gate_values, measure_all
 from mbexport.models.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION, Augmentation
 from mbexport.models.data import ImageSet, iter_pixels
-from mbexport.models.folding import fold_batch_norm
+from mbexport.models.folding import fold_batch_norm, is_convolution
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.preprocess import Pixels
 from mbexport.models.train import OnStep, TrainSettings, make_deterministic, train
@@ -30,6 +30,7 @@ from mbexport.models.weights import load_weights, weights_to_bytes
 from mbexport.plan import GATE_VALUES, MEASURED, RANGES, WEIGHTS, BuildPlan
 from mbexport.progress import Progress
 from mbexport.report import measured_json, to_bytes
+from mbexport.tflite_proof import require_decided_integers
 from mbexport.to_onnx import onnx_from_tflite
 from mbexport.to_tflite import fp32_tflite, int8_tflite
 
@@ -104,13 +105,17 @@ def fp32_tflite_file(plan: BuildPlan, weights: Path, name: str) -> Files:
 def int8_tflite_file(plan: BuildPlan, network: Quantized, name: str) -> Files:
     """The int8 .tflite, called `name`."""
     make_deterministic(plan.seed)
+    folded, ranges = _folded_network(plan, network.weights), _ranges(network)
     quantized = quantizable(
-        _folded_network(plan, network.weights),
-        _ranges(network),
+        folded,
+        ranges,
         input_scale=plan.preprocess.input_scale,
         input_zero_point=plan.preprocess.input_zero_point,
     )
-    return {name: int8_tflite(quantized, plan.io)}
+    content = int8_tflite(quantized, plan.io)
+    kernels = {layer.name: layer.get_weights()[0] for layer in folded.layers if is_convolution(layer)}
+    require_decided_integers(content, kernels, ranges)
+    return {name: content}
 
 
 def onnx_file(tflite: Path, precision: Precision, name: str) -> Files:

@@ -5,14 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 
 from mbexport.models.data import DIGITS, ImageSet, iter_pixels, open_data
 from mbexport.models.preprocess import Preprocess
-
-# Nothing here may depend on how busy the machine is.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
 
 Network = Any  # a tf_keras model: tf_keras publishes no types
 

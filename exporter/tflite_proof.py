@@ -1,0 +1,64 @@
+"""Turns an int8 .tflite and the network it was made from into a proof: the file holds the integers that were decided.
+
+The converter quantizes on its own account from what it finds in the graph. If it took another range or another
+axis, the file would load, run and answer, and nobody would know that it is not the network that was simulated.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.calibration.affine import Range, activation_affine, weight_affine
+from mbexport.errors import StageError
+
+_SCALE_TOLERANCE: Final = 1e-4  # fake quantization computes its scale in float32, twice
+_CODES_TOLERANCE: Final = 1e-3  # share of weights on a tie, which the converter rounds away from zero and we to even
+
+
+def require_decided_integers(
+    content: bytes, kernels: Mapping[str, NDArray[np.float32]], ranges: Mapping[str, Range]
+) -> None:
+    """Raises `StageError` unless the file has the scale of every range and the codes of every kernel.
+
+    `kernels` are float32 in the order of the network, (kh, kw, in, out) or depthwise (kh, kw, channels, 1).
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+    scales = np.array(
+        [
+            tensor["quantization_parameters"]["scales"][0]
+            for tensor in tensors.values()
+            if len(tensor["quantization_parameters"]["scales"]) == 1
+        ]
+    )
+    for site, interval in ranges.items():
+        scale = activation_affine(interval).scale[0]
+        if not np.isclose(scales, scale, rtol=_SCALE_TOLERANCE, atol=0).any():
+            raise StageError(f"the .tflite must hold the range of {site}, scale {scale:g}, got no such scale")
+    convolutions = [op for op in interpreter._get_ops_details() if op["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D")]
+    if len(convolutions) != len(kernels):
+        raise StageError(f"the .tflite must have {len(kernels)} convolutions, got {len(convolutions)}")
+    for (name, kernel), op in zip(kernels.items(), convolutions, strict=True):
+        stored = interpreter.get_tensor(op["inputs"][1])
+        _require_codes(name, stored, _turned(kernel, is_depthwise=op["op_name"] == "DEPTHWISE_CONV_2D"))
+
+
+def _turned(kernel: NDArray[np.float32], *, is_depthwise: bool) -> NDArray[np.int32]:
+    """The codes of a kernel in TFLite's order: (out, kh, kw, in), or (1, kh, kw, channels) for a depthwise one."""
+    turned = kernel.transpose(3, 0, 1, 2)
+    return weight_affine(turned, axis=3 if is_depthwise else 0).quantize(turned, low=-127)
+
+
+def _require_codes(name: str, stored: NDArray[Any], expected: NDArray[np.int32]) -> None:
+    if stored.shape != expected.shape:
+        raise StageError(f"the kernel of {name} must have shape {expected.shape}, got {stored.shape}")
+    distance = np.abs(stored.astype(np.int32) - expected)
+    if distance.max() > 1 or (distance > 0).mean() > _CODES_TOLERANCE:
+        raise StageError(
+            f"the .tflite must hold the codes that the weights of {name} round to, got up to {distance.max()} steps "
+            f"from them in {(distance > 0).mean():.1%} of the weights"
+        )
