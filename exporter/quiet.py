@@ -45,7 +45,8 @@ def quiet_libraries() -> Iterator[Streams]:
         try:
             yield Streams(out=out, err=err)
         except Exception as error:
-            if not hasattr(error, "exit_code"):  # a bug, not one of our errors or click's
+            # A bug: neither one of our errors or click's, nor a reader that has gone or a disk that is full.
+            if not hasattr(error, "exit_code") and not isinstance(error, OSError):
                 err.write(_tail(log))
             raise
         finally:

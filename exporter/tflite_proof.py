@@ -14,7 +14,10 @@ from mbexport.calibration.affine import Range, activation_affine, weight_affine
 from mbexport.errors import StageError
 
 _SCALE_TOLERANCE: Final = 1e-4  # fake quantization computes its scale in float32, twice
-_CODES_TOLERANCE: Final = 1e-3  # share of weights on a tie, which the converter rounds away from zero and we to even
+# Weights on a tie: the converter divides in float32 and rounds away from zero, we in float64 and to even. One of the
+# 864 weights of a small depthwise kernel is a large share already.
+_TIES: Final = 3
+_TIES_SHARE: Final = 5e-3
 
 
 def require_decided_integers(
@@ -57,7 +60,7 @@ def _require_codes(name: str, stored: NDArray[Any], expected: NDArray[np.int32])
     if stored.shape != expected.shape:
         raise StageError(f"the kernel of {name} must have shape {expected.shape}, got {stored.shape}")
     distance = np.abs(stored.astype(np.int32) - expected)
-    if distance.max() > 1 or (distance > 0).mean() > _CODES_TOLERANCE:
+    if distance.max() > 1 or (distance > 0).sum() > _TIES + _TIES_SHARE * distance.size:
         raise StageError(
             f"the .tflite must hold the codes that the weights of {name} round to, got up to {distance.max()} steps "
             f"from them in {(distance > 0).mean():.1%} of the weights"

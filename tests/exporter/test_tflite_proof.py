@@ -37,6 +37,20 @@ def test_another_kernel_is_noticed(decided, layer):
         require_decided_integers(content, {**kernels, layer: changed}, ranges)
 
 
+@pytest.mark.parametrize(("ties", "is_noticed"), [(1, False), (3, False), (10, True)])
+def test_a_few_ties_are_no_other_kernel(decided, ties, is_noticed):
+    content, kernels, ranges = decided
+    changed = kernels["conv_dw_1"].copy()  # 72 weights: one is more than a percent
+    largest = np.abs(changed).max(axis=(0, 1, 3), keepdims=True)
+    small = np.argsort(np.abs(changed / largest), axis=None)[:ties]  # the channels' scales stay as they are
+    changed.flat[small] += np.broadcast_to(largest / 127, changed.shape).flat[small]  # one code up
+    if not is_noticed:
+        require_decided_integers(content, {**kernels, "conv_dw_1": changed}, ranges)
+        return
+    with pytest.raises(StageError, match="weights of conv_dw_1"):
+        require_decided_integers(content, {**kernels, "conv_dw_1": changed}, ranges)
+
+
 def test_another_range_is_noticed(decided):
     content, kernels, ranges = decided
     wider = Range(low=0, high=ranges["conv_pw_1_relu"].high * 1.003)
