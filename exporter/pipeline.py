@@ -90,52 +90,30 @@ def run(plan: BuildPlan, data: Data, progress: Progress) -> Outcome:
 def _stages(plan: BuildPlan, data: Data, runner: _Runner) -> tuple[dict[str, Path], StageRecord]:
     """The stages in their order; each names the options it reads and the stages it stands on."""
     images = _Images(plan, data)
-    step = runner.progress.step
-    network = {"spec": plan.spec, "preprocess": plan.preprocess, "seed": plan.seed}
-    learning = {**network, "data": data.fingerprint}
+    learning = _learning_options(plan, data)
 
     _require_readable(images, runner)
     trained = runner.run(
         "train",
         {**learning, "epochs": plan.epochs},
         (),
-        lambda: _heavy().train_float(plan, images.train, is_photos=data.is_photos, on_step=step),
+        lambda: _heavy().train_float(plan, images.train, is_photos=data.is_photos, on_step=runner.progress.step),
     )
-    fp32 = runner.run(
-        "tflite-fp32",
-        network,
-        (trained,),
-        lambda: _heavy().fp32_tflite_file(plan, trained.files[WEIGHTS], _name(plan, Precision.FP32, Format.TFLITE)),
-    )
-    records = {Precision.FP32: fp32}
-    if Precision.INT8 in plan.precisions:
-        calibrated = runner.run(
-            "calibrate",
-            {**network, "samples": plan.calibration_samples, "images": images.calibration_fingerprint},
+    tflite = {}
+    if Precision.FP32 in plan.precisions:
+        tflite[Precision.FP32] = runner.run(
+            "tflite-fp32",
+            _network_options(plan),
             (trained,),
-            lambda: _heavy().calibrate(plan, trained.files[WEIGHTS], images.calibration, on_step=step),
+            lambda: _heavy().fp32_tflite_file(plan, trained.files[WEIGHTS], _name(plan, Precision.FP32, Format.TFLITE)),
         )
-        tuned = runner.run(
-            "quantize",
-            {**learning, "qat_epochs": plan.qat_epochs},
-            (calibrated,),
-            lambda: _heavy().quantization_training(
-                plan, _quantized(calibrated, calibrated), images.train, is_photos=data.is_photos, on_step=step
-            ),
-        )
-        records[Precision.INT8] = runner.run(
-            "tflite-int8",
-            {**network, "io": plan.io.value},
-            (tuned, calibrated),
-            lambda: _heavy().int8_tflite_file(
-                plan, _quantized(tuned, calibrated), _name(plan, Precision.INT8, Format.TFLITE)
-            ),
-        )
-    artifacts = _artifacts(plan, runner, records)
+    if Precision.INT8 in plan.precisions:
+        tflite[Precision.INT8] = _int8_tflite(plan, data, runner, images, trained)
+    artifacts = _artifacts(plan, runner, tflite)
     measured = runner.run(
         "verify",
         {**learning, "threads": plan.threads, "artifacts": sorted(artifacts)},
-        (trained, *(record for record in artifacts.values())),
+        (trained, *artifacts.values()),
         lambda: _heavy().measured_file(
             plan,
             trained.files[WEIGHTS],
@@ -145,6 +123,45 @@ def _stages(plan: BuildPlan, data: Data, runner: _Runner) -> tuple[dict[str, Pat
         ),
     )
     return {name: record.files[name] for name, record in artifacts.items()}, measured
+
+
+def _int8_tflite(plan: BuildPlan, data: Data, runner: _Runner, images: "_Images", trained: StageRecord) -> StageRecord:
+    """From the float network to the int8 .tflite."""
+    step = runner.progress.step
+    calibrated = runner.run(
+        "calibrate",
+        {
+            **_network_options(plan),
+            "samples": plan.calibration_samples,
+            "images": images.calibration_fingerprint,
+        },
+        (trained,),
+        lambda: _heavy().calibrate(plan, trained.files[WEIGHTS], images.calibration, on_step=step),
+    )
+    tuned = runner.run(
+        "quantize",
+        {**_learning_options(plan, data), "qat_epochs": plan.qat_epochs},
+        (calibrated,),
+        lambda: _heavy().quantization_training(
+            plan, _quantized(calibrated, calibrated), images.train, is_photos=data.is_photos, on_step=step
+        ),
+    )
+    return runner.run(
+        "tflite-int8",
+        {**_network_options(plan), "io": plan.io.value},
+        (tuned, calibrated),
+        lambda: _heavy().int8_tflite_file(
+            plan, _quantized(tuned, calibrated), _name(plan, Precision.INT8, Format.TFLITE)
+        ),
+    )
+
+
+def _network_options(plan: BuildPlan) -> dict[str, object]:
+    return {"spec": plan.spec, "preprocess": plan.preprocess, "seed": plan.seed}
+
+
+def _learning_options(plan: BuildPlan, data: Data) -> dict[str, object]:
+    return {**_network_options(plan), "data": data.fingerprint}
 
 
 def _artifacts(plan: BuildPlan, runner: _Runner, tflite: Mapping[Precision, StageRecord]) -> dict[str, StageRecord]:

@@ -20,7 +20,7 @@ from mbexport.calibration.qat import quantization_aware_training
 from mbexport.calibration.ranges import Ranges, observe, ranges_from_json, ranges_to_json
 from mbexport.calibration.samples import balanced_samples
 from mbexport.measure import gate_values, measure_all
-from mbexport.models.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION, Augmentation
+from mbexport.models.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION
 from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.folding import fold_batch_norm, is_convolution
 from mbexport.models.mobilenet_v1 import build
@@ -52,13 +52,7 @@ class Quantized:
 
 def train_float(plan: BuildPlan, images: ImageSet, *, is_photos: bool, on_step: OnStep) -> Files:
     """The weights of the float network, trained from scratch."""
-    settings = TrainSettings(
-        epochs=plan.epochs,
-        batch=_BATCH,
-        learning_rate=_LEARNING_RATE,
-        seed=plan.seed,
-        augmentation=_augmentation(is_photos=is_photos),
-    )
+    settings = _settings(plan, epochs=plan.epochs, learning_rate=_LEARNING_RATE, is_photos=is_photos)
     return {WEIGHTS: weights_to_bytes(train(plan.spec, images, plan.preprocess, settings, on_step=on_step))}
 
 
@@ -85,13 +79,7 @@ def quantization_training(
     """The folded network's weights after quantization-aware training."""
     make_deterministic(plan.seed)
     folded = _folded_network(plan, start.weights)
-    settings = TrainSettings(
-        epochs=plan.qat_epochs,
-        batch=_BATCH,
-        learning_rate=_QAT_LEARNING_RATE,
-        seed=plan.seed,
-        augmentation=_augmentation(is_photos=is_photos),
-    )
+    settings = _settings(plan, epochs=plan.qat_epochs, learning_rate=_QAT_LEARNING_RATE, is_photos=is_photos)
     quantization_aware_training(folded, _ranges(start), images, plan.preprocess, settings, on_step=on_step)
     return {WEIGHTS: weights_to_bytes(folded)}
 
@@ -162,5 +150,11 @@ def _ranges(network: Quantized) -> Ranges:
     return ranges_from_json(network.ranges.read_text("utf-8"))
 
 
-def _augmentation(*, is_photos: bool) -> Augmentation:
-    return PHOTO_AUGMENTATION if is_photos else DIGITS_AUGMENTATION
+def _settings(plan: BuildPlan, *, epochs: int, learning_rate: float, is_photos: bool) -> TrainSettings:
+    return TrainSettings(
+        epochs=epochs,
+        batch=_BATCH,
+        learning_rate=learning_rate,
+        seed=plan.seed,
+        augmentation=PHOTO_AUGMENTATION if is_photos else DIGITS_AUGMENTATION,
+    )

@@ -15,7 +15,7 @@ from mbexport.fingerprint import library_versions
 from mbexport.gates import GATES, TINY_SPEEDUP, judge, size_limit
 from mbexport.latency import measure, ratio_of_medians, summarize
 from mbexport.measure import Measurements, gate_values, measure_all, read_artifact, require_different_names
-from mbexport.models.data import Data, find_unreadable
+from mbexport.models.data import Data, ImageSet, find_unreadable
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.progress import Progress
@@ -44,15 +44,11 @@ def verify_files(
     Raises `DataError` for a file or an image that cannot be used, before anything is measured.
     """
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
-        runners = [open_runner(path, threads=threads) for path in files]
-        judge_by = open_runner(reference, threads=threads) if reference else _first_float(runners)
+        judge_by = _reference(files, reference, threads)
         if crop_fraction is None:
             crop_fraction = PHOTO_CROP if data.is_photos else DIGITS_CROP
         preprocess = Preprocess(resolution_px=judge_by.resolution_px, crop_fraction=crop_fraction)
-        images = data.evaluation(seed)
-        bad = find_unreadable(images) if data.is_photos else []
-        if bad:
-            raise DataError(bad[0])
+        images = _readable(data, seed)
         progress.start("verify")
         found = measure_all(
             files,
@@ -127,8 +123,20 @@ def bench_files(files: Sequence[Path], *, threads: int, runs: int, warmup: int, 
     }
 
 
-def _first_float(runners: Sequence[Runner]) -> Runner:
+def _reference(files: Sequence[Path], reference: Path | None, threads: int) -> Runner:
+    """What was asked for, or the first fp32 file; every file is opened, so that a damaged one is found at once."""
+    runners = [open_runner(path, threads=threads) for path in files]
+    if reference is not None:
+        return open_runner(reference, threads=threads)
     for runner in runners:
         if read_artifact(runner).precision is Precision.FP32:
             return runner
     raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")
+
+
+def _readable(data: Data, seed: int) -> ImageSet:
+    images = data.evaluation(seed)
+    bad = find_unreadable(images) if data.is_photos else []
+    if bad:
+        raise DataError(bad[0])
+    return images

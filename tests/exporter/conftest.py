@@ -1,5 +1,8 @@
 """What the exporter's tests share: runners that answer from a table, and measurements made by hand."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,3 +136,19 @@ def write_colour_network(
 @pytest.fixture(scope="session")
 def colour_network() -> Callable[..., Path]:
     return write_colour_network
+
+
+@pytest.fixture
+def without_reader() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs Python with a stdout whose reader has gone, as behind `| head`."""
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            command = [sys.executable, *map(str, arguments)]
+            return subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+        finally:
+            os.close(writing)
+
+    return run

@@ -102,17 +102,6 @@ def test_text_that_is_not_ascii_arrives_as_utf8():
     assert "Gänseblümchen → 1" in done.stdout
 
 
-def test_reader_that_has_gone_is_not_reported():
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", PRELUDE + "with quiet_libraries() as streams: streams.out.write('x')"],
-            stdout=writing,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    finally:
-        os.close(writing)
+def test_reader_that_has_gone_is_not_reported(without_reader):
+    done = without_reader("-c", PRELUDE + "with quiet_libraries() as streams: streams.out.write('x')")
     assert (done.returncode, done.stderr) == (0, "")
