@@ -59,13 +59,8 @@ def verify_files(
             threads=threads,
             progress=progress,
         )
-        about = {
-            "tool": {"name": "mbexport", "libraries": library_versions()},
-            "model": {"reference": judge_by.name, "resolution_px": judge_by.resolution_px, "classes": judge_by.classes},
-            "data": {"name": data.name, "fingerprint": data.fingerprint, "crop_fraction": crop_fraction},
-        }
         gates = judge(gate_values(found), limits, defaults=_default_limits(found))
-        content = to_bytes(report_json(measured_json(found), gates, about))
+        content = to_bytes(report_json(measured_json(found), gates, _about(judge_by, data, preprocess)))
         if workdir is not None:
             workdir.write("report.json", content)
     loaded: Json = json.loads(content)
@@ -120,6 +115,22 @@ def bench_files(files: Sequence[Path], *, threads: int, runs: int, warmup: int, 
         ],
         "ratios": [ratio_json(ratio_of_medians(times, name, names[0])) for name in names[1:]],
         "machine": machine(),
+    }
+
+
+def _about(reference: Runner, data: Data, preprocess: Preprocess) -> dict[str, Json]:
+    return {
+        "tool": {"name": "mbexport", "libraries": library_versions()},
+        "model": {
+            "reference": reference.name,
+            "resolution_px": reference.resolution_px,
+            "classes": reference.classes,
+        },
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "crop_fraction": preprocess.crop_fraction,
+        },
     }
 
 

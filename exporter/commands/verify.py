@@ -1,6 +1,7 @@
 """Turns artifact files and labelled images into a verdict."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,18 +33,7 @@ Examples:
 @options.config
 @options.option("--out", type=options.PATH, metavar="DIR", help="Where to write report.json; nowhere if absent.")
 @options.as_json
-def command(  # noqa: PLR0917  # click passes by name
-    files: tuple[Path, ...],
-    reference: Path | None,
-    data: str,
-    classes_file: Path | None,
-    crop_fraction: float | None,
-    gates: tuple[str, ...],
-    seed: int,
-    threads: int,
-    out: Path | None,
-    as_json: bool,
-) -> int:
+def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_json: bool, **given: Any) -> int:
     """Compare .tflite and .onnx files on labelled images.
 
     Every file sees the same bytes. Exits with 1 if a gate fails.
@@ -52,8 +42,8 @@ def command(  # noqa: PLR0917  # click passes by name
 
     limits = options.gate_limits(gates)
     check_limits(limits)
-    require_within("seed", seed, 0, MAX_SEED)
-    require_within("threads", threads, 1, MAX_THREADS)
+    require_within("seed", given["seed"], 0, MAX_SEED)
+    require_within("threads", given["threads"], 1, MAX_THREADS)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.models.data import open_data
     from mbexport.quiet import quiet_libraries
@@ -64,18 +54,8 @@ def command(  # noqa: PLR0917  # click passes by name
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:
-            report = verify_files(
-                files,
-                reference,
-                source,
-                crop_fraction=crop_fraction,
-                limits=limits,
-                seed=seed,
-                threads=threads,
-                out=out,
-                progress=progress,
-            )
+            report = verify_files(data=source, limits=limits, progress=progress, **given)
         finally:
             progress.close()
-        print_report(report, streams.out, out=out, as_json=as_json)
+        print_report(report, streams.out, out=given["out"], as_json=as_json)
     return EXIT_DONE if report["passed"] else EXIT_GATE_FAILED

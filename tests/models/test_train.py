@@ -13,10 +13,18 @@ from PIL import Image
 from mbexport.errors import StageError
 from mbexport.models import train as training
 from mbexport.models.augment import DIGITS_AUGMENTATION, Augmentation
-from mbexport.models.data import ImageSet, open_data
+from mbexport.models.data import ImageSet, iter_pixels, open_data
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
-from mbexport.models.train import TrainSettings, augmented_batches, fit, make_deterministic, steps_per_epoch, train
+from mbexport.models.train import (
+    TrainSettings,
+    augmented_batches,
+    estimate_batch_norm_statistics,
+    fit,
+    make_deterministic,
+    steps_per_epoch,
+    train,
+)
 from mbexport.models.weights import weights_to_bytes
 
 SPEC = ModelSpec(alpha=0.05, resolution_px=32, classes=10)
@@ -186,3 +194,17 @@ def recording(note: Callable[[Any], None]) -> Any:
     image = tf_keras.layers.Input((32, 32, 3))
     x = tf_keras.layers.GlobalAveragePooling2D()(tf_keras.layers.Lambda(spy)(image))
     return tf_keras.Model(image, tf_keras.layers.Dense(2, activation="softmax")(x))
+
+
+@pytest.mark.parametrize("count", [64, 128])
+def test_statistics_are_the_plain_average_over_training_images(count):
+    images = open_data("digits").evaluation(0).subset(np.arange(count))
+    preprocess = Preprocess(resolution_px=32, crop_fraction=1.0)
+    image = tf_keras.layers.Input((32, 32, 3))
+    norm = tf_keras.layers.BatchNormalization(momentum=0.9)
+    model = tf_keras.Model(image, norm(image))
+    estimate_batch_norm_statistics(model, images, preprocess, seed=0)
+    everything = preprocess.normalize(np.concatenate(list(iter_pixels(images, preprocess))))
+    # Both counts are whole batches of 64, so the average over batches is the one over images.
+    np.testing.assert_allclose(norm.moving_mean, everything.mean(axis=(0, 1, 2)), rtol=1e-4)
+    assert norm.momentum == 0.9
