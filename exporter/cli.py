@@ -16,6 +16,7 @@ import click
 
 from mbexport import __version__
 from mbexport.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED, EXIT_STAGE_FAILED, MbexportError
+from mbexport.interrupt import remember_interrupts, was_interrupted
 
 _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -68,6 +69,7 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
+    remember_interrupts()
     sys.exit(run(arguments))
 
 
@@ -100,6 +102,8 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 def _explained(error: BaseException) -> tuple[int, str]:
     """The exit code that an exception means, and the line to print, if any."""
+    if was_interrupted():  # what an interrupt broke on its way, an import for example, is no bug
+        error = KeyboardInterrupt()
     match error:
         case MbexportError():
             answer = error.exit_code, str(error)

@@ -5,6 +5,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from mbexport.interrupt import raise_if_interrupted
+
 
 class ConsoleProgress:
     """A line for each finished stage; on a terminal, a bar for the one that runs."""
@@ -23,16 +25,19 @@ class ConsoleProgress:
         self._task: TaskID | None = None
 
     def start(self, stage: str) -> None:
+        raise_if_interrupted()
         if self._console.is_terminal:
             self._bar.start()
             self._task = self._bar.add_task(stage, total=None, text="starting")
 
     def step(self, done: int, total: int, text: str) -> None:
+        raise_if_interrupted()
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total, text=f"{done}/{total} {text}")
 
     def finish(self, stage: str, seconds: float, *, reused: bool) -> None:
         self.close()
+        raise_if_interrupted()
         how = "reused" if reused else "done in"
         self._console.print(f"{stage:<14} {how} {'(took ' if reused else ''}{seconds:.1f} s{')' if reused else ''}")
 

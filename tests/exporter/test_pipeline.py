@@ -136,7 +136,7 @@ def test_a_run_killed_in_the_middle_of_every_stage_ends_with_the_same_bytes(cli,
     assert not list((out / ".mbexport" / "tmp").iterdir())
 
 
-@pytest.mark.parametrize("when_s", [3.0])
+@pytest.mark.parametrize("when_s", [3.0, 8.0])
 def test_an_interrupt_keeps_finished_stages_and_exits_with_130(tmp_path, when_s):
     arguments = [sys.executable, "-m", "mbexport", "build", *TINY, "--int8", "--out", str(tmp_path / "out")]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
