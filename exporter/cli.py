@@ -70,7 +70,14 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     remember_interrupts()
-    sys.exit(run(arguments))
+    code = run(arguments)
+    if code == EXIT_INTERRUPTED:
+        # An interrupt that passed through an exec() of a string (dataclasses, named tuples) makes CPython end itself
+        # with the signal at exit, handled or not: the shell would not see our code.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
