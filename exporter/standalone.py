@@ -21,7 +21,7 @@ from mbexport.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.progress import Progress
 from mbexport.report import Json, latency_json, machine, measured_json, ratio_json, report_json, to_bytes
 from mbexport.runtime import Runner, open_runner
-from mbexport.verify import Reference
+from mbexport.verify import Reference, raw_outputs
 from mbexport.workdir import Workdir
 
 _TINY_MS: Final = 0.3  # below, starting each op outweighs what integers save
@@ -69,8 +69,7 @@ def verify_files(
 
 def _scores_of(runner: Runner, preprocess: Preprocess) -> Reference:
     def scores(pixels: Pixels) -> NDArray[np.float32]:
-        feeds = runner.prepare(pixels, preprocess)
-        return runner.scores(np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(len(feeds))]))
+        return runner.scores(raw_outputs(runner, pixels, preprocess))
 
     return scores
 

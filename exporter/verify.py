@@ -126,7 +126,7 @@ def verify(
         truth = labels[done : done + len(pixels)]
         expected = reference(pixels)
         baseline.add(expected, truth, expected)
-        raw = {runner.name: _run(runner, pixels, preprocess) for runner in runners}
+        raw = {runner.name: raw_outputs(runner, pixels, preprocess) for runner in runners}
         for runner in runners:
             tallies[runner.name].add(runner.scores(raw[runner.name]), truth, expected)
         for a, b in twins:
@@ -142,7 +142,8 @@ def verify(
     )
 
 
-def _run(runner: Runner, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
+def raw_outputs(runner: Runner, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
+    """The raw outputs (n, classes) for uint8 images (n, px, px, 3), one inference an image."""
     feeds = runner.prepare(pixels, preprocess)
     return np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(len(feeds))])
 
