@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from mbexport.models.spec import BLOCKS, KERNEL_PX, STEM_FILTERS, ModelSpec
+from mbexport.models.spec import KERNEL_PX, STEM_FILTERS, Convolution, ModelSpec
 
-Kind = Literal["stem", "depthwise", "pointwise", "head"]
+Kind = Literal["stem", "depthwise", "pointwise", "standard", "head"]
 _BATCH_NORM_PARAMETERS: Final = 4  # gamma, beta, moving mean, moving variance for each channel
 
 
@@ -57,21 +57,18 @@ class Cost:
     def parameters(self) -> int:
         return sum(layer.parameters for layer in self.layers)
 
-    def pointwise_share(self) -> tuple[float, float]:
-        """The shares of mult-adds and of weights in 1x1 convolutions, the head excluded (paper, table 2)."""
-        pointwise = [layer for layer in self.layers if layer.kind == "pointwise"]
-        mult_adds = sum(layer.mult_adds for layer in pointwise)
-        weights = sum(layer.weights for layer in pointwise)
+    def share(self, kind: Kind) -> tuple[float, float]:
+        """The shares of mult-adds and of weights in the layers of one kind (paper, table 2: 1x1 is "pointwise")."""
+        layers = [layer for layer in self.layers if layer.kind == kind]
+        mult_adds = sum(layer.mult_adds for layer in layers)
+        weights = sum(layer.weights for layer in layers)
         return mult_adds / self.mult_adds, weights / sum(layer.weights for layer in self.layers)
 
     def separable_saving(self) -> tuple[int, int]:
-        """Mult-adds of the thirteen blocks, and of standard 3x3 convolutions in their place."""
-        separable = sum(layer.mult_adds for layer in self.layers if layer.kind in ("depthwise", "pointwise"))
-        standard = sum(
-            KERNEL_PX**2 * layer.channels_in * layer.channels_out * layer.map_px**2
-            for layer in self.layers
-            if layer.kind == "pointwise"
-        )
+        """Mult-adds of the blocks as separable ones, and as standard 3x3 convolutions, whichever they are."""
+        blocks = [layer for layer in self.layers if layer.kind in ("pointwise", "standard")]
+        separable = sum((KERNEL_PX**2 + layer.channels_out) * layer.channels_in * layer.map_px**2 for layer in blocks)
+        standard = sum(KERNEL_PX**2 * layer.channels_out * layer.channels_in * layer.map_px**2 for layer in blocks)
         return separable, standard
 
 
@@ -84,12 +81,15 @@ def _layers(spec: ModelSpec) -> Iterator[LayerCost]:
     channels = spec.channels(STEM_FILTERS)
     map_px = spec.resolution_px // 2
     yield _convolution("conv1", "stem", kernel_px=KERNEL_PX, m=3, n=channels, map_px=map_px)
-    for number, block in enumerate(BLOCKS, start=1):
+    for number, block in enumerate(spec.blocks, start=1):
         map_px //= block.stride
-        filters = spec.channels(block.filters)
-        yield _depthwise(f"conv_dw_{number}", m=channels, map_px=map_px)
-        yield _convolution(f"conv_pw_{number}", "pointwise", kernel_px=1, m=channels, n=filters, map_px=map_px)
-        channels = filters
+        n = spec.channels(block.filters)
+        if spec.conv is Convolution.STANDARD:
+            yield _convolution(f"conv_std_{number}", "standard", kernel_px=KERNEL_PX, m=channels, n=n, map_px=map_px)
+        else:
+            yield _depthwise(f"conv_dw_{number}", m=channels, map_px=map_px)
+            yield _convolution(f"conv_pw_{number}", "pointwise", kernel_px=1, m=channels, n=n, map_px=map_px)
+        channels = n
     yield LayerCost(
         name="conv_preds",
         kind="head",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from mbexport.models.spec import Convolution, ModelSpec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
@@ -57,6 +59,32 @@ MISPRINTED: Final = (0.25, 192)
 # keras.applications publishes.
 KERAS_PARAMETERS: Final[Mapping[float, int]] = MappingProxyType(
     {0.25: 475_544, 0.5: 1_342_536, 0.75: 2_601_976, 1.0: 4_253_864}
+)
+
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperNetwork:
+    """One row of the paper's comparisons: top-1 is a fraction on ImageNet, cost in millions, as it is printed there."""
+
+    table: int
+    name: str
+    spec: ModelSpec
+    top1: float
+    mult_adds_m: int
+    parameters_m: float
+
+
+# arXiv 1704.04861, section 4.1: table 4 "Depthwise Separable vs Full Convolution MobileNet", table 5 "Narrow vs
+# Shallow MobileNet".
+PAPER: Final[tuple[PaperNetwork, ...]] = tuple(
+    PaperNetwork(table=table, name=name, spec=spec, top1=top1 / 100, mult_adds_m=macs, parameters_m=parameters)
+    for table, name, spec, top1, macs, parameters in (
+        (4, "Conv MobileNet", ModelSpec(conv=Convolution.STANDARD), 71.7, 4866, 29.3),
+        (4, "MobileNet", ModelSpec(), 70.6, 569, 4.2),
+        (5, "0.75 MobileNet", ModelSpec(alpha=0.75), 68.4, 325, 2.6),
+        (5, "Shallow MobileNet", ModelSpec(shallow=True), 65.3, 307, 2.9),
+    )
 )
 
 

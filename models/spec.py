@@ -5,6 +5,7 @@ Vision Applications", arXiv 1704.04861, table 1.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from mbexport.errors import OptionError
@@ -14,18 +15,28 @@ RESOLUTION_STEP_PX: Final = 32  # five stride-2 layers: 2**5
 MIN_RESOLUTION_PX: Final = 32
 MAX_RESOLUTION_PX: Final = 1024
 STEM_FILTERS: Final = 32
-KERNEL_PX: Final = 3  # D_K of the stem and of every depthwise convolution
+KERNEL_PX: Final = 3  # D_K of the stem, of every depthwise and of every standard convolution
+
+
+class Convolution(StrEnum):
+    """What the blocks are made of: the paper's idea, or the full convolutions that it is measured against (table 4)."""
+
+    SEPARABLE = "separable"
+    STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One depthwise separable block: a depthwise convolution with `stride`, then a 1x1 one to `filters` channels."""
+    """One block, to `filters` channels: a depthwise convolution with `stride`, then a 1x1 one.
+
+    In a network of standard convolutions it is a single one, with the same `stride`.
+    """
 
     filters: int
     stride: int
 
 
-# arXiv 1704.04861, table 1: the thirteen depthwise separable blocks behind the stem.
+# arXiv 1704.04861, table 1: the thirteen blocks behind the stem.
 BLOCKS: Final[tuple[Block, ...]] = tuple(
     Block(filters=filters, stride=stride)
     for filters, stride in (
@@ -45,18 +56,24 @@ BLOCKS: Final[tuple[Block, ...]] = tuple(
     )
 )
 
+# The five rows that the shallow network leaves out (arXiv 1704.04861, section 4.1, table 5): "the 5 layers of
+# separable filters with feature size 14 x 14 x 512 are removed".
+REPEATED_BLOCK: Final = Block(filters=512, stride=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Which MobileNet v1: width multiplier alpha, input resolution in pixels, number of classes.
+    """Which MobileNet v1: width multiplier alpha, input resolution in pixels, number of classes, kind of blocks.
 
-    Raises `OptionError` for an alpha outside (0, 1], a resolution that is not a multiple of 32 from 32 to 1024,
-    or fewer than two classes.
+    `shallow` leaves out the five blocks from 512 to 512 channels. Raises `OptionError` for an alpha outside (0, 1],
+    a resolution that is not a multiple of 32 from 32 to 1024, fewer than two classes, or an unknown convolution.
     """
 
     alpha: float = 1.0
     resolution_px: int = REFERENCE_RESOLUTION_PX
     classes: int = 1000
+    conv: Convolution = Convolution.SEPARABLE
+    shallow: bool = False
 
     def __post_init__(self) -> None:
         # Written so that NaN fails: every comparison with NaN is false.
@@ -70,6 +87,8 @@ class ModelSpec:
             )
         if not self.classes >= 2:
             raise OptionError(f"classes must be at least 2, got {self.classes}")
+        if not isinstance(self.conv, Convolution):
+            raise OptionError(f"conv must be one of {', '.join(Convolution)}, got {self.conv}")
 
     @property
     def rho(self) -> float:
@@ -78,8 +97,18 @@ class ModelSpec:
 
     @property
     def stem_name(self) -> str:
-        """The stem of every artifact's file name, for example `mobilenet_v1_0.75_224`."""
-        return f"mobilenet_v1_{float(self.alpha)}_{self.resolution_px}"
+        """The stem of every artifact's file name, for example `mobilenet_v1_0.75_224`.
+
+        The paper's other networks say what they are: `mobilenet_v1_standard_shallow_0.75_224`.
+        """
+        standard = "_standard" if self.conv is Convolution.STANDARD else ""
+        shallow = "_shallow" if self.shallow else ""
+        return f"mobilenet_v1{standard}{shallow}_{float(self.alpha)}_{self.resolution_px}"
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The rows of table 1 that this network has: thirteen, or eight if it is shallow."""
+        return tuple(block for block in BLOCKS if not (self.shallow and block == REPEATED_BLOCK))
 
     def channels(self, filters: int) -> int:
         """The channels that `filters` become under alpha: int(filters * alpha), as the reference does, at least 1."""
