@@ -57,12 +57,17 @@ class Cost:
     def parameters(self) -> int:
         return sum(layer.parameters for layer in self.layers)
 
+    @property
+    def weights(self) -> int:
+        """The kernels alone, which is what the paper counts: no batch normalization, no bias."""
+        return sum(layer.weights for layer in self.layers)
+
     def share(self, kind: Kind) -> tuple[float, float]:
         """The shares of mult-adds and of weights in the layers of one kind (paper, table 2: 1x1 is "pointwise")."""
         layers = [layer for layer in self.layers if layer.kind == kind]
         mult_adds = sum(layer.mult_adds for layer in layers)
         weights = sum(layer.weights for layer in layers)
-        return mult_adds / self.mult_adds, weights / sum(layer.weights for layer in self.layers)
+        return mult_adds / self.mult_adds, weights / self.weights
 
     def separable_saving(self) -> tuple[int, int]:
         """Mult-adds of the blocks as separable ones, and as standard 3x3 convolutions, whichever they are."""

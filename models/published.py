@@ -62,7 +62,6 @@ KERAS_PARAMETERS: Final[Mapping[float, int]] = MappingProxyType(
 )
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperNetwork:
     """One row of the paper's comparisons: top-1 is a fraction on ImageNet, cost in millions, as it is printed there."""

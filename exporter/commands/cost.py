@@ -1,18 +1,21 @@
 """Turns a ModelSpec into a table of what the network costs."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from mbexport.commands import options
+from mbexport.errors import OptionError
 from mbexport.models.cost import Cost, LayerCost, cost
-from mbexport.models.published import PUBLISHED
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX, ModelSpec
+from mbexport.models.published import PAPER, PUBLISHED, PaperNetwork
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX, Convolution, ModelSpec
 
 _EXAMPLES = """\b
 Examples:
   mbexport cost --all
+  mbexport cost --compare
   mbexport cost --alpha 0.75 --resolution 192 --by-layer
 """
 
@@ -21,16 +24,22 @@ Examples:
 @options.alpha
 @options.resolution
 @options.rho
+@options.conv
+@options.shallow
 @options.option("--classes", type=int, default=1000, metavar="N", help="Classes of the head.")
 @options.option("--all", "everything", is_flag=True, help="The sixteen published networks, beside their figures.")
+@options.option("--compare", is_flag=True, help="The paper's tables 4 and 5, beside ours.")
 @options.option("--by-layer", is_flag=True, help="Every convolution, and where the work is.")
 @options.as_json
 def command(  # noqa: PLR0917  # click passes by name
     alpha: float,
     resolution: int | None,
     rho: float | None,
+    conv: Convolution,
+    shallow: bool,
     classes: int,
     everything: bool,
+    compare: bool,
     by_layer: bool,
     as_json: bool,
 ) -> None:
@@ -39,13 +48,25 @@ def command(  # noqa: PLR0917  # click passes by name
     A separable block costs D_K*D_K*aM*rD_F*rD_F + aM*aN*rD_F*rD_F mult-adds, a standard convolution
     D_K*D_K*aM*aN*rD_F*rD_F (arXiv 1704.04861, with width multiplier a and resolution multiplier r).
     """
-    if everything:
-        lines = _all(classes, as_json=as_json)
+    if everything or compare:
+        _require_published_alone(everything=everything, compare=compare, conv=conv, shallow=shallow)
+        lines = (_all if everything else _compare)(classes, as_json=as_json)
     else:
         px = options.resolution_px(resolution, rho, default_px=REFERENCE_RESOLUTION_PX)
-        spec = ModelSpec(alpha=alpha, resolution_px=px, classes=classes)
+        spec = ModelSpec(alpha=alpha, resolution_px=px, classes=classes, conv=conv, shallow=shallow)
         lines = _one(spec, by_layer=by_layer, as_json=as_json)
     click.echo("\n".join(lines))
+
+
+def _require_published_alone(*, everything: bool, compare: bool, conv: Convolution, shallow: bool) -> None:
+    """Raises `OptionError` where a table of published networks would not be the table that was asked for."""
+    if everything and compare:
+        raise OptionError("give --all or --compare, not both")
+    if conv is not Convolution.SEPARABLE or shallow:
+        given = "--shallow" if shallow else f"--conv {conv}"
+        raise OptionError(
+            f"{'--all' if everything else '--compare'} must come without --conv and --shallow, got {given}"
+        )
 
 
 def _all(classes: int, *, as_json: bool) -> list[str]:
@@ -86,21 +107,85 @@ def _all(classes: int, *, as_json: bool) -> list[str]:
     return [*lines, note]
 
 
+def _compare(classes: int, *, as_json: bool) -> list[str]:
+    rows = [(row, cost(replace(row.spec, classes=classes))) for row in PAPER]
+    if as_json:
+        return [json.dumps([_compared_as_dict(row, total) for row, total in rows], indent=2)]
+    return [
+        "table  network            top-1   mult-adds   ours (deviation)   parameters   ours (deviation)  kernels alone",
+        *(
+            f"{row.table:5}  {row.name:<17} {row.top1:6.1%}  {row.mult_adds_m:8} M  "
+            f"{_beside(total.mult_adds, row.mult_adds_m, decimals=1)}  "
+            f"{row.parameters_m:11} M  {_beside(total.parameters, row.parameters_m, decimals=2)}  "
+            f"{total.weights / 1e6:11.2f} M"
+            for row, total in rows
+        ),
+        "Published: arXiv 1704.04861, tables 4 and 5. The paper counts kernels alone; our parameters include batch "
+        "normalization and the head's bias.",
+    ]
+
+
+def _beside(ours: int, published_m: float, *, decimals: int) -> str:
+    return f"{ours / 1e6:6.{decimals}f} M ({_deviation(ours, published_m):+.2%})"
+
+
+def _deviation(ours: int, published_m: float) -> float:
+    return ours / (published_m * 1e6) - 1
+
+
+def _compared_as_dict(row: PaperNetwork, total: Cost) -> dict[str, Any]:
+    return {
+        "table": row.table,
+        "name": row.name,
+        "alpha": row.spec.alpha,
+        "resolution_px": row.spec.resolution_px,
+        "conv": row.spec.conv,
+        "shallow": row.spec.shallow,
+        "mult_adds": total.mult_adds,
+        "published_mult_adds_m": row.mult_adds_m,
+        "mult_adds_deviation": _deviation(total.mult_adds, row.mult_adds_m),
+        "parameters": total.parameters,
+        "weights": total.weights,
+        "published_parameters_m": row.parameters_m,
+        "parameters_deviation": _deviation(total.parameters, row.parameters_m),
+        "published_top1": row.top1,
+    }
+
+
 def _one(spec: ModelSpec, *, by_layer: bool, as_json: bool) -> list[str]:
     total = cost(spec)
     if as_json:
         return [json.dumps(_as_dict(spec, total, by_layer=by_layer), indent=2)]
-    separable, standard = total.separable_saving()
-    mult_add_share, weight_share = total.pointwise_share()
     lines = [
-        f"MobileNet v1, alpha {spec.alpha:g}, {spec.resolution_px} px (rho {spec.rho:.3f}), {spec.classes} classes",
+        f"{_title(spec)}, alpha {spec.alpha:g}, {spec.resolution_px} px (rho {spec.rho:.3f}), {spec.classes} classes",
         f"mult-adds   {total.mult_adds:>13,}  ({total.mult_adds / 1e6:.1f} M)",
         f"parameters  {total.parameters:>13,}  ({total.parameters / 1e6:.2f} M)",
-        f"1x1 convolutions hold {mult_add_share:.1%} of the mult-adds and {weight_share:.1%} of the weights",
-        f"the 13 separable blocks cost {separable / 1e6:.1f} M; standard 3x3 convolutions in their place "
-        f"{standard / 1e6:.1f} M, {standard / separable:.1f} times as much",
+        *_where_the_work_is(spec, total),
     ]
     return lines + (["", *_layer_table(total)] if by_layer else [])
+
+
+def _title(spec: ModelSpec) -> str:
+    standard = " of standard convolutions" if spec.conv is Convolution.STANDARD else ""
+    return f"{'Shallow ' if spec.shallow else ''}MobileNet v1{standard}"
+
+
+def _where_the_work_is(spec: ModelSpec, total: Cost) -> list[str]:
+    separable, standard = total.separable_saving()
+    is_standard = spec.conv is Convolution.STANDARD
+    mult_add_share, weight_share = total.share("standard" if is_standard else "pointwise")
+    share = f"hold {mult_add_share:.1%} of the mult-adds and {weight_share:.1%} of the weights"
+    if is_standard:
+        return [
+            f"the blocks' standard convolutions {share}",
+            f"the {len(spec.blocks)} blocks of standard 3x3 convolutions cost {standard / 1e6:.1f} M, "
+            f"{standard / separable:.1f} times as much as separable blocks in their place, {separable / 1e6:.1f} M",
+        ]
+    return [
+        f"1x1 convolutions {share}",
+        f"the {len(spec.blocks)} separable blocks cost {separable / 1e6:.1f} M; standard 3x3 convolutions in their "
+        f"place {standard / 1e6:.1f} M, {standard / separable:.1f} times as much",
+    ]
 
 
 def _layer_table(total: Cost) -> list[str]:
@@ -115,7 +200,7 @@ def _layer_table(total: Cost) -> list[str]:
         "",
         "Terms (M, N and D_F as in the table, after alpha and rho):",
         "  depthwise  D_K^2 * M * D_F^2        pointwise  M * N * D_F^2        standard  D_K^2 * M * N * D_F^2",
-        "  one block against a standard convolution: 1/N + 1/D_K^2",
+        "  one separable block against a standard convolution: 1/N + 1/D_K^2",
     ]
     return [header, *rows, *terms]
 
@@ -126,12 +211,14 @@ def _against_standard(layer: LayerCost) -> str:
 
 def _as_dict(spec: ModelSpec, total: Cost, *, by_layer: bool) -> dict[str, Any]:
     separable, standard = total.separable_saving()
-    mult_add_share, weight_share = total.pointwise_share()
+    mult_add_share, weight_share = total.share("pointwise")
     result: dict[str, Any] = {
         "alpha": spec.alpha,
         "resolution_px": spec.resolution_px,
         "rho": spec.rho,
         "classes": spec.classes,
+        "conv": spec.conv,
+        "shallow": spec.shallow,
         "mult_adds": total.mult_adds,
         "parameters": total.parameters,
         "pointwise_mult_add_share": mult_add_share,

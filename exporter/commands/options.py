@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from mbexport.errors import OptionError
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX, resolution_from_rho
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX, Convolution, resolution_from_rho
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH: Final = click.Path(path_type=Path)
@@ -37,6 +37,14 @@ resolution: Final = option("--resolution", type=int, metavar="PX", help="Input s
 rho: Final = option(
     "--rho", type=float, metavar="R", help=f"Resolution multiplier: resolution / {REFERENCE_RESOLUTION_PX}."
 )
+conv: Final = option(
+    "--conv",
+    type=click.Choice([each.value for each in Convolution]),
+    default=Convolution.SEPARABLE.value,
+    callback=lambda _context, _parameter, value: Convolution(value),
+    help="What the blocks are made of.",
+)
+shallow: Final = option("--shallow", is_flag=True, help="Leave out the five blocks from 512 to 512 channels.")
 as_json: Final = option("--json", "as_json", is_flag=True, help="Print JSON.")
 classes_file: Final = option(
     "--classes",

@@ -86,7 +86,7 @@ def test_parameters_equal_those_of_the_published_weights_at_any_resolution(alpha
 
 
 def test_most_of_the_work_is_in_pointwise_convolutions() -> None:
-    mult_adds, parameters = FULL.pointwise_share()
+    mult_adds, parameters = FULL.share("pointwise")
     assert mult_adds == pytest.approx(0.9486, abs=5e-5)  # paper, table 2
     # Table 2 says 74.59 %: it leaves batch normalization and the bias of the head out of the parameters.
     assert parameters == pytest.approx(0.7459, abs=0.003)
