@@ -8,6 +8,7 @@ import pytest
 
 from mbexport.models.data import DIGITS, ImageSet, iter_pixels, open_data
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import Convolution, ModelSpec
 
 Network = Any  # a tf_keras model: tf_keras publishes no types
 
@@ -31,8 +32,8 @@ def inputs(digits: ImageSet, preprocess: Preprocess) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def tiny_mobilenet(inputs: np.ndarray) -> Callable[[], Network]:
-    """Makes the same folded MobileNet each time: alpha 0.1, 32 px, 10 classes.
+def tiny_mobilenet(inputs: np.ndarray) -> Callable[..., Network]:
+    """Makes the same folded MobileNet each time, of the kind that is asked for: alpha 0.1, 32 px, 10 classes.
 
     Its batch normalization has the statistics of the digits, without which an untrained network's signal fades away
     from layer to layer and all images get one answer.
@@ -41,11 +42,11 @@ def tiny_mobilenet(inputs: np.ndarray) -> Callable[[], Network]:
 
     from mbexport.models.folding import fold_batch_norm
     from mbexport.models.mobilenet_v1 import build
-    from mbexport.models.spec import ModelSpec
 
-    def make() -> Network:
+    def make(*, conv: Convolution = Convolution.SEPARABLE, shallow: bool = False) -> Network:
         tf_keras.utils.set_random_seed(0)
-        network = build(ModelSpec(alpha=0.1, resolution_px=32, classes=10), batch_norm_momentum=0.0)
+        spec = ModelSpec(alpha=0.1, resolution_px=32, classes=10, conv=conv, shallow=shallow)
+        network = build(spec, batch_norm_momentum=0.0)
         network(inputs, training=True)
         return fold_batch_norm(network)
 

@@ -10,7 +10,9 @@ from mbexport.calibration.affine import Range, activation_affine, weight_affine
 from mbexport.calibration.fake_quant import FrozenRange, PerChannelWeights, float_weights, quantizable
 from mbexport.calibration.ranges import observe
 from mbexport.errors import StageError
+from mbexport.models.folding import is_convolution
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import Convolution
 
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}  # Preprocess' own, for a mean and std of 127.5
 CONVOLUTION, DEPTHWISE = 3, 2  # the axis of the output channels
@@ -172,11 +174,18 @@ def test_float_weights_are_those_of_the_folded_network(folded, quantized):
         assert np.array_equal(bias, expected[1])
 
 
-def test_the_network_is_the_same_chain_without_batch_normalization(tiny_mobilenet, inputs):
-    folded = tiny_mobilenet()
+@pytest.mark.parametrize("conv", Convolution)
+@pytest.mark.parametrize("shallow", [False, True])
+def test_the_network_is_the_same_chain_without_batch_normalization(tiny_mobilenet, inputs, conv, shallow):
+    folded = tiny_mobilenet(conv=conv, shallow=shallow)
     network = quantizable(folded, observe(folded, [inputs]), **INPUT)
     layers = inner_layers(network)
     assert not [layer for layer in layers if isinstance(layer, tf_keras.layers.BatchNormalization)]
     assert [layer.name for layer in layers[2:]] == [layer.name for layer in folded.layers[1:]]
     assert network.input_shape == folded.input_shape
     assert network.input_names == folded.input_names
+    convolutions = [layer for layer in folded.layers if is_convolution(layer)]
+    assert list(float_weights(network)) == [layer.name for layer in convolutions]
+    # What is stored in 8 bits: the input, each ReLU, the pooled features, the logits, the scores.
+    bounds = [weight for weight in network.weights if weight.name.endswith("_min:0")]
+    assert len(bounds) == 1 + (len(convolutions) - 1) + 3

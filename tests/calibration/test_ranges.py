@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mbexport.calibration.affine import Range
 from mbexport.calibration.ranges import activation_sites, observe, ranges_from_json, ranges_to_json
 from mbexport.errors import DataError, MbexportError
+from mbexport.models.spec import Convolution
 
 layers = tf_keras.layers
 RANGES = st.dictionaries(
@@ -43,6 +44,19 @@ def test_a_mobilenet_stores_27_relus_the_pooled_features_and_the_logits(tiny_mob
     expected = ("conv1_relu", *blocks, "global_average_pooling2d", "conv_preds")
     assert len(expected) == 29
     assert activation_sites(tiny_mobilenet()) == expected
+
+
+@pytest.mark.parametrize(("shallow", "blocks"), [(False, 13), (True, 8)])
+def test_a_network_of_standard_convolutions_stores_a_relu_a_block(tiny_mobilenet, shallow, blocks):
+    relus = [f"conv_std_{number}_relu" for number in range(1, blocks + 1)]
+    expected = ("conv1_relu", *relus, "global_average_pooling2d", "conv_preds")
+    assert activation_sites(tiny_mobilenet(conv=Convolution.STANDARD, shallow=shallow)) == expected
+
+
+def test_a_shallow_mobilenet_stores_17_relus_the_pooled_features_and_the_logits(tiny_mobilenet):
+    blocks = [f"conv_{kind}_{number}_relu" for number in range(1, 9) for kind in ("dw", "pw")]
+    expected = ("conv1_relu", *blocks, "global_average_pooling2d", "conv_preds")
+    assert activation_sites(tiny_mobilenet(shallow=True)) == expected
 
 
 def test_a_convolution_is_a_site_only_where_no_relu_follows(by_hand):

@@ -117,7 +117,12 @@ def test_stdout_that_is_full_is_a_storage_error():
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["cost", "--all"], ["cost", "--by-layer", "--json"]])
+COST_OF_THE_FAMILY = [["cost", "--help"], ["cost", "--compare"], ["cost", "--conv", "standard", "--shallow"]]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["cost", "--all"], ["cost", "--by-layer", "--json"], *COST_OF_THE_FAMILY]
+)
 def test_light_commands_load_nothing_heavy(arguments):
     code = (
         "import sys; from mbexport.cli import run; code = run(sys.argv[1:]); "

@@ -146,6 +146,10 @@ def test_published_resolution_multipliers_mean_their_resolutions(rho, px):
         (["--rho", "1", "--resolution", "224"], "give --resolution or --rho, not both, got 224 and 1"),
         (["--classes", "1"], "classes must be at least 2, got 1"),
         (["--all", "--classes", "-5"], "classes must be at least 2, got -5"),
+        (["--conv", "dense"], "'dense' is not one of 'separable', 'standard'"),
+        (["--all", "--compare"], "give --all or --compare, not both"),
+        (["--all", "--conv", "standard"], "--all must come without --conv and --shallow, got --conv standard"),
+        (["--compare", "--shallow"], "--compare must come without --conv and --shallow, got --shallow"),
     ],
 )
 def test_illegal_network_is_one_line_and_exit_code_2(arguments, complaint, capsys):
@@ -155,3 +159,78 @@ def test_illegal_network_is_one_line_and_exit_code_2(arguments, complaint, capsy
     assert shown.err.startswith("Error: ")
     assert shown.err.count("\n") == 1
     assert complaint in shown.err
+
+
+# arXiv 1704.04861, tables 4 and 5: top-1, million mult-adds, million parameters.
+PAPER_ROWS = {
+    "Conv MobileNet": (4, 0.717, 4866, 29.3),
+    "MobileNet": (4, 0.706, 569, 4.2),
+    "0.75 MobileNet": (5, 0.684, 325, 2.6),
+    "Shallow MobileNet": (5, 0.653, 307, 2.9),
+}
+
+
+def test_compare_has_the_papers_rows_beside_ours():
+    rows = {row["name"]: row for row in costs("--compare")}
+    assert list(rows) == list(PAPER_ROWS)
+    for name, (table, top1, mult_adds_m, parameters_m) in PAPER_ROWS.items():
+        row = rows[name]
+        assert (row["table"], row["published_top1"]) == (table, pytest.approx(top1))
+        assert (row["published_mult_adds_m"], row["published_parameters_m"]) == (mult_adds_m, parameters_m)
+        assert row["mult_adds"] == pytest.approx(mult_adds_m * 1e6 * (1 + row["mult_adds_deviation"]))
+        assert row["parameters"] == pytest.approx(parameters_m * 1e6 * (1 + row["parameters_deviation"]))
+        assert abs(row["mult_adds_deviation"]) < 0.002
+        assert abs(row["parameters_deviation"]) < 0.02
+
+
+def test_compare_gives_what_each_network_costs_by_itself():
+    for row in costs("--compare"):
+        family = ["--conv", row["conv"], *(["--shallow"] if row["shallow"] else [])]
+        alone = costs("--alpha", row["alpha"], "--resolution", row["resolution_px"], *family)
+        assert (row["mult_adds"], row["parameters"]) == (alone["mult_adds"], alone["parameters"])
+
+
+def test_compare_prints_a_line_a_network(capsys):
+    assert run(["cost", "--compare"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 4 + 1
+    assert [word in lines[1] for word in ("4866 M", "4867.3 M (+0.03%)", "29.31 M", "71.7%")] == [True] * 4
+    assert [word in lines[4] for word in ("307 M", "307.3 M (+0.11%)", "2.90 M", "65.3%")] == [True] * 4
+
+
+def test_a_standard_network_is_told_in_its_own_words(capsys):
+    assert run(["cost", "--conv", "standard", "--by-layer"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("MobileNet v1 of standard convolutions, alpha 1, 224 px")
+    # 4855.4 M by hand: 231.2 M of five blocks that change the width, 462.4 M of eight that keep it.
+    assert "cost 4855.4 M, 8.7 times as much as separable blocks in their place, 556.9 M" in text
+    assert "1x1 convolutions hold" not in text
+    assert sum(line.startswith("conv") for line in text.splitlines()) == 15
+
+
+def test_a_shallow_network_has_8_blocks(capsys):
+    assert run(["cost", "--shallow"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Shallow MobileNet v1, alpha 1")
+    assert "the 8 separable blocks cost 295.5 M" in text
+
+
+@settings(max_examples=25)
+@given(ALPHAS, SIDES, st.booleans())
+def test_either_kind_of_blocks_tells_what_the_other_costs(alpha, px, shallow):
+    network = ["--alpha", alpha, "--resolution", px, *(["--shallow"] if shallow else [])]
+    separable, standard = (costs(*network, "--conv", conv) for conv in ("separable", "standard"))
+    for name in ("separable_mult_adds", "standard_mult_adds"):
+        assert separable[name] == standard[name]
+    saved = separable["standard_mult_adds"] - separable["separable_mult_adds"]
+    assert standard["mult_adds"] - separable["mult_adds"] == saved
+
+
+def test_environment_chooses_the_network(monkeypatch, capsys):
+    monkeypatch.setenv("MBEXPORT_COST_CONV", "standard")
+    monkeypatch.setenv("MBEXPORT_COST_SHALLOW", "1")
+    assert run(["cost", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["conv"], found["shallow"]) == ("standard", True)
+    monkeypatch.setenv("MBEXPORT_COST_CONV", "dense")
+    assert run(["cost"]) == 2

@@ -9,8 +9,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mbexport.models.cost import Cost, LayerCost, cost
-from mbexport.models.published import ALPHA_WITHOUT_STEM, KERAS_PARAMETERS, MISPRINTED, PUBLISHED, Published
-from mbexport.models.spec import ModelSpec
+from mbexport.models.published import (
+    ALPHA_WITHOUT_STEM,
+    KERAS_PARAMETERS,
+    MISPRINTED,
+    PAPER,
+    PUBLISHED,
+    PaperNetwork,
+    Published,
+)
+from mbexport.models.spec import Convolution, ModelSpec
 
 ALPHAS = st.floats(min_value=0.01, max_value=1)
 RESOLUTIONS = st.integers(1, 32).map(lambda k: 32 * k)
@@ -22,6 +30,7 @@ def layer(of: Cost, name: str) -> LayerCost:
 
 
 FULL = cost(ModelSpec(alpha=1, resolution_px=224))
+STANDARD = cost(ModelSpec(conv=Convolution.STANDARD))
 
 
 @pytest.mark.parametrize(
@@ -42,6 +51,67 @@ def test_a_layer_costs_what_a_hand_computes(name: str, mult_adds: int, parameter
 def test_layers_come_in_the_order_of_the_network() -> None:
     blocks = [f"conv_{kind}_{number}" for number in range(1, 14) for kind in ("dw", "pw")]
     assert [each.name for each in FULL.layers] == ["conv1", *blocks, "conv_preds"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mult_adds", "parameters"),
+    [
+        ("conv_std_1", 231_211_008, 18_688),  # 9 * 32 * 64 * 112²; 9 * 32 * 64 + 4 * 64
+        ("conv_std_2", 9 * 64 * 128 * 56 * 56, 9 * 64 * 128 + 4 * 128),  # stride 2: counted on the map behind it
+        ("conv_std_13", 462_422_016, 9_441_280),  # 9 * 1024² * 7²; 9 * 1024² + 4 * 1024
+    ],
+)
+def test_a_standard_block_costs_what_a_hand_computes(name: str, mult_adds: int, parameters: int) -> None:
+    found = layer(STANDARD, name)
+    assert (found.kind, found.mult_adds, found.parameters) == ("standard", mult_adds, parameters)
+    assert found.standard_mult_adds == mult_adds
+
+
+@pytest.mark.parametrize("shallow", [False, True])
+def test_blocks_are_numbered_without_a_gap(shallow: bool) -> None:
+    numbers = range(1, 9 if shallow else 14)
+    standard = cost(ModelSpec(conv=Convolution.STANDARD, shallow=shallow))
+    assert [each.name for each in standard.layers] == ["conv1", *(f"conv_std_{n}" for n in numbers), "conv_preds"]
+    separable = cost(ModelSpec(shallow=shallow))
+    assert [each.name for each in separable.layers if each.kind == "pointwise"] == [f"conv_pw_{n}" for n in numbers]
+
+
+@pytest.mark.parametrize("row", PAPER, ids=lambda row: row.name)
+def test_the_papers_comparisons_have_our_cost(row: PaperNetwork) -> None:
+    ours = cost(row.spec)
+    # 4866 M leaves out the head (1 M), and only there; the paper counts kernels alone as parameters.
+    left_out = layer(ours, "conv_preds").mult_adds if row.spec.conv is Convolution.STANDARD else 0
+    assert round((ours.mult_adds - left_out) / 1e6) == row.mult_adds_m
+    assert round(ours.weights / 1e6, 1) == row.parameters_m
+
+
+@given(ALPHAS, RESOLUTIONS, st.booleans())
+def test_both_kinds_of_blocks_agree_on_what_either_costs(alpha: float, px: int, shallow: bool) -> None:
+    networks = [
+        cost(ModelSpec(alpha=alpha, resolution_px=px, shallow=shallow, conv=conv))
+        for conv in (Convolution.SEPARABLE, Convolution.STANDARD)
+    ]
+    savings = [network.separable_saving() for network in networks]
+    assert savings[0] == savings[1]
+    for network, blocks in zip(networks, savings[0], strict=True):
+        rest = sum(layer(network, name).mult_adds for name in ("conv1", "conv_preds"))
+        assert network.mult_adds == rest + blocks
+
+
+@given(ALPHAS, RESOLUTIONS, st.sampled_from(Convolution))
+def test_the_shallow_network_lacks_five_times_the_same_block(alpha: float, px: int, conv: Convolution) -> None:
+    deep, shallow = (cost(ModelSpec(alpha=alpha, resolution_px=px, conv=conv, shallow=cut)) for cut in (False, True))
+    names = ("conv_std_9",) if conv is Convolution.STANDARD else ("conv_dw_9", "conv_pw_9")
+    assert deep.mult_adds - shallow.mult_adds == 5 * sum(layer(deep, name).mult_adds for name in names)
+    assert deep.parameters - shallow.parameters == 5 * sum(layer(deep, name).parameters for name in names)
+
+
+def test_a_standard_network_has_no_pointwise_work() -> None:
+    assert STANDARD.share("pointwise") == (0, 0)
+    # 4855.4 of 4867.3 M; of 29 281 120 weights the stem's 864 and the head's 1 024 000 are elsewhere.
+    mult_adds, weights = STANDARD.share("standard")
+    assert mult_adds == pytest.approx(0.99756, abs=5e-6)
+    assert weights == pytest.approx(1 - 1_024_864 / 29_281_120)
 
 
 def test_a_standard_convolution_in_place_of_a_layer() -> None:

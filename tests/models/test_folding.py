@@ -11,7 +11,7 @@ from mbexport.errors import StageError
 from mbexport.models.folding import fold_batch_norm, is_convolution
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.spec import ModelSpec
+from mbexport.models.spec import Convolution, ModelSpec
 
 layers = tf_keras.layers
 TINY_VARIANCE = 1e-9
@@ -36,8 +36,8 @@ def randomize(model: Any, *, seed: int) -> Any:
     return model
 
 
-def random_network(seed: int) -> Any:
-    return randomize(build(ModelSpec(alpha=0.1, resolution_px=32, classes=5)), seed=seed)
+def random_network(seed: int, **family: Any) -> Any:
+    return randomize(build(ModelSpec(alpha=0.1, resolution_px=32, classes=5, **family)), seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,25 @@ def test_the_folded_network_gives_the_same_outputs(seed: int) -> None:
     expected = np.asarray(network(IMAGES))
     assert np.ptp(expected, axis=0).max() > 1e-3  # the answers depend on the image
     np.testing.assert_allclose(np.asarray(folded(IMAGES)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("family", "count"),
+    [
+        ({"conv": Convolution.STANDARD}, 15),
+        ({"shallow": True}, 18),
+        ({"conv": Convolution.STANDARD, "shallow": True}, 10),
+    ],
+    ids=["standard", "shallow", "standard_shallow"],
+)
+def test_the_papers_other_networks_fold_too(family: dict[str, Any], count: int) -> None:
+    network = random_network(0, **family)
+    folded = fold_batch_norm(network)
+    expected = np.asarray(network(IMAGES))
+    assert np.ptp(expected, axis=0).max() > 1e-3
+    np.testing.assert_allclose(np.asarray(folded(IMAGES)), expected, atol=1e-4)
+    assert not [layer for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
+    assert sum(is_convolution(layer) for layer in folded.layers) == count
 
 
 @pytest.mark.parametrize("name", ["conv1_relu", "conv_dw_1_relu", "conv_dw_2_relu", "conv_pw_7_relu", "conv_preds"])

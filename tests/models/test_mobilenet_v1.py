@@ -2,11 +2,13 @@
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
@@ -14,12 +16,16 @@ from mbexport.models.cost import cost
 from mbexport.models.images import read_image
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.spec import ModelSpec
+from mbexport.models.published import PAPER, PaperNetwork
+from mbexport.models.spec import Convolution, ModelSpec
 
 SPECS = [
     ModelSpec(alpha=0.35, resolution_px=96, classes=7),
     ModelSpec(alpha=0.25, resolution_px=224),
     ModelSpec(alpha=0.05, resolution_px=32, classes=2),
+    ModelSpec(alpha=0.35, resolution_px=96, classes=7, conv=Convolution.STANDARD),
+    ModelSpec(alpha=0.35, resolution_px=96, classes=7, shallow=True),
+    ModelSpec(alpha=0.05, resolution_px=32, classes=2, conv=Convolution.STANDARD, shallow=True),
 ]
 IMAGENET_IMAGES = 60
 
@@ -74,8 +80,45 @@ def test_parameters_equal_cost_at_the_published_alphas(alpha: float) -> None:
     assert build(spec).count_params() == cost(spec).parameters
 
 
-def test_input_and_output() -> None:
-    model = build(ModelSpec(alpha=0.05, resolution_px=64, classes=5))
+@pytest.mark.parametrize("row", PAPER, ids=lambda row: row.name)
+def test_parameters_of_the_papers_comparisons_equal_cost(row: PaperNetwork) -> None:
+    assert build(row.spec).count_params() == cost(row.spec).parameters
+
+
+def test_layers_of_a_standard_network() -> None:
+    names = [layer.name for layer in build(ModelSpec(alpha=0.05, resolution_px=32, conv=Convolution.STANDARD)).layers]
+    blocks = names[4:-5]
+    assert names[:4] == ["image", "conv1", "conv1_bn", "conv1_relu"]
+    assert blocks[:3] == ["conv_std_1", "conv_std_1_bn", "conv_std_1_relu"]
+    assert blocks[3:7] == ["conv_pad_2", "conv_std_2", "conv_std_2_bn", "conv_std_2_relu"]
+    assert [name for name in blocks if "pad" in name] == ["conv_pad_2", "conv_pad_4", "conv_pad_6", "conv_pad_12"]
+    assert len(blocks) == 13 * 3 + 4
+
+
+def test_layers_of_a_shallow_network_are_the_first_of_the_deep_one() -> None:
+    deep, shallow = (
+        [layer.name for layer in build(ModelSpec(alpha=0.05, resolution_px=32, shallow=cut)).layers]
+        for cut in (False, True)
+    )
+    # The seventh block has stride 2 here, the five with 512 channels being gone.
+    assert [name for name in shallow if name not in deep] == ["conv_pad_7"]
+    assert "conv_pw_8" in shallow
+    assert "conv_pw_9" not in shallow
+
+
+def test_a_standard_block_with_stride_2_is_padded_behind_and_not_before() -> None:
+    model = build(ModelSpec(alpha=0.1, resolution_px=32, classes=2, conv=Convolution.STANDARD))
+    kernel = model.get_layer("conv_std_2").get_weights()[0]
+    ends = [model.get_layer(name).output for name in ("conv_std_1_relu", "conv_std_2")]
+    before, found = tf_keras.Model(model.input, ends)(random_images(2, 32))
+    expected = tf.nn.conv2d(before, kernel, strides=2, padding=[[0, 0], [0, 1], [0, 1], [0, 0]])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.asarray(found).std() > 1e-3
+
+
+@pytest.mark.parametrize("spec", [SPECS[0], *SPECS[3:]], ids=lambda spec: spec.stem_name)
+def test_input_and_output(spec: ModelSpec) -> None:
+    model = build(replace(spec, resolution_px=64, classes=5))
     assert model.input_names == ["image"]
     assert model.input_shape == (None, 64, 64, 3)
     assert model.output_shape == (None, 5)
@@ -85,10 +128,21 @@ def test_input_and_output() -> None:
     assert (probabilities > 0).all()
 
 
-def test_momentum_reaches_every_batch_normalization_and_nothing_else_changes() -> None:
-    spec = ModelSpec(alpha=0.05, resolution_px=32, classes=2)
+@pytest.mark.parametrize(
+    ("conv", "shallow", "count"),
+    [
+        (Convolution.SEPARABLE, False, 27),
+        (Convolution.SEPARABLE, True, 17),
+        (Convolution.STANDARD, False, 14),
+        (Convolution.STANDARD, True, 9),
+    ],
+)
+def test_momentum_reaches_every_batch_normalization_and_nothing_else_changes(
+    conv: Convolution, shallow: bool, count: int
+) -> None:
+    spec = ModelSpec(alpha=0.05, resolution_px=32, classes=2, conv=conv, shallow=shallow)
     norms = [layer for layer in build(spec, batch_norm_momentum=0.5).layers if layer.name.endswith("_bn")]
-    assert len(norms) == 27
+    assert len(norms) == count
     assert {layer.momentum for layer in norms} == {0.5}
     assert {layer.epsilon for layer in norms} == {1e-3}
 

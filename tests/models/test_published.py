@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.models.published import KERAS_PARAMETERS, MISPRINTED, PUBLISHED, Published, nearest_published
+from mbexport.models.published import KERAS_PARAMETERS, MISPRINTED, PAPER, PUBLISHED, Published, nearest_published
+from mbexport.models.spec import Convolution
 
 
 def row(alpha: float, px: int) -> Published:
@@ -45,6 +46,18 @@ def test_only_the_misprint_breaks_the_law_that_cost_goes_with_rho_squared() -> N
         if abs(each.mult_adds_m - row(each.alpha, 224).mult_adds_m * (each.resolution_px / 224) ** 2) > 1
     ]
     assert broken == [MISPRINTED]
+
+
+def test_the_papers_comparisons_are_of_one_change_each() -> None:
+    full_convolution, mobilenet, narrow, shallow = PAPER
+    assert [row.table for row in PAPER] == [4, 4, 5, 5]
+    assert {row.spec.resolution_px for row in PAPER} == {224}
+    assert [row.spec.conv is Convolution.STANDARD for row in PAPER] == [True, False, False, False]
+    assert [row.spec.shallow for row in PAPER] == [False, False, False, True]
+    assert [row.spec.alpha for row in PAPER] == [1, 1, 0.75, 1]
+    # Section 4.1: full convolutions gain 1.1 points of top-1, and thinner beats shallower by 3.1.
+    assert full_convolution.top1 - mobilenet.top1 == pytest.approx(0.011)
+    assert narrow.top1 - shallow.top1 == pytest.approx(0.031)
 
 
 @pytest.mark.parametrize("each", PUBLISHED, ids=lambda each: f"{each.alpha}_{each.resolution_px}")

@@ -1,6 +1,7 @@
 """Which networks are legal, how wide they are and what they are called."""
 
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import OptionError
-from mbexport.models.spec import BLOCKS, ModelSpec, resolution_from_rho
+from mbexport.models.spec import BLOCKS, REPEATED_BLOCK, Convolution, ModelSpec, resolution_from_rho
 
 LEGAL_RESOLUTIONS = range(32, 1025, 32)
 
@@ -57,6 +58,13 @@ def test_other_resolutions_are_refused(px: int) -> None:
 def test_fewer_than_two_classes_are_refused(classes: int) -> None:
     with pytest.raises(OptionError, match=f"classes must be at least 2, got {classes}"):
         ModelSpec(classes=classes)
+
+
+@pytest.mark.parametrize("conv", ["dense", "STANDARD", "", None])
+def test_an_unknown_convolution_is_refused(conv: object) -> None:
+    with pytest.raises(OptionError) as caught:
+        ModelSpec(conv=conv)  # type: ignore[arg-type]
+    assert str(caught.value) == f"conv must be one of separable, standard, got {conv}"
 
 
 def test_a_spec_cannot_be_changed_into_an_illegal_one() -> None:
@@ -114,6 +122,21 @@ def test_the_blocks_halve_the_map_four_times_and_end_at_1024_filters() -> None:
     assert BLOCKS[-1].filters == 1024
 
 
+def test_a_shallow_network_has_the_table_without_its_five_repeated_rows() -> None:
+    # arXiv 1704.04861, table 1, by hand: what stands before and behind "5x", 14 x 14 x 512.
+    filters = [64, 128, 128, 256, 256, 512, 1024, 1024]
+    strides = [1, 2, 1, 2, 1, 2, 2, 1]
+    blocks = ModelSpec(shallow=True).blocks
+    assert [(block.filters, block.stride) for block in blocks] == list(zip(filters, strides, strict=True))
+    assert BLOCKS.count(REPEATED_BLOCK) == 5
+
+
+@pytest.mark.parametrize("conv", Convolution)
+def test_blocks_do_not_depend_on_what_they_are_made_of(conv: Convolution) -> None:
+    assert ModelSpec(conv=conv).blocks == BLOCKS
+    assert ModelSpec(conv=conv, shallow=True).blocks == ModelSpec(shallow=True).blocks
+
+
 @pytest.mark.parametrize(
     ("alpha", "px", "name"),
     [
@@ -125,3 +148,25 @@ def test_the_blocks_halve_the_map_four_times_and_end_at_1024_filters() -> None:
 )
 def test_stem_name(alpha: float, px: int, name: str) -> None:
     assert ModelSpec(alpha=alpha, resolution_px=px).stem_name == name
+
+
+@pytest.mark.parametrize(
+    ("conv", "shallow", "name"),
+    [
+        (Convolution.STANDARD, False, "mobilenet_v1_standard_1.0_224"),
+        (Convolution.SEPARABLE, True, "mobilenet_v1_shallow_1.0_224"),
+        (Convolution.STANDARD, True, "mobilenet_v1_standard_shallow_1.0_224"),
+    ],
+)
+def test_stem_name_of_the_papers_other_networks(conv: Convolution, shallow: bool, name: str) -> None:
+    assert ModelSpec(conv=conv, shallow=shallow).stem_name == name
+
+
+@given(st.floats(min_value=0, max_value=1, exclude_min=True), st.sampled_from(LEGAL_RESOLUTIONS))
+def test_no_two_networks_share_a_name(alpha: float, px: int) -> None:
+    names = {
+        ModelSpec(alpha=width, resolution_px=side, conv=conv, shallow=shallow).stem_name
+        for width, side in {(alpha, px), (1.0, px), (alpha, 224)}
+        for conv, shallow in itertools.product(Convolution, (False, True))
+    }
+    assert len(names) == 4 * len({(alpha, px), (1.0, px), (alpha, 224)})
