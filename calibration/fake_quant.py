@@ -11,9 +11,9 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range
-from mbexport.calibration.ranges import SOFTMAX_RANGE, Ranges, activation_sites
+from mbexport.calibration.ranges import PROBABILITY_RANGE, Ranges, activation_sites
 from mbexport.errors import StageError
-from mbexport.models.folding import is_convolution
+from mbexport.models.folding import gives_probabilities, is_convolution
 
 _keras = tfmot.quantization.keras
 _layers = tf_keras.layers
@@ -110,8 +110,8 @@ def quantizable(folded: tf_keras.Model, ranges: Ranges, *, input_scale: float, i
     for layer in folded.layers[1:]:
         copy = type(layer).from_config(layer.get_config())
         output = ranges.get(layer.name)
-        if isinstance(layer, _layers.Softmax):
-            output = SOFTMAX_RANGE
+        if gives_probabilities(layer):
+            output = PROBABILITY_RANGE
         if is_convolution(layer) or output:
             x = _wrap(copy, x, layer.get_weights(), _kernel_of(layer), output)
         else:

@@ -12,8 +12,9 @@ from mbexport.calibration.affine import Range
 from mbexport.calibration.observers import MinMaxObserver
 from mbexport.errors import DataError, OptionError, StageError
 
-# Softmax in int8 has one legal map, scale 1/256 and zero point -128 (TFLite quantization specification, "SOFTMAX").
-SOFTMAX_RANGE: Final = Range(low=0.0, high=255 / 256)
+# The one legal int8 map of probabilities: scale 1/256 and zero point -128 (TFLite quantization specification,
+# "SOFTMAX" and "LOGISTIC").
+PROBABILITY_RANGE: Final = Range(low=0.0, high=255 / 256)
 
 Ranges = Mapping[str, Range]
 
@@ -32,7 +33,7 @@ def activation_sites(model: tf_keras.Model) -> tuple[str, ...]:
 
 
 def observe(model: tf_keras.Model, batches: Iterable[NDArray[np.float32]]) -> dict[str, Range]:
-    """The range of each activation site over `batches` of network inputs, each (n, px, px, 3) float32.
+    """The range of each activation site over `batches` of network inputs, each (n, px, px, channels) float32.
 
     A ReLU's minimum is exactly 0, whatever was seen: it is pinned there, so that no code is wasted below it.
     Raises `StageError` if there was nothing to see, or a value is not finite.

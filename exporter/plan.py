@@ -1,4 +1,4 @@
-"""Turns the options of a build into one frozen plan that cannot be wrong."""
+"""Turns the options of a build or an export into one frozen plan that cannot be wrong."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from mbexport.artifact import Format, Io, Precision
 from mbexport.errors import OptionError
 from mbexport.gates import check_limits
 from mbexport.limits import MAX_SEED, MAX_THREADS, require_within
-from mbexport.models.preprocess import Preprocess
+from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.models.spec import ModelSpec
 
 # Where nobody says: 8x8 digits gain nothing from more pixels, photos are what the network was designed for.
@@ -17,43 +17,96 @@ DIGITS_RESOLUTION_PX: Final = 64
 PHOTO_RESOLUTION_PX: Final = 224
 DIGITS_EPOCHS: Final = 16
 PHOTO_EPOCHS: Final = 30
+FINE_TUNING_EPOCHS: Final = 30
 QAT_EPOCHS: Final = 2
 CALIBRATION_SAMPLES: Final = 300
 DIGITS_CROP: Final = 1.0
 PHOTO_CROP: Final = 0.875
+MAX_BAD: Final = 0.01
 
 # The files that stages leave for one another.
+NETWORK: Final = "network.json"
 WEIGHTS: Final = "weights.npz"
+HISTORY: Final = "history.json"
 RANGES: Final = "ranges.json"
 MEASURED: Final = "measured.json"
 GATE_VALUES: Final = "gate_values.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPlan:
-    """Everything that decides what a build makes. Raises `OptionError` for a value outside its range."""
+class Trained:
+    """A network of ours that learns the data: from scratch, or from `weights` with a new head."""
 
     spec: ModelSpec
-    preprocess: Preprocess
+    epochs: int
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        require_within("epochs", self.epochs, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A network of ours whose weights lie in a file, head and all."""
+
+    spec: ModelSpec
+    weights: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A trained Keras model that this tool did not build; `resolution_px` for one that takes any."""
+
+    model: Path
+    resolution_px: int | None = None
+    trust: bool = False
+
+
+Origin = Trained | Stored | Foreign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """Everything that decides what a run makes. Raises `OptionError` for a value outside its range.
+
+    `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network
+    itself is known to expect. `max_bad` is the fraction of images that may be unreadable.
+    """
+
+    name: str
+    origin: Origin
     out: Path
+    crop_fraction: float = DIGITS_CROP
+    normalization: Normalization | None = None
     calibration: Path | None = None
     calibration_samples: int = CALIBRATION_SAMPLES
-    epochs: int = DIGITS_EPOCHS
     qat_epochs: int = QAT_EPOCHS
     precisions: tuple[Precision, ...] = (Precision.FP32,)
     formats: tuple[Format, ...] = (Format.TFLITE, Format.ONNX)
     io: Io = Io.UINT8
     limits: Mapping[str, float] = field(default_factory=dict)
+    max_bad: float = MAX_BAD
+    log_dir: Path | None = None
     seed: int = 0
     threads: int = 1
     resume: bool = True
 
     def __post_init__(self) -> None:
-        require_within("epochs", self.epochs, 1)
         require_within("qat epochs", self.qat_epochs, 0)
         require_within("threads", self.threads, 1, MAX_THREADS)
         require_within("calibration samples", self.calibration_samples, 1)
         require_within("seed", self.seed, 0, MAX_SEED)
         if not self.precisions or not self.formats:
             raise OptionError("a build must have at least one precision and one format, got none")
+        if not 0 <= self.max_bad < 1:
+            raise OptionError(f"max bad must be a fraction in [0, 1), got {self.max_bad:g}")
         check_limits(self.limits)
+        self.preprocess(resolution_px=1)  # checks the crop fraction
+
+    def preprocess(self, *, resolution_px: int) -> Preprocess:
+        """How images become the input of a network of ours with this resolution."""
+        return Preprocess(
+            resolution_px=resolution_px,
+            crop_fraction=self.crop_fraction,
+            normalization=self.normalization or MOBILENET,
+        )

@@ -31,8 +31,9 @@ class Runner(ABC):
         self.path, self.name = path, path.name
         self.input, self.output = source, target
         sides = source.shape[1:3]
-        if len(source.shape) != 4 or source.shape[::3] != (1, 3) or sides[0] != sides[1] or sides[0] < 1:
-            raise DataError(f"{path}: the input must have shape (1, px, px, 3), got {source.shape}")
+        is_image = len(source.shape) == 4 and source.shape[0] == 1 and source.shape[3] in (1, 3)
+        if not is_image or sides[0] != sides[1] or sides[0] < 1:
+            raise DataError(f"{path}: the input must have shape (1, px, px, 3) or (1, px, px, 1), got {source.shape}")
         if len(target.shape) != 2 or target.shape[0] != 1:
             raise DataError(f"{path}: the output must have shape (1, classes), got {target.shape}")
 
@@ -40,6 +41,11 @@ class Runner(ABC):
     def resolution_px(self) -> int:
         """The side of the square input."""
         return self.input.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """3, or 1 for grey images."""
+        return self.input.shape[3]
 
     @property
     def classes(self) -> int:
@@ -51,7 +57,7 @@ class Runner(ABC):
         """What the file says of itself in words, by name."""
 
     def invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
-        """The raw output (1, classes) for one prepared input (1, px, px, 3).
+        """The raw output (1, classes) for one prepared input (1, px, px, channels).
 
         Raises `DataError` for an artifact that loads but cannot be run.
         """
@@ -65,7 +71,7 @@ class Runner(ABC):
         """The same, with the runtime's own exceptions."""
 
     def prepare(self, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
-        """The input tensors for uint8 images (n, px, px, 3): the bytes themselves, or what a float input expects.
+        """The input tensors for uint8 images (n, px, px, channels): the bytes themselves, or what a float input expects.
 
         A float input that the file quantizes first thing gets the numbers its codes stand for, so that every
         integer artifact computes from exactly the same bytes.

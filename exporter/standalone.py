@@ -94,9 +94,9 @@ def bench_files(files: Sequence[Path], *, threads: int, runs: int, warmup: int, 
     rng = np.random.default_rng(0)
     feeds = {}
     for runner in runners:
-        px = runner.resolution_px
-        pixels = rng.integers(0, 256, (1, px, px, 3), dtype=np.uint8)
-        feeds[runner.name] = runner.prepare(pixels, Preprocess(resolution_px=px))
+        preprocess = Preprocess(resolution_px=runner.resolution_px, channels=runner.channels)
+        pixels = rng.integers(0, 256, (1, *preprocess.shape), dtype=np.uint8)
+        feeds[runner.name] = runner.prepare(pixels, preprocess)
     progress.start("bench")
     times = measure(runners, feeds, runs=runs, warmup=warmup, on_step=progress.step)
     return {

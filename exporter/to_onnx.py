@@ -17,7 +17,7 @@ IR_VERSION: Final = 8
 
 
 def onnx_from_tflite(tflite: bytes, precision: Precision) -> bytes:
-    """The .onnx of a .tflite: input `image` (1, px, px, 3) and output `scores` (1, classes), of the same types.
+    """The .onnx of a .tflite: input `image` (1, px, px, channels) and output `scores` (1, classes), of the same types.
 
     Raises `StageError` if the result is not valid ONNX, or stores weights of an int8 network as floats.
     """

@@ -20,7 +20,7 @@ _IO_TYPES: Final = {Io.UINT8: tf.uint8, Io.INT8: tf.int8, Io.FLOAT32: tf.float32
 
 
 def fp32_tflite(model: tf_keras.Model) -> bytes:
-    """A float32 .tflite: input `image` (1, px, px, 3), normalized; output `scores` (1, classes)."""
+    """A float32 .tflite: input `image` (1, px, px, channels), normalized; output `scores` (1, classes)."""
     return _checked(_converter(model).convert())
 
 

@@ -18,7 +18,7 @@ from mbexport.runtime import Runner
 _Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
 _TOP: Final = 5
 
-Reference = Callable[[Pixels], NDArray[np.float32]]  # uint8 images (n, px, px, 3) to scores (n, classes)
+Reference = Callable[[Pixels], NDArray[np.float32]]  # uint8 images (n, px, px, channels) to scores (n, classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ def verify(
 
 
 def raw_outputs(runner: Runner, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
-    """The raw outputs (n, classes) for uint8 images (n, px, px, 3), one inference an image."""
+    """The raw outputs (n, classes) for uint8 images (n, px, px, channels), one inference an image."""
     feeds = runner.prepare(pixels, preprocess)
     return np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(len(feeds))])
 

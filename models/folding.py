@@ -12,22 +12,23 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.errors import StageError
+from mbexport.models.preprocess import Preprocess
 
 _layers = tf_keras.layers
 Weights = list[NDArray[np.float32]]
 
 
-def fold_batch_norm(model: tf_keras.Model, *, input_shift: float = 0.0) -> tf_keras.Model:
+def fold_batch_norm(model: tf_keras.Model, *, preprocess: Preprocess | None = None) -> tf_keras.Model:
     """A chain of the same layers, where every convolution has a bias and none is followed by batch normalization.
 
-    The result gives for an input x what `model` gives for x + `input_shift` (exactly inside the image; at the
-    padded border the pad stays zero, so it differs by `input_shift` times the weights over the pad). Raises
-    `StageError` if the network is not a chain.
+    With `preprocess` the result takes what its `dequantize` gives where `model` takes what its `normalize` gives:
+    the first convolution absorbs the difference (exactly inside the image; at the padded border the pad stays
+    zero, so it differs by the shift times the weights over the pad). Raises `StageError` if the network is not a
+    chain, or its first layer with weights is no full convolution.
     """
     weights = _folded_weights(model)
-    if input_shift:
-        kernel, bias = weights[next(iter(weights))]
-        bias += np.float32(input_shift) * kernel.sum(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+    if preprocess:
+        _take_dequantized(model, weights, preprocess)
     x = image = _layers.Input(model.input_shape[1:], name=model.input_names[0])
     for layer in model.layers[1:]:
         if not isinstance(layer, _layers.BatchNormalization):
@@ -36,6 +37,19 @@ def fold_batch_norm(model: tf_keras.Model, *, input_shift: float = 0.0) -> tf_ke
     for name, values in weights.items():
         folded.get_layer(name).set_weights(values)
     return folded
+
+
+def _take_dequantized(model: tf_keras.Model, weights: dict[str, Weights], preprocess: Preprocess) -> None:
+    """Rewrites the first convolution for bytes in RGB order, with one scale and the zero of the integer input."""
+    first = next(iter(weights))
+    if isinstance(model.get_layer(first), _layers.DepthwiseConv2D):
+        raise StageError(f"the first layer with weights must be a full convolution, got {first}")
+    kernel, bias = weights[first]
+    shift = np.array(preprocess.input_shift, np.float32)
+    gain = np.array(preprocess.input_gain, np.float32)
+    shifted = bias + (kernel * shift[:, None]).sum(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+    scaled = kernel * gain[:, None]
+    weights[first] = [scaled[:, :, ::-1] if preprocess.normalization.is_bgr else scaled, shifted]
 
 
 def _without_batch_norm(layer: Any) -> Any:
@@ -48,6 +62,13 @@ def _without_batch_norm(layer: Any) -> Any:
 def is_convolution(layer: Any) -> bool:
     """Whether the layer multiplies by weights: a convolution, depthwise or not."""
     return isinstance(layer, _layers.Conv2D | _layers.DepthwiseConv2D)
+
+
+def gives_probabilities(layer: Any) -> bool:
+    """Whether the layer turns scores into probabilities: a softmax, or a sigmoid for each class by itself."""
+    if isinstance(layer, _layers.Activation):
+        return layer.activation is tf_keras.activations.sigmoid
+    return isinstance(layer, _layers.Softmax)
 
 
 def _folded_weights(model: tf_keras.Model) -> dict[str, Weights]:

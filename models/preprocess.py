@@ -6,13 +6,15 @@ Training, calibration, verification, metadata and golden files all go through `P
    (anti-aliased, 22-bit fixed-point weights, so that another language can repeat it to the byte);
 2. `normalize`: (byte - mean) / std, in float32.
 
-Integer artifacts skip the second step: their input tensor holds the bytes themselves, with scale 1/std and zero
-point 128 (`input_zero_point`). See docs/decisions/0004.
+Integer artifacts skip the second step: their input tensor holds the bytes themselves, with scale 1/std and the
+zero point `input_zero_point`. See docs/decisions/0004.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +22,55 @@ from PIL import Image
 
 from mbexport.errors import OptionError
 
-# tf_keras.applications.mobilenet.preprocess_input (mode "tf"): x / 127.5 - 1.
-MOBILENET_MEAN: Final = 127.5
-MOBILENET_STD: Final = 127.5
-
 Pixels = NDArray[np.uint8]
+
+_GREY, _RGB = 1, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalization:
+    """What a float network expects of a byte b: (b - mean) / std, one value for all channels or one for each.
+
+    `is_bgr` says that the network takes blue first; `mean` and `std` are then in that order. Both are in units of a
+    byte (0..255). Raises `OptionError` for values that are not finite or a std that is not positive.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    is_bgr: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.mean) not in (_GREY, _RGB) or len(self.std) not in (_GREY, _RGB):
+            raise OptionError(f"mean and std must be 1 or 3 numbers, got {len(self.mean)} and {len(self.std)}")
+        if not all(-math.inf < mean < math.inf for mean in self.mean):
+            raise OptionError(f"mean must be finite, got {self.mean}")
+        if not all(0 < std < math.inf for std in self.std):
+            raise OptionError(f"std must be positive and finite, got {self.std}")
+
+    def then(self, scale: tuple[float, ...], offset: tuple[float, ...]) -> "Normalization":
+        """What gives `scale` * x + `offset` where this gives x: a network that rescales its own input.
+
+        Raises `OptionError` for a scale that is not positive.
+        """
+        size = max(map(len, (self.mean, self.std, scale, offset)))
+        mean, std, factor, shift = (_widened(values, size) for values in (self.mean, self.std, scale, offset))
+        if not all(0 < value < math.inf for value in factor):
+            raise OptionError(f"a network's own rescaling must be by positive numbers, got {scale}")
+        return Normalization(
+            mean=tuple(m - o * s / f for m, s, f, o in zip(mean, std, factor, shift, strict=True)),
+            std=tuple(s / f for s, f in zip(std, factor, strict=True)),
+            is_bgr=self.is_bgr,
+        )
+
+
+# The conventions of tf_keras.applications.imagenet_utils.preprocess_input (modes "tf" and "caffe"), and two plain ones.
+MOBILENET: Final = Normalization(mean=(127.5,), std=(127.5,))
+UNIT: Final = Normalization(mean=(0.0,), std=(255.0,))
+RAW: Final = Normalization(mean=(0.0,), std=(1.0,))
+CAFFE: Final = Normalization(mean=(103.939, 116.779, 123.68), std=(1.0,), is_bgr=True)
+NORMALIZATIONS: Final[Mapping[str, Normalization]] = MappingProxyType(
+    {"mobilenet": MOBILENET, "unit": UNIT, "caffe": CAFFE, "raw": RAW}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,53 +78,90 @@ class Preprocess:
     """How an image of any size becomes the network's input.
 
     `crop_fraction` is the side of the central square that is kept, as a fraction of the image's shorter side;
-    `mean` and `std` are in units of a byte (0..255). Raises `OptionError` for values outside their range.
+    `channels` is 3, or 1 for a network that takes grey images. Raises `OptionError` for values outside their range.
     """
 
     resolution_px: int
     crop_fraction: float = 0.875  # the evaluation crop of research/slim, from 256 px to 224 px
-    mean: float = MOBILENET_MEAN
-    std: float = MOBILENET_STD
+    channels: int = _RGB
+    normalization: Normalization = MOBILENET
 
     def __post_init__(self) -> None:
+        if not self.resolution_px >= 1:
+            raise OptionError(f"resolution must be at least 1, got {self.resolution_px}")
         if not 0 < self.crop_fraction <= 1:
             raise OptionError(f"crop fraction must be in (0, 1], got {self.crop_fraction:g}")
-        if not (0 <= self.mean <= 255 and 0 < self.std < math.inf):
-            raise OptionError(f"mean must be in [0, 255] and std positive, got {self.mean:g} and {self.std:g}")
+        if self.channels not in (_GREY, _RGB):
+            raise OptionError(f"channels must be 1 or 3, got {self.channels}")
+        given = self.normalization
+        if self.channels == _GREY and (given.is_bgr or len(given.mean) != 1 or len(given.std) != 1):
+            raise OptionError("a grey image has one mean, one std and no order of channels, got those of colours")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of what `pixels` gives: (resolution, resolution, channels)."""
+        return self.resolution_px, self.resolution_px, self.channels
 
     @property
     def input_scale(self) -> float:
-        """The scale of an integer artifact's input: one byte is 1/std."""
-        return 1 / self.std
+        """The scale of an integer artifact's input: one byte is 1/std, of the first channel where they differ."""
+        return 1 / self.normalization.std[0]
 
     @property
     def input_zero_point(self) -> int:
-        """The byte that stands for zero in an integer artifact's input: mean, rounded half up."""
-        return math.floor(self.mean + 0.5)
+        """The byte that stands for zero in an integer artifact's input: the mean, rounded half up."""
+        mean = self.normalization.mean
+        return min(max(0, math.floor(sum(mean) / len(mean) + 0.5)), 255)
 
     @property
-    def input_shift(self) -> float:
-        """What `normalize` gives beyond an integer artifact's (byte - zero point) / std: a constant.
+    def input_gain(self) -> tuple[float, ...]:
+        """What `normalize` gives for a step that is 1 to an integer artifact: 1, but for channels of another std."""
+        return tuple(self.normalization.std[0] / std for std in self._each(self.normalization.std))
+
+    @property
+    def input_shift(self) -> tuple[float, ...]:
+        """What `normalize` gives, for each channel, beyond an integer artifact's (byte - zero point) / std.
 
         A mean of 127.5 is no byte. The quantizable network absorbs this half step into its first bias.
         """
-        return (self.input_zero_point - self.mean) / self.std
+        mean, std = (self._each(values) for values in (self.normalization.mean, self.normalization.std))
+        return tuple((self.input_zero_point - m) / s for m, s in zip(mean, std, strict=True))
 
     def pixels(self, image: Image.Image) -> Pixels:
-        """The RGB `image`, cropped and resized: uint8 of shape (resolution, resolution, 3)."""
+        """The RGB `image`, cropped and resized, grey if the network takes one channel: uint8 of `shape`."""
+        if self.channels == _GREY:
+            image = image.convert("L")  # ITU-R 601-2 luma, as Pillow has it
         width, height = image.size
         side = max(1, round(min(width, height) * self.crop_fraction))
         left, top = (width - side) // 2, (height - side) // 2
         size = (self.resolution_px, self.resolution_px)
         # Two steps, not resize(box=...): that lets pixels from outside the box bleed in at its border.
         resized = image.crop((left, top, left + side, top + side)).resize(size, Image.Resampling.BILINEAR)
-        return np.asarray(resized, dtype=np.uint8)
+        return np.asarray(resized, dtype=np.uint8).reshape(self.shape)
 
     def normalize(self, pixels: Pixels) -> NDArray[np.float32]:
-        """What the float network takes: (byte - mean) / std, float32 of the shape of `pixels`."""
-        return ((pixels.astype(np.float32) - np.float32(self.mean)) / np.float32(self.std)).astype(np.float32)
+        """What the float network takes: (byte - mean) / std, float32 of the shape of `pixels` (..., channels)."""
+        normalized: NDArray[np.float32] = self.normalize_floats(pixels.astype(np.float32))
+        return normalized
+
+    def normalize_floats(self, values: Any) -> Any:
+        """The same for float32 values 0..255, of numpy or of TensorFlow."""
+        ordered = values[..., ::-1] if self.normalization.is_bgr else values
+        mean, std = (np.float32(entry) for entry in (self.normalization.mean, self.normalization.std))
+        return (ordered - mean) / std
 
     def dequantize(self, pixels: Pixels) -> NDArray[np.float32]:
         """What the bytes mean to an integer artifact: (byte - zero point) / std, float32 of the shape of `pixels`."""
-        shifted = pixels.astype(np.float32) - np.float32(self.input_zero_point)
-        return (shifted / np.float32(self.std)).astype(np.float32)
+        numbers: NDArray[np.float32] = self.dequantize_floats(pixels.astype(np.float32))
+        return numbers
+
+    def dequantize_floats(self, values: Any) -> Any:
+        """The same for float32 values 0..255, of numpy or of TensorFlow."""
+        return (values - np.float32(self.input_zero_point)) / np.float32(self.normalization.std[0])
+
+    def _each(self, values: tuple[float, ...]) -> tuple[float, ...]:
+        return _widened(values, self.channels)
+
+
+def _widened(values: tuple[float, ...], size: int) -> tuple[float, ...]:
+    return values * size if len(values) == 1 else values

@@ -25,24 +25,33 @@ def load_weights(model: tf_keras.Model, path: Path) -> None:
     Raises `DataError` for a file that is damaged or belongs to another network; `model` is then unchanged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"the weights {path} cannot be read: {error}") from None
+    weights_from_bytes(model, content, source=str(path))
+
+
+def weights_from_bytes(model: tf_keras.Model, content: bytes, *, source: str) -> None:
+    """The same from the content of such a file; `source` is what messages call it."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             stored = {
                 name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
                 for name in archive.namelist()
             }
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"the weights {path} cannot be read: {error}") from None
+        raise DataError(f"the weights {source} cannot be read: {error}") from None
     expected = dict(_named(model))
     for key, value in expected.items():
         found = stored.get(key)
         if found is None or found.shape != value.shape:
             got = "nothing" if found is None else found.shape
-            raise DataError(f"the weights {path} do not fit: {key} must have shape {value.shape}, got {got}")
+            raise DataError(f"the weights {source} do not fit: {key} must have shape {value.shape}, got {got}")
         if found.dtype != value.dtype:
-            raise DataError(f"the weights {path} do not fit: {key} must be {value.dtype}, got {found.dtype}")
+            raise DataError(f"the weights {source} do not fit: {key} must be {value.dtype}, got {found.dtype}")
     if len(stored) > len(expected):
         stranger = next(key for key in stored if key not in expected)
-        raise DataError(f"the weights {path} do not fit: the network has no {stranger}")
+        raise DataError(f"the weights {source} do not fit: the network has no {stranger}")
     for layer in model.layers:
         count = len(layer.weights)
         if count:

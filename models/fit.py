@@ -1,0 +1,312 @@
+"""Turns a network and labelled images into a trained network, epoch by epoch: one that was stopped goes on where it was.
+
+What an epoch sees depends on the seed and its number only, and all that one epoch leaves for the next lies in a
+checkpoint, so that a run that was interrupted ends with the same weights as one that was not.
+"""
+
+import io
+import json
+import math
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.errors import StageError
+from mbexport.models.augment import Augmentation
+from mbexport.models.data import ImageSet, iter_pixels
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.stream import PixelStore, epoch_batches
+from mbexport.models.weights import weights_from_bytes, weights_to_bytes
+
+_EVALUATION_BATCH: Final = 32
+_STATE, _BEST, _VARIABLES = "state.json", "best.npz", "variables"
+
+OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a few words on how it goes
+AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to what the network takes
+
+
+class Session(Protocol):
+    """Where a training keeps what must survive it: its last checkpoint, decoded images, curves for TensorBoard."""
+
+    cache_dir: Path | None
+    log_dir: Path | None
+
+    def load(self) -> bytes | None:
+        """The last checkpoint of this very training, if there is one."""
+
+    def save(self, content: bytes) -> None:
+        """Puts `content` in its place, whole or not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How a network learns: `batch` images a step, moved by `augmentation`; `seed` decides every random choice."""
+
+    batch: int
+    seed: int
+    augmentation: Augmentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """Some epochs at one schedule: a cosine from `learning_rate` to zero, after `warmup_epochs` from zero to it.
+
+    `frozen` says which layers keep their weights; a frozen batch normalization keeps its statistics, too.
+    """
+
+    epochs: int
+    learning_rate: float
+    warmup_epochs: int = 0
+    frozen: Callable[[Any], bool] = lambda _layer: False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What a network is to learn: images, how they become its input, and what counts as right.
+
+    With a `teacher`, its probabilities for the same input take the place of the labels (Hinton et al. 2015, arXiv
+    1503.02531, at temperature 1), and "accuracy" is how often both give the same answer. `class_weights` (one for
+    each class, float32) multiply the loss. With `validation` images, training ends when their loss has not
+    fallen for `patience` epochs, and the weights of the best epoch are kept.
+    """
+
+    images: ImageSet
+    preprocess: Preprocess
+    as_input: AsInput
+    teacher: tf_keras.Model | None = None
+    class_weights: NDArray[np.float32] | None = None
+    validation: ImageSet | None = None
+    patience: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """What is remembered between epochs."""
+
+    epochs_done: int = 0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    best_weights: bytes = b""
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    model: tf_keras.Model,
+    lesson: Lesson,
+    settings: TrainSettings,
+    phases: tuple[Phase, ...],
+    *,
+    session: Session,
+    on_step: OnStep,
+) -> list[dict[str, float]]:
+    """Trains `model` in place with Adam, phase after phase, and gives the figures of each epoch.
+
+    `on_step` is called after every step. Raises `StageError` if training diverges.
+    """
+    steps = steps_per_epoch(lesson.images, settings)
+    run = _Run(
+        model=model,
+        lesson=lesson,
+        settings=settings,
+        store=PixelStore.open(session.cache_dir, lesson.images, lesson.preprocess),
+        example=tf.function(_as_example(lesson)),  # traced once, not once an epoch
+        reporter=_StepReporter(steps * sum(phase.epochs for phase in phases), on_step),
+    )
+    content = session.load()
+    progress = _read_progress(content) if content else _Progress()
+    first = 0
+    with _curves(session.log_dir) as log:
+        for phase in phases:
+            last = first + phase.epochs
+            if not _is_over(progress, lesson, first=first, last=last):
+                _prepare(model, lesson, phase, steps)
+                if content:
+                    _restore(model, content, with_optimizer=progress.epochs_done > first)
+                    content = None
+            while not _is_over(progress, lesson, first=first, last=last):
+                run.epoch(progress)
+                log(progress.epochs_done, progress.history[-1])
+                session.save(_checkpoint(model, progress))
+            first = progress.epochs_done = last
+    if content:  # there was nothing left to do
+        _restore(model, content, with_optimizer=False)
+    if progress.best_weights:
+        weights_from_bytes(model, progress.best_weights, source="the best epoch")
+    return progress.history
+
+
+def steps_per_epoch(images: ImageSet, settings: TrainSettings) -> int:
+    """Whole batches in the images; a set smaller than a batch is one step."""
+    return max(1, len(images) // settings.batch)
+
+
+def _is_over(progress: _Progress, lesson: Lesson, *, first: int, last: int) -> bool:
+    """Whether a phase had all its epochs, or the loss on the validation images has stopped falling within it."""
+    waited = progress.epochs_done - max(progress.best_epoch, first)
+    return progress.epochs_done >= last or (lesson.validation is not None and waited >= lesson.patience)
+
+
+def _prepare(model: tf_keras.Model, lesson: Lesson, phase: Phase, steps: int) -> None:
+    for layer in model.layers:
+        layer.trainable = not phase.frozen(layer)
+    schedule = tf_keras.optimizers.schedules.CosineDecay(
+        0.0 if phase.warmup_epochs else phase.learning_rate,
+        max(1, (phase.epochs - phase.warmup_epochs) * steps),
+        warmup_target=phase.learning_rate if phase.warmup_epochs else None,
+        warmup_steps=phase.warmup_epochs * steps,
+    )
+    model.compile(
+        optimizer=tf_keras.optimizers.Adam(schedule),
+        loss="categorical_crossentropy" if lesson.teacher else "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What all epochs of a training share."""
+
+    model: tf_keras.Model
+    lesson: Lesson
+    settings: TrainSettings
+    store: PixelStore | None
+    example: Callable[[Any, Any], Any]
+    reporter: "_StepReporter"
+
+    def epoch(self, progress: _Progress) -> None:
+        """Trains for one epoch, and takes down how it went."""
+        batches = epoch_batches(
+            self.lesson.images,
+            self.lesson.preprocess,
+            batch=self.settings.batch,
+            seed=self.settings.seed,
+            epoch=progress.epochs_done,
+            augmentation=self.settings.augmentation,
+            store=self.store,
+        )
+        self.reporter.done = steps_per_epoch(self.lesson.images, self.settings) * progress.epochs_done
+        logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history
+        if not all(np.isfinite(value).all() for value in self.model.get_weights()):
+            raise StageError("training diverged: the loss became NaN; lower the learning rate")
+        found = {name: float(values[-1]) for name, values in logs.items()}
+        found["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+        progress.epochs_done += 1
+        if self.lesson.validation is not None:
+            loss, accuracy = _evaluate(self.model, self.lesson, self.lesson.validation)
+            found |= {"val_loss": loss, "val_accuracy": accuracy}
+            if loss < progress.best_loss:
+                progress.best_loss, progress.best_epoch = loss, progress.epochs_done
+                progress.best_weights = weights_to_bytes(self.model)
+        progress.history.append(found)
+
+
+def _as_example(lesson: Lesson) -> Callable[[Any, Any], Any]:
+    def example(pixels: Any, labels: Any) -> Any:
+        inputs = lesson.as_input(pixels)
+        target = lesson.teacher(inputs, training=False) if lesson.teacher else labels
+        if lesson.class_weights is None:
+            return inputs, target
+        return inputs, target, tf.gather(tf.constant(lesson.class_weights), labels)
+
+    return example
+
+
+def _evaluate(model: tf_keras.Model, lesson: Lesson, images: ImageSet) -> tuple[float, float]:
+    """The mean cross-entropy and the accuracy on `images`."""
+    loss, hits, done = 0.0, 0, 0
+    for pixels in iter_pixels(images, lesson.preprocess, batch=_EVALUATION_BATCH):
+        labels = images.labels[done : done + len(pixels)]
+        scores = np.asarray(model.predict_on_batch(lesson.as_input(pixels.astype(np.float32))), np.float64)
+        right = scores[np.arange(len(labels)), labels]
+        loss -= float(np.log(np.maximum(right, np.finfo(np.float32).tiny)).sum())
+        hits += int((scores.argmax(axis=1) == labels).sum())
+        done += len(pixels)
+    return loss / done, hits / done
+
+
+def _checkpoint(model: tf_keras.Model, progress: _Progress) -> bytes:
+    """Everything that the next epoch needs: weights, the optimizer's memory, dropout's position, the figures so far."""
+    state = {name: getattr(progress, name) for name in ("epochs_done", "best_loss", "best_epoch", "history")}
+    buffer = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(_STATE, json.dumps(state))
+        archive.writestr(_BEST, progress.best_weights)
+        _tracked(model, with_optimizer=True).write(f"{folder}/{_VARIABLES}")
+        for file in sorted(Path(folder).iterdir()):
+            archive.write(file, file.name)
+    return buffer.getvalue()
+
+
+def _read_progress(content: bytes) -> _Progress:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return _Progress(**json.loads(archive.read(_STATE)), best_weights=archive.read(_BEST))
+
+
+def _restore(model: tf_keras.Model, content: bytes, *, with_optimizer: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if name.startswith(_VARIABLES):
+                archive.extract(name, folder)
+        status = _tracked(model, with_optimizer=with_optimizer).read(f"{folder}/{_VARIABLES}")
+        status.assert_existing_objects_matched()
+        status.expect_partial()
+
+
+def _tracked(model: tf_keras.Model, *, with_optimizer: bool) -> tf.train.Checkpoint:
+    generators = [
+        # Keras leaves a layer's own generator out of its checkpoints.
+        layer._random_generator._generator
+        for layer in model.layers
+        if isinstance(layer, tf_keras.layers.Dropout) and layer._random_generator._generator is not None
+    ]
+    optimizer = {"optimizer": model.optimizer} if with_optimizer else {}
+    return tf.train.Checkpoint(model=model, generators=generators, **optimizer)
+
+
+@contextmanager
+def _curves(log_dir: Path | None) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """What takes down the figures of an epoch for TensorBoard, as soon as there are any; nothing without a folder."""
+    if log_dir is None:
+        yield lambda _epoch, _figures: None
+        return
+    from tensorboard.summary import Writer
+
+    writer = Writer(str(log_dir))
+
+    def log(epoch: int, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            writer.add_scalar(f"epoch_{name}", value, step=epoch)
+        writer.flush()
+
+    try:
+        yield log
+    finally:
+        writer.close()
+
+
+class _StepReporter(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras publishes no types
+    """Passes each step's loss and accuracy on to whoever shows progress, and stops a run that diverged."""
+
+    def __init__(self, total: int, on_step: OnStep) -> None:
+        super().__init__()
+        self._total, self._on_step, self.done = total, on_step, 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        self.done += 1
+        values = logs or {}
+        loss = float(values.get("loss", np.nan))
+        if not math.isfinite(loss):
+            self.model.stop_training = True
+        accuracy = values.get("accuracy")
+        text = f"loss {loss:.3f}" + (f", accuracy {accuracy:.1%}" if accuracy is not None else "")
+        self._on_step(self.done, self._total, text)

@@ -1,0 +1,58 @@
+"""Turns a float network into what is known of it, and its architecture and weights back into the network."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import tf_keras
+
+from mbexport.models.cost import cost
+from mbexport.models.facts import Facts, Output
+from mbexport.models.folding import is_convolution
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import ModelSpec
+from mbexport.models.weights import load_weights
+
+
+def facts_of_spec(model: tf_keras.Model, spec: ModelSpec, preprocess: Preprocess) -> Facts:
+    """What is known of a network that `mobilenet_v1.build` made."""
+    total = cost(spec)
+    return Facts(
+        preprocess=preprocess,
+        classes=spec.classes,
+        output=Output.SOFTMAX,
+        alpha=spec.alpha,
+        mult_adds=total.mult_adds,
+        parameters=total.parameters,
+        architecture=model.to_json(),
+    )
+
+
+def facts_of_network(model: tf_keras.Model, preprocess: Preprocess, output: Output) -> Facts:
+    """What is known of a chain of layers that was made elsewhere."""
+    return Facts(
+        preprocess=preprocess,
+        classes=int(model.output_shape[-1]),
+        output=output,
+        alpha=None,
+        mult_adds=sum(_mult_adds(layer) for layer in model.layers if is_convolution(layer)),
+        parameters=int(model.count_params()),
+        architecture=model.to_json(),
+    )
+
+
+def build_network(facts: Facts) -> tf_keras.Model:
+    """The network of `facts`, with the weights of its initializers."""
+    return tf_keras.models.model_from_json(facts.architecture)
+
+
+def load_network(facts: Facts, weights: Path) -> tf_keras.Model:
+    """The network of `facts` with the weights of the .npz at `weights`. Raises `DataError` if they do not fit."""
+    model = build_network(facts)
+    load_weights(model, weights)
+    return model
+
+
+def _mult_adds(layer: Any) -> int:
+    """One for each weight of the kernel and pixel of the output."""
+    return int(layer.weights[0].shape.num_elements()) * math.prod(layer.output_shape[1:3])
