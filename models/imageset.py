@@ -1,0 +1,103 @@
+"""Turns labelled images that are read one at a time into subsets, splits and batches of pixels.
+
+The other modules that open data (`digits`, `folder`, `tfds`) give the two values defined here.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mbexport.models.preprocess import Pixels, Preprocess
+
+TEST_FRACTION: Final = 0.25
+# Decoding releases the interpreter lock; a few threads more than cores hide slow disks, many more only wait.
+_FEWEST_READERS, _MOST_READERS = 4, 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSet:
+    """Labelled images: `labels` is int64 of shape (n,), `names` says which image each is, `read(i)` gives it as RGB."""
+
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+    read: Callable[[int], Image.Image]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def subset(self, indices: NDArray[np.int64]) -> "ImageSet":
+        """The images at `indices`, in that order."""
+        read = self.read
+        return ImageSet(
+            labels=self.labels[indices],
+            names=tuple(self.names[i] for i in indices),
+            read=lambda i: read(int(indices[i])),
+        )
+
+    def without(self, indices: Collection[int]) -> "ImageSet":
+        """The images that are not at `indices`, in the same order."""
+        if not indices:
+            return self
+        kept = np.ones(len(self), np.bool_)
+        kept[list(indices)] = False
+        return self.subset(np.flatnonzero(kept))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """A data set that has been looked at but not read: its classes and a fingerprint of what it holds.
+
+    `split()` gives the training and the test set, `evaluation()` the images to verify an artifact on.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    fingerprint: str
+    is_photos: bool
+    split: Callable[[int], tuple[ImageSet, ImageSet]]
+    evaluation: Callable[[int], ImageSet]
+
+
+@cache
+def reader_pool() -> ThreadPoolExecutor:
+    """The threads that decode images, made once: what runs in them must not wait for another of their tasks."""
+    cores = os.cpu_count() or 1
+    return ThreadPoolExecutor(min(max(cores, _FEWEST_READERS), _MOST_READERS), thread_name_prefix="read-images")
+
+
+def iter_pixels(images: ImageSet, preprocess: Preprocess, *, batch: int = 32) -> Iterator[Pixels]:
+    """The images in order, as uint8 batches of shape (<= batch, *preprocess.shape); memory stays flat."""
+
+    def load(index: int) -> Pixels:
+        return preprocess.pixels(images.read(index))
+
+    for start in range(0, len(images), batch):
+        yield np.stack(list(reader_pool().map(load, range(start, min(start + batch, len(images))))))
+
+
+def stratified_split(
+    labels: NDArray[np.int64], *, test_fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of a training and a test part, class by class: each class keeps its share, at least one on each side."""
+    rng = np.random.default_rng(seed)
+    train: list[NDArray[np.int64]] = []
+    test: list[NDArray[np.int64]] = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        held_out = min(max(1, round(len(members) * test_fraction)), len(members) - 1)
+        test.append(members[:held_out])
+        train.append(members[held_out:])
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(test))
+
+
+def split_by_seed(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
+    """A training and a test set out of `images`, three to one in each class."""
+    train, test = stratified_split(images.labels, test_fraction=TEST_FRACTION, seed=seed)
+    return images.subset(train), images.subset(test)
