@@ -10,9 +10,8 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from mbexport.errors import OptionError
-from mbexport.models.cost import cost
+from mbexport.models.facts import Facts
 from mbexport.models.published import nearest_published
-from mbexport.models.spec import ModelSpec
 
 _SMALLEST_FASTER_MULT_ADDS: Final = 10_000_000
 TINY_SPEEDUP: Final = 0.8  # the limit below that
@@ -94,16 +93,20 @@ def check_limits(limits: Mapping[str, float]) -> None:
             raise OptionError(f"the limit of gate {name} must be a number of at least 0, got {limit:g}")
 
 
-def default_limits(spec: ModelSpec) -> dict[str, float]:
-    """Limits that depend on the network: what Google's own quantized checkpoint of nearest kind lost, and its size."""
-    published = nearest_published(alpha=spec.alpha, resolution_px=spec.resolution_px)
-    total = cost(spec)
-    return {
-        "top1_drop": round(published.int8_drop, 4),
-        "size_ratio": size_limit(4 * total.parameters),
+def default_limits(facts: Facts) -> dict[str, float]:
+    """Limits that depend on the network: what Google's own quantized checkpoint of nearest kind lost, and its size.
+
+    A network of unknown alpha gets the table's limit for what it may lose.
+    """
+    limits = {
+        "size_ratio": size_limit(4 * facts.parameters),
         # Where a network takes a tenth of a millisecond, starting each op outweighs what integers save.
-        "int8_speedup": 1.0 if total.mult_adds >= _SMALLEST_FASTER_MULT_ADDS else TINY_SPEEDUP,
+        "int8_speedup": 1.0 if facts.mult_adds >= _SMALLEST_FASTER_MULT_ADDS else TINY_SPEEDUP,
     }
+    if facts.alpha is not None:
+        published = nearest_published(alpha=facts.alpha, resolution_px=facts.preprocess.resolution_px)
+        limits["top1_drop"] = round(published.int8_drop, 4)
+    return limits
 
 
 def size_limit(fp32_bytes: int) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from mbexport.workdir import sha256_of
 
 LATENCY_RUNS: Final = 100
 LATENCY_WARMUP: Final = 10
+_NO_LABEL: Final = -1  # the answer to no image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +46,17 @@ class MeasuredPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """Everything measured in one run. `speedups` has fp32 over int8 for each format that has both."""
+    """Everything measured in one run. `speedups` has fp32 over int8 for each format that has both.
+
+    Where the images have no labels, accuracies are NaN and no gate judges them.
+    """
 
     reference: Accuracy
     artifacts: tuple[Measured, ...]
     pairs: tuple[MeasuredPair, ...]
     speedups: tuple[Ratio, ...]
     chance: float
+    is_labelled: bool = True
 
 
 def read_artifact(runner: Runner) -> Artifact:
@@ -74,11 +79,14 @@ def measure_all(
     classes: int,
     threads: int,
     progress: Progress,
+    is_labelled: bool = True,
 ) -> Measurements:
     """Verifies and times every artifact on the same images, against a reference that gives `classes` scores.
 
     Raises `DataError` if one does not fit them.
     """
+    if not is_labelled:
+        images = replace(images, labels=np.full(len(images), _NO_LABEL))
     runners = [open_runner(path, threads=threads) for path in paths]
     require_different_names(runners)
     _require_fit(runners, images, preprocess, classes)
@@ -99,7 +107,20 @@ def measure_all(
         warmup=LATENCY_WARMUP,
         on_step=progress.step,
     )
-    return _collected(runners, kernels, verification, times, chance=_chance(images.labels))
+    if is_labelled:
+        return _collected(runners, kernels, verification, times, chance=_chance(images.labels))
+    found = _collected(runners, kernels, _unlabelled(verification), times, chance=math.nan)
+    return replace(found, is_labelled=False)
+
+
+def _unlabelled(verification: Verification) -> Verification:
+    """The same comparison without the accuracies, which only labels can give."""
+
+    def without(accuracy: Accuracy) -> Accuracy:
+        return replace(accuracy, top1=math.nan, top1_ci95=(math.nan, math.nan), top5=math.nan)
+
+    artifacts = tuple(map(without, verification.artifacts))
+    return replace(verification, reference=without(verification.reference), artifacts=artifacts)
 
 
 def _collected(
@@ -141,11 +162,13 @@ def gate_values(found: Measurements) -> dict[str, float]:
     values: dict[str, float] = {"samples": found.reference.samples}
     if found.artifacts:
         values["distinct_outputs"] = min(entry.accuracy.distinct_outputs for entry in found.artifacts)
+    if found.artifacts and found.is_labelled:
         values["above_chance"] = found.reference.top1_ci95[0] / found.chance if found.chance else math.nan
     if fp32:
         values["fp32_error"] = _worst([entry.accuracy.max_abs_error for entry in fp32])
-    if int8:
+    if int8 and found.is_labelled:
         values["top1_drop"] = _worst([found.reference.top1 - entry.accuracy.top1 for entry in int8])
+    if int8:
         values["agreement"] = -_worst([-entry.accuracy.agreement for entry in int8])
         values["int8_convs"] = -_worst([-_integer_share(entry.kernels) for entry in int8])
     twins = [pair.pair.agreement for pair in found.pairs if _formats_differ(found, pair.pair)]
@@ -205,6 +228,11 @@ def _require_fit(runners: Sequence[Runner], images: ImageSet, preprocess: Prepro
             raise DataError(
                 f"{runner.path}: all artifacts must take one resolution, got {runner.resolution_px} px beside "
                 f"{preprocess.resolution_px} px"
+            )
+        if runner.channels != preprocess.channels:
+            raise DataError(
+                f"{runner.path}: all artifacts must take images of one kind, got {runner.channels} channel(s) beside "
+                f"{preprocess.channels}"
             )
         if runner.classes != classes:
             raise DataError(

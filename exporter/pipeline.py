@@ -1,11 +1,10 @@
-"""Turns a plan and a data set into verified artifacts: the whole build on one screen, in `_stages`.
+"""Turns a plan and images into verified artifacts: the whole run on one screen, in `_stages`.
 
 A stage that finished before with the same key is not run again, and a run in which all did never loads TensorFlow.
 """
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,157 +13,197 @@ from typing import TYPE_CHECKING, Any, Final
 from mbexport.artifact import Format, Precision, file_name
 from mbexport.deliver import about, publish
 from mbexport.errors import DataError
-from mbexport.fingerprint import code_fingerprint, library_versions
+from mbexport.fingerprint import path_hash
 from mbexport.gates import default_limits, judge
 from mbexport.models.cost import cost
-from mbexport.models.data import Data, ImageSet, find_unreadable, open_unlabelled
-from mbexport.plan import GATE_VALUES, MEASURED, RANGES, WEIGHTS, BuildPlan
+from mbexport.models.data import Data
+from mbexport.models.facts import Facts, facts_from_json
+from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, NETWORK, RANGES, WEIGHTS, BuildPlan, Foreign, Stored, Trained
 from mbexport.progress import Progress
 from mbexport.report import Json, report_json, to_bytes
-from mbexport.workdir import StageRecord, Workdir, stage_key
+from mbexport.sources import FINDINGS, Sources
+from mbexport.stage_runner import StageRunner
+from mbexport.workdir import StageRecord, Workdir
 
 if TYPE_CHECKING:
     from mbexport import stages
 
 _SPACE_PER_PARAMETER_BYTES: Final = 40  # float weights, folded weights and artifacts, twice: cached and delivered
 _SPACE_BYTES: Final = 8 << 20
+_BYTES_PER_PARAMETER: Final = 4  # of a file with float32 weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a build made: the report, and the folder that holds it beside the artifacts."""
+    """What a run made: the report, and the folder that holds it beside the artifacts."""
 
     report: Json
     out: Path
 
 
-class _Runner:
-    """Runs stages, or finds that an earlier run did."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What the stages made: the float network, each artifact by its file name, and what was measured."""
 
-    def __init__(self, workdir: Workdir, *, resume: bool, progress: Progress) -> None:
-        self.workdir, self.progress = workdir, progress
-        self.log: list[tuple[str, float, bool]] = []
-        self._resume = resume
+    network: StageRecord
+    artifacts: Mapping[str, Path]
+    measured: StageRecord
 
-    def run(
-        self,
-        stage: str,
-        options: Mapping[str, object],
-        upstream: tuple[StageRecord, ...],
-        work: "Callable[[], Mapping[str, bytes]]",
-    ) -> StageRecord:
-        shared = {"code": code_fingerprint(), "libraries": library_versions()}
-        key = stage_key(stage, {**options, **shared}, tuple(record.key for record in upstream))
-        record = self.workdir.finished(stage, key) if self._resume else None
-        reused = record is not None
-        if record is None:
-            self.progress.start(stage)
-            started = time.monotonic()
-            files = work()
-            record = self.workdir.finish(stage, key, files, seconds=time.monotonic() - started)
-        self.log.append((stage, record.seconds, reused))
-        self.progress.finish(stage, record.seconds, reused=reused)
-        return record
+    @property
+    def facts(self) -> Facts:
+        return facts_from_json(self.network.files[NETWORK].read_text("utf-8"))
+
+    def read(self, name: str) -> Any:
+        return json.loads(self.measured.files[name].read_bytes())
 
 
-def run(plan: BuildPlan, data: Data, progress: Progress) -> Outcome:
-    """Builds what `plan` says from `data`, into `plan.out`, and gives the report.
+def run(plan: BuildPlan, data: Data | None, progress: Progress, *, class_names: tuple[str, ...] | None = None) -> Outcome:
+    """Makes what `plan` says into `plan.out`, verifies it on `data`, and gives the report.
 
+    Without `data` artifacts are compared on the calibration images; `class_names` then says what the scores are.
     Raises `InputError` before any work for data or a folder that cannot be used, `StageError` for a failure later.
     """
+    labels = data.class_names if data else class_names
     with Workdir.open(plan.out) as workdir:
-        workdir.require_space(_SPACE_PER_PARAMETER_BYTES * cost(plan.spec).parameters + _SPACE_BYTES)
-        runner = _Runner(workdir, resume=plan.resume, progress=progress)
-        artifacts, measured = _stages(plan, data, runner)
-        gates = judge(
-            json.loads(measured.files[GATE_VALUES].read_bytes()),
-            plan.limits,
-            defaults=default_limits(plan.spec),
-        )
-        found = json.loads(measured.files[MEASURED].read_bytes())
-        report = report_json(found, gates, about(plan, data, runner.log))
-        publish(workdir, data, artifacts, to_bytes(report))
+        workdir.require_space(_SPACE_PER_PARAMETER_BYTES * _parameters(plan) + _SPACE_BYTES)
+        runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)
+        sources = Sources(plan, data)
+        made = _stages(plan, sources, runner, classes=len(labels) if labels else None)
+        facts = made.facts
+        gates = judge(made.read(GATE_VALUES), plan.limits, defaults=default_limits(facts))
+        report = report_json(made.read(MEASURED), gates, about(plan, facts, data, sources, runner.log))
+        history = made.network.files.get(HISTORY)
+        if history is not None:
+            report["training"] = json.loads(history.read_bytes())
+        names = labels or tuple(str(number) for number in range(facts.classes))
+        publish(workdir, names, made.artifacts, to_bytes(report))
         return Outcome(report=json.loads(to_bytes(report)), out=plan.out)
 
 
-def _stages(plan: BuildPlan, data: Data, runner: _Runner) -> tuple[dict[str, Path], StageRecord]:
+def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: int | None) -> _Made:
     """The stages in their order; each names the options it reads and the stages it stands on."""
-    images = _Images(plan, data)
-    learning = _learning_options(plan, data)
-
-    _require_readable(images, runner)
-    trained = runner.run(
-        "train",
-        {**learning, "epochs": plan.epochs},
-        (),
-        lambda: _heavy().train_float(plan, images.train, is_photos=data.is_photos, on_step=runner.progress.step),
-    )
+    checked = _checked_images(sources, runner)
+    network = _float_network(plan, sources, runner, checked, classes=classes)
+    source = _float(network)
     tflite = {}
     if Precision.FP32 in plan.precisions:
         tflite[Precision.FP32] = runner.run(
             "tflite-fp32",
-            _network_options(plan),
-            (trained,),
-            lambda: _heavy().fp32_tflite_file(plan, trained.files[WEIGHTS], _name(plan, Precision.FP32, Format.TFLITE)),
+            {"name": plan.name},
+            (network,),
+            lambda _: _heavy().fp32_tflite_file(plan, source, _name(plan, Precision.FP32, Format.TFLITE)),
         )
     if Precision.INT8 in plan.precisions:
-        tflite[Precision.INT8] = _int8_tflite(plan, data, runner, images, trained)
+        tflite[Precision.INT8] = _int8_tflite(plan, sources, runner, network, checked)
     artifacts = _artifacts(plan, runner, tflite)
     measured = runner.run(
         "verify",
-        {**learning, "threads": plan.threads, "artifacts": sorted(artifacts)},
-        (trained, *artifacts.values()),
-        lambda: _heavy().measured_file(
+        {"images": sources.fingerprints, "threads": plan.threads, "artifacts": sorted(artifacts), "seed": plan.seed},
+        (network, *checked, *artifacts.values()),
+        lambda _: _heavy().measured_file(
             plan,
-            trained.files[WEIGHTS],
+            source,
             [record.files[name] for name, record in artifacts.items()],
-            images.test,
-            runner.progress,
+            sources.test,
+            is_labelled=sources.is_labelled,
+            progress=runner.progress,
         ),
     )
-    return {name: record.files[name] for name, record in artifacts.items()}, measured
+    files = {name: record.files[name] for name, record in artifacts.items()}
+    return _Made(network=network, artifacts=files, measured=measured)
 
 
-def _int8_tflite(plan: BuildPlan, data: Data, runner: _Runner, images: "_Images", trained: StageRecord) -> StageRecord:
+def _checked_images(sources: Sources, runner: StageRunner) -> tuple[StageRecord, ...]:
+    """Decodes every image file once, before any work: a damaged one must not end a run that is hours old."""
+    if not sources.has_files:
+        return ()
+    record = runner.run("check-images", {"images": sources.fingerprints}, (), lambda _: sources.look())
+    sources.leave_out(record.files[FINDINGS])
+    return (record,)
+
+
+def _float_network(
+    plan: BuildPlan, sources: Sources, runner: StageRunner, checked: tuple[StageRecord, ...], *, classes: int | None
+) -> StageRecord:
+    """The float network, trained here or read from a file."""
+    options = {"crop": plan.crop_fraction, "normalization": plan.normalization, "seed": plan.seed}
+    match plan.origin:
+        case Trained() as trained:
+            weights = path_hash(trained.weights) if trained.weights else None
+            learned = {"spec": trained.spec, "epochs": trained.epochs, "weights": weights, "data": sources.fingerprints}
+            return runner.run(
+                "train",
+                {**options, **learned},
+                checked,
+                lambda session: _origins().trained_network(
+                    plan,
+                    trained,
+                    sources.train,
+                    is_photos=sources.is_photos,
+                    session=session,
+                    on_step=runner.progress.step,
+                ),
+            )
+        case Stored() as stored:
+            read = {"spec": stored.spec, "weights": path_hash(stored.weights)}
+            return runner.run("weights", {**options, **read}, (), lambda _: _origins().stored_network(plan, stored))
+        case Foreign() as foreign:
+            read = {"model": path_hash(foreign.model), "px": foreign.resolution_px, "trust": foreign.trust}
+            record = runner.run(
+                "import",
+                {**options, **read},
+                (),
+                lambda _: _origins().foreign_network(plan, foreign, classes=classes),
+            )
+            _require_classes(record, foreign.model, classes)
+            return record
+
+
+def _require_classes(record: StageRecord, model: Path, classes: int | None) -> None:
+    found = facts_from_json(record.files[NETWORK].read_text("utf-8")).classes
+    if classes is not None and found != classes:
+        raise DataError(
+            f"{model} must give a score for each class of the data, got {found} scores for {classes} classes"
+        )
+
+
+def _int8_tflite(
+    plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord, checked: tuple[StageRecord, ...]
+) -> StageRecord:
     """From the float network to the int8 .tflite."""
-    step = runner.progress.step
+    step, source = runner.progress.step, _float(network)
     calibrated = runner.run(
         "calibrate",
-        {
-            **_network_options(plan),
-            "samples": plan.calibration_samples,
-            "images": images.calibration_fingerprint,
-        },
-        (trained,),
-        lambda: _heavy().calibrate(plan, trained.files[WEIGHTS], images.calibration, on_step=step),
+        {"samples": plan.calibration_samples, "images": sources.fingerprints, "seed": plan.seed},
+        (network, *checked),
+        lambda _: _heavy().calibrate(plan, source, sources.calibration, on_step=step),
     )
     tuned = runner.run(
         "quantize",
-        {**_learning_options(plan, data), "qat_epochs": plan.qat_epochs},
+        {"qat_epochs": plan.qat_epochs, "images": sources.fingerprints if plan.qat_epochs else None},
         (calibrated,),
-        lambda: _heavy().quantization_training(
-            plan, _quantized(calibrated, calibrated), images.train, is_photos=data.is_photos, on_step=step
+        lambda session: _heavy().quantization_training(
+            plan,
+            _quantized(source, calibrated, calibrated),
+            sources.train,
+            is_photos=sources.is_photos,
+            session=session,
+            on_step=step,
         ),
     )
     return runner.run(
         "tflite-int8",
-        {**_network_options(plan), "io": plan.io.value},
+        {"io": plan.io.value, "name": plan.name},
         (tuned, calibrated),
-        lambda: _heavy().int8_tflite_file(
-            plan, _quantized(tuned, calibrated), _name(plan, Precision.INT8, Format.TFLITE)
+        lambda _: _heavy().int8_tflite_file(
+            plan, _quantized(source, tuned, calibrated), _name(plan, Precision.INT8, Format.TFLITE)
         ),
     )
 
 
-def _network_options(plan: BuildPlan) -> dict[str, object]:
-    return {"spec": plan.spec, "preprocess": plan.preprocess, "seed": plan.seed}
-
-
-def _learning_options(plan: BuildPlan, data: Data) -> dict[str, object]:
-    return {**_network_options(plan), "data": data.fingerprint}
-
-
-def _artifacts(plan: BuildPlan, runner: _Runner, tflite: Mapping[Precision, StageRecord]) -> dict[str, StageRecord]:
+def _artifacts(
+    plan: BuildPlan, runner: StageRunner, tflite: Mapping[Precision, StageRecord]
+) -> dict[str, StageRecord]:
     """The stage that made each artifact that was asked for, by file name; ONNX is made from the .tflite."""
     made: dict[str, StageRecord] = {}
     for precision in plan.precisions:
@@ -182,77 +221,32 @@ def _artifacts(plan: BuildPlan, runner: _Runner, tflite: Mapping[Precision, Stag
     return made
 
 
-class _Images:
-    """The sets of images that the stages read, opened when the first stage does."""
-
-    def __init__(self, plan: BuildPlan, data: Data) -> None:
-        self._plan, self._data = plan, data
-        self._split: tuple[ImageSet, ImageSet] | None = None
-        self._unlabelled = open_unlabelled(plan.calibration) if plan.calibration else None
-
-    @property
-    def train(self) -> ImageSet:
-        return self._sets()[0]
-
-    @property
-    def test(self) -> ImageSet:
-        return self._sets()[1]
-
-    @property
-    def calibration(self) -> ImageSet:
-        return self._unlabelled[0] if self._unlabelled else self.train
-
-    @property
-    def calibration_fingerprint(self) -> str:
-        return self._unlabelled[1] if self._unlabelled else self._data.fingerprint
-
-    @property
-    def has_files(self) -> bool:
-        """Whether any image is read from a file."""
-        return self._data.is_photos or self._unlabelled is not None
-
-    def read_from_files(self) -> list[ImageSet]:
-        """Every set once: calibration images are part of the training set unless a folder of their own was given."""
-        own = [self._unlabelled[0]] if self._unlabelled else []
-        return [*self._sets(), *own] if self._data.is_photos else own
-
-    @property
-    def fingerprints(self) -> tuple[str, str]:
-        return self._data.fingerprint, self.calibration_fingerprint
-
-    def _sets(self) -> tuple[ImageSet, ImageSet]:
-        if self._split is None:
-            self._split = self._data.split(self._plan.seed)
-        return self._split
-
-
-def _require_readable(images: _Images, runner: _Runner) -> None:
-    """Decodes every photo once, before any work: a damaged one must not end a run that is hours old."""
-
-    def check() -> Mapping[str, bytes]:
-        bad = [line for part in images.read_from_files() for line in find_unreadable(part)]
-        if bad:
-            more = f" (and {len(bad) - 1} more that cannot be read)" if len(bad) > 1 else ""
-            raise DataError(bad[0] + more)
-        return {}
-
-    if images.has_files:
-        runner.run("check-images", {"images": images.fingerprints}, (), check)
-
-
-def _onnx_file(source: Path, precision: Precision, name: str) -> Mapping[str, bytes]:
+def _onnx_file(source: Path, precision: Precision, name: str, _session: object) -> Mapping[str, bytes]:
     files: Mapping[str, bytes] = _heavy().onnx_file(source, precision, name)
     return files
 
 
-def _quantized(weights: StageRecord, ranges: StageRecord) -> "stages.Quantized":
-    from mbexport.stages import Quantized
-
-    return Quantized(weights=weights.files[WEIGHTS], ranges=ranges.files[RANGES])
+def _float(network: StageRecord) -> "_LazyFloat":
+    return _LazyFloat(network)
 
 
 def _name(plan: BuildPlan, precision: Precision, file_format: Format) -> str:
-    return file_name(plan.spec.stem_name, precision, file_format)
+    return file_name(plan.name, precision, file_format)
+
+
+def _parameters(plan: BuildPlan) -> int:
+    """About how many weights the network has."""
+    if isinstance(plan.origin, Foreign):
+        files = [plan.origin.model, *plan.origin.model.rglob("*")]
+        return sum(file.stat().st_size for file in files if file.is_file()) // _BYTES_PER_PARAMETER
+    return cost(plan.origin.spec).parameters
+
+
+def _origins() -> Any:
+    """The makers of float networks, imported when one is needed."""
+    from mbexport import origins
+
+    return origins
 
 
 def _heavy() -> Any:

@@ -24,6 +24,7 @@ def measured_json(found: Measurements) -> Json:
             "top1_ci95": list(found.reference.top1_ci95),
             "top5": found.reference.top5,
             "chance": found.chance,
+            "labelled": found.is_labelled,
         },
         "artifacts": [_artifact(entry) for entry in found.artifacts],
         "pairs": [_pair(pair) for pair in found.pairs],

@@ -47,7 +47,9 @@ def verify_files(
         judge_by = _reference(files, reference, threads)
         if crop_fraction is None:
             crop_fraction = PHOTO_CROP if data.is_photos else DIGITS_CROP
-        preprocess = Preprocess(resolution_px=judge_by.resolution_px, crop_fraction=crop_fraction)
+        preprocess = Preprocess(
+            resolution_px=judge_by.resolution_px, crop_fraction=crop_fraction, channels=judge_by.channels
+        )
         images = _readable(data, seed)
         progress.start("verify")
         found = measure_all(

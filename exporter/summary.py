@@ -25,10 +25,7 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
         return
     console = _console(stream)
     reference = report["reference"]
-    low, high = reference["top1_ci95"]
-    console.print(
-        f"\nfloat reference: top-1 {reference['top1']:.2%} [{low:.1%}, {high:.1%}] on {reference['samples']} images"
-    )
+    console.print(f"\nfloat reference: {_top1(reference, 'top-1 ')} on {reference['samples']} images")
     console.print(_artifact_table(report))
     for pair in report["pairs"]:
         console.print(
@@ -84,13 +81,12 @@ def _artifact_table(report: Json) -> Table:
     for name in ("size", "top-1 [95 %]", "agreement", "p50 ms", "p90", "p99", "int8 convs"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in report["artifacts"]:
-        low, high = entry["top1_ci95"]
         latency, kernels = entry["latency_ms"], entry["kernels"]
         convolutions = kernels["int8_convs"] + kernels["float_convs"]
         table.add_row(
             entry["file"],
             _size(entry["size_bytes"]),
-            f"{entry['top1']:.2%} [{low:.1%}, {high:.1%}]",
+            _top1(entry),
             f"{entry['agreement']:.2%}",
             f"{latency['p50']:.2f}",
             f"{latency['p90']:.2f}",
@@ -110,6 +106,14 @@ def _gate_table(report: Json) -> Table:
         sign = ">=" if gate["direction"] == "at least" else "<="
         table.add_row(gate["name"], value, f"{sign} {gate['limit']:.4g}", "pass" if gate["passed"] else "FAIL")
     return table
+
+
+def _top1(entry: Json, label: str = "") -> str:
+    """The accuracy with its interval; images without labels have none."""
+    if entry["top1"] is None:
+        return "no labels"
+    low, high = entry["top1_ci95"]
+    return f"{label}{entry['top1']:.2%} [{low:.1%}, {high:.1%}]"
 
 
 def _failed(report: Json) -> str:

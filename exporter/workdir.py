@@ -69,6 +69,11 @@ class Workdir:
                 if made:
                     workdir._remove_if_unused(made)
 
+    @property
+    def temporary(self) -> Path:
+        """A folder for files that no other run will need; it is emptied when the next one starts."""
+        return self._tmp
+
     def require_space(self, size_bytes: int) -> None:
         """Raises `StorageError` now, not after minutes of work, if the disk has no room for `size_bytes`."""
         free = shutil.disk_usage(self.root).free

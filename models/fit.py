@@ -4,14 +4,10 @@ What an epoch sees depends on the seed and its number only, and all that one epo
 checkpoint, so that a run that was interrupted ends with the same weights as one that was not.
 """
 
-import io
-import json
 import math
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -22,13 +18,13 @@ from numpy.typing import NDArray
 
 from mbexport.errors import StageError
 from mbexport.models.augment import Augmentation
+from mbexport.models.checkpoint import Progress, checkpoint, read_progress, restore
 from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.stream import PixelStore, epoch_batches
 from mbexport.models.weights import weights_from_bytes, weights_to_bytes
 
 _EVALUATION_BATCH: Final = 32
-_STATE, _BEST, _VARIABLES = "state.json", "best.npz", "variables"
 
 OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a few words on how it goes
 AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to what the network takes
@@ -88,17 +84,6 @@ class Lesson:
     patience: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class _Progress:
-    """What is remembered between epochs."""
-
-    epochs_done: int = 0
-    best_loss: float = math.inf
-    best_epoch: int = 0
-    best_weights: bytes = b""
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
 def fit(
     model: tf_keras.Model,
     lesson: Lesson,
@@ -122,7 +107,7 @@ def fit(
         reporter=_StepReporter(steps * sum(phase.epochs for phase in phases), on_step),
     )
     content = session.load()
-    progress = _read_progress(content) if content else _Progress()
+    progress = read_progress(content) if content else Progress()
     first = 0
     with _curves(session.log_dir) as log:
         for phase in phases:
@@ -130,15 +115,15 @@ def fit(
             if not _is_over(progress, lesson, first=first, last=last):
                 _prepare(model, lesson, phase, steps)
                 if content:
-                    _restore(model, content, with_optimizer=progress.epochs_done > first)
+                    restore(model, content, with_optimizer=progress.epochs_done > first)
                     content = None
             while not _is_over(progress, lesson, first=first, last=last):
                 run.epoch(progress)
                 log(progress.epochs_done, progress.history[-1])
-                session.save(_checkpoint(model, progress))
+                session.save(checkpoint(model, progress))
             first = progress.epochs_done = last
     if content:  # there was nothing left to do
-        _restore(model, content, with_optimizer=False)
+        restore(model, content, with_optimizer=False)
     if progress.best_weights:
         weights_from_bytes(model, progress.best_weights, source="the best epoch")
     return progress.history
@@ -149,7 +134,7 @@ def steps_per_epoch(images: ImageSet, settings: TrainSettings) -> int:
     return max(1, len(images) // settings.batch)
 
 
-def _is_over(progress: _Progress, lesson: Lesson, *, first: int, last: int) -> bool:
+def _is_over(progress: Progress, lesson: Lesson, *, first: int, last: int) -> bool:
     """Whether a phase had all its epochs, or the loss on the validation images has stopped falling within it."""
     waited = progress.epochs_done - max(progress.best_epoch, first)
     return progress.epochs_done >= last or (lesson.validation is not None and waited >= lesson.patience)
@@ -183,7 +168,7 @@ class _Run:
     example: Callable[[Any, Any], Any]
     reporter: "_StepReporter"
 
-    def epoch(self, progress: _Progress) -> None:
+    def epoch(self, progress: Progress) -> None:
         """Trains for one epoch, and takes down how it went."""
         batches = epoch_batches(
             self.lesson.images,
@@ -232,45 +217,6 @@ def _evaluate(model: tf_keras.Model, lesson: Lesson, images: ImageSet) -> tuple[
         hits += int((scores.argmax(axis=1) == labels).sum())
         done += len(pixels)
     return loss / done, hits / done
-
-
-def _checkpoint(model: tf_keras.Model, progress: _Progress) -> bytes:
-    """Everything that the next epoch needs: weights, the optimizer's memory, dropout's position, the figures so far."""
-    state = {name: getattr(progress, name) for name in ("epochs_done", "best_loss", "best_epoch", "history")}
-    buffer = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(_STATE, json.dumps(state))
-        archive.writestr(_BEST, progress.best_weights)
-        _tracked(model, with_optimizer=True).write(f"{folder}/{_VARIABLES}")
-        for file in sorted(Path(folder).iterdir()):
-            archive.write(file, file.name)
-    return buffer.getvalue()
-
-
-def _read_progress(content: bytes) -> _Progress:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return _Progress(**json.loads(archive.read(_STATE)), best_weights=archive.read(_BEST))
-
-
-def _restore(model: tf_keras.Model, content: bytes, *, with_optimizer: bool) -> None:
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for name in archive.namelist():
-            if name.startswith(_VARIABLES):
-                archive.extract(name, folder)
-        status = _tracked(model, with_optimizer=with_optimizer).read(f"{folder}/{_VARIABLES}")
-        status.assert_existing_objects_matched()
-        status.expect_partial()
-
-
-def _tracked(model: tf_keras.Model, *, with_optimizer: bool) -> tf.train.Checkpoint:
-    generators = [
-        # Keras leaves a layer's own generator out of its checkpoints.
-        layer._random_generator._generator
-        for layer in model.layers
-        if isinstance(layer, tf_keras.layers.Dropout) and layer._random_generator._generator is not None
-    ]
-    optimizer = {"optimizer": model.optimizer} if with_optimizer else {}
-    return tf.train.Checkpoint(model=model, generators=generators, **optimizer)
 
 
 @contextmanager

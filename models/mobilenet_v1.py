@@ -15,10 +15,13 @@ _layers = tf_keras.layers
 Tensor = Any  # a Keras tensor: tf_keras publishes no types
 
 
-def build(spec: ModelSpec, *, batch_norm_momentum: float = 0.99) -> tf_keras.Model:
+def build(
+    spec: ModelSpec, *, batch_norm_momentum: float = 0.99, dropout: float = DROPOUT, is_resumable: bool = False
+) -> tf_keras.Model:
     """The network: (batch, px, px, 3) float32, normalized, to (batch, classes) float32 probabilities.
 
-    `batch_norm_momentum` is the decay of the moving statistics; it matters to training only.
+    What matters to training only: `batch_norm_momentum` is the decay of the moving statistics, `dropout` the share
+    of pooled features that is left out; `is_resumable` keeps dropout's position where a checkpoint can find it.
     """
 
     def normalize_and_clip(x: Tensor, name: str) -> Tensor:
@@ -37,7 +40,7 @@ def build(spec: ModelSpec, *, batch_norm_momentum: float = 0.99) -> tf_keras.Mod
         for convolution in _convolutions(spec, block, number=number):
             x = normalize_and_clip(convolution(x), convolution.name)
     x = _layers.GlobalAveragePooling2D(keepdims=True, name="global_average_pooling2d")(x)
-    x = _layers.Dropout(DROPOUT, name="dropout")(x)
+    x = _layers.Dropout(dropout, name="dropout", rng_type="stateful" if is_resumable else None)(x)
     x = _layers.Conv2D(spec.classes, 1, name="conv_preds")(x)
     x = _layers.Reshape((spec.classes,), name="reshape_2")(x)
     x = _layers.Softmax(name="predictions")(x)

@@ -103,11 +103,6 @@ class Preprocess:
         return self.resolution_px, self.resolution_px, self.channels
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """The shape of one image's pixels: (resolution, resolution, channels)."""
-        return self.resolution_px, self.resolution_px, 3
-
-    @property
     def input_scale(self) -> float:
         """The scale of an integer artifact's input: one byte is 1/std, of the first channel where they differ."""
         return 1 / self.normalization.std[0]

@@ -1,0 +1,89 @@
+"""Turns the data options of a run into the sets of images that its stages read, without those that cannot be read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mbexport.errors import DataError
+from mbexport.models.data import Data, ImageSet, open_unlabelled
+from mbexport.models.readable import Findings, Sifted, examine, sift
+from mbexport.plan import BuildPlan, Trained
+
+FINDINGS: Final = "unreadable.json"
+
+
+class Sources:
+    """The images of a run: what it learns from, calibrates on, and is verified on; opened when they are needed.
+
+    Without `data` there are only the calibration images: artifacts are then compared on these, without labels.
+    Without a calibration folder the training images serve.
+    """
+
+    def __init__(self, plan: BuildPlan, data: Data | None) -> None:
+        if data is None and plan.calibration is None:
+            raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
+        self._plan, self._data = plan, data
+        self._unlabelled = open_unlabelled(plan.calibration) if plan.calibration else None
+        self._sets: dict[str, ImageSet] | None = None
+        self.sifted: Sifted | None = None
+
+    @property
+    def train(self) -> ImageSet:
+        """The images to learn from; labels mean something only where a network is trained."""
+        sets = self._opened()
+        return sets["train"] if "train" in sets else sets["calibration"]
+
+    @property
+    def test(self) -> ImageSet:
+        """The images that artifacts are verified on."""
+        return self._opened()["test"] if self._data else self.calibration
+
+    @property
+    def calibration(self) -> ImageSet:
+        """The images whose activations decide the ranges."""
+        sets = self._opened()
+        return sets["calibration" if self._unlabelled else "train"]
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the test images have labels that mean something."""
+        return self._data is not None
+
+    @property
+    def is_photos(self) -> bool:
+        """Whether the images are photos, in files of their own."""
+        return self._data is None or self._data.is_photos
+
+    @property
+    def has_files(self) -> bool:
+        """Whether any image is read from a file, which may be damaged."""
+        return self.is_photos or self._unlabelled is not None
+
+    @property
+    def fingerprints(self) -> tuple[str, str]:
+        """What decides the labelled and the calibration images."""
+        data = self._data.fingerprint if self._data else ""
+        return data, self._unlabelled[1] if self._unlabelled else data
+
+    def look(self) -> Mapping[str, bytes]:
+        """Decodes every image once: which cannot be read, as a file that `leave_out` takes."""
+        return {FINDINGS: examine(list(self._opened().values())).to_json()}
+
+    def leave_out(self, findings: Path) -> None:
+        """Takes out what cannot be read. Raises `DataError` if that is more than the plan allows."""
+        opened = self._opened()
+        found = Findings.from_json(findings.read_bytes())
+        self.sifted = sift(list(opened.values()), max_bad=self._plan.max_bad, findings=found)
+        self._sets = dict(zip(opened, self.sifted.sets, strict=True))
+
+    def _opened(self) -> dict[str, ImageSet]:
+        """Every set once, by what it is for."""
+        if self._sets is None:
+            self._sets = {}
+            if self._data and (self._unlabelled is None or isinstance(self._plan.origin, Trained)):
+                self._sets["train"], self._sets["test"] = self._data.split(self._plan.seed)
+            elif self._data:
+                self._sets["test"] = self._data.evaluation(self._plan.seed)
+            if self._unlabelled:
+                self._sets["calibration"] = self._unlabelled[0]
+        return self._sets
