@@ -108,7 +108,8 @@ def test_the_papers_other_networks_fold_too(family: dict[str, Any], count: int) 
     folded = fold_batch_norm(network)
     expected = np.asarray(network(IMAGES))
     assert np.ptp(expected, axis=0).max() > 1e-3
-    np.testing.assert_allclose(np.asarray(folded(IMAGES)), expected, atol=1e-4)
+    # Sums over nine times as many products: in float32 the network itself is 2e-4 away from its float64 answer.
+    np.testing.assert_allclose(np.asarray(folded(IMAGES)), expected, atol=5e-4)
     assert not [layer for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
     assert sum(is_convolution(layer) for layer in folded.layers) == count
 
