@@ -75,7 +75,8 @@ class PaperNetwork:
 
 
 # arXiv 1704.04861, section 4.1: table 4 "Depthwise Separable vs Full Convolution MobileNet", table 5 "Narrow vs
-# Shallow MobileNet".
+# Shallow MobileNet". Parameters are kernels alone; 4866 M is our count without the head (4867 M with it), and only
+# there: the other three are with the head.
 PAPER: Final[tuple[PaperNetwork, ...]] = tuple(
     PaperNetwork(table=table, name=name, spec=spec, top1=top1 / 100, mult_adds_m=macs, parameters_m=parameters)
     for table, name, spec, top1, macs, parameters in (
