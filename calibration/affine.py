@@ -15,6 +15,9 @@ from mbexport.errors import OptionError
 
 INT8_MIN: Final = -128
 INT8_MAX: Final = 127
+# A channel whose largest weight is smaller gets the scale of this one: TFLite's converter makes no smaller scale.
+SMALLEST_LARGEST_WEIGHT: Final = 5e-7
+_BIAS_STEPS: Final = 2**30  # half of what int32 holds: a bias may still double while the network learns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +75,24 @@ def activation_affine(interval: Range) -> Affine:
     return Affine(scale=(scale,), zero_point=(int(np.clip(np.rint(zero_point), INT8_MIN, INT8_MAX)),))
 
 
-def weight_affine(weights: NDArray[np.float32], *, axis: int) -> Affine:
-    """The symmetric int8 map of weights, a scale for each channel on `axis`: codes -127..127, zero point 0."""
+def weight_affine(
+    weights: NDArray[np.float32], *, axis: int, least: NDArray[np.float64] | float = SMALLEST_LARGEST_WEIGHT
+) -> Affine:
+    """The symmetric int8 map of weights, a scale for each channel on `axis`: codes -127..127, zero point 0.
+
+    A channel whose largest weight is below `least` is treated as if it were that large.
+    """
     others = tuple(i for i in range(weights.ndim) if i != axis % weights.ndim)
     largest = np.abs(weights).max(axis=others)
-    scale = np.where(largest > 0, largest, 1.0) / INT8_MAX  # a channel of zeros may have any scale
+    scale = np.maximum(largest, least) / INT8_MAX
     return Affine(scale=tuple(scale.tolist()), zero_point=(0,) * len(scale), axis=axis % weights.ndim)
+
+
+def least_largest_weights(bias: NDArray[np.float32], *, input_scale: float) -> NDArray[np.float64]:
+    """For each channel, the largest weight that its scale must allow for, so that its `bias` fits 32 bits.
+
+    A bias is stored in steps of input scale times weight scale. Training leaves channels whose weights have faded
+    to 1e-12 while their bias has not: with the scale of such weights the bias would saturate near zero.
+    """
+    steps = _BIAS_STEPS * input_scale / INT8_MAX
+    return np.maximum(np.abs(bias.astype(np.float64)) / steps, SMALLEST_LARGEST_WEIGHT)

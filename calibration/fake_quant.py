@@ -6,11 +6,13 @@ kernels included (tfmot's own scheme gives a depthwise kernel one scale for all 
 
 from typing import Any, Final
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
+from numpy.typing import NDArray
 
-from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range
+from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_affine, least_largest_weights
 from mbexport.calibration.ranges import PROBABILITY_RANGE, Ranges, activation_sites
 from mbexport.errors import StageError
 from mbexport.models.folding import gives_probabilities, is_convolution
@@ -48,10 +50,13 @@ class FrozenRange(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defin
 
 
 class PerChannelWeights(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defined]
-    """Fake quantization of a kernel: symmetric, each channel on `axis` with a scale that follows its largest weight."""
+    """Fake quantization of a kernel: symmetric, each channel on `axis` with a scale that follows its largest weight.
 
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
+    `least` has, for each channel, the largest weight that its scale allows for at least.
+    """
+
+    def __init__(self, axis: int, least: list[float]) -> None:
+        self.axis, self.least = axis, least
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:  # noqa: ARG002
         return {}
@@ -60,24 +65,24 @@ class PerChannelWeights(_keras.quantizers.Quantizer):  # type: ignore[misc, name
         last = [0, 1, 3, 2] if self.axis == _DEPTHWISE_AXIS else [0, 1, 2, 3]  # fake quantization wants channels last
         kernel = tf.transpose(inputs, last)
         largest = tf.reduce_max(tf.abs(tf.stop_gradient(kernel)), axis=[0, 1, 2])
-        largest = tf.where(largest > 0, largest, tf.ones_like(largest))
+        largest = tf.maximum(largest, tf.constant(self.least))
         quantized = tf.quantization.fake_quant_with_min_max_vars_per_channel(
             kernel, -largest, largest, _BITS, narrow_range=True
         )
         return tf.transpose(quantized, last)
 
-    def get_config(self) -> dict[str, int]:
-        return {"axis": self.axis}
+    def get_config(self) -> dict[str, Any]:
+        return {"axis": self.axis, "least": self.least}
 
 
 class LayerQuantization(_keras.QuantizeConfig):  # type: ignore[misc, name-defined]
-    """What of one layer is quantized: its kernel on `axis`, its output to `interval`, both or one of them."""
+    """What of one layer is quantized: its kernel by `weights`, its output to `interval`, both or one of them."""
 
-    def __init__(self, *, kernel: str | None, axis: int, interval: Range | None) -> None:
-        self.kernel, self.axis, self.interval = kernel, axis, interval
+    def __init__(self, *, kernel: str | None, weights: PerChannelWeights | None, interval: Range | None) -> None:
+        self.kernel, self.weights, self.interval = kernel, weights, interval
 
     def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, PerChannelWeights]]:
-        return [(getattr(layer, self.kernel), PerChannelWeights(self.axis))] if self.kernel else []
+        return [(getattr(layer, self.kernel), self.weights)] if self.kernel and self.weights else []
 
     def get_activations_and_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
         return []
@@ -94,7 +99,7 @@ class LayerQuantization(_keras.QuantizeConfig):  # type: ignore[misc, name-defin
         return [FrozenRange(self.interval.low, self.interval.high)] if self.interval else []
 
     def get_config(self) -> dict[str, Any]:
-        return {"kernel": self.kernel, "axis": self.axis, "interval": self.interval}
+        return {"kernel": self.kernel, "weights": self.weights, "interval": self.interval}
 
 
 def quantizable(folded: tf_keras.Model, ranges: Ranges, *, input_scale: float, input_zero_point: int) -> tf_keras.Model:
@@ -103,20 +108,41 @@ def quantizable(folded: tf_keras.Model, ranges: Ranges, *, input_scale: float, i
     Its input is (byte - `input_zero_point`) * `input_scale`, for which the input's fake quantization is exact.
     Raises `StageError` for ranges that belong to another network.
     """
-    x = image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
-    interval = Range(low=-input_zero_point * input_scale, high=(INT8_MAX - INT8_MIN - input_zero_point) * input_scale)
-    x = _wrap(_layers.Activation("linear", name="input"), x, [], None, interval)
     _require_ranges(folded, ranges)
+    entry = input_range(input_scale=input_scale, input_zero_point=input_zero_point)
+    least = least_weights(folded, ranges, entry)
+    x = image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
+    x = _wrap(_layers.Activation("linear", name="input"), x, [], None, entry)
     for layer in folded.layers[1:]:
         copy = type(layer).from_config(layer.get_config())
         output = ranges.get(layer.name)
         if gives_probabilities(layer):
             output = PROBABILITY_RANGE
         if is_convolution(layer) or output:
-            x = _wrap(copy, x, layer.get_weights(), _kernel_of(layer), output)
+            x = _wrap(copy, x, layer.get_weights(), least.get(layer.name), output)
         else:
             x = copy(x)
     return tf_keras.Model(image, x, name=folded.name)
+
+
+def input_range(*, input_scale: float, input_zero_point: int) -> Range:
+    """What the bytes 0..255 stand for."""
+    lowest, highest = -input_zero_point, INT8_MAX - INT8_MIN - input_zero_point
+    return Range(low=lowest * input_scale, high=highest * input_scale)
+
+
+def least_weights(folded: tf_keras.Model, ranges: Ranges, entry: Range) -> dict[str, NDArray[np.float64]]:
+    """For each channel of each convolution, the largest weight that its scale must allow for, float64 (channels,).
+
+    `entry` is the range of the network's input.
+    """
+    found, current = {}, entry
+    for layer in folded.layers[1:]:
+        if is_convolution(layer):
+            _, bias = layer.get_weights()
+            found[layer.name] = least_largest_weights(bias, input_scale=activation_affine(current).scale[0])
+        current = ranges.get(layer.name, current)
+    return found
 
 
 def _require_ranges(folded: tf_keras.Model, ranges: Ranges) -> None:
@@ -133,11 +159,13 @@ def _kernel_of(layer: Any) -> str | None:
     return "kernel" if is_convolution(layer) else None
 
 
-def _wrap(layer: Any, x: Any, weights: list[Any], kernel: str | None, interval: Range | None) -> Any:
+def _wrap(layer: Any, x: Any, weights: list[Any], least: NDArray[np.float64] | None, interval: Range | None) -> Any:
     layer.build(x.shape)
     layer.set_weights(weights)  # before wrapping: the wrapper puts a tensor in the kernel's place
+    kernel = _kernel_of(layer)
     axis = _DEPTHWISE_AXIS if kernel == "depthwise_kernel" else _CONVOLUTION_AXIS
-    config = LayerQuantization(kernel=kernel, axis=axis, interval=interval)
+    rounding = PerChannelWeights(axis, least.tolist()) if least is not None else None
+    config = LayerQuantization(kernel=kernel, weights=rounding, interval=interval)
     return _keras.QuantizeWrapperV2(layer, config, name_prefix=_PREFIX)(x)
 
 

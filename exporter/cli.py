@@ -21,6 +21,7 @@ from mbexport.interrupt import remember_interrupts, was_interrupted
 _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "build": "train, quantize, export and verify a MobileNet v1",
+        "export": "quantize, export and verify a network that is already trained",
         "verify": "compare .tflite and .onnx files on labelled images",
         "bench": "time artifacts, interleaved",
         "inspect": "tensors, quantization and kernels of an artifact",

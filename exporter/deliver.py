@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from mbexport import __version__
-from mbexport.fingerprint import library_versions
-from mbexport.models.cost import cost
+from mbexport.fingerprint import library_versions, path_hash
 from mbexport.models.data import Data
-from mbexport.plan import BuildPlan
-from mbexport.report import stages_json
+from mbexport.models.facts import Facts
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX
+from mbexport.plan import BuildPlan, Foreign, Origin, Trained
+from mbexport.report import preprocess_json, stages_json, unreadable_json
+from mbexport.sources import Sources
 from mbexport.workdir import Workdir
 
 REPORT: Final = "report.json"
@@ -18,10 +20,10 @@ LABELS: Final = "labels.txt"
 _PUBLISHED: Final = ".mbexport/published.json"
 
 
-def publish(workdir: Workdir, data: Data, artifacts: Mapping[str, Path], report: bytes) -> None:
+def publish(workdir: Workdir, class_names: Sequence[str], artifacts: Mapping[str, Path], report: bytes) -> None:
     """Puts the deliverables into the output folder, the report last; what an earlier run left over goes first."""
     files = {name: path.read_bytes() for name, path in artifacts.items()}
-    files[LABELS] = "".join(f"{name}\n" for name in data.class_names).encode()
+    files[LABELS] = "".join(f"{name}\n" for name in class_names).encode()
     index = workdir.root / _PUBLISHED
     earlier = json.loads(index.read_bytes()) if index.exists() else []
     workdir.remove(REPORT)
@@ -36,35 +38,53 @@ def publish(workdir: Workdir, data: Data, artifacts: Mapping[str, Path], report:
     workdir.write(REPORT, report)
 
 
-def about(plan: BuildPlan, data: Data, stages: Sequence[tuple[str, float, bool]]) -> dict[str, Any]:
+def about(
+    plan: BuildPlan, facts: Facts, data: Data | None, sources: Sources, stages: Sequence[tuple[str, float, bool]]
+) -> dict[str, Any]:
     """The report's part on the run itself: tool, model, data, options, and each stage with its seconds."""
-    spec = plan.spec
-    total = cost(spec)
+    preprocess = facts.preprocess
+    sifted = sources.sifted
     return {
         "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {
-            "name": spec.stem_name,
-            "alpha": spec.alpha,
-            "resolution_px": spec.resolution_px,
-            "rho": spec.rho,
-            "classes": spec.classes,
-            "mult_adds": total.mult_adds,
-            "parameters": total.parameters,
+            "name": plan.name,
+            **_origin(plan.origin),
+            "alpha": facts.alpha,
+            "resolution_px": preprocess.resolution_px,
+            "rho": preprocess.resolution_px / REFERENCE_RESOLUTION_PX,
+            "channels": preprocess.channels,
+            "classes": facts.classes,
+            "output": facts.output.value,
+            "mult_adds": facts.mult_adds,
+            "parameters": facts.parameters,
         },
         "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "crop_fraction": plan.preprocess.crop_fraction,
-            "mean": plan.preprocess.mean,
-            "std": plan.preprocess.std,
+            "name": data.name if data else None,
+            "fingerprint": sources.fingerprints[0] or None,
+            "calibration_fingerprint": sources.fingerprints[1],
+            **preprocess_json(preprocess),
+            "images": sifted.checked - len(sifted.bad) if sifted else None,
+            "unreadable": unreadable_json(sifted.bad if sifted else ()),
         },
         "options": {
-            "epochs": plan.epochs,
+            "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,
             "qat_epochs": plan.qat_epochs,
             "calibration_samples": plan.calibration_samples,
+            "max_bad": plan.max_bad,
             "io": plan.io.value,
             "seed": plan.seed,
             "threads": plan.threads,
         },
         "stages": stages_json(stages),
+    }
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    """Where the float network came from."""
+    spec, file = (None, origin.model) if isinstance(origin, Foreign) else (origin.spec, origin.weights)
+    return {
+        "conv": spec.conv.value if spec else None,
+        "shallow": spec.shallow if spec else None,
+        "trained_here": isinstance(origin, Trained),
+        "source": {"file": file.name, "sha256": path_hash(file)} if file else None,
     }

@@ -1,6 +1,7 @@
 """Turns the installed code and libraries into a short text: what else than options decides a stage's result."""
 
 import hashlib
+import os
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 import mbexport
 import mbexport.calibration
 import mbexport.models
+from mbexport.errors import DataError
 
 LIBRARIES: Final = (
     "tensorflow",
@@ -38,6 +40,23 @@ def code_fingerprint() -> str:
         for folder in package.__path__:
             for file in sorted(Path(folder).glob("*.py")):
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def path_hash(path: Path) -> str:
+    """A hash of a file's content, or of all files below a folder with their names.
+
+    Raises `DataError` if there is nothing, or it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        for file in files:
+            digest.update(os.fsencode(file.relative_to(path)) + b"\0")
+            with file.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
     return digest.hexdigest()
 
 

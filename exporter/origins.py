@@ -10,7 +10,6 @@ from mbexport.models.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION
 from mbexport.models.data import ImageSet
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.fit import OnStep, Session, TrainSettings
-from mbexport.models.keras_import import import_model
 from mbexport.models.keras_weights import stored_weights
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.network import facts_of_network, facts_of_spec
@@ -40,9 +39,7 @@ def trained_network(
         make_deterministic(plan.seed)
         model = build(origin.spec, dropout=_FINE_TUNING_DROPOUT, is_resumable=True)
         set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=False)
-        history = fine_tune(
-            model, images, preprocess, settings, epochs=origin.epochs, session=session, on_step=on_step
-        )
+        history = fine_tune(model, images, preprocess, settings, epochs=origin.epochs, session=session, on_step=on_step)
     facts = facts_of_spec(build(origin.spec), origin.spec, preprocess)
     return {**_files(model, facts), HISTORY: json.dumps(history, indent=1).encode()}
 
@@ -62,6 +59,8 @@ def foreign_network(plan: BuildPlan, origin: Foreign, *, classes: int | None) ->
     What the model does to its own input becomes part of the normalization. Where nobody says what it expects, that
     is bytes for a model that rescales them itself, and the convention of MobileNet otherwise.
     """
+    from mbexport.models.keras_import import import_model
+
     make_deterministic(plan.seed)
     found = import_model(origin.model, resolution_px=origin.resolution_px, trust=origin.trust)
     rescales = (set(found.input_scale), set(found.input_offset)) != ({1.0}, {0.0})

@@ -8,25 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mbexport.artifact import Format, Precision, file_name
 from mbexport.deliver import about, publish
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.gates import default_limits, judge
+from mbexport.handoff import Float, Quantized
 from mbexport.models.cost import cost
 from mbexport.models.data import Data
-from mbexport.models.facts import Facts, facts_from_json
-from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, NETWORK, RANGES, WEIGHTS, BuildPlan, Foreign, Stored, Trained
+from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, BuildPlan, Foreign, Stored, Trained
 from mbexport.progress import Progress
 from mbexport.report import Json, report_json, to_bytes
 from mbexport.sources import FINDINGS, Sources
 from mbexport.stage_runner import StageRunner
 from mbexport.workdir import StageRecord, Workdir
-
-if TYPE_CHECKING:
-    from mbexport import stages
 
 _SPACE_PER_PARAMETER_BYTES: Final = 40  # float weights, folded weights and artifacts, twice: cached and delivered
 _SPACE_BYTES: Final = 8 << 20
@@ -49,15 +46,13 @@ class _Made:
     artifacts: Mapping[str, Path]
     measured: StageRecord
 
-    @property
-    def facts(self) -> Facts:
-        return facts_from_json(self.network.files[NETWORK].read_text("utf-8"))
-
     def read(self, name: str) -> Any:
         return json.loads(self.measured.files[name].read_bytes())
 
 
-def run(plan: BuildPlan, data: Data | None, progress: Progress, *, class_names: tuple[str, ...] | None = None) -> Outcome:
+def run(
+    plan: BuildPlan, data: Data | None, progress: Progress, *, class_names: tuple[str, ...] | None = None
+) -> Outcome:
     """Makes what `plan` says into `plan.out`, verifies it on `data`, and gives the report.
 
     Without `data` artifacts are compared on the calibration images; `class_names` then says what the scores are.
@@ -69,7 +64,7 @@ def run(plan: BuildPlan, data: Data | None, progress: Progress, *, class_names: 
         runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)
         sources = Sources(plan, data)
         made = _stages(plan, sources, runner, classes=len(labels) if labels else None)
-        facts = made.facts
+        facts = Float.of(made.network).facts
         gates = judge(made.read(GATE_VALUES), plan.limits, defaults=default_limits(facts))
         report = report_json(made.read(MEASURED), gates, about(plan, facts, data, sources, runner.log))
         history = made.network.files.get(HISTORY)
@@ -84,7 +79,7 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     """The stages in their order; each names the options it reads and the stages it stands on."""
     checked = _checked_images(sources, runner)
     network = _float_network(plan, sources, runner, checked, classes=classes)
-    source = _float(network)
+    source = Float.of(network)
     tflite = {}
     if Precision.FP32 in plan.precisions:
         tflite[Precision.FP32] = runner.run(
@@ -160,7 +155,7 @@ def _float_network(
 
 
 def _require_classes(record: StageRecord, model: Path, classes: int | None) -> None:
-    found = facts_from_json(record.files[NETWORK].read_text("utf-8")).classes
+    found = Float.of(record).facts.classes
     if classes is not None and found != classes:
         raise DataError(
             f"{model} must give a score for each class of the data, got {found} scores for {classes} classes"
@@ -171,7 +166,7 @@ def _int8_tflite(
     plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord, checked: tuple[StageRecord, ...]
 ) -> StageRecord:
     """From the float network to the int8 .tflite."""
-    step, source = runner.progress.step, _float(network)
+    step, source = runner.progress.step, Float.of(network)
     calibrated = runner.run(
         "calibrate",
         {"samples": plan.calibration_samples, "images": sources.fingerprints, "seed": plan.seed},
@@ -184,7 +179,7 @@ def _int8_tflite(
         (calibrated,),
         lambda session: _heavy().quantization_training(
             plan,
-            _quantized(source, calibrated, calibrated),
+            Quantized.of(source, weights=calibrated, ranges=calibrated),
             sources.train,
             is_photos=sources.is_photos,
             session=session,
@@ -196,14 +191,12 @@ def _int8_tflite(
         {"io": plan.io.value, "name": plan.name},
         (tuned, calibrated),
         lambda _: _heavy().int8_tflite_file(
-            plan, _quantized(source, tuned, calibrated), _name(plan, Precision.INT8, Format.TFLITE)
+            plan, Quantized.of(source, weights=tuned, ranges=calibrated), _name(plan, Precision.INT8, Format.TFLITE)
         ),
     )
 
 
-def _artifacts(
-    plan: BuildPlan, runner: StageRunner, tflite: Mapping[Precision, StageRecord]
-) -> dict[str, StageRecord]:
+def _artifacts(plan: BuildPlan, runner: StageRunner, tflite: Mapping[Precision, StageRecord]) -> dict[str, StageRecord]:
     """The stage that made each artifact that was asked for, by file name; ONNX is made from the .tflite."""
     made: dict[str, StageRecord] = {}
     for precision in plan.precisions:
@@ -224,10 +217,6 @@ def _artifacts(
 def _onnx_file(source: Path, precision: Precision, name: str, _session: object) -> Mapping[str, bytes]:
     files: Mapping[str, bytes] = _heavy().onnx_file(source, precision, name)
     return files
-
-
-def _float(network: StageRecord) -> "_LazyFloat":
-    return _LazyFloat(network)
 
 
 def _name(plan: BuildPlan, precision: Precision, file_format: Format) -> str:

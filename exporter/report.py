@@ -10,6 +10,7 @@ from typing import Any, Final
 from mbexport.gates import Gate, all_passed
 from mbexport.latency import Latency, Ratio
 from mbexport.measure import Measured, MeasuredPair, Measurements
+from mbexport.models.preprocess import Preprocess
 
 SCHEMA: Final = 1
 Json = dict[str, Any]
@@ -62,6 +63,23 @@ def machine() -> Json:
 def stages_json(stages: Sequence[tuple[str, float, bool]]) -> list[Json]:
     """One entry a stage: its name, the seconds it took when it ran, whether this run reused it."""
     return [{"name": name, "seconds": round(seconds, 1), "reused": reused} for name, seconds, reused in stages]
+
+
+def preprocess_json(preprocess: Preprocess) -> Json:
+    """What an image goes through before a float network sees it; one number where all channels have the same."""
+    norm = preprocess.normalization
+    mean, std = (values[0] if len(set(values)) == 1 else list(values) for values in (norm.mean, norm.std))
+    return {
+        "crop_fraction": preprocess.crop_fraction,
+        "mean": mean,
+        "std": std,
+        "channel_order": "BGR" if norm.is_bgr else "RGB",
+    }
+
+
+def unreadable_json(bad: Sequence[tuple[str, str]]) -> list[Json]:
+    """The images that were left out, and why."""
+    return [{"file": name, "reason": reason} for name, reason in bad]
 
 
 def latency_json(latency: Latency) -> Json:

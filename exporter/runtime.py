@@ -71,7 +71,7 @@ class Runner(ABC):
         """The same, with the runtime's own exceptions."""
 
     def prepare(self, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
-        """The input tensors for uint8 images (n, px, px, channels): the bytes themselves, or what a float input expects.
+        """The input tensors for uint8 images (n, px, px, channels): the bytes, or what a float input expects.
 
         A float input that the file quantizes first thing gets the numbers its codes stand for, so that every
         integer artifact computes from exactly the same bytes.

@@ -17,7 +17,7 @@ class TrainingSession:
     """
 
     def __init__(self, workdir: Workdir, *, stage: str, key: str, resume: bool, log_dir: Path | None) -> None:
-        self.cache_dir: Path | None = workdir.temporary
+        self.cache_dir = workdir.temporary
         self.log_dir = log_dir / stage if log_dir else None
         self._workdir, self._resume = workdir, resume
         self._file = f"{_FOLDER}/{stage}-{key[:16]}"

@@ -31,9 +31,7 @@ class StageRunner:
         record = self.workdir.finished(stage, key) if self._resume else None
         reused = record is not None
         if record is None:
-            session = TrainingSession(
-                self.workdir, stage=stage, key=key, resume=self._resume, log_dir=self._log_dir
-            )
+            session = TrainingSession(self.workdir, stage=stage, key=key, resume=self._resume, log_dir=self._log_dir)
             self.progress.start(stage)
             started = time.monotonic()
             files = work(session)

@@ -6,7 +6,6 @@ reads anything that the process remembers from a stage before, so that a resumed
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,52 +14,30 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.artifact import Precision
-from mbexport.calibration.fake_quant import quantizable
+from mbexport.calibration.fake_quant import input_range, least_weights, quantizable
 from mbexport.calibration.qat import quantization_aware_training
 from mbexport.calibration.ranges import Ranges, observe, ranges_from_json, ranges_to_json
 from mbexport.calibration.samples import balanced_samples
+from mbexport.handoff import Float, Quantized
 from mbexport.measure import gate_values, measure_all
 from mbexport.models.data import ImageSet, iter_pixels
-from mbexport.models.facts import Facts, facts_from_json
 from mbexport.models.fit import OnStep, Session
-from mbexport.models.folding import fold_batch_norm, is_convolution
+from mbexport.models.folding import fold_batch_norm
 from mbexport.models.network import build_network, load_network
-from mbexport.models.preprocess import Pixels
+from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.models.train import make_deterministic
 from mbexport.models.weights import load_weights, weights_to_bytes
 from mbexport.origins import train_settings
 from mbexport.plan import GATE_VALUES, MEASURED, RANGES, WEIGHTS, BuildPlan
 from mbexport.progress import Progress
 from mbexport.report import measured_json, to_bytes
-from mbexport.tflite_proof import require_decided_integers
+from mbexport.tflite_proof import Decided, require_decided_integers
 from mbexport.to_onnx import onnx_from_tflite
 from mbexport.to_tflite import fp32_tflite, int8_tflite
 
 _EVALUATION_BATCH: Final = 32
 
 Files = dict[str, bytes]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Float:
-    """Where the float network lies: what is known of it, and its weights."""
-
-    network: Path
-    weights: Path
-
-    @property
-    def facts(self) -> Facts:
-        """What is known of it."""
-        return facts_from_json(self.network.read_text("utf-8"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantized:
-    """Where the quantizable network lies: the float network it came from, its folded weights, its ranges."""
-
-    source: Float
-    weights: Path
-    ranges: Path
 
 
 def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnStep) -> Files:
@@ -115,9 +92,19 @@ def int8_tflite_file(plan: BuildPlan, network: Quantized, name: str) -> Files:
         folded, ranges, input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point
     )
     content = int8_tflite(quantized, plan.io)
-    kernels = {layer.name: layer.get_weights()[0] for layer in folded.layers if is_convolution(layer)}
-    require_decided_integers(content, kernels, ranges)
+    require_decided_integers(content, _decided(folded, ranges, preprocess), ranges)
     return {name: content}
+
+
+def _decided(folded: tf_keras.Model, ranges: Ranges, preprocess: Preprocess) -> dict[str, Decided]:
+    """Each convolution as the int8 file must hold it."""
+    entry = input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point)
+    least = least_weights(folded, ranges, entry)
+    decided = {}
+    for name in least:
+        kernel, bias = folded.get_layer(name).get_weights()
+        decided[name] = Decided(kernel=kernel, bias=bias, least=least[name])
+    return decided
 
 
 def onnx_file(tflite: Path, precision: Precision, name: str) -> Files:
@@ -126,7 +113,13 @@ def onnx_file(tflite: Path, precision: Precision, name: str) -> Files:
 
 
 def measured_file(
-    plan: BuildPlan, source: Float, artifacts: Sequence[Path], images: ImageSet, *, is_labelled: bool, progress: Progress
+    plan: BuildPlan,
+    source: Float,
+    artifacts: Sequence[Path],
+    images: ImageSet,
+    *,
+    is_labelled: bool,
+    progress: Progress,
 ) -> Files:
     """Every artifact against the float network, on the test set."""
     make_deterministic(plan.seed)

@@ -15,11 +15,22 @@ from mbexport.fingerprint import library_versions
 from mbexport.gates import GATES, TINY_SPEEDUP, judge, size_limit
 from mbexport.latency import measure, ratio_of_medians, summarize
 from mbexport.measure import Measurements, gate_values, measure_all, read_artifact, require_different_names
-from mbexport.models.data import Data, ImageSet, find_unreadable
-from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.models.data import Data
+from mbexport.models.preprocess import Normalization, Pixels, Preprocess
+from mbexport.models.readable import Findings, Sifted, sift
 from mbexport.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.progress import Progress
-from mbexport.report import Json, latency_json, machine, measured_json, ratio_json, report_json, to_bytes
+from mbexport.report import (
+    Json,
+    latency_json,
+    machine,
+    measured_json,
+    preprocess_json,
+    ratio_json,
+    report_json,
+    to_bytes,
+    unreadable_json,
+)
 from mbexport.runtime import Runner, open_runner
 from mbexport.verify import Reference, raw_outputs
 from mbexport.workdir import Workdir
@@ -33,6 +44,8 @@ def verify_files(
     data: Data,
     *,
     crop_fraction: float | None,
+    normalization: Normalization,
+    max_bad: float,
     limits: Mapping[str, float],
     seed: int,
     threads: int,
@@ -48,13 +61,16 @@ def verify_files(
         if crop_fraction is None:
             crop_fraction = PHOTO_CROP if data.is_photos else DIGITS_CROP
         preprocess = Preprocess(
-            resolution_px=judge_by.resolution_px, crop_fraction=crop_fraction, channels=judge_by.channels
+            resolution_px=judge_by.resolution_px,
+            crop_fraction=crop_fraction,
+            channels=judge_by.channels,
+            normalization=normalization,
         )
-        images = _readable(data, seed)
+        sifted = _readable(data, seed, max_bad=max_bad)
         progress.start("verify")
         found = measure_all(
             files,
-            images,
+            sifted.sets[0],
             preprocess,
             reference=_scores_of(judge_by, preprocess),
             classes=judge_by.classes,
@@ -62,7 +78,7 @@ def verify_files(
             progress=progress,
         )
         gates = judge(gate_values(found), limits, defaults=_default_limits(found))
-        content = to_bytes(report_json(measured_json(found), gates, _about(judge_by, data, preprocess)))
+        content = to_bytes(report_json(measured_json(found), gates, _about(judge_by, data, preprocess, sifted)))
         if workdir is not None:
             workdir.write("report.json", content)
     loaded: Json = json.loads(content)
@@ -119,7 +135,7 @@ def bench_files(files: Sequence[Path], *, threads: int, runs: int, warmup: int, 
     }
 
 
-def _about(reference: Runner, data: Data, preprocess: Preprocess) -> dict[str, Json]:
+def _about(reference: Runner, data: Data, preprocess: Preprocess, sifted: Sifted) -> dict[str, Json]:
     return {
         "tool": {"name": "mbexport", "libraries": library_versions()},
         "model": {
@@ -130,7 +146,8 @@ def _about(reference: Runner, data: Data, preprocess: Preprocess) -> dict[str, J
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
-            "crop_fraction": preprocess.crop_fraction,
+            **preprocess_json(preprocess),
+            "unreadable": unreadable_json(sifted.bad),
         },
     }
 
@@ -146,9 +163,7 @@ def _reference(files: Sequence[Path], reference: Path | None, threads: int) -> R
     raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")
 
 
-def _readable(data: Data, seed: int) -> ImageSet:
+def _readable(data: Data, seed: int, *, max_bad: float) -> Sifted:
     images = data.evaluation(seed)
-    bad = find_unreadable(images) if data.is_photos else []
-    if bad:
-        raise DataError(bad[0])
-    return images
+    findings = None if data.is_photos else Findings(unreadable=({},))  # digits lie in no files of their own
+    return sift([images], max_bad=max_bad, findings=findings)

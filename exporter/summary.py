@@ -43,6 +43,24 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
     console.print("PASSED" if report["passed"] else "FAILED: " + _failed(report), style="bold")
 
 
+def print_warnings(report: Json, stream: TextIO) -> None:
+    """What the user must not miss: a network that only guesses, images that were left out."""
+    console = _console(stream)
+    bad = report["data"]["unreadable"]
+    if bad:
+        console.print(f"Warning: {len(bad)} images cannot be read and were left out; report.json lists them")
+    gates = {gate["name"]: gate for gate in report["gates"]}
+    if "above_chance" in gates and not gates["above_chance"]["passed"]:
+        reference, data = report["reference"], report["data"]
+        console.print(
+            f"Warning: the FLOAT network itself is right in {_top1(reference)}, where always giving the most frequent "
+            f"class is right in {reference['chance']:.1%}. It was fed (byte - {data['mean']}) / {data['std']}, "
+            f"{data['channel_order']}. Does it expect something else (--preprocess, --mean, --scale)? Are its classes "
+            "in another order (--classes)?",
+            style="bold red",
+        )
+
+
 def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
     """Latencies side by side, and each one's ratio to the first."""
     if as_json:

@@ -5,6 +5,7 @@ axis, the file would load, run and answer, and nobody would know that it is not 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,12 +21,23 @@ _TIES: Final = 3
 _TIES_SHARE: Final = 5e-3
 
 
-def require_decided_integers(
-    content: bytes, kernels: Mapping[str, NDArray[np.float32]], ranges: Mapping[str, Range]
-) -> None:
-    """Raises `StageError` unless the file has the scale of every range and the codes of every kernel.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """One convolution as it was decided, in float32.
 
-    `kernels` are float32 in the order of the network, (kh, kw, in, out) or depthwise (kh, kw, channels, 1).
+    `kernel` is (kh, kw, in, out), or (kh, kw, channels, 1) if depthwise; `bias` and `least`, the largest weight that
+    a channel's scale must allow for, are (out,).
+    """
+
+    kernel: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    least: NDArray[np.float64]
+
+
+def require_decided_integers(content: bytes, convolutions: Mapping[str, Decided], ranges: Mapping[str, Range]) -> None:
+    """Raises `StageError` unless the file has the scale of every range and the codes of every kernel and bias.
+
+    `convolutions` are in the order of the network.
     """
     from ai_edge_litert.interpreter import Interpreter
 
@@ -42,18 +54,35 @@ def require_decided_integers(
         scale = activation_affine(interval).scale[0]
         if not np.isclose(scales, scale, rtol=_SCALE_TOLERANCE, atol=0).any():
             raise StageError(f"the .tflite must hold the range of {site}, scale {scale:g}, got no such scale")
-    convolutions = [op for op in interpreter._get_ops_details() if op["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D")]
-    if len(convolutions) != len(kernels):
-        raise StageError(f"the .tflite must have {len(kernels)} convolutions, got {len(convolutions)}")
-    for (name, kernel), op in zip(kernels.items(), convolutions, strict=True):
-        stored = interpreter.get_tensor(op["inputs"][1])
-        _require_codes(name, stored, _turned(kernel, is_depthwise=op["op_name"] == "DEPTHWISE_CONV_2D"))
+    ops = [op for op in interpreter._get_ops_details() if op["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D")]
+    if len(ops) != len(convolutions):
+        raise StageError(f"the .tflite must have {len(convolutions)} convolutions, got {len(ops)}")
+    for (name, decided), op in zip(convolutions.items(), ops, strict=True):
+        _, kernel, bias = op["inputs"]
+        codes = _turned(decided, is_depthwise=op["op_name"] == "DEPTHWISE_CONV_2D")
+        _require_codes(name, interpreter.get_tensor(kernel), codes)
+        bias_scales = tensors[bias]["quantization_parameters"]["scales"]
+        _require_bias(name, interpreter.get_tensor(bias), bias_scales, decided.bias)
 
 
-def _turned(kernel: NDArray[np.float32], *, is_depthwise: bool) -> NDArray[np.int32]:
+def _turned(decided: Decided, *, is_depthwise: bool) -> NDArray[np.int32]:
     """The codes of a kernel in TFLite's order: (out, kh, kw, in), or (1, kh, kw, channels) for a depthwise one."""
-    turned = kernel.transpose(3, 0, 1, 2)
-    return weight_affine(turned, axis=3 if is_depthwise else 0).quantize(turned, low=-127)
+    turned = decided.kernel.transpose(3, 0, 1, 2)
+    return weight_affine(turned, axis=3 if is_depthwise else 0, least=decided.least).quantize(turned, low=-127)
+
+
+def _require_bias(
+    name: str, stored: NDArray[np.int32], scales: NDArray[np.float32], expected: NDArray[np.float32]
+) -> None:
+    """A bias is int32 in steps of input scale times weight scale: it may be a step off, but not saturated."""
+    distance = np.abs(stored.astype(np.float64) * scales - expected)
+    allowed = scales.astype(np.float64) + _SCALE_TOLERANCE * np.abs(expected)
+    if (distance > allowed).any():
+        worst = int((distance - allowed).argmax())
+        raise StageError(
+            f"the .tflite must hold the bias of {name}, {expected[worst]:g} in channel {worst}, got "
+            f"{stored[worst] * float(scales[worst]):g}"
+        )
 
 
 def _require_codes(name: str, stored: NDArray[Any], expected: NDArray[np.int32]) -> None:

@@ -19,7 +19,7 @@ _VARIABLES: Final = "variables"
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What is remembered between epochs; `best_weights` are those of the epoch with the lowest loss on held-out images."""
+    """What is remembered between epochs; the best one had the lowest loss on held-out images."""
 
     epochs_done: int = 0
     best_loss: float = math.inf

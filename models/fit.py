@@ -1,4 +1,4 @@
-"""Turns a network and labelled images into a trained network, epoch by epoch: one that was stopped goes on where it was.
+"""Turns a network and labelled images into a trained network, epoch by epoch.
 
 What an epoch sees depends on the seed and its number only, and all that one epoch leaves for the next lies in a
 checkpoint, so that a run that was interrupted ends with the same weights as one that was not.
@@ -20,8 +20,9 @@ from mbexport.errors import StageError
 from mbexport.models.augment import Augmentation
 from mbexport.models.checkpoint import Progress, checkpoint, read_progress, restore
 from mbexport.models.data import ImageSet, iter_pixels
+from mbexport.models.pixel_store import PixelStore, open_store
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.stream import PixelStore, epoch_batches
+from mbexport.models.stream import epoch_batches
 from mbexport.models.weights import weights_from_bytes, weights_to_bytes
 
 _EVALUATION_BATCH: Final = 32
@@ -33,7 +34,7 @@ AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to what the network take
 class Session(Protocol):
     """Where a training keeps what must survive it: its last checkpoint, decoded images, curves for TensorBoard."""
 
-    cache_dir: Path | None
+    cache_dir: Path
     log_dir: Path | None
 
     def load(self) -> bytes | None:
@@ -102,7 +103,7 @@ def fit(
         model=model,
         lesson=lesson,
         settings=settings,
-        store=PixelStore.open(session.cache_dir, lesson.images, lesson.preprocess),
+        store=open_store(session.cache_dir, count=len(lesson.images), shape=lesson.preprocess.shape),
         example=tf.function(_as_example(lesson)),  # traced once, not once an epoch
         reporter=_StepReporter(steps * sum(phase.epochs for phase in phases), on_step),
     )

@@ -81,6 +81,11 @@ def _classes(parts: list[Path], classes_file: Path | None, *, root: Path) -> _Cl
     return _Classes(folders=tuple(names), labels=tuple(names))
 
 
+def read_labels(file: Path) -> tuple[str, ...]:
+    """The labels of a classes file, in its order. Raises `DataError` if it is none."""
+    return _read_classes(file).labels
+
+
 def _read_classes(file: Path) -> _Classes:
     try:
         lines = [line.split(maxsplit=1) for line in file.read_text("utf-8-sig").splitlines() if line.strip()]

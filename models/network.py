@@ -55,4 +55,4 @@ def load_network(facts: Facts, weights: Path) -> tf_keras.Model:
 
 def _mult_adds(layer: Any) -> int:
     """One for each weight of the kernel and pixel of the output."""
-    return int(layer.weights[0].shape.num_elements()) * math.prod(layer.output_shape[1:3])
+    return math.prod((*layer.weights[0].shape, *layer.output_shape[1:3]))

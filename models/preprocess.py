@@ -147,7 +147,7 @@ class Preprocess:
     def normalize_floats(self, values: Any) -> Any:
         """The same for float32 values 0..255, of numpy or of TensorFlow."""
         ordered = values[..., ::-1] if self.normalization.is_bgr else values
-        mean, std = (np.float32(entry) for entry in (self.normalization.mean, self.normalization.std))
+        mean, std = (np.array(entry, np.float32) for entry in (self.normalization.mean, self.normalization.std))
         return (ordered - mean) / std
 
     def dequantize(self, pixels: Pixels) -> NDArray[np.float32]:

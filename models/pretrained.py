@@ -24,7 +24,7 @@ _ALPHA_TEXT: Final[Mapping[float, str]] = MappingProxyType({0.25: "2_5", 0.5: "5
 _RESOLUTIONS_PX: Final = (128, 160, 192, 224)
 _LAST_FILTERS: Final = 1024  # arXiv 1704.04861, table 1, at alpha 1
 
-Stored = Mapping[str, list[NDArray[np.float32]]]
+Stored = dict[str, list[NDArray[np.float32]]]
 
 
 def imagenet_file(spec: ModelSpec) -> str:
@@ -113,6 +113,12 @@ def _renamed(model: Any, stored: Stored) -> Stored:
     return renamed
 
 
+def head_classes(stored: Stored) -> int | None:
+    """The classes of the head that is stored, if there is one."""
+    head = stored.get(HEAD) or next((tensors for tensors in reversed(stored.values()) if _is_head(tensors)), None)
+    return int(head[0].shape[-1]) if head else None
+
+
 def _looks_like(stored: Stored) -> str:
     """A guess at the network that the tensors belong to."""
     kernels = [tensor for tensors in stored.values() for tensor in tensors if tensor.ndim in (2, 4)]
@@ -120,9 +126,9 @@ def _looks_like(stored: Stored) -> str:
         return "it holds no convolutions"
     inside = [kernel.shape[-2] for kernel in kernels if kernel.shape[-1] != 1]
     alpha = max(inside, default=0) / _LAST_FILTERS
-    head = stored.get(HEAD) or next(reversed([tensors for tensors in stored.values() if _is_head(tensors)]), None)
-    classes = f" with {head[0].shape[-1]} classes" if head else " without a head"
-    return f"it looks like alpha {alpha:.3g}{classes}"
+    classes = head_classes(stored)
+    head = f"with {classes} classes" if classes else "without a head"
+    return f"it looks like alpha {alpha:.3g} {head}"
 
 
 def _is_head(tensors: Iterable[NDArray[np.float32]]) -> bool:

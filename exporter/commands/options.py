@@ -1,16 +1,21 @@
 """Turns the options that several subcommands share into decorators and checked values."""
 
+import importlib.util
 import os
 import tomllib
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mbexport.errors import OptionError
 from mbexport.models.spec import REFERENCE_RESOLUTION_PX, Convolution, resolution_from_rho
+
+if TYPE_CHECKING:
+    from mbexport.models.preprocess import Normalization
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH: Final = click.Path(path_type=Path)
@@ -58,6 +63,52 @@ gates: Final = option(
 )
 seed: Final = option("--seed", type=int, default=0, metavar="N", help="Decides every random choice.")
 threads: Final = option("--threads", type=int, default=1, metavar="N", help="Threads of one inference.")
+
+
+max_bad: Final = option(
+    "--max-bad",
+    default="1%",
+    metavar="F",
+    help="Images that may be unreadable and are then left out, in percent or as a fraction.",
+)
+
+
+preprocess: Final = option(
+    "--preprocess",
+    type=click.Choice(["mobilenet", "unit", "caffe", "raw"]),
+    help="What a float network expects of bytes b: b/127.5-1, b/255, BGR minus the ImageNet mean, or b itself.",
+)
+mean: Final = option("--mean", metavar="M[,M,M]", help="In the place of --preprocess: (b - mean) * scale.")
+scale: Final = option("--scale", metavar="S[,S,S]", help="A number or a fraction such as 1/255.")
+
+
+def normalization(preset: str | None, mean: str | None, scale: str | None) -> "Normalization | None":
+    """What --preprocess, or --mean and --scale, say; None if they say nothing. Raises `OptionError` for both."""
+    from mbexport.models.preprocess import NORMALIZATIONS, Normalization
+
+    if preset is not None and (mean is not None or scale is not None):
+        raise OptionError(f"give --preprocess, or --mean and --scale, not both, got --preprocess {preset}")
+    if preset is not None:
+        return NORMALIZATIONS[preset]
+    if mean is None and scale is None:
+        return None
+    scales = _numbers("scale", scale or "1")
+    if not all(value > 0 for value in scales):
+        raise OptionError(f"scale must be positive, got {scale}")
+    return Normalization(mean=_numbers("mean", mean or "0"), std=tuple(1 / value for value in scales))
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(Fraction(part.strip())) for part in text.split(","))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise OptionError(f"{name} must be one or three numbers or fractions, got {text}") from None
+
+
+def require_library(name: str, *, needed_by: str, extra: str) -> None:
+    """Raises `OptionError` unless the optional library `name` is installed."""
+    if importlib.util.find_spec(name) is None:
+        raise OptionError(f"{needed_by} needs {name}: pip install 'mbexport[{extra}]'")
 
 
 def _load_config(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:

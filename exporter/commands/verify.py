@@ -27,6 +27,10 @@ Examples:
 @options.option("--data", required=True, metavar="digits|DIR", help="Labelled images; `val/` where there is one.")
 @options.classes_file
 @options.option("--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits.")
+@options.preprocess
+@options.mean
+@options.scale
+@options.max_bad
 @options.gates
 @options.seed
 @options.threads
@@ -39,8 +43,12 @@ def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_
     Every file sees the same bytes. Exits with 1 if a gate fails.
     """
     from mbexport.gates import check_limits
+    from mbexport.models.preprocess import MOBILENET
+    from mbexport.models.readable import parse_max_bad
 
     limits = options.gate_limits(gates)
+    normalization = options.normalization(given.pop("preprocess"), given.pop("mean"), given.pop("scale"))
+    max_bad = parse_max_bad(given.pop("max_bad"))
     check_limits(limits)
     require_within("seed", given["seed"], 0, MAX_SEED)
     require_within("threads", given["threads"], 1, MAX_THREADS)
@@ -48,14 +56,22 @@ def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_
     from mbexport.models.data import open_data
     from mbexport.quiet import quiet_libraries
     from mbexport.standalone import verify_files
-    from mbexport.summary import print_report
+    from mbexport.summary import print_report, print_warnings
 
     source = open_data(data, classes_file=classes_file)
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:
-            report = verify_files(data=source, limits=limits, progress=progress, **given)
+            report = verify_files(
+                data=source,
+                normalization=normalization or MOBILENET,
+                max_bad=max_bad,
+                limits=limits,
+                progress=progress,
+                **given,
+            )
         finally:
             progress.close()
         print_report(report, streams.out, out=given["out"], as_json=as_json)
+        print_warnings(report, streams.err)
     return EXIT_DONE if report["passed"] else EXIT_GATE_FAILED

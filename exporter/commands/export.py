@@ -1,0 +1,119 @@
+"""Turns a trained network's file into a plan that trains nothing, runs it, and shows what it made."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from mbexport.commands import making, options
+from mbexport.errors import DataError, OptionError
+
+if TYPE_CHECKING:
+    from mbexport.plan import BuildPlan, Foreign, Stored
+
+_EXAMPLES = """\b
+Examples:
+  mbexport export --weights imagenet --alpha 0.75 --data imagenet/ --classes classes.txt --int8
+  mbexport export --model my_network.keras --calibration photos/ --data test/ --int8
+"""
+
+
+@click.command("export", epilog=_EXAMPLES)
+@options.option(
+    "--model", type=options.PATH, metavar="FILE|DIR", help="A trained Keras model: .keras, .h5 or a SavedModel folder."
+)
+@options.option("--weights", metavar="imagenet|FILE", help="Weights of the network that --alpha and the like describe.")
+@options.alpha
+@options.resolution
+@options.rho
+@options.conv
+@options.shallow
+@options.option("--trust", is_flag=True, help="Load a --model that holds code (Lambda layers, pickles): it is run.")
+@options.option(
+    "--data", metavar="digits|DIR|tfds:NAME", help="Labelled images to verify on; else --calibration's serve."
+)
+@options.option("--qat-epochs", type=int, default=0, metavar="N", help="Epochs of distillation from the float network.")
+@making.shared_options
+def command(*, data: str | None, classes_file: Path | None, **given: Any) -> int:
+    """Quantize, export and verify a network that is already trained.
+
+    Give --model, or --weights with --alpha and the like. Without --calibration, a part of --data serves.
+    """
+    plan_of = _checked_before_data(given, has_data=data is not None)
+    from mbexport.models.data import open_data
+    from mbexport.models.folder import read_labels
+
+    if data is not None:
+        source = open_data(data, classes_file=classes_file)
+        names, is_photos = source.class_names, source.is_photos
+        return making.run_and_show(lambda stderr: plan_of(len(names), is_photos, stderr), source)
+    labels = read_labels(classes_file) if classes_file is not None else None
+    return making.run_and_show(
+        lambda stderr: plan_of(len(labels) if labels else None, True, stderr), None, class_names=labels
+    )
+
+
+def _checked_before_data(
+    given: dict[str, Any], *, has_data: bool
+) -> "Callable[[int | None, bool, TextIO | None], BuildPlan]":
+    """What makes the plan once the data is known; every option that can be checked before is."""
+    from mbexport import plan as plans
+
+    if (given["model"] is None) == (given["weights"] is None):
+        got = "neither" if given["model"] is None else "both"
+        raise OptionError(f"give --model or --weights, got {got}")
+    if not has_data and given["calibration"] is None:
+        raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
+    shared = making.shared_plan(given)
+
+    def plan_of(classes: int | None, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
+        origin: Foreign | Stored
+        if given["model"] is not None:
+            origin, name = _foreign(given), given["model"].name.removesuffix(given["model"].suffix)
+        else:
+            origin = _stored(given, classes, stderr)
+            name = origin.spec.stem_name
+        return plans.BuildPlan(
+            name=name,
+            origin=origin,
+            out=given["out"] or Path("dist") / name,
+            crop_fraction=making.crop_fraction(given["crop_fraction"], is_photos=is_photos),
+            qat_epochs=given["qat_epochs"],
+            **shared,
+        )
+
+    plan_of(2, False, None)
+    return plan_of
+
+
+def _foreign(given: dict[str, Any]) -> "Foreign":
+    from mbexport.models.spec import resolution_from_rho
+    from mbexport.plan import Foreign
+
+    if not given["model"].exists():
+        raise DataError(f"no such file: {given['model']}")
+    px = given["resolution"]
+    if given["rho"] is not None:
+        px = options.resolution_px(px, given["rho"], default_px=resolution_from_rho(1))
+    return Foreign(model=given["model"], resolution_px=px, trust=given["trust"])
+
+
+def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -> "Stored":
+    from mbexport.models.keras_weights import stored_weights
+    from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes
+    from mbexport.models.spec import REFERENCE_RESOLUTION_PX, ModelSpec
+    from mbexport.plan import Stored
+
+    spec = ModelSpec(
+        alpha=given["alpha"],
+        resolution_px=options.resolution_px(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX),
+        classes=classes or IMAGENET_CLASSES,
+        conv=given["conv"],
+        shallow=given["shallow"],
+    )
+    weights = making.weights_file(given["weights"], spec, stderr)
+    if classes is None:
+        spec = replace(spec, classes=head_classes(stored_weights(weights)) or IMAGENET_CLASSES)
+    return Stored(spec=spec, weights=weights)

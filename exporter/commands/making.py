@@ -1,0 +1,141 @@
+"""Turns what `build` and `export` have in common on the command line into parts of a plan, and runs it."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import click
+
+from mbexport.commands import options
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, DataError
+
+if TYPE_CHECKING:
+    from mbexport.models.data import Data
+    from mbexport.models.spec import ModelSpec
+    from mbexport.plan import BuildPlan
+
+_SHARED: Final = (
+    options.option("--int8", is_flag=True, help="Make int8 artifacts beside the fp32 ones."),
+    options.option(
+        "--precision", "precisions", type=click.Choice(["fp32", "int8"]), multiple=True, help="May be repeated."
+    ),
+    options.option(
+        "--format",
+        "formats",
+        type=click.Choice(["tflite", "onnx"]),
+        multiple=True,
+        help="May be repeated; both if absent.",
+    ),
+    options.classes_file,
+    options.option(
+        "--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits if absent."
+    ),
+    options.preprocess,
+    options.mean,
+    options.scale,
+    options.option(
+        "--calibration", type=options.PATH, metavar="DIR", help="Images to calibrate on, instead of --data's."
+    ),
+    options.option(
+        "--calibration-samples", type=int, default=300, metavar="N", help="Images to calibrate on, at most."
+    ),
+    options.option(
+        "--io",
+        type=click.Choice(["uint8", "int8", "float32"]),
+        default="uint8",
+        help="Type of int8 artifacts' tensors.",
+    ),
+    options.max_bad,
+    options.gates,
+    options.seed,
+    options.threads,
+    options.option("--resume/--no-resume", default=True, help="Reuse what an earlier run finished."),
+    options.config,
+    options.option("--out", type=options.PATH, metavar="DIR", help="Output folder; dist/<model> if absent."),
+)
+
+
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives `command` the options that every maker of artifacts has."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a plan that these options decide, checked; the crop is not among them: it depends on the data."""
+    from mbexport.artifact import Format, Io
+    from mbexport.models.readable import parse_max_bad
+
+    return {
+        "normalization": options.normalization(given["preprocess"], given["mean"], given["scale"]),
+        "calibration": given["calibration"],
+        "calibration_samples": given["calibration_samples"],
+        "precisions": _precisions(given["precisions"], int8=given["int8"]),
+        "formats": tuple(Format(name) for name in dict.fromkeys(given["formats"])) or tuple(Format),
+        "io": Io(given["io"]),
+        "max_bad": parse_max_bad(given["max_bad"]),
+        "limits": options.gate_limits(given["gates"]),
+        "seed": given["seed"],
+        "threads": given["threads"],
+        "resume": given["resume"],
+    }
+
+
+def crop_fraction(given: float | None, *, is_photos: bool) -> float:
+    """The crop that was asked for, or what suits the data."""
+    from mbexport import plan as plans
+
+    if given is not None:
+        return given
+    return plans.PHOTO_CROP if is_photos else plans.DIGITS_CROP
+
+
+def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:
+    from mbexport.artifact import Precision
+
+    wanted = set(names) or {"fp32"}
+    if int8:
+        wanted |= {"fp32", "int8"}
+    return tuple(precision for precision in Precision if precision.value in wanted)
+
+
+def weights_file(text: str, spec: "ModelSpec", stderr: TextIO | None) -> Path:
+    """The file that --weights names: `imagenet` is found in Keras' cache, or fetched, with a bar on a terminal.
+
+    Without `stderr` it is only checked that there is such a file, or can be.
+    """
+    from mbexport.models import pretrained
+
+    if text != pretrained.IMAGENET:
+        if not Path(text).is_file():
+            raise DataError(f"weights must be imagenet or a file, got {text}")
+        return Path(text)
+    if stderr is None:
+        return Path(pretrained.imagenet_file(spec))
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    with redirect_stdout(stderr) if stderr.isatty() else nullcontext():
+        return pretrained.imagenet_weights(spec, home)
+
+
+def run_and_show(
+    plan_of: "Callable[[TextIO], BuildPlan]", data: "Data | None", *, class_names: tuple[str, ...] | None = None
+) -> int:
+    """Runs the plan that `plan_of` gives for the real stderr, prints its report, and gives the exit code."""
+    from mbexport.commands.console import ConsoleProgress
+    from mbexport.pipeline import run
+    from mbexport.quiet import quiet_libraries
+    from mbexport.summary import print_report, print_warnings
+
+    with quiet_libraries() as streams:
+        plan = plan_of(streams.err)
+        progress = ConsoleProgress(streams.err)
+        try:
+            outcome = run(plan, data, progress, class_names=class_names)
+        finally:
+            progress.close()
+        print_report(outcome.report, streams.out, out=outcome.out)
+        print_warnings(outcome.report, streams.err)
+    return EXIT_DONE if outcome.report["passed"] else EXIT_GATE_FAILED

@@ -1,0 +1,40 @@
+"""Turns the files of finished stages into what the next stage takes, without loading a network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbexport.models.facts import Facts, facts_from_json
+from mbexport.plan import NETWORK, RANGES, WEIGHTS
+from mbexport.workdir import StageRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Float:
+    """Where the float network lies: what is known of it, and its weights."""
+
+    network: Path
+    weights: Path
+
+    @classmethod
+    def of(cls, record: StageRecord) -> "Float":
+        """What a stage that trains or reads a network left."""
+        return cls(network=record.files[NETWORK], weights=record.files[WEIGHTS])
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of it."""
+        return facts_from_json(self.network.read_text("utf-8"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantized:
+    """Where the quantizable network lies: the float network it came from, its folded weights, its ranges."""
+
+    source: Float
+    weights: Path
+    ranges: Path
+
+    @classmethod
+    def of(cls, source: Float, *, weights: StageRecord, ranges: StageRecord) -> "Quantized":
+        """The network with the weights of one stage and the ranges of another."""
+        return cls(source=source, weights=weights.files[WEIGHTS], ranges=ranges.files[RANGES])
