@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mbexport.models.keras_import import Imported, import_model
+
 Randomize = Callable[..., Any]
+Agrees = Callable[..., Imported]
 
 
 def _values(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
@@ -16,7 +20,8 @@ def _values(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
     if name == "count":
         return np.ones(shape)
     if len(shape) > 1:
-        fan_in = math.prod(shape[:2]) if name == "depthwise_kernel" else math.prod(shape[:-1])
+        is_depthwise = len(shape) == 4 and shape[-1] == 1
+        fan_in = math.prod(shape[:2] if is_depthwise else shape[:-1])
         return rng.normal(0, math.sqrt(2 / fan_in), shape)
     return rng.normal(0, 0.3, shape)
 
@@ -33,3 +38,22 @@ def randomize() -> Randomize:
         return model
 
     return randomized
+
+
+@pytest.fixture(scope="session")
+def agrees() -> Agrees:
+    """Imports a file, and requires that its network gives what `model` does on random images; returns the import."""
+
+    def agreed(model: Any, path: Path, *, resolution_px: int | None = None, trust: bool = False) -> Imported:
+        imported = import_model(path, resolution_px=resolution_px, trust=trust)
+        images = np.random.default_rng(7).uniform(-1, 1, (4, *imported.network.input_shape[1:])).astype(np.float32)
+        scale, offset = (np.array(value, np.float32) for value in (imported.input_scale, imported.input_offset))
+        if abs(scale[0]) < 0.1:  # the model takes bytes
+            images = np.round(127.5 * (images + 1))
+        expected = np.asarray(model.predict(images, verbose=0), np.float32)
+        found = imported.network.predict(images * scale + offset, verbose=0)
+        assert np.ptp(found, axis=0).max() > 1e-3  # the answers depend on the image
+        np.testing.assert_allclose(found, expected.reshape(found.shape), atol=1e-5)
+        return imported
+
+    return agreed

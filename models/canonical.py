@@ -1,0 +1,282 @@
+"""Turns a chain of steps into the tf_keras network that the rest of the tool understands, and what precedes it."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import tf_keras
+
+from mbexport.errors import DataError
+from mbexport.models.chain import (
+    MAX_PX,
+    Array,
+    Average,
+    Clip,
+    Convolve,
+    Finish,
+    Multiply,
+    Normalize,
+    Output,
+    Pad,
+    Scale,
+    Shape,
+    Step,
+    clean_name,
+    resolved,
+)
+from mbexport.models.chain_algebra import followed, preceded
+
+INPUT_NAME: Final = "image"
+_layers = tf_keras.layers
+_IDENTITY: Final = (np.ones((1, 1, 1)), np.zeros((1, 1, 1)))
+
+
+class Canonical:
+    """A chain under construction: `add` every step in order, then ask for `network()`.
+
+    Factors and shifts that follow no convolution wait in `_waiting`, as (1, 1, 1) to (height, width, channels),
+    until the next convolution takes them up. What waits when the first layer comes belongs to the input.
+    """
+
+    def __init__(self, input_shape: tuple[int, int, int]) -> None:
+        self._input_shape = input_shape
+        self._shape = input_shape
+        self._is_flat = False  # (height * width * channels,) as the original sees it
+        self._waiting: tuple[Array, Array] = _IDENTITY
+        self._waiting_name = ""
+        self._input: tuple[Array, Array] = _IDENTITY
+        self._entries: list[Step] = []
+        self._end = "reshape"
+        self._output_name = "predictions"
+        self.output: Output = "logits"
+
+    def add(self, steps: Iterable[Step]) -> None:
+        """Raises `DataError` for a step that the canonical chain cannot hold."""
+        for step in steps:
+            if self.output != "logits" and not isinstance(step, Shape):
+                raise DataError(f"nothing can follow the {self.output} at the end, got {step.name}")
+            _ADDERS[type(step)](self, step)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What one example has here, as the original sees it: (height, width, channels), or one vector."""
+        return (math.prod(self._shape),) if self._is_flat else self._shape
+
+    def input_scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """What the input is multiplied by, and what is added then: one value each, or one for each channel."""
+        channels = self._input_shape[2]
+        factor, shift = (np.broadcast_to(value.reshape(-1), (channels,)) for value in self._input)
+        if not (np.isfinite(factor).all() and np.isfinite(shift).all() and np.all(factor != 0)):
+            raise DataError(f"the model multiplies its input by {factor.tolist()} and adds {shift.tolist()}")
+        return _shortest(factor), _shortest(shift)
+
+    def network(self) -> tf_keras.Model:
+        """The chain as a model: (batch, px, px, channels) float32 to (batch, classes) float32."""
+        self._require_whole()
+        classes = self._shape[2]
+        names: set[str] = {INPUT_NAME}
+        x = image = _layers.Input(self._input_shape, name=INPUT_NAME)
+        built = [(*_built(step, name=_unique(step.name, names)),) for step in self._entries]
+        for layer, _ in built:
+            x = layer(x)
+        x = _layers.Reshape((classes,), name=_unique(self._end, names))(x)
+        if self.output == "softmax":
+            x = _layers.Softmax(name=_unique(self._output_name, names))(x)
+        elif self.output == "sigmoid":
+            x = _layers.Activation("sigmoid", name=_unique(self._output_name, names))(x)
+        for layer, weights in built:
+            layer.set_weights([value.astype(np.float32) for value in weights])
+        return tf_keras.Model(image, x, name="imported")
+
+    def _require_whole(self) -> None:
+        if not self._has_convolution():
+            raise DataError("the model holds no convolution; a MobileNet v1, or a chain like it, is supported")
+        self._require_nothing_waits("the end")
+        height, width, classes = self._shape
+        if height * width != 1:
+            raise DataError(f"the model must end in one vector of classes, got a map of {height} x {width}")
+        if classes < 2:
+            raise DataError(f"the model must have at least 2 outputs, got {classes}")
+
+    def _has_convolution(self) -> bool:
+        return any(isinstance(entry, Convolve) for entry in self._entries)
+
+    def _require_nothing_waits(self, before: str) -> None:
+        if self._waiting is not _IDENTITY:
+            raise DataError(
+                f"{self._waiting_name} scales the map before {before}: it can be computed only directly behind a "
+                "convolution, or before one without padding"
+            )
+
+    def _append(self, entry: Step, shape: tuple[int, int, int]) -> None:
+        if not self._entries:
+            self._input, self._waiting = self._waiting, _IDENTITY
+        if not all(1 <= side <= MAX_PX for side in shape[:2]):
+            raise DataError(f"{entry.name} gives a map of {shape[0]} x {shape[1]}: 1 to {MAX_PX} is supported")
+        self._entries.append(entry)
+        self._shape = shape
+
+    def _pad(self, step: Pad) -> None:
+        if self._entries and self._waiting[1].any():
+            self._require_nothing_waits(step.name)
+        (top, bottom), (left, right) = step.amounts
+        height, width, channels = self._shape
+        self._append(step, (height + top + bottom, width + left + right, channels))
+
+    def _convolve(self, step: Convolve) -> None:
+        kh, kw, takes, gives = step.kernel.shape
+        height, width, channels = self._shape
+        if self._is_flat and height * width > 1 and (kh, kw, takes) == (1, 1, math.prod(self._shape)):
+            self._multiply(Multiply(name=step.name, kernel=step.kernel[0, 0], bias=step.bias))
+            return
+        if takes != channels:
+            raise DataError(f"{step.name} has weights for {takes} channels, got {channels}")
+        gives = channels if step.is_depthwise else gives
+        if step.bias is not None and step.bias.shape != (gives,):
+            raise DataError(f"{step.name} must have {gives} biases, got {step.bias.shape}")
+        sides = []
+        is_padded = False
+        for side, kernel, stride in zip((height, width), (kh, kw), step.strides, strict=True):
+            out = -(-side // stride) if step.padding == "same" else (side - kernel) // stride + 1
+            is_padded |= (out - 1) * stride + kernel > side
+            sides.append(out)
+        if self._entries:  # before the first one, all that waits is the input's
+            if is_padded and self._waiting[1].any():
+                self._require_nothing_waits(f"the padding of {step.name}")
+            step = preceded(step, factor=self._waiting[0], shift=self._waiting[1])
+            self._waiting = _IDENTITY
+        self._append(step, (sides[0], sides[1], gives))
+
+    def _multiply(self, step: Multiply) -> None:
+        height, width, channels = self._shape
+        kh, kw = (height, width) if self._is_flat else (1, 1)
+        takes, gives = step.kernel.shape
+        if takes != kh * kw * channels:
+            raise DataError(f"{step.name} has weights for {takes} features, got {kh * kw * channels}")
+        kernel = step.kernel.reshape(kh, kw, channels, gives)
+        was_flat, self._is_flat = self._is_flat, False
+        self._convolve(Convolve(name=step.name, kernel=kernel, bias=step.bias))
+        self._is_flat = was_flat
+
+    def _normalize(self, step: Normalize) -> None:
+        if step.axis not in (-1, 1 if self._is_flat else 3):
+            raise DataError(f"{step.name} normalizes along axis {step.axis}; the channels, last, are supported")
+        if self._entries and isinstance(self._entries[-1], Convolve) and self._channels() == step.gamma.size:
+            self._entries.append(step)
+        else:
+            self._scale(step.scale())
+
+    def _channels(self) -> int:
+        """The length of the last axis, as the original sees it."""
+        return self.shape[-1]
+
+    def _scale(self, step: Scale) -> None:
+        factor, shift = (self._spread_out(value, step.name) for value in (step.factor, step.shift))
+        last = self._entries[-1] if self._entries else None
+        is_by_channel = {factor.size, shift.size} <= {1, self._shape[2]}
+        if isinstance(last, Convolve | Normalize) and is_by_channel:
+            self._entries[-1] = followed(last, factor=factor.reshape(-1), shift=shift.reshape(-1))
+            return
+        old_factor, old_shift = self._waiting
+        self._waiting = (old_factor * factor, old_shift * factor + shift)
+        self._waiting_name = step.name
+
+    def _spread_out(self, value: Array, name: str) -> Array:
+        """The value in a shape that goes with (height, width, channels), however the original sees the map."""
+        if value.size == 1:
+            return value.reshape(1, 1, 1)
+        if value.ndim == 3 and value.shape[:2] != (1, 1):
+            raise DataError(f"{name} scales places of the map differently: one value for each channel is supported")
+        if value.size != self._channels():
+            raise DataError(f"{name} has {value.size} values for {self._channels()} channels")
+        return value.reshape(self._shape if self._is_flat else (1, 1, -1))
+
+    def _clip(self, step: Clip) -> None:
+        if not self._has_convolution():
+            raise DataError(
+                f"{step.name} cuts values off before the first convolution: only scaling is supported there"
+            )
+        self._require_nothing_waits(step.name)
+        self._append(step, self._shape)
+
+    def _average(self, step: Average) -> None:
+        height, width, channels = self._shape
+        if not self._has_convolution():
+            raise DataError(f"{step.name} pools before the first convolution: only scaling is supported there")
+        if step.window is not None and step.window != (height, width):
+            raise DataError(
+                f"{step.name} averages windows of {step.window[0]} x {step.window[1]} in a map of {height} x {width}; "
+                "an average of the whole map is supported"
+            )
+        self._append(Average(name=step.name), (1, 1, channels))
+        self._is_flat = step.is_flat
+
+    def _finish(self, step: Finish) -> None:
+        if self._shape[0] * self._shape[1] != 1:
+            raise DataError(f"{step.name} ({step.output}) must follow one vector of classes, got a map {self._shape}")
+        self.output, self._output_name = step.output, step.name
+
+    def _reshape(self, step: Shape) -> None:
+        target = step.target
+        size = math.prod(self._shape)
+        if target is not None:
+            target = resolved(target, size)
+        if target is None or target in ((size,), (1, size), (1, 1, size)):
+            self._is_flat = target is None or len(target) == 1 or self._shape != target
+        elif target == self._shape:
+            self._is_flat = False
+        else:
+            raise DataError(f"{step.name} makes {target} of {self._shape}: one vector, or the same map, is supported")
+        self._end = step.name
+
+
+_ADDERS: Final[Mapping[type[Step], Callable[[Canonical, Any], None]]] = MappingProxyType(
+    {
+        Pad: Canonical._pad,
+        Convolve: Canonical._convolve,
+        Multiply: Canonical._multiply,
+        Normalize: Canonical._normalize,
+        Scale: Canonical._scale,
+        Clip: Canonical._clip,
+        Average: Canonical._average,
+        Shape: Canonical._reshape,
+        Finish: Canonical._finish,
+    }
+)
+
+
+def _built(step: Step, *, name: str) -> tuple[Any, list[Array]]:
+    """The layer of one entry, and its weights in Keras' order."""
+    match step:
+        case Pad(amounts=amounts):
+            return _layers.ZeroPadding2D(amounts, name=name), []
+        case Clip(ceiling=ceiling):
+            return _layers.ReLU(ceiling, name=name), []
+        case Normalize(gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon):
+            return _layers.BatchNormalization(epsilon=epsilon, name=name), [gamma, beta, mean, variance]
+        case Convolve(kernel=kernel, bias=bias, strides=strides, padding=padding, is_depthwise=is_depthwise):
+            shared = {"strides": strides, "padding": padding, "use_bias": bias is not None, "name": name}
+            if is_depthwise:
+                layer = _layers.DepthwiseConv2D(kernel.shape[:2], **shared)
+            else:
+                layer = _layers.Conv2D(kernel.shape[3], kernel.shape[:2], **shared)
+            return layer, [kernel] if bias is None else [kernel, bias]
+    return _layers.GlobalAveragePooling2D(keepdims=True, name=name), []
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, counted from 2 if it is taken; it is taken afterwards."""
+    base = candidate = clean_name(name)
+    number = 1
+    while candidate.lower() in taken:
+        number += 1
+        candidate = f"{base}_{number}"
+    taken.add(candidate.lower())
+    return candidate
+
+
+def _shortest(values: Array) -> tuple[float, ...]:
+    """One value where all are the same."""
+    return tuple(map(float, values[:1] if np.all(values == values[0]) else values))

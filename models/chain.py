@@ -1,0 +1,148 @@
+"""Turns what foreign formats call layers into one vocabulary: the steps of a chain, with their weights."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.errors import DataError
+
+Array = NDArray[np.float64]
+Padding = Literal["same", "valid"]
+Output = Literal["softmax", "sigmoid", "logits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Step:
+    """One thing that happens to a (height, width, channels) map; `name` is what errors and layers call it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pad(Step):
+    """Zeros around the map: ((top, bottom), (left, right))."""
+
+    amounts: tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Convolve(Step):
+    """A convolution: kernel (kh, kw, in, out), or (kh, kw, channels, 1) if depthwise; bias (out,)."""
+
+    kernel: Array
+    bias: Array | None = None
+    strides: tuple[int, int] = (1, 1)
+    padding: Padding = "valid"
+    is_depthwise: bool = False
+
+    def __post_init__(self) -> None:
+        if self.is_depthwise and self.kernel.shape[3] != 1:
+            raise DataError(f"{self.name} has depth_multiplier {self.kernel.shape[3]}; only 1 is supported")
+        if self.is_depthwise and self.strides[0] != self.strides[1]:
+            raise DataError(f"{self.name} has strides {self.strides}; equal ones are supported")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Multiply(Step):
+    """A dense layer over the last axis: kernel (features, units), bias (units,)."""
+
+    kernel: Array
+    bias: Array | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Normalize(Step):
+    """Batch normalization with frozen statistics, each (channels,), along an axis that must be the last one."""
+
+    gamma: Array
+    beta: Array
+    mean: Array
+    variance: Array
+    epsilon: float
+    axis: int = -1
+
+    def scale(self) -> "Scale":
+        """The same function as a factor and a shift for each channel."""
+        factor = self.gamma / np.sqrt(self.variance + self.epsilon)
+        return Scale(name=self.name, factor=factor, shift=self.beta - self.mean * factor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scale(Step):
+    """x * factor + shift; each of shape (1,) or (channels,), or (1, 1, 1) to (height, width, channels)."""
+
+    factor: Array
+    shift: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Clip(Step):
+    """max(x, 0), and min(x, ceiling) if there is one."""
+
+    ceiling: float | None
+
+    def __post_init__(self) -> None:
+        if self.ceiling is not None and not self.ceiling > 0:
+            raise DataError(f"{self.name} must cut off above 0, got {self.ceiling}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Average(Step):
+    """The mean over windows; without a window over the whole map. `is_flat`: (channels,) comes out."""
+
+    window: tuple[int, int] | None = None
+    is_flat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shape(Step):
+    """The same values in another shape, one axis at most -1; None is one long vector."""
+
+    target: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Finish(Step):
+    """What the network ends with."""
+
+    output: Literal["softmax", "sigmoid"]
+
+
+def require_chain_shape(shape: Sequence[object], *, resolution_px: int | None) -> tuple[int, int, int]:
+    """The (px, px, channels) of one image, from (batch, height, width, channels) with None where it is open.
+
+    Raises `DataError` unless that is square, has 1 or 3 channels, and agrees with `resolution_px`.
+    """
+    if len(shape) != 4:
+        raise DataError(f"the model's input must be (batch, height, width, channels), got {tuple(shape)}")
+    _, height, width, channels = shape
+    if channels not in (1, 3):
+        raise DataError(f"the model's input must have 1 or 3 channels, last, got {tuple(shape)}")
+    if (height is None or width is None) and resolution_px is None:
+        raise DataError(f"the model's input is {tuple(shape)}: --resolution must say how large its images are")
+    px = resolution_px if height is None else height
+    other_px = px if width is None else width
+    if px != other_px or not isinstance(px, int) or not 1 <= px <= MAX_PX:
+        raise DataError(f"the model's input must be square, 1 to {MAX_PX} px, got {height} x {width}")
+    if resolution_px is not None and resolution_px != px:
+        raise DataError(f"the model takes images of {px} px, got --resolution {resolution_px}")
+    return px, px, int(str(channels))
+
+
+MAX_PX = 2048  # eight times what MobileNet v1 was trained at; beyond it a map of float32 takes gigabytes
+
+
+def resolved(target: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """The shape with its -1 replaced, so that it holds `size` values."""
+    known = math.prod(axis for axis in target if axis != -1)
+    return tuple(size // known if axis == -1 and known else axis for axis in target)
+
+
+def clean_name(name: str) -> str:
+    """The name with nothing in it but what every format allows."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", name).strip("_.") or "layer"

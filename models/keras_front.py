@@ -1,0 +1,115 @@
+"""Turns the arithmetic that Keras models do on images (rescaling, normalization, operators) into steps."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from mbexport.errors import DataError
+from mbexport.models.chain import Array, Scale, Step
+from mbexport.models.keras_graph import INPUT, Call
+from mbexport.models.keras_weights import Weights
+
+# What adapt() adds to the variance: Keras' epsilon (keras.backend.epsilon), below which the deviation is cut off.
+_LEAST_DEVIATION: Final = 1e-7
+
+# (factor, shift) of f(x, c) = x * factor + shift, and of f(c, x).
+_Affine = tuple[Array, Array]
+_OPERATORS: Final[Mapping[str, tuple[Callable[[Array], _Affine], Callable[[Array], _Affine] | None]]] = (
+    MappingProxyType(
+        {
+            "add": (lambda c: (np.ones(1), c), lambda c: (np.ones(1), c)),
+            "subtract": (lambda c: (np.ones(1), -c), lambda c: (-np.ones(1), c)),
+            "multiply": (lambda c: (c, np.zeros(1)), lambda c: (c, np.zeros(1))),
+            "divide": (lambda c: (1 / c, np.zeros(1)), None),
+        }
+    )
+)
+# The names of the four operators: of TensorFlow's functions, of Python's operators, and of Keras 3's classes.
+_OPERATOR_NAMES: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("Add", "add", "math.add", "nn.bias_add", "__operators__.add", "__operators__.radd"), "add"),
+        **dict.fromkeys(
+            ("Subtract", "subtract", "math.subtract", "__operators__.sub", "__operators__.rsub"), "subtract"
+        ),
+        **dict.fromkeys(
+            ("Multiply", "multiply", "math.multiply", "__operators__.mul", "__operators__.rmul"), "multiply"
+        ),
+        **dict.fromkeys(("TrueDivide", "Divide", "divide", "math.divide", "math.truediv"), "divide"),
+        **dict.fromkeys(("truediv", "realdiv", "math.divide_no_nan", "__operators__.truediv"), "divide"),
+    }
+)
+_CASTS: Final = frozenset({"Cast", "cast", "dtypes.cast"})
+_FLOATS: Final = frozenset({"float16", "bfloat16", "float32", "float64"})
+_IDENTITIES: Final = frozenset({"identity", "Identity", "stop_gradient", "StopGradient"})
+
+
+def operator_steps(call: Call, _: Weights) -> list[Step]:
+    """A TFOpLambda or a Keras 3 operation with a constant: + - * / as a `Scale`, casts to floats as nothing."""
+    function = str(call.config.get("function", call.class_name))
+    if function in _IDENTITIES:
+        return []
+    if function in _CASTS:
+        return _cast(call)
+    operands = [value for value in call.operands if value is INPUT or _is_number(value)]
+    operator = _OPERATOR_NAMES.get(function)
+    if operator is None or len(operands) != 2 or operands.count(INPUT) != 1:
+        raise DataError(f"{call} computes {function}: + - * / with constants are supported")
+    forward, backward = _OPERATORS[operator]
+    is_forward = (operands[0] is INPUT) != function.startswith("__operators__.r")
+    chosen = forward if is_forward else backward
+    if chosen is None:
+        raise DataError(f"{call} divides by the image, which is no scaling of it")
+    constant = _constants(operands[1] if operands[0] is INPUT else operands[0])
+    factor, shift = chosen(constant)
+    return [Scale(name=call.name, factor=factor, shift=shift)]
+
+
+def _cast(call: Call) -> list[Step]:
+    target = call.config.get("dtype") if call.class_name == "Cast" else call.operands[-1]
+    for value in (target, *call.operands[1:]):
+        if isinstance(value, str) and value in _FLOATS:
+            return []
+    raise DataError(f"{call} casts to {target}: {', '.join(sorted(_FLOATS))} are supported")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_number, value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _constants(value: Any) -> Array:
+    """A number, or one for each channel, however many axes of length 1 stand before them."""
+    array = np.asarray(value, np.float64)
+    if array.size != array.shape[-1:][0] if array.ndim else False:
+        raise DataError(f"a constant of shape {array.shape} is no scaling: one value for each channel is supported")
+    return array.reshape(-1)
+
+
+def rescaling_steps(call: Call, _: Weights) -> list[Step]:
+    """Rescaling: x * scale + offset."""
+    factor = _constants(call.config["scale"])
+    return [Scale(name=call.name, factor=factor, shift=_constants(call.config.get("offset", 0.0)))]
+
+
+def normalization_steps(call: Call, weights: Weights) -> list[Step]:
+    """Normalization: (x - mean) / deviation, with statistics that are given or were adapted, or its inverse."""
+    axis = call.config.get("axis", -1)
+    if axis not in (-1, 3, [-1], [3], None, []):
+        raise DataError(f"{call} has axis {axis}: the channels, last, are supported")
+    mean, variance = (call.config.get(key) for key in ("mean", "variance"))
+    if mean is None or variance is None:
+        if len(weights) < 2:
+            raise DataError(f"{call} holds no statistics")
+        mean, variance = weights[0], weights[1]
+    means, deviations = _constants(_listed(mean)), np.maximum(np.sqrt(_constants(_listed(variance))), _LEAST_DEVIATION)
+    if call.config.get("invert"):
+        return [Scale(name=call.name, factor=deviations, shift=means)]
+    return [Scale(name=call.name, factor=1 / deviations, shift=-means / deviations)]
+
+
+def _listed(value: Any) -> Any:
+    """A statistic as numbers: Keras 3 wraps arrays, {"config": {"value": [...]}}."""
+    return value["config"]["value"] if isinstance(value, dict) else value

@@ -1,0 +1,161 @@
+"""Turns the configuration of a Keras model, nested to any depth, into the one chain of layers that it describes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mbexport.errors import DataError
+from mbexport.models.keras_files import Config
+from mbexport.models.keras_weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
+
+CHAIN_ONLY: Final = "a chain of layers is supported"
+INPUT: Final = object()  # stands for the tensor in a call's operands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One layer of the chain: `operands` are what it is called with, in order, `INPUT` where the tensor goes."""
+
+    path: LayerPath
+    class_name: str
+    config: dict[str, Any]
+    operands: tuple[Any, ...] = (INPUT,)
+
+    @property
+    def name(self) -> str:
+        """The layer's own name, without those of the models around it."""
+        return self.path[-1]
+
+    def __str__(self) -> str:
+        return f"layer {self.name} ({self.class_name})"
+
+
+def chain_of(config: Config) -> tuple[Call, ...]:
+    """The layers from the input to the output; input layers are left out.
+
+    Raises `DataError` for branches, several inputs or outputs, and layers that are used twice.
+    """
+    if config["class_name"] not in NESTING_CLASSES:
+        raise DataError(f"the model is a {config['class_name']}; a functional or a Sequential model is supported")
+    return tuple(_flattened(config, ()))
+
+
+def input_shape_of(config: Config) -> tuple[int | None, ...]:
+    """(batch, height, width, channels) as the model's configuration gives it, None where it is open.
+
+    Raises `DataError` if it gives none: a Sequential model that never saw an image.
+    """
+    inner = config["config"]
+    for layer in _in_order(config):
+        given = layer["config"] if isinstance(layer["config"], dict) else {}
+        shape = given.get("batch_shape") or given.get("batch_input_shape")
+        if shape is not None:
+            return tuple(shape)
+        if layer["class_name"] in NESTING_CLASSES:
+            return input_shape_of(layer)
+        break
+    shape = inner.get("build_input_shape") if isinstance(inner, dict) else None
+    shape = shape or config.get("build_config", {}).get("input_shape")
+    if shape is None:
+        raise DataError("the model does not say what shape its input has; build it, then save it again")
+    return tuple(shape)
+
+
+def _flattened(config: Config, outer: LayerPath) -> Iterator[Call]:
+    for layer in _in_order(config):
+        path = (*outer, layer_name(layer))
+        if layer["class_name"] in NESTING_CLASSES:
+            yield from _flattened(layer, path)
+        elif layer["class_name"] != "InputLayer":
+            operands = tuple(_operands(layer)) or (INPUT,)
+            yield Call(path=path, class_name=str(layer["class_name"]), config=layer["config"], operands=operands)
+
+
+def _in_order(config: Config) -> list[Config]:
+    """The layers of one model from its input to its output."""
+    layers = nested_layers(config)
+    if config["class_name"] == "Sequential":
+        return layers
+    by_name = {layer_name(layer): layer for layer in layers}
+    inputs = _ends(config, "input_layers")
+    (name,) = _ends(config, "output_layers") if len(_ends(config, "output_layers")) == 1 else _refuse_ends(config)
+    if len(inputs) != 1:
+        _refuse_ends(config)
+    chain = [by_name[name]]
+    while name != inputs[0]:
+        name = _producer(by_name[name])
+        chain.append(by_name[name])
+        if len(chain) > len(layers):
+            raise DataError(f"the layers of {config['config'].get('name')} form a circle; {CHAIN_ONLY}")
+    return chain[::-1]
+
+
+def _ends(config: Config, key: str) -> list[str]:
+    """The names of the layers where a functional model begins or ends: ["a", 0, 0] or a list or mapping of such."""
+    ends = config["config"][key]
+    if isinstance(ends, dict):
+        ends = list(ends.values())
+    return [str(ends[0])] if ends and isinstance(ends[0], str) else [str(end[0]) for end in ends]
+
+
+def _refuse_ends(config: Config) -> list[str]:
+    counts = f"{len(_ends(config, 'input_layers'))} inputs and {len(_ends(config, 'output_layers'))} outputs"
+    raise DataError(f"the model {config['config'].get('name')} has {counts}; {CHAIN_ONLY}")
+
+
+def _producer(layer: Config) -> str:
+    """The name of the one layer whose output the layer takes."""
+    nodes = layer["inbound_nodes"]
+    if len(nodes) != 1:
+        how = "used more than once" if nodes else "connected to nothing"
+        raise DataError(f"layer {layer_name(layer)} ({layer['class_name']}) is {how}; {CHAIN_ONLY}")
+    producers = list(_tensors_in(nodes[0]))
+    if len(producers) != 1:
+        raise DataError(
+            f"layer {layer_name(layer)} ({layer['class_name']}) takes {len(producers)} inputs; {CHAIN_ONLY}"
+        )
+    return producers[0]
+
+
+def _tensors_in(value: Any) -> Iterator[str]:
+    """The names of the layers whose outputs stand anywhere in a node, in either of Keras' notations."""
+    name = _tensor_name(value)
+    if name is not None:
+        yield name
+        value = value[3:] if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors_in(item)
+
+
+def _tensor_name(value: Any) -> str | None:
+    """Of ["conv", 0, 0, ...] (Keras 2) or {"class_name": "__keras_tensor__", ...} (Keras 3), else None."""
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        return str(value["config"]["keras_history"][0])
+    is_reference = (
+        isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and value[0] != "_CONSTANT_VALUE"
+    )
+    return value[0] if is_reference and all(type(index) is int for index in value[1:3]) else None
+
+
+def _operands(layer: Config) -> Iterator[Any]:
+    """What the layer is called with: its tensor as `INPUT`, constants as the numbers they are."""
+    for node in layer.get("inbound_nodes", [])[:1]:
+        if isinstance(node, dict):
+            arguments = [*node.get("args", []), *node.get("kwargs", {}).values()]
+            flat = node
+        else:
+            flat = node if isinstance(node[0], str) else node[0]  # Keras 2 writes one tensor bare, or in a list
+            first = flat[2] if flat[0] == "_CONSTANT_VALUE" else flat
+            arguments = [first, *(flat[3].values() if len(flat) > 3 else ())]
+        for value in arguments:
+            yield INPUT if _tensor_name(value) is not None else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """A constant without the wrapper in which Keras 3 writes an array."""
+    if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
+        return value["config"]["value"]
+    return value

@@ -1,0 +1,239 @@
+"""Turns each layer of a Keras configuration, with its weights, into steps, or says which layer has no such form."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from mbexport.errors import DataError
+from mbexport.models.chain import Array, Average, Clip, Convolve, Finish, Multiply, Normalize, Pad, Padding, Shape, Step
+from mbexport.models.keras_front import normalization_steps, operator_steps, rescaling_steps
+from mbexport.models.keras_graph import CHAIN_ONLY, Call
+from mbexport.models.keras_weights import Weights
+
+Converter = Callable[[Call, Weights], list[Step]]
+
+
+def steps_of(call: Call, weights: Weights) -> list[Step]:
+    """What the layer does in inference. Raises `DataError` for a layer that no MobileNet v1 would hold."""
+    converter = CONVERTERS.get(call.class_name)
+    if converter is None:
+        raise DataError(f"{call} is not supported; a chain of the layers of a MobileNet v1 is")
+    if call.config.get("data_format") == "channels_first":
+        raise DataError(f"{call} has data_format channels_first; channels_last is supported")
+    if not all(np.isfinite(tensor).all() for tensor in weights):
+        raise DataError(f"the weights of {call} hold NaN or infinity")
+    return converter(call, weights)
+
+
+def _tensors(call: Call, weights: Weights, *, ranks: tuple[int, ...]) -> list[Array]:
+    got = tuple(tensor.ndim for tensor in weights)
+    if got != ranks:
+        raise DataError(f"{call} must have weights of {ranks} axes, got {got or 'none'}")
+    return [tensor.astype(np.float64) for tensor in weights]
+
+
+def _bias(call: Call) -> tuple[int, ...]:
+    return (1,) if call.config.get("use_bias", True) else ()
+
+
+def _pair(call: Call, key: str, default: int) -> tuple[int, int]:
+    value = call.config.get(key)
+    pair = (default, default) if value is None else (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(side, int) and side >= 1 for side in pair):
+        raise DataError(f"{call} must have two positive whole numbers as {key}, got {value}")
+    return pair
+
+
+def _geometry(call: Call) -> tuple[tuple[int, int], Padding]:
+    """Strides and padding of a convolution that has nothing else to it."""
+    for key in ("dilation_rate", "groups", "depth_multiplier"):
+        value = call.config.get(key, 1)
+        if not all(one == 1 for one in (value if isinstance(value, list | tuple) else [value])):
+            raise DataError(f"{call} has {key} {value}; only 1 is supported")
+    padding = str(call.config.get("padding", "valid")).lower()
+    strides = _pair(call, "strides", 1)
+    if padding == "same":
+        return strides, "same"
+    if padding != "valid":
+        raise DataError(f"{call} has padding {padding}; same and valid are supported")
+    return strides, "valid"
+
+
+def _convolution(call: Call, weights: Weights) -> list[Step]:
+    strides, padding = _geometry(call)
+    kernel, *bias = _tensors(call, weights, ranks=(4, *_bias(call)))
+    return [
+        Convolve(name=call.name, kernel=kernel, bias=bias[0] if bias else None, strides=strides, padding=padding),
+        *_fused(call),
+    ]
+
+
+def _depthwise(call: Call, weights: Weights) -> list[Step]:
+    strides, padding = _geometry(call)
+    kernel, *bias = _tensors(call, weights, ranks=(4, *_bias(call)))
+    step = Convolve(
+        name=call.name, kernel=kernel, bias=bias[0] if bias else None, strides=strides, padding=padding,
+        is_depthwise=True,
+    )  # fmt: skip
+    return [step, *_fused(call)]
+
+
+def _separable(call: Call, weights: Weights) -> list[Step]:
+    strides, padding = _geometry(call)
+    depthwise, pointwise, *bias = _tensors(call, weights, ranks=(4, 4, *_bias(call)))
+    name = f"{call.name}_depthwise"
+    return [
+        Convolve(name=name, kernel=depthwise, strides=strides, padding=padding, is_depthwise=True),
+        Convolve(name=call.name, kernel=pointwise, bias=bias[0] if bias else None),
+        *_fused(call),
+    ]
+
+
+def _dense(call: Call, weights: Weights) -> list[Step]:
+    kernel, *bias = _tensors(call, weights, ranks=(2, *_bias(call)))
+    return [Multiply(name=call.name, kernel=kernel, bias=bias[0] if bias else None), *_fused(call)]
+
+
+def _batch_norm(call: Call, weights: Weights) -> list[Step]:
+    has_gamma, has_beta = call.config.get("scale", True), call.config.get("center", True)
+    tensors = iter(_tensors(call, weights, ranks=(1,) * (2 + bool(has_gamma) + bool(has_beta))))
+    gamma = next(tensors) if has_gamma else None
+    beta = next(tensors) if has_beta else None
+    mean, variance = tensors
+    axis = call.config.get("axis", -1)
+    epsilon = float(call.config.get("epsilon", 1e-3))  # Keras' default
+    if not (epsilon >= 0 and np.all(variance + epsilon > 0)):
+        raise DataError(f"{call} has a variance that is not positive")
+    return [
+        Normalize(
+            name=call.name, gamma=np.ones_like(mean) if gamma is None else gamma,
+            beta=np.zeros_like(mean) if beta is None else beta, mean=mean, variance=variance, epsilon=epsilon,
+            axis=int(axis[0] if isinstance(axis, list) else axis),
+        )
+    ]  # fmt: skip
+
+
+def _relu(call: Call, _: Weights) -> list[Step]:
+    for key in ("negative_slope", "threshold"):
+        if _number(call.config.get(key)):
+            raise DataError(f"{call} has {key} {_number(call.config.get(key))}; only 0 is supported")
+    ceiling = call.config.get("max_value")
+    return [Clip(name=call.name, ceiling=None if ceiling is None else _number(ceiling))]
+
+
+def _number(value: Any) -> float:
+    """A setting that old Keras wrote as a wrapped array: {"class_name": "__ndarray__", "config": {"value": 6.0}}."""
+    if isinstance(value, dict):
+        value = value.get("value", value.get("config", {}).get("value"))
+    return float(np.asarray(value if value is not None else 0, np.float64).item())
+
+
+def _activation(call: Call, _: Weights) -> list[Step]:
+    return activation_steps(call, call.config["activation"], name=call.name)
+
+
+def _fused(call: Call) -> list[Step]:
+    return activation_steps(call, call.config.get("activation"))
+
+
+def activation_steps(call: Call, activation: Any, *, name: str | None = None) -> list[Step]:
+    """The steps of an activation: by the name of a function, old or new, or as a ReLU or Softmax layer."""
+    if isinstance(activation, dict):
+        kind, config = activation.get("class_name"), activation.get("config")
+        if kind in ("ReLU", "Softmax") and isinstance(config, dict):
+            inner = Call(path=(*call.path[:-1], f"{call.name}_{kind.lower()}"), class_name=kind, config=config)
+            return CONVERTERS[kind](inner, [])
+        activation = config if kind == "function" else kind
+    match activation:
+        case None | "linear":
+            return []
+        case "relu":
+            return [Clip(name=name or f"{call.name}_relu", ceiling=None)]
+        case "relu6":  # a custom function of Keras' own MobileNet until 2.2.3, then one of TensorFlow's
+            return [Clip(name=name or f"{call.name}_relu", ceiling=6.0)]
+        case "softmax" | "softmax_v2":
+            return [Finish(name=name or f"{call.name}_softmax", output="softmax")]
+        case "sigmoid":
+            return [Finish(name=name or f"{call.name}_sigmoid", output="sigmoid")]
+    raise DataError(f"{call} has the activation {activation}; relu, relu6, softmax, sigmoid and linear are supported")
+
+
+def _softmax(call: Call, _: Weights) -> list[Step]:
+    if call.config.get("axis", -1) not in (-1, [-1]):
+        raise DataError(f"{call} has axis {call.config.get('axis')}; the last is supported")
+    return [Finish(name=call.name, output="softmax")]
+
+
+def _pad(call: Call, _: Weights) -> list[Step]:
+    padding = call.config.get("padding", 1)
+    rows, columns = (padding, padding) if isinstance(padding, int) else padding
+    top, bottom = (rows, rows) if isinstance(rows, int) else rows
+    left, right = (columns, columns) if isinstance(columns, int) else columns
+    if not all(isinstance(side, int) and side >= 0 for side in (top, bottom, left, right)):
+        raise DataError(f"{call} must have whole numbers from 0 as padding, got {padding}")
+    return [Pad(name=call.name, amounts=((top, bottom), (left, right)))]
+
+
+def _global_average(call: Call, _: Weights) -> list[Step]:
+    return [Average(name=call.name, is_flat=not call.config.get("keepdims", False))]
+
+
+def _average(call: Call, _: Weights) -> list[Step]:
+    return [Average(name=call.name, window=_pair(call, "pool_size", 2))]
+
+
+def _flatten(call: Call, _: Weights) -> list[Step]:
+    return [Shape(name=call.name, target=None)]
+
+
+def _reshape(call: Call, _: Weights) -> list[Step]:
+    return [Shape(name=call.name, target=tuple(map(int, call.config["target_shape"])))]
+
+
+def _nothing(call: Call, _: Weights) -> list[Step]:
+    del call
+    return []
+
+
+def _merge(call: Call, weights: Weights) -> list[Step]:
+    """Add, Subtract and Multiply are layers of branches, or operations of Keras 3 with a constant."""
+    if len(call.operands) < 2:
+        raise DataError(f"{call} joins branches; {CHAIN_ONLY}")
+    return operator_steps(call, weights)
+
+
+_TRAINING_ONLY: Final = (
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D",
+    "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomErasing",
+    "RandomElasticTransform", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue",
+    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
+    "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom",
+)  # fmt: skip
+
+CONVERTERS: Final[Mapping[str, Converter]] = MappingProxyType(
+    {
+        **dict.fromkeys(("Conv2D", "Convolution2D"), _convolution),
+        **dict.fromkeys(("DepthwiseConv2D", "DepthwiseConvolution2D"), _depthwise),
+        **dict.fromkeys(("SeparableConv2D", "SeparableConvolution2D"), _separable),
+        "Dense": _dense,
+        **dict.fromkeys(
+            ("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
+            _batch_norm,
+        ),
+        "ReLU": _relu,
+        "Activation": _activation,
+        "Softmax": _softmax,
+        "ZeroPadding2D": _pad,
+        **dict.fromkeys(("GlobalAveragePooling2D", "GlobalAvgPool2D"), _global_average),
+        **dict.fromkeys(("AveragePooling2D", "AvgPool2D"), _average),
+        "Flatten": _flatten,
+        "Reshape": _reshape,
+        "Rescaling": rescaling_steps,
+        "Normalization": normalization_steps,
+        **dict.fromkeys(("TFOpLambda", "TrueDivide", "Divide", "Cast", "Identity", "StopGradient"), operator_steps),
+        **dict.fromkeys(("Add", "Subtract", "Multiply"), _merge),
+        **dict.fromkeys(_TRAINING_ONLY, _nothing),
+    }
+)
