@@ -13,8 +13,10 @@ from mbexport.errors import OptionError
 from mbexport.models.facts import Facts
 from mbexport.models.published import nearest_published
 
-_SMALLEST_FASTER_MULT_ADDS: Final = 10_000_000
-TINY_SPEEDUP: Final = 0.8  # the limit below that
+# Where a network takes a tenth of a millisecond, starting each op outweighs what integers save; where it takes a
+# hundredth, little else is measured.
+_SPEEDUPS: Final = ((10_000_000, 1.0), (1_000_000, 0.8), (0, 0.5))  # mult-adds at least, limit
+TINY_SPEEDUP: Final = 0.8
 
 Direction = Literal["at least", "at most"]
 
@@ -100,8 +102,7 @@ def default_limits(facts: Facts) -> dict[str, float]:
     """
     limits = {
         "size_ratio": size_limit(4 * facts.parameters),
-        # Where a network takes a tenth of a millisecond, starting each op outweighs what integers save.
-        "int8_speedup": 1.0 if facts.mult_adds >= _SMALLEST_FASTER_MULT_ADDS else TINY_SPEEDUP,
+        "int8_speedup": next(limit for least, limit in _SPEEDUPS if facts.mult_adds >= least),
     }
     if facts.alpha is not None:
         published = nearest_published(alpha=facts.alpha, resolution_px=facts.preprocess.resolution_px)

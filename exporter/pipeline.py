@@ -18,7 +18,8 @@ from mbexport.gates import default_limits, judge
 from mbexport.handoff import Float, Quantized
 from mbexport.models.cost import cost
 from mbexport.models.data import Data
-from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, BuildPlan, Foreign, Stored, Trained
+from mbexport.models.preprocess import MOBILENET
+from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, TRIED, BuildPlan, Foreign, Stored, Trained
 from mbexport.progress import Progress
 from mbexport.report import Json, report_json, to_bytes
 from mbexport.sources import FINDINGS, Sources
@@ -40,14 +41,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
-    """What the stages made: the float network, each artifact by its file name, and what was measured."""
+    """What the stages made: the float network, each artifact by its file name, and their JSON files by name."""
 
     network: StageRecord
     artifacts: Mapping[str, Path]
-    measured: StageRecord
+    results: Mapping[str, Path]
 
     def read(self, name: str) -> Any:
-        return json.loads(self.measured.files[name].read_bytes())
+        """What the file called `name` holds; None if no stage made one."""
+        return json.loads(self.results[name].read_bytes()) if name in self.results else None
 
 
 def run(
@@ -67,9 +69,7 @@ def run(
         facts = Float.of(made.network).facts
         gates = judge(made.read(GATE_VALUES), plan.limits, defaults=default_limits(facts))
         report = report_json(made.read(MEASURED), gates, about(plan, facts, data, sources, runner.log))
-        history = made.network.files.get(HISTORY)
-        if history is not None:
-            report["training"] = json.loads(history.read_bytes())
+        report |= {"training": made.read(HISTORY), "tried_normalizations": made.read(TRIED)}
         names = labels or tuple(str(number) for number in range(facts.classes))
         publish(workdir, names, made.artifacts, to_bytes(report))
         return Outcome(report=json.loads(to_bytes(report)), out=plan.out)
@@ -104,8 +104,12 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
             progress=runner.progress,
         ),
     )
-    files = {name: record.files[name] for name, record in artifacts.items()}
-    return _Made(network=network, artifacts=files, measured=measured)
+    tried = _tried_normalizations(plan, sources, runner, network)
+    return _Made(
+        network=network,
+        artifacts={name: record.files[name] for name, record in artifacts.items()},
+        results={**network.files, **measured.files, **tried},
+    )
 
 
 def _checked_images(sources: Sources, runner: StageRunner) -> tuple[StageRecord, ...]:
@@ -194,6 +198,23 @@ def _int8_tflite(
             plan, Quantized.of(source, weights=tuned, ranges=calibrated), _name(plan, Precision.INT8, Format.TFLITE)
         ),
     )
+
+
+def _tried_normalizations(
+    plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord
+) -> Mapping[str, Path]:
+    """Where nobody said what somebody's model expects, how well each convention does."""
+    source = Float.of(network)
+    is_assumed = plan.normalization is None and source.facts.preprocess.normalization == MOBILENET
+    if not (isinstance(plan.origin, Foreign) and is_assumed and sources.is_labelled):
+        return {}
+    record = runner.run(
+        "normalizations",
+        {"images": sources.fingerprints, "seed": plan.seed},
+        (network,),
+        lambda _: _heavy().tried_file(plan, source, sources.test),
+    )
+    return record.files
 
 
 def _artifacts(plan: BuildPlan, runner: StageRunner, tflite: Mapping[Precision, StageRecord]) -> dict[str, StageRecord]:

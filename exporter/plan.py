@@ -31,6 +31,7 @@ HISTORY: Final = "history.json"
 RANGES: Final = "ranges.json"
 MEASURED: Final = "measured.json"
 GATE_VALUES: Final = "gate_values.json"
+TRIED: Final = "tried.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

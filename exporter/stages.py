@@ -6,6 +6,7 @@ reads anything that the process remembers from a stage before, so that a resumed
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,11 @@ from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.fit import OnStep, Session
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.network import build_network, load_network
-from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.models.preprocess import NORMALIZATIONS, Pixels, Preprocess
 from mbexport.models.train import make_deterministic
 from mbexport.models.weights import load_weights, weights_to_bytes
 from mbexport.origins import train_settings
-from mbexport.plan import GATE_VALUES, MEASURED, RANGES, WEIGHTS, BuildPlan
+from mbexport.plan import GATE_VALUES, MEASURED, RANGES, TRIED, WEIGHTS, BuildPlan
 from mbexport.progress import Progress
 from mbexport.report import measured_json, to_bytes
 from mbexport.tflite_proof import Decided, require_decided_integers
@@ -36,6 +37,7 @@ from mbexport.to_onnx import onnx_from_tflite
 from mbexport.to_tflite import fp32_tflite, int8_tflite
 
 _EVALUATION_BATCH: Final = 32
+_TRIED_IMAGES: Final = 200
 
 Files = dict[str, bytes]
 
@@ -140,6 +142,22 @@ def measured_file(
         progress=progress,
     )
     return {MEASURED: to_bytes(measured_json(found)), GATE_VALUES: json.dumps(gate_values(found)).encode()}
+
+
+def tried_file(plan: BuildPlan, source: Float, images: ImageSet) -> Files:
+    """How often the float network is right with each convention of normalization, on a few images."""
+    make_deterministic(plan.seed)
+    facts, network = source.facts, _float_network(source)
+    chosen = images.subset(balanced_samples(images.labels, _TRIED_IMAGES, seed=plan.seed))
+    pixels = np.concatenate(list(iter_pixels(chosen, facts.preprocess)))
+    top1 = {}
+    for name, normalization in NORMALIZATIONS.items():
+        if facts.preprocess.channels == 1 and normalization.is_bgr:
+            continue
+        tried = replace(facts.preprocess, normalization=normalization)
+        scores = network.predict(tried.normalize(pixels), batch_size=_EVALUATION_BATCH, verbose=0)
+        top1[name] = float((scores.argmax(axis=1) == chosen.labels).mean())
+    return {TRIED: json.dumps({"samples": len(chosen), "top1": top1}).encode()}
 
 
 def _float_network(source: Float) -> tf_keras.Model:

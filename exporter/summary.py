@@ -10,6 +10,7 @@ from rich.table import Table
 from mbexport.report import Json
 
 _WIDTH = 110  # of a file or a pipe; a terminal says its own
+_CLEARLY_BETTER = 0.05  # top-1: beyond what a few hundred images can do by chance
 
 
 class _PipeConsole(Console):
@@ -44,21 +45,35 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
 
 
 def print_warnings(report: Json, stream: TextIO) -> None:
-    """What the user must not miss: a network that only guesses, images that were left out."""
-    console = _console(stream)
+    """What the user must not miss: images that were left out, and a network that only guesses or is fed wrongly."""
+    lines = []
     bad = report["data"]["unreadable"]
     if bad:
-        console.print(f"Warning: {len(bad)} images cannot be read and were left out; report.json lists them")
+        lines.append(f"{len(bad)} images cannot be read and were left out; report.json lists them")
+    fed, reference = _fed(report["data"]), report["reference"]
     gates = {gate["name"]: gate for gate in report["gates"]}
     if "above_chance" in gates and not gates["above_chance"]["passed"]:
-        reference, data = report["reference"], report["data"]
-        console.print(
-            f"Warning: the FLOAT network itself is right in {_top1(reference)}, where always giving the most frequent "
-            f"class is right in {reference['chance']:.1%}. It was fed (byte - {data['mean']}) / {data['std']}, "
-            f"{data['channel_order']}. Does it expect something else (--preprocess, --mean, --scale)? Are its classes "
-            "in another order (--classes)?",
-            style="bold red",
+        lines.append(
+            f"the FLOAT network itself reaches {_top1(reference)}; always giving the most frequent class reaches "
+            f"{reference['chance']:.1%}. It was fed {fed}: does it expect something else (--preprocess, --mean, "
+            "--scale)? Are its classes in another order (--classes)?"
         )
+    tried = report.get("tried_normalizations")
+    if tried:
+        best = max(tried["top1"], key=tried["top1"].get)
+        if tried["top1"][best] - tried["top1"]["mobilenet"] > _CLEARLY_BETTER:
+            lines.append(
+                f"the model does not say what it expects and was fed {fed}, which gave top-1 "
+                f"{tried['top1']['mobilenet']:.1%} on {tried['samples']} images; with --preprocess {best} it gives "
+                f"{tried['top1'][best]:.1%}"
+            )
+    console = _console(stream)
+    for line in lines:
+        console.print(f"WARNING: {line}", style="bold red")
+
+
+def _fed(data: Json) -> str:
+    return f"(byte - {data['mean']}) / {data['std']}, {data['channel_order']}"
 
 
 def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
