@@ -25,7 +25,7 @@ class _Classes:
 def open_folder(root: Path, classes_file: Path | None) -> Data:
     """The data set in `root`, labelled by its sub-folders. Raises `DataError` if it cannot be used."""
     if not root.is_dir():
-        raise DataError(f"data must be `digits` or a folder with one sub-folder a class, got {root}")
+        raise DataError(f"data must be `digits` or a folder with one sub-folder a class, or tfds:NAME, got {root}")
     is_split = (root / "train").is_dir() and (root / "val").is_dir()
     parts = [root / "train", root / "val"] if is_split else [root]
     for part in parts:

@@ -1,5 +1,6 @@
 """Turns an image file of any common kind into an upright RGB image, or says in one line why it cannot."""
 
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,18 +36,27 @@ def read_image(path: Path) -> Image.Image:
     Grey, palette, CMYK and 16-bit images are converted; transparency is laid over white. Raises `DataError` for
     a file that is no image, is truncated, or is so large that decoding it could exhaust the memory.
     """
+    return _decode(path, name=str(path))
+
+
+def decode_image(encoded: bytes, *, name: str) -> Image.Image:
+    """What `read_image` gives for a file that holds `encoded`; `name` is what errors call it."""
+    return _decode(io.BytesIO(encoded), name=name)
+
+
+def _decode(source: Path | io.BytesIO, *, name: str) -> Image.Image:
     try:
-        with Image.open(path, formats=_DECODERS) as image:
+        with Image.open(source, formats=_DECODERS) as image:
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
             image.load()
             return to_rgb(_upright(image))
     except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image that can be read") from None
+        raise DataError(f"{name} is not an image that can be read") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path} is too large to decode safely: {error}") from None
+        raise DataError(f"{name} is too large to decode safely: {error}") from None
     except Exception as error:  # decoders raise whatever they trip over in a damaged file
-        raise DataError(f"{path} cannot be decoded: {error}") from None
+        raise DataError(f"{name} cannot be decoded: {error}") from None
 
 
 def _upright(image: Image.Image) -> Image.Image:
