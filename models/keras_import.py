@@ -9,11 +9,13 @@ import tf_keras
 from mbexport.errors import DataError
 from mbexport.models.canonical import Canonical
 from mbexport.models.chain import Output, Step, require_chain_shape
+from mbexport.models.graph_steps import graph_steps
 from mbexport.models.keras_files import damage_reported, kind_of, model_config
 from mbexport.models.keras_graph import Call, chain_of, input_shape_of
 from mbexport.models.keras_layers import steps_of
 from mbexport.models.keras_trust import saved_from_pickle, trusted_lambda_steps
 from mbexport.models.keras_weights import layer_weights
+from mbexport.models.saved_model import serving_graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ def import_model(path: Path, *, resolution_px: int | None = None, trust: bool = 
             saved = saved_from_pickle(path, Path(folder))
             return _import_keras(saved, resolution_px=resolution_px, trust=trust)
     if kind == "folder":
-        raise DataError(f"{path} is neither a Keras .h5 nor a .keras file")
+        return _import_folder(path, resolution_px=resolution_px, trust=trust)
     return _import_keras(path, resolution_px=resolution_px, trust=trust)
 
 
@@ -58,6 +60,14 @@ def _import_keras(path: Path, *, resolution_px: int | None, trust: bool) -> Impo
                 chain.add(_lambda_steps(path, call, shape=chain.shape, trust=trust))
             else:
                 chain.add(steps_of(call, weights.get(call.path, [])))
+    return _finished(chain)
+
+
+def _import_folder(path: Path, *, resolution_px: int | None, trust: bool) -> Imported:
+    serving = serving_graph(path, resolution_px=resolution_px, trust=trust)
+    with damage_reported(path):
+        chain = Canonical(serving.input_shape)
+        chain.add(graph_steps(serving))
     return _finished(chain)
 
 

@@ -1,0 +1,275 @@
+"""Turns a frozen TensorFlow graph through which one image flows into the steps of a chain."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mbexport.errors import DataError
+from mbexport.models.chain import Array, Average, Clip, Convolve, Finish, Multiply, Normalize, Pad, Scale, Shape, Step
+from mbexport.models.keras_graph import CHAIN_ONLY
+from mbexport.models.saved_model import ServingGraph
+
+# What may be computed from weights alone; nothing else is ever run.
+_OF_WEIGHTS: Final = frozenset(
+    {
+        "Add", "AddV2", "Cast", "ConcatV2", "Const", "ExpandDims", "GatherV2", "Identity", "Mul", "Neg", "Pack", "Prod",
+        "Range", "RealDiv", "Reciprocal", "Reshape", "Rsqrt", "Sqrt", "Square", "Squeeze", "StopGradient",
+        "Sub", "Transpose",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Bound(Step):
+    """Half of a clip: min(x, ceiling), or max(x, 0) where there is none."""
+
+    ceiling: float | None
+
+
+def graph_steps(serving: ServingGraph) -> list[Step]:
+    """The steps from the image to the output. Raises `DataError` for branches and for foreign operations."""
+    operations = _path(serving)
+    wanted = {tensor.name: tensor for operation, data in operations for tensor in _constants_of(operation, data)}
+    for tensor in wanted.values():
+        _require_of_weights(tensor.op)
+    with tf.compat.v1.Session(graph=serving.graph) as session:
+        values = session.run(wanted)
+    steps: list[Step] = []
+    for operation, data in operations:
+        converter = _CONVERTERS.get(operation.type)
+        if converter is None:
+            raise DataError(
+                f"operation {operation.name} ({operation.type}) is not supported in a chain like MobileNet v1"
+            )
+        constants = [np.asarray(values[tensor.name]) for tensor in _constants_of(operation, data)]
+        steps += converter(_Node(operation=operation, name=_name(operation, steps), data=data), constants)
+    return _merged(steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Node:
+    """An operation on the path, what its step is called, and the one of its inputs that comes from the image."""
+
+    operation: Any
+    name: str
+    data: Any
+
+    def attribute(self, key: str) -> Any:
+        """An attribute as Python: bytes become text."""
+        value = self.operation.get_attr(key)
+        return value.decode("utf-8") if isinstance(value, bytes) else value
+
+    @property
+    def label(self) -> str:
+        """What errors call it."""
+        return f"operation {self.operation.name} ({self.operation.type})"
+
+
+_Converter = Callable[[_Node, Sequence[NDArray[Any]]], list[Step]]
+
+
+def _path(serving: ServingGraph) -> list[tuple[Any, Any]]:
+    """Each operation between image and output, in order, with its input that comes from the image."""
+    dependent = {serving.image.op}
+    front = [serving.image.op]
+    while front:
+        reached = {consumer for output in front.pop().outputs for consumer in output.consumers()} - dependent
+        dependent |= reached
+        front += reached
+    path: list[tuple[Any, Any]] = []
+    operation = serving.output.op
+    while operation is not serving.image.op:
+        data = [tensor for tensor in operation.inputs if tensor.op in dependent]
+        if operation.type == "Reshape":  # the shape may be computed from the image's, and is known anyway
+            data = data[:1]
+        if len(data) != 1 or data[0].value_index != 0 or operation not in dependent:
+            raise DataError(f"operation {operation.name} ({operation.type}) takes {len(data)} inputs; {CHAIN_ONLY}")
+        path.append((operation, data[0]))
+        operation = data[0].op
+    return path[::-1]
+
+
+def _constants_of(operation: Any, data: Any) -> list[Any]:
+    if operation.type in ("Reshape", "Squeeze"):
+        return []
+    return [tensor for tensor in operation.inputs if tensor is not data]
+
+
+def _require_of_weights(operation: Any) -> None:
+    seen, front = set(), [operation]
+    while front:
+        one = front.pop()
+        if one.type not in _OF_WEIGHTS:
+            raise DataError(f"the weights come from an operation {one.name} ({one.type}), which is not supported")
+        seen.add(one)
+        front += [tensor.op for tensor in one.inputs if tensor.op not in seen]
+
+
+def _name(operation: Any, steps: Sequence[Step]) -> str:
+    """The Keras layer's name, which is the scope around the operation; counted by what the operation does."""
+    scopes = operation.name.split("/")
+    name = scopes[-2] if len(scopes) > 1 else scopes[-1]
+    if name in ("batchnorm", "clip_by_value", "separable_conv2d") and len(scopes) > 2:
+        name = scopes[-3]
+    taken = any(step.name == name for step in steps)
+    return f"{name}_{operation.type.lower()}" if taken else name
+
+
+def _merged(steps: Sequence[Step]) -> list[Step]:
+    """The steps with min(max(x, 0), c) and max(min(x, c), 0) each as one `Clip`."""
+    merged: list[Step] = []
+    for step in steps:
+        last = merged[-1] if merged else None
+        if isinstance(step, _Bound) and isinstance(last, Clip | _Bound):
+            ceilings = [value for value in (last.ceiling, step.ceiling) if value is not None]
+            is_half = isinstance(last, _Bound) and last.ceiling is not None and step.ceiling is not None
+            kind = _Bound if is_half else Clip
+            merged[-1] = kind(name=last.name, ceiling=min(ceilings, default=None))
+        elif isinstance(step, _Bound) and step.ceiling is None:
+            merged.append(Clip(name=step.name, ceiling=None))
+        else:
+            merged.append(step)
+    for step in merged:
+        if isinstance(step, _Bound):
+            raise DataError(f"{step.name} cuts values off above {step.ceiling} only, which is not supported")
+    return merged
+
+
+def _nothing(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
+    if node.operation.type == "Cast" and not node.operation.outputs[0].dtype.is_floating:
+        raise DataError(f"{node.label} casts to {node.operation.outputs[0].dtype.name}; floats are supported")
+    return []
+
+
+def _transpose(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    if constants[0].tolist() != list(range(constants[0].size)):  # dense layers of maps write one that does nothing
+        raise DataError(f"{node.label} turns the axes to {constants[0].tolist()}, which is not supported")
+    return []
+
+
+def _pad(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    batch, rows, columns, channels = ((int(one), int(other)) for one, other in constants[0])
+    if batch != (0, 0) or channels != (0, 0) or any(np.any(value) for value in constants[1:]):
+        raise DataError(f"{node.label} must add zeros around the map, got {constants[0].tolist()}")
+    return [Pad(name=node.name, amounts=(rows, columns))]
+
+
+def _convolution(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    if node.attribute("data_format") != "NHWC" or any(one != 1 for one in node.attribute("dilations")):
+        raise DataError(f"{node.label} must be NHWC without dilations")
+    _, height, width, _ = node.attribute("strides")
+    padding = node.attribute("padding")
+    steps: list[Step] = []
+    if padding == "EXPLICIT":
+        amounts = np.reshape(node.attribute("explicit_paddings"), (4, 2))
+        steps += _pad(replace(node, name=f"{node.name}_pad"), [amounts])
+    kernel = constants[0].astype(np.float64)
+    strides = (int(height), int(width))
+    is_depthwise = node.operation.type == "DepthwiseConv2dNative"
+    return [
+        *steps,
+        Convolve(
+            name=node.name, kernel=kernel, strides=strides, padding="same" if padding == "SAME" else "valid",
+            is_depthwise=is_depthwise,
+        ),
+    ]  # fmt: skip
+
+
+def _product(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    if node.attribute("transpose_a") or node.operation.inputs[0] is not node.data:
+        raise DataError(f"{node.label} must multiply the map by weights")
+    kernel = constants[0].astype(np.float64)
+    return [Multiply(name=node.name, kernel=kernel.T if node.attribute("transpose_b") else kernel)]
+
+
+def _batch_norm(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    gamma, beta, mean, variance = (value.astype(np.float64) for value in constants)
+    if node.attribute("is_training") or node.attribute("data_format") != "NHWC":
+        raise DataError(f"{node.label} must be NHWC, with frozen statistics")
+    epsilon = float(node.attribute("epsilon"))
+    return [Normalize(name=node.name, gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon)]
+
+
+def _arithmetic(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    value: Array = np.asarray(constants[0], np.float64)
+    if value.size != 1 and value.size != value.shape[-1]:
+        raise DataError(f"{node.label} has a constant of shape {value.shape}; one for each channel is supported")
+    value = value.reshape(-1)
+    one, zero = np.ones(1), np.zeros(1)
+    is_first = node.operation.inputs[0] is node.data
+    match node.operation.type:
+        case "Mul":
+            factor, shift = value, zero
+        case "RealDiv" if is_first:
+            factor, shift = one / value, zero
+        case "RealDiv":
+            raise DataError(f"{node.label} divides by the map, which is no scaling of it")
+        case "Sub":
+            factor, shift = (one, -value) if is_first else (-one, value)
+        case _:
+            factor, shift = one, value
+    return [Scale(name=node.name, factor=factor, shift=shift)]
+
+
+def _clip(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
+    return [Clip(name=node.name, ceiling=6.0 if node.operation.type == "Relu6" else None)]
+
+
+def _bound(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    value = float(constants[0].item()) if constants[0].size == 1 else float("nan")
+    if node.operation.type == "Minimum" and value > 0:
+        return [_Bound(name=node.name, ceiling=value)]
+    if node.operation.type == "Maximum" and value == 0:
+        return [_Bound(name=node.name, ceiling=None)]
+    raise DataError(
+        f"{node.label} cuts off at {constants[0].tolist()}; below 0, or above one positive value, is supported"
+    )
+
+
+def _mean(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    axes = sorted(int(axis) % 4 for axis in np.atleast_1d(constants[0]))
+    if axes != [1, 2] or node.data.shape.rank != 4:
+        raise DataError(f"{node.label} averages the axes {axes}; height and width are supported")
+    return [Average(name=node.name, is_flat=not node.attribute("keep_dims"))]
+
+
+def _average(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
+    _, height, width, _ = node.attribute("ksize")
+    return [Average(name=node.name, window=(int(height), int(width)))]
+
+
+def _reshape(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
+    before, after = node.data.shape.as_list(), node.operation.outputs[0].shape.as_list()
+    if None in after:
+        raise DataError(f"{node.label} gives a shape that cannot be told: {after}")
+    if before[0] != 1 or after[0] != 1:
+        return []  # the rows of a map as one batch, and back: what a dense layer does to a map
+    return [Shape(name=node.name, target=tuple(after[1:]))]
+
+
+def _finish(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
+    return [Finish(name=node.name, output="softmax" if node.operation.type == "Softmax" else "sigmoid")]
+
+
+_CONVERTERS: Final[Mapping[str, _Converter]] = MappingProxyType(
+    {
+        **dict.fromkeys(("Identity", "StopGradient", "EnsureShape", "Cast"), _nothing),
+        **dict.fromkeys(("Pad", "PadV2"), _pad),
+        **dict.fromkeys(("Conv2D", "DepthwiseConv2dNative"), _convolution),
+        "Transpose": _transpose,
+        "MatMul": _product,
+        "FusedBatchNormV3": _batch_norm,
+        **dict.fromkeys(("Add", "AddV2", "BiasAdd", "Sub", "Mul", "RealDiv"), _arithmetic),
+        **dict.fromkeys(("Relu", "Relu6"), _clip),
+        **dict.fromkeys(("Minimum", "Maximum"), _bound),
+        "Mean": _mean,
+        "AvgPool": _average,
+        **dict.fromkeys(("Reshape", "Squeeze"), _reshape),
+        **dict.fromkeys(("Softmax", "Sigmoid"), _finish),
+    }
+)
