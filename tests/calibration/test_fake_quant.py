@@ -6,12 +6,12 @@ import tf_keras
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.calibration.affine import Range, activation_affine, weight_affine
+from mbexport.calibration.affine import SMALLEST_LARGEST_WEIGHT, Range, activation_affine, weight_affine
 from mbexport.calibration.fake_quant import FrozenRange, PerChannelWeights, float_weights, quantizable
 from mbexport.calibration.ranges import observe
 from mbexport.errors import StageError
 from mbexport.models.folding import is_convolution
-from mbexport.models.preprocess import Preprocess
+from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.models.spec import Convolution
 
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}  # Preprocess' own, for a mean and std of 127.5
@@ -52,7 +52,7 @@ def inner_layers(network) -> list:
 
 def test_channels_of_a_depthwise_kernel_are_rounded_each_in_its_own_steps():
     kernel = np.array([127, 1.27, -50.4, 0.504, 0.6, 0], np.float32).reshape(3, 1, 2, 1)
-    rounded = PerChannelWeights(DEPTHWISE)(kernel, training=False, weights={}).numpy()
+    rounded = PerChannelWeights(DEPTHWISE, [0.0] * 2)(kernel, training=False, weights={}).numpy()
     assert rounded.reshape(3, 2) == pytest.approx(np.array([[127, 1.27], [-50, 0.50], [1, 0]]), abs=1e-5)
 
 
@@ -64,15 +64,15 @@ def test_weights_are_rounded_as_the_integer_map_rounds_them(axis, shape):
     kernel = np.random.default_rng(3).normal(size=shape).astype(np.float32) * factors
     affine = weight_affine(kernel, axis=axis)
     expected = affine.dequantize(affine.quantize(kernel, low=-127))
-    rounded = PerChannelWeights(axis)(kernel, training=False, weights={}).numpy()
+    rounded = PerChannelWeights(axis, [SMALLEST_LARGEST_WEIGHT] * 4)(kernel, training=False, weights={}).numpy()
     np.testing.assert_allclose(rounded / factors, expected / factors, atol=1e-6)
     assert not np.array_equal(rounded, kernel)
 
 
 @pytest.mark.parametrize("axis", [CONVOLUTION, DEPTHWISE])
 def test_a_channel_of_zeros_stays_zero(axis):
-    kernel = np.zeros((3, 3, 2, 1), np.float32)
-    assert not PerChannelWeights(axis)(kernel, training=False, weights={}).numpy().any()
+    kernel = np.zeros((3, 3, 2, 2), np.float32)
+    assert not PerChannelWeights(axis, [SMALLEST_LARGEST_WEIGHT] * 2)(kernel, training=False, weights={}).numpy().any()
 
 
 @given(st.integers(0, 255), st.floats(1e-3, 10), st.lists(st.tuples(st.integers(-50, 300), st.floats(-0.45, 0.45))))
@@ -87,7 +87,7 @@ def test_activations_are_rounded_as_the_integer_map_rounds_them(zero, step, posi
 
 @pytest.mark.parametrize(("mean", "std"), [(127.5, 127.5), (128, 128), (0, 255), (255, 255), (123.68, 58.4)])
 def test_all_256_bytes_pass_the_input_unchanged(short_network, ranges, mean, std):
-    preprocess = Preprocess(resolution_px=8, mean=mean, std=std)
+    preprocess = Preprocess(resolution_px=8, normalization=Normalization(mean=(mean,), std=(std,)))
     network = quantizable(
         short_network(), ranges, input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point
     )

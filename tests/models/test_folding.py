@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mbexport.errors import StageError
 from mbexport.models.folding import fold_batch_norm, is_convolution
 from mbexport.models.mobilenet_v1 import build
-from mbexport.models.preprocess import Preprocess
+from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.models.spec import Convolution, ModelSpec
 
 layers = tf_keras.layers
@@ -50,6 +50,14 @@ def output_of(model: Any, name: str, images: NDArray[np.float32]) -> NDArray[np.
     return np.asarray(part(images))
 
 
+def shifting(shift: float) -> Preprocess:
+    """Bytes whose zero, 128 or 127, lies `shift` above that of the network, or below it."""
+    mean, missing = (127.5, 0.5) if shift > 0 else (127.25, -0.25)
+    preprocess = Preprocess(resolution_px=32, normalization=Normalization(mean=(mean,), std=(missing / shift,)))
+    assert preprocess.input_shift == pytest.approx((shift,) * 3)
+    return preprocess
+
+
 def one_convolution(convolution: Any, *, norm: list[float], kernel: float, bias: float | None = None) -> Any:
     """One input pixel, one channel, one convolution with one normalization behind it."""
     image = layers.Input((1, 1, 1), name="image")
@@ -80,7 +88,9 @@ def test_folding_a_biased_depthwise_convolution_by_hand() -> None:
 def test_the_shift_goes_into_the_first_bias_by_hand() -> None:
     convolution = layers.Conv2D(1, 1, use_bias=False, name="c")
     model = one_convolution(convolution, norm=[3, 1, 4, 0.24], kernel=2)
-    kernel, bias = fold_batch_norm(model, input_shift=0.25).get_layer("c").get_weights()
+    # The byte 128 stands for zero, but the network has its zero at 127.5: a quarter of a std of 2 is missing.
+    grey = Preprocess(resolution_px=1, channels=1, normalization=Normalization(mean=(127.5,), std=(2,)))
+    kernel, bias = fold_batch_norm(model, preprocess=grey).get_layer("c").get_weights()
     assert kernel.item() == pytest.approx(12)
     assert bias.item() == pytest.approx(-20)  # -23 + 0.25 * 12
 
@@ -141,15 +151,15 @@ def test_folding_twice_changes_nothing_more(network: Any) -> None:
 
 def test_folding_leaves_the_original_alone(network: Any) -> None:
     before = [value.copy() for value in network.get_weights()]
-    fold_batch_norm(network, input_shift=0.5)
-    fold_batch_norm(fold_batch_norm(network), input_shift=0.5)
+    fold_batch_norm(network, preprocess=shifting(0.5))
+    fold_batch_norm(fold_batch_norm(network), preprocess=shifting(0.5))
     for one, other in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("shift", [0.5 / 127.5, -0.3, 1.0])
 def test_a_shifted_network_sees_a_shifted_image(network: Any, shift: float) -> None:
-    shifted = output_of(fold_batch_norm(network, input_shift=shift), "conv1", IMAGES)
+    shifted = output_of(fold_batch_norm(network, preprocess=shifting(shift)), "conv1", IMAGES)
     expected = output_of(network, "conv1_bn", IMAGES + np.float32(shift))
     # "same" padding of an even image at stride 2 adds one row and one column behind: they alone see the pad.
     np.testing.assert_allclose(shifted[:, :-1, :-1], expected[:, :-1, :-1], atol=1e-4)
@@ -158,7 +168,7 @@ def test_a_shifted_network_sees_a_shifted_image(network: Any, shift: float) -> N
 
 
 def test_the_border_differs_by_the_shift_times_the_weights_over_the_pad(network: Any) -> None:
-    folded = fold_batch_norm(network, input_shift=0.5)
+    folded = fold_batch_norm(network, preprocess=shifting(0.5))
     kernel, _ = folded.get_layer("conv1").get_weights()
     difference = output_of(folded, "conv1", IMAGES) - output_of(network, "conv1_bn", IMAGES + np.float32(0.5))
     over_the_pad = 0.5 * kernel[2].sum(axis=(0, 1))
@@ -167,7 +177,7 @@ def test_the_border_differs_by_the_shift_times_the_weights_over_the_pad(network:
 
 def test_bytes_around_their_zero_point_give_what_normalized_pixels_give(network: Any) -> None:
     prepared = Preprocess(resolution_px=32)
-    folded = fold_batch_norm(network, input_shift=prepared.input_shift)
+    folded = fold_batch_norm(network, preprocess=prepared)
     expected = output_of(network, "conv1_relu", prepared.normalize(BYTES))
     found = output_of(folded, "conv1_relu", prepared.dequantize(BYTES))
     np.testing.assert_allclose(found[:, :-1, :-1], expected[:, :-1, :-1], atol=1e-4)
