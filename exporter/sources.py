@@ -66,8 +66,14 @@ class Sources:
         return data, self._unlabelled[1] if self._unlabelled else data
 
     def look(self) -> Mapping[str, bytes]:
-        """Decodes every image once: which cannot be read, as a file that `leave_out` takes."""
-        return {FINDINGS: examine(list(self._opened().values())).to_json()}
+        """Decodes every image once: which cannot be read, as a file that `leave_out` takes.
+
+        Raises `DataError` if that is more than the plan allows: a refused run must leave nothing behind.
+        """
+        sets = list(self._opened().values())
+        findings = examine(sets)
+        sift(sets, max_bad=self._plan.max_bad, findings=findings)
+        return {FINDINGS: findings.to_json()}
 
     def leave_out(self, findings: Path) -> None:
         """Takes out what cannot be read. Raises `DataError` if that is more than the plan allows."""
