@@ -17,6 +17,10 @@ from mbexport.calibration.affine import Affine
 from mbexport.kernels import Kernels
 from mbexport.latency import Latency, Ratio
 from mbexport.measure import Measured, MeasuredPair, Measurements
+from mbexport.models.cost import cost
+from mbexport.models.facts import Facts, Output
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import ModelSpec
 from mbexport.runtime import Runner
 from mbexport.verify import Accuracy, Pair
 
@@ -27,9 +31,9 @@ class TableRunner(Runner):
     runtime = "table"
     has_integer_weights = False
 
-    def __init__(self, name: str, table: Any, affine: Affine | None = None, px: int = 1) -> None:
+    def __init__(self, name: str, table: Any, affine: Affine | None = None, px: int = 1, channels: int = 3) -> None:
         self.table = np.asarray(table)
-        source = TensorSpec(name="image", shape=(1, px, px, 3), dtype="uint8")
+        source = TensorSpec(name="image", shape=(1, px, px, channels), dtype="uint8")
         target = TensorSpec(name="scores", shape=(1, self.table.shape[1]), dtype=self.table.dtype.name, affine=affine)
         super().__init__(Path(name), source, target)
 
@@ -76,6 +80,26 @@ def accuracy(name: str, **given: Any) -> Accuracy:
     )
 
 
+def facts_of(spec: ModelSpec, **changed: Any) -> Facts:
+    """What is known of a network of ours, without making one; `changed` is known otherwise."""
+    total = cost(spec)
+    known: dict[str, Any] = {
+        "preprocess": Preprocess(resolution_px=spec.resolution_px),
+        "classes": spec.classes,
+        "output": Output.SOFTMAX,
+        "alpha": spec.alpha,
+        "mult_adds": total.mult_adds,
+        "parameters": total.parameters,
+        "architecture": "{}",
+    }
+    return Facts(**{**known, **changed})
+
+
+@pytest.fixture(scope="session")
+def facts() -> Callable[..., Facts]:
+    return facts_of
+
+
 @pytest.fixture(scope="session")
 def entry() -> Callable[..., Measured]:
     return measured_entry
@@ -89,6 +113,7 @@ def found() -> Callable[..., Measurements]:
         *artifacts: Measured,
         reference: dict[str, Any] | None = None,
         chance: float = 0.1,
+        is_labelled: bool = True,
         twins: dict[tuple[str, str], float] | None = None,
         speedups: dict[tuple[str, str], tuple[float, float]] | None = None,
     ) -> Measurements:
@@ -106,6 +131,7 @@ def found() -> Callable[..., Measurements]:
                 Ratio(a=a, b=b, ratio=sum(ci95) / 2, ci95=ci95) for (a, b), ci95 in (speedups or {}).items()
             ),
             chance=chance,
+            is_labelled=is_labelled,
         )
 
     return make

@@ -11,7 +11,7 @@ import pytest
 import mbexport
 from mbexport.cli import run
 
-COMMANDS = ("build", "verify", "bench", "inspect", "cost", "doctor")
+COMMANDS = ("build", "export", "verify", "bench", "inspect", "cost", "doctor")
 HEAVY = ("numpy", "tensorflow", "tf_keras", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "PIL", "rich")
 FULL_DEVICE = Path("/dev/full")  # Linux: every write finds it full
 
@@ -120,8 +120,11 @@ def test_stdout_that_is_full_is_a_storage_error():
 COST_OF_THE_FAMILY = [["cost", "--help"], ["cost", "--compare"], ["cost", "--conv", "standard", "--shallow"]]
 
 
+HELP = [["--help"], ["build", "--help"], ["export", "--help"], ["verify", "--help"], ["bench", "--help"]]
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["cost", "--all"], ["cost", "--by-layer", "--json"], *COST_OF_THE_FAMILY]
+    "arguments", [*HELP, ["--version"], ["cost", "--all"], ["cost", "--by-layer", "--json"], *COST_OF_THE_FAMILY]
 )
 def test_light_commands_load_nothing_heavy(arguments):
     code = (
@@ -132,7 +135,13 @@ def test_light_commands_load_nothing_heavy(arguments):
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
-@pytest.mark.parametrize("arguments", [["build", "--alpha", "2"], ["build", "--data", "no-such-folder"]])
+TOO_EARLY = [
+    *(["build", "--alpha", "2"], ["build", "--data", "no-such-folder"], ["build", "--weights", "no-such-file"]),
+    *(["export", "--model", "no-such-file", "--data", "digits"], ["export", "--weights", "imagenet"]),
+]
+
+
+@pytest.mark.parametrize("arguments", TOO_EARLY)
 def test_bad_input_is_refused_before_tensorflow_loads(arguments):
     code = (
         "import sys; from mbexport.cli import run; code = run(sys.argv[1:]); "

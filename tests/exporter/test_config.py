@@ -5,12 +5,13 @@ import json
 import pytest
 
 from mbexport.cli import run
-from mbexport.commands import bench, build, verify
+from mbexport.commands import bench, build, export, verify
 
-CONFIGURABLE = {"build": build.command, "verify": verify.command, "bench": bench.command}
+CONFIGURABLE = {"build": build.command, "export": export.command, "verify": verify.command, "bench": bench.command}
 # Ends every command before it does any work, once its options are found to be legal.
 DEAD_END = {
     "build": ["--data", "no-such-folder"],
+    "export": ["--weights", "imagenet", "--data", "no-such-folder"],
     "verify": ["no-such-file.tflite", "--data", "no-such-folder"],
     "bench": ["no-such-file.tflite"],
 }

@@ -110,31 +110,43 @@ def test_legal_limits_are_accepted():
     check_limits(dict.fromkeys(GATES, 0.0) | {"agreement": 1.01})
 
 
-def test_default_drop_is_what_googles_own_checkpoint_lost():
-    limits = default_limits(ModelSpec(alpha=0.75, resolution_px=128))
+def test_default_drop_is_what_googles_own_checkpoint_lost(facts):
+    limits = default_limits(facts(ModelSpec(alpha=0.75, resolution_px=128)))
     assert limits["top1_drop"] == 0.023  # 62.1 % -> 59.8 %
 
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.alpha}_{row.resolution_px}")
-def test_no_published_checkpoint_fails_its_own_default_limit(row):
-    limits = default_limits(ModelSpec(alpha=row.alpha, resolution_px=row.resolution_px))
+def test_no_published_checkpoint_fails_its_own_default_limit(facts, row):
+    limits = default_limits(facts(ModelSpec(alpha=row.alpha, resolution_px=row.resolution_px)))
     assert limits["top1_drop"] == pytest.approx(row.top1_float - row.top1_int8, abs=1e-9)
 
 
-def test_default_size_limit_by_hand():
+def test_default_size_limit_by_hand(facts):
     # 221,114 parameters of 4 bytes: 0.28 + 131072 / 884456 = 0.28 + 0.14820
-    assert default_limits(ModelSpec(alpha=0.25, resolution_px=32, classes=10))["size_ratio"] == 0.4282
+    assert default_limits(facts(ModelSpec(alpha=0.25, resolution_px=32, classes=10)))["size_ratio"] == 0.4282
     # 4,253,864 parameters: 0.28 + 131072 / 17015456 = 0.28 + 0.00770
-    assert default_limits(ModelSpec())["size_ratio"] == 0.2877
+    assert default_limits(facts(ModelSpec()))["size_ratio"] == 0.2877
 
 
-def test_network_of_common_size_must_not_get_slower():
-    limits = default_limits(ModelSpec(alpha=0.25, resolution_px=128))
+def test_network_of_common_size_must_not_get_slower(facts):
+    limits = default_limits(facts(ModelSpec(alpha=0.25, resolution_px=128)))
     assert limits.get("int8_speedup", GATES["int8_speedup"].limit) == 1.0
 
 
+@pytest.mark.parametrize(("mult_adds", "limit"), [(9_999_999, 0.8), (10_000_000, 1.0)])
+def test_speed_that_is_asked_for_depends_on_the_work_that_there_is(facts, mult_adds, limit):
+    assert default_limits(facts(ModelSpec(), mult_adds=mult_adds))["int8_speedup"] == limit
+
+
+def test_network_of_unknown_alpha_may_lose_what_the_table_says(facts):
+    limits = default_limits(facts(ModelSpec(alpha=0.75, resolution_px=128), alpha=None))
+    (gate,) = judge({"top1_drop": 0.0}, {}, defaults=limits)
+    assert gate.limit == GATES["top1_drop"].limit == 0.02
+    assert limits["size_ratio"] == default_limits(facts(ModelSpec(alpha=0.75)))["size_ratio"]
+
+
 @given(alpha=st.floats(0.01, 1), px=st.integers(1, 16).map(lambda step: 32 * step), classes=st.integers(2, 2000))
-def test_default_limits_are_legal_for_every_network(alpha, px, classes):
-    limits = default_limits(ModelSpec(alpha=alpha, resolution_px=px, classes=classes))
+def test_default_limits_are_legal_for_every_network(facts, alpha, px, classes):
+    limits = default_limits(facts(ModelSpec(alpha=alpha, resolution_px=px, classes=classes)))
     check_limits(limits)
     assert limits["size_ratio"] > 0.28

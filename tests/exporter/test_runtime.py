@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mbexport.artifact import Format
 from mbexport.errors import DataError
-from mbexport.models.preprocess import Preprocess
+from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.runtime import Runner, format_of, open_runner
 
 FLOAT, FLOAT16, INT32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32
@@ -82,9 +82,17 @@ def test_an_int8_input_takes_the_bytes_minus_128(save):
 
 def test_a_float_input_takes_normalized_numbers(save):
     runner = open_runner(save([edge("image")], [SCORES]))
-    feed = runner.prepare(np.array([0, 51, 255], np.uint8), Preprocess(resolution_px=4, mean=51, std=102))
+    preprocess = Preprocess(resolution_px=4, normalization=Normalization(mean=(51,), std=(102,)))
+    feed = runner.prepare(np.array([0, 51, 255], np.uint8), preprocess)
     assert feed.dtype == np.float32
     assert feed.tolist() == [-0.5, 0, 2]
+
+
+def test_a_float_input_of_another_order_takes_blue_first(save):
+    runner = open_runner(save([edge("image")], [SCORES]))
+    preprocess = Preprocess(resolution_px=4, normalization=Normalization(mean=(1, 2, 3), std=(1,), is_bgr=True))
+    feed = runner.prepare(np.array([[10, 20, 30]], np.uint8), preprocess)
+    assert feed.tolist() == [[29, 18, 7]]
 
 
 @pytest.mark.parametrize("zero_point", [np.uint8(128), np.int8(0)])
@@ -142,10 +150,14 @@ def test_float_scores_are_left_as_they_are(save):
     assert np.array_equal(runner.scores(raw), raw)
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 4, 4), (1, 4, 5, 3), (2, 4, 4, 3), (1, 4, 4, 1), (1, 4, 4), (1, 1, 4, 4, 3)])
-def test_an_input_that_is_no_square_rgb_image_is_refused(save, shape):
+NO_IMAGES = [(1, 3, 4, 4), (1, 4, 5, 3), (2, 4, 4, 3), (1, 4, 4, 2), (1, 4, 4, 4), (1, 4, 5, 1), (1, 4, 4)]
+
+
+@pytest.mark.parametrize("shape", [*NO_IMAGES, (1, 1, 4, 4, 3)])
+def test_an_input_that_is_no_square_image_in_rgb_or_grey_is_refused(save, shape):
     path = save([edge("image", FLOAT, shape)], [SCORES])
-    with pytest.raises(DataError, match=r"input must have shape \(1, px, px, 3\), got \(.*\)$"):
+    legal = r"\(1, px, px, 3\) or \(1, px, px, 1\)"
+    with pytest.raises(DataError, match=rf"input must have shape {legal}, got \(.*\)$"):
         open_runner(path)
 
 
@@ -166,6 +178,12 @@ def test_two_inputs_or_two_outputs_are_refused(save):
 def test_an_open_batch_counts_as_one(save):
     runner = open_runner(save([edge("image", FLOAT, ("batch", 4, 4, 3))], [SCORES]))
     assert (runner.input.shape, runner.resolution_px, runner.classes) == (IMAGE, 4, 48)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_and_colour_are_told_apart(save, channels):
+    runner = open_runner(save([edge("image", FLOAT, (1, 4, 4, channels))], [SCORES]))
+    assert (runner.resolution_px, runner.channels) == (4, channels)
 
 
 def test_an_open_resolution_is_refused(save):
