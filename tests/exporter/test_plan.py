@@ -1,6 +1,7 @@
 """From options to a plan: defaults, what is computed of them, and what no plan may hold."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,9 @@ from PIL import Image
 from mbexport.artifact import Format, Io, Precision
 from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
-from mbexport.models.preprocess import Preprocess
+from mbexport.models.preprocess import CAFFE, MOBILENET, RAW
 from mbexport.models.spec import ModelSpec
-from mbexport.plan import BuildPlan
+from mbexport.plan import BuildPlan, Foreign, Stored, Trained
 
 FP32, INT8 = Precision.FP32, Precision.INT8
 
@@ -26,7 +27,7 @@ def planned(monkeypatch, capsys):
     def plan(*arguments: object):
         caught = []
 
-        def stop(plan, data, _progress):
+        def stop(plan, data, _progress, **_named):
             caught.append((plan, data))
             raise StageError("this is as far as the test goes")
 
@@ -49,15 +50,20 @@ def photos(tmp_path_factory) -> Path:
 
 
 def make(**changed) -> BuildPlan:
-    spec = ModelSpec(resolution_px=64, classes=10)
-    return BuildPlan(**{"spec": spec, "preprocess": Preprocess(resolution_px=64), "out": Path("out"), **changed})
+    origin = Trained(spec=ModelSpec(resolution_px=64, classes=10), epochs=16)
+    return BuildPlan(**{"name": "net", "origin": origin, "out": Path("out"), **changed})
+
+
+def trained(**changed) -> Trained:
+    return Trained(**{"spec": ModelSpec(resolution_px=64, classes=10), "epochs": 1, **changed})
 
 
 def test_defaults_for_digits(planned):
     plan, data = planned()
-    assert plan.spec == ModelSpec(alpha=1.0, resolution_px=64, classes=10)
-    assert (plan.preprocess.resolution_px, plan.preprocess.crop_fraction) == (64, 1.0)
-    assert (plan.epochs, plan.qat_epochs, plan.calibration_samples, plan.seed, plan.threads) == (16, 2, 300, 0, 1)
+    assert plan.origin == Trained(spec=ModelSpec(alpha=1.0, resolution_px=64, classes=10), epochs=16, weights=None)
+    assert (plan.name, plan.crop_fraction, plan.normalization) == ("mobilenet_v1_1.0_64", 1.0, None)
+    assert (plan.qat_epochs, plan.calibration_samples, plan.seed, plan.threads) == (2, 300, 0, 1)
+    assert (plan.max_bad, plan.log_dir) == (0.01, None)
     assert (plan.precisions, plan.formats, plan.io) == ((FP32,), (Format.TFLITE, Format.ONNX), Io.UINT8)
     assert (plan.resume, plan.calibration, plan.limits) == (True, None, {})
     assert plan.out == Path("dist/mobilenet_v1_1.0_64")
@@ -66,21 +72,23 @@ def test_defaults_for_digits(planned):
 
 def test_defaults_for_photos(planned, photos):
     plan, _ = planned("--data", photos, "--alpha", "0.5")
-    assert plan.spec == ModelSpec(alpha=0.5, resolution_px=224, classes=3)
-    assert (plan.preprocess.resolution_px, plan.preprocess.crop_fraction, plan.epochs) == (224, 0.875, 30)
+    assert plan.origin == Trained(spec=ModelSpec(alpha=0.5, resolution_px=224, classes=3), epochs=30)
+    assert plan.crop_fraction == 0.875
     assert plan.out == Path("dist/mobilenet_v1_0.5_224")
 
 
 def test_given_values_beat_the_defaults(planned, photos):
     plan, _ = planned("--data", photos, "--crop-fraction", 0.5, "--epochs", 3, "--out", "there", "--no-resume")
-    assert (plan.preprocess.crop_fraction, plan.epochs, plan.out, plan.resume) == (0.5, 3, Path("there"), False)
+    assert (plan.crop_fraction, plan.origin.epochs, plan.out, plan.resume) == (0.5, 3, Path("there"), False)
 
 
 def test_every_other_option_reaches_the_plan(planned):
     plan, _ = planned(
         *("--qat-epochs", 0, "--calibration", "pictures", "--calibration-samples", 7, "--io", "float32"),
         *("--seed", 2**31 - 1, "--threads", 3, "--gate", "agreement=0.5", "--gate", "samples=10"),
+        *("--preprocess", "caffe", "--max-bad", "2.5%"),
     )
+    assert (plan.normalization, plan.max_bad) == (CAFFE, 0.025)
     assert (plan.qat_epochs, plan.calibration, plan.calibration_samples) == (0, Path("pictures"), 7)
     assert (plan.io, plan.seed, plan.threads) == (Io.FLOAT32, 2**31 - 1, 3)
     assert plan.limits == {"agreement": 0.5, "samples": 10}
@@ -116,9 +124,10 @@ def test_formats_of_the_options(planned, arguments, formats):
 
 
 @pytest.mark.parametrize(("rho", "px"), [("1", 224), ("0.857", 192), ("0.5714", 128)])
-def test_resolution_multiplier_sets_network_and_pixels(planned, rho, px):
+def test_resolution_multiplier_sets_the_network(planned, rho, px):
     plan, _ = planned("--rho", rho)
-    assert (plan.spec.resolution_px, plan.preprocess.resolution_px) == (px, px)
+    assert plan.origin.spec.resolution_px == px
+    assert plan.name == f"mobilenet_v1_1.0_{px}"
 
 
 def test_last_limit_of_a_gate_counts(planned):
@@ -128,7 +137,7 @@ def test_last_limit_of_a_gate_counts(planned):
 def test_classes_file_sets_order_and_labels(planned, photos, tmp_path):
     (tmp_path / "classes.txt").write_text("owl Great horned owl\ncat\ndog  Good dog \n")
     plan, data = planned("--data", photos, "--classes", tmp_path / "classes.txt")
-    assert plan.spec.classes == 3
+    assert plan.origin.spec.classes == 3
     assert data.class_names == ("Great horned owl", "cat", "Good dog")
 
 
@@ -137,7 +146,7 @@ BELOW_1 = st.integers(max_value=0)
 
 @given(
     st.one_of(
-        st.tuples(st.sampled_from(["epochs", "threads", "calibration_samples"]), BELOW_1),
+        st.tuples(st.sampled_from(["threads", "calibration_samples"]), BELOW_1),
         st.tuples(st.just("qat_epochs"), st.integers(max_value=-1)),
         st.tuples(st.just("seed"), st.integers(max_value=-1) | st.integers(min_value=2**31)),
     )
@@ -148,13 +157,31 @@ def test_number_outside_its_range_is_named_with_its_value(case):
         make(**{name: value})
 
 
+@given(BELOW_1)
+def test_epochs_below_one_are_named_with_their_value(epochs):
+    with pytest.raises(OptionError, match=rf"^epochs must be at least 1, got {epochs}$"):
+        trained(epochs=epochs)
+
+
+@given(st.floats(max_value=0, exclude_max=True) | st.floats(min_value=1) | st.just(math.nan))
+def test_fraction_of_unreadable_images_outside_its_range_is_refused(fraction):
+    with pytest.raises(OptionError, match=r"^max bad must be a fraction in \[0, 1\), got "):
+        make(max_bad=fraction)
+
+
+@given(st.floats(max_value=0) | st.floats(min_value=1, exclude_min=True) | st.just(math.nan))
+def test_crop_outside_its_range_is_refused_by_the_plan_itself(fraction):
+    with pytest.raises(OptionError, match=r"^crop fraction must be in \(0, 1\], got "):
+        make(crop_fraction=fraction)
+
+
 @pytest.mark.parametrize("changed", [{"precisions": ()}, {"formats": ()}, {"limits": {"foo": 1.0}}])
 def test_plan_that_makes_or_judges_nothing_known_is_refused(changed):
     with pytest.raises(OptionError):
         make(**changed)
 
 
-@pytest.mark.parametrize("changed", [{"qat_epochs": 0}, {"epochs": 1}, {"seed": 0}, {"seed": 2**31 - 1}])
+@pytest.mark.parametrize("changed", [{"qat_epochs": 0}, {"max_bad": 0}, {"seed": 0}, {"seed": 2**31 - 1}])
 def test_outermost_legal_values_are_accepted(changed):
     (name,) = changed
     assert getattr(make(**changed), name) == changed[name]
@@ -162,4 +189,15 @@ def test_outermost_legal_values_are_accepted(changed):
 
 def test_plan_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        make().epochs = 3
+        make().qat_epochs = 3
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        trained().epochs = 3
+
+
+@pytest.mark.parametrize(
+    "origin", [trained(), Stored(spec=ModelSpec(), weights=Path("w.h5")), Foreign(model=Path("m"))]
+)
+def test_pixels_of_a_plan_are_mobilenets_unless_somebody_says_otherwise(origin):
+    assert make(origin=origin).preprocess(resolution_px=32).normalization == MOBILENET
+    preprocess = make(origin=origin, normalization=RAW, crop_fraction=0.5).preprocess(resolution_px=96)
+    assert (preprocess.resolution_px, preprocess.crop_fraction, preprocess.normalization) == (96, 0.5, RAW)
