@@ -77,7 +77,7 @@ def run(
 
 def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: int | None) -> _Made:
     """The stages in their order; each names the options it reads and the stages it stands on."""
-    checked = _checked_images(sources, runner)
+    checked = _checked_images(plan, sources, runner)
     network = _float_network(plan, sources, runner, checked, classes=classes)
     source = Float.of(network)
     tflite = {}
@@ -112,11 +112,13 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     )
 
 
-def _checked_images(sources: Sources, runner: StageRunner) -> tuple[StageRecord, ...]:
+def _checked_images(plan: BuildPlan, sources: Sources, runner: StageRunner) -> tuple[StageRecord, ...]:
     """Decodes every image file once, before any work: a damaged one must not end a run that is hours old."""
     if not sources.has_files:
         return ()
-    record = runner.run("check-images", {"images": sources.fingerprints}, (), lambda _: sources.look())
+    # Findings name images by their place in a set: what decides the sets decides them too.
+    options = {"images": sources.fingerprints, "seed": plan.seed, "origin": type(plan.origin).__name__}
+    record = runner.run("check-images", options, (), lambda _: sources.look())
     sources.leave_out(record.files[FINDINGS])
     return (record,)
 
