@@ -49,14 +49,16 @@ def print_warnings(report: Json, stream: TextIO) -> None:
     lines = []
     bad = report["data"]["unreadable"]
     if bad:
-        lines.append(f"{len(bad)} images cannot be read and were left out; report.json lists them")
-    fed, reference = _fed(report["data"]), report["reference"]
-    gates = {gate["name"]: gate for gate in report["gates"]}
-    if "above_chance" in gates and not gates["above_chance"]["passed"]:
-        lines.append(
-            f"the FLOAT network itself reaches {_top1(reference)}; always giving the most frequent class reaches "
-            f"{reference['chance']:.1%}. It was fed {fed}: does it expect something else (--preprocess, --mean, "
-            "--scale)? Are its classes in another order (--classes)?"
+        console.print(f"Warning: {len(bad)} images cannot be read and were left out; report.json lists them")
+    guesses = [gate for gate in report["gates"] if gate["name"] == "above_chance" and gate["value"] is not None]
+    if guesses and not guesses[0]["passed"]:
+        reference, data = report["reference"], report["data"]
+        console.print(
+            f"Warning: the FLOAT network itself is right in {_top1(reference)}, where always giving the most frequent "
+            f"class is right in {reference['chance']:.1%}. It was fed (byte - {data['mean']}) / {data['std']}, "
+            f"{data['channel_order']}. Does it expect something else (--preprocess, --mean, --scale)? Are its classes "
+            "in another order (--classes)?",
+            style="bold red",
         )
     tried = report.get("tried_normalizations")
     if tried:
