@@ -47,18 +47,15 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
 def print_warnings(report: Json, stream: TextIO) -> None:
     """What the user must not miss: images that were left out, and a network that only guesses or is fed wrongly."""
     lines = []
-    bad = report["data"]["unreadable"]
+    fed, reference, bad = _fed(report["data"]), report["reference"], report["data"]["unreadable"]
     if bad:
-        console.print(f"Warning: {len(bad)} images cannot be read and were left out; report.json lists them")
+        lines.append(f"{len(bad)} images cannot be read and were left out; report.json lists them")
     guesses = [gate for gate in report["gates"] if gate["name"] == "above_chance" and gate["value"] is not None]
     if guesses and not guesses[0]["passed"]:
-        reference, data = report["reference"], report["data"]
-        console.print(
-            f"Warning: the FLOAT network itself is right in {_top1(reference)}, where always giving the most frequent "
-            f"class is right in {reference['chance']:.1%}. It was fed (byte - {data['mean']}) / {data['std']}, "
-            f"{data['channel_order']}. Does it expect something else (--preprocess, --mean, --scale)? Are its classes "
-            "in another order (--classes)?",
-            style="bold red",
+        lines.append(
+            f"the FLOAT network itself reaches {_top1(reference)}; always giving the most frequent class reaches "
+            f"{reference['chance']:.1%}. It was fed {fed}: does it expect something else (--preprocess, --mean, "
+            "--scale)? Are its classes in another order (--classes)?"
         )
     tried = report.get("tried_normalizations")
     if tried:
