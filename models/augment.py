@@ -1,5 +1,6 @@
-"""Turns a batch of images into a batch of slightly moved ones: rotation, zoom, shift and, for photos, a mirror."""
+"""Turns a batch of images into moved ones: rotation, zoom, shift and, for photos, a mirror and other light."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,43 +9,68 @@ import tensorflow as tf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How far an image is moved at most: degrees, a factor of zoom, a fraction of the side; and how it is filled."""
+    """How far an image is moved at most: degrees, a factor of zoom, a fraction of the side; and how it is filled.
+
+    `zoom` goes both ways, `zoom_in` comes on top of it. `light` is how far contrast, brightness (of 255) and the
+    balance of the channels (half as far) change, as a factor.
+    """
 
     rotation_deg: float
     zoom: float
     shift: float
     mirror: bool
     fill_mode: str  # of ImageProjectiveTransformV3: CONSTANT (black) or REFLECT
+    zoom_in: float = 0.0
+    light: float = 0.0
 
 
 DIGITS_AUGMENTATION: Final = Augmentation(rotation_deg=10, zoom=0.12, shift=0.12, mirror=False, fill_mode="CONSTANT")
 PHOTO_AUGMENTATION: Final = Augmentation(rotation_deg=8, zoom=0.15, shift=0.1, mirror=True, fill_mode="REFLECT")
 
 
-def augment(pixels: Any, how: Augmentation, *, seed: Any) -> Any:
-    """A batch (n, px, px, 3) of bytes to float32 0..255 of the same shape; `seed` (2 integers) decides everything."""
+def augment(pixels: Any, how: Augmentation, *, seed: Any, output_px: int | None = None) -> Any:
+    """A batch (n, px, px, channels) of bytes, moved, as float32 0..255; `seed` (2 integers) decides everything.
+
+    With `output_px` the result has that side: its centre at the same scale, before it is moved.
+    """
+
+    def draw(stream: int, low: float, high: float, channels: int | None = None) -> Any:
+        shape = [tf.shape(pixels)[0]] if channels is None else [tf.shape(pixels)[0], 1, 1, channels]
+        return tf.random.stateless_uniform(shape, [seed[0] + stream, seed[1]], low, high)
+
+    moved = _moved(pixels, how, draw, output_px=output_px)
+    return _lit(moved, how.light, draw) if how.light else moved
+
+
+def _moved(pixels: Any, how: Augmentation, draw: Any, *, output_px: int | None) -> Any:
     shape = tf.shape(pixels)
     count, side = shape[0], tf.cast(shape[1], tf.float32)
-
-    def draw(stream: int, limit: float) -> Any:
-        return tf.random.stateless_uniform([count], [seed[0] + stream, seed[1]], -limit, limit)
-
-    angle = draw(0, how.rotation_deg * 3.141592653589793 / 180)
-    scale = 1 + draw(1, how.zoom)
+    size = shape[1:3] if output_px is None else tf.constant([output_px, output_px])
+    turn = how.rotation_deg * math.pi / 180
+    angle = draw(0, -turn, turn)
+    scale = 1 + draw(1, -how.zoom - how.zoom_in, how.zoom)
     cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
-    flip = tf.where(draw(2, 1.0) < 0, -1.0, 1.0) if how.mirror else tf.ones([count])
-    centre = (side - 1) / 2
-    dx, dy = draw(3, how.shift) * side, draw(4, how.shift) * side
+    flip = tf.where(draw(2, -1.0, 1.0) < 0, -1.0, 1.0) if how.mirror else tf.ones([count])
+    centre, target = (side - 1) / 2, (tf.cast(size[0], tf.float32) - 1) / 2
+    dx, dy = (draw(stream, -how.shift, how.shift) * side for stream in (3, 4))
     # Output (x, y) samples input (a x + b y + c, d x + e y + f), turned about the centre.
     a, b, d, e = cos * flip, -sin, sin * flip, cos
-    c = centre - a * centre - b * centre + dx
-    f = centre - d * centre - e * centre + dy
+    c = centre - a * target - b * target + dx
+    f = centre - d * target - e * target + dy
     zeros = tf.zeros([count])
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(pixels, tf.float32),
         transforms=tf.stack([a, b, c, d, e, f, zeros, zeros], axis=1),
-        output_shape=shape[1:3],
+        output_shape=size,
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode=how.fill_mode,
     )
+
+
+def _lit(images: Any, light: float, draw: Any) -> Any:
+    """The images with another contrast about their mean, another brightness, and other shares of the channels."""
+    contrast, tint = draw(5, 1 - light, 1 + light, 1), draw(7, 1 - light / 2, 1 + light / 2, images.shape[-1])
+    brightness = draw(6, -light, light, 1) * 255 / 2
+    mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    return tf.clip_by_value(((images - mean) * contrast + mean + brightness) * tint, 0.0, 255.0)

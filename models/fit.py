@@ -103,7 +103,7 @@ def fit(
         model=model,
         lesson=lesson,
         settings=settings,
-        store=open_store(session.cache_dir, count=len(lesson.images), shape=lesson.preprocess.shape),
+        store=open_store(session.cache_dir, count=len(lesson.images), shape=lesson.preprocess.uncropped.shape),
         example=tf.function(_as_example(lesson)),  # traced once, not once an epoch
         reporter=_StepReporter(steps * sum(phase.epochs for phase in phases), on_step),
     )
@@ -173,12 +173,13 @@ class _Run:
         """Trains for one epoch, and takes down how it went."""
         batches = epoch_batches(
             self.lesson.images,
-            self.lesson.preprocess,
+            self.lesson.preprocess.uncropped,
             batch=self.settings.batch,
             seed=self.settings.seed,
             epoch=progress.epochs_done,
             augmentation=self.settings.augmentation,
             store=self.store,
+            output_px=self.lesson.preprocess.resolution_px,
         )
         self.reporter.done = steps_per_epoch(self.lesson.images, self.settings) * progress.epochs_done
         logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history

@@ -12,7 +12,7 @@ zero point `input_zero_point`. See docs/decisions/0004.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -101,6 +101,11 @@ class Preprocess:
     def shape(self) -> tuple[int, int, int]:
         """The shape of what `pixels` gives: (resolution, resolution, channels)."""
         return self.resolution_px, self.resolution_px, self.channels
+
+    @property
+    def uncropped(self) -> "Preprocess":
+        """The same at the same scale, with what lies around the crop: what augmentation may move into the picture."""
+        return replace(self, resolution_px=round(self.resolution_px / self.crop_fraction), crop_fraction=1.0)
 
     @property
     def input_scale(self) -> float:

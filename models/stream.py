@@ -29,6 +29,7 @@ def epoch_batches(
     epoch: int,
     augmentation: Augmentation | None,
     store: PixelStore | None,
+    output_px: int | None = None,
 ) -> Any:
     """The batches of one epoch, as `training_batches` gives them."""
     return training_batches(
@@ -39,6 +40,7 @@ def epoch_batches(
         epochs=range(epoch, epoch + 1),
         augmentation=augmentation,
         store=store,
+        output_px=output_px,
     )
 
 
@@ -51,14 +53,15 @@ def training_batches(
     epochs: range,
     augmentation: Augmentation | None,
     store: PixelStore | None,
+    output_px: int | None = None,
 ) -> Any:
     """A tf.data stream of (float32 pixels 0..255 of shape (batch, *preprocess.shape), int64 labels of (batch,)).
 
     It runs through `epochs`, whose first may be any. Whole batches only, and each image at most once an epoch; a
     set smaller than a batch is one batch. `seed` and the epoch's number alone decide the order and how each image
     is moved: a training that is taken up again sees what an undisturbed one sees. Without `augmentation` the pixels
-    are as `preprocess` gives them. `store` holds pixels of these very images from one epoch to the next; without
-    one they are decoded anew. Raises `ValueError` for a store of another size.
+    are as `preprocess` gives them; with one they may have another side, `output_px`. `store` holds pixels of these
+    very images from one epoch to the next; without one they are decoded anew. Raises `ValueError` for a store of another size.
     """
     if store is not None and (store.count, store.shape) != (len(images), preprocess.shape):
         raise ValueError(f"the store must be one of {len(images)} images, got one of {store.count} x {store.shape}")
@@ -85,7 +88,9 @@ def training_batches(
         if augmentation is None:
             return tf.cast(pixels, tf.float32), labels
         which = number // steps * (1 << _EPOCH_BITS) + number % steps
-        return augment(pixels, augmentation, seed=[tf.constant(seed * _SEEDS_PER_BATCH, tf.int64), which]), labels
+        return augment(
+            pixels, augmentation, seed=[tf.constant(seed * _SEEDS_PER_BATCH, tf.int64), which], output_px=output_px
+        ), labels
 
     return tf.data.Dataset.range(numbers.start, numbers.stop).map(load).map(move)
 
