@@ -61,7 +61,8 @@ def training_batches(
     set smaller than a batch is one batch. `seed` and the epoch's number alone decide the order and how each image
     is moved: a training that is taken up again sees what an undisturbed one sees. Without `augmentation` the pixels
     are as `preprocess` gives them; with one they may have another side, `output_px`. `store` holds pixels of these
-    very images from one epoch to the next; without one they are decoded anew. Raises `ValueError` for a store of another size.
+    very images from one epoch to the next; without one they are decoded anew. Raises `ValueError` for a store of
+    another size.
     """
     if store is not None and (store.count, store.shape) != (len(images), preprocess.shape):
         raise ValueError(f"the store must be one of {len(images)} images, got one of {store.count} x {store.shape}")
