@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all lint types layers check tree wheel clean
+.PHONY: demo test test-all bench-data lint types layers check tree wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -15,6 +15,10 @@ test: $(STAMP) tree
 
 test-all: $(STAMP) tree
 	$(BIN)/python -m pytest
+
+# How fast images reach a training, and in how much memory; prints two tables, takes some minutes.
+bench-data: $(STAMP) tree
+	PYTHONPATH=build/tree TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_data.py
 
 check: lint types layers
 

@@ -117,6 +117,14 @@ def test_what_comes_from_outside_is_black_for_digits_and_reflected_for_photos() 
     assert moved(white, PHOTO_AUGMENTATION).min() == pytest.approx(255, abs=0.01)
 
 
+@given(hnp.arrays(np.uint8, (3, 6, 6, 3)), SEEDS, st.sampled_from([DIGITS_AUGMENTATION, PHOTO_AUGMENTATION, WILD]))
+@settings(max_examples=20, deadline=None)
+def test_one_channel_is_moved_as_it_is_among_three(
+    pixels: NDArray[np.uint8], seed: tuple[int, int], how: Augmentation
+) -> None:
+    np.testing.assert_array_equal(moved(pixels[..., 1:2], how, seed), moved(pixels, how, seed)[..., 1:2])
+
+
 def test_digits_are_never_mirrored() -> None:
     assert not DIGITS_AUGMENTATION.mirror
     assert PHOTO_AUGMENTATION.mirror

@@ -1,0 +1,112 @@
+"""Turns generated photos into two tables: how fast the training stream is, and how much memory an epoch takes.
+
+Run by `make bench-data`. Rates are compared within interleaved rounds, as `mbexport bench` does for artifacts.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from photos import write_photos
+from PIL import Image
+
+from mbexport.latency import ratio_of_medians
+from mbexport.models.augment import PHOTO_AUGMENTATION
+from mbexport.models.data import ImageSet, open_unlabelled
+from mbexport.models.pixel_store import PixelStore
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.stream import epoch_batches
+
+PHOTOS, ROUNDS, BATCH = 500, 9, 50
+PREPARED = Preprocess(resolution_px=224)
+MEMORY_PX = 128
+PLAIN = "plain Pillow loop"
+
+
+def main() -> None:
+    """Prints both tables."""
+    tf.config.experimental.enable_op_determinism()
+    with tempfile.TemporaryDirectory() as scratch:
+        speed_table(write_photos(Path(scratch) / "photos", PHOTOS, width=640, height=480))
+        memory_table(Path(scratch))
+
+
+def speed_table(folder: Path) -> None:
+    """Images per second of an epoch of each kind, and the ratio of its speed to the plain loop's."""
+    images, _ = open_unlabelled(folder)
+    store = PixelStore(folder, count=len(images), shape=PREPARED.shape)
+    runs: dict[str, Callable[[int], None]] = {
+        PLAIN: lambda _: plain_loop(folder, images),
+        "stream": lambda number: stream(images, None, number),
+        "stream, store warm": lambda number: stream(images, store, number),
+        "stream, not augmented": lambda number: stream(images, None, number, augmented=False),
+    }
+    seconds = interleaved(runs)
+    print(f"{PHOTOS} photos of 640 x 480 px to {PREPARED.resolution_px} px, {ROUNDS} interleaved rounds")
+    for name in runs:
+        faster = ratio_of_medians(seconds, PLAIN, name)
+        rate = PHOTOS / np.median(seconds[name])
+        print(f"  {name:<22} {rate:7.0f} images/s   x {faster.ratio:.2f} [{faster.ci95[0]:.2f}, {faster.ci95[1]:.2f}]")
+
+
+def interleaved(runs: dict[str, Callable[[int], None]]) -> dict[str, NDArray[np.float64]]:
+    """Seconds of each run in each round, in a new order each time; the first round warms up and is not counted."""
+    rng = np.random.default_rng(0)
+    seconds = {name: np.empty(ROUNDS) for name in runs}
+    for number in range(-1, ROUNDS):
+        for name in rng.permutation(list(runs)).tolist():
+            start = time.perf_counter()
+            runs[name](number + 1)
+            if number >= 0:
+                seconds[name][number] = time.perf_counter() - start
+    return seconds
+
+
+def plain_loop(folder: Path, images: ImageSet) -> None:
+    """What one writes without a library: one file after the other, and no augmentation."""
+    px = PREPARED.resolution_px
+    for name in images.names:
+        with Image.open(folder / name.rpartition("/")[2]) as file:
+            image = file.convert("RGB")
+        side = round(min(image.size) * PREPARED.crop_fraction)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        np.asarray(image.crop((left, top, left + side, top + side)).resize((px, px), Image.Resampling.BILINEAR))
+
+
+def stream(images: ImageSet, store: PixelStore | None, number: int, *, augmented: bool = True) -> None:
+    """One epoch as a training takes it, its set-up included."""
+    how = PHOTO_AUGMENTATION if augmented else None
+    for _ in epoch_batches(images, PREPARED, batch=BATCH, seed=0, epoch=number, augmentation=how, store=store):
+        pass
+
+
+def memory_table(scratch: Path) -> None:
+    """The peak of a process that reads one epoch, and by how much it passes one that does all but reading."""
+    print(f"peak memory of one epoch at {MEMORY_PX} px, in a process of its own")
+    for count in (1_000, 20_000):
+        folder = write_photos(scratch / str(count), count, width=96, height=96)
+        base = peak_mb(folder, "no-reading")
+        held = count * MEMORY_PX**2 * 3 / 2**20
+        print(f"  {count:6} images: all but reading {base:.0f} MB; their pixels would be {held:.0f} MB")
+        for mode in ("no-store", "store"):
+            peak = peak_mb(folder, mode)
+            print(f"    {mode:<9} {peak:6.0f} MB   + {peak - base:.0f} MB")
+
+
+def peak_mb(folder: Path, mode: str) -> float:
+    """The peak of the process that `one_epoch.py` is."""
+    script = Path(__file__).with_name("one_epoch.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder), str(MEMORY_PX), mode], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout.split()[2])
+
+
+if __name__ == "__main__":
+    main()

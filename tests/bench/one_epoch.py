@@ -1,0 +1,42 @@
+"""Turns a folder of images into one epoch of training batches, and prints the peak of the memory that took, in MB.
+
+Run as a script, so that nothing else is in the process: FOLDER RESOLUTION no-reading|no-store|store
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from mbexport.models.augment import PHOTO_AUGMENTATION
+from mbexport.models.data import open_unlabelled
+from mbexport.models.pixel_store import open_store
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.stream import epoch_batches
+
+BATCH = 16  # small: the peak of a few steps is then that of many, whatever the allocator keeps of them
+
+
+def peak_mb() -> float:
+    """VmHWM, not ru_maxrss: that one begins at the size of the process which started this one (Linux, exec_mmap)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def main(folder: Path, resolution_px: int, mode: str) -> None:
+    """One epoch as a training takes it, or, with no-reading, all that comes before its first image."""
+    tf.config.experimental.enable_op_determinism()
+    images, _ = open_unlabelled(folder)
+    preprocess = Preprocess(resolution_px=resolution_px)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        store = open_store(Path(scratch), count=len(images), shape=preprocess.shape) if mode == "store" else None
+        batches = epoch_batches(
+            images, preprocess, batch=BATCH, seed=0, epoch=0, augmentation=PHOTO_AUGMENTATION, store=store
+        )
+        read = 0 if mode == "no-reading" else sum(len(labels) for _, labels in batches)
+    print(f"{read} {len(images)} {peak_mb():.1f} {'with' if store else 'without'}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
