@@ -18,7 +18,7 @@ from mbexport.models.saved_model import ServingGraph
 _OF_WEIGHTS: Final = frozenset(
     {
         "Add", "AddV2", "Cast", "ConcatV2", "Const", "ExpandDims", "GatherV2", "Identity", "Mul", "Neg", "Pack", "Prod",
-        "Range", "RealDiv", "Reciprocal", "Reshape", "Rsqrt", "Sqrt", "Square", "Squeeze", "StopGradient",
+        "RealDiv", "Reciprocal", "Reshape", "Rsqrt", "Sqrt", "Square", "Squeeze", "StopGradient",
         "Sub", "Transpose",
     }
 )  # fmt: skip

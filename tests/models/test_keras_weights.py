@@ -88,6 +88,13 @@ def test_without_names_the_groups_of_weights_h5_are_given(tmp_path: Path, models
     assert_same(found, {group: live[name] for group, name in names.items()})
 
 
+def test_published_imagenet_weights_are_what_keras_loads(shared_data: Path) -> None:
+    path = shared_data / "weights" / "mobilenet_2_5_224_tf.h5"
+    model = tf_keras.applications.MobileNet((224, 224, 3), alpha=0.25, weights=None)
+    model.load_weights(path)
+    assert_same(stored_weights(path), expected_weights(model))
+
+
 def renamed(file: h5py.File, names: dict[str, str]) -> None:
     for old, new in names.items():
         file["layers"].move(old, new)

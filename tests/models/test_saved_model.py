@@ -194,7 +194,7 @@ UNSUPPORTED = {
     r"\(Square\) is not supported": lambda image, kernel: tf.square(convolved(image, kernel)),
     r"\(RealDiv\) divides by the map": lambda image, kernel: 1 / convolved(image, kernel),
     "turns the axes": lambda image, kernel: convolved(tf.transpose(image, (0, 2, 1, 3)), kernel),
-    "averages the axes": lambda image, kernel: tf.reduce_mean(convolved(image, kernel), -1) + tf.zeros(2),
+    "averages the axes": lambda image, kernel: tf.reduce_mean(convolved(image, kernel), -1) + tf.constant([0.0, 0.0]),
     "must be NHWC without dilations": lambda image, kernel: tf.nn.conv2d(image, kernel, 1, "SAME", dilations=2),
 }
 
