@@ -4,7 +4,6 @@ import importlib.util
 import os
 import tomllib
 from collections.abc import Callable
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -100,9 +99,15 @@ def normalization(preset: str | None, mean: str | None, scale: str | None) -> "N
 
 def _numbers(name: str, text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(Fraction(part.strip())) for part in text.split(","))
-    except (ValueError, ZeroDivisionError, OverflowError):
+        return tuple(_number(part) for part in text.split(","))
+    except (ValueError, ZeroDivisionError):
         raise OptionError(f"{name} must be one or three numbers or fractions, got {text}") from None
+
+
+def _number(text: str) -> float:
+    """What "0.5", "1/255" or "1/127.5" says."""
+    numerator, slash, denominator = text.partition("/")
+    return float(numerator) / (float(denominator) if slash else 1.0)
 
 
 def require_library(name: str, *, needed_by: str, extra: str) -> None:
