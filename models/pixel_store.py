@@ -10,6 +10,7 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Final
 
@@ -24,7 +25,7 @@ _SHARE_OF_FREE_SPACE: Final = 0.5  # the artifacts and other programs need some 
 class PixelStore:
     """Room on disk for the pixels of `count` images of one `shape`, filled as they are asked for.
 
-    Any number of threads may ask. A disk that is full or fails costs time, never an image: it is decoded anew.
+    Any number of threads may ask. A disk that is full ends the store, never the run: images are decoded anew.
     """
 
     def __init__(self, folder: Path, *, count: int, shape: tuple[int, int, int]) -> None:
@@ -33,6 +34,7 @@ class PixelStore:
         self._record_bytes = math.prod(shape)
         self._holds = np.zeros(count, np.bool_)
         self._is_writable = True
+        self._lock = Lock()
         with tempfile.TemporaryFile(dir=folder) as file:
             self._file = os.dup(file.fileno())
         # Not closed before the last reader has let go: its number could mean another file by then.
@@ -59,16 +61,18 @@ class PixelStore:
 
     def discard(self) -> None:
         """Gives the disk space back. Whoever still asks gets images that are decoded anew."""
-        self._is_writable = False
-        self._holds[:] = False
-        os.ftruncate(self._file, 0)
+        with self._lock:
+            self._is_writable = False
+            self._holds[:] = False
+            os.ftruncate(self._file, 0)
 
     def _read(self, index: int) -> Pixels | None:
         try:
             record = os.pread(self._file, self._record_bytes, index * self._record_bytes)
         except OSError:
             return None
-        if len(record) != self._record_bytes:
+        # Looked at again: if it was discarded meanwhile, a late writer may have left a hole full of zeros here.
+        if len(record) != self._record_bytes or not self._holds[index]:
             return None
         return np.frombuffer(record, np.uint8).reshape(self.shape)
 
@@ -77,10 +81,11 @@ class PixelStore:
             written = os.pwrite(self._file, pixels.tobytes(), index * self._record_bytes)
         except OSError:
             written = 0
-        if written == self._record_bytes:
-            self._holds[index] = True
-        else:
-            self._is_writable = False
+        if written != self._record_bytes:
+            self.discard()  # the disk is full: artifacts need the space more
+            return
+        with self._lock:
+            self._holds[index] = self._is_writable
 
 
 def open_store(
