@@ -47,25 +47,35 @@ def speed_table(folder: Path) -> None:
         "stream, store warm": lambda number: stream(images, store, number),
         "stream, not augmented": lambda number: stream(images, None, number, augmented=False),
     }
-    seconds = interleaved(runs)
+    seconds, cpu_seconds = interleaved(runs)
     print(f"{PHOTOS} photos of 640 x 480 px to {PREPARED.resolution_px} px, {ROUNDS} interleaved rounds")
     for name in runs:
         faster = ratio_of_medians(seconds, PLAIN, name)
         rate = PHOTOS / np.median(seconds[name])
-        print(f"  {name:<22} {rate:7.0f} images/s   x {faster.ratio:.2f} [{faster.ci95[0]:.2f}, {faster.ci95[1]:.2f}]")
+        cpu_ms = np.median(cpu_seconds[name]) / PHOTOS * 1000
+        low, high = faster.ci95
+        print(
+            f"  {name:<22} {rate:5.0f} images/s  x {faster.ratio:.2f} [{low:.2f}, {high:.2f}]  {cpu_ms:.2f} CPU ms each"
+        )
 
 
-def interleaved(runs: dict[str, Callable[[int], None]]) -> dict[str, NDArray[np.float64]]:
-    """Seconds of each run in each round, in a new order each time; the first round warms up and is not counted."""
+def interleaved(
+    runs: dict[str, Callable[[int], None]],
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Seconds of each run in each round, by the clock and of all cores, in a new order each time.
+
+    The first round warms up and is not counted. What the cores did says something on a busy machine too.
+    """
     rng = np.random.default_rng(0)
-    seconds = {name: np.empty(ROUNDS) for name in runs}
+    seconds, cpu_seconds = ({name: np.empty(ROUNDS) for name in runs} for _ in range(2))
     for number in range(-1, ROUNDS):
         for name in rng.permutation(list(runs)).tolist():
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             runs[name](number + 1)
             if number >= 0:
                 seconds[name][number] = time.perf_counter() - start
-    return seconds
+                cpu_seconds[name][number] = time.process_time() - cpu_start
+    return seconds, cpu_seconds
 
 
 def plain_loop(folder: Path, images: ImageSet) -> None:
