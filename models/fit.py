@@ -22,7 +22,7 @@ from mbexport.models.checkpoint import Progress, checkpoint, read_progress, rest
 from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.pixel_store import PixelStore, open_store
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.stream import epoch_batches
+from mbexport.models.stream import training_batches
 from mbexport.models.weights import weights_from_bytes, weights_to_bytes
 
 _EVALUATION_BATCH: Final = 32
@@ -171,12 +171,12 @@ class _Run:
 
     def epoch(self, progress: Progress) -> None:
         """Trains for one epoch, and takes down how it went."""
-        batches = epoch_batches(
+        batches = training_batches(
             self.lesson.images,
             self.lesson.preprocess.uncropped,
             batch=self.settings.batch,
             seed=self.settings.seed,
-            epoch=progress.epochs_done,
+            epochs=range(progress.epochs_done, progress.epochs_done + 1),
             augmentation=self.settings.augmentation,
             store=self.store,
             output_px=self.lesson.preprocess.resolution_px,

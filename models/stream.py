@@ -20,30 +20,6 @@ _SEEDS_PER_BATCH: Final = 16  # `augment` draws from seed + 0, seed + 1, ...
 _EPOCH_BITS: Final = 32  # an epoch and a step share one 64-bit seed
 
 
-def epoch_batches(
-    images: ImageSet,
-    preprocess: Preprocess,
-    *,
-    batch: int,
-    seed: int,
-    epoch: int,
-    augmentation: Augmentation | None,
-    store: PixelStore | None,
-    output_px: int | None = None,
-) -> Any:
-    """The batches of one epoch, as `training_batches` gives them."""
-    return training_batches(
-        images,
-        preprocess,
-        batch=batch,
-        seed=seed,
-        epochs=range(epoch, epoch + 1),
-        augmentation=augmentation,
-        store=store,
-        output_px=output_px,
-    )
-
-
 def training_batches(
     images: ImageSet,
     preprocess: Preprocess,

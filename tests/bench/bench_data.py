@@ -21,7 +21,7 @@ from mbexport.models.augment import PHOTO_AUGMENTATION
 from mbexport.models.data import ImageSet, open_unlabelled
 from mbexport.models.pixel_store import PixelStore
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.stream import epoch_batches
+from mbexport.models.stream import training_batches
 
 PHOTOS, ROUNDS, BATCH = 500, 9, 50
 PREPARED = Preprocess(resolution_px=224)
@@ -92,7 +92,9 @@ def plain_loop(folder: Path, images: ImageSet) -> None:
 def stream(images: ImageSet, store: PixelStore | None, number: int, *, augmented: bool = True) -> None:
     """One epoch as a training takes it, its set-up included."""
     how = PHOTO_AUGMENTATION if augmented else None
-    for _ in epoch_batches(images, PREPARED, batch=BATCH, seed=0, epoch=number, augmentation=how, store=store):
+    for _ in training_batches(
+        images, PREPARED, batch=BATCH, seed=0, epochs=range(number, number + 1), augmentation=how, store=store
+    ):
         pass
 
 

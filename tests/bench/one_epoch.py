@@ -13,7 +13,7 @@ from mbexport.models.augment import PHOTO_AUGMENTATION
 from mbexport.models.data import open_unlabelled
 from mbexport.models.pixel_store import open_store
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.stream import epoch_batches
+from mbexport.models.stream import training_batches
 
 BATCH = 16  # small: the peak of a few steps is then that of many, whatever the allocator keeps of them
 
@@ -31,8 +31,8 @@ def main(folder: Path, resolution_px: int, mode: str) -> None:
     preprocess = Preprocess(resolution_px=resolution_px)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         store = open_store(Path(scratch), count=len(images), shape=preprocess.shape) if mode == "store" else None
-        batches = epoch_batches(
-            images, preprocess, batch=BATCH, seed=0, epoch=0, augmentation=PHOTO_AUGMENTATION, store=store
+        batches = training_batches(
+            images, preprocess, batch=BATCH, seed=0, epochs=range(1), augmentation=PHOTO_AUGMENTATION, store=store
         )
         read = 0 if mode == "no-reading" else sum(len(labels) for _, labels in batches)
     print(f"{read} {len(images)} {peak_mb():.1f} {'with' if store else 'without'}")

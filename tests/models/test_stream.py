@@ -19,7 +19,7 @@ from mbexport.models.augment import PHOTO_AUGMENTATION
 from mbexport.models.imageset import ImageSet
 from mbexport.models.pixel_store import PixelStore
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.stream import epoch_batches, training_batches
+from mbexport.models.stream import training_batches
 
 PREPARED = Preprocess(resolution_px=16, crop_fraction=1.0)
 Batches = list[tuple[NDArray[np.float32], NDArray[np.int64]]]
@@ -44,12 +44,11 @@ def numbered(count: int, *, before: Callable[[int], None] = lambda _: None) -> I
 
 
 def batches(images: ImageSet, **changes: Any) -> Batches:
-    options = {"batch": 4, "seed": 0, "epoch": 0, "augmentation": None, "store": None, **changes}
-    make = training_batches if "epochs" in options else epoch_batches
-    if make is training_batches:
-        del options["epoch"]
+    options = {"batch": 4, "seed": 0, "augmentation": None, "store": None, **changes}
+    epoch = options.pop("epoch", 0)
+    options.setdefault("epochs", range(epoch, epoch + 1))
     prepared = options.pop("preprocess", PREPARED)
-    return list(make(images, prepared, **options).as_numpy_iterator())
+    return list(training_batches(images, prepared, **options).as_numpy_iterator())
 
 
 def same(one: Batches, other: Batches) -> bool:
@@ -169,8 +168,8 @@ def test_images_of_a_batch_are_decoded_at_the_same_time() -> None:
 def test_the_next_batches_are_made_while_one_is_used() -> None:
     read: list[int] = []
     stream = iter(
-        epoch_batches(
-            numbered(40, before=read.append), PREPARED, batch=4, seed=0, epoch=0, augmentation=None, store=None
+        training_batches(
+            numbered(40, before=read.append), PREPARED, batch=4, seed=0, epochs=range(1), augmentation=None, store=None
         )
     )
     next(stream)
