@@ -66,4 +66,5 @@ def _tracked(model: tf_keras.Model, *, with_optimizer: bool) -> tf.train.Checkpo
         if isinstance(layer, tf_keras.layers.Dropout) and layer._random_generator._generator is not None
     ]
     optimizer = {"optimizer": model.optimizer} if with_optimizer else {}
-    return tf.train.Checkpoint(model=model, generators=generators, **optimizer)
+    # Not the model itself: it would bring its optimizer along.
+    return tf.train.Checkpoint(weights=model.weights, generators=generators, **optimizer)

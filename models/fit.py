@@ -122,7 +122,7 @@ def fit(
                 run.epoch(progress)
                 log(progress.epochs_done, progress.history[-1])
                 session.save(checkpoint(model, progress))
-            first = progress.epochs_done = last
+            first, progress.epochs_done = last, max(last, progress.epochs_done)
     if content:  # there was nothing left to do
         restore(model, content, with_optimizer=False)
     if progress.best_weights:
