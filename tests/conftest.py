@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,41 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL_BUILD = ("--alpha", "0.25", "--resolution", "32", "--epochs", "24", "--qat-epochs", "1", "--int8")
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Killed(BaseException):
+    """The end of a process in the middle of a training."""
+
+
+class MemorySession:
+    """A training's session that keeps every checkpoint, and may be killed at its `dies_at`-th (from 1).
+
+    `is_written` says whether that last checkpoint still reaches its place.
+    """
+
+    def __init__(
+        self,
+        cache_dir: Path,
+        *,
+        log_dir: Path | None = None,
+        content: bytes | None = None,
+        dies_at: int = 0,
+        is_written: bool = True,
+    ) -> None:
+        self.cache_dir, self.log_dir = cache_dir, log_dir
+        self.content, self.saved = content, 0
+        self._dies_at, self._is_written = dies_at, is_written
+
+    def load(self) -> bytes | None:
+        return self.content
+
+    def save(self, content: bytes) -> None:
+        self.saved += 1
+        is_last = self.saved == self._dies_at
+        if not is_last or self._is_written:
+            self.content = content
+        if is_last:
+            raise Killed
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +96,19 @@ def small_build(cli: Cli) -> Path:
     done = cli("build", *SMALL_BUILD, "--out", out)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
+
+
+@pytest.fixture(scope="session")
+def killed() -> type[Killed]:
+    """What a session raises when it is killed."""
+    return Killed
+
+
+@pytest.fixture(scope="session")
+def session_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., MemorySession]:
+    """Makes a session for one training, in a folder of its own unless told otherwise."""
+
+    def make(**options: Any) -> MemorySession:
+        return MemorySession(tmp_path_factory.mktemp("session"), **options)
+
+    return make

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from mbexport.models.imageset import ImageSet
 from mbexport.models.keras_import import Imported, import_model
 
+Shades = Callable[..., ImageSet]
 Randomize = Callable[..., Any]
 Agrees = Callable[..., Imported]
 
@@ -57,3 +60,18 @@ def agrees() -> Agrees:
         return imported
 
     return agreed
+
+
+@pytest.fixture(scope="session")
+def shades() -> Shades:
+    """Makes images of one grey each, from black to white: that of the label, one after the other unless given."""
+
+    def make(count: int, *, classes: int, labels: Any = None) -> ImageSet:
+        shade = np.arange(count, dtype=np.int64) % classes
+        return ImageSet(
+            labels=shade if labels is None else np.asarray(labels, np.int64),
+            names=tuple(map(str, range(count))),
+            read=lambda i: Image.new("RGB", (4, 4), (int(shade[i]) * 255 // (classes - 1),) * 3),
+        )
+
+    return make
