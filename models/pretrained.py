@@ -51,13 +51,14 @@ def imagenet_weights(spec: ModelSpec, keras_home: Path) -> Path:
     if cached.is_file():
         return cached
     import tf_keras
-    from tf_keras.applications.mobilenet import BASE_WEIGHT_PATH
+    from tf_keras.src.applications.mobilenet import BASE_WEIGHT_PATH  # the public module leaves it out
 
     try:
+        keras_home.mkdir(parents=True, exist_ok=True)  # Keras takes /tmp in the place of a folder that is not there
         fetched = tf_keras.utils.get_file(
             name, BASE_WEIGHT_PATH + name, cache_dir=str(keras_home), cache_subdir="models"
         )
-    except Exception as error:  # urllib, ssl, socket and Keras' own plain Exception
+    except Exception as error:  # the disk, urllib, ssl, socket and Keras' own plain Exception
         raise DataError(
             f"the ImageNet weights are not at {cached} and cannot be downloaded ({_first_line(error)}): "
             f"put {name} there, or give --weights FILE"
