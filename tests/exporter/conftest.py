@@ -142,7 +142,7 @@ def write_colour_network(
 ) -> Path:
     """A network that averages the picture's colours and multiplies them with a matrix."""
     weights = numpy_helper.from_array(
-        np.linspace(-1, top, 3 * classes, dtype=np.float32).reshape(3, classes), "weights"
+        np.linspace(-1, top, shape[-1] * classes, dtype=np.float32).reshape(shape[-1], classes), "weights"
     )
     names = [f"scores{i}" for i in range(outputs)]
     graph = helper.make_graph(

@@ -143,19 +143,21 @@ def no_images(*labels: int) -> ImageSet:
 
 @pytest.fixture
 def refused(monkeypatch, table_runner):
-    """Measures runners of the given names, sides and class counts, and gives the complaint."""
+    """Measures runners of the given names, sides, class counts and channels, and gives the complaint."""
 
-    def measure(*kinds: tuple[str, int, int], labels: tuple[int, ...]) -> str:
+    def measure(
+        *kinds: tuple[str, int, int] | tuple[str, int, int, int], labels: tuple[int, ...], **pixels: int
+    ) -> str:
         runners = {
-            Path(f"{i}") / name: table_runner(name, np.zeros((1, classes)), px=px)
-            for i, (name, px, classes) in enumerate(kinds)
+            Path(f"{i}") / name: table_runner(name, np.zeros((1, classes)), px=px, channels=(*channels, 3)[0])
+            for i, (name, px, classes, *channels) in enumerate(kinds)
         }
         monkeypatch.setattr("mbexport.measure.open_runner", lambda path, **_named: runners[path])
         with pytest.raises(DataError) as caught:
             measure_all(
                 list(runners),
                 no_images(*labels),
-                Preprocess(resolution_px=32),
+                Preprocess(resolution_px=32, **pixels),
                 reference=lambda _pixels: pytest.fail("the reference was asked"),
                 classes=kinds[0][2],
                 threads=1,
@@ -170,6 +172,17 @@ def test_other_resolution_is_refused(refused):
     complaint = refused(("a", 32, 10), ("b", 64, 10), labels=(0, 1))
     assert "got 64 px beside 32 px" in complaint
     assert complaint.startswith("b:")
+
+
+@pytest.mark.parametrize(("first", "other"), [(3, 1), (1, 3)])
+def test_grey_beside_colour_is_refused(refused, first, other):
+    complaint = refused(("a", 32, 10, first), ("b", 32, 10, other), labels=(0, 1), channels=first)
+    assert complaint == f"b: all artifacts must take images of one kind, got {other} channel(s) beside {first}"
+
+
+def test_other_number_of_classes_is_refused(refused):
+    complaint = refused(("a", 32, 10), ("b", 32, 12), labels=(0, 1))
+    assert complaint == "b: all artifacts must have one number of classes, got 12 beside 10"
 
 
 def test_too_few_scores_are_refused(refused):

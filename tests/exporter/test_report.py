@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.gates import judge
-from mbexport.report import latency_json, measured_json, report_json, stages_json, to_bytes
+from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
+from mbexport.report import (
+    latency_json,
+    measured_json,
+    preprocess_json,
+    report_json,
+    stages_json,
+    to_bytes,
+    unreadable_json,
+)
 from mbexport.summary import print_report
 
 FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
@@ -126,6 +135,31 @@ def test_latencies_and_stages_are_rounded_to_what_they_are_worth(entry):
         {"name": "train", "seconds": 1.3, "reused": False},
         {"name": "verify", "seconds": 0.0, "reused": True},
     ]
+
+
+def test_report_says_whether_there_were_labels(entry, found):
+    unlabelled = found(entry(FP32, top1=math.nan), chance=math.nan, is_labelled=False)
+    read = strict(to_bytes(measured_json(unlabelled)))
+    assert (read["reference"]["labelled"], read["reference"]["chance"]) == (False, None)
+    assert measured_json(found(entry(FP32)))["reference"]["labelled"] is True
+
+
+@pytest.mark.parametrize(
+    ("normalization", "mean", "std", "order"),
+    [
+        (MOBILENET, 127.5, 127.5, "RGB"),
+        (CAFFE, [103.939, 116.779, 123.68], 1.0, "BGR"),
+        (Normalization(mean=(1, 1, 1), std=(1, 2, 4)), 1, [1, 2, 4], "RGB"),
+    ],
+)
+def test_pixels_are_told_with_one_number_where_all_channels_have_the_same(normalization, mean, std, order):
+    told = preprocess_json(Preprocess(resolution_px=32, crop_fraction=0.5, normalization=normalization))
+    assert told == {"crop_fraction": 0.5, "mean": mean, "std": std, "channel_order": order}
+
+
+def test_images_that_were_left_out_are_told_with_the_reason():
+    assert unreadable_json([("cat/1.jpg", "it is truncated")]) == [{"file": "cat/1.jpg", "reason": "it is truncated"}]
+    assert unreadable_json(()) == []
 
 
 def printed(report, **named) -> str:

@@ -1,0 +1,116 @@
+"""What nobody may overlook: a network that only guesses, images that were left out, answers without labels."""
+
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbexport.gates import judge
+from mbexport.measure import gate_values
+from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
+from mbexport.report import measured_json, preprocess_json, report_json, to_bytes, unreadable_json
+from mbexport.summary import print_report, print_warnings
+
+FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
+NO_ACCURACY = {"top1": math.nan, "top1_ci95": (math.nan, math.nan), "top5": math.nan}
+
+
+@pytest.fixture
+def told(entry, found):
+    """What is warned of a report on a network whose answers are `reference`."""
+
+    def tell(limits=None, bad=(), normalization=MOBILENET, **measured: Any) -> str:
+        preprocess = Preprocess(resolution_px=32, normalization=normalization)
+        data = {**preprocess_json(preprocess), "unreadable": unreadable_json(bad)}
+        measurements = found(entry(FP32), **measured)
+        gates = judge(gate_values(measurements), limits or {}, defaults={})
+        stream = io.StringIO()
+        report = report_json(measured_json(measurements), gates, {"data": data})
+        print_warnings(json.loads(to_bytes(report)), stream)
+        return stream.getvalue()
+
+    return tell
+
+
+GUESSING = {"top1": 0.1075, "top1_ci95": (0.0962, 0.12)}
+
+
+def test_a_network_that_guesses_is_told_with_what_it_was_fed(told):
+    assert told(reference=GUESSING, chance=0.101) == (
+        "Warning: the FLOAT network itself is right in 10.75% [9.6%, 12.0%], where always giving the most frequent "
+        "class is right in 10.1%. It was fed (byte - 127.5) / 127.5, RGB. Does it expect something else "
+        "(--preprocess, --mean, --scale)? Are its classes in another order (--classes)?\n"
+    )
+
+
+def test_order_of_channels_is_told_as_it_was_fed(told):
+    said = told(reference=GUESSING, chance=0.101, normalization=CAFFE)
+    assert "It was fed (byte - [103.939, 116.779, 123.68]) / 1.0, BGR." in said
+
+
+def test_a_network_that_knows_something_is_no_warning(told):
+    assert told(reference={"top1": 0.5, "top1_ci95": (0.4, 0.6)}, chance=0.1) == ""
+
+
+@given(low=st.floats(0, 1), chance=st.floats(0.001, 1))
+def test_the_warning_comes_exactly_where_the_gate_fails(entry, found, low, chance):
+    measurements = found(entry(FP32), reference={"top1": 1.0, "top1_ci95": (low, 1.0)}, chance=chance)
+    gates = judge(gate_values(measurements), {}, defaults={})
+    data = {**preprocess_json(Preprocess(resolution_px=32)), "unreadable": []}
+    stream = io.StringIO()
+    print_warnings(report_json(measured_json(measurements), gates, {"data": data}), stream)
+    assert ("FLOAT network itself" in stream.getvalue()) is (low / chance < 1)
+
+
+def test_a_limit_of_the_user_moves_the_warning(told):
+    fair = {"top1": 0.5, "top1_ci95": (0.4, 0.6)}
+    assert "FLOAT" in told({"above_chance": 5.0}, reference=fair, chance=0.1)
+    assert told({"above_chance": 0.5}, reference=GUESSING, chance=0.101) == ""
+
+
+def test_other_gates_that_fail_are_no_warning(told):
+    assert told({"samples": 1000, "fp32_error": 0}) == ""
+
+
+def test_images_that_were_left_out_are_counted(told):
+    said = told(bad=[("cat/1.jpg", "truncated"), ("cat/2.jpg", "empty")])
+    assert said == "Warning: 2 images cannot be read and were left out; report.json lists them\n"
+
+
+def test_both_warnings_may_be_needed(told):
+    said = told(bad=[("cat/1.jpg", "truncated")], reference=GUESSING, chance=0.101)
+    assert said.startswith("Warning: 1 images cannot be read")
+    assert said.count("Warning: ") == said.count("\n") == 2
+
+
+@pytest.mark.parametrize("limits", [None, {"above_chance": 1.0}])
+def test_without_labels_nobody_guesses(told, limits):
+    assert told(limits, reference=NO_ACCURACY, chance=math.nan, is_labelled=False) == ""
+
+
+def test_without_labels_accuracies_are_no_numbers_and_agreement_is_judged(entry, found):
+    unlabelled = found(
+        entry(FP32, **NO_ACCURACY),
+        entry(INT8, agreement=0.5, **NO_ACCURACY),
+        entry(ONNX, **NO_ACCURACY),
+        reference=NO_ACCURACY,
+        chance=math.nan,
+        is_labelled=False,
+        twins={(INT8, ONNX): 0.75},
+    )
+    values = gate_values(unlabelled)
+    assert {"top1_drop", "above_chance"}.isdisjoint(values)
+    assert (values["agreement"], values["twin_agreement"], values["samples"]) == (0.5, 0.75, 100)
+    report = json.loads(to_bytes(report_json(measured_json(unlabelled), judge(values, {}, defaults={}), {})))
+    assert report["passed"] is False
+    stream = io.StringIO()
+    print_report(report, stream, out=None)
+    text = stream.getvalue()
+    assert "float reference: no labels on 100 images" in text
+    assert text.count("no labels") == 4  # the reference and each file
+    assert "50.00%" in text
+    assert "FAILED: agreement" in text
