@@ -1,6 +1,8 @@
 """From options to a plan: defaults, what is computed of them, and what no plan may hold."""
 
 import dataclasses
+import importlib.machinery
+import importlib.util
 import math
 from pathlib import Path
 
@@ -92,6 +94,26 @@ def test_every_other_option_reaches_the_plan(planned):
     assert (plan.qat_epochs, plan.calibration, plan.calibration_samples) == (0, Path("pictures"), 7)
     assert (plan.io, plan.seed, plan.threads) == (Io.FLOAT32, 2**31 - 1, 3)
     assert plan.limits == {"agreement": 0.5, "samples": 10}
+
+
+def test_file_of_weights_to_start_from_reaches_the_plan(planned, tmp_path):
+    (tmp_path / "w.h5").write_bytes(b"weights")
+    assert planned("--weights", tmp_path / "w.h5")[0].origin.weights == tmp_path / "w.h5"
+    assert planned("--weights", "none")[0].origin.weights is None
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_curves_need_a_library_that_may_be_missing(planned, monkeypatch, capsys, is_installed):
+    found = {"tensorboard": importlib.machinery.ModuleSpec("tensorboard", None) if is_installed else None}
+    look = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *given: found[name] if name in found else look(name, *given)
+    )
+    if is_installed:
+        assert planned("--log-dir", "curves")[0].log_dir == Path("curves")
+        return
+    assert run(["build", "--log-dir", "curves"]) == 2
+    assert capsys.readouterr().err == "Error: --log-dir needs tensorboard: pip install 'mbexport[tensorboard]'\n"
 
 
 @pytest.mark.parametrize(
