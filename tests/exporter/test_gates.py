@@ -133,7 +133,9 @@ def test_network_of_common_size_must_not_get_slower(facts):
     assert limits.get("int8_speedup", GATES["int8_speedup"].limit) == 1.0
 
 
-@pytest.mark.parametrize(("mult_adds", "limit"), [(9_999_999, 0.8), (10_000_000, 1.0)])
+@pytest.mark.parametrize(
+    ("mult_adds", "limit"), [(1, 0.5), (999_999, 0.5), (1_000_000, 0.8), (9_999_999, 0.8), (10_000_000, 1.0)]
+)
 def test_speed_that_is_asked_for_depends_on_the_work_that_there_is(facts, mult_adds, limit):
     assert default_limits(facts(ModelSpec(), mult_adds=mult_adds))["int8_speedup"] == limit
 

@@ -135,7 +135,7 @@ def report_in(folder: Path) -> dict:
 def test_sound_images_are_no_warning(checked, tmp_path):
     code, _, errors = checked()
     assert code in (0, 1)
-    assert "Warning" not in errors
+    assert "WARNING" not in errors
     assert report_in(tmp_path / "out")["data"]["unreadable"] == []
 
 
@@ -143,7 +143,7 @@ def test_one_broken_image_of_two_hundred_is_left_out_warned_of_and_listed(checke
     (victim,) = break_images(photos, 1)
     code, _, errors = checked()
     assert code in (0, 1)
-    assert errors.count("Warning: 1 images cannot be read and were left out; report.json lists them\n") == 1
+    assert errors.count("WARNING: 1 images cannot be read and were left out; report.json lists them\n") == 1
     (listed,) = report_in(tmp_path / "out")["data"]["unreadable"]
     assert listed["file"] == "dark/00.png"
     assert listed["reason"] == f"{victim} is not an image that can be read"
@@ -164,7 +164,7 @@ def test_limit_of_broken_images_is_the_users(checked, photos, max_bad, is_legal)
     break_images(photos, 5)
     code, _, errors = checked("--max-bad", max_bad)
     assert (code != 2) is is_legal
-    assert ("Warning: 5 images cannot be read" in errors) is is_legal
+    assert ("WARNING: 5 images cannot be read" in errors) is is_legal
 
 
 @pytest.mark.parametrize("max_bad", ["1 percent", "-1%", "101%", "nan", ""])
@@ -192,7 +192,7 @@ def test_stages_that_nothing_changed_for_are_reused_and_the_warning_is_repeated(
     break_images(photos, 1)
     build()
     _, _, errors = build()
-    assert "Warning: 1 images cannot be read" in errors
+    assert "WARNING: 1 images cannot be read" in errors
     assert all(stage["reused"] for stage in report_in(tmp_path / "out")["stages"])
     assert len(stand_ins.trained_on) == 1
 
@@ -237,7 +237,7 @@ def test_without_labels_answers_are_compared_and_nothing_is_said_of_their_truth(
     code, printed, errors, report = exported()
     assert (code, report["passed"]) == (0, True)
     assert "float reference: no labels on 200 images" in printed
-    assert "Warning" not in errors
+    assert "WARNING" not in errors
     assert report["reference"]["labelled"] is False
     assert (report["reference"]["top1"], report["reference"]["chance"]) == (None, None)
     assert report["artifacts"][0]["agreement"] == 1.0
@@ -248,7 +248,7 @@ def test_gate_that_needs_labels_fails_where_there_are_none_and_is_no_warning(exp
     code, printed, errors, _ = exported("--gate", "above_chance=1")
     assert code == 1
     assert "not measured" in printed
-    assert "Warning" not in errors
+    assert "WARNING" not in errors
 
 
 def test_labels_without_data_are_those_that_are_given(exported, tmp_path):

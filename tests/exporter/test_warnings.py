@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mbexport.gates import judge
@@ -19,17 +19,17 @@ FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
 NO_ACCURACY = {"top1": math.nan, "top1_ci95": (math.nan, math.nan), "top5": math.nan}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def told(entry, found):
     """What is warned of a report on a network whose answers are `reference`."""
 
-    def tell(limits=None, bad=(), normalization=MOBILENET, **measured: Any) -> str:
+    def tell(limits=None, bad=(), normalization=MOBILENET, tried=None, **measured: Any) -> str:
         preprocess = Preprocess(resolution_px=32, normalization=normalization)
         data = {**preprocess_json(preprocess), "unreadable": unreadable_json(bad)}
         measurements = found(entry(FP32), **measured)
         gates = judge(gate_values(measurements), limits or {}, defaults={})
         stream = io.StringIO()
-        report = report_json(measured_json(measurements), gates, {"data": data})
+        report = report_json(measured_json(measurements), gates, {"data": data, "tried_normalizations": tried})
         print_warnings(json.loads(to_bytes(report)), stream)
         return stream.getvalue()
 
@@ -41,15 +41,15 @@ GUESSING = {"top1": 0.1075, "top1_ci95": (0.0962, 0.12)}
 
 def test_a_network_that_guesses_is_told_with_what_it_was_fed(told):
     assert told(reference=GUESSING, chance=0.101) == (
-        "Warning: the FLOAT network itself is right in 10.75% [9.6%, 12.0%], where always giving the most frequent "
-        "class is right in 10.1%. It was fed (byte - 127.5) / 127.5, RGB. Does it expect something else "
-        "(--preprocess, --mean, --scale)? Are its classes in another order (--classes)?\n"
+        "WARNING: the FLOAT network itself reaches 10.75% [9.6%, 12.0%]; always giving the most frequent class "
+        "reaches 10.1%. It was fed (byte - 127.5) / 127.5, RGB: does it expect something else (--preprocess, --mean, "
+        "--scale)? Are its classes in another order (--classes)?\n"
     )
 
 
 def test_order_of_channels_is_told_as_it_was_fed(told):
     said = told(reference=GUESSING, chance=0.101, normalization=CAFFE)
-    assert "It was fed (byte - [103.939, 116.779, 123.68]) / 1.0, BGR." in said
+    assert "It was fed (byte - [103.939, 116.779, 123.68]) / 1.0, BGR: does it expect something else" in said
 
 
 def test_a_network_that_knows_something_is_no_warning(told):
@@ -78,13 +78,32 @@ def test_other_gates_that_fail_are_no_warning(told):
 
 def test_images_that_were_left_out_are_counted(told):
     said = told(bad=[("cat/1.jpg", "truncated"), ("cat/2.jpg", "empty")])
-    assert said == "Warning: 2 images cannot be read and were left out; report.json lists them\n"
+    assert said == "WARNING: 2 images cannot be read and were left out; report.json lists them\n"
 
 
 def test_both_warnings_may_be_needed(told):
     said = told(bad=[("cat/1.jpg", "truncated")], reference=GUESSING, chance=0.101)
-    assert said.startswith("Warning: 1 images cannot be read")
-    assert said.count("Warning: ") == said.count("\n") == 2
+    assert said.startswith("WARNING: 1 images cannot be read")
+    assert said.count("WARNING: ") == said.count("\n") == 2
+
+
+def test_model_that_does_better_on_other_numbers_is_told_with_them(told):
+    tried = {"samples": 200, "top1": {"mobilenet": 0.25, "unit": 0.75, "caffe": 0.5, "raw": 0.125}}
+    assert told(tried=tried) == (
+        "WARNING: the model does not say what it expects and was fed (byte - 127.5) / 127.5, RGB, which gave top-1 "
+        "25.0% on 200 images; with --preprocess unit it gives 75.0%\n"
+    )
+
+
+@given(mobilenet=st.integers(0, 200), unit=st.integers(0, 200), raw=st.integers(0, 200))
+@example(mobilenet=100, unit=109, raw=0)
+@example(mobilenet=100, unit=0, raw=111)
+def test_other_numbers_are_told_exactly_where_they_are_clearly_better(told, mobilenet, unit, raw):
+    top1 = {"mobilenet": mobilenet / 200, "unit": unit / 200, "raw": raw / 200}
+    said = told(tried={"samples": 200, "top1": top1})
+    better = max(unit, raw) - mobilenet
+    assume(better != 10)  # the limit itself is where floats may round either way
+    assert ("--preprocess" in said) is (better > 10)
 
 
 @pytest.mark.parametrize("limits", [None, {"above_chance": 1.0}])
