@@ -197,12 +197,27 @@ def _nothing(call: Call, _: Weights) -> list[Step]:
     return []
 
 
+def _operator(call: Call, weights: Weights) -> list[Step]:
+    """A function of TensorFlow or an operation of Keras 3: an activation, or arithmetic with a constant."""
+    activation = _ACTIVATION_FUNCTIONS.get(str(call.config.get("function", call.class_name)))
+    return operator_steps(call, weights) if activation is None else activation_steps(call, activation, name=call.name)
+
+
 def _merge(call: Call, weights: Weights) -> list[Step]:
     """Add, Subtract and Multiply are layers of branches, or operations of Keras 3 with a constant."""
     if len(call.operands) < 2:
         raise DataError(f"{call} joins branches; {CHAIN_ONLY}")
     return operator_steps(call, weights)
 
+
+_ACTIVATION_FUNCTIONS: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("Relu", "nn.relu"), "relu"),
+        **dict.fromkeys(("Relu6", "nn.relu6"), "relu6"),
+        **dict.fromkeys(("Sigmoid", "math.sigmoid", "nn.sigmoid"), "sigmoid"),
+        **dict.fromkeys(("nn.softmax", "nn.softmax_v2"), "softmax"),
+    }
+)
 
 _TRAINING_ONLY: Final = (
     "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D",
@@ -232,7 +247,8 @@ CONVERTERS: Final[Mapping[str, Converter]] = MappingProxyType(
         "Reshape": _reshape,
         "Rescaling": rescaling_steps,
         "Normalization": normalization_steps,
-        **dict.fromkeys(("TFOpLambda", "TrueDivide", "Divide", "Cast", "Identity", "StopGradient"), operator_steps),
+        **dict.fromkeys(("TFOpLambda", "Relu", "Relu6", "Sigmoid"), _operator),
+        **dict.fromkeys(("TrueDivide", "Divide", "Cast", "Identity", "StopGradient"), operator_steps),
         **dict.fromkeys(("Add", "Subtract", "Multiply"), _merge),
         **dict.fromkeys(_TRAINING_ONLY, _nothing),
     }

@@ -187,7 +187,7 @@ def _matched(container: h5py.Group, config: Config, outer: LayerPath) -> dict[La
     layers = nested_layers(config)
     for layer, key in zip(layers, _keys(container, layers), strict=True):
         path = (*outer, layer_name(layer))
-        if key not in container:
+        if not key or key not in container:
             continue  # an operation, or a layer that has nothing to store
         group = container[key]
         inner = _container(group)
@@ -199,18 +199,20 @@ def _matched(container: h5py.Group, config: Config, outer: LayerPath) -> dict[La
 
 
 def _keys(container: h5py.Group, layers: list[Config]) -> list[str]:
-    """The group of each layer: named after its class, counted (conv2d, conv2d_1, ...), or after the layer itself.
+    """The group of each layer: named after its class and counted (conv2d, conv2d_1, ...), or after the layer itself.
 
-    Both spellings occur. A group that notes another layer's name, or is missing, rules the first one out.
+    Both spellings occur, and TensorFlow 2.12 counted every layer with weights twice: so it is the order that tells.
+    A group that notes another layer's name, or is left over, rules the first spelling out.
     """
-    counts: dict[str, int] = {}
+    groups: dict[str, list[str]] = {}
+    for key in sorted(container, key=_counted):
+        groups.setdefault(_counted(key)[0], []).append(key)
     by_class = []
     for layer in layers:
         stem = snake_case("Functional" if layer["class_name"] == "Model" else layer["class_name"])
-        counts[stem] = counts.get(stem, -1) + 1
-        by_class.append(f"{stem}_{counts[stem]}" if counts[stem] else stem)
+        by_class.append(groups[stem].pop(0) if groups.get(stem) else "")
     by_name = [layer_name(layer) for layer in layers]
-    weighted = {key for key in container if _variables(container[key]) or _container(container[key]) is not None}
     noted = {key: _noted_name(container[key]) for key in container}
-    fits = all(noted[key] in (None, name) for key, name in zip(by_class, by_name, strict=True) if key in noted)
+    fits = all(noted[key] in (None, name) for key, name in zip(by_class, by_name, strict=True) if key)
+    weighted = {key for key in container if _variables(container[key]) or _container(container[key]) is not None}
     return by_class if fits and weighted <= set(by_class) else by_name

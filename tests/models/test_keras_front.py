@@ -84,6 +84,20 @@ def test_operators_of_tensorflow(tmp_path: Path, randomize: Any, agrees: Any, su
     assert imported.input_offset == pytest.approx((4.1, 8.4, 11.1))
 
 
+@pytest.mark.parametrize("library", [tf_keras, keras])
+def test_activations_may_be_functions(tmp_path: Path, randomize: Any, agrees: Any, library: Any) -> None:
+    layers, functions = library.layers, tf.nn if library is tf_keras else keras.ops
+    image = layers.Input((8, 8, 3))
+    x = functions.relu6(layers.Conv2D(4, 3)(image))
+    x = functions.relu(layers.Conv2D(4, 3)(x))
+    x = functions.softmax(layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    model = randomize(library.Model(image, x))
+    model.save(tmp_path / "model.keras")
+    imported = agrees(model, tmp_path / "model.keras")
+    ceilings = [layer.max_value for layer in imported.network.layers if isinstance(layer, tf_keras.layers.ReLU)]
+    assert (ceilings, imported.output) == ([6, None], "softmax")
+
+
 def test_operations_of_keras_3(tmp_path: Path, randomize: Any, agrees: Any) -> None:
     image = keras.layers.Input((8, 8, 3))
     x = keras.ops.cast(image, "float32") / 127.5 - 1.0
