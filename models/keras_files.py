@@ -69,6 +69,8 @@ def model_config(path: Path) -> Config | None:
             if stored is None:
                 return None
             text = stored.decode("utf-8") if isinstance(stored, bytes) else str(stored)
+        if len(text) > MAX_CONFIG_BYTES:
+            raise DataError(f"the configuration in {path} is longer than {MAX_CONFIG_BYTES} characters")
         config = json.loads(text)
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
         raise DataError(f"the model {path} describes no layers; {SUPPORTED}")

@@ -9,6 +9,7 @@ from mbexport.models.keras_files import Config
 from mbexport.models.keras_weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
 
 CHAIN_ONLY: Final = "a chain of layers is supported"
+_KERAS_PACKAGES: Final = frozenset({"keras", "tensorflow", "tf_keras"})
 INPUT: Final = object()  # stands for the tensor in a call's operands
 
 
@@ -63,12 +64,23 @@ def input_shape_of(config: Config) -> tuple[int | None, ...]:
 
 def _flattened(config: Config, outer: LayerPath) -> Iterator[Call]:
     for layer in _in_order(config):
+        _require_from_keras(layer)
         path = (*outer, layer_name(layer))
         if layer["class_name"] in NESTING_CLASSES:
             yield from _flattened(layer, path)
         elif layer["class_name"] != "InputLayer":
             operands = tuple(_operands(layer)) or (INPUT,)
             yield Call(path=path, class_name=str(layer["class_name"]), config=layer["config"], operands=operands)
+
+
+def _require_from_keras(layer: Config) -> None:
+    """A class of the user's own may bear the name of one of Keras', and do something else."""
+    module, registered = str(layer.get("module") or "keras"), str(layer.get("registered_name") or "")
+    if module.split(".", maxsplit=1)[0] not in _KERAS_PACKAGES or ">" in registered:
+        raise DataError(
+            f"layer {layer_name(layer)} ({layer['class_name']}) is of a custom class, {registered or module}; "
+            "layers of Keras are supported"
+        )
 
 
 def _in_order(config: Config) -> list[Config]:

@@ -186,7 +186,8 @@ def test_a_frozen_base_under_an_own_head_is_flattened(
     base.trainable = False
     augment = LIBRARIES[library].Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)])
     head = LIBRARIES[library].Sequential([layers.Dense(8, activation="relu"), layers.Dense(3, activation="softmax")])
-    chain = [augment, layers.Rescaling(1 / 127.5, offset=-1), base, layers.GlobalAveragePooling2D(), head]
+    scale = layers.Rescaling(1 / 127.5, offset=-1)
+    chain = [augment, scale, lambda x: base(x, training=False), layers.GlobalAveragePooling2D(), head]
     model = randomize(functional(LIBRARIES[library], chain, shape=(32, 32, 3)))
     model.save(tmp_path / f"model.{suffix}")
     imported = agrees(model, tmp_path / f"model.{suffix}")

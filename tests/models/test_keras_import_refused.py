@@ -171,15 +171,18 @@ def edited(path: Path, edit: Any) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def test_a_custom_class_is_not_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"module": "os", "class_name": "system"}, r"layer conv \(system\) is of a custom class, os;"),
+        ({"registered_name": "mine>Conv2D"}, r"layer conv \(Conv2D\) is of a custom class, mine>Conv2D;"),
+        ({"class_name": "mine>Conv2D"}, r"layer conv \(mine>Conv2D\) is not supported"),
+    ],
+)
+def test_a_custom_class_is_not_imported(tmp_path: Path, changes: dict[str, str], match: str) -> None:
     chain(conv()).save(tmp_path / "model.keras")
-
-    def make_custom(config: Any) -> None:
-        layer = config["config"]["layers"][1]
-        layer.update(module="os", class_name="system", registered_name="os>system")
-
-    edited(tmp_path / "model.keras", make_custom)
-    with pytest.raises(DataError, match=r"layer conv \(system\) is not supported"):
+    edited(tmp_path / "model.keras", lambda config: config["config"]["layers"][1].update(changes))
+    with pytest.raises(DataError, match=match):
         import_model(tmp_path / "model.keras")
 
 
