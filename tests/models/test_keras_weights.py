@@ -95,27 +95,35 @@ def test_published_imagenet_weights_are_what_keras_loads(shared_data: Path) -> N
     assert_same(stored_weights(path), expected_weights(model))
 
 
-def renamed(file: h5py.File, names: dict[str, str]) -> None:
-    for old, new in names.items():
-        file["layers"].move(old, new)
-    file.visititems(lambda _, group: group.attrs.pop("name", None))
-
-
-def test_groups_named_after_the_layers_are_found_too(tmp_path: Path, models: dict[str, Any]) -> None:
-    path, other = tmp_path / "model.keras", tmp_path / "by_name.keras"
-    models["keras"].save(path)
+def rewritten(path: Path, names: dict[str, str], *, container: str = "layers") -> None:
+    """The same .keras with other groups in its weights, and no names noted beside them."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     buffer = io.BytesIO(parts["model.weights.h5"])
     with h5py.File(buffer, "r+") as file:
-        renamed(file, {"conv2d": "stem", "functional": "inner", "separable_conv2d": "separable"})
-        renamed(file, {"conv2d_1": "conv2d", "conv2d_2": "predictions", "batch_normalization": "stem_bn"})
-        file["layers/inner/layers"].move("conv2d", "inner_conv")
-        file["layers/inner/layers"].move("batch_normalization", "inner_bn")
-    with zipfile.ZipFile(other, "w") as archive:
+        for old, new in names.items():
+            file["layers"].move(old, new)
+        file.move("layers", container)
+        file.visititems(lambda _, group: group.attrs.pop("name", None))
+    with zipfile.ZipFile(path, "w") as archive:
         for name, content in {**parts, "model.weights.h5": buffer.getvalue()}.items():
             archive.writestr(name, content)
-    assert_same(stored_weights(other), expected_weights(models["keras"]))
+
+
+def test_groups_named_after_the_layers_are_found_too(tmp_path: Path, models: dict[str, Any]) -> None:
+    models["keras"].save(tmp_path / "model.keras")
+    outer = {"conv2d": "stem", "conv2d_1": "conv2d", "conv2d_2": "predictions", "batch_normalization": "stem_bn"}
+    inner = {"conv2d": "inner_conv", "batch_normalization": "inner_bn"}
+    inner = {f"functional/layers/{old}": f"functional/layers/{new}" for old, new in inner.items()}
+    rewritten(tmp_path / "model.keras", {**inner, **outer, "functional": "inner", "separable_conv2d": "separable"})
+    assert_same(stored_weights(tmp_path / "model.keras"), expected_weights(models["keras"]))
+
+
+def test_the_layout_of_tensorflow_2_12_counts_layers_with_weights_twice(tmp_path: Path, models: dict[str, Any]) -> None:
+    models["keras"].save(tmp_path / "model.keras")
+    names = {"conv2d_2": "conv2d_4", "conv2d_1": "conv2d_2"}
+    rewritten(tmp_path / "model.keras", names, container="_layer_checkpoint_dependencies")
+    assert_same(stored_weights(tmp_path / "model.keras"), expected_weights(models["keras"]))
 
 
 def test_a_layer_of_old_keras_may_bear_a_scope_of_another_name(tmp_path: Path) -> None:
