@@ -114,7 +114,7 @@ def quantizable(folded: tf_keras.Model, ranges: Ranges, *, input_scale: float, i
     x = image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
     x = _wrap(_layers.Activation("linear", name="input"), x, [], None, entry)
     for layer in folded.layers[1:]:
-        copy = type(layer).from_config(layer.get_config())
+        copy = _copy(layer)
         output = ranges.get(layer.name)
         if gives_probabilities(layer):
             output = PROBABILITY_RANGE
@@ -151,6 +151,13 @@ def _require_ranges(folded: tf_keras.Model, ranges: Ranges) -> None:
     if different:
         has = "one" if different[0] in ranges else "none"
         raise StageError(f"there must be a range for each activation of the network, got {has} for {different[0]}")
+
+
+def _copy(layer: Any) -> Any:
+    config = layer.get_config()
+    if isinstance(layer, _layers.Dropout):
+        config["rng_type"] = "stateful"  # else a checkpoint could not hold its position
+    return type(layer).from_config(config)
 
 
 def _kernel_of(layer: Any) -> str | None:

@@ -70,6 +70,7 @@ def short_network() -> Callable[[], Network]:
         x = layers.Conv2D(6, 1, name="pointwise")(x)
         x = layers.ReLU(6.0, name="pointwise_relu")(x)
         x = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)
+        x = layers.Dropout(0.5, name="dropout")(x)
         x = layers.Conv2D(4, 1, name="head")(x)
         x = layers.Reshape((4,), name="flat")(x)
         x = layers.Softmax(name="predictions")(x)
