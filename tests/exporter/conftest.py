@@ -1,5 +1,6 @@
 """What the exporter's tests share: runners that answer from a table, and measurements made by hand."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,13 +17,15 @@ from mbexport.artifact import Artifact, Format, Precision, TensorSpec
 from mbexport.calibration.affine import Affine
 from mbexport.kernels import Kernels
 from mbexport.latency import Latency, Ratio
-from mbexport.measure import Measured, MeasuredPair, Measurements
+from mbexport.measure import Measured, MeasuredPair, Measurements, gate_values, measure_all
 from mbexport.models.cost import cost
-from mbexport.models.facts import Facts, Output
+from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
-from mbexport.runtime import Runner
-from mbexport.verify import Accuracy, Pair
+from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, NETWORK, TRIED, WEIGHTS
+from mbexport.report import measured_json, to_bytes
+from mbexport.runtime import Runner, open_runner
+from mbexport.verify import Accuracy, Pair, raw_outputs
 
 
 class TableRunner(Runner):
@@ -162,6 +165,66 @@ def write_colour_network(
 @pytest.fixture(scope="session")
 def colour_network() -> Callable[..., Path]:
     return write_colour_network
+
+
+class StandIns:
+    """Stages that make the same small network whatever they are asked, and remember which images they were given."""
+
+    def __init__(self, facts, network: Path) -> None:
+        self.files = {NETWORK: facts_to_json(facts).encode(), WEIGHTS: b"weights"}
+        self.network, self.preprocess, self.trained_on = network, facts.preprocess, []
+        self.tried_on: list[Any] = []
+
+    def trained_network(self, _plan, _origin, images, **_named):
+        self.trained_on.append(images)
+        for index in range(len(images)):
+            images.read(index)
+        return {**self.files, HISTORY: b"[]"}
+
+    def stored_network(self, _plan, _origin):
+        return self.files
+
+    def foreign_network(self, _plan, _origin, *, classes):
+        assert classes in (None, 2)
+        return self.files
+
+    def tried_file(self, _plan, _source, images):
+        self.tried_on.append(images)
+        return {TRIED: json.dumps({"samples": len(images), "top1": {"mobilenet": 0.25, "raw": 0.75}}).encode()}
+
+    def fp32_tflite_file(self, _plan, _source, name):
+        return {name: b"stand-in"}
+
+    def onnx_file(self, _source, _precision, name):
+        return {name: self.network.read_bytes()}
+
+    def measured_file(self, _plan, _source, artifacts, images, *, is_labelled, progress):
+        runner = open_runner(self.network)
+
+        def reference(pixels):
+            return runner.scores(raw_outputs(runner, pixels, self.preprocess))
+
+        found = measure_all(
+            artifacts,
+            images,
+            self.preprocess,
+            reference=reference,
+            classes=2,
+            threads=1,
+            progress=progress,
+            is_labelled=is_labelled,
+        )
+        return {MEASURED: to_bytes(measured_json(found)), GATE_VALUES: json.dumps(gate_values(found)).encode()}
+
+
+@pytest.fixture
+def stand_ins(monkeypatch, facts, colour_network, tmp_path) -> StandIns:
+    """Runs take these stages in the place of those that load TensorFlow."""
+    spec = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
+    made = StandIns(facts(spec), colour_network(tmp_path / "colours.onnx", classes=2))
+    monkeypatch.setattr("mbexport.pipeline._origins", lambda: made)
+    monkeypatch.setattr("mbexport.pipeline._heavy", lambda: made)
+    return made
 
 
 @pytest.fixture

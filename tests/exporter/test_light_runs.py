@@ -13,66 +13,10 @@ from PIL import Image
 
 from mbexport.cli import run
 from mbexport.errors import StageError
-from mbexport.measure import gate_values, measure_all
-from mbexport.models.facts import facts_to_json
-from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
-from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, NETWORK, WEIGHTS
-from mbexport.report import measured_json, to_bytes
-from mbexport.runtime import open_runner
-from mbexport.verify import raw_outputs
+from mbexport.plan import WEIGHTS
 
 SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
-
-
-class StandIns:
-    """Stages that make the same small network whatever they are asked, and remember which images they were given."""
-
-    def __init__(self, facts, network: Path) -> None:
-        self.files = {NETWORK: facts_to_json(facts).encode(), WEIGHTS: b"weights"}
-        self.network, self.preprocess, self.trained_on = network, facts.preprocess, []
-
-    def trained_network(self, _plan, _origin, images, **_named):
-        self.trained_on.append(images)
-        for index in range(len(images)):
-            images.read(index)
-        return {**self.files, HISTORY: b"[]"}
-
-    def stored_network(self, _plan, _origin):
-        return self.files
-
-    def fp32_tflite_file(self, _plan, _source, name):
-        return {name: b"stand-in"}
-
-    def onnx_file(self, _source, _precision, name):
-        return {name: self.network.read_bytes()}
-
-    def measured_file(self, _plan, _source, artifacts, images, *, is_labelled, progress):
-        runner = open_runner(self.network)
-
-        def reference(pixels):
-            return runner.scores(raw_outputs(runner, pixels, self.preprocess))
-
-        found = measure_all(
-            artifacts,
-            images,
-            self.preprocess,
-            reference=reference,
-            classes=2,
-            threads=1,
-            progress=progress,
-            is_labelled=is_labelled,
-        )
-        return {MEASURED: to_bytes(measured_json(found)), GATE_VALUES: json.dumps(gate_values(found)).encode()}
-
-
-@pytest.fixture
-def stand_ins(monkeypatch, facts, colour_network, tmp_path):
-    preprocess = Preprocess(resolution_px=32)
-    made = StandIns(facts(SPEC, preprocess=preprocess), colour_network(tmp_path / "colours.onnx", classes=2))
-    monkeypatch.setattr("mbexport.pipeline._origins", lambda: made)
-    monkeypatch.setattr("mbexport.pipeline._heavy", lambda: made)
-    return made
 
 
 @pytest.fixture
