@@ -15,7 +15,7 @@ from mbexport.models.mobilenet_v1 import build
 from mbexport.models.network import facts_of_network, facts_of_spec
 from mbexport.models.preprocess import MOBILENET, RAW, Preprocess
 from mbexport.models.pretrained import set_weights
-from mbexport.models.train import fine_tune, make_deterministic, train
+from mbexport.models.train import batch_norm_momentum, fine_tune, make_deterministic, train
 from mbexport.models.weights import weights_to_bytes
 from mbexport.plan import HISTORY, NETWORK, WEIGHTS, BuildPlan, Foreign, Stored, Trained
 
@@ -37,7 +37,8 @@ def trained_network(
         )
     else:
         make_deterministic(plan.seed)
-        model = build(origin.spec, dropout=_FINE_TUNING_DROPOUT, is_resumable=True)
+        momentum = batch_norm_momentum(images, settings)
+        model = build(origin.spec, batch_norm_momentum=momentum, dropout=_FINE_TUNING_DROPOUT, is_resumable=True)
         set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=False)
         history = fine_tune(model, images, preprocess, settings, epochs=origin.epochs, session=session, on_step=on_step)
     facts = facts_of_spec(build(origin.spec), origin.spec, preprocess)

@@ -25,7 +25,9 @@ class Augmentation:
 
 
 DIGITS_AUGMENTATION: Final = Augmentation(rotation_deg=10, zoom=0.12, shift=0.12, mirror=False, fill_mode="CONSTANT")
-PHOTO_AUGMENTATION: Final = Augmentation(rotation_deg=8, zoom=0.15, shift=0.1, mirror=True, fill_mode="REFLECT")
+PHOTO_AUGMENTATION: Final = Augmentation(
+    rotation_deg=15, zoom=0.14, zoom_in=0.16, shift=0.1, mirror=True, fill_mode="REFLECT", light=0.2
+)
 
 
 def augment(pixels: Any, how: Augmentation, *, seed: Any, output_px: int | None = None) -> Any:

@@ -18,12 +18,13 @@ _LEARNING_RATE: Final = 3e-3  # peak, Adam, from scratch
 _STATISTICS_IMAGES: Final = 1024
 _STATISTICS_BATCH: Final = 64
 
-# Fine-tuning. The new head starts from random weights: its first gradients would spoil the backbone.
-_HEAD_LEARNING_RATE: Final = 1e-3
+# Fine-tuning (docs/decisions/0009). The new head starts from random weights: its first gradients would spoil the
+# backbone, so it learns alone until it knows what the features can tell it.
+_HEAD_LEARNING_RATE: Final = 1e-2
 _HEAD_SHARE: Final = 0.2  # of the epochs
-_BACKBONE_LEARNING_RATE: Final = 3e-4
+_BACKBONE_LEARNING_RATE: Final = 1e-3
 _HELD_OUT: Final = 0.1  # of the training images, to stop by: the test images must not choose the network
-_PATIENCE: Final = 8
+_PATIENCE: Final = 12
 
 History = list[dict[str, float]]
 
@@ -47,7 +48,7 @@ def train(
 ) -> tuple[tf_keras.Model, History]:
     """The network, trained from scratch for `epochs`, and the figures of each. Raises `StageError` if it diverges."""
     make_deterministic(settings.seed)
-    momentum = _batch_norm_momentum(steps_per_epoch(images, settings))
+    momentum = batch_norm_momentum(images, settings)
     model = build(spec, batch_norm_momentum=momentum, is_resumable=True)
     lesson = Lesson(
         images=images,
@@ -73,8 +74,7 @@ def fine_tune(
 ) -> History:
     """Trains `model`, a MobileNet of ours with a trained backbone, in place: first the head alone, then everything.
 
-    A tenth of the images is held out to end each phase when it stops helping, and to choose the best epoch. Batch
-    normalization keeps its statistics throughout: a small set of images would give worse ones.
+    A tenth of the images is held out to end each phase when it stops helping, and to choose the best epoch.
     """
     rest, held_out = stratified_split(images.labels, test_fraction=_HELD_OUT, seed=settings.seed)
     lesson = Lesson(
@@ -88,7 +88,7 @@ def fine_tune(
     head_epochs = max(1, round(epochs * _HEAD_SHARE))
     phases = (
         Phase(epochs=head_epochs, learning_rate=_HEAD_LEARNING_RATE, frozen=lambda layer: layer.name != HEAD),
-        Phase(epochs=epochs - head_epochs, learning_rate=_BACKBONE_LEARNING_RATE, warmup_epochs=1, frozen=_is_norm),
+        Phase(epochs=epochs - head_epochs, learning_rate=_BACKBONE_LEARNING_RATE, warmup_epochs=1),
     )
     return fit(model, lesson, settings, phases, session=session, on_step=on_step)
 
@@ -126,6 +126,6 @@ def estimate_batch_norm_statistics(
         norm.momentum = momentum
 
 
-def _batch_norm_momentum(steps_per_epoch: int) -> float:
+def batch_norm_momentum(images: ImageSet, settings: TrainSettings) -> float:
     """Statistics that remember half an epoch: 0.99 would need hundreds of steps to forget its start."""
-    return min(0.99, max(0.9, 1 - 2 / steps_per_epoch))
+    return min(0.99, max(0.9, 1 - 2 / steps_per_epoch(images, settings)))

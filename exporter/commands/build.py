@@ -37,7 +37,7 @@ Examples:
     "--epochs",
     type=int,
     metavar="N",
-    help="Epochs of training; 16 for digits, 30 for photos if absent.",
+    help="Epochs of training; if absent 16 for digits, 30 for photos, 60 at most from --weights.",
 )
 @options.option("--qat-epochs", type=int, default=2, metavar="N", help="Epochs of quantization-aware training.")
 @options.option("--log-dir", type=options.PATH, metavar="DIR", help="Curves for TensorBoard.")
@@ -79,6 +79,8 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
         epochs = given["epochs"]
         if epochs is None:
             epochs = plans.PHOTO_EPOCHS if is_photos else plans.DIGITS_EPOCHS
+            if given["weights"] != "none":
+                epochs = plans.FINE_TUNING_EPOCHS
         weights = None
         if given["weights"] != "none":
             weights = making.weights_file(given["weights"], spec, stderr)
