@@ -65,6 +65,7 @@ def input_shape_of(config: Config) -> tuple[int | None, ...]:
 def _flattened(config: Config, outer: LayerPath) -> Iterator[Call]:
     for layer in _in_order(config):
         _require_from_keras(layer)
+        _require_inference(layer)
         path = (*outer, layer_name(layer))
         if layer["class_name"] in NESTING_CLASSES:
             yield from _flattened(layer, path)
@@ -81,6 +82,17 @@ def _require_from_keras(layer: Config) -> None:
             f"layer {layer_name(layer)} ({layer['class_name']}) is of a custom class, {registered or module}; "
             "layers of Keras are supported"
         )
+
+
+def _require_inference(layer: Config) -> None:
+    """Keras 2 trains a layer on for ever that was called with training=True; Keras 3 notes it, but does not obey it."""
+    for node in layer.get("inbound_nodes", []):
+        for entry in node if isinstance(node, list) else ():
+            if isinstance(entry, list) and len(entry) > 3 and entry[3].get("training") is True:
+                raise DataError(
+                    f"layer {layer_name(layer)} ({layer['class_name']}) is called with training=True; "
+                    "a model that serves as it was trained has no fixed answers"
+                )
 
 
 def _in_order(config: Config) -> list[Config]:

@@ -94,6 +94,12 @@ def test_a_layer_that_is_used_twice_is_refused(tmp_path: Path) -> None:
     refuses(chain(shared, shared), tmp_path / "model.h5", r"layer shared \(Conv2D\) is used more than once")
 
 
+def test_a_layer_that_trains_for_ever_is_refused(tmp_path: Path) -> None:
+    dropout = layers.Dropout(0.5, name="noise")
+    model = chain(conv(), lambda x: dropout(x, training=True))
+    refuses(model, tmp_path / "model.h5", r"layer noise \(Dropout\) is called with training=True")
+
+
 def test_several_inputs_and_outputs_are_refused(tmp_path: Path) -> None:
     one, two = layers.Input((8, 8, 3)), layers.Input((8, 8, 3))
     x = layers.Conv2D(2, 8)(one)
