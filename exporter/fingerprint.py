@@ -10,6 +10,7 @@ from typing import Final
 import mbexport
 import mbexport.calibration
 import mbexport.models
+import mbexport.models.keras_import
 from mbexport.errors import DataError
 
 LIBRARIES: Final = (
@@ -36,7 +37,7 @@ def library_versions() -> dict[str, str]:
 def code_fingerprint() -> str:
     """A hash of this package's own modules."""
     digest = hashlib.sha256(mbexport.__version__.encode())
-    for package in (mbexport, mbexport.models, mbexport.calibration):
+    for package in (mbexport, mbexport.models, mbexport.models.keras_import, mbexport.calibration):
         for folder in package.__path__:
             for file in sorted(Path(folder).glob("*.py")):
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())

@@ -10,7 +10,7 @@ from mbexport.models.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION
 from mbexport.models.data import ImageSet
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.fit import OnStep, Session, TrainSettings
-from mbexport.models.keras_weights import stored_weights
+from mbexport.models.keras_import.weights import stored_weights
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.network import facts_of_network, facts_of_spec
 from mbexport.models.preprocess import MOBILENET, RAW, Preprocess
@@ -60,7 +60,7 @@ def foreign_network(plan: BuildPlan, origin: Foreign, *, classes: int | None) ->
     What the model does to its own input becomes part of the normalization. Where nobody says what it expects, that
     is bytes for a model that rescales them itself, and the convention of MobileNet otherwise.
     """
-    from mbexport.models.keras_import import import_model
+    from mbexport.models.keras_import.model import import_model
 
     make_deterministic(plan.seed)
     found = import_model(origin.model, resolution_px=origin.resolution_px, trust=origin.trust)

@@ -101,7 +101,7 @@ def _foreign(given: dict[str, Any]) -> "Foreign":
 
 
 def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -> "Stored":
-    from mbexport.models.keras_weights import stored_weights
+    from mbexport.models.keras_import.weights import stored_weights
     from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes
     from mbexport.models.spec import REFERENCE_RESOLUTION_PX, ModelSpec
     from mbexport.plan import Stored

@@ -104,7 +104,7 @@ def test_without_data_the_classes_file_says_what_the_scores_are(planned):
 
 @pytest.mark.parametrize(("head", "classes"), [({"conv_preds": [np.zeros((1, 1, 8, 7)), np.zeros(7)]}, 7), ({}, 1000)])
 def test_without_data_and_classes_the_head_of_the_file_says_how_many(planned, monkeypatch, head, classes):
-    monkeypatch.setattr("mbexport.models.keras_weights.stored_weights", lambda _path: head)
+    monkeypatch.setattr("mbexport.models.keras_import.weights.stored_weights", lambda _path: head)
     plan, data, names = planned("--weights ../w.h5 --calibration ../photos")
     assert (plan.origin.spec.classes, data, names) == (classes, None, None)
 

@@ -202,7 +202,7 @@ def test_labels_without_data_are_those_that_are_given(exported, tmp_path):
 
 def test_labels_that_nobody_gave_are_numbers(exported, tmp_path, monkeypatch):
     head = {"conv_preds": [np.zeros((1, 1, 256, 2)), np.zeros(2)]}
-    monkeypatch.setattr("mbexport.models.keras_weights.stored_weights", lambda _path: head)
+    monkeypatch.setattr("mbexport.models.keras_import.weights.stored_weights", lambda _path: head)
     exported(is_named=False)
     assert (tmp_path / "out" / "labels.txt").read_text() == "0\n1\n"
 

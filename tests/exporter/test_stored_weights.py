@@ -97,7 +97,7 @@ def test_weights_are_fetched_into_the_cache_once(keras_home, stopped, started):
 def test_imagenet_export_without_labels_has_a_thousand_classes(keras_home, stopped, started, monkeypatch, tmp_path):
     (keras_home / "models").mkdir(parents=True)
     (keras_home / "models" / NAME).write_bytes(b"cached")
-    monkeypatch.setattr("mbexport.models.keras_weights.stored_weights", lambda _path: {})
+    monkeypatch.setattr("mbexport.models.keras_import.weights.stored_weights", lambda _path: {})
     assert started([*IMAGENET[:-2], "--calibration", str(tmp_path)])[0] == 3
     assert stopped[0].origin.spec.classes == 1000
 

@@ -46,7 +46,7 @@ def randomize() -> Randomize:
 def agrees() -> Agrees:
     """Imports a file, and requires that its network gives what `model` does on random images; returns the import."""
 
-    from mbexport.models.keras_import import import_model  # TensorFlow: most tests here do without it
+    from mbexport.models.keras_import.model import import_model  # TensorFlow: most tests here do without it
 
     def agreed(model: Any, path: Path, *, resolution_px: int | None = None, trust: bool = False) -> Any:
         imported = import_model(path, resolution_px=resolution_px, trust=trust)

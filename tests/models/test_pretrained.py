@@ -11,7 +11,7 @@ import pytest
 import tf_keras
 
 from mbexport.errors import DataError, OptionError
-from mbexport.models.keras_weights import stored_weights
+from mbexport.models.keras_import.weights import stored_weights
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.pretrained import HEAD, head_classes, imagenet_file, imagenet_weights, set_weights
 from mbexport.models.spec import Convolution, ModelSpec

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.errors import DataError
-from mbexport.models.keras_files import (
+from mbexport.models.keras_import.files import (
     SUPPORTED,
     Config,
     damage_reported,

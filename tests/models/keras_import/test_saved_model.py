@@ -13,7 +13,7 @@ import tf_keras
 from tensorflow.core.protobuf import saved_model_pb2
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import import import_model
+from mbexport.models.keras_import.model import import_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 LIBRARIES = {"tf_keras": tf_keras, "keras": keras}

@@ -8,9 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.canonical import Canonical
-from mbexport.models.chain import Array, Average, Clip, Convolve, Multiply, Normalize, Pad, Scale, Shape, clean_name
-from mbexport.models.chain_algebra import followed, preceded
+from mbexport.models.keras_import.canonical import Canonical
+from mbexport.models.keras_import.chain import (
+    Array,
+    Average,
+    Clip,
+    Convolve,
+    Multiply,
+    Normalize,
+    Pad,
+    Scale,
+    Shape,
+    clean_name,
+)
+from mbexport.models.keras_import.chain_algebra import followed, preceded
 
 
 def convolved(x: Array, step: Convolve) -> Array:

@@ -7,15 +7,15 @@ from pathlib import Path
 import tf_keras
 
 from mbexport.errors import DataError
-from mbexport.models.canonical import Canonical
-from mbexport.models.chain import Output, Step, require_chain_shape
-from mbexport.models.graph_steps import graph_steps
-from mbexport.models.keras_files import damage_reported, kind_of, model_config
-from mbexport.models.keras_graph import Call, chain_of, input_shape_of
-from mbexport.models.keras_layers import steps_of
-from mbexport.models.keras_trust import saved_from_pickle, trusted_lambda_steps
-from mbexport.models.keras_weights import layer_weights
-from mbexport.models.saved_model import serving_graph
+from mbexport.models.keras_import.canonical import Canonical
+from mbexport.models.keras_import.chain import Output, Step, require_chain_shape
+from mbexport.models.keras_import.files import damage_reported, kind_of, model_config
+from mbexport.models.keras_import.graph import Call, chain_of, input_shape_of
+from mbexport.models.keras_import.layers import steps_of
+from mbexport.models.keras_import.saved_model import serving_graph
+from mbexport.models.keras_import.saved_model_steps import graph_steps
+from mbexport.models.keras_import.trust import saved_from_pickle, trusted_lambda_steps
+from mbexport.models.keras_import.weights import layer_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

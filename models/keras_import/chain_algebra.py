@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mbexport.models.chain import Array, Convolve, Normalize
+from mbexport.models.keras_import.chain import Array, Convolve, Normalize
 
 
 def followed(step: Convolve | Normalize, *, factor: Array, shift: Array) -> Convolve | Normalize:

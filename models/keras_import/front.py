@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from mbexport.errors import DataError
-from mbexport.models.chain import Array, Scale, Step
-from mbexport.models.keras_graph import INPUT, Call
-from mbexport.models.keras_weights import Weights
+from mbexport.models.keras_import.chain import Array, Scale, Step
+from mbexport.models.keras_import.graph import INPUT, Call
+from mbexport.models.keras_import.weights import Weights
 
 # What adapt() adds to the variance: Keras' epsilon (keras.backend.epsilon), below which the deviation is cut off.
 _LEAST_DEVIATION: Final = 1e-7

@@ -10,9 +10,21 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mbexport.errors import DataError
-from mbexport.models.chain import Array, Average, Clip, Convolve, Finish, Multiply, Normalize, Pad, Scale, Shape, Step
-from mbexport.models.keras_graph import CHAIN_ONLY
-from mbexport.models.saved_model import ServingGraph
+from mbexport.models.keras_import.chain import (
+    Array,
+    Average,
+    Clip,
+    Convolve,
+    Finish,
+    Multiply,
+    Normalize,
+    Pad,
+    Scale,
+    Shape,
+    Step,
+)
+from mbexport.models.keras_import.graph import CHAIN_ONLY
+from mbexport.models.keras_import.saved_model import ServingGraph
 
 # What may be computed from weights alone; nothing else is ever run.
 _OF_WEIGHTS: Final = frozenset(

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.canonical import Canonical
-from mbexport.models.chain import Convolve, Scale
-from mbexport.models.keras_front import operator_steps
-from mbexport.models.keras_graph import INPUT, Call
+from mbexport.models.keras_import.canonical import Canonical
+from mbexport.models.keras_import.chain import Convolve, Scale
+from mbexport.models.keras_import.front import operator_steps
+from mbexport.models.keras_import.graph import INPUT, Call
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 layers = tf_keras.layers

@@ -10,7 +10,7 @@ import pytest
 import tf_keras
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import import import_model
+from mbexport.models.keras_import.model import import_model
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mbexport.errors import DataError
-from mbexport.models.keras_files import Config
-from mbexport.models.keras_weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
+from mbexport.models.keras_import.files import Config
+from mbexport.models.keras_import.weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
 
 CHAIN_ONLY: Final = "a chain of layers is supported"
 _KERAS_PACKAGES: Final = frozenset({"keras", "tensorflow", "tf_keras"})

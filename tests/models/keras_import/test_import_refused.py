@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import import import_model
+from mbexport.models.keras_import.model import import_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 layers = tf_keras.layers

@@ -12,8 +12,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from mbexport.errors import DataError
-from mbexport.models.chain import require_chain_shape
-from mbexport.models.keras_files import damage_reported
+from mbexport.models.keras_import.chain import require_chain_shape
+from mbexport.models.keras_import.files import damage_reported
 
 MAX_GRAPH_BYTES: Final = 2**28  # MobileNet v1, saved for training, takes 2 MB; its weights are in other files
 # What a SavedModel of one network is made of. Anything else, such as a table or an asset, may run on loading.

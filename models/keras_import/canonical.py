@@ -9,7 +9,7 @@ import numpy as np
 import tf_keras
 
 from mbexport.errors import DataError
-from mbexport.models.chain import (
+from mbexport.models.keras_import.chain import (
     MAX_PX,
     Array,
     Average,
@@ -26,7 +26,7 @@ from mbexport.models.chain import (
     clean_name,
     resolved,
 )
-from mbexport.models.chain_algebra import followed, preceded
+from mbexport.models.keras_import.chain_algebra import followed, preceded
 
 INPUT_NAME: Final = "image"
 _layers = tf_keras.layers

@@ -7,10 +7,22 @@ from typing import Any, Final
 import numpy as np
 
 from mbexport.errors import DataError
-from mbexport.models.chain import Array, Average, Clip, Convolve, Finish, Multiply, Normalize, Pad, Padding, Shape, Step
-from mbexport.models.keras_front import normalization_steps, operator_steps, rescaling_steps
-from mbexport.models.keras_graph import CHAIN_ONLY, Call
-from mbexport.models.keras_weights import Weights
+from mbexport.models.keras_import.chain import (
+    Array,
+    Average,
+    Clip,
+    Convolve,
+    Finish,
+    Multiply,
+    Normalize,
+    Pad,
+    Padding,
+    Shape,
+    Step,
+)
+from mbexport.models.keras_import.front import normalization_steps, operator_steps, rescaling_steps
+from mbexport.models.keras_import.graph import CHAIN_ONLY, Call
+from mbexport.models.keras_import.weights import Weights
 
 Converter = Callable[[Call, Weights], list[Step]]
 

@@ -15,8 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.keras_files import snake_case
-from mbexport.models.keras_weights import stored_weights
+from mbexport.models.keras_import.files import snake_case
+from mbexport.models.keras_import.weights import stored_weights
 
 CONVS = ("stem", "conv2d", "inner_conv", "predictions")
 
