@@ -99,8 +99,8 @@ class BuildPlan:
         require_within("seed", self.seed, 0, MAX_SEED)
         if not self.precisions or not self.formats:
             raise OptionError("a build must have at least one precision and one format, got none")
-        if not 0 <= self.max_bad < 1:
-            raise OptionError(f"max bad must be a fraction in [0, 1), got {self.max_bad:g}")
+        if not 0 <= self.max_bad <= 1:
+            raise OptionError(f"max bad must be a fraction from 0 to 1, got {self.max_bad:g}")
         check_limits(self.limits)
         self.preprocess(resolution_px=1)  # checks the crop fraction
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mbexport.errors import OutputError, StorageError
+from mbexport.errors import InputError, OutputError, StorageError
 
 _PRIVATE: Final = ".mbexport"
 _RECORD: Final = "record.json"
@@ -65,9 +65,13 @@ class Workdir:
             workdir._sweep()
             try:
                 yield workdir
+            except InputError:
+                if made:  # bad input leaves nothing behind, stages that had nothing to complain of included
+                    workdir._remove_undelivered(made)
+                raise
             finally:
-                if made:
-                    workdir._remove_if_unused(made)
+                if made and not (workdir._private / "stages").exists():
+                    workdir._remove_undelivered(made)
 
     @property
     def temporary(self) -> Path:
@@ -141,9 +145,9 @@ class Workdir:
         except OSError as error:
             raise _explained(error, self.root) from None
 
-    def _remove_if_unused(self, made: list[Path]) -> None:
-        """Removes the folders that this run made, innermost first, if it put nothing in them."""
-        if not (self._private / "stages").exists() and {entry.name for entry in self.root.iterdir()} == {_PRIVATE}:
+    def _remove_undelivered(self, made: list[Path]) -> None:
+        """Removes the folders that this run made, innermost first, unless something was delivered into them."""
+        if self.root.exists() and {entry.name for entry in self.root.iterdir()} == {_PRIVATE}:
             shutil.rmtree(self.root, ignore_errors=True)
             with suppress(OSError):  # somebody else has put something there by now
                 for folder in made[1:]:

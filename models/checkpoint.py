@@ -19,9 +19,10 @@ _VARIABLES: Final = "variables"
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What is remembered between epochs; the best one had the lowest loss on held-out images."""
+    """What is remembered between epochs; the best one answered most of the held-out images right."""
 
     epochs_done: int = 0
+    best_accuracy: float = -math.inf
     best_loss: float = math.inf
     best_epoch: int = 0
     best_weights: bytes = b""
@@ -30,7 +31,9 @@ class Progress:
 
 def checkpoint(model: tf_keras.Model, progress: Progress) -> bytes:
     """Everything that the next epoch needs: weights, the optimizer's memory, dropout's position, the figures so far."""
-    state = {name: getattr(progress, name) for name in ("epochs_done", "best_loss", "best_epoch", "history")}
+    state = {
+        name: getattr(progress, name) for name in ("epochs_done", "best_accuracy", "best_loss", "best_epoch", "history")
+    }
     buffer = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(_STATE, json.dumps(state))

@@ -72,8 +72,8 @@ class Lesson:
 
     With a `teacher`, its probabilities for the same input take the place of the labels (Hinton et al. 2015, arXiv
     1503.02531, at temperature 1), and "accuracy" is how often both give the same answer. `class_weights` (one for
-    each class, float32) multiply the loss. With `validation` images, training ends when their loss has not
-    fallen for `patience` epochs, and the weights of the best epoch are kept.
+    each class, float32) multiply the loss. With `validation` images, training ends when no epoch of the last
+    `patience` answered more of them right, or as many with a lower loss; the weights of the best epoch are kept.
     """
 
     images: ImageSet
@@ -136,7 +136,7 @@ def steps_per_epoch(images: ImageSet, settings: TrainSettings) -> int:
 
 
 def _is_over(progress: Progress, lesson: Lesson, *, first: int, last: int) -> bool:
-    """Whether a phase had all its epochs, or the loss on the validation images has stopped falling within it."""
+    """Whether a phase had all its epochs, or the validation images have seen no better one for too long."""
     waited = progress.epochs_done - max(progress.best_epoch, first)
     return progress.epochs_done >= last or (lesson.validation is not None and waited >= lesson.patience)
 
@@ -191,8 +191,9 @@ class _Run:
         if self.lesson.validation is not None:
             loss, accuracy = _evaluate(self.model, self.lesson, self.lesson.validation)
             found |= {"val_loss": loss, "val_accuracy": accuracy}
-            if loss < progress.best_loss:
-                progress.best_loss, progress.best_epoch = loss, progress.epochs_done
+            if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
+                progress.best_accuracy, progress.best_loss = accuracy, loss
+                progress.best_epoch = progress.epochs_done
                 progress.best_weights = weights_to_bytes(self.model)
         progress.history.append(found)
 

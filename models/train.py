@@ -24,7 +24,7 @@ _HEAD_LEARNING_RATE: Final = 1e-2
 _HEAD_SHARE: Final = 0.2  # of the epochs
 _BACKBONE_LEARNING_RATE: Final = 1e-3
 _HELD_OUT: Final = 0.1  # of the training images, to stop by: the test images must not choose the network
-_PATIENCE: Final = 12
+_PATIENCE: Final = 25  # the last third of a cosine is where most of what is gained is gained
 
 History = list[dict[str, float]]
 

@@ -172,7 +172,7 @@ def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
     from mbexport.to_tflite import int8_tflite
 
     preprocess = Preprocess(resolution_px=224)
-    folded = fold_batch_norm(network, input_shift=preprocess.input_shift)
+    folded = fold_batch_norm(network, preprocess=preprocess)
     samples = open_unlabelled(calibration)[0].subset(np.arange(0, 256, 4))
     ranges = observe(folded, map(preprocess.dequantize, iter_pixels(samples, preprocess)))
     zero_point = preprocess.input_zero_point

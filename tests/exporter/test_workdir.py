@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbexport.errors import OutputError, StorageError
+from mbexport.errors import DataError, OutputError, StorageError
 from mbexport.models.spec import ModelSpec
 from mbexport.workdir import Workdir, sha256_of, stage_key
 
@@ -153,6 +153,21 @@ def test_folder_that_was_there_before_stays(tmp_path):
     with Workdir.open(tmp_path):
         pass
     assert tmp_path.is_dir()
+
+
+def test_folder_made_for_a_run_with_bad_input_is_removed_with_its_finished_stages(tmp_path):
+    def run(out: Path) -> None:
+        with Workdir.open(out) as workdir:
+            workdir.finish("check-images", "key", {"found.json": b"[]"}, seconds=1)
+            raise DataError("the weights do not fit")
+
+    with pytest.raises(DataError):
+        run(tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    with pytest.raises(DataError):
+        run(tmp_path / "old")
+    assert (tmp_path / "old").is_dir()
 
 
 def test_folder_with_a_finished_stage_stays_when_the_run_fails(tmp_path):
