@@ -26,6 +26,7 @@ from mbexport.models.stream import training_batches
 from mbexport.models.weights import weights_from_bytes, weights_to_bytes
 
 _EVALUATION_BATCH: Final = 32
+_JUDGED_EPOCHS: Final = 5
 
 OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a few words on how it goes
 AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to what the network takes
@@ -72,8 +73,9 @@ class Lesson:
 
     With a `teacher`, its probabilities for the same input take the place of the labels (Hinton et al. 2015, arXiv
     1503.02531, at temperature 1), and "accuracy" is how often both give the same answer. `class_weights` (one for
-    each class, float32) multiply the loss. With `validation` images, training ends when no epoch of the last
-    `patience` answered more of them right, or as many with a lower loss; the weights of the best epoch are kept.
+    each class, float32) multiply the loss. With `validation` images an epoch is as good as the last five together
+    answered them, and as low as their loss; the weights of the best one are kept, and `patience` epochs without a
+    better one are the last.
     """
 
     images: ImageSet
@@ -191,11 +193,22 @@ class _Run:
         if self.lesson.validation is not None:
             loss, accuracy = _evaluate(self.model, self.lesson, self.lesson.validation)
             found |= {"val_loss": loss, "val_accuracy": accuracy}
-            if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
-                progress.best_accuracy, progress.best_loss = accuracy, loss
-                progress.best_epoch = progress.epochs_done
-                progress.best_weights = weights_to_bytes(self.model)
         progress.history.append(found)
+        if self.lesson.validation is not None:
+            _keep_if_best(self.model, progress)
+
+
+def _keep_if_best(model: tf_keras.Model, progress: Progress) -> None:
+    """Keeps the weights if the last epochs, taken together, were better than any before.
+
+    One epoch's answers to a few held-out images are mostly luck.
+    """
+    recent = progress.history[-_JUDGED_EPOCHS:]
+    accuracy = float(np.mean([figures["val_accuracy"] for figures in recent]))
+    loss = float(np.mean([figures["val_loss"] for figures in recent]))
+    if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
+        progress.best_accuracy, progress.best_loss = accuracy, loss
+        progress.best_epoch, progress.best_weights = progress.epochs_done, weights_to_bytes(model)
 
 
 def _as_example(lesson: Lesson) -> Callable[[Any, Any], Any]:
