@@ -20,17 +20,20 @@ from mbexport.progress import Silent
 GREY = Preprocess(resolution_px=28, crop_fraction=1.0, channels=1, normalization=UNIT)
 COLOUR = Preprocess(resolution_px=28, crop_fraction=1.0, normalization=UNIT)
 KERAS_3 = """
-import sys, keras
+import sys, keras, numpy
 layers = keras.layers
 image = layers.Input((28, 28, 3))
 x = layers.Rescaling(1 / 255)(image)
-x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name="stem")(x)
+x = layers.BatchNormalization()(layers.Conv2D(16, 3, strides=2, padding="same", name="stem")(x))
+x = layers.Activation("relu")(x)
 for number, filters in enumerate((32, 48)):
     x = layers.DepthwiseConv2D(3, padding="same", activation="relu6", name=f"depthwise_{number}")(x)
-    x = layers.Conv2D(filters, 1, activation="relu6", name=f"pointwise_{number}")(x)
+    x = layers.BatchNormalization()(layers.Conv2D(filters, 1, name=f"pointwise_{number}")(x))
+    x = layers.Activation("relu6")(x)
 x = layers.GlobalAveragePooling2D()(x)
 model = keras.Model(image, layers.Dense(10, activation="softmax", name="head")(x))
-model.load_weights(sys.argv[1])
+stored = numpy.load(sys.argv[1])
+model.set_weights([stored[name] for name in stored.files])
 model.save(sys.argv[2])
 """
 
@@ -70,15 +73,17 @@ def keras_3_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tf_keras.utils.set_random_seed(0)
     layers = tf_keras.layers
     x = image = layers.Input((28, 28, 3))
-    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name="stem")(x)
+    x = layers.BatchNormalization(momentum=0.9)(layers.Conv2D(16, 3, strides=2, padding="same", name="stem")(x))
+    x = layers.Activation("relu")(x)
     for number, filters in enumerate((32, 48)):
         x = layers.DepthwiseConv2D(3, padding="same", activation="relu6", name=f"depthwise_{number}")(x)
-        x = layers.Conv2D(filters, 1, activation="relu6", name=f"pointwise_{number}")(x)
+        x = layers.BatchNormalization(momentum=0.9)(layers.Conv2D(filters, 1, name=f"pointwise_{number}")(x))
+        x = layers.Activation("relu6")(x)
     x = layers.GlobalAveragePooling2D()(x)
     model = trained(tf_keras.Model(image, layers.Dense(10, activation="softmax", name="head")(x)), COLOUR)
     folder = tmp_path_factory.mktemp("keras3")
-    model.save_weights(folder / "model.weights.h5", save_format="h5")
-    arguments = [sys.executable, "-c", KERAS_3, folder / "model.weights.h5", folder / "model.keras"]
+    np.savez(folder / "weights.npz", *model.get_weights())
+    arguments = [sys.executable, "-c", KERAS_3, folder / "weights.npz", folder / "model.keras"]
     subprocess.run(arguments, check=True, capture_output=True)
     return folder / "model.keras"
 
