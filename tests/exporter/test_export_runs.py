@@ -145,8 +145,11 @@ def test_through_the_command_line_on_a_folder_of_images_with_and_without_labels(
         folder = photos / str(images.labels[index])
         folder.mkdir(parents=True, exist_ok=True)
         images.read(index).resize((28, 28)).save(folder / f"{index}.png")
+    # What 120 images can lose by rounding, and what ten microseconds are, is not what is asked here.
     common = ("export", "--model", keras_3_file, "--int8", "--crop-fraction", 1, "--gate", "int8_speedup=0")
-    labelled = cli(*common, "--calibration", photos, "--data", photos, "--out", tmp_path / "a")
+    labelled = cli(
+        *common, "--calibration", photos, "--data", photos, "--gate", "top1_drop=0.1", "--out", tmp_path / "a"
+    )
     assert labelled.returncode == 0, labelled.stdout + labelled.stderr
     assert "float reference: top-1" in labelled.stdout
     alone = cli(*common, "--calibration", photos, "--out", tmp_path / "b")

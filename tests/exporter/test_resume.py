@@ -27,8 +27,8 @@ def logged_epochs(log_dir: Path) -> list[list[int]]:
     for file in sorted((log_dir / "train").iterdir()):
         events = EventAccumulator(str(file))
         events.Reload()
-        tags = events.Tags()["scalars"]
-        found.append([event.step for event in events.Scalars("epoch_loss")] if "epoch_loss" in tags else [])
+        tags = events.Tags()["tensors"]
+        found.append([event.step for event in events.Tensors("epoch_loss")] if "epoch_loss" in tags else [])
     return found
 
 
