@@ -10,16 +10,19 @@ import tf_keras
 from mbexport.artifact import Precision
 from mbexport.calibration.fake_quant import quantizable
 from mbexport.calibration.ranges import ranges_from_json
+from mbexport.handoff import Float, Quantized
 from mbexport.kernels import kernels_of
 from mbexport.models.data import DIGITS, ImageSet, iter_pixels, open_data
+from mbexport.models.facts import facts_to_json
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.mobilenet_v1 import build
+from mbexport.models.network import facts_of_spec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import Convolution, ModelSpec
 from mbexport.models.weights import load_weights, weights_to_bytes
-from mbexport.plan import RANGES, WEIGHTS, BuildPlan
+from mbexport.plan import NETWORK, RANGES, WEIGHTS, BuildPlan, Trained
 from mbexport.runtime import Runner, open_runner
-from mbexport.stages import Files, Quantized, calibrate, fp32_tflite_file, int8_tflite_file, onnx_file
+from mbexport.stages import Files, calibrate, fp32_tflite_file, int8_tflite_file, onnx_file
 
 PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
 STANDARD = ModelSpec(alpha=0.1, resolution_px=32, classes=10, conv=Convolution.STANDARD)
@@ -31,9 +34,10 @@ CONVOLUTIONS = {STANDARD: 1 + 13 + 1, SHALLOW: 1 + 2 * 8 + 1, BOTH: 1 + 8 + 1}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """One network's plan, its calibrated copy and its four artifacts."""
+    """One network, its calibrated copy and its four artifacts."""
 
-    plan: BuildPlan
+    spec: ModelSpec
+    source: Float
     quantized: Quantized
     artifacts: dict[str, Path]
 
@@ -53,7 +57,8 @@ def pixels(digits) -> np.ndarray:
 def exported(request, digits, pixels, tmp_path_factory) -> Exported:
     """What the stages of a build make of an untrained network with the batch statistics of the digits."""
     folder = tmp_path_factory.mktemp(request.param.stem_name)
-    plan = BuildPlan(spec=request.param, preprocess=PREPROCESS, out=folder)
+    spec = request.param
+    plan = BuildPlan(name=spec.stem_name, origin=Trained(spec=spec, epochs=1), out=folder)
 
     def kept(files: Files) -> list[Path]:
         for name, content in files.items():
@@ -61,18 +66,20 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
         return [folder / name for name in files]
 
     tf_keras.utils.set_random_seed(0)
-    network = build(plan.spec, batch_norm_momentum=0.0)
+    network = build(spec, batch_norm_momentum=0.0)
     network(PREPROCESS.normalize(pixels), training=True)
-    (weights,) = kept({"float.npz": weights_to_bytes(network)})
-    kept(calibrate(plan, weights, digits, on_step=lambda *_: None))
-    quantized = Quantized(weights=folder / WEIGHTS, ranges=folder / RANGES)
+    facts = facts_to_json(facts_of_spec(network, spec, PREPROCESS)).encode()
+    described, weights = kept({NETWORK: facts, "float.npz": weights_to_bytes(network)})
+    source = Float(network=described, weights=weights)
+    kept(calibrate(plan, source, digits, on_step=lambda *_: None))
+    quantized = Quantized(source=source, weights=folder / WEIGHTS, ranges=folder / RANGES)
     artifacts = {}
-    (artifacts["fp32.tflite"],) = kept(fp32_tflite_file(plan, weights, "fp32.tflite"))
+    (artifacts["fp32.tflite"],) = kept(fp32_tflite_file(plan, source, "fp32.tflite"))
     (artifacts["int8.tflite"],) = kept(int8_tflite_file(plan, quantized, "int8.tflite"))
     for precision in Precision:
         name = f"{precision}.onnx"
         (artifacts[name],) = kept(onnx_file(artifacts[f"{precision}.tflite"], precision, name))
-    return Exported(plan=plan, quantized=quantized, artifacts=artifacts)
+    return Exported(spec=spec, source=source, quantized=quantized, artifacts=artifacts)
 
 
 def scores_of(runner: Runner, pixels: np.ndarray) -> np.ndarray:
@@ -82,14 +89,14 @@ def scores_of(runner: Runner, pixels: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx"])
 def test_every_convolution_runs_in_integers_or_none_does(exported, ending):
-    count = CONVOLUTIONS[exported.plan.spec]
+    count = CONVOLUTIONS[exported.spec]
     for precision, expected in (("int8", (count, 0)), ("fp32", (0, count))):
         found = kernels_of(open_runner(exported.artifacts[f"{precision}.{ending}"]))
         assert (found.int8_convs, found.float_convs) == expected
 
 
 def test_the_int8_files_answer_as_the_fake_quantized_network(exported, pixels):
-    folded = fold_batch_norm(build(exported.plan.spec))
+    folded = fold_batch_norm(build(exported.spec))
     load_weights(folded, exported.quantized.weights)
     network = quantizable(
         folded,
@@ -109,8 +116,8 @@ def test_the_int8_files_answer_as_the_fake_quantized_network(exported, pixels):
 
 
 def test_the_fp32_files_answer_as_the_network(exported, pixels):
-    network = build(exported.plan.spec)
-    load_weights(network, exported.plan.out / "float.npz")
+    network = build(exported.spec)
+    load_weights(network, exported.source.weights)
     expected = network.predict_on_batch(PREPROCESS.normalize(pixels))
     for ending in ("tflite", "onnx"):
         found = scores_of(open_runner(exported.artifacts[f"fp32.{ending}"]), pixels)

@@ -114,7 +114,62 @@ def test_zoom_keeps_within_its_limit() -> None:
 def test_what_comes_from_outside_is_black_for_digits_and_reflected_for_photos() -> None:
     white = np.full((8, 8, 8, 3), 255, np.uint8)
     assert moved(white, DIGITS_AUGMENTATION).min() == 0
-    assert moved(white, PHOTO_AUGMENTATION).min() == pytest.approx(255, abs=0.01)
+    in_the_same_light = dataclasses.replace(PHOTO_AUGMENTATION, light=0)
+    assert moved(white, in_the_same_light).min() == pytest.approx(255, abs=0.01)
+
+
+def test_zoom_in_never_shows_more_than_there_was() -> None:
+    # Bars 5 px off the centre are found at 5 / (1 - 0.2) = 6.25 px at most, and never nearer than they were.
+    pixels = np.zeros((64, 17, 17, 3), np.uint8)
+    pixels[:, :, [3, 13]] = 255
+    found = moved(pixels, only(zoom_in=0.2))[:, 8].max(axis=2)
+    offsets = np.abs(np.flatnonzero((found > 128).any(axis=0)) - 8)
+    assert offsets.min() >= 5
+    assert offsets.max() == 6
+    assert found.argmax(axis=1).tolist().count(3) < 64
+
+
+def test_light_by_hand() -> None:
+    # One colour: contrast has nothing to stretch; brightness adds 0.1 * 255 at most, each channel is scaled by 5 %.
+    grey = np.full((256, 4, 4, 3), 100, np.uint8)
+    found = moved(grey, only(light=0.1))
+    np.testing.assert_array_equal(found, np.broadcast_to(found[:, :1, :1], found.shape))
+    low, high = (100 - 0.1 * 255 / 2) * 0.95, (100 + 0.1 * 255 / 2) * 1.05
+    assert low <= found.min() < low + 5
+    assert high - 5 < found.max() <= high
+    assert np.ptp(found[:, 0, 0], axis=1).max() > 5  # the balance of the channels
+
+
+def test_light_changes_contrast_about_the_mean() -> None:
+    stripes = np.zeros((256, 4, 4, 1), np.uint8)
+    stripes[:, :2], stripes[:, 2:] = 110, 140  # too few to reach a bound: the difference says the contrast
+    found = moved(stripes, only(light=0.2))[..., 0]
+    ratios = (found[:, 3] - found[:, 0])[:, 0] / 30
+    assert 0.8 * 0.9 - 1e-5 <= ratios.min() < 0.8
+    assert 1.2 < ratios.max() <= 1.2 * 1.1 + 1e-5
+
+
+def test_light_stays_within_a_byte_at_both_ends() -> None:
+    ends = np.zeros((64, 4, 4, 3), np.uint8)
+    ends[:, :, 2:] = 255
+    found = moved(ends, only(light=0.5))
+    assert (found.min(), found.max()) == (0, 255)
+
+
+@given(st.integers(5, 12), SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_output_of_another_size_is_the_centre_at_the_same_scale(px: int, seed: tuple[int, int]) -> None:
+    pixels = noise(2, px=px + 4)
+    found = np.asarray(augment(pixels, only(), seed=np.array(seed, np.int64), output_px=px))
+    np.testing.assert_allclose(found, pixels[:, 2:-2, 2:-2], atol=1e-3)
+
+
+def test_what_lies_around_the_crop_is_moved_into_it() -> None:
+    framed = np.zeros((32, 12, 12, 3), np.uint8)
+    framed[:, 2:-2, 2:-2] = 255
+    found = np.asarray(augment(framed, only(shift=0.2), seed=np.array((0, 0), np.int64), output_px=8))
+    assert found.shape == (32, 8, 8, 3)
+    assert found.min() == 0  # the frame, where a shift of the crop alone would have had to invent something
 
 
 @given(hnp.arrays(np.uint8, (3, 6, 6, 3)), SEEDS, st.sampled_from([DIGITS_AUGMENTATION, PHOTO_AUGMENTATION, WILD]))
@@ -122,6 +177,7 @@ def test_what_comes_from_outside_is_black_for_digits_and_reflected_for_photos() 
 def test_one_channel_is_moved_as_it_is_among_three(
     pixels: NDArray[np.uint8], seed: tuple[int, int], how: Augmentation
 ) -> None:
+    how = dataclasses.replace(how, light=0)  # which looks at all channels together
     np.testing.assert_array_equal(moved(pixels[..., 1:2], how, seed), moved(pixels, how, seed)[..., 1:2])
 
 

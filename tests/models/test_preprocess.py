@@ -122,3 +122,17 @@ def test_crop_fraction_outside_its_range_is_refused(fraction: float) -> None:
 def test_a_resolution_below_one_is_refused(px: int) -> None:
     with pytest.raises(OptionError, match="resolution must be at least 1, got "):
         Preprocess(resolution_px=px)
+
+
+def test_what_is_not_cropped_keeps_the_scale() -> None:
+    # 146 px of the whole are 128 px of its seven eighths.
+    whole = Preprocess(resolution_px=128, channels=1).uncropped
+    assert (whole.resolution_px, whole.crop_fraction, whole.channels) == (146, 1.0, 1)
+    assert Preprocess(resolution_px=96, crop_fraction=1.0).uncropped == Preprocess(resolution_px=96, crop_fraction=1.0)
+
+
+def test_the_centre_of_what_is_not_cropped_is_what_the_network_sees() -> None:
+    ramp = Image.linear_gradient("L").convert("RGB")  # 256 x 256, one grey a row
+    preprocess = Preprocess(resolution_px=112)
+    whole = preprocess.uncropped.pixels(ramp).astype(float)
+    np.testing.assert_allclose(whole[8:120, 8:120], preprocess.pixels(ramp), atol=1)
