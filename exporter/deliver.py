@@ -64,6 +64,9 @@ def about(
             "calibration_fingerprint": sources.fingerprints[1],
             **preprocess_json(preprocess),
             "images": sifted.checked - len(sifted.bad) if sifted else None,
+            "best_epoch_chosen_on_test": isinstance(plan.origin, Trained)
+            and plan.origin.weights is not None
+            and sources.validation is not None,
             "unreadable": unreadable_json(sifted.bad if sifted else ()),
         },
         "options": {

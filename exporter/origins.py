@@ -9,13 +9,14 @@ from mbexport.errors import DataError
 from mbexport.models.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION
 from mbexport.models.data import ImageSet
 from mbexport.models.facts import Facts, Output, facts_to_json
+from mbexport.models.fine_tune import fine_tune
 from mbexport.models.fit import OnStep, Session, TrainSettings
 from mbexport.models.keras_import.weights import stored_weights
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.network import facts_of_network, facts_of_spec
 from mbexport.models.preprocess import MOBILENET, RAW, Preprocess
 from mbexport.models.pretrained import set_weights
-from mbexport.models.train import batch_norm_momentum, fine_tune, make_deterministic, train
+from mbexport.models.train import batch_norm_momentum, make_deterministic, train
 from mbexport.models.weights import weights_to_bytes
 from mbexport.plan import HISTORY, NETWORK, WEIGHTS, BuildPlan, Foreign, Stored, Trained
 
@@ -26,9 +27,19 @@ Files = dict[str, bytes]
 
 
 def trained_network(
-    plan: BuildPlan, origin: Trained, images: ImageSet, *, is_photos: bool, session: Session, on_step: OnStep
+    plan: BuildPlan,
+    origin: Trained,
+    images: ImageSet,
+    *,
+    validation: ImageSet | None,
+    is_photos: bool,
+    session: Session,
+    on_step: OnStep,
 ) -> Files:
-    """A network of ours that has learned `images`, from scratch or from the weights of `origin`."""
+    """A network of ours that has learned `images`: from scratch, or from the weights of `origin`.
+
+    In the second case the best epoch is chosen on `validation`, if there are any.
+    """
     preprocess = plan.preprocess(resolution_px=origin.spec.resolution_px)
     settings = train_settings(plan, is_photos=is_photos)
     if origin.weights is None:
@@ -40,7 +51,16 @@ def trained_network(
         momentum = batch_norm_momentum(images, settings)
         model = build(origin.spec, batch_norm_momentum=momentum, dropout=_FINE_TUNING_DROPOUT, is_resumable=True)
         set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=False)
-        history = fine_tune(model, images, preprocess, settings, epochs=origin.epochs, session=session, on_step=on_step)
+        history = fine_tune(
+            model,
+            images,
+            preprocess,
+            settings,
+            epochs=origin.epochs,
+            validation=validation,
+            session=session,
+            on_step=on_step,
+        )
     facts = facts_of_spec(build(origin.spec), origin.spec, preprocess)
     return {**_files(model, facts), HISTORY: json.dumps(history, indent=1).encode()}
 

@@ -140,6 +140,7 @@ def _float_network(
                     plan,
                     trained,
                     sources.train,
+                    validation=sources.validation,
                     is_photos=sources.is_photos,
                     session=session,
                     on_step=runner.progress.step,

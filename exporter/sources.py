@@ -39,6 +39,11 @@ class Sources:
         return self._opened()["test"] if self._data else self.calibration
 
     @property
+    def validation(self) -> ImageSet | None:
+        """The images that the user put aside to choose the best epoch on; artifacts are verified on the same."""
+        return self.test if self._data and self._data.has_validation else None
+
+    @property
     def calibration(self) -> ImageSet:
         """The images whose activations decide the ranges."""
         sets = self._opened()

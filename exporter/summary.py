@@ -27,6 +27,8 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
     console = _console(stream)
     reference = report["reference"]
     console.print(f"\nfloat reference: {_top1(reference, 'top-1 ')} on {reference['samples']} images")
+    if report.get("data", {}).get("best_epoch_chosen_on_test"):
+        console.print("(the best epoch was chosen on these images: `mbexport verify` on others is the stricter test)")
     console.print(_artifact_table(report))
     for pair in report["pairs"]:
         console.print(

@@ -59,11 +59,14 @@ class Phase:
     """Some epochs at one schedule: a cosine from `learning_rate` to zero, after `warmup_epochs` from zero to it.
 
     `frozen` says which layers keep their weights; a frozen batch normalization keeps its statistics, too.
+    `weight_decay` is what a step takes from every weight, as a share of it and of the learning rate (Loshchilov and
+    Hutter 2019, arXiv 1711.05101).
     """
 
     epochs: int
     learning_rate: float
     warmup_epochs: int = 0
+    weight_decay: float = 0.0
     frozen: Callable[[Any], bool] = lambda _layer: False
 
 
@@ -72,10 +75,11 @@ class Lesson:
     """What a network is to learn: images, how they become its input, and what counts as right.
 
     With a `teacher`, its probabilities for the same input take the place of the labels (Hinton et al. 2015, arXiv
-    1503.02531, at temperature 1), and "accuracy" is how often both give the same answer. `class_weights` (one for
-    each class, float32) multiply the loss. With `validation` images an epoch is as good as the last five together
-    answered them, and as low as their loss; the weights of the best one are kept, and `patience` epochs without a
-    better one are the last.
+    1503.02531, at temperature 1), and "accuracy" is how often both give the same answer. Without one,
+    `label_smoothing` is what the right class leaves to all of them together (Szegedy et al. 2016, arXiv 1512.00567,
+    section 7). `class_weights` (one for each class, float32) multiply the loss. With `validation` images an epoch is
+    as good as the last five together answered them, and as low as their loss; the weights of the best one are kept,
+    and `patience` epochs without a better one are the last.
     """
 
     images: ImageSet
@@ -83,6 +87,7 @@ class Lesson:
     as_input: AsInput
     teacher: tf_keras.Model | None = None
     class_weights: NDArray[np.float32] | None = None
+    label_smoothing: float = 0.0
     validation: ImageSet | None = None
     patience: int = 0
 
@@ -106,7 +111,7 @@ def fit(
         lesson=lesson,
         settings=settings,
         store=open_store(session.cache_dir, count=len(lesson.images), shape=lesson.preprocess.uncropped.shape),
-        example=tf.function(_as_example(lesson)),  # traced once, not once an epoch
+        example=tf.function(_as_example(lesson, int(model.output_shape[-1]))),  # traced once, not once an epoch
         reporter=_StepReporter(steps * sum(phase.epochs for phase in phases), on_step),
     )
     content = session.load()
@@ -146,6 +151,7 @@ def _is_over(progress: Progress, lesson: Lesson, *, first: int, last: int) -> bo
 def _prepare(model: tf_keras.Model, lesson: Lesson, phase: Phase, steps: int) -> None:
     for layer in model.layers:
         layer.trainable = not phase.frozen(layer)
+    is_soft = lesson.teacher or lesson.label_smoothing
     schedule = tf_keras.optimizers.schedules.CosineDecay(
         0.0 if phase.warmup_epochs else phase.learning_rate,
         max(1, (phase.epochs - phase.warmup_epochs) * steps),
@@ -153,8 +159,8 @@ def _prepare(model: tf_keras.Model, lesson: Lesson, phase: Phase, steps: int) ->
         warmup_steps=phase.warmup_epochs * steps,
     )
     model.compile(
-        optimizer=tf_keras.optimizers.Adam(schedule),
-        loss="categorical_crossentropy" if lesson.teacher else "sparse_categorical_crossentropy",
+        optimizer=tf_keras.optimizers.Adam(schedule, weight_decay=phase.weight_decay or None),
+        loss="categorical_crossentropy" if is_soft else "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
@@ -211,15 +217,26 @@ def _keep_if_best(model: tf_keras.Model, progress: Progress) -> None:
         progress.best_epoch, progress.best_weights = progress.epochs_done, weights_to_bytes(model)
 
 
-def _as_example(lesson: Lesson) -> Callable[[Any, Any], Any]:
+def _as_example(lesson: Lesson, classes: int) -> Callable[[Any, Any], Any]:
     def example(pixels: Any, labels: Any) -> Any:
         inputs = lesson.as_input(pixels)
-        target = lesson.teacher(inputs, training=False) if lesson.teacher else labels
+        target = (
+            lesson.teacher(inputs, training=False)
+            if lesson.teacher
+            else _smoothed(labels, lesson.label_smoothing, classes)
+        )
         if lesson.class_weights is None:
             return inputs, target
         return inputs, target, tf.gather(tf.constant(lesson.class_weights), labels)
 
     return example
+
+
+def _smoothed(labels: Any, share: float, classes: int) -> Any:
+    if not share:
+        return labels
+    right = tf.one_hot(labels, classes)
+    return right * (1 - share) + share / classes
 
 
 def _evaluate(model: tf_keras.Model, lesson: Lesson, images: ImageSet) -> tuple[float, float]:

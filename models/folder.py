@@ -50,6 +50,7 @@ def open_folder(root: Path, classes_file: Path | None) -> Data:
         is_photos=True,
         split=split,
         evaluation=lambda _seed: listings[-1].images(),
+        has_validation=is_split,
     )
 
 

@@ -54,7 +54,8 @@ class ImageSet:
 class Data:
     """A data set that has been looked at but not read: its classes and a fingerprint of what it holds.
 
-    `split()` gives the training and the test set, `evaluation()` the images to verify an artifact on.
+    `split()` gives the training and the test set, `evaluation()` the images to verify an artifact on. With
+    `has_validation` the test set is one that the user put aside (`val/`): training may choose its best epoch on it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Data:
     is_photos: bool
     split: Callable[[int], tuple[ImageSet, ImageSet]]
     evaluation: Callable[[int], ImageSet]
+    has_validation: bool = False
 
 
 @cache

@@ -7,24 +7,15 @@ import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.models.data import ImageSet, iter_pixels, stratified_split
+from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.fit import Lesson, OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.pretrained import HEAD
 from mbexport.models.spec import ModelSpec
 
 _LEARNING_RATE: Final = 3e-3  # peak, Adam, from scratch
 _STATISTICS_IMAGES: Final = 1024
 _STATISTICS_BATCH: Final = 64
-
-# Fine-tuning (docs/decisions/0009). The new head starts from random weights: its first gradients would spoil the
-# backbone, so it learns alone until it knows what the features can tell it.
-_HEAD_LEARNING_RATE: Final = 1e-2
-_HEAD_SHARE: Final = 0.2  # of the epochs
-_BACKBONE_LEARNING_RATE: Final = 1e-3
-_HELD_OUT: Final = 0.1  # of the training images, to stop by: the test images must not choose the network
-_PATIENCE: Final = 25  # the last third of a cosine is where most of what is gained is gained
 
 History = list[dict[str, float]]
 
@@ -60,37 +51,6 @@ def train(
     history = fit(model, lesson, settings, phases, session=session, on_step=on_step)
     estimate_batch_norm_statistics(model, images, preprocess, seed=settings.seed)
     return model, history
-
-
-def fine_tune(
-    model: tf_keras.Model,
-    images: ImageSet,
-    preprocess: Preprocess,
-    settings: TrainSettings,
-    *,
-    epochs: int,
-    session: Session,
-    on_step: OnStep,
-) -> History:
-    """Trains `model`, a MobileNet of ours with a trained backbone, in place: first the head alone, then everything.
-
-    A tenth of the images is held out to end each phase when it stops helping, and to choose the best epoch.
-    """
-    rest, held_out = stratified_split(images.labels, test_fraction=_HELD_OUT, seed=settings.seed)
-    lesson = Lesson(
-        images=images.subset(rest),
-        preprocess=preprocess,
-        as_input=preprocess.normalize_floats,
-        class_weights=class_weights(images.labels[rest], int(model.output_shape[-1])),
-        validation=images.subset(held_out),
-        patience=_PATIENCE,
-    )
-    head_epochs = max(1, round(epochs * _HEAD_SHARE))
-    phases = (
-        Phase(epochs=head_epochs, learning_rate=_HEAD_LEARNING_RATE, frozen=lambda layer: layer.name != HEAD),
-        Phase(epochs=epochs - head_epochs, learning_rate=_BACKBONE_LEARNING_RATE, warmup_epochs=1),
-    )
-    return fit(model, lesson, settings, phases, session=session, on_step=on_step)
 
 
 def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

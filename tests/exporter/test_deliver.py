@@ -77,6 +77,22 @@ def test_network_that_started_from_a_file_names_it_and_its_hash(told, weights):
     assert model["source"] == {"file": "weights.h5", "sha256": path_hash(weights)}
 
 
+def test_says_whether_the_best_epoch_was_chosen_on_the_test_images(told, weights, tmp_path):
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            (tmp_path / "photos" / part / name).mkdir(parents=True)
+            Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "photos" / part / name / "a.png")
+    photos = str(tmp_path / "photos")
+
+    def chosen(origin, **named) -> bool:
+        return told(origin, **named)["data"]["best_epoch_chosen_on_test"]
+
+    assert chosen(Trained(spec=SPEC, epochs=1, weights=weights), data=photos)
+    assert not chosen(Trained(spec=SPEC, epochs=1, weights=weights))  # digits: a tenth was held out
+    assert not chosen(Trained(spec=SPEC, epochs=1), data=photos)  # from scratch the last epoch is kept
+    assert not chosen(Stored(spec=SPEC, weights=weights), data=photos)
+
+
 def test_stored_network_was_not_trained_here(told, weights):
     report = told(Stored(spec=SPEC, weights=weights))
     model = report["model"]

@@ -175,6 +175,13 @@ def test_table_shows_each_file_each_gate_and_the_verdict(report):
     assert text.rstrip().endswith("PASSED")
 
 
+def test_says_where_the_best_epoch_was_chosen_on_the_images_themselves(report):
+    told = report()
+    assert "best epoch" not in printed(told)
+    told["data"]["best_epoch_chosen_on_test"] = True
+    assert "the best epoch was chosen on these images" in printed(told)
+
+
 def test_failed_gate_is_named_with_its_meaning(report):
     text = printed(report({"agreement": 0.5}))
     assert "FAIL" in text

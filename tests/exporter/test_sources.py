@@ -63,6 +63,15 @@ def test_build_learns_and_calibrates_on_one_part_and_is_verified_on_the_other(ph
     assert (len(train), len(test)) == (12, 4)
 
 
+def test_best_epoch_is_chosen_on_the_images_that_the_user_put_aside_and_on_no_others(photos, tmp_path):
+    for part, count in (("train", 3), ("val", 2)):
+        make_photos(tmp_path / "split" / part, per_class=count)
+    split = sources(open_data(str(tmp_path / "split")))
+    assert split.validation.names == split.test.names
+    assert len(split.validation) == 4
+    assert sources(photos).validation is None
+
+
 @pytest.mark.parametrize("origin", EXPORTS)
 def test_export_on_data_alone_keeps_the_images_to_calibrate_on_apart(photos, origin):
     found = sources(photos, origin=origin)

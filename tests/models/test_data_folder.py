@@ -112,6 +112,7 @@ def test_train_and_val_are_the_two_sets(tmp_path: Path) -> None:
     assert train.labels.tolist() == [0, 0, 0, 1, 1]
     assert test.labels.tolist() == [0, 2, 2]
     assert data.evaluation(0).names == test.names
+    assert data.has_validation
 
 
 def test_a_folder_that_is_not_split_is_split_by_the_seed(tmp_path: Path) -> None:
@@ -125,6 +126,11 @@ def test_a_folder_that_is_not_split_is_split_by_the_seed(tmp_path: Path) -> None
         found = [part.read(i).getpixel((0, 0))[:2] for i in range(len(part))]
         expected = [("ab".index(name[0]), int(name[2:4])) for name in part.names]
         assert found == expected
+
+
+def test_what_is_split_here_was_put_aside_by_nobody(tmp_path: Path) -> None:
+    folder(tmp_path, a=4, b=4)
+    assert not opened(tmp_path).has_validation
 
 
 def test_a_class_with_one_image_cannot_be_split(tmp_path: Path) -> None:

@@ -275,3 +275,22 @@ def test_without_a_folder_for_curves_nothing_is_written(
     monkeypatch.chdir(tmp_path)
     fitted(one_layer(), shades(16, classes=3), Phase(epochs=1, learning_rate=0.1))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_smoothed_labels_by_hand(shades: Shades, fitted: Fitted) -> None:
+    # The right class keeps 0.7 + 0.1, each other has 0.1: answering so costs the entropy of (0.8, 0.1, 0.1) = 0.639.
+    images, model = shades(15, classes=3), one_layer()
+    images = images.subset(np.flatnonzero(images.labels == 0))
+    model.get_layer("dense").set_weights([np.zeros((3, 3), np.float32), np.log([0.8, 0.1, 0.1])])
+    (figures,) = fitted(model, images, Phase(epochs=1, learning_rate=0.0), label_smoothing=0.3)
+    assert figures["loss"] == pytest.approx(-0.8 * math.log(0.8) - 0.2 * math.log(0.1), rel=1e-5)
+    assert figures["accuracy"] == 1
+
+
+def test_weight_decay_takes_its_share_of_every_weight(shades: Shades, fitted: Fitted) -> None:
+    # A layer of zeros that all classes pull alike stays zero; the bias of ones loses 1 x 0.5 x the learning rate.
+    model = one_layer()
+    model.get_layer("dense").set_weights([np.zeros((3, 3), np.float32), np.ones(3, np.float32)])
+    phase = Phase(epochs=1, learning_rate=0.1, weight_decay=0.5)
+    fitted(model, shades(15, classes=3), phase, class_weights=np.zeros(3, np.float32))
+    np.testing.assert_allclose(model.get_layer("dense").get_weights()[1], 1 - 0.5 * 0.1, rtol=1e-5)

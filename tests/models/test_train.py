@@ -1,4 +1,4 @@
-"""Training from scratch and fine-tuning: repeatable, counted, balanced, and the held-out images are left alone."""
+"""Training from scratch: repeatable, counted, balanced."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from mbexport.models import train as training
 from mbexport.models.augment import DIGITS_AUGMENTATION, Augmentation
-from mbexport.models.data import ImageSet, iter_pixels, open_data, stratified_split
+from mbexport.models.data import ImageSet, iter_pixels, open_data
 from mbexport.models.fit import TrainSettings
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
-from mbexport.models.train import class_weights, estimate_batch_norm_statistics, fine_tune, make_deterministic, train
+from mbexport.models.train import class_weights, estimate_batch_norm_statistics, train
 from mbexport.models.weights import weights_to_bytes
 
 layers = tf_keras.layers
@@ -122,97 +122,6 @@ def test_balanced_data_weigh_one(classes: int, each: int) -> None:
 def test_training_balances_its_classes(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]) -> None:
     lessons: list[Any] = []
     monkeypatch.setattr(training, "fit", lambda _model, lesson, *_, **__: lessons.append(lesson))
-    monkeypatch.setattr(training, "build", lambda *_, **__: tuned_network())
     images = digits(70)
     train(SPEC, images, PREPARED, SETTINGS, epochs=1, session=session_of(), on_step=lambda *_: None)
     np.testing.assert_array_equal(lessons[0].class_weights, class_weights(images.labels, 10))
-
-
-# ---- fine-tuning
-
-
-def tuned_network() -> Any:
-    """A backbone that sees how bright an image is, and a head by the name of MobileNet's."""
-    x = image = layers.Input((32, 32, 3), name="image")
-    x = layers.Conv2D(4, 3, strides=8, use_bias=False, name="conv1")(x)
-    x = layers.ReLU(6.0, name="conv1_relu")(layers.BatchNormalization(name="conv1_bn")(x))
-    x = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)
-    x = layers.Reshape((3,), name="flat")(layers.Conv2D(3, 1, name="conv_preds")(x))
-    return tf_keras.Model(image, layers.Softmax(name="predictions")(x))
-
-
-@dataclasses.dataclass(kw_only=True)
-class Tuned:
-    """A fine-tuning that was watched: the weights before each epoch and in the end, and its figures."""
-
-    model: Any
-    images: ImageSet
-    weights: list[dict[str, Any]]
-    history: list[dict[str, float]]
-
-
-@pytest.fixture(scope="module")
-def tuned(shades: Callable[..., ImageSet], session_of: Callable[..., Any]) -> Tuned:
-    """Ten epochs on 60 shades of grey: 54 are learned from in 3 steps, two of each class are held out."""
-    make_deterministic(0)
-    model, images = tuned_network(), shades(60, classes=3)
-    weights = [by_layer(model)]
-
-    def note(done: int, _total: int, _text: str) -> None:
-        if done % 3 == 0:
-            weights.append(by_layer(model))
-
-    settings = dataclasses.replace(SETTINGS, augmentation=STILL)
-    history = fine_tune(model, images, PREPARED, settings, epochs=10, session=session_of(), on_step=note)
-    return Tuned(model=model, images=images, weights=weights, history=history)
-
-
-def by_layer(model: Any) -> dict[str, Any]:
-    return {layer.name: [value.copy() for value in layer.get_weights()] for layer in model.layers if layer.weights}
-
-
-def moved(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    return {
-        name
-        for name in before
-        if any(not np.array_equal(*pair) for pair in zip(before[name], after[name], strict=True))
-    }
-
-
-def test_the_head_learns_alone_for_a_fifth_of_the_epochs_then_everything(tuned: Tuned) -> None:
-    epochs = [moved(before, after) for before, after in zip(tuned.weights, tuned.weights[1:], strict=False)]
-    assert epochs[:2] == [{"conv_preds"}] * 2
-    assert len(epochs) > 3
-    everything = {"conv1", "conv_preds", *(name for names in epochs for name in names if name.endswith("bn"))}
-    assert len(everything) == 3
-    assert all(names == everything for names in epochs[2:])
-
-
-def test_every_epoch_is_judged_on_held_out_images(tuned: Tuned) -> None:
-    assert all({"loss", "accuracy", "learning_rate", "val_loss", "val_accuracy"} == set(row) for row in tuned.history)
-
-
-def test_held_out_images_are_a_tenth_of_each_class_and_not_learned_from(
-    tuned: Tuned, monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]
-) -> None:
-    lessons: list[Any] = []
-    monkeypatch.setattr(training, "fit", lambda _model, lesson, *_, **__: lessons.append(lesson))
-    fine_tune(
-        tuned_network(), tuned.images, PREPARED, SETTINGS, epochs=10, session=session_of(), on_step=lambda *_: None
-    )
-    learned, held_out = set(lessons[0].images.names), set(lessons[0].validation.names)
-    assert not learned & held_out
-    assert learned | held_out == set(tuned.images.names)
-    assert np.bincount(lessons[0].validation.labels).tolist() == [2, 2, 2]
-    _, expected = stratified_split(tuned.images.labels, test_fraction=0.1, seed=SETTINGS.seed)
-    assert held_out == {tuned.images.names[index] for index in expected}
-    np.testing.assert_array_equal(lessons[0].class_weights, np.ones(3))
-
-
-def test_the_epoch_is_kept_at_which_the_last_five_were_best(tuned: Tuned) -> None:
-    def judged(epoch: int) -> tuple[float, float]:
-        recent = tuned.history[max(0, epoch - 4) : epoch + 1]
-        return np.mean([row["val_accuracy"] for row in recent]), -np.mean([row["val_loss"] for row in recent])
-
-    best = max(range(len(tuned.history)), key=judged)
-    assert moved(tuned.weights[best + 1], by_layer(tuned.model)) == set()
