@@ -26,7 +26,7 @@ class Augmentation:
 
 DIGITS_AUGMENTATION: Final = Augmentation(rotation_deg=10, zoom=0.12, shift=0.12, mirror=False, fill_mode="CONSTANT")
 PHOTO_AUGMENTATION: Final = Augmentation(
-    rotation_deg=15, zoom=0.14, zoom_in=0.16, shift=0.1, mirror=True, fill_mode="REFLECT", light=0.2
+    rotation_deg=15, zoom=0.14, zoom_in=0.36, shift=0.1, mirror=True, fill_mode="REFLECT", light=0.2
 )
 
 

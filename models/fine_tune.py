@@ -21,6 +21,7 @@ _BACKBONE_LEARNING_RATE: Final = 3e-3
 _WEIGHT_DECAY: Final = 0.05
 _LABEL_SMOOTHING: Final = 0.1
 _HELD_OUT: Final = 0.1  # of the training images, where nobody has put others aside
+_JUDGED_EPOCHS: Final = 5  # one epoch's answers to so few images are mostly luck
 _PATIENCE: Final = 25  # the last third of a cosine is where most of what is gained is gained
 
 
@@ -40,7 +41,9 @@ def fine_tune(
     The `validation` images end each phase when it stops helping, and choose the best epoch; without any, a tenth of
     the training images is held out for that. Raises `StageError` if training diverges.
     """
+    judged_epochs = 1
     if validation is None:
+        judged_epochs = _JUDGED_EPOCHS
         rest, held_out = stratified_split(images.labels, test_fraction=_HELD_OUT, seed=settings.seed)
         images, validation = images.subset(rest), images.subset(held_out)
     lesson = Lesson(
@@ -50,6 +53,7 @@ def fine_tune(
         class_weights=class_weights(images.labels, int(model.output_shape[-1])),
         label_smoothing=_LABEL_SMOOTHING,
         validation=validation,
+        judged_epochs=judged_epochs,
         patience=_PATIENCE,
     )
     head_epochs = max(1, round(epochs * _HEAD_SHARE))

@@ -26,7 +26,6 @@ from mbexport.models.stream import training_batches
 from mbexport.models.weights import weights_from_bytes, weights_to_bytes
 
 _EVALUATION_BATCH: Final = 32
-_JUDGED_EPOCHS: Final = 5
 
 OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a few words on how it goes
 AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to what the network takes
@@ -78,8 +77,8 @@ class Lesson:
     1503.02531, at temperature 1), and "accuracy" is how often both give the same answer. Without one,
     `label_smoothing` is what the right class leaves to all of them together (Szegedy et al. 2016, arXiv 1512.00567,
     section 7). `class_weights` (one for each class, float32) multiply the loss. With `validation` images an epoch is
-    as good as the last five together answered them, and as low as their loss; the weights of the best one are kept,
-    and `patience` epochs without a better one are the last.
+    as good as the last `judged_epochs` together answered them, and as low as their loss; the weights of the best one
+    are kept, and `patience` epochs without a better one are the last.
     """
 
     images: ImageSet
@@ -89,6 +88,7 @@ class Lesson:
     class_weights: NDArray[np.float32] | None = None
     label_smoothing: float = 0.0
     validation: ImageSet | None = None
+    judged_epochs: int = 1
     patience: int = 0
 
 
@@ -201,15 +201,12 @@ class _Run:
             found |= {"val_loss": loss, "val_accuracy": accuracy}
         progress.history.append(found)
         if self.lesson.validation is not None:
-            _keep_if_best(self.model, progress)
+            _keep_if_best(self.model, progress, judged_epochs=self.lesson.judged_epochs)
 
 
-def _keep_if_best(model: tf_keras.Model, progress: Progress) -> None:
-    """Keeps the weights if the last epochs, taken together, were better than any before.
-
-    One epoch's answers to a few held-out images are mostly luck.
-    """
-    recent = progress.history[-_JUDGED_EPOCHS:]
+def _keep_if_best(model: tf_keras.Model, progress: Progress, *, judged_epochs: int) -> None:
+    """Keeps the weights if the last epochs, taken together, were better than any before."""
+    recent = progress.history[-judged_epochs:]
     accuracy = float(np.mean([figures["val_accuracy"] for figures in recent]))
     loss = float(np.mean([figures["val_loss"] for figures in recent]))
     if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):

@@ -125,6 +125,7 @@ def whole_files_only(out: Path) -> bool:
     return {path.name for path in out.iterdir()} == {".mbexport"}
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_middle_of_every_stage_ends_with_the_same_bytes(cli, tmp_path, undisturbed_hashes):
     out = tmp_path / "killed"
     for stage_before in (None, *STAGES[:-1]):

@@ -122,6 +122,7 @@ def test_held_out_images_are_a_tenth_of_each_class_and_not_learned_from(
 def test_where_images_were_put_aside_all_others_are_learned(tuned: Tuned, lesson_of: Callable[..., Any]) -> None:
     aside, rest = tuned.images.subset(np.arange(20)), tuned.images.subset(np.arange(20, 60))
     lesson = lesson_of(rest, aside)
+    assert (lesson.judged_epochs, lesson_of(rest, None).judged_epochs) == (1, 5)
     assert (lesson.images.names, lesson.validation.names) == (rest.names, aside.names)
 
 
