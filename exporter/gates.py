@@ -86,6 +86,9 @@ GATES: Final[Mapping[str, GateKind]] = MappingProxyType(
 )
 
 
+_ROUNDING: Final = 1e-9  # 0.864 - 0.848 is a little more than 0.016 in binary
+
+
 def check_limits(limits: Mapping[str, float]) -> None:
     """Raises `OptionError` for a limit of a gate that does not exist, or that is not a number."""
     for name, limit in limits.items():
@@ -138,7 +141,7 @@ def _judged(name: str, kind: GateKind, value: float | None, limit: float) -> Gat
     if value is None:
         passed = False
     elif kind.direction == "at least":
-        passed = value >= limit
+        passed = value >= limit - _ROUNDING
     else:
-        passed = value <= limit
+        passed = value <= limit + _ROUNDING
     return Gate(name=name, value=value, limit=limit, direction=kind.direction, passed=passed, meaning=kind.meaning)

@@ -39,6 +39,12 @@ def test_each_direction_includes_its_limit(name, value, limit, passed):
     assert judged(name, value, limit) is passed
 
 
+def test_rounding_in_binary_does_not_fail_a_limit_that_is_kept():
+    (gate,) = judge({"top1_drop": 0.864 - 0.848}, {"top1_drop": 0.016}, defaults={})
+    assert 0.864 - 0.848 > 0.016
+    assert gate.passed
+
+
 @pytest.mark.parametrize("name", GATES)
 def test_a_value_that_is_no_number_fails_every_gate(name):
     assert not judged(name, math.nan, 0.0)
