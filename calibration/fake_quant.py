@@ -4,6 +4,7 @@ Activations keep the range that calibration found; weights are symmetric for eac
 kernels included (tfmot's own scheme gives a depthwise kernel one scale for all its channels).
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ _layers = tf_keras.layers
 _BITS: Final = 8
 _DEPTHWISE_AXIS: Final = 2  # (kh, kw, channels, 1)
 _CONVOLUTION_AXIS: Final = 3  # (kh, kw, in, channels)
+Largest = Mapping[str, NDArray[np.float64]]  # by convolution: what code 127 stands for in each channel
 _PREFIX: Final = "quant_"
 
 
@@ -52,11 +54,12 @@ class FrozenRange(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defin
 class PerChannelWeights(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defined]
     """Fake quantization of a kernel: symmetric, each channel on `axis` with a scale that follows its largest weight.
 
-    `least` has, for each channel, the largest weight that its scale allows for at least.
+    `least` has, for each channel, the largest weight that its scale allows for at least; with `is_frozen` at most,
+    too.
     """
 
-    def __init__(self, axis: int, least: list[float]) -> None:
-        self.axis, self.least = axis, least
+    def __init__(self, axis: int, least: list[float], is_frozen: bool = False) -> None:
+        self.axis, self.least, self.is_frozen = axis, least, is_frozen
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:  # noqa: ARG002
         return {}
@@ -64,15 +67,16 @@ class PerChannelWeights(_keras.quantizers.Quantizer):  # type: ignore[misc, name
     def __call__(self, inputs: Any, training: Any, weights: Any, **_: Any) -> Any:  # noqa: ARG002
         last = [0, 1, 3, 2] if self.axis == _DEPTHWISE_AXIS else [0, 1, 2, 3]  # fake quantization wants channels last
         kernel = tf.transpose(inputs, last)
-        largest = tf.reduce_max(tf.abs(tf.stop_gradient(kernel)), axis=[0, 1, 2])
-        largest = tf.maximum(largest, tf.constant(self.least))
+        largest = tf.constant(self.least)
+        if not self.is_frozen:
+            largest = tf.maximum(largest, tf.reduce_max(tf.abs(tf.stop_gradient(kernel)), axis=[0, 1, 2]))
         quantized = tf.quantization.fake_quant_with_min_max_vars_per_channel(
             kernel, -largest, largest, _BITS, narrow_range=True
         )
         return tf.transpose(quantized, last)
 
     def get_config(self) -> dict[str, Any]:
-        return {"axis": self.axis, "least": self.least}
+        return {"axis": self.axis, "least": self.least, "is_frozen": self.is_frozen}
 
 
 class LayerQuantization(_keras.QuantizeConfig):  # type: ignore[misc, name-defined]
@@ -102,15 +106,24 @@ class LayerQuantization(_keras.QuantizeConfig):  # type: ignore[misc, name-defin
         return {"kernel": self.kernel, "weights": self.weights, "interval": self.interval}
 
 
-def quantizable(folded: tf_keras.Model, ranges: Ranges, *, input_scale: float, input_zero_point: int) -> tf_keras.Model:
+def quantizable(
+    folded: tf_keras.Model,
+    ranges: Ranges,
+    *,
+    input_scale: float,
+    input_zero_point: int,
+    largest: Largest | None = None,
+) -> tf_keras.Model:
     """The fake-quantized network: the same layers and weights, every stored tensor rounded to its 256 codes.
 
+    With `largest` the scales of the weights are frozen where they stand for that in code 127.
     Its input is (byte - `input_zero_point`) * `input_scale`, for which the input's fake quantization is exact.
     Raises `StageError` for ranges that belong to another network.
     """
     _require_ranges(folded, ranges)
     entry = input_range(input_scale=input_scale, input_zero_point=input_zero_point)
-    least = least_weights(folded, ranges, entry)
+    least = largest or least_weights(folded, ranges, entry)
+    is_frozen = largest is not None
     x = image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
     x = _wrap(_layers.Activation("linear", name="input"), x, [], None, entry)
     for layer in folded.layers[1:]:
@@ -119,7 +132,8 @@ def quantizable(folded: tf_keras.Model, ranges: Ranges, *, input_scale: float, i
         if gives_probabilities(layer):
             output = PROBABILITY_RANGE
         if is_convolution(layer) or output:
-            x = _wrap(copy, x, layer.get_weights(), least.get(layer.name), output)
+            rounding = _rounding(layer, least[layer.name], is_frozen=is_frozen) if is_convolution(layer) else None
+            x = _wrap(copy, x, layer.get_weights(), rounding, output)
         else:
             x = copy(x)
     return tf_keras.Model(image, x, name=folded.name)
@@ -166,13 +180,15 @@ def _kernel_of(layer: Any) -> str | None:
     return "kernel" if is_convolution(layer) else None
 
 
-def _wrap(layer: Any, x: Any, weights: list[Any], least: NDArray[np.float64] | None, interval: Range | None) -> Any:
+def _rounding(layer: Any, least: NDArray[np.float64], *, is_frozen: bool) -> PerChannelWeights:
+    axis = _DEPTHWISE_AXIS if isinstance(layer, _layers.DepthwiseConv2D) else _CONVOLUTION_AXIS
+    return PerChannelWeights(axis, least.tolist(), is_frozen)
+
+
+def _wrap(layer: Any, x: Any, weights: list[Any], rounding: PerChannelWeights | None, interval: Range | None) -> Any:
     layer.build(x.shape)
     layer.set_weights(weights)  # before wrapping: the wrapper puts a tensor in the kernel's place
-    kernel = _kernel_of(layer)
-    axis = _DEPTHWISE_AXIS if kernel == "depthwise_kernel" else _CONVOLUTION_AXIS
-    rounding = PerChannelWeights(axis, least.tolist()) if least is not None else None
-    config = LayerQuantization(kernel=kernel, weights=rounding, interval=interval)
+    config = LayerQuantization(kernel=_kernel_of(layer), weights=rounding, interval=interval)
     return _keras.QuantizeWrapperV2(layer, config, name_prefix=_PREFIX)(x)
 
 

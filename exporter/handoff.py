@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbexport.models.facts import Facts, facts_from_json
-from mbexport.plan import NETWORK, RANGES, WEIGHTS
+from mbexport.plan import LARGEST, NETWORK, RANGES, WEIGHTS
 from mbexport.workdir import StageRecord
 
 
@@ -28,13 +28,19 @@ class Float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantized:
-    """Where the quantizable network lies: the float network it came from, its folded weights, its ranges."""
+    """Where the quantizable network lies: the float network it came from, its folded weights, and all ranges."""
 
     source: Float
     weights: Path
     ranges: Path
+    largest: Path
 
     @classmethod
     def of(cls, source: Float, *, weights: StageRecord, ranges: StageRecord) -> "Quantized":
-        """The network with the weights of one stage and the ranges of another."""
-        return cls(source=source, weights=weights.files[WEIGHTS], ranges=ranges.files[RANGES])
+        """The network with the weights of one stage and the ranges, those of the weights too, of another."""
+        return cls(
+            source=source,
+            weights=weights.files[WEIGHTS],
+            ranges=ranges.files[RANGES],
+            largest=ranges.files[LARGEST],
+        )

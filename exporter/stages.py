@@ -15,7 +15,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.artifact import Precision
-from mbexport.calibration.fake_quant import input_range, least_weights, quantizable
+from mbexport.calibration.corrections import Corrections, correct
+from mbexport.calibration.fake_quant import Largest, input_range, quantizable
 from mbexport.calibration.qat import quantization_aware_training
 from mbexport.calibration.ranges import Ranges, observe, ranges_from_json, ranges_to_json
 from mbexport.calibration.samples import balanced_samples
@@ -25,11 +26,11 @@ from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.fit import OnStep, Session
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.network import build_network, load_network
-from mbexport.models.preprocess import NORMALIZATIONS, Pixels, Preprocess
+from mbexport.models.preprocess import NORMALIZATIONS, Pixels
 from mbexport.models.train import make_deterministic
-from mbexport.models.weights import load_weights, weights_to_bytes
+from mbexport.models.weights import arrays_from_bytes, arrays_to_bytes, load_weights, weights_to_bytes
 from mbexport.origins import train_settings
-from mbexport.plan import GATE_VALUES, MEASURED, RANGES, TRIED, WEIGHTS, BuildPlan
+from mbexport.plan import GATE_VALUES, LARGEST, MEASURED, RANGES, TRIED, WEIGHTS, BuildPlan
 from mbexport.progress import Progress
 from mbexport.report import measured_json, to_bytes
 from mbexport.tflite_proof import Decided, require_decided_integers
@@ -43,21 +44,31 @@ Files = dict[str, bytes]
 
 
 def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnStep) -> Files:
-    """The folded network that integer artifacts start from, and the range of each of its activations."""
+    """The folded network that integer artifacts hold, and the ranges of its activations and weights."""
     make_deterministic(plan.seed)
     preprocess = source.facts.preprocess
     folded = fold_batch_norm(_float_network(source), preprocess=preprocess)
     chosen = images.subset(balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed))
 
     def inputs() -> Iterator[NDArray[np.float32]]:
-        done = 0
         for pixels in iter_pixels(chosen, preprocess, batch=_EVALUATION_BATCH):
             yield preprocess.dequantize(pixels)
-            done += len(pixels)
-            on_step(done, len(chosen), "images")
 
-    ranges = observe(folded, inputs())
-    return {WEIGHTS: weights_to_bytes(folded), RANGES: ranges_to_json(ranges).encode()}
+    found = correct(
+        folded,
+        observe(folded, inputs()),
+        inputs,
+        entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
+        corrections=Corrections(),
+        on_step=on_step,
+    )
+    for name, weights in found.weights.items():
+        folded.get_layer(name).set_weights(weights)
+    return {
+        WEIGHTS: weights_to_bytes(folded),
+        RANGES: ranges_to_json(found.ranges).encode(),
+        LARGEST: arrays_to_bytes(found.largest),
+    }
 
 
 def quantization_training(
@@ -65,13 +76,15 @@ def quantization_training(
 ) -> Files:
     """The folded network's weights after quantization-aware training."""
     make_deterministic(plan.seed)
-    folded = _folded_network(start)
+    folded, preprocess = _folded_network(start), start.source.facts.preprocess
     quantization_aware_training(
         folded,
-        _ranges(start),
         images,
-        start.source.facts.preprocess,
+        preprocess,
         train_settings(plan, is_photos=is_photos),
+        ranges=_ranges(start),
+        largest=_largest(start),
+        teacher=fold_batch_norm(_float_network(start.source), preprocess=preprocess),
         epochs=plan.qat_epochs,
         session=session,
         on_step=on_step,
@@ -88,24 +101,27 @@ def fp32_tflite_file(plan: BuildPlan, source: Float, name: str) -> Files:
 def int8_tflite_file(plan: BuildPlan, network: Quantized, name: str) -> Files:
     """The int8 .tflite, called `name`."""
     make_deterministic(plan.seed)
-    folded, ranges = _folded_network(network), _ranges(network)
+    folded, ranges, largest = _folded_network(network), _ranges(network), _largest(network)
     preprocess = network.source.facts.preprocess
     quantized = quantizable(
-        folded, ranges, input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point
+        folded,
+        ranges,
+        input_scale=preprocess.input_scale,
+        input_zero_point=preprocess.input_zero_point,
+        largest=largest,
     )
     content = int8_tflite(quantized, plan.io)
-    require_decided_integers(content, _decided(folded, ranges, preprocess), ranges)
+    require_decided_integers(content, _decided(folded, largest), ranges)
     return {name: content}
 
 
-def _decided(folded: tf_keras.Model, ranges: Ranges, preprocess: Preprocess) -> dict[str, Decided]:
-    """Each convolution as the int8 file must hold it."""
-    entry = input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point)
-    least = least_weights(folded, ranges, entry)
+def _decided(folded: tf_keras.Model, largest: Largest) -> dict[str, Decided]:
+    """Each convolution as the int8 file must hold it, in the order of the network."""
     decided = {}
-    for name in least:
-        kernel, bias = folded.get_layer(name).get_weights()
-        decided[name] = Decided(kernel=kernel, bias=bias, least=least[name])
+    for layer in folded.layers:
+        if layer.name in largest:
+            kernel, bias = layer.get_weights()
+            decided[layer.name] = Decided(kernel=kernel, bias=bias, least=largest[layer.name])
     return decided
 
 
@@ -168,6 +184,10 @@ def _folded_network(network: Quantized) -> tf_keras.Model:
     folded = fold_batch_norm(build_network(network.source.facts))
     load_weights(folded, network.weights)
     return folded
+
+
+def _largest(network: Quantized) -> Largest:
+    return arrays_from_bytes(network.largest.read_bytes(), source=str(network.largest))
 
 
 def _ranges(network: Quantized) -> Ranges:

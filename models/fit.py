@@ -78,7 +78,8 @@ class Lesson:
     `label_smoothing` is what the right class leaves to all of them together (Szegedy et al. 2016, arXiv 1512.00567,
     section 7). `class_weights` (one for each class, float32) multiply the loss. With `validation` images an epoch is
     as good as the last `judged_epochs` together answered them, and as low as their loss; the weights of the best one
-    are kept, and `patience` epochs without a better one are the last.
+    are kept, and `patience` epochs without a better one are the last. With a teacher, too, that may be those that
+    the training started from.
     """
 
     images: ImageSet
@@ -122,6 +123,8 @@ def fit(
             last = first + phase.epochs
             if not _is_over(progress, lesson, first=first, last=last):
                 _prepare(model, lesson, phase, steps)
+                if lesson.teacher and lesson.validation and not progress.best_weights:
+                    _keep_if_better(model, progress, *reversed(_evaluate(model, lesson, lesson.validation)))
                 if content:
                     restore(model, content, with_optimizer=progress.epochs_done > first)
                     content = None
@@ -209,6 +212,10 @@ def _keep_if_best(model: tf_keras.Model, progress: Progress, *, judged_epochs: i
     recent = progress.history[-judged_epochs:]
     accuracy = float(np.mean([figures["val_accuracy"] for figures in recent]))
     loss = float(np.mean([figures["val_loss"] for figures in recent]))
+    _keep_if_better(model, progress, accuracy, loss)
+
+
+def _keep_if_better(model: tf_keras.Model, progress: Progress, accuracy: float, loss: float) -> None:
     if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
         progress.best_accuracy, progress.best_loss = accuracy, loss
         progress.best_epoch, progress.best_weights = progress.epochs_done, weights_to_bytes(model)
@@ -237,14 +244,18 @@ def _smoothed(labels: Any, share: float, classes: int) -> Any:
 
 
 def _evaluate(model: tf_keras.Model, lesson: Lesson, images: ImageSet) -> tuple[float, float]:
-    """The mean cross-entropy and the accuracy on `images`."""
+    """The mean cross-entropy and the accuracy on `images`, against the teacher's answers if there is one."""
     loss, hits, done = 0.0, 0, 0
     for pixels in iter_pixels(images, lesson.preprocess, batch=_EVALUATION_BATCH):
-        labels = images.labels[done : done + len(pixels)]
-        scores = np.asarray(model.predict_on_batch(lesson.as_input(pixels.astype(np.float32))), np.float64)
-        right = scores[np.arange(len(labels)), labels]
-        loss -= float(np.log(np.maximum(right, np.finfo(np.float32).tiny)).sum())
-        hits += int((scores.argmax(axis=1) == labels).sum())
+        inputs = lesson.as_input(pixels.astype(np.float32))
+        scores = np.asarray(model.predict_on_batch(inputs), np.float64)
+        target = (
+            np.eye(scores.shape[1])[images.labels[done : done + len(pixels)]]
+            if lesson.teacher is None
+            else (np.asarray(lesson.teacher.predict_on_batch(inputs), np.float64))
+        )
+        loss -= float((target * np.log(np.maximum(scores, np.finfo(np.float32).tiny))).sum())
+        hits += int((scores.argmax(axis=1) == target.argmax(axis=1)).sum())
         done += len(pixels)
     return loss / done, hits / done
 

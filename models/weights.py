@@ -3,20 +3,39 @@
 import io
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tf_keras
+from numpy.typing import NDArray
 
 from mbexport.errors import DataError
 
 
 def weights_to_bytes(model: tf_keras.Model) -> bytes:
     """The weights as an uncompressed .npz, keyed `layer/index`; equal weights give equal bytes."""
+    return arrays_to_bytes(dict(_named(model)))
+
+
+def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The arrays as an uncompressed .npz; equal ones give equal bytes."""
     buffer = io.BytesIO()
-    np.savez(buffer, **dict(_named(model)))
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
     return buffer.getvalue()
+
+
+def arrays_from_bytes(content: bytes, *, source: str) -> dict[str, NDArray[Any]]:
+    """The arrays in such a file; `source` is what messages call it. Raises `DataError` for a file that is damaged."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return {
+                name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+                for name in archive.namelist()
+            }
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"the weights {source} cannot be read: {error}") from None
 
 
 def load_weights(model: tf_keras.Model, path: Path) -> None:
@@ -33,14 +52,7 @@ def load_weights(model: tf_keras.Model, path: Path) -> None:
 
 def weights_from_bytes(model: tf_keras.Model, content: bytes, *, source: str) -> None:
     """The same from the content of such a file; `source` is what messages call it."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            stored = {
-                name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
-                for name in archive.namelist()
-            }
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"the weights {source} cannot be read: {error}") from None
+    stored = arrays_from_bytes(content, source=source)
     expected = dict(_named(model))
     for key, value in expected.items():
         found = stored.get(key)

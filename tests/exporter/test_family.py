@@ -19,8 +19,8 @@ from mbexport.models.mobilenet_v1 import build
 from mbexport.models.network import facts_of_spec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import Convolution, ModelSpec
-from mbexport.models.weights import load_weights, weights_to_bytes
-from mbexport.plan import NETWORK, RANGES, WEIGHTS, BuildPlan, Trained
+from mbexport.models.weights import arrays_from_bytes, load_weights, weights_to_bytes
+from mbexport.plan import LARGEST, NETWORK, RANGES, WEIGHTS, BuildPlan, Trained
 from mbexport.runtime import Runner, open_runner
 from mbexport.stages import Files, calibrate, fp32_tflite_file, int8_tflite_file, onnx_file
 
@@ -72,7 +72,7 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
     described, weights = kept({NETWORK: facts, "float.npz": weights_to_bytes(network)})
     source = Float(network=described, weights=weights)
     kept(calibrate(plan, source, digits, on_step=lambda *_: None))
-    quantized = Quantized(source=source, weights=folder / WEIGHTS, ranges=folder / RANGES)
+    quantized = Quantized(source=source, weights=folder / WEIGHTS, ranges=folder / RANGES, largest=folder / LARGEST)
     artifacts = {}
     (artifacts["fp32.tflite"],) = kept(fp32_tflite_file(plan, source, "fp32.tflite"))
     (artifacts["int8.tflite"],) = kept(int8_tflite_file(plan, quantized, "int8.tflite"))
@@ -103,15 +103,15 @@ def test_the_int8_files_answer_as_the_fake_quantized_network(exported, pixels):
         ranges_from_json(exported.quantized.ranges.read_text("utf-8")),
         input_scale=PREPROCESS.input_scale,
         input_zero_point=PREPROCESS.input_zero_point,
+        largest=arrays_from_bytes(exported.quantized.largest.read_bytes(), source="largest"),
     )
     expected = network.predict_on_batch(PREPROCESS.dequantize(pixels))
     tflite, onnx = (scores_of(open_runner(exported.artifacts[f"int8.{end}"]), pixels) for end in ("tflite", "onnx"))
     assert np.abs(tflite - onnx).max() <= 1 / 256
     assert np.ptp(tflite, axis=0).max() > 0.3  # the answers depend on the image
     # Integer kernels round twice where fake quantization rounds once, and no training has taught these networks to
-    # bear it: that must still matter less than quantization itself.
-    moved = np.abs(expected - folded.predict_on_batch(PREPROCESS.dequantize(pixels))).mean()
-    assert np.abs(tflite - expected).mean() < moved / 2
+    # bear it.
+    assert np.abs(tflite - expected).mean() < 1.5 / 256
     assert (tflite.argmax(axis=1) == expected.argmax(axis=1)).mean() > 0.85
 
 

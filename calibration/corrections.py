@@ -1,0 +1,154 @@
+"""Turns a folded network and its ranges into integers that answer as the float network does, without training.
+
+Layer by layer, in the network's order: each is given what the quantized layers before it really produce, and has its
+weights rounded and its bias set so that its output is nearest to the float network's. See docs/decisions/0012.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.calibration.affine import INT8_MAX, Range
+from mbexport.calibration.channel_values import channel_values
+from mbexport.calibration.equalization import balanced_factors, free_factors
+from mbexport.calibration.layer import ScaledLayer
+from mbexport.calibration.logits import logits_range
+from mbexport.calibration.ranges import Ranges
+from mbexport.calibration.steps import Step, steps_of
+from mbexport.calibration.tensors import StoredTensor
+
+_NARROWEST: Final = 1e-4
+
+Array = NDArray[np.float32]
+Factors = NDArray[np.float64]
+Pair = tuple[Array, Array]
+Batches = Callable[[], Iterable[Array]]
+OnStep = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrections:
+    """Which corrections are made; without any, weights are rounded to the nearest code."""
+
+    equalization: bool = True
+    rounding: bool = True
+    bias: bool = True
+    logits: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected:
+    """A network as its integer artifacts hold it.
+
+    `weights` are kernel and bias of each convolution, the kernel in multiples of its scales; `largest` (channels,)
+    is what code 127 stands for in each of its channels; `ranges` are those of the activations.
+    """
+
+    weights: dict[str, list[Array]]
+    largest: dict[str, Factors]
+    ranges: dict[str, Range]
+
+
+def correct(
+    folded: tf_keras.Model,
+    ranges: Ranges,
+    batches: Batches,
+    *,
+    entry: Range,
+    corrections: Corrections,
+    on_step: OnStep = lambda *_: None,
+) -> Corrected:
+    """The integers of `folded`, whose activations have the `ranges` that were observed, from calibration images.
+
+    `batches()` gives the images as float32 (n, px, px, channels), the same each time; `entry` is the range of that
+    input. Takes memory for the two largest tensors of all images, three bytes a value.
+    """
+    steps = steps_of(folded)
+    factors = _factors(folded, steps, ranges, batches) if corrections.equalization else {}
+    narrows = corrections.logits and isinstance(folded.layers[-1], tf_keras.layers.Softmax)
+    found = Corrected(weights={}, largest={}, ranges={})
+    tensor, before = StoredTensor.of(entry), entry
+    for batch in batches():
+        tensor.add(batch, batch)
+    incoming = np.ones(folded.input_shape[-1])
+    for number, step in enumerate(steps, start=1):
+        interval = ranges[step.site]
+        if step.convolution is None:
+            outgoing = incoming
+            made, interval = _passed_on(step, tensor, before)
+        else:
+            outgoing = factors.get(step.site, np.ones(_channels(step)))
+            layer = ScaledLayer.of(
+                step,
+                incoming=incoming,
+                outgoing=outgoing,
+                input_scale=tensor.affine.scale[0],
+                high=interval.high,
+            )
+            made = _corrected(layer, tensor, corrections, found)
+            if step.ceiling is None:
+                made = list(made)
+                interval = _logits(made) if narrows and step is steps[-1] else _seen(made)
+        found.ranges[step.site] = interval
+        tensor, before, incoming = StoredTensor.of(interval), interval, outgoing
+        for floats, quantized in made:
+            tensor.add(floats, quantized)
+        on_step(number, len(steps), "layers")
+    return found
+
+
+def _passed_on(step: Step, given: StoredTensor, before: Range) -> tuple[Iterable[Pair], Range]:
+    """What a step without a convolution makes of what it is given in the range `before`, and its own range.
+
+    Pooling over one pixel does nothing, and the converter leaves it out: then the range stays, too.
+    """
+    made = [(np.asarray(step.prepare(x)), np.asarray(step.prepare(y))) for x, y in given.pairs()]
+    return made, before if sum(y.size for _, y in made) == given.size else _seen(made)
+
+
+def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections, found: Corrected) -> Iterable[Pair]:
+    """Puts the layer's integers into `found`, and gives what it makes of what it is `given`."""
+    kernel = layer.rounded_kernel(given) if corrections.rounding else layer.nearest_kernel()
+    bias = layer.corrected_bias(given, kernel) if corrections.bias else layer.bias
+    name = layer.step.convolution.name
+    found.weights[name], found.largest[name] = [kernel, bias], layer.scales * INT8_MAX
+    return layer.outputs(given, kernel, bias)
+
+
+def _factors(folded: tf_keras.Model, steps: list[Step], ranges: Ranges, batches: Batches) -> dict[str, Factors]:
+    """What the channels of each rectified tensor are multiplied by, where a convolution reads it."""
+    pairs = [
+        (step, following)
+        for step, following in pairwise(steps)
+        if step.ceiling is not None and following.convolution is not None
+    ]
+    if not pairs:
+        return {}
+    values = channel_values(folded, ranges, [step.site for step, _ in pairs], batches())
+    return {
+        step.site: free_factors(values[step.site])
+        if following.is_depthwise
+        else balanced_factors(values[step.site], following.convolution.get_weights()[0])
+        for step, following in pairs
+    }
+
+
+def _channels(step: Step) -> int:
+    return int(step.convolution.output_shape[-1])
+
+
+def _seen(made: list[Pair]) -> Range:
+    """The range of what the quantized layer gave."""
+    low = min(0.0, *(float(quantized.min()) for _, quantized in made))
+    high = max(0.0, *(float(quantized.max()) for _, quantized in made))
+    return Range(low=low, high=max(high, low + _NARROWEST))
+
+
+def _logits(made: Iterable[Pair]) -> Range:
+    floats, quantized = (np.concatenate([pair[i].reshape(len(pair[i]), -1) for pair in made]) for i in (0, 1))
+    return logits_range(floats, quantized)

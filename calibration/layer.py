@@ -1,0 +1,138 @@
+"""Turns one convolution, and what it is really given, into the integers that bring its output nearest to float's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.calibration.affine import INT8_MAX, least_largest_weights
+from mbexport.calibration.moments import depthwise_moments, full_moments
+from mbexport.calibration.rounding import compensated, descended, nearest, refitted
+from mbexport.calibration.steps import Step
+from mbexport.calibration.tensors import StoredTensor
+
+_RIDGE: Final = 1.0  # measured: weaker ones fit the calibration images better and others worse
+_POSITIONS_EACH: Final = 4  # of the output, for each weight: fewer say too little about the moments
+_MOMENT_VALUES: Final = 25_000_000  # values of the input that moments are taken over
+_DEPTHWISE_VALUES: Final = 6_000_000  # the same, where each is seen by every tap of the kernel
+_BIAS_VALUES: Final = 25_000_000
+_NEWTON_STEPS: Final = 3
+_LARGEST_STEP: Final = 1.0
+_LEAST_ACTIVE: Final = 0.02  # of the positions: where fewer let a bias through, a step could be of any size
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledLayer:
+    """A convolution between two tensors whose channels have been scaled.
+
+    `kernel` (kh, kw, in, out) or (kh, kw, channels, 1) and `bias` compute in these units; `scales` (channels of the
+    output,) are those of the integer kernel; `outgoing` (the same shape) is what the output's channels were
+    multiplied by; `high` is where its range ends, infinite without a ReLU.
+    """
+
+    step: Step
+    kernel: Array
+    bias: Array
+    scales: NDArray[np.float64]
+    outgoing: NDArray[np.float64]
+    high: float
+
+    @classmethod
+    def of(
+        cls,
+        step: Step,
+        *,
+        incoming: NDArray[np.float64],
+        outgoing: NDArray[np.float64],
+        input_scale: float,
+        high: float,
+    ) -> "ScaledLayer":
+        """The step's own convolution, its input's channels multiplied by `incoming`, its output's by `outgoing`."""
+        kernel, bias = step.convolution.get_weights()
+        if step.is_depthwise:
+            kernel = kernel * (outgoing / incoming)[:, None]
+        else:
+            kernel = kernel * (outgoing / incoming[:, None])
+        kernel, bias = kernel.astype(np.float32), (bias * outgoing).astype(np.float32)
+        others = (0, 1, 3) if step.is_depthwise else (0, 1, 2)
+        largest = np.maximum(np.abs(kernel).max(axis=others), least_largest_weights(bias, input_scale=input_scale))
+        return cls(step=step, kernel=kernel, bias=bias, scales=largest / INT8_MAX, outgoing=outgoing, high=high)
+
+    def nearest_kernel(self) -> Array:
+        """The kernel, each weight rounded by itself."""
+        columns = self._columns(self.kernel)
+        return self._shaped(nearest(columns, self.scales))
+
+    def rounded_kernel(self, given: StoredTensor) -> Array:
+        """The kernel, rounded so that its output on what is `given` stays nearest to float's."""
+        columns = self._columns(self.kernel)
+        if self.step.is_depthwise:
+            pairs = given.pairs(at_most=_DEPTHWISE_VALUES)
+            moments = depthwise_moments(self.step, pairs, self.kernel, self.bias, self.high)
+            enough = moments.positions >= _POSITIONS_EACH * len(columns)
+            channels = [
+                _rounded_taps(columns[:, i], self.scales[i : i + 1], moments.own[i], moments.cross[i])
+                if enough[i]
+                else nearest(columns[:, i], self.scales[i : i + 1])
+                for i in range(columns.shape[1])
+            ]
+            return self._shaped(np.stack(channels, axis=1))
+        found = full_moments(self.step, given.pairs(at_most=_MOMENT_VALUES))
+        if found.positions < _POSITIONS_EACH * len(columns):
+            return self.nearest_kernel()
+        aim = refitted(columns, found.own, found.cross, ridge=_RIDGE)
+        return self._shaped(compensated(aim, self.scales, found.own))
+
+    def corrected_bias(self, given: StoredTensor, kernel: Array) -> Array:
+        """The bias with which `kernel` gives each channel of the output the mean that it has in float."""
+        pairs = [self._outputs(*pair, kernel, self.bias) for pair in given.pairs(at_most=_BIAS_VALUES)]
+        expected, found = (np.concatenate([pair[i].reshape(-1, len(self.bias)) for pair in pairs]) for i in (0, 1))
+        shift = np.zeros(len(self.bias))
+        if self.step.ceiling is None:
+            shift += (expected - found).mean(axis=0, dtype=np.float64)
+        else:
+            wanted = np.clip(expected, 0, self.high).mean(axis=0, dtype=np.float64)
+            for _ in range(_NEWTON_STEPS):
+                shifted = found + shift.astype(np.float32)
+                active = ((shifted > 0) & (shifted < self.high)).mean(axis=0)
+                missing = wanted - np.clip(shifted, 0, self.high).mean(axis=0, dtype=np.float64)
+                shift += np.clip(missing / np.maximum(active, _LEAST_ACTIVE), -_LARGEST_STEP, _LARGEST_STEP)
+        corrected: Array = (self.bias + shift).astype(np.float32)
+        return corrected
+
+    def outputs(self, given: StoredTensor, kernel: Array, bias: Array) -> Iterator[tuple[Array, Array]]:
+        """What float arithmetic and the quantized layer make of each batch, behind the ReLU if there is one."""
+        for pair in given.pairs():
+            yield self._rectified(*self._outputs(*pair, kernel, bias))
+
+    def _outputs(self, floats: Array, quantized: Array, kernel: Array, bias: Array) -> tuple[Array, Array]:
+        expected = self.step.convolve(self.step.prepare(floats), self.kernel, self.bias)
+        return np.asarray(expected), np.asarray(self.step.convolve(self.step.prepare(quantized), kernel, bias))
+
+    def _rectified(self, expected: Array, found: Array) -> tuple[Array, Array]:
+        if self.step.ceiling is None:
+            return expected, found
+        # Float's own ceiling, in these units; the quantized layer is cut at the end of its range in any case.
+        ceiling = (self.step.ceiling * self.outgoing).astype(np.float32)
+        return np.clip(expected, 0, ceiling), np.maximum(found, 0)
+
+    def _columns(self, kernel: Array) -> NDArray[np.float64]:
+        """The weights of each output as a column: (taps, channels), or (kh * kw * in, out)."""
+        return kernel.reshape(-1, len(self.bias)).astype(np.float64)
+
+    def _shaped(self, columns: NDArray[np.float64]) -> Array:
+        shaped: Array = columns.reshape(self.kernel.shape).astype(np.float32)
+        return shaped
+
+
+def _rounded_taps(
+    weights: NDArray[np.float64], scale: NDArray[np.float64], own: NDArray[np.float64], cross: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """One channel of a depthwise kernel (taps,), rounded to multiples of `scale` (1,); moments are (taps, taps)."""
+    aim = refitted(weights[:, None], own, cross, ridge=_RIDGE)
+    start = compensated(aim, scale, own)[:, 0]
+    return descended(start, aim[:, 0], scale, own)
