@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all bench-data lint types layers check tree wheel clean
+.PHONY: demo test test-all bench-data bench-quality lint types layers check tree wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -19,6 +19,11 @@ test-all: $(STAMP) tree
 # How fast images reach a training, and in how much memory; prints two tables, takes some minutes.
 bench-data: $(STAMP) tree
 	PYTHONPATH=build/tree TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_data.py
+
+# Other quantizers and ours side by side, peers in environments of their own; takes most of an hour.
+# ARGS="--quick" tries everything in minutes.
+bench-quality: $(STAMP) tree
+	PYTHONPATH=build/tree TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_quality.py $(ARGS)
 
 check: lint types layers
 

@@ -1,0 +1,35 @@
+"""Turns network.h5 into an int8 .tflite by tfmot's quantization-aware training, as its tutorial does it.
+
+`quantize_model` with its default 8-bit scheme, Adam with its default rate, crossentropy
+(https://www.tensorflow.org/model_optimization/guide/quantization/training_example). The images have no labels: what
+the float network answers stands in for them. ARGUMENT: the number of steps.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+from by_tflite import converter_of
+from task import run
+
+_BATCH = 32
+
+
+def quantize(given: Path, made: Path, arguments: list[str]) -> None:
+    """Writes `made`, a .tflite with a uint8 input."""
+    tf_keras.utils.set_random_seed(0)
+    steps = int(arguments[0])
+    network = tf_keras.models.load_model(given / "network.h5", compile=False)
+    inputs = np.load(given / "calibration.npy")
+    answers = network.predict(inputs, batch_size=_BATCH, verbose=0).argmax(axis=1)
+    quantized = tfmot.quantization.keras.quantize_model(network)
+    quantized.compile("adam", tf_keras.losses.SparseCategoricalCrossentropy())
+    lesson = tf.data.Dataset.from_tensor_slices((inputs, answers)).shuffle(len(inputs), seed=0).repeat().batch(_BATCH)
+    quantized.fit(lesson, steps_per_epoch=steps, epochs=1, verbose=0)
+    made.write_bytes(converter_of(quantized).convert())
+
+
+if __name__ == "__main__":
+    run(quantize, package="tensorflow-model-optimization")

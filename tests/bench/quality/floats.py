@@ -1,0 +1,61 @@
+"""Turns stored weights and folders of images into what every quantizer is given.
+
+Run as a script, so that the process that measures never loads TensorFlow:
+WEIGHTS ALPHA RESOLUTION CALIBRATION EVALUATION CLASSES GIVEN
+
+GIVEN then holds network.h5, fp32.tflite and fp32.onnx; calibration.npy, float32 (n, px, px, 3), normalized;
+evaluation.npy, uint8 (n, px, px, 3), with labels.npy and the float network's answers.npy, int64 (n,).
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbexport.artifact import Precision
+from mbexport.models.data import ImageSet, iter_pixels, open_data, open_unlabelled
+from mbexport.models.folding import fold_batch_norm
+from mbexport.models.keras_import.weights import stored_weights
+from mbexport.models.mobilenet_v1 import build
+from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
+from mbexport.models.spec import ModelSpec
+from mbexport.to_onnx import onnx_from_tflite
+from mbexport.to_tflite import fp32_tflite
+
+
+def write_network(weights: Path, spec: ModelSpec, given: Path) -> Any:
+    """The float network, which is also written in the three forms that quantizers take."""
+    network = build(spec)
+    set_weights(network, stored_weights(weights), source=weights, keeps_head=True)
+    network.save(given / "network.h5")
+    tflite = fp32_tflite(fold_batch_norm(network))
+    (given / "fp32.tflite").write_bytes(tflite)
+    (given / "fp32.onnx").write_bytes(onnx_from_tflite(tflite, Precision.FP32))
+    return network
+
+
+def main(arguments: list[str]) -> None:
+    """Writes everything."""
+    weights, alpha, resolution_px, calibration, evaluation, classes, given = arguments
+    folder = Path(given)
+    # Evaluation images were cropped before; `mbexport export` has one crop for those and for the calibration images.
+    preprocess = Preprocess(resolution_px=int(resolution_px), crop_fraction=1.0)
+    spec = ModelSpec(alpha=float(alpha), resolution_px=int(resolution_px), classes=IMAGENET_CLASSES)
+    network = write_network(Path(weights), spec, folder)
+
+    def pixels_of(images: ImageSet) -> Pixels:
+        return np.concatenate(list(iter_pixels(images, preprocess)))
+
+    np.save(folder / "calibration.npy", preprocess.normalize(pixels_of(open_unlabelled(Path(calibration))[0])))
+    images = open_data(evaluation, classes_file=Path(classes)).evaluation(0)
+    pixels = pixels_of(images)
+    np.save(folder / "evaluation.npy", pixels)
+    np.save(folder / "labels.npy", images.labels)
+    scores = network.predict(preprocess.normalize(pixels), batch_size=32, verbose=0)
+    np.save(folder / "answers.npy", scores.argmax(axis=1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,126 @@
+"""Turns the files of all quantizers into rows: how often each is right, agrees with float, and how fast it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from quality.making import Made
+
+from mbexport.errors import DataError
+from mbexport.latency import Ratio, measure, ratio_of_medians, summarize
+from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.runtime import Runner, open_runner
+from mbexport.verify import wilson_interval
+
+_THREADS: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """How often a file is right, with its 95 % interval, and how often it answers as float does: fractions 0..1."""
+
+    top1: float
+    top1_ci95: tuple[float, float]
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One quantizer's file with all that was measured of it; nothing if there is none.
+
+    `ratio` compares its median time with that of the file which its runtime's own quantizer made.
+    """
+
+    made: Made
+    answers: Answers | None = None
+    size_bytes: int = 0
+    p50_ms: float = float("nan")
+    ratio: Ratio | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounds:
+    """How often each file is timed; the first `warmup` times are not counted."""
+
+    runs: int
+    warmup: int
+
+
+def image_counts(given: Path) -> tuple[int, int]:
+    """How many images there are to calibrate on and to evaluate on."""
+    return len(np.load(given / "calibration.npy", mmap_mode="r")), len(np.load(given / "labels.npy"))
+
+
+def float_answers(given: Path) -> Answers:
+    """Those of the Keras network itself."""
+    return _judged(np.load(given / "answers.npy"), given)
+
+
+def judge(
+    rows: Sequence[Made], given: dict[float, Path], preprocess: Preprocess, rounds: Rounds, baselines: dict[str, str]
+) -> list[Row]:
+    """Every file on the evaluation images of its alpha, then all of them timed in one interleaved run.
+
+    `given` has the folder of each alpha, `baselines` for each suffix the name of the row that times are compared to.
+    """
+    pixels = {alpha: np.load(folder / "evaluation.npy") for alpha, folder in given.items()}
+    judged, runners = [], {}
+    for made in rows:
+        try:
+            if made.path is None:
+                raise DataError(made.reason)
+            runner = open_runner(made.path, threads=_THREADS)
+            answers = _answers(runner, pixels[made.alpha], preprocess, given[made.alpha])
+        except DataError as error:
+            judged.append(Row(made=replace(made, path=None, reason=str(error))))
+            continue
+        runners[runner.name] = runner
+        judged.append(Row(made=made, answers=answers, size_bytes=runner.path.stat().st_size))
+    first = next(iter(pixels.values()))[:1]
+    feeds = {name: _feed(runner, first, preprocess) for name, runner in runners.items()}
+    times = measure(list(runners.values()), feeds, runs=rounds.runs, warmup=rounds.warmup)
+    return [_timed(row, judged, times, baselines) for row in judged]
+
+
+def _answers(runner: Runner, pixels: Pixels, preprocess: Preprocess, given: Path) -> Answers:
+    raw = [runner.invoke(_feed(runner, pixels[i : i + 1], preprocess)) for i in range(len(pixels))]
+    return _judged(runner.scores(np.concatenate(raw)).argmax(axis=1), given)
+
+
+def _feed(runner: Runner, image: Pixels, preprocess: Preprocess) -> NDArray[Any]:
+    """What the file wants for one uint8 image (1, px, px, 3): its bytes, or float's own input.
+
+    Codes with a scale that the quantizer chose are not the camera's bytes: they get float's input in that scale.
+    `Runner.prepare` would hand both the bytes, which is right for our files only.
+    """
+    if runner.input.dtype == "float32":
+        return preprocess.normalize(image)
+    if runner.input.dtype == "int8" and runner.input.affine:
+        return runner.input.affine.quantize(preprocess.normalize(image)).astype(np.int8)
+    return runner.prepare(image, preprocess)
+
+
+def _judged(answers: NDArray[np.int64], given: Path) -> Answers:
+    labels, reference = np.load(given / "labels.npy"), np.load(given / "answers.npy")
+    right = answers == labels
+    return Answers(
+        top1=float(right.mean()),
+        top1_ci95=wilson_interval(int(right.sum()), len(right)),
+        agreement=float((answers == reference).mean()),
+    )
+
+
+def _timed(row: Row, rows: Sequence[Row], times: dict[str, NDArray[Any]], baselines: dict[str, str]) -> Row:
+    if row.made.path is None:
+        return row
+    name = row.made.path.name
+    timed = replace(row, p50_ms=summarize(times[name]).p50_ms)
+    for other in rows:
+        baseline, path = other.made, other.made.path
+        same = (baseline.alpha, baseline.suffix) == (row.made.alpha, row.made.suffix)
+        if same and path is not None and baseline.name == baselines[baseline.suffix]:
+            return replace(timed, ratio=ratio_of_medians(times, name, path.name))
+    return timed

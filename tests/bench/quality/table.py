@@ -1,0 +1,93 @@
+"""Turns rows into the table, as Markdown, and into the verdict on the targets."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quality.judging import Answers, Row
+
+_HEAD = (
+    "| quantizer | file | top-1 % [95 %] | agreement with float % | MB | p50 ms | x its runtime's own PTQ [95 %] | s |",
+    "|---|---|---|---|---|---|---|---|",
+)
+_NONE = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What one of our ways must reach at one alpha; `quantity` is a key of what `_quantities` gives."""
+
+    alpha: float
+    name: str
+    quantity: str
+    limit: float
+
+
+# Those of which more is better, and how each is written.
+_AT_LEAST = frozenset({"agreement"})
+_WRITTEN = {
+    "agreement": ("{:.1f} %", 100),
+    "top-1 lost": ("{:.1f} points", 100),
+    "seconds": ("{:.0f} s", 1),
+    "latency": ("x {:.3f}", 1),
+    "size": ("x {:.3f}", 1),
+}
+
+
+def markdown(alpha: float, reference: Answers, rows: Sequence[Row]) -> str:
+    """The table of one alpha."""
+    keras = f"| float | Keras | {_top1(reference)} | 100.0 | {' | '.join([_NONE] * 4)} |"
+    return "\n".join([f"### alpha {alpha:g}", "", *_HEAD, keras, *map(_line, rows), ""])
+
+
+def _line(row: Row) -> str:
+    made = row.made
+    name = f"{made.name} ({made.version})" if made.version else made.name
+    if row.answers is None:
+        return f"| {name} | .{made.suffix} | failed: {made.reason.replace('|', '/')} {'| ' * 5}|"
+    ratio = _NONE
+    if row.ratio is not None:
+        low, high = row.ratio.ci95
+        ratio = f"{row.ratio.ratio:.2f} [{low:.2f}, {high:.2f}]"
+    seconds = _NONE if math.isnan(made.seconds) else f"{made.seconds:.0f}"
+    agreement, size = f"{row.answers.agreement * 100:.1f}", f"{row.size_bytes / 1e6:.2f}"
+    cells = [name, f".{made.suffix}", _top1(row.answers), agreement, size, f"{row.p50_ms:.2f}", ratio, seconds]
+    return f"| {' | '.join(cells)} |"
+
+
+def _top1(answers: Answers) -> str:
+    low, high = answers.top1_ci95
+    return f"{answers.top1 * 100:.1f} [{low * 100:.1f}, {high * 100:.1f}]"
+
+
+def verdict(target: Target, reference: Answers, rows: Sequence[Row], *, baseline: str) -> str:
+    """One line: whether `target` is reached by the worse of its two files, of `rows` of its alpha.
+
+    `baseline` is the quantizer whose .tflite ours must be as small and as fast as. What was not measured is missed.
+    """
+    own = [row for row in rows if row.made.name == target.name]
+    peers = [row for row in rows if (row.made.name, row.made.suffix) == (baseline, "tflite") and row.answers]
+    value = _quantities(own, reference, peers).get(target.quantity, math.nan)
+    more_is_better = target.quantity in _AT_LEAST
+    is_reached = value >= target.limit if more_is_better else value <= target.limit
+    pattern, factor = _WRITTEN[target.quantity]
+    found = "not measured" if math.isnan(value) else pattern.format(value * factor)
+    limit = pattern.format(target.limit * factor)
+    asked = f"alpha {target.alpha:g}, {target.name}: {target.quantity} {'>=' if more_is_better else '<='} {limit}"
+    return f"target {asked} {'reached' if is_reached else 'missed'}: {found}"
+
+
+def _quantities(own: Sequence[Row], reference: Answers, peers: Sequence[Row]) -> dict[str, float]:
+    """The worst of each quantity over `own` files; only those that could be measured."""
+    answers = [row.answers for row in own if row.answers]
+    if not answers or len(answers) != len(own):
+        return {}
+    found = {
+        "agreement": min(answer.agreement for answer in answers),
+        "top-1 lost": max(reference.top1 - answer.top1 for answer in answers),
+        "seconds": max(row.made.seconds for row in own),
+    }
+    for row in own:
+        if row.made.suffix == "tflite" and row.ratio and peers:
+            found |= {"latency": row.ratio.ratio, "size": row.size_bytes / peers[0].size_bytes}
+    return found
