@@ -80,17 +80,17 @@ def judge(
         runners[runner.name] = runner
         judged.append(Row(made=made, answers=answers, size_bytes=runner.path.stat().st_size))
     first = next(iter(pixels.values()))[:1]
-    feeds = {name: _feed(runner, first, preprocess) for name, runner in runners.items()}
-    times = measure(list(runners.values()), feeds, runs=rounds.runs, warmup=rounds.warmup)
+    inputs = {name: feed(runner, first, preprocess) for name, runner in runners.items()}
+    times = measure(list(runners.values()), inputs, runs=rounds.runs, warmup=rounds.warmup)
     return [_timed(row, judged, times, baselines) for row in judged]
 
 
 def _answers(runner: Runner, pixels: Pixels, preprocess: Preprocess, given: Path) -> Answers:
-    raw = [runner.invoke(_feed(runner, pixels[i : i + 1], preprocess)) for i in range(len(pixels))]
+    raw = [runner.invoke(feed(runner, pixels[i : i + 1], preprocess)) for i in range(len(pixels))]
     return _judged(runner.scores(np.concatenate(raw)).argmax(axis=1), given)
 
 
-def _feed(runner: Runner, image: Pixels, preprocess: Preprocess) -> NDArray[Any]:
+def feed(runner: Runner, image: Pixels, preprocess: Preprocess) -> NDArray[Any]:
     """What the file wants for one uint8 image (1, px, px, 3): its bytes, or float's own input.
 
     Codes with a scale that the quantizer chose are not the camera's bytes: they get float's input in that scale.
