@@ -123,7 +123,8 @@ def _all_made(alpha: float, stored: Path, images: Images, steps: int, only: list
     folder.mkdir(parents=True, exist_ok=True)
     _say(f"alpha {alpha:g}: float")
     rows = given_files(alpha, weights, RESOLUTION_PX, images, folder)
-    for maker in (*peers(steps), *ours(steps)):
+    makers: list[Peer | Ours] = [*peers(steps), *ours(steps)]
+    for maker in makers:
         if only and not any(text in maker.name for text in only):
             continue
         _say(f"alpha {alpha:g}: {maker.name}")
