@@ -6,6 +6,7 @@ calibrated on the same images; times are taken at the end, all files interleaved
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -120,7 +121,8 @@ def _folder(alpha: float) -> Path:
 def _all_made(alpha: float, stored: Path, images: Images, steps: int, only: list[str] | None) -> list[Made]:
     """Every row of one alpha, as far as it is asked for."""
     folder, weights = _folder(alpha), stored / WEIGHTS[alpha]
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # what an earlier run left must not pass for a result of this one
+    folder.mkdir(parents=True)
     _say(f"alpha {alpha:g}: float")
     rows = given_files(alpha, weights, RESOLUTION_PX, images, folder)
     makers: list[Peer | Ours] = [*peers(steps), *ours(steps)]
