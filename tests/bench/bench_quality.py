@@ -25,6 +25,7 @@ WEIGHTS: Final = {0.75: "mobilenet_7_5_224_tf.h5", 0.25: "mobilenet_2_5_224_tf.h
 ROUNDS: Final = Rounds(runs=300, warmup=20)
 
 QAT_STEPS: Final = 300  # ours and tfmot's alike
+TFMOT_RATES: Final = ("1e-3", "1e-5")  # its tutorial's, which is Adam's default; and one that destroys less
 QUICK_ALPHA, QUICK_STEPS, QUICK_CALIBRATION, QUICK_EVALUATION = 0.25, 20, 64, 100
 
 TFLITE_PTQ, ORT_STATIC = "TFLite PTQ", "onnxruntime quantize_static"
@@ -44,7 +45,15 @@ def peers(steps: int) -> tuple[Peer, ...]:
             suffix="tflite",
             requirements="ai-edge-quantizer",
         ),
-        Peer(name=f"tfmot QAT, {steps} steps", script="by_tfmot.py", suffix="tflite", arguments=(str(steps),)),
+        *(
+            Peer(
+                name=f"tfmot QAT, {steps} steps at {rate}",
+                script="by_tfmot.py",
+                suffix="tflite",
+                arguments=(str(steps), rate),
+            )
+            for rate in TFMOT_RATES
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """Turns network.h5 into an int8 .tflite by tfmot's quantization-aware training, as its tutorial does it.
 
-`quantize_model` with its default 8-bit scheme, Adam with its default rate, crossentropy
+`quantize_model` with its default 8-bit scheme, Adam, crossentropy
 (https://www.tensorflow.org/model_optimization/guide/quantization/training_example). The images have no labels: what
-the float network answers stands in for them. ARGUMENT: the number of steps.
+the float network answers stands in for them. ARGUMENTs: the number of steps and the learning rate.
 """
 
 from pathlib import Path
@@ -20,12 +20,12 @@ _BATCH = 32
 def quantize(given: Path, made: Path, arguments: list[str]) -> None:
     """Writes `made`, a .tflite with a uint8 input."""
     tf_keras.utils.set_random_seed(0)
-    steps = int(arguments[0])
+    steps, learning_rate = int(arguments[0]), float(arguments[1])
     network = tf_keras.models.load_model(given / "network.h5", compile=False)
     inputs = np.load(given / "calibration.npy")
     answers = network.predict(inputs, batch_size=_BATCH, verbose=0).argmax(axis=1)
     quantized = tfmot.quantization.keras.quantize_model(network)
-    quantized.compile("adam", tf_keras.losses.SparseCategoricalCrossentropy())
+    quantized.compile(tf_keras.optimizers.Adam(learning_rate), tf_keras.losses.SparseCategoricalCrossentropy())
     lesson = tf.data.Dataset.from_tensor_slices((inputs, answers)).shuffle(len(inputs), seed=0).repeat().batch(_BATCH)
     quantized.fit(lesson, steps_per_epoch=steps, epochs=1, verbose=0)
     made.write_bytes(converter_of(quantized).convert())
