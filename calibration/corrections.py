@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, Range
 from mbexport.calibration.channel_values import channel_values
-from mbexport.calibration.equalization import balanced_factors, free_factors
+from mbexport.calibration.copies import copies_of
+from mbexport.calibration.equalization import Scaling, balanced_scaling, free_scaling
 from mbexport.calibration.layer import ScaledLayer
 from mbexport.calibration.logits import logits_range
 from mbexport.calibration.ranges import Ranges
@@ -23,6 +24,7 @@ from mbexport.calibration.steps import Step, steps_of
 from mbexport.calibration.tensors import StoredTensor
 
 _NARROWEST: Final = 1e-4
+_CODES: Final = 255
 
 Array = NDArray[np.float32]
 Factors = NDArray[np.float64]
@@ -35,6 +37,7 @@ OnStep = Callable[[int, int, str], None]
 class Corrections:
     """Which corrections are made; without any, weights are rounded to the nearest code."""
 
+    copies: bool = True
     equalization: bool = True
     rounding: bool = True
     bias: bool = True
@@ -69,20 +72,22 @@ def correct(
     input. Takes memory for the two largest tensors of all images, three bytes a value.
     """
     steps = steps_of(folded)
-    factors = _factors(folded, steps, ranges, batches) if corrections.equalization else {}
+    scalings: dict[str, Scaling] = {}
+    if corrections.copies or corrections.equalization:
+        steps, scalings = _arranged(folded, steps, ranges, batches, entry=entry, corrections=corrections)
     narrows = corrections.logits and isinstance(folded.layers[-1], tf_keras.layers.Softmax)
     found = Corrected(weights={}, largest={}, ranges={})
     tensor, before = StoredTensor.of(entry), entry
     for batch in batches():
         tensor.add(batch, batch)
-    incoming = np.ones(folded.input_shape[-1])
+    incoming = Scaling.none(folded.input_shape[-1])
     for number, step in enumerate(steps, start=1):
         interval = ranges[step.site]
         if step.convolution is None:
             outgoing = incoming
             made, interval = _passed_on(step, tensor, before)
         else:
-            outgoing = factors.get(step.site, np.ones(_channels(step)))
+            outgoing = scalings.get(step.site, Scaling.none(_channels(step)))
             layer = ScaledLayer.of(
                 step,
                 incoming=incoming,
@@ -120,22 +125,40 @@ def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections
     return layer.outputs(given, kernel, bias)
 
 
-def _factors(folded: tf_keras.Model, steps: list[Step], ranges: Ranges, batches: Batches) -> dict[str, Factors]:
-    """What the channels of each rectified tensor are multiplied by, where a convolution reads it."""
-    pairs = [
-        (step, following)
+def _arranged(
+    folded: tf_keras.Model,
+    steps: list[Step],
+    ranges: Ranges,
+    batches: Batches,
+    *,
+    entry: Range,
+    corrections: Corrections,
+) -> tuple[list[Step], dict[str, Scaling]]:
+    """The steps with copies in channels that did nothing, and how the channels of each rectified tensor are stored."""
+    read = [
+        step.site
         for step, following in pairwise(steps)
         if step.ceiling is not None and following.convolution is not None
     ]
-    if not pairs:
-        return {}
-    values = channel_values(folded, ranges, [step.site for step, _ in pairs], batches())
-    return {
-        step.site: free_factors(values[step.site])
-        if following.is_depthwise
-        else balanced_factors(values[step.site], following.convolution.get_weights()[0])
-        for step, following in pairs
-    }
+    if not read:
+        return steps, {}
+    values = channel_values(folded, ranges, read, batches())
+    offsets = {}
+    if corrections.copies:
+        copies = copies_of(steps, ranges, values, entry=entry)
+        steps = [step.with_weights(copies.weights) for step in steps]
+        values |= {site: values[site].taken(sources) for site, sources in copies.sources.items()}
+        offsets = {site: parts * ranges[site].high / _CODES for site, parts in copies.offsets.items()}
+    scalings = {}
+    for step, following in pairwise(steps):
+        if step.site in values:
+            scaling = Scaling.none(_channels(step))
+            if corrections.equalization and following.is_depthwise:
+                scaling = free_scaling(values[step.site])
+            elif corrections.equalization:
+                scaling = balanced_scaling(values[step.site], following.weights[0], may_shift=not following.is_padded)
+            scalings[step.site] = scaling.moved(offsets.get(step.site, np.zeros(_channels(step))))
+    return steps, scalings
 
 
 def _channels(step: Step) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, least_largest_weights
+from mbexport.calibration.equalization import Scaling
 from mbexport.calibration.moments import depthwise_moments, full_moments
 from mbexport.calibration.rounding import compensated, descended, nearest, refitted
 from mbexport.calibration.steps import Step
@@ -30,15 +31,15 @@ class ScaledLayer:
     """A convolution between two tensors whose channels have been scaled.
 
     `kernel` (kh, kw, in, out) or (kh, kw, channels, 1) and `bias` compute in these units; `scales` (channels of the
-    output,) are those of the integer kernel; `outgoing` (the same shape) is what the output's channels were
-    multiplied by; `high` is where its range ends, infinite without a ReLU.
+    output,) are those of the integer kernel; `outgoing` is how the output's channels are stored; `high` is where its
+    range ends, infinite without a ReLU.
     """
 
     step: Step
     kernel: Array
     bias: Array
     scales: NDArray[np.float64]
-    outgoing: NDArray[np.float64]
+    outgoing: Scaling
     high: float
 
     @classmethod
@@ -46,18 +47,21 @@ class ScaledLayer:
         cls,
         step: Step,
         *,
-        incoming: NDArray[np.float64],
-        outgoing: NDArray[np.float64],
+        incoming: Scaling,
+        outgoing: Scaling,
         input_scale: float,
         high: float,
     ) -> "ScaledLayer":
-        """The step's own convolution, its input's channels multiplied by `incoming`, its output's by `outgoing`."""
-        kernel, bias = step.convolution.get_weights()
+        """The step's own convolution, between an input stored as `incoming` and an output stored as `outgoing`."""
+        weights, shift = (values.astype(np.float64) for values in step.weights)
         if step.is_depthwise:
-            kernel = kernel * (outgoing / incoming)[:, None]
+            shift = shift + weights.sum(axis=(0, 1, 3)) * incoming.shifts
+            weights = weights * (outgoing.factors / incoming.factors)[:, None]
         else:
-            kernel = kernel * (outgoing / incoming[:, None])
-        kernel, bias = kernel.astype(np.float32), (bias * outgoing).astype(np.float32)
+            shift = shift + incoming.shifts @ weights.sum(axis=(0, 1))
+            weights = weights * (outgoing.factors / incoming.factors[:, None])
+        shift = (shift - outgoing.shifts) * outgoing.factors
+        kernel, bias = weights.astype(np.float32), shift.astype(np.float32)
         others = (0, 1, 3) if step.is_depthwise else (0, 1, 2)
         largest = np.maximum(np.abs(kernel).max(axis=others), least_largest_weights(bias, input_scale=input_scale))
         return cls(step=step, kernel=kernel, bias=bias, scales=largest / INT8_MAX, outgoing=outgoing, high=high)
@@ -116,9 +120,12 @@ class ScaledLayer:
     def _rectified(self, expected: Array, found: Array) -> tuple[Array, Array]:
         if self.step.ceiling is None:
             return expected, found
-        # Float's own ceiling, in these units; the quantized layer is cut at the end of its range in any case.
-        ceiling = (self.step.ceiling * self.outgoing).astype(np.float32)
-        return np.clip(expected, 0, ceiling), np.maximum(found, 0)
+        # Float's own zero and ceiling, in these units; the quantized layer is cut where its range ends in any case.
+        floor, ceiling = (
+            ((end - self.outgoing.shifts) * self.outgoing.factors).astype(np.float32)
+            for end in (0.0, self.step.ceiling)
+        )
+        return np.clip(expected, floor, ceiling), np.maximum(found, 0)
 
     def _columns(self, kernel: Array) -> NDArray[np.float64]:
         """The weights of each output as a column: (taps, channels), or (kh * kw * in, out)."""

@@ -1,6 +1,7 @@
 """Turns a folded network into the steps that calibration takes one after the other, each ending in a stored tensor."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,12 +20,13 @@ class Step:
     """What lies between two stored tensors: layers without weights, at most one convolution, at most one ReLU.
 
     `site` is the layer behind which an integer artifact stores the result. `ceiling` is what the ReLU cuts at
-    (infinite for a plain one), None without a ReLU.
+    (infinite for a plain one), None without a ReLU. `weights` are the convolution's kernel and bias.
     """
 
     site: str
     before: tuple[Any, ...]
     convolution: Any  # None for a step without
+    weights: tuple[NDArray[np.float32], ...]
     ceiling: float | None
 
     @property
@@ -38,9 +40,21 @@ class Step:
         return str(self.convolution.padding.upper())
 
     @property
+    def is_padded(self) -> bool:
+        """Whether zeros are put around what the convolution takes."""
+        is_pointwise = self.kernel_shape[:2] == (1, 1)
+        return not is_pointwise and (self.padding != "VALID" or bool(self.before))
+
+    @property
     def kernel_shape(self) -> tuple[int, int, int, int]:
         """(kh, kw, in, out) of the convolution, or (kh, kw, channels, 1)."""
-        return tuple(self.convolution.weights[0].shape)
+        return tuple(self.weights[0].shape)
+
+    def with_weights(self, found: Mapping[str, list[NDArray[np.float32]]]) -> "Step":
+        """The same step with those of `found`, which has kernels and biases by the name of the convolution."""
+        if self.convolution is None or self.convolution.name not in found:
+            return self
+        return replace(self, weights=tuple(found[self.convolution.name]))
 
     def prepare(self, x: Any) -> Any:
         """What the convolution takes: float32 (n, height, width, channels)."""
@@ -66,10 +80,18 @@ def steps_of(folded: tf_keras.Model) -> list[Step]:
             relu = following if isinstance(following, _layers.ReLU) else None
             ceiling = None if relu is None else _NO_CEILING if relu.max_value is None else float(relu.max_value)
             site = layer.name if relu is None else relu.name
-            steps.append(Step(site=site, before=tuple(before), convolution=layer, ceiling=ceiling))
+            steps.append(
+                Step(
+                    site=site,
+                    before=tuple(before),
+                    convolution=layer,
+                    weights=tuple(layer.get_weights()),
+                    ceiling=ceiling,
+                )
+            )
             before = []
         elif isinstance(layer, _layers.GlobalAveragePooling2D):
-            steps.append(Step(site=layer.name, before=(*before, layer), convolution=None, ceiling=None))
+            steps.append(Step(site=layer.name, before=(*before, layer), convolution=None, weights=(), ceiling=None))
             before = []
         elif not isinstance(layer, _layers.ReLU):
             before.append(layer)
