@@ -7,7 +7,7 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.equalization import BINS, ChannelValues
-from mbexport.calibration.ranges import Ranges
+from mbexport.calibration.range_file import Ranges
 
 _SAMPLED = 20_000  # positions of a batch: every channel is seen at each of them
 

@@ -5,7 +5,7 @@ weights rounded and its bias set so that its output is nearest to the float netw
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, Range
 from mbexport.calibration.channel_values import channel_values
+from mbexport.calibration.choices import Correction
 from mbexport.calibration.copies import copies_of
 from mbexport.calibration.equalization import Scaling, balanced_scaling, free_scaling
 from mbexport.calibration.layer import ScaledLayer
 from mbexport.calibration.logits import logits_range
-from mbexport.calibration.ranges import Ranges
+from mbexport.calibration.range_file import Ranges
+from mbexport.calibration.sites import StoredSite
 from mbexport.calibration.steps import Step, steps_of
 from mbexport.calibration.tensors import StoredTensor
 
-_NARROWEST: Final = 1e-4
+INPUT: Final = "input"  # what the network is given has a site of its own
 _CODES: Final = 255
 
 Array = NDArray[np.float32]
@@ -43,18 +45,26 @@ class Corrections:
     bias: bool = True
     logits: bool = True
 
+    @classmethod
+    def of(cls, names: Iterable[Correction]) -> "Corrections":
+        """Those that are named, and no others."""
+        chosen = set(names)
+        return cls(**{each.value: each in chosen for each in Correction})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrected:
     """A network as its integer artifacts hold it.
 
     `weights` are kernel and bias of each convolution, the kernel in multiples of its scales; `largest` (channels,)
-    is what code 127 stands for in each of its channels; `ranges` are those of the activations.
+    is what code 127 stands for in each of its channels; `ranges` are those of the activations. `sites` say how well
+    each activation, and the input, is stored on the calibration images.
     """
 
     weights: dict[str, list[Array]]
     largest: dict[str, Factors]
     ranges: dict[str, Range]
+    sites: dict[str, StoredSite] = field(default_factory=dict)
 
 
 def correct(
@@ -75,17 +85,19 @@ def correct(
     scalings: dict[str, Scaling] = {}
     if corrections.copies or corrections.equalization:
         steps, scalings = _arranged(folded, steps, ranges, batches, entry=entry, corrections=corrections)
-    narrows = corrections.logits and isinstance(folded.layers[-1], tf_keras.layers.Softmax)
+    is_softmax = isinstance(folded.layers[-1], tf_keras.layers.Softmax)
+    narrows = corrections.logits and is_softmax and steps[-1].ceiling is None
     found = Corrected(weights={}, largest={}, ranges={})
     tensor, before = StoredTensor.of(entry), entry
     for batch in batches():
         tensor.add(batch, batch)
+    found.sites[INPUT] = tensor.site()
     incoming = Scaling.none(folded.input_shape[-1])
     for number, step in enumerate(steps, start=1):
         interval = ranges[step.site]
         if step.convolution is None:
             outgoing = incoming
-            made, interval = _passed_on(step, tensor, before)
+            made, interval = _passed_on(step, tensor, before, interval)
         else:
             outgoing = scalings.get(step.site, Scaling.none(_channels(step)))
             layer = ScaledLayer.of(
@@ -96,24 +108,25 @@ def correct(
                 high=interval.high,
             )
             made = _corrected(layer, tensor, corrections, found)
-            if step.ceiling is None:
+            if narrows and step is steps[-1]:
                 made = list(made)
-                interval = _logits(made) if narrows and step is steps[-1] else _seen(made)
+                interval = _logits(made)
         found.ranges[step.site] = interval
         tensor, before, incoming = StoredTensor.of(interval), interval, outgoing
         for floats, quantized in made:
             tensor.add(floats, quantized)
+        found.sites[step.site] = tensor.site()
         on_step(number, len(steps), "layers")
     return found
 
 
-def _passed_on(step: Step, given: StoredTensor, before: Range) -> tuple[Iterable[Pair], Range]:
-    """What a step without a convolution makes of what it is given in the range `before`, and its own range.
+def _passed_on(step: Step, given: StoredTensor, before: Range, own: Range) -> tuple[Iterable[Pair], Range]:
+    """What a step without a convolution makes of what it is given in the range `before`, and its `own` range.
 
     Pooling over one pixel does nothing, and the converter leaves it out: then the range stays, too.
     """
     made = [(np.asarray(step.prepare(x)), np.asarray(step.prepare(y))) for x, y in given.pairs()]
-    return made, before if sum(y.size for _, y in made) == given.size else _seen(made)
+    return made, before if sum(y.size for _, y in made) == given.size else own
 
 
 def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections, found: Corrected) -> Iterable[Pair]:
@@ -163,13 +176,6 @@ def _arranged(
 
 def _channels(step: Step) -> int:
     return int(step.convolution.output_shape[-1])
-
-
-def _seen(made: list[Pair]) -> Range:
-    """The range of what the quantized layer gave."""
-    low = min(0.0, *(float(quantized.min()) for _, quantized in made))
-    high = max(0.0, *(float(quantized.max()) for _, quantized in made))
-    return Range(low=low, high=max(high, low + _NARROWEST))
 
 
 def _logits(made: Iterable[Pair]) -> Range:

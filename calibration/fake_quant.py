@@ -14,7 +14,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_affine, least_largest_weights
-from mbexport.calibration.ranges import PROBABILITY_RANGE, Ranges, activation_sites
+from mbexport.calibration.range_file import Ranges
+from mbexport.calibration.ranges import PROBABILITY_RANGE, activation_sites
 from mbexport.errors import StageError
 from mbexport.models.folding import gives_probabilities, is_convolution
 

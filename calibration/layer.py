@@ -120,12 +120,12 @@ class ScaledLayer:
     def _rectified(self, expected: Array, found: Array) -> tuple[Array, Array]:
         if self.step.ceiling is None:
             return expected, found
-        # Float's own zero and ceiling, in these units; the quantized layer is cut where its range ends in any case.
+        # Float's own zero and ceiling, in these units. The quantized layer is cut where its range ends, within them.
         floor, ceiling = (
             ((end - self.outgoing.shifts) * self.outgoing.factors).astype(np.float32)
             for end in (0.0, self.step.ceiling)
         )
-        return np.clip(expected, floor, ceiling), np.maximum(found, 0)
+        return np.clip(expected, floor, ceiling), np.clip(found, 0, ceiling)
 
     def _columns(self, kernel: Array) -> NDArray[np.float64]:
         """The weights of each output as a column: (taps, channels), or (kh * kw * in, out)."""

@@ -6,7 +6,7 @@ import numpy as np
 import tf_keras
 
 from mbexport.calibration.fake_quant import Largest, float_weights, quantizable
-from mbexport.calibration.ranges import Ranges
+from mbexport.calibration.range_file import Ranges
 from mbexport.models.data import ImageSet
 from mbexport.models.fit import Lesson, OnStep, Phase, Session, TrainSettings, fit
 from mbexport.models.preprocess import Preprocess

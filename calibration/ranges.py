@@ -1,7 +1,6 @@
 """Turns a folded network and calibration images into the range of each of its activation tensors."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -9,14 +8,14 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.observers import MinMaxObserver
-from mbexport.errors import DataError, OptionError, StageError
+from mbexport.calibration.choices import Observer
+from mbexport.calibration.observers import SiteObserver
+from mbexport.calibration.range_file import Ranges
+from mbexport.errors import DataError, StageError
 
 # The one legal int8 map of probabilities: scale 1/256 and zero point -128 (TFLite quantization specification,
 # "SOFTMAX" and "LOGISTIC").
 PROBABILITY_RANGE: Final = Range(low=0.0, high=255 / 256)
-
-Ranges = Mapping[str, Range]
 
 
 def activation_sites(model: tf_keras.Model) -> tuple[str, ...]:
@@ -32,40 +31,63 @@ def activation_sites(model: tf_keras.Model) -> tuple[str, ...]:
     return tuple(sites)
 
 
-def observe(model: tf_keras.Model, batches: Iterable[NDArray[np.float32]]) -> dict[str, Range]:
-    """The range of each activation site over `batches` of network inputs, each (n, px, px, channels) float32.
+def observe(
+    model: tf_keras.Model, batches: Iterable[NDArray[np.float32]], *, observer: Observer = Observer.MINMAX
+) -> dict[str, Range]:
+    """The range of each activation site by one observer; see `observe_each`."""
+    return observe_each(model, batches, observers=(observer,))[observer]
 
-    A ReLU's minimum is exactly 0, whatever was seen: it is pinned there, so that no code is wasted below it.
+
+def observe_each(
+    model: tf_keras.Model, batches: Iterable[NDArray[np.float32]], *, observers: Collection[Observer]
+) -> dict[Observer, dict[str, Range]]:
+    """The range of each activation site by each of `observers`, none of which is `auto`.
+
+    `batches` of network inputs, each (n, px, px, channels) float32, are gone through once. A ReLU's minimum is
+    exactly 0, whatever was seen: it is pinned there, so that no code is wasted below it.
     Raises `StageError` if there was nothing to see, or a value is not finite.
     """
     sites = activation_sites(model)
     probe = tf_keras.Model(model.input, [model.get_layer(site).output for site in sites])
-    observers = {site: MinMaxObserver() for site in sites}
+    seen_at = {site: SiteObserver(observers) for site in sites}
     seen = 0
     for batch in batches:
         outputs = probe.predict_on_batch(batch)
         for site, values in zip(sites, outputs if len(sites) > 1 else [outputs], strict=True):
-            observers[site].observe(values)
+            seen_at[site].observe(values)
         seen += len(batch)
     if not seen:
         raise StageError("calibration must see at least one image, got none")
-    return {site: _pinned(model.get_layer(site), observers[site].range()) for site in sites}
+    found: dict[Observer, dict[str, Range]] = {observer: {} for observer in observers}
+    for site in sites:
+        for observer, interval in seen_at[site].ranges().items():
+            found[observer][site] = _pinned(model.get_layer(site), interval)
+    return found
+
+
+def require_fit(model: tf_keras.Model, ranges: Ranges, *, source: str) -> None:
+    """Raises `DataError` unless `ranges`, which came from `source`, are those of this network's activation sites."""
+    sites = activation_sites(model)
+    for site in sites:
+        if site not in ranges:
+            raise DataError(f"{source} must hold the ranges of this network, got none for {site}")
+    for site, interval in ranges.items():
+        if site not in sites:
+            raise DataError(
+                f"{source} must hold the ranges of this network, got one for {site}, which it does not have"
+            )
+        layer = model.get_layer(site)
+        if not isinstance(layer, tf_keras.layers.ReLU):
+            continue
+        most = float("inf") if layer.max_value is None else float(layer.max_value)
+        if interval.low != 0 or interval.high > most:
+            raise DataError(
+                f"{source}: the range of {site} must lie between 0 and {most:g} and begin at 0, got "
+                f"[{interval.low:g}, {interval.high:g}]"
+            )
 
 
 def _pinned(layer: Any, interval: Range) -> Range:
     if isinstance(layer, tf_keras.layers.ReLU):
         return Range(low=0.0, high=interval.high)
     return interval
-
-
-def ranges_to_json(ranges: Ranges) -> str:
-    """One bound a line, so that two calibrations can be compared with diff."""
-    return json.dumps({site: [r.low, r.high] for site, r in ranges.items()}, indent=1) + "\n"
-
-
-def ranges_from_json(text: str) -> dict[str, Range]:
-    """The ranges that `ranges_to_json` wrote. Raises `DataError` if the text is something else."""
-    try:
-        return {site: Range(low=low, high=high) for site, (low, high) in json.loads(text).items()}
-    except (AttributeError, TypeError, ValueError, RecursionError, OptionError) as error:
-        raise DataError(f"not a file of ranges: {error}") from None

@@ -20,9 +20,17 @@ LABELS: Final = "labels.txt"
 _PUBLISHED: Final = ".mbexport/published.json"
 
 
-def publish(workdir: Workdir, class_names: Sequence[str], artifacts: Mapping[str, Path], report: bytes) -> None:
-    """Puts the deliverables into the output folder, the report last; what an earlier run left over goes first."""
-    files = {name: path.read_bytes() for name, path in artifacts.items()}
+def ranges_name(stem: str) -> str:
+    """The file with the ranges that calibration observed for the artifacts called `stem`."""
+    return f"{stem}_ranges.json"
+
+
+def publish(workdir: Workdir, class_names: Sequence[str], made: Mapping[str, Path], report: bytes) -> None:
+    """Puts the deliverables into the output folder, the report last; what an earlier run left over goes first.
+
+    `made` are those that lie in files, by the names that they get.
+    """
+    files = {name: path.read_bytes() for name, path in made.items()}
     files[LABELS] = "".join(f"{name}\n" for name in class_names).encode()
     index = workdir.root / _PUBLISHED
     earlier = json.loads(index.read_bytes()) if index.exists() else []
@@ -73,6 +81,9 @@ def about(
             "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,
             "qat_epochs": plan.qat_epochs,
             "calibration_samples": plan.calibration_samples,
+            "observer": None if plan.ranges else plan.observer.value,
+            "ranges": plan.ranges.name if plan.ranges else None,
+            "corrections": [each.value for each in plan.corrections],
             "max_bad": plan.max_bad,
             "io": plan.io.value,
             "seed": plan.seed,

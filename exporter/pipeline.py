@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mbexport.artifact import Format, Precision, file_name
-from mbexport.deliver import about, publish
+from mbexport.calibration.range_file import read_ranges
+from mbexport.deliver import about, publish, ranges_name
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.gates import default_limits, judge
@@ -19,7 +20,18 @@ from mbexport.handoff import Float, Quantized
 from mbexport.models.cost import cost
 from mbexport.models.data import Data
 from mbexport.models.preprocess import MOBILENET
-from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, TRIED, BuildPlan, Foreign, Stored, Trained
+from mbexport.plan import (
+    CALIBRATION,
+    GATE_VALUES,
+    HISTORY,
+    MEASURED,
+    OBSERVED,
+    TRIED,
+    BuildPlan,
+    Foreign,
+    Stored,
+    Trained,
+)
 from mbexport.progress import Progress
 from mbexport.report import Json, report_json, to_bytes
 from mbexport.sources import FINDINGS, Sources
@@ -51,6 +63,11 @@ class _Made:
         """What the file called `name` holds; None if no stage made one."""
         return json.loads(self.results[name].read_bytes()) if name in self.results else None
 
+    def delivered(self, stem: str) -> dict[str, Path]:
+        """The files that the user gets, by the names that they get there."""
+        ranges = {ranges_name(stem): self.results[OBSERVED]} if OBSERVED in self.results else {}
+        return {**self.artifacts, **ranges}
+
 
 def run(
     plan: BuildPlan, data: Data | None, progress: Progress, *, class_names: tuple[str, ...] | None = None
@@ -61,6 +78,8 @@ def run(
     Raises `InputError` before any work for data or a folder that cannot be used, `StageError` for a failure later.
     """
     labels = data.class_names if data else class_names
+    if plan.ranges:
+        read_ranges(plan.ranges)  # one that is damaged must not end a run that is hours old
     with Workdir.open(plan.out) as workdir:
         workdir.require_space(_SPACE_PER_PARAMETER_BYTES * _parameters(plan) + _SPACE_BYTES)
         runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)
@@ -70,8 +89,9 @@ def run(
         gates = judge(made.read(GATE_VALUES), plan.limits, defaults=default_limits(facts))
         report = report_json(made.read(MEASURED), gates, about(plan, facts, data, sources, runner.log))
         report |= {"training": made.read(HISTORY), "tried_normalizations": made.read(TRIED)}
+        report |= {"calibration": made.read(CALIBRATION)}
         names = labels or tuple(str(number) for number in range(facts.classes))
-        publish(workdir, names, made.artifacts, to_bytes(report))
+        publish(workdir, names, made.delivered(plan.name), to_bytes(report))
         return Outcome(report=json.loads(to_bytes(report)), out=plan.out)
 
 
@@ -81,6 +101,7 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     network = _float_network(plan, sources, runner, checked, classes=classes)
     source = Float.of(network)
     tflite = {}
+    calibrated: Mapping[str, Path] = {}
     if Precision.FP32 in plan.precisions:
         tflite[Precision.FP32] = runner.run(
             "tflite-fp32",
@@ -89,7 +110,9 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
             lambda _: _heavy().fp32_tflite_file(plan, source, _name(plan, Precision.FP32, Format.TFLITE)),
         )
     if Precision.INT8 in plan.precisions:
-        tflite[Precision.INT8] = _int8_tflite(plan, sources, runner, network, checked)
+        calibration = _calibrated(plan, sources, runner, network, checked)
+        calibrated = calibration.files
+        tflite[Precision.INT8] = _int8_tflite(plan, sources, runner, network, calibration)
     artifacts = _artifacts(plan, runner, tflite)
     measured = runner.run(
         "verify",
@@ -108,7 +131,7 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     return _Made(
         network=network,
         artifacts={name: record.files[name] for name, record in artifacts.items()},
-        results={**network.files, **measured.files, **tried},
+        results={**calibrated, **network.files, **measured.files, **tried},
     )
 
 
@@ -169,17 +192,25 @@ def _require_classes(record: StageRecord, model: Path, classes: int | None) -> N
         )
 
 
-def _int8_tflite(
+def _calibrated(
     plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord, checked: tuple[StageRecord, ...]
 ) -> StageRecord:
-    """From the float network to the int8 .tflite."""
-    step, source = runner.progress.step, Float.of(network)
-    calibrated = runner.run(
+    """The folded network's integers before any training, and what they were made of."""
+    options = {"samples": plan.calibration_samples, "images": sources.fingerprints, "seed": plan.seed}
+    ranges = {"ranges": path_hash(plan.ranges)} if plan.ranges else {"observer": plan.observer}
+    return runner.run(
         "calibrate",
-        {"samples": plan.calibration_samples, "images": sources.fingerprints, "seed": plan.seed},
+        {**options, **ranges, "corrections": plan.corrections},
         (network, *checked),
-        lambda _: _heavy().calibrate(plan, source, sources.calibration, on_step=step),
+        lambda _: _heavy().calibrate(plan, Float.of(network), sources.calibration, on_step=runner.progress.step),
     )
+
+
+def _int8_tflite(
+    plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord, calibrated: StageRecord
+) -> StageRecord:
+    """From the calibrated network to the int8 .tflite."""
+    step, source = runner.progress.step, Float.of(network)
     tuned = runner.run(
         "quantize",
         {"qat_epochs": plan.qat_epochs, "images": sources.fingerprints if plan.qat_epochs else None},

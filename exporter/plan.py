@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.artifact import Format, Io, Precision
+from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import OptionError
 from mbexport.gates import check_limits
 from mbexport.limits import MAX_SEED, MAX_THREADS, require_within
@@ -20,6 +21,7 @@ PHOTO_EPOCHS: Final = 30
 FINE_TUNING_EPOCHS: Final = 60
 QAT_EPOCHS: Final = 2
 CALIBRATION_SAMPLES: Final = 300
+OBSERVER: Final = Observer.MINMAX  # measured, docs/decisions/0012
 DIGITS_CROP: Final = 1.0
 PHOTO_CROP: Final = 0.875
 MAX_BAD: Final = 0.01
@@ -29,7 +31,9 @@ NETWORK: Final = "network.json"
 WEIGHTS: Final = "weights.npz"
 HISTORY: Final = "history.json"
 RANGES: Final = "ranges.json"
+OBSERVED: Final = "observed_ranges.json"
 LARGEST: Final = "largest_weights.npz"
+CALIBRATION: Final = "calibration.json"
 MEASURED: Final = "measured.json"
 GATE_VALUES: Final = "gate_values.json"
 TRIED: Final = "tried.json"
@@ -82,6 +86,9 @@ class BuildPlan:
     normalization: Normalization | None = None
     calibration: Path | None = None
     calibration_samples: int = CALIBRATION_SAMPLES
+    observer: Observer = OBSERVER
+    ranges: Path | None = None
+    corrections: tuple[Correction, ...] = tuple(Correction)
     qat_epochs: int = QAT_EPOCHS
     precisions: tuple[Precision, ...] = (Precision.FP32,)
     formats: tuple[Format, ...] = (Format.TFLITE, Format.ONNX)

@@ -5,8 +5,11 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
+from mbexport.calibration.choices import Correction, Observer
+from mbexport.calibration.sites import StoredSite
 from mbexport.gates import Gate, all_passed
 from mbexport.latency import Latency, Ratio
 from mbexport.measure import Measured, MeasuredPair, Measurements
@@ -80,6 +83,27 @@ def preprocess_json(preprocess: Preprocess) -> Json:
 def unreadable_json(bad: Sequence[tuple[str, str]]) -> list[Json]:
     """The images that were left out, and why."""
     return [{"file": name, "reason": reason} for name, reason in bad]
+
+
+def calibration_json(
+    *,
+    observer: Observer | None,
+    errors: Mapping[Observer, float],
+    corrections: Sequence[Correction],
+    samples: int,
+    sites: Mapping[str, StoredSite],
+) -> Json:
+    """How the ranges were found and what was corrected; then each stored tensor in the order of the network.
+
+    Without an `observer` the ranges came from a file.
+    """
+    return {
+        "observer": observer.value if observer else None,
+        "errors": {name.value: error for name, error in errors.items()},
+        "corrections": [each.value for each in corrections],
+        "samples": samples,
+        "sites": [{"site": name, **asdict(site)} for name, site in sites.items()],
+    }
 
 
 def latency_json(latency: Latency) -> Json:

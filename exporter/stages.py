@@ -15,10 +15,12 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.artifact import Precision
+from mbexport.calibration.auto import Observed, observed
 from mbexport.calibration.corrections import Corrections, correct
 from mbexport.calibration.fake_quant import Largest, input_range, quantizable
 from mbexport.calibration.qat import quantization_aware_training
-from mbexport.calibration.ranges import Ranges, observe, ranges_from_json, ranges_to_json
+from mbexport.calibration.range_file import Ranges, ranges_from_json, ranges_to_json, read_ranges
+from mbexport.calibration.ranges import require_fit
 from mbexport.calibration.samples import balanced_samples
 from mbexport.handoff import Float, Quantized
 from mbexport.measure import gate_values, measure_all
@@ -30,9 +32,9 @@ from mbexport.models.preprocess import NORMALIZATIONS, Pixels
 from mbexport.models.train import make_deterministic
 from mbexport.models.weights import arrays_from_bytes, arrays_to_bytes, load_weights, weights_to_bytes
 from mbexport.origins import train_settings
-from mbexport.plan import GATE_VALUES, LARGEST, MEASURED, RANGES, TRIED, WEIGHTS, BuildPlan
+from mbexport.plan import CALIBRATION, GATE_VALUES, LARGEST, MEASURED, OBSERVED, RANGES, TRIED, WEIGHTS, BuildPlan
 from mbexport.progress import Progress
-from mbexport.report import measured_json, to_bytes
+from mbexport.report import calibration_json, measured_json, to_bytes
 from mbexport.tflite_proof import Decided, require_decided_integers
 from mbexport.to_onnx import onnx_from_tflite
 from mbexport.to_tflite import fp32_tflite, int8_tflite
@@ -44,7 +46,10 @@ Files = dict[str, bytes]
 
 
 def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnStep) -> Files:
-    """The folded network that integer artifacts hold, and the ranges of its activations and weights."""
+    """The folded network that integer artifacts hold, and the ranges of its activations and weights.
+
+    Raises `DataError` if the plan's file of ranges does not fit the network.
+    """
     make_deterministic(plan.seed)
     preprocess = source.facts.preprocess
     folded = fold_batch_norm(_float_network(source), preprocess=preprocess)
@@ -54,12 +59,13 @@ def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnSt
         for pixels in iter_pixels(chosen, preprocess, batch=_EVALUATION_BATCH):
             yield preprocess.dequantize(pixels)
 
+    seen = _observed(plan, folded, inputs())
     found = correct(
         folded,
-        observe(folded, inputs()),
+        seen.ranges,
         inputs,
         entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
-        corrections=Corrections(),
+        corrections=Corrections.of(plan.corrections),
         on_step=on_step,
     )
     for name, weights in found.weights.items():
@@ -68,7 +74,26 @@ def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnSt
         WEIGHTS: weights_to_bytes(folded),
         RANGES: ranges_to_json(found.ranges).encode(),
         LARGEST: arrays_to_bytes(found.largest),
+        OBSERVED: ranges_to_json(seen.ranges).encode(),
+        CALIBRATION: to_bytes(
+            calibration_json(
+                observer=seen.observer,
+                errors=seen.errors,
+                corrections=plan.corrections,
+                samples=len(chosen),
+                sites=found.sites,
+            )
+        ),
     }
+
+
+def _observed(plan: BuildPlan, folded: tf_keras.Model, batches: Iterator[NDArray[np.float32]]) -> Observed:
+    """The ranges before any correction: those of the plan's file, or observed."""
+    if plan.ranges is None:
+        return observed(folded, batches, observer=plan.observer)
+    ranges = read_ranges(plan.ranges)
+    require_fit(folded, ranges, source=str(plan.ranges))
+    return Observed(ranges=ranges, observer=None)
 
 
 def quantization_training(

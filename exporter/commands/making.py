@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from mbexport.commands import options
-from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, DataError
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, DataError, OptionError
 
 if TYPE_CHECKING:
     from mbexport.models.data import Data
@@ -42,6 +42,18 @@ _SHARED: Final = (
         "--calibration-samples", type=int, default=300, metavar="N", help="Images to calibrate on, at most."
     ),
     options.option(
+        "--observer",
+        metavar="NAME",
+        help="How ranges are found: minmax (if absent), moving-average, percentile, mse, entropy or auto.",
+    ),
+    options.option("--ranges", type=options.PATH, metavar="FILE", help="Reuse the ranges that an earlier run saved."),
+    options.option(
+        "--corrections",
+        default="all",
+        metavar="all|none|NAME[,NAME]",
+        help="Of equalization, rounding, bias and logits: what is done beside rounding weights to the nearest code.",
+    ),
+    options.option(
         "--io",
         type=click.Choice(["uint8", "int8", "float32"]),
         default="uint8",
@@ -67,12 +79,16 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
     """The fields of a plan that these options decide, checked; the crop is not among them: it depends on the data."""
     from mbexport.artifact import Format, Io
+    from mbexport.calibration.choices import parse_corrections
     from mbexport.models.readable import parse_max_bad
 
     return {
         "normalization": options.normalization(given["preprocess"], given["mean"], given["scale"]),
         "calibration": given["calibration"],
         "calibration_samples": given["calibration_samples"],
+        "observer": _observer(given["observer"], ranges=given["ranges"]),
+        "ranges": given["ranges"],
+        "corrections": parse_corrections(given["corrections"]),
         "precisions": _precisions(given["precisions"], int8=given["int8"]),
         "formats": tuple(Format(name) for name in dict.fromkeys(given["formats"])) or tuple(Format),
         "io": Io(given["io"]),
@@ -91,6 +107,17 @@ def crop_fraction(given: float | None, *, is_photos: bool) -> float:
     if given is not None:
         return given
     return plans.PHOTO_CROP if is_photos else plans.DIGITS_CROP
+
+
+def _observer(name: str | None, *, ranges: Path | None) -> Any:
+    from mbexport import plan as plans
+    from mbexport.calibration.choices import parse_observer
+
+    if name is None:
+        return plans.OBSERVER
+    if ranges is not None:
+        raise OptionError(f"give --observer or --ranges, not both, got --observer {name}")
+    return parse_observer(name)
 
 
 def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:

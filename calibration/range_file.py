@@ -1,0 +1,36 @@
+"""Turns ranges into a text that can be compared with diff, and such a text back into ranges."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from mbexport.calibration.affine import Range
+from mbexport.errors import DataError, OptionError
+
+Ranges = Mapping[str, Range]
+
+
+def ranges_to_json(ranges: Ranges) -> str:
+    """One site a line, each number with as many digits as bring it back."""
+    lines = [f" {json.dumps(site)}: {json.dumps([r.low, r.high])}" for site, r in ranges.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def ranges_from_json(text: str) -> dict[str, Range]:
+    """The ranges that `ranges_to_json` wrote. Raises `DataError` if the text is something else."""
+    try:
+        return {site: Range(low=low, high=high) for site, (low, high) in json.loads(text).items()}
+    except (AttributeError, TypeError, ValueError, RecursionError, OptionError) as error:
+        raise DataError(f"not a file of ranges: {error}") from None
+
+
+def read_ranges(path: Path) -> dict[str, Range]:
+    """The ranges in a file. Raises `DataError` if it cannot be read or holds something else."""
+    try:
+        return ranges_from_json(path.read_text("utf-8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a file of ranges: it is no text") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
