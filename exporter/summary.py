@@ -7,9 +7,13 @@ from typing import TextIO
 from rich.console import Console
 from rich.table import Table
 
+from mbexport.calibration.choices import Observer
 from mbexport.report import Json
 
 _WIDTH = 110  # of a file or a pipe; a terminal says its own
+_MOST_CLIPPED = 0.01
+_FEWEST_CODES = 64  # of 256: six bits
+_CODES = 256
 _CLEARLY_BETTER = 0.05  # top-1: beyond what a few hundred images can do by chance
 
 
@@ -68,9 +72,32 @@ def print_warnings(report: Json, stream: TextIO) -> None:
                 f"{tried['top1']['mobilenet']:.1%} on {tried['samples']} images; with --preprocess {best} it gives "
                 f"{tried['top1'][best]:.1%}"
             )
+    lines += _storage_warnings(report.get("calibration") or {"sites": [], "corrections": []})
     console = _console(stream)
     for line in lines:
         console.print(f"WARNING: {line}", style="bold red")
+
+
+def _storage_warnings(calibration: Json) -> list[str]:
+    """Tensors whose ranges do not suit what is stored in them; not the input, nor logits that were cut on purpose."""
+    sites = calibration["sites"][1:-1] if "logits" in calibration["corrections"] else calibration["sites"][1:]
+    clipped = [site for site in sites if site["clipped"] > _MOST_CLIPPED]
+    coarse = [site for site in sites if _CODES - site["unused_codes"] < _FEWEST_CODES]
+    lines = []
+    if clipped:
+        worst = max(clipped, key=lambda site: site["clipped"])
+        lines.append(
+            f"{len(clipped)} activation tensors cut more than {_MOST_CLIPPED:.0%} of their values, most of all "
+            f"{worst['site']} ({worst['clipped']:.1%}): does --observer {Observer.MINMAX} answer better?"
+        )
+    if coarse:
+        worst = max(coarse, key=lambda site: site["unused_codes"])
+        lines.append(
+            f"{len(coarse)} activation tensors use fewer than {_FEWEST_CODES} of {_CODES} codes on the calibration "
+            f"images, least of all {worst['site']} ({_CODES - worst['unused_codes']}): does --observer "
+            f"{Observer.AUTO} answer better?"
+        )
+    return lines
 
 
 def _fed(data: Json) -> str:

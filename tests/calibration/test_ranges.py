@@ -1,24 +1,16 @@
-"""Which tensors have a range, what it is, and how ranges are stored."""
-
-import json
+"""Which tensors have a range, what it is, and whether ranges are those of a network."""
 
 import numpy as np
 import pytest
 import tf_keras
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.ranges import activation_sites, observe, ranges_from_json, ranges_to_json
+from mbexport.calibration.choices import CANDIDATES, Observer
+from mbexport.calibration.ranges import activation_sites, observe, observe_each, require_fit
 from mbexport.errors import DataError, MbexportError
 from mbexport.models.spec import Convolution
 
 layers = tf_keras.layers
-RANGES = st.dictionaries(
-    st.text(min_size=1),
-    st.builds(Range, low=st.floats(-1e30, 0), high=st.floats(1e-30, 1e30)),
-    max_size=8,
-)
 
 
 @pytest.fixture(scope="module")
@@ -107,45 +99,56 @@ def test_an_image_with_nan_gives_no_ranges(by_hand):
         observe(by_hand, [batch(0, 1, 2, 5), batch(0, np.nan, 2, 5)])
 
 
-@given(RANGES)
-def test_ranges_come_back_from_json_as_they_went_in(ranges):
-    assert ranges_from_json(ranges_to_json(ranges)) == ranges
-    assert list(ranges_from_json(ranges_to_json(ranges))) == list(ranges)
+def test_every_observer_sees_the_same_pass(by_hand):
+    passes = iter([batch(0, 1, 2, 5), batch(0, 0, 0, 0)])
+    found = observe_each(by_hand, passes, observers=CANDIDATES)
+    assert list(found) == list(CANDIDATES)
+    assert found[Observer.MINMAX]["logit"] == Range(low=-9, high=1)
+    # One value a batch: -9, then 1. A fifth of the way from one to the other is -7, and zero is held.
+    assert found[Observer.MOVING_AVERAGE]["logit"].low == pytest.approx(-7)
+    assert all(ranges["relu"].low == 0 for ranges in found.values())
 
 
-def test_one_bound_that_changes_is_one_line_that_changes():
-    ranges = {f"site_{number}": Range(low=-number, high=number) for number in range(1, 6)}
-    before = ranges_to_json(ranges)
-    after = ranges_to_json(ranges | {"site_3": Range(low=-3, high=3.5)})
-    assert before.endswith("\n")
-    pairs = list(zip(before.splitlines(), after.splitlines(), strict=True))
-    assert len(pairs) >= 5
-    assert sum(old != new for old, new in pairs) == 1
+@pytest.mark.parametrize("observer", CANDIDATES)
+def test_a_relu_starts_at_zero_by_every_observer(by_hand, observer):
+    found = observe(by_hand, [batch(2, 2.5, 2.5, 2)], observer=observer)
+    assert found["relu"].low == 0
+    assert 2.9 < found["relu"].high <= 4
 
 
-NO_RANGES = """
-no json
-null
-3
-[]
-[["relu", [0, 1]]]
-{"relu": 1}
-{"relu": {}}
-{"relu": [0]}
-{"relu": [0, 1, 2]}
-{"relu": ["a", 1]}
-{"relu": [0, null]}
-{"relu": [0, 1]
-""".splitlines()
+FITTING = {"relu": Range(low=0, high=6), "mean": Range(low=0, high=3), "logit": Range(low=-9, high=1)}
 
 
-@pytest.mark.parametrize("text", NO_RANGES)
-def test_a_text_that_is_no_ranges_is_refused(text):
-    with pytest.raises(DataError, match="not a file of ranges"):
-        ranges_from_json(text)
+def test_ranges_of_the_same_network_fit(by_hand):
+    require_fit(by_hand, FITTING, source="r.json")
 
 
-@pytest.mark.parametrize("bounds", [[0, np.nan], [np.nan, 1], [0, np.inf], [1, 2], [0, 0]])
-def test_a_stored_range_that_cannot_be_is_refused(bounds):
-    with pytest.raises(MbexportError, match="a range must hold 0"):
-        ranges_from_json(json.dumps({"relu": bounds}))
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"mean": None, "logit": None}, "r.json must hold the ranges of this network, got none for mean"),
+        (
+            {"other": Range(low=0, high=1)},
+            "r.json must hold the ranges of this network, got one for other, which it does not have",
+        ),
+        (
+            {"relu": Range(low=0, high=6.5)},
+            "r.json: the range of relu must lie between 0 and 6 and begin at 0, got [0, 6.5]",
+        ),
+        (
+            {"relu": Range(low=-1, high=6)},
+            "r.json: the range of relu must lie between 0 and 6 and begin at 0, got [-1, 6]",
+        ),
+    ],
+)
+def test_ranges_that_do_not_fit_are_refused_naming_the_first_site(by_hand, changed, message):
+    ranges = {site: interval for site, interval in {**FITTING, **changed}.items() if interval}
+    with pytest.raises(DataError) as caught:
+        require_fit(by_hand, ranges, source="r.json")
+    assert str(caught.value) == message
+
+
+def test_a_plain_relu_has_no_ceiling(short_network):
+    x = image = layers.Input((2, 2, 1))
+    x = layers.ReLU(name="relu")(layers.Conv2D(1, 1, name="conv")(x))
+    require_fit(tf_keras.Model(image, x), {"relu": Range(low=0, high=100)}, source="r.json")

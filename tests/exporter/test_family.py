@@ -9,7 +9,7 @@ import tf_keras
 
 from mbexport.artifact import Precision
 from mbexport.calibration.fake_quant import quantizable
-from mbexport.calibration.ranges import ranges_from_json
+from mbexport.calibration.range_file import ranges_from_json
 from mbexport.handoff import Float, Quantized
 from mbexport.kernels import kernels_of
 from mbexport.models.data import DIGITS, ImageSet, iter_pixels, open_data

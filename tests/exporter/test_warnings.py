@@ -23,13 +23,14 @@ NO_ACCURACY = {"top1": math.nan, "top1_ci95": (math.nan, math.nan), "top5": math
 def told(entry, found):
     """What is warned of a report on a network whose answers are `reference`."""
 
-    def tell(limits=None, bad=(), normalization=MOBILENET, tried=None, **measured: Any) -> str:
+    def tell(limits=None, bad=(), normalization=MOBILENET, tried=None, calibration=None, **measured: Any) -> str:
         preprocess = Preprocess(resolution_px=32, normalization=normalization)
         data = {**preprocess_json(preprocess), "unreadable": unreadable_json(bad)}
         measurements = found(entry(FP32), **measured)
         gates = judge(gate_values(measurements), limits or {}, defaults={})
         stream = io.StringIO()
-        report = report_json(measured_json(measurements), gates, {"data": data, "tried_normalizations": tried})
+        extra = {"data": data, "tried_normalizations": tried, "calibration": calibration}
+        report = report_json(measured_json(measurements), gates, extra)
         print_warnings(json.loads(to_bytes(report)), stream)
         return stream.getvalue()
 
@@ -133,3 +134,39 @@ def test_without_labels_accuracies_are_no_numbers_and_agreement_is_judged(entry,
     assert text.count("no labels") == 4  # the reference and each file
     assert "50.00%" in text
     assert "FAILED: agreement" in text
+
+
+def site(name, *, clipped=0.0, unused_codes=0):
+    return {"site": name, "clipped": clipped, "unused_codes": unused_codes}
+
+
+def stored(*sites, corrections=()):
+    """The calibration of a network whose input is odd, which is nobody's fault, and whose tensors are `sites`."""
+    return {"sites": [site("input", clipped=1.0, unused_codes=255), *sites], "corrections": list(corrections)}
+
+
+def test_tensors_that_are_clipped_are_counted_and_the_worst_is_named(told):
+    calibration = stored(site("a", clipped=0.02), site("b", clipped=0.035), site("c", clipped=0.01))
+    assert told(calibration=calibration) == (
+        "WARNING: 2 activation tensors cut more than 1% of their values, most of all b (3.5%): does --observer minmax "
+        "answer better?\n"
+    )
+
+
+def test_tensors_that_waste_codes_are_counted_and_the_worst_is_named(told):
+    calibration = stored(site("a", unused_codes=193), site("b", unused_codes=192), site("c", unused_codes=200))
+    assert told(calibration=calibration) == (
+        "WARNING: 2 activation tensors use fewer than 64 of 256 codes on the calibration images, least of all c (56): "
+        "does --observer auto answer better?\n"
+    )
+
+
+def test_logits_that_were_cut_on_purpose_are_no_warning(told):
+    sites = (site("a"), site("logits", clipped=0.2, unused_codes=250))
+    assert told(calibration=stored(*sites, corrections=["bias", "logits"])) == ""
+    assert told(calibration=stored(*sites, corrections=["bias"])).count("WARNING") == 2
+
+
+def test_tensors_that_are_stored_well_or_not_at_all_are_no_warning(told):
+    assert told(calibration=stored(site("a", clipped=0.01, unused_codes=192))) == ""
+    assert told(calibration=None) == ""
