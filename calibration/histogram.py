@@ -53,7 +53,8 @@ class Histogram:
     def used(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The counts of those bins that hold a value, in order, and their lower edges."""
         found = np.flatnonzero(self._counts)
-        return self._counts[found], (found - BINS) * self.width
+        edges: NDArray[np.float64] = (found - BINS).astype(np.float64) * self.width
+        return self._counts[found], edges
 
     def _widen(self, farthest: float) -> None:
         """Merges bins until they reach `farthest` and a little more: below zero a bin begins where it lies."""

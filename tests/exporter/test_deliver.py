@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mbexport.calibration.choices import Correction
 from mbexport.deliver import about, publish
 from mbexport.fingerprint import path_hash
 from mbexport.models.data import open_data
@@ -44,6 +45,7 @@ def test_trained_network_by_hand(told):
         stages=[("train", 1.26, False)],
         qat_epochs=3,
         calibration_samples=40,
+        corrections=(Correction.BIAS,),
         max_bad=0.02,
         seed=5,
         threads=2,
@@ -57,6 +59,9 @@ def test_trained_network_by_hand(told):
         "epochs": 7,
         "qat_epochs": 3,
         "calibration_samples": 40,
+        "observer": "minmax",
+        "ranges": None,
+        "corrections": ["bias"],
         "max_bad": 0.02,
         "io": "uint8",
         "seed": 5,

@@ -15,6 +15,7 @@ import pytest
 TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-epochs", "1", "--calibration-samples", "40")
 STAGES = ("train", "tflite-fp32", "calibrate", "quantize", "tflite-int8", "onnx-fp32", "onnx-int8", "verify")
 DELIVERED = {f"mobilenet_v1_0.1_32_{kind}" for kind in ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")}
+OTHERS = {"labels.txt", "mobilenet_v1_0.1_32_ranges.json"}
 
 
 def delivered_hashes(out: Path) -> dict[str, str]:
@@ -44,7 +45,7 @@ def undisturbed_hashes(undisturbed) -> dict[str, str]:
 
 
 def test_delivers_the_files_of_the_contract(undisturbed, undisturbed_hashes):
-    assert set(undisturbed_hashes) == DELIVERED | {"labels.txt"}
+    assert set(undisturbed_hashes) == DELIVERED | OTHERS
     assert (undisturbed / "labels.txt").read_text().split() == list("0123456789")
 
 
@@ -53,7 +54,7 @@ def test_report_says_how_long_each_stage_took(undisturbed):
     assert [stage["name"] for stage in report["stages"]] == list(STAGES)
     assert all(stage["seconds"] > 0 for stage in report["stages"] if stage["name"].startswith(("train", "tflite")))
     hashes = {entry["file"]: entry["sha256"] for entry in report["artifacts"]}
-    assert hashes == {name: digest for name, digest in delivered_hashes(undisturbed).items() if name != "labels.txt"}
+    assert hashes == {name: digest for name, digest in delivered_hashes(undisturbed).items() if name not in OTHERS}
 
 
 def test_second_run_reuses_everything_and_never_loads_tensorflow(undisturbed):
