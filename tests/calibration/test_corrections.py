@@ -9,11 +9,13 @@ import pytest
 import tf_keras
 
 from mbexport.calibration.affine import INT8_MAX, Range
+from mbexport.calibration.choices import Correction
+from mbexport.calibration.corrections import INPUT as INPUT_SITE
 from mbexport.calibration.corrections import Corrected, Corrections, correct
 from mbexport.calibration.fake_quant import input_range, quantizable
 from mbexport.calibration.layer import ScaledLayer
 from mbexport.calibration.logits import divergence
-from mbexport.calibration.ranges import observe
+from mbexport.calibration.ranges import activation_sites, observe
 from mbexport.calibration.rounding import nearest
 from mbexport.calibration.steps import steps_of
 from mbexport.models.folding import is_convolution
@@ -78,6 +80,42 @@ def test_without_corrections_weights_are_rounded_and_all_else_stays(mobilenet: A
         expected = nearest(kernel.reshape(-1, len(bias)).astype(np.float64), scales).reshape(kernel.shape)
         np.testing.assert_allclose(found, expected, atol=1e-7)
         np.testing.assert_array_equal(same, bias)
+
+
+def test_corrections_are_made_of_their_names() -> None:
+    assert Corrections.of(Correction) == Corrections()
+    assert Corrections.of(()) == NONE
+    assert all(Corrections.of([Correction(name)]) == only for name, only in EACH.items())
+
+
+def test_ranges_that_nothing_corrects_stay_as_they_were_given(
+    short_network: Callable[[], Any], inputs: np.ndarray
+) -> None:
+    network, batches = short_network(), [inputs[:, ::4, ::4]]
+    ranges = observe(network, batches) | {"head": Range(low=-0.5, high=0.25), "pool": Range(low=0, high=9)}
+    found = correct(network, ranges, lambda: batches, entry=ENTRY, corrections=NONE)
+    assert found.ranges == ranges
+    assert found.sites["head"].clipped > 0.1
+    assert found.sites["pool"].unused_codes > 100
+
+
+def test_every_stored_tensor_is_described(mobilenet: Any, whole: Corrected) -> None:
+    assert tuple(whole.sites) == (INPUT_SITE, *activation_sites(mobilenet))
+    assert all(whole.sites[name].high == interval.high for name, interval in whole.ranges.items())
+
+
+def test_what_a_relu6_cuts_in_float_too_is_not_clipped(mobilenet: Any, plain: Corrected, inputs: np.ndarray) -> None:
+    full = [name for name, interval in plain.ranges.items() if interval.high == 6]
+    assert full
+    assert all(plain.sites[name].clipped == 0 for name in full)
+    probe = tf_keras.Model(mobilenet.input, mobilenet.get_layer(full[0]).output)
+    assert (probe.predict_on_batch(inputs) == 6).any()
+
+
+def test_corrections_store_tensors_better(plain: Corrected, whole: Corrected) -> None:
+    deep = [name for name in plain.ranges if name.startswith(("conv_dw_", "conv_pw_"))]
+    gained = [whole.sites[name].snr_db - plain.sites[name].snr_db for name in deep]
+    assert np.mean(gained) > 3  # half the noise
 
 
 def test_kernels_are_whole_multiples_of_their_scales(whole: Corrected) -> None:
