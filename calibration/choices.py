@@ -27,6 +27,7 @@ CANDIDATES: Final = tuple(each for each in Observer if each is not Observer.AUTO
 class Correction(StrEnum):
     """What is done beside rounding each weight to its nearest code."""
 
+    COPIES = "copies"
     EQUALIZATION = "equalization"
     ROUNDING = "rounding"
     BIAS = "bias"

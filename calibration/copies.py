@@ -9,21 +9,20 @@ using Outlier Channel Splitting", arXiv 1901.09504), which adds channels.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.equalization import ChannelValues, best_limits
-from mbexport.calibration.ranges import Ranges
+from mbexport.calibration.range_file import Ranges
 from mbexport.calibration.steps import Step
 
 _CODES: Final = 255
 _CONSTANT: Final = 0.1  # of a step: a channel that moves by less is constant
 
 Array = NDArray[np.float64]
-Weights = Mapping[str, list[NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,91 +37,95 @@ class Copies:
     sources: dict[str, NDArray[np.int64]]
     offsets: dict[str, Array]
 
+    @classmethod
+    def none(cls) -> "Copies":
+        """No copies anywhere."""
+        return cls(weights={}, sources={}, offsets={})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
-    """Steps that carry channels side by side: a full convolution, the depthwise ones behind it, and who reads them."""
+class Spares:
+    """Where copies may lie: the `channels` (n,) that do nothing in some steps.
 
-    entry: Range  # of what the first one takes
+    `carriers` carry channels side by side: a full convolution, and the depthwise ones behind it. `reader` is the full
+    convolution that reads the last of them, whose channels have the value of `constants` (all channels,) there.
+    """
+
     carriers: tuple[Step, ...]
     reader: Step
+    channels: NDArray[np.int64]
+    constants: Array
+
+    @property
+    def sites(self) -> list[str]:
+        """The tensors that may hold copies."""
+        return [step.site for step in self.carriers]
 
 
-def copies_of(steps: list[Step], ranges: Ranges, values: Mapping[str, ChannelValues], *, entry: Range) -> Copies:
-    """Where copies help in a network of `steps` whose input has the range `entry`.
-
-    `values` are those of the rectified sites that a convolution reads.
-    """
-    found = Copies(weights={}, sources={}, offsets={})
-    for group in _groups(steps, ranges, entry):
-        weights = {step.convolution.name: _weights(step, found) for step in (*group.carriers, group.reader)}
-        low, high = _bounds(group, ranges, weights)
-        step_size = ranges[group.carriers[-1].site].high / _CODES
+def spares_of(steps: list[Step], ranges: Ranges, *, entry: Range) -> list[Spares]:
+    """Every place for copies in a network of `steps` whose input has the range `entry`."""
+    found = []
+    for taken, carriers, reader in _groups(steps, ranges, entry):
+        low, high = _bounds(taken, carriers, ranges)
+        step_size = ranges[carriers[-1].site].high / _CODES
         is_spare = high - low < _CONSTANT * step_size
-        if group.reader.is_padded:
+        if reader.is_padded:
             is_spare &= high < step_size  # its padding is zero, and would not be the constant
-        errors = np.where(is_spare, 0, _errors(group, values, weights))
-        if not is_spare.any() or not errors.any():
-            continue
-        sources = _assigned(errors, np.flatnonzero(is_spare))
-        offsets = _spread(sources)
-        found.weights.update(_copied(group, weights, sources, constants=(low + high) / 2))
-        for step in group.carriers:
-            found.sources[step.site], found.offsets[step.site] = sources, offsets
+        if is_spare.any() and not is_spare.all():
+            constants = (low + high) / 2
+            found.append(
+                Spares(carriers=carriers, reader=reader, channels=np.flatnonzero(is_spare), constants=constants)
+            )
     return found
 
 
-def _groups(steps: list[Step], ranges: Ranges, entry: Range) -> Iterator[_Group]:
+def copies_of(places: list[Spares], costs: Mapping[str, Array]) -> Copies:
+    """What the spare channels hold. `costs`, by site, are what rounding each channel's values costs, (channels,)."""
+    found = Copies.none()
+    for place in places:
+        errors = np.sum([costs[site] for site in place.sites], axis=0)
+        errors[place.channels] = 0
+        if not errors.any():
+            continue
+        sources = _assigned(errors, place.channels)
+        offsets = _spread(sources)
+        found.weights.update(_copied(place, found, sources))
+        for site in place.sites:
+            found.sources[site], found.offsets[site] = sources, offsets
+    return found
+
+
+def _groups(steps: list[Step], ranges: Ranges, entry: Range) -> Iterator[tuple[Range, tuple[Step, ...], Step]]:
+    """The range that each full convolution takes, it and the depthwise ones behind it, and who reads the last."""
     before = entry
     for number, step in enumerate(steps):
         taken, before = before, ranges[step.site]
         if step.convolution is None or step.is_depthwise:
             continue
-        carriers = [step]
-        for following in steps[number + 1 :]:
-            if following.convolution is None or not following.is_depthwise:
-                break
-            carriers.append(following)
+        carriers = (step, *takewhile(lambda following: following.is_depthwise, steps[number + 1 :]))
         rest = steps[number + len(carriers) :]
         is_rectified = all(carrier.ceiling is not None for carrier in carriers)
         if is_rectified and rest and rest[0].convolution is not None:
-            yield _Group(entry=taken, carriers=tuple(carriers), reader=rest[0])
+            yield taken, carriers, rest[0]
 
 
-def _weights(step: Step, found: Copies) -> list[NDArray[np.float32]]:
-    name = step.convolution.name
-    return found.weights.get(name, list(step.weights))
-
-
-def _bounds(group: _Group, ranges: Ranges, weights: Weights) -> tuple[Array, Array]:
+def _bounds(taken: Range, carriers: tuple[Step, ...], ranges: Ranges) -> tuple[Array, Array]:
     """The least and the greatest value that each channel of the last carrier can have, whatever goes in."""
-    first, *others = group.carriers
-    kernel, bias = weights[first.convolution.name]
-    columns = kernel.reshape(-1, len(bias)).astype(np.float64)
-    ends = np.stack([columns * group.entry.low, columns * group.entry.high])
-    low, high = ends.min(axis=0).sum(axis=0) + bias, ends.max(axis=0).sum(axis=0) + bias
-    low, high = (np.clip(end, 0, ranges[first.site].high) for end in (low, high))
+    first, *others = carriers
+    low, high = _after(first, np.array(taken.low), np.array(taken.high), ranges)
     for step in others:
-        kernel, bias = weights[step.convolution.name]
-        taps = kernel.reshape(-1, len(bias)).astype(np.float64)
-        ends = np.stack([taps * 0.0, taps * low, taps * high])  # zero where the kernel meets padding
-        low, high = ends.min(axis=0).sum(axis=0) + bias, ends.max(axis=0).sum(axis=0) + bias
-        low, high = (np.clip(end, 0, ranges[step.site].high) for end in (low, high))
+        low, high = _after(step, low, high, ranges)
     return low, high
 
 
-def _errors(group: _Group, values: Mapping[str, ChannelValues], weights: Weights) -> Array:
-    """The variance that the rounding of each channel's values adds to what the reader makes of it, (channels,)."""
-    total = np.zeros(len(weights[group.carriers[0].convolution.name][1]))
-    for step in group.carriers:
-        if step.is_depthwise:
-            total *= (weights[step.convolution.name][0].astype(np.float64) ** 2).sum(axis=(0, 1, 3))
-        held = values[step.site]
-        _, limits = best_limits(held)
-        moving = 1 - held.zeros / np.maximum(held.counts.sum(axis=1), 1)
-        total += moving * (limits / _CODES) ** 2 / 12
-    kernel, _ = weights[group.reader.convolution.name]
-    return np.asarray(total * (kernel.astype(np.float64) ** 2).sum(axis=(0, 1, 3)))
+def _after(step: Step, low: Array, high: Array, ranges: Ranges) -> tuple[Array, Array]:
+    """The bounds behind a step, from those (channels,) or () of what it takes, or zero, where it meets padding."""
+    kernel, bias = step.weights
+    columns = kernel.reshape(-1, len(bias)).astype(np.float64)
+    ends = np.stack([columns * 0.0, columns * low, columns * high])
+    bounds = ends.min(axis=0).sum(axis=0) + bias, ends.max(axis=0).sum(axis=0) + bias
+    low, high = (np.clip(end, 0, ranges[step.site].high) for end in bounds)
+    return low, high
 
 
 def _assigned(errors: Array, spare: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -148,24 +151,19 @@ def _spread(sources: NDArray[np.int64]) -> Array:
     return offsets
 
 
-def _copied(
-    group: _Group, weights: Weights, sources: NDArray[np.int64], *, constants: Array
-) -> dict[str, list[NDArray[np.float32]]]:
+def _copied(place: Spares, found: Copies, sources: NDArray[np.int64]) -> dict[str, list[NDArray[np.float32]]]:
     """The weights with which each carrier makes the copies and the reader takes their mean."""
-    found = {}
-    for step in group.carriers:
-        kernel, bias = weights[step.convolution.name]
-        found[step.convolution.name] = [
-            kernel[:, :, sources] if step.is_depthwise else kernel[..., sources],
-            bias[sources],
-        ]
-    kernel, bias = weights[group.reader.convolution.name]
-    spare = sources != np.arange(len(sources))
+    copied = {}
+    for step in place.carriers:
+        kernel, bias = found.weights.get(step.convolution.name, step.weights)
+        kernel = kernel[:, :, sources] if step.is_depthwise else kernel[..., sources]
+        copied[step.convolution.name] = [kernel, bias[sources]]
+    kernel, bias = place.reader.weights
     # What the spare channels held becomes part of the bias.
-    bias = bias + (kernel.sum(axis=(0, 1))[spare] * constants[spare, None]).sum(axis=0)
+    held = (kernel.sum(axis=(0, 1)) * place.constants[:, None])[place.channels].sum(axis=0)
     copies = np.bincount(sources, minlength=len(sources))[sources]
-    found[group.reader.convolution.name] = [
+    copied[place.reader.convolution.name] = [
         (kernel[:, :, sources] / copies[:, None]).astype(np.float32),
-        bias.astype(np.float32),
+        (bias + held).astype(np.float32),
     ]
-    return found
+    return copied

@@ -6,7 +6,6 @@ weights rounded and its bias set so that its output is nearest to the float netw
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,24 +13,21 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, Range
-from mbexport.calibration.channel_values import channel_values
+from mbexport.calibration.arrangement import Arrangement, Batches, arranged
 from mbexport.calibration.choices import Correction
-from mbexport.calibration.copies import copies_of
-from mbexport.calibration.equalization import Scaling, balanced_scaling, free_scaling
+from mbexport.calibration.equalization import Scaling
 from mbexport.calibration.layer import ScaledLayer
 from mbexport.calibration.logits import logits_range
 from mbexport.calibration.range_file import Ranges
 from mbexport.calibration.sites import StoredSite
-from mbexport.calibration.steps import Step, steps_of
+from mbexport.calibration.steps import Step
 from mbexport.calibration.tensors import StoredTensor
 
 INPUT: Final = "input"  # what the network is given has a site of its own
-_CODES: Final = 255
 
 Array = NDArray[np.float32]
 Factors = NDArray[np.float64]
 Pair = tuple[Array, Array]
-Batches = Callable[[], Iterable[Array]]
 OnStep = Callable[[int, int, str], None]
 
 
@@ -58,12 +54,13 @@ class Corrected:
 
     `weights` are kernel and bias of each convolution, the kernel in multiples of its scales; `largest` (channels,)
     is what code 127 stands for in each of its channels; `ranges` are those of the activations. `sites` say how well
-    each activation, and the input, is stored on the calibration images.
+    each activation, and the input, is stored on the calibration images; `arrangement` how its channels are stored.
     """
 
     weights: dict[str, list[Array]]
     largest: dict[str, Factors]
     ranges: dict[str, Range]
+    arrangement: Arrangement
     sites: dict[str, StoredSite] = field(default_factory=dict)
 
 
@@ -81,13 +78,19 @@ def correct(
     `batches()` gives the images as float32 (n, px, px, channels), the same each time; `entry` is the range of that
     input. Takes memory for the two largest tensors of all images, three bytes a value.
     """
-    steps = steps_of(folded)
-    scalings: dict[str, Scaling] = {}
-    if corrections.copies or corrections.equalization:
-        steps, scalings = _arranged(folded, steps, ranges, batches, entry=entry, corrections=corrections)
-    is_softmax = isinstance(folded.layers[-1], tf_keras.layers.Softmax)
-    narrows = corrections.logits and is_softmax and steps[-1].ceiling is None
-    found = Corrected(weights={}, largest={}, ranges={})
+    arrangement = arranged(
+        folded,
+        ranges,
+        batches,
+        entry=entry,
+        has_copies=corrections.copies,
+        is_equalized=corrections.equalization,
+    )
+    steps, scalings = arrangement.steps(folded), arrangement.scalings
+    narrows = (
+        corrections.logits and isinstance(folded.layers[-1], tf_keras.layers.Softmax) and steps[-1].ceiling is None
+    )
+    found = Corrected(weights={}, largest={}, ranges={}, arrangement=arrangement)
     tensor, before = StoredTensor.of(entry), entry
     for batch in batches():
         tensor.add(batch, batch)
@@ -95,11 +98,10 @@ def correct(
     incoming = Scaling.none(folded.input_shape[-1])
     for number, step in enumerate(steps, start=1):
         interval = ranges[step.site]
+        outgoing = scalings[step.site]
         if step.convolution is None:
-            outgoing = incoming
             made, interval = _passed_on(step, tensor, before, interval)
         else:
-            outgoing = scalings.get(step.site, Scaling.none(_channels(step)))
             layer = ScaledLayer.of(
                 step,
                 incoming=incoming,
@@ -133,49 +135,11 @@ def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections
     """Puts the layer's integers into `found`, and gives what it makes of what it is `given`."""
     kernel = layer.rounded_kernel(given) if corrections.rounding else layer.nearest_kernel()
     bias = layer.corrected_bias(given, kernel) if corrections.bias else layer.bias
+    bias_steps = layer.scales * given.affine.scale[0]  # of the 32-bit bias: a third of an output's code is usual
+    bias = (np.rint(bias / bias_steps) * bias_steps).astype(np.float32)
     name = layer.step.convolution.name
     found.weights[name], found.largest[name] = [kernel, bias], layer.scales * INT8_MAX
     return layer.outputs(given, kernel, bias)
-
-
-def _arranged(
-    folded: tf_keras.Model,
-    steps: list[Step],
-    ranges: Ranges,
-    batches: Batches,
-    *,
-    entry: Range,
-    corrections: Corrections,
-) -> tuple[list[Step], dict[str, Scaling]]:
-    """The steps with copies in channels that did nothing, and how the channels of each rectified tensor are stored."""
-    read = [
-        step.site
-        for step, following in pairwise(steps)
-        if step.ceiling is not None and following.convolution is not None
-    ]
-    if not read:
-        return steps, {}
-    values = channel_values(folded, ranges, read, batches())
-    offsets = {}
-    if corrections.copies:
-        copies = copies_of(steps, ranges, values, entry=entry)
-        steps = [step.with_weights(copies.weights) for step in steps]
-        values |= {site: values[site].taken(sources) for site, sources in copies.sources.items()}
-        offsets = {site: parts * ranges[site].high / _CODES for site, parts in copies.offsets.items()}
-    scalings = {}
-    for step, following in pairwise(steps):
-        if step.site in values:
-            scaling = Scaling.none(_channels(step))
-            if corrections.equalization and following.is_depthwise:
-                scaling = free_scaling(values[step.site])
-            elif corrections.equalization:
-                scaling = balanced_scaling(values[step.site], following.weights[0], may_shift=not following.is_padded)
-            scalings[step.site] = scaling.moved(offsets.get(step.site, np.zeros(_channels(step))))
-    return steps, scalings
-
-
-def _channels(step: Step) -> int:
-    return int(step.convolution.output_shape[-1])
 
 
 def _logits(made: Iterable[Pair]) -> Range:

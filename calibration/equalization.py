@@ -66,6 +66,10 @@ class Scaling:
         """Every channel as it is."""
         return cls(factors=np.ones(channels), shifts=np.zeros(channels))
 
+    def in_steps(self, scale: float) -> "Scaling":
+        """The same in steps of codes, `scale` apart."""
+        return Scaling(factors=self.factors / scale, shifts=self.shifts)
+
     def moved(self, by: Array) -> "Scaling":
         """The same with stored values that are larger by `by` (channels,)."""
         return Scaling(factors=self.factors, shifts=self.shifts - by / self.factors)
@@ -94,6 +98,16 @@ def best_limits(values: ChannelValues, *, may_shift: bool = False) -> tuple[Arra
         lows, highs = np.where(is_better, low, lows), np.where(is_better, low + width[best], highs)
         least = np.minimum(least, error)
     return lows, highs
+
+
+def rounding_variances(values: ChannelValues) -> Array:
+    """The variance of rounding each channel's values, (channels,), if it is cut where `best_limits` says.
+
+    A twelfth of a step squared, as for any uniform error; zero is a code, and is not rounded.
+    """
+    _, highs = best_limits(values)
+    moving = 1 - values.zeros / np.maximum(values.counts.sum(axis=1), 1)
+    return np.asarray(moving * (highs / _CODES) ** 2 / 12)
 
 
 def free_scaling(values: ChannelValues) -> Scaling:

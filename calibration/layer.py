@@ -53,15 +53,7 @@ class ScaledLayer:
         high: float,
     ) -> "ScaledLayer":
         """The step's own convolution, between an input stored as `incoming` and an output stored as `outgoing`."""
-        weights, shift = (values.astype(np.float64) for values in step.weights)
-        if step.is_depthwise:
-            shift = shift + weights.sum(axis=(0, 1, 3)) * incoming.shifts
-            weights = weights * (outgoing.factors / incoming.factors)[:, None]
-        else:
-            shift = shift + incoming.shifts @ weights.sum(axis=(0, 1))
-            weights = weights * (outgoing.factors / incoming.factors[:, None])
-        shift = (shift - outgoing.shifts) * outgoing.factors
-        kernel, bias = weights.astype(np.float32), shift.astype(np.float32)
+        kernel, bias = scaled_weights(step, incoming=incoming, outgoing=outgoing)
         others = (0, 1, 3) if step.is_depthwise else (0, 1, 2)
         largest = np.maximum(np.abs(kernel).max(axis=others), least_largest_weights(bias, input_scale=input_scale))
         return cls(step=step, kernel=kernel, bias=bias, scales=largest / INT8_MAX, outgoing=outgoing, high=high)
@@ -134,6 +126,19 @@ class ScaledLayer:
     def _shaped(self, columns: NDArray[np.float64]) -> Array:
         shaped: Array = columns.reshape(self.kernel.shape).astype(np.float32)
         return shaped
+
+
+def scaled_weights(step: Step, *, incoming: Scaling, outgoing: Scaling) -> tuple[Array, Array]:
+    """Kernel and bias of the step's convolution between an input stored as `incoming` and an output as `outgoing`."""
+    kernel, bias = (weights.astype(np.float64) for weights in step.weights)
+    if step.is_depthwise:
+        bias = bias + kernel.sum(axis=(0, 1, 3)) * incoming.shifts
+        kernel = kernel * (outgoing.factors / incoming.factors)[:, None]
+    else:
+        bias = bias + incoming.shifts @ kernel.sum(axis=(0, 1))
+        kernel = kernel * (outgoing.factors / incoming.factors[:, None])
+    bias = (bias - outgoing.shifts) * outgoing.factors
+    return kernel.astype(np.float32), bias.astype(np.float32)
 
 
 def _rounded_taps(

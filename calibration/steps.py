@@ -46,6 +46,11 @@ class Step:
         return not is_pointwise and (self.padding != "VALID" or bool(self.before))
 
     @property
+    def channels(self) -> int:
+        """How many the convolution makes, 0 for a step without."""
+        return 0 if self.convolution is None else int(self.convolution.output_shape[-1])
+
+    @property
     def kernel_shape(self) -> tuple[int, int, int, int]:
         """(kh, kw, in, out) of the convolution, or (kh, kw, channels, 1)."""
         return tuple(self.weights[0].shape)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbexport.models.facts import Facts, facts_from_json
-from mbexport.plan import LARGEST, NETWORK, RANGES, WEIGHTS
+from mbexport.plan import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS
 from mbexport.workdir import StageRecord
 
 
@@ -34,6 +34,7 @@ class Quantized:
     weights: Path
     ranges: Path
     largest: Path
+    arrangement: Path
 
     @classmethod
     def of(cls, source: Float, *, weights: StageRecord, ranges: StageRecord) -> "Quantized":
@@ -43,4 +44,5 @@ class Quantized:
             weights=weights.files[WEIGHTS],
             ranges=ranges.files[RANGES],
             largest=ranges.files[LARGEST],
+            arrangement=ranges.files[ARRANGEMENT],
         )

@@ -16,12 +16,12 @@ from mbexport.deliver import about, publish, ranges_name
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.gates import default_limits, judge
-from mbexport.handoff import Float, Quantized
+from mbexport.handoff import Float
+from mbexport.int8_stages import int8_tflite
 from mbexport.models.cost import cost
 from mbexport.models.data import Data
 from mbexport.models.preprocess import MOBILENET
 from mbexport.plan import (
-    CALIBRATION,
     GATE_VALUES,
     HISTORY,
     MEASURED,
@@ -89,7 +89,7 @@ def run(
         gates = judge(made.read(GATE_VALUES), plan.limits, defaults=default_limits(facts))
         report = report_json(made.read(MEASURED), gates, about(plan, facts, data, sources, runner.log))
         report |= {"training": made.read(HISTORY), "tried_normalizations": made.read(TRIED)}
-        report |= {"calibration": made.read(CALIBRATION)}
+        report |= {name: made.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
         names = labels or tuple(str(number) for number in range(facts.classes))
         publish(workdir, names, made.delivered(plan.name), to_bytes(report))
         return Outcome(report=json.loads(to_bytes(report)), out=plan.out)
@@ -100,8 +100,8 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     checked = _checked_images(plan, sources, runner)
     network = _float_network(plan, sources, runner, checked, classes=classes)
     source = Float.of(network)
-    tflite = {}
-    calibrated: Mapping[str, Path] = {}
+    tflite: dict[Precision, StageRecord] = {}
+    found: Mapping[str, Path] = {}
     if Precision.FP32 in plan.precisions:
         tflite[Precision.FP32] = runner.run(
             "tflite-fp32",
@@ -110,9 +110,7 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
             lambda _: _heavy().fp32_tflite_file(plan, source, _name(plan, Precision.FP32, Format.TFLITE)),
         )
     if Precision.INT8 in plan.precisions:
-        calibration = _calibrated(plan, sources, runner, network, checked)
-        calibrated = calibration.files
-        tflite[Precision.INT8] = _int8_tflite(plan, sources, runner, network, calibration)
+        tflite[Precision.INT8], found = int8_tflite(plan, sources, runner, network, checked)
     artifacts = _artifacts(plan, runner, tflite)
     measured = runner.run(
         "verify",
@@ -131,7 +129,7 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     return _Made(
         network=network,
         artifacts={name: record.files[name] for name, record in artifacts.items()},
-        results={**calibrated, **network.files, **measured.files, **tried},
+        results={**network.files, **measured.files, **tried, **found},
     )
 
 
@@ -190,48 +188,6 @@ def _require_classes(record: StageRecord, model: Path, classes: int | None) -> N
         raise DataError(
             f"{model} must give a score for each class of the data, got {found} scores for {classes} classes"
         )
-
-
-def _calibrated(
-    plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord, checked: tuple[StageRecord, ...]
-) -> StageRecord:
-    """The folded network's integers before any training, and what they were made of."""
-    options = {"samples": plan.calibration_samples, "images": sources.fingerprints, "seed": plan.seed}
-    ranges = {"ranges": path_hash(plan.ranges)} if plan.ranges else {"observer": plan.observer}
-    return runner.run(
-        "calibrate",
-        {**options, **ranges, "corrections": plan.corrections},
-        (network, *checked),
-        lambda _: _heavy().calibrate(plan, Float.of(network), sources.calibration, on_step=runner.progress.step),
-    )
-
-
-def _int8_tflite(
-    plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord, calibrated: StageRecord
-) -> StageRecord:
-    """From the calibrated network to the int8 .tflite."""
-    step, source = runner.progress.step, Float.of(network)
-    tuned = runner.run(
-        "quantize",
-        {"qat_epochs": plan.qat_epochs, "images": sources.fingerprints if plan.qat_epochs else None},
-        (calibrated,),
-        lambda session: _heavy().quantization_training(
-            plan,
-            Quantized.of(source, weights=calibrated, ranges=calibrated),
-            sources.train,
-            is_photos=sources.is_photos,
-            session=session,
-            on_step=step,
-        ),
-    )
-    return runner.run(
-        "tflite-int8",
-        {"io": plan.io.value, "name": plan.name},
-        (tuned, calibrated),
-        lambda _: _heavy().int8_tflite_file(
-            plan, Quantized.of(source, weights=tuned, ranges=calibrated), _name(plan, Precision.INT8, Format.TFLITE)
-        ),
-    )
 
 
 def _tried_normalizations(

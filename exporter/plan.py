@@ -34,9 +34,13 @@ RANGES: Final = "ranges.json"
 OBSERVED: Final = "observed_ranges.json"
 LARGEST: Final = "largest_weights.npz"
 CALIBRATION: Final = "calibration.json"
+ARRANGEMENT: Final = "arrangement.npz"
 MEASURED: Final = "measured.json"
 GATE_VALUES: Final = "gate_values.json"
 TRIED: Final = "tried.json"
+SIMULATION: Final = "simulation.json"
+HEALTH: Final = "health.json"
+SENSITIVITY: Final = "sensitivity.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,7 @@ class BuildPlan:
     precisions: tuple[Precision, ...] = (Precision.FP32,)
     formats: tuple[Format, ...] = (Format.TFLITE, Format.ONNX)
     io: Io = Io.UINT8
+    sensitivity: bool = True
     limits: Mapping[str, float] = field(default_factory=dict)
     max_bad: float = MAX_BAD
     log_dir: Path | None = None

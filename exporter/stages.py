@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mbexport.artifact import Precision
 from mbexport.calibration.auto import Observed, observed
 from mbexport.calibration.corrections import Corrections, correct
-from mbexport.calibration.fake_quant import Largest, input_range, quantizable
+from mbexport.calibration.fake_quant import Largest, input_range, quantizable, set_whole_biases
 from mbexport.calibration.qat import quantization_aware_training
 from mbexport.calibration.range_file import Ranges, ranges_from_json, ranges_to_json, read_ranges
 from mbexport.calibration.ranges import require_fit
@@ -32,7 +32,18 @@ from mbexport.models.preprocess import NORMALIZATIONS, Pixels
 from mbexport.models.train import make_deterministic
 from mbexport.models.weights import arrays_from_bytes, arrays_to_bytes, load_weights, weights_to_bytes
 from mbexport.origins import train_settings
-from mbexport.plan import CALIBRATION, GATE_VALUES, LARGEST, MEASURED, OBSERVED, RANGES, TRIED, WEIGHTS, BuildPlan
+from mbexport.plan import (
+    ARRANGEMENT,
+    CALIBRATION,
+    GATE_VALUES,
+    LARGEST,
+    MEASURED,
+    OBSERVED,
+    RANGES,
+    TRIED,
+    WEIGHTS,
+    BuildPlan,
+)
 from mbexport.progress import Progress
 from mbexport.report import calibration_json, measured_json, to_bytes
 from mbexport.tflite_proof import Decided, require_decided_integers
@@ -52,7 +63,7 @@ def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnSt
     """
     make_deterministic(plan.seed)
     preprocess = source.facts.preprocess
-    folded = fold_batch_norm(_float_network(source), preprocess=preprocess)
+    folded = fold_batch_norm(float_network(source), preprocess=preprocess)
     chosen = images.subset(balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed))
 
     def inputs() -> Iterator[NDArray[np.float32]]:
@@ -84,6 +95,7 @@ def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnSt
                 sites=found.sites,
             )
         ),
+        ARRANGEMENT: arrays_to_bytes(found.arrangement.to_arrays()),
     }
 
 
@@ -101,32 +113,35 @@ def quantization_training(
 ) -> Files:
     """The folded network's weights after quantization-aware training."""
     make_deterministic(plan.seed)
-    folded, preprocess = _folded_network(start), start.source.facts.preprocess
+    folded, preprocess = folded_network(start), start.source.facts.preprocess
+    ranges, largest = ranges_of(start), largest_of(start)
     quantization_aware_training(
         folded,
         images,
         preprocess,
         train_settings(plan, is_photos=is_photos),
-        ranges=_ranges(start),
-        largest=_largest(start),
-        teacher=fold_batch_norm(_float_network(start.source), preprocess=preprocess),
+        ranges=ranges,
+        largest=largest,
+        teacher=fold_batch_norm(float_network(start.source), preprocess=preprocess),
         epochs=plan.qat_epochs,
         session=session,
         on_step=on_step,
     )
+    entry = input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point)
+    set_whole_biases(folded, ranges, entry, largest)
     return {WEIGHTS: weights_to_bytes(folded)}
 
 
 def fp32_tflite_file(plan: BuildPlan, source: Float, name: str) -> Files:
     """The fp32 .tflite, called `name`."""
     make_deterministic(plan.seed)
-    return {name: fp32_tflite(fold_batch_norm(_float_network(source)))}
+    return {name: fp32_tflite(fold_batch_norm(float_network(source)))}
 
 
 def int8_tflite_file(plan: BuildPlan, network: Quantized, name: str) -> Files:
     """The int8 .tflite, called `name`."""
     make_deterministic(plan.seed)
-    folded, ranges, largest = _folded_network(network), _ranges(network), _largest(network)
+    folded, ranges, largest = folded_network(network), ranges_of(network), largest_of(network)
     preprocess = network.source.facts.preprocess
     quantized = quantizable(
         folded,
@@ -166,7 +181,7 @@ def measured_file(
 ) -> Files:
     """Every artifact against the float network, on the test set."""
     make_deterministic(plan.seed)
-    facts, network = source.facts, _float_network(source)
+    facts, network = source.facts, float_network(source)
 
     def reference(pixels: Pixels) -> NDArray[np.float32]:
         scores: NDArray[np.float32] = network.predict_on_batch(facts.preprocess.normalize(pixels))
@@ -188,7 +203,7 @@ def measured_file(
 def tried_file(plan: BuildPlan, source: Float, images: ImageSet) -> Files:
     """How often the float network is right with each convention of normalization, on a few images."""
     make_deterministic(plan.seed)
-    facts, network = source.facts, _float_network(source)
+    facts, network = source.facts, float_network(source)
     chosen = images.subset(balanced_samples(images.labels, _TRIED_IMAGES, seed=plan.seed))
     pixels = np.concatenate(list(iter_pixels(chosen, facts.preprocess)))
     top1 = {}
@@ -201,19 +216,19 @@ def tried_file(plan: BuildPlan, source: Float, images: ImageSet) -> Files:
     return {TRIED: json.dumps({"samples": len(chosen), "top1": top1}).encode()}
 
 
-def _float_network(source: Float) -> tf_keras.Model:
+def float_network(source: Float) -> tf_keras.Model:
     return load_network(source.facts, source.weights)
 
 
-def _folded_network(network: Quantized) -> tf_keras.Model:
+def folded_network(network: Quantized) -> tf_keras.Model:
     folded = fold_batch_norm(build_network(network.source.facts))
     load_weights(folded, network.weights)
     return folded
 
 
-def _largest(network: Quantized) -> Largest:
+def largest_of(network: Quantized) -> Largest:
     return arrays_from_bytes(network.largest.read_bytes(), source=str(network.largest))
 
 
-def _ranges(network: Quantized) -> Ranges:
+def ranges_of(network: Quantized) -> Ranges:
     return ranges_from_json(network.ranges.read_text("utf-8"))

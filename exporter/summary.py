@@ -1,6 +1,7 @@
 """Turns a report into the tables that the command line prints."""
 
 import json
+import math
 from pathlib import Path
 from typing import TextIO
 
@@ -62,6 +63,12 @@ def print_warnings(report: Json, stream: TextIO) -> None:
             f"the FLOAT network itself reaches {_top1(reference)}; always giving the most frequent class reaches "
             f"{reference['chance']:.1%}. It was fed {fed}: does it expect something else (--preprocess, --mean, "
             "--scale)? Are its classes in another order (--classes)?"
+        )
+    killed = (report.get("health") or {}).get("killed", {})
+    if killed:
+        lines.append(
+            f"{sum(killed.values())} channels are zero on every image in int8 and are not in float: "
+            + ", ".join(f"{count} of {site}" for site, count in killed.items())
         )
     tried = report.get("tried_normalizations")
     if tried:
@@ -128,6 +135,47 @@ def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
         )
     console.print(table)
     console.print(f"{result['threads']} thread(s), {result['artifacts'][0]['latency_ms']['runs']} interleaved rounds")
+
+
+def print_sensitivity(found: Json, stream: TextIO, *, as_json: bool) -> None:
+    """What each layer costs, those that cost most first; or the same as JSON."""
+    if as_json:
+        stream.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        return
+    console = _console(stream)
+    console.print(
+        f"{found['file']}: {found['measure']} from float {found['divergence']:.4g}, {found['agreement']:.1%} of the "
+        f"answers alike, on {found['samples']} {found['images']} images"
+    )
+    console.print(_sensitivity_table(found))
+    console.print(
+        "share: the part of the divergence that goes away when this layer alone stays float (below 0: others have been "
+        "fitted to its errors, and do worse without)."
+    )
+
+
+def _sensitivity_table(found: Json) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("layer", no_wrap=True)
+    for name in ("share", "divergence without", "agreement without", "SNR dB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    layers = found["layers"]
+    for entry in sorted(
+        layers, key=lambda entry: -math.inf if entry["share"] is None else entry["share"], reverse=True
+    ):
+        without = entry["without"]
+        table.add_row(
+            entry["layer"],
+            _number(entry["share"], ".1%"),
+            _number(without["divergence"], ".4g"),
+            f"{without['agreement']:.1%}",
+            _number(entry["snr_db"], ".1f"),
+        )
+    return table
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _console(stream: TextIO) -> Console:

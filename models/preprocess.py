@@ -164,6 +164,10 @@ class Preprocess:
         """The same for float32 values 0..255, of numpy or of TensorFlow."""
         return (values - np.float32(self.input_zero_point)) / np.float32(self.normalization.std[0])
 
+    def steps(self, pixels: Pixels) -> NDArray[np.float32]:
+        """The same in whole steps of the input's codes: byte - zero point."""
+        return pixels.astype(np.float32) - np.float32(self.input_zero_point)
+
     def _each(self, values: tuple[float, ...]) -> tuple[float, ...]:
         return _widened(values, self.channels)
 

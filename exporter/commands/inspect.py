@@ -2,22 +2,24 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from mbexport.commands import options
 
 _EXAMPLES = """\b
-Example:
+Examples:
   mbexport inspect dist/mobilenet_v1_0.75_64/mobilenet_v1_0.75_64_int8.tflite
+  mbexport inspect dist/mobilenet_v1_0.75_64/mobilenet_v1_0.75_64_int8.tflite --sensitivity
 """
 
 
 @click.command("inspect", epilog=_EXAMPLES)
 @click.argument("file", type=options.PATH)
+@options.option("--sensitivity", is_flag=True, help="What each layer costs (int8), from the report.json beside FILE.")
 @options.as_json
-def command(file: Path, as_json: bool) -> None:
+def command(file: Path, sensitivity: bool, as_json: bool) -> None:
     """Tensors, quantization and the kernels that really run.
 
     Kernels are counted in what the runtime executes: onnxruntime's graph after its own optimization, LiteRT's
@@ -26,9 +28,19 @@ def command(file: Path, as_json: bool) -> None:
     from mbexport.quiet import quiet_libraries
 
     with quiet_libraries() as streams:
+        if sensitivity:
+            _print_sensitivity(file, streams.out, as_json=as_json)
+            return
         facts = _facts(file)
         text = json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts))
         streams.out.write(text + "\n")
+
+
+def _print_sensitivity(file: Path, stream: TextIO, *, as_json: bool) -> None:
+    from mbexport.reported import sensitivity_of
+    from mbexport.summary import print_sensitivity
+
+    print_sensitivity(sensitivity_of(file), stream, as_json=as_json)
 
 
 def _facts(file: Path) -> dict[str, Any]:

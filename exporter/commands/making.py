@@ -59,6 +59,9 @@ _SHARED: Final = (
         default="uint8",
         help="Type of int8 artifacts' tensors.",
     ),
+    options.option(
+        "--sensitivity/--no-sensitivity", default=True, help="Find out what each layer's rounding costs (int8)."
+    ),
     options.max_bad,
     options.gates,
     options.seed,
@@ -92,6 +95,7 @@ def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
         "precisions": _precisions(given["precisions"], int8=given["int8"]),
         "formats": tuple(Format(name) for name in dict.fromkeys(given["formats"])) or tuple(Format),
         "io": Io(given["io"]),
+        "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
         "limits": options.gate_limits(given["gates"]),
         "seed": given["seed"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from mbexport.calibration.affine import INT8_MAX, Range
+from mbexport.calibration.affine import INT8_MAX, Range, activation_affine
 from mbexport.calibration.choices import Correction
 from mbexport.calibration.corrections import INPUT as INPUT_SITE
 from mbexport.calibration.corrections import Corrected, Corrections, correct
@@ -79,7 +79,32 @@ def test_without_corrections_weights_are_rounded_and_all_else_stays(mobilenet: A
         scales = plain.largest[layer.name] / INT8_MAX
         expected = nearest(kernel.reshape(-1, len(bias)).astype(np.float64), scales).reshape(kernel.shape)
         np.testing.assert_allclose(found, expected, atol=1e-7)
-        np.testing.assert_array_equal(same, bias)
+        np.testing.assert_allclose(same, bias, atol=scales.max() * 6 / 255)  # a step of 32 bits
+
+
+def test_biases_are_whole_steps_of_32_bits(mobilenet: Any, whole: Corrected) -> None:
+    given = ENTRY
+    for step in steps_of(mobilenet):
+        if step.convolution is not None:
+            name = step.convolution.name
+            steps = activation_affine(given).scale[0] * whole.largest[name] / INT8_MAX
+            codes = whole.weights[name][1] / steps
+            np.testing.assert_allclose(codes, np.rint(codes), rtol=1e-6, atol=1e-2)
+        given = whole.ranges[step.site]
+
+
+def test_factors_carry_the_float_kernels_to_where_they_were_rounded(mobilenet: Any, whole: Corrected) -> None:
+    # The largest weights of the scaled float kernel are what code 127 stands for, unless a bias asked for more.
+    factors = whole.factors
+    kernel, _ = mobilenet.get_layer("conv_pw_1").get_weights()
+    scaled = kernel * (factors["conv_pw_1_relu"] / factors["conv_dw_1_relu"][:, None])
+    assert (whole.largest["conv_pw_1"] >= np.abs(scaled).max(axis=(0, 1, 2)) * (1 - 1e-6)).all()
+    assert max(values.max() for values in factors.values()) > 1.5
+    assert set(factors) == set(whole.ranges)
+
+
+def test_without_equalization_every_factor_is_one(plain: Corrected) -> None:
+    assert all((values == 1).all() for values in plain.factors.values())
 
 
 def test_corrections_are_made_of_their_names() -> None:

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import SMALLEST_LARGEST_WEIGHT, Range, activation_affine, weight_affine
-from mbexport.calibration.fake_quant import FrozenRange, PerChannelWeights, float_weights, quantizable
+from mbexport.calibration.fake_quant import (
+    FrozenRange,
+    PerChannelWeights,
+    float_weights,
+    input_range,
+    quantizable,
+    set_whole_biases,
+)
 from mbexport.calibration.ranges import observe
 from mbexport.errors import StageError
 from mbexport.models.folding import is_convolution
@@ -39,6 +46,22 @@ def ranges(folded, images):
 @pytest.fixture(scope="module")
 def quantized(folded, ranges):
     return quantizable(folded, ranges, **INPUT)
+
+
+def test_biases_become_whole_steps_by_hand(short_network, ranges):
+    network = short_network()
+    largest = {layer.name: np.full(layer.output_shape[-1], 1.27) for layer in filter(is_convolution, network.layers)}
+    kernel, _ = network.get_layer("stem").get_weights()
+    # Steps of 0.01 / 127.5: 0.1 are 1275, 0.00005 are 0.6375.
+    network.get_layer("stem").set_weights([kernel, np.float32([0.1, 5e-5, 0, -0.1])])
+    set_whole_biases(network, ranges, input_range(**INPUT), largest)
+    same, bias = network.get_layer("stem").get_weights()
+    np.testing.assert_array_equal(same, kernel)
+    np.testing.assert_allclose(bias * 127.5 / 0.01, [1275, 1, 0, -1275], rtol=1e-5)
+    once = [weights.copy() for weights in network.get_weights()]
+    set_whole_biases(network, ranges, input_range(**INPUT), largest)
+    for first, second in zip(once, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def output_of(network, layer: str, images: np.ndarray) -> np.ndarray:

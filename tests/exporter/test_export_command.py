@@ -85,6 +85,11 @@ def test_every_other_option_reaches_the_plan(planned):
     assert (plan.max_bad, plan.out, plan.crop_fraction) == (0.05, Path("there"), 0.5)
 
 
+@pytest.mark.parametrize(("words", "expected"), [("", True), (" --sensitivity", True), (" --no-sensitivity", False)])
+def test_what_layers_cost_is_found_out_unless_that_is_left_out(planned, words, expected):
+    assert planned("--weights ../w.h5 --data digits" + words)[0].sensitivity is expected
+
+
 def test_resolution_of_a_model_may_be_said_as_a_multiplier(planned):
     assert planned("--model ../net.keras --data digits --rho 0.857")[0].origin.resolution_px == 192
 

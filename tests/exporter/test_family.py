@@ -20,7 +20,7 @@ from mbexport.models.network import facts_of_spec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import Convolution, ModelSpec
 from mbexport.models.weights import arrays_from_bytes, load_weights, weights_to_bytes
-from mbexport.plan import LARGEST, NETWORK, RANGES, WEIGHTS, BuildPlan, Trained
+from mbexport.plan import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS, BuildPlan, Trained
 from mbexport.runtime import Runner, open_runner
 from mbexport.stages import Files, calibrate, fp32_tflite_file, int8_tflite_file, onnx_file
 
@@ -72,7 +72,13 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
     described, weights = kept({NETWORK: facts, "float.npz": weights_to_bytes(network)})
     source = Float(network=described, weights=weights)
     kept(calibrate(plan, source, digits, on_step=lambda *_: None))
-    quantized = Quantized(source=source, weights=folder / WEIGHTS, ranges=folder / RANGES, largest=folder / LARGEST)
+    quantized = Quantized(
+        source=source,
+        weights=folder / WEIGHTS,
+        ranges=folder / RANGES,
+        largest=folder / LARGEST,
+        arrangement=folder / ARRANGEMENT,
+    )
     artifacts = {}
     (artifacts["fp32.tflite"],) = kept(fp32_tflite_file(plan, source, "fp32.tflite"))
     (artifacts["int8.tflite"],) = kept(int8_tflite_file(plan, quantized, "int8.tflite"))

@@ -11,7 +11,7 @@ from mbexport.handoff import Float, Quantized
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
 from mbexport.models.spec import ModelSpec
-from mbexport.plan import LARGEST, NETWORK, RANGES, WEIGHTS
+from mbexport.plan import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS
 from mbexport.workdir import StageRecord
 
 
@@ -26,11 +26,12 @@ def test_float_network_is_what_one_stage_left():
 
 def test_quantized_network_takes_weights_and_ranges_of_different_stages():
     source = Float.of(record("train", NETWORK, WEIGHTS))
-    tuned, calibrated = record("quantize", WEIGHTS), record("calibrate", WEIGHTS, RANGES, LARGEST)
+    tuned, calibrated = record("quantize", WEIGHTS), record("calibrate", WEIGHTS, RANGES, LARGEST, ARRANGEMENT)
     handed = Quantized.of(source, weights=tuned, ranges=calibrated)
     assert handed.source is source
     assert (handed.weights, handed.ranges) == (Path("quantize") / WEIGHTS, Path("calibrate") / RANGES)
     assert handed.largest == Path("calibrate") / LARGEST
+    assert handed.arrangement == Path("calibrate") / ARRANGEMENT
 
 
 def written(facts: Facts, folder: Path) -> Float:

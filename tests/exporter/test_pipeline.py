@@ -13,7 +13,10 @@ import pytest
 
 # The smallest network that takes every stage; how well it learns does not matter here.
 TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-epochs", "1", "--calibration-samples", "40")
-STAGES = ("train", "tflite-fp32", "calibrate", "quantize", "tflite-int8", "onnx-fp32", "onnx-int8", "verify")
+STAGES = (
+    *("train", "tflite-fp32", "calibrate", "quantize", "tflite-int8", "simulation", "sensitivity"),
+    *("onnx-fp32", "onnx-int8", "verify"),
+)
 DELIVERED = {f"mobilenet_v1_0.1_32_{kind}" for kind in ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")}
 OTHERS = {"labels.txt", "mobilenet_v1_0.1_32_ranges.json"}
 
@@ -81,7 +84,7 @@ def test_a_changed_io_type_runs_only_what_depends_on_it(undisturbed, cli):
     done = cli("build", *TINY, "--int8", "--out", undisturbed, "--io", "int8")
     assert done.returncode in (0, 1), done.stderr
     ran = {name for name, reused in reused_stages(undisturbed).items() if not reused}
-    assert ran == {"tflite-int8", "onnx-int8", "verify"}
+    assert ran == {"tflite-int8", "simulation", "onnx-int8", "verify"}
     report = json.loads((undisturbed / "report.json").read_bytes())
     twins = next(pair for pair in report["pairs"])
     assert twins["agreement"] >= 0.995

@@ -23,13 +23,15 @@ NO_ACCURACY = {"top1": math.nan, "top1_ci95": (math.nan, math.nan), "top5": math
 def told(entry, found):
     """What is warned of a report on a network whose answers are `reference`."""
 
-    def tell(limits=None, bad=(), normalization=MOBILENET, tried=None, calibration=None, **measured: Any) -> str:
+    def tell(
+        limits=None, bad=(), normalization=MOBILENET, tried=None, calibration=None, health=None, **measured: Any
+    ) -> str:
         preprocess = Preprocess(resolution_px=32, normalization=normalization)
         data = {**preprocess_json(preprocess), "unreadable": unreadable_json(bad)}
         measurements = found(entry(FP32), **measured)
         gates = judge(gate_values(measurements), limits or {}, defaults={})
         stream = io.StringIO()
-        extra = {"data": data, "tried_normalizations": tried, "calibration": calibration}
+        extra = {"data": data, "tried_normalizations": tried, "calibration": calibration, "health": health}
         report = report_json(measured_json(measurements), gates, extra)
         print_warnings(json.loads(to_bytes(report)), stream)
         return stream.getvalue()
@@ -37,6 +39,7 @@ def told(entry, found):
     return tell
 
 
+KNOWING = {"reference": {"top1": 0.5, "top1_ci95": (0.4, 0.6)}, "chance": 0.1}
 GUESSING = {"top1": 0.1075, "top1_ci95": (0.0962, 0.12)}
 
 
@@ -65,6 +68,18 @@ def test_the_warning_comes_exactly_where_the_gate_fails(entry, found, low, chanc
     stream = io.StringIO()
     print_warnings(report_json(measured_json(measurements), gates, {"data": data}), stream)
     assert ("FLOAT network itself" in stream.getvalue()) is (low / chance < 1)
+
+
+def test_channels_that_rounding_killed_are_told_by_site(told):
+    said = told(health={"killed": {"conv_dw_1_relu": 2, "conv_pw_3_relu": 1}}, **KNOWING)
+    assert said == (
+        "WARNING: 3 channels are zero on every image in int8 and are not in float: 2 of conv_dw_1_relu, "
+        "1 of conv_pw_3_relu\n"
+    )
+
+
+def test_dead_channels_that_float_never_used_are_no_warning(told):
+    assert told(health={"dead": {"conv1_relu": 4}, "killed": {}}, **KNOWING) == ""
 
 
 def test_a_limit_of_the_user_moves_the_warning(told):
