@@ -36,7 +36,7 @@ def test_any_list_of_names_is_read_in_the_order_in_which_they_are_made(names):
     ("text", "got"), [("biass", "biass"), ("bias,", "an empty name"), ("", "an empty name"), ("all,bias", "all")]
 )
 def test_unknown_correction_is_named_with_those_there_are(text, got):
-    expected = f"corrections must be all, none or some of equalization, rounding, bias, logits, got {got}"
+    expected = f"corrections must be all, none or some of copies, equalization, rounding, bias, logits, got {got}"
     with pytest.raises(OptionError) as caught:
         parse_corrections(text)
     assert str(caught.value) == expected

@@ -22,11 +22,9 @@ from mbexport.models.folding import is_convolution
 
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}
 ENTRY = input_range(**INPUT)
-NONE = Corrections(equalization=False, rounding=False, bias=False, logits=False)
-EACH = {
-    name: Corrections(**{**dict.fromkeys(("equalization", "rounding", "bias", "logits"), False), name: True})
-    for name in ("equalization", "rounding", "bias", "logits")
-}
+NONE = Corrections(copies=False, equalization=False, rounding=False, bias=False, logits=False)
+NAMES = ("copies", "equalization", "rounding", "bias", "logits")
+EACH = {name: Corrections(**{**dict.fromkeys(NAMES, False), name: True}) for name in NAMES}
 
 
 def corrected(network: Any, inputs: np.ndarray, corrections: Corrections) -> Corrected:
@@ -95,16 +93,20 @@ def test_biases_are_whole_steps_of_32_bits(mobilenet: Any, whole: Corrected) -> 
 
 def test_factors_carry_the_float_kernels_to_where_they_were_rounded(mobilenet: Any, whole: Corrected) -> None:
     # The largest weights of the scaled float kernel are what code 127 stands for, unless a bias asked for more.
-    factors = whole.factors
-    kernel, _ = mobilenet.get_layer("conv_pw_1").get_weights()
+    steps = {step.site: step for step in whole.arrangement.steps(mobilenet)}
+    factors = {site: scaling.factors for site, scaling in whole.arrangement.scalings.items()}
+    kernel, _ = steps["conv_pw_1_relu"].weights
     scaled = kernel * (factors["conv_pw_1_relu"] / factors["conv_dw_1_relu"][:, None])
     assert (whole.largest["conv_pw_1"] >= np.abs(scaled).max(axis=(0, 1, 2)) * (1 - 1e-6)).all()
     assert max(values.max() for values in factors.values()) > 1.5
     assert set(factors) == set(whole.ranges)
 
 
-def test_without_equalization_every_factor_is_one(plain: Corrected) -> None:
-    assert all((values == 1).all() for values in plain.factors.values())
+def test_without_equalization_every_channel_is_as_it_is(plain: Corrected) -> None:
+    assert plain.arrangement.weights == {}
+    for scaling in plain.arrangement.scalings.values():
+        assert (scaling.factors == 1).all()
+        assert (scaling.shifts == 0).all()
 
 
 def test_corrections_are_made_of_their_names() -> None:
@@ -249,7 +251,6 @@ def test_every_step_is_reported(short_network: Callable[[], Any], inputs: np.nda
 
 def test_every_combination_runs(short_network: Callable[[], Any], inputs: np.ndarray) -> None:
     small = inputs[:16, ::4, ::4]
-    for switches in itertools.product((False, True), repeat=4):
-        names = ("equalization", "rounding", "bias", "logits")
-        found = corrected(short_network(), small, Corrections(**dict(zip(names, switches, strict=True))))
+    for switches in itertools.product((False, True), repeat=len(NAMES)):
+        found = corrected(short_network(), small, Corrections(**dict(zip(NAMES, switches, strict=True))))
         assert set(found.weights) == {"stem", "depthwise", "pointwise", "head"}

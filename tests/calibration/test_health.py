@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
+from mbexport.calibration.arrangement import plain_arrangement
 from mbexport.calibration.fake_quant import input_range
 from mbexport.calibration.health import TensorHealth, tensors_health
 from mbexport.calibration.ranges import observe
@@ -59,8 +60,8 @@ def twins_with(network: Callable[[], Any], inputs: np.ndarray, spoil: Callable[[
         for layer in filter(is_convolution, folded.layers)
     }
     spoil(quantized)
-    channels = {layer.name: np.ones(layer.output_shape[-1]) for layer in folded.layers if layer.name in ranges}
-    return twins_of(folded, quantized, entry=ENTRY, ranges=ranges, largest=largest, factors=channels)
+    plain = plain_arrangement(folded)
+    return twins_of(folded, quantized, entry=ENTRY, ranges=ranges, largest=largest, arrangement=plain)
 
 
 def kill(network: Any) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
+from mbexport.calibration.arrangement import plain_arrangement
 from mbexport.calibration.fake_quant import input_range
 from mbexport.calibration.ranges import observe
 from mbexport.calibration.sensitivity import Answers, Sensitivity, distance, images_for, sensitivity
@@ -66,8 +67,8 @@ def twins_with(network: Callable[[], Any], inputs: np.ndarray, coarse: dict[str,
         )
         for layer in filter(is_convolution, folded.layers)
     }
-    ones = {layer.name: np.ones(layer.output_shape[-1]) for layer in folded.layers if layer.name in ranges}
-    return twins_of(folded, network(), entry=ENTRY, ranges=ranges, largest=largest, factors=ones)
+    plain = plain_arrangement(folded)
+    return twins_of(folded, network(), entry=ENTRY, ranges=ranges, largest=largest, arrangement=plain)
 
 
 @pytest.mark.parametrize("coarse", ["stem", "depthwise", "pointwise", "head"])

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tf_keras
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.artifact import Io
 from mbexport.calibration.affine import Range, activation_affine
+from mbexport.calibration.arrangement import Arrangement
 from mbexport.calibration.corrections import Corrected, Corrections, correct
+from mbexport.calibration.equalization import Scaling
 from mbexport.calibration.fake_quant import input_range, quantizable
 from mbexport.calibration.ranges import observe
 from mbexport.calibration.twins import Twin, twins_of
@@ -42,7 +44,9 @@ def calibrated(tiny_mobilenet: Callable[..., Any], inputs: np.ndarray) -> tuple[
 @pytest.fixture(scope="module")
 def twins(calibrated: tuple[Any, Any, Corrected]) -> list[Twin]:
     folded, quantized, found = calibrated
-    return twins_of(folded, quantized, entry=ENTRY, ranges=found.ranges, largest=found.largest, factors=found.factors)
+    return twins_of(
+        folded, quantized, entry=ENTRY, ranges=found.ranges, largest=found.largest, arrangement=found.arrangement
+    )
 
 
 def steps_of_inputs(inputs: np.ndarray) -> np.ndarray:
@@ -58,16 +62,19 @@ def one_layer(weight: float, bias: float) -> Any:
     return network
 
 
-def only_twin(*, factor: float, high: float = 2.55) -> Twin:
-    # Input step 0.5. In float 0.75 * x + 0.1, in the quantized network `factor` times that; code 127 is 1.27.
-    floats, quantized = one_layer(0.75, 0.1), one_layer(0.75 * factor, 0.1 * factor)
+def only_twin(*, factor: float, shift: float = 0.0, high: float = 2.55) -> Twin:
+    # Input step 0.5. In float 0.75 * x + 0.1, in the quantized network that without `shift`, `factor` times; code 127
+    # is 1.27.
+    floats, quantized = one_layer(0.75, 0.1), one_layer(0.75 * factor, (0.1 - shift) * factor)
     (twin,) = twins_of(
         floats,
         quantized,
         entry=Range(low=-64.0, high=63.5),
         ranges={"relu": Range(low=0.0, high=high)},
         largest={"only": np.array([1.27])},
-        factors={"relu": np.array([factor])},
+        arrangement=Arrangement(
+            weights={}, scalings={"relu": Scaling(factors=np.array([factor]), shifts=np.array([shift]))}
+        ),
     )
     return twin
 
@@ -98,9 +105,28 @@ def test_a_channel_that_was_multiplied_is_divided_again_by_its_unit() -> None:
     assert np.asarray(twin.in_float(pixel(127))).item() * twin.units.item() == pytest.approx(6.0)
 
 
-@given(steps=st.integers(-128, 127), factor=st.sampled_from([1.0, 1.25, 1.5]), high=st.floats(0.5, 6.0))
-def test_integers_are_whole_within_the_codes_and_a_step_from_float(steps: int, factor: float, high: float) -> None:
-    twin = only_twin(factor=factor, high=high)
+@pytest.mark.parametrize("shift", [1.0, -0.0025])
+def test_a_channel_that_was_shifted_is_cut_where_float_cuts_it(shift: float) -> None:
+    twin = only_twin(factor=1.5, shift=shift)
+    # Steps of 0.01: 0.85 is (0.85 - shift) * 150 of them, what a ReLU6 leaves lies between those of 0 and of 6.
+    for steps, value in ((2, 0.85), (-127, 0.0), (127, 6.0)):
+        assert np.asarray(twin.in_float(pixel(steps))).item() == pytest.approx((value - shift) * 150, rel=1e-5)
+    assert (twin.lowest, twin.highest) == (0.0, 255.0)
+    # A weight half a step of 0.01 off is a step off at an input of 2; the bias and the sum are rounded, too.
+    assert np.asarray(twin.in_integers(pixel(4))).item() == pytest.approx((1.6 - shift) * 150, abs=2)
+
+
+@given(
+    steps=st.integers(-128, 127),
+    factor=st.sampled_from([1.0, 1.25, 1.5]),
+    shift=st.floats(-0.1, 2.0),
+    high=st.floats(0.5, 6.0),
+)
+@example(steps=1, factor=1.0, shift=0.0, high=6.0)
+def test_integers_are_whole_within_the_codes_and_a_step_from_float(
+    steps: int, factor: float, shift: float, high: float
+) -> None:
+    twin = only_twin(factor=factor, shift=shift, high=high)
     found = float(np.asarray(twin.in_integers(pixel(steps))).item())
     expected = float(np.asarray(twin.in_float(pixel(steps))).item())
     assert found == round(found)

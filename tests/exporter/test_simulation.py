@@ -78,7 +78,9 @@ def parts(network: Any, pixels: np.ndarray) -> tuple[Any, list[Any]]:
     found = correct(floats, observe(floats, inputs), lambda: inputs, entry=ENTRY, corrections=Corrections())
     for name, weights in found.weights.items():
         folded.get_layer(name).set_weights(weights)
-    twins = twins_of(floats, folded, entry=ENTRY, ranges=found.ranges, largest=found.largest, factors=found.factors)
+    twins = twins_of(
+        floats, folded, entry=ENTRY, ranges=found.ranges, largest=found.largest, arrangement=found.arrangement
+    )
     return quantizable(folded, found.ranges, **INPUT, largest=found.largest), twins
 
 

@@ -24,7 +24,7 @@ def told(entry, found):
     """What is warned of a report on a network whose answers are `reference`."""
 
     def tell(
-        limits=None, bad=(), normalization=MOBILENET, tried=None, calibration=None, health=None, **measured: Any
+        *, limits=None, bad=(), normalization=MOBILENET, tried=None, calibration=None, health=None, **measured: Any
     ) -> str:
         preprocess = Preprocess(resolution_px=32, normalization=normalization)
         data = {**preprocess_json(preprocess), "unreadable": unreadable_json(bad)}
@@ -84,12 +84,12 @@ def test_dead_channels_that_float_never_used_are_no_warning(told):
 
 def test_a_limit_of_the_user_moves_the_warning(told):
     fair = {"top1": 0.5, "top1_ci95": (0.4, 0.6)}
-    assert "FLOAT" in told({"above_chance": 5.0}, reference=fair, chance=0.1)
-    assert told({"above_chance": 0.5}, reference=GUESSING, chance=0.101) == ""
+    assert "FLOAT" in told(limits={"above_chance": 5.0}, reference=fair, chance=0.1)
+    assert told(limits={"above_chance": 0.5}, reference=GUESSING, chance=0.101) == ""
 
 
 def test_other_gates_that_fail_are_no_warning(told):
-    assert told({"samples": 1000, "fp32_error": 0}) == ""
+    assert told(limits={"samples": 1000, "fp32_error": 0}) == ""
 
 
 def test_images_that_were_left_out_are_counted(told):
@@ -124,7 +124,7 @@ def test_other_numbers_are_told_exactly_where_they_are_clearly_better(told, mobi
 
 @pytest.mark.parametrize("limits", [None, {"above_chance": 1.0}])
 def test_without_labels_nobody_guesses(told, limits):
-    assert told(limits, reference=NO_ACCURACY, chance=math.nan, is_labelled=False) == ""
+    assert told(limits=limits, reference=NO_ACCURACY, chance=math.nan, is_labelled=False) == ""
 
 
 def test_without_labels_accuracies_are_no_numbers_and_agreement_is_judged(entry, found):
