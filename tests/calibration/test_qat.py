@@ -43,7 +43,7 @@ def start(folded: tf_keras.Model, inputs: np.ndarray, preprocess: Preprocess) ->
         observe(folded, [inputs]),
         lambda: [inputs],
         entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
-        corrections=Corrections(equalization=False, rounding=False, bias=False, logits=False),
+        corrections=Corrections.of(()),
     )
     teacher = tf_keras.models.clone_model(folded)
     teacher.set_weights(folded.get_weights())

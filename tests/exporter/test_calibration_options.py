@@ -83,7 +83,7 @@ def test_config_file_knows_the_options(planned, tmp_path):
         ),
         (
             ("--corrections", "bias,gptq"),
-            "corrections must be all, none or some of equalization, rounding, bias, logits, got gptq",
+            "corrections must be all, none or some of copies, equalization, rounding, bias, logits, got gptq",
         ),
         (("--observer", "mse", "--ranges", "r.json"), "give --observer or --ranges, not both, got --observer mse"),
         (("--ranges", "r.json"), "r.json cannot be read: No such file or directory"),
