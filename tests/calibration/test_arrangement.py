@@ -15,9 +15,10 @@ from mbexport.calibration.choices import Correction
 from mbexport.calibration.corrections import Corrected, Corrections, correct
 from mbexport.calibration.equalization import Scaling
 from mbexport.calibration.fake_quant import input_range, quantizable
+from mbexport.calibration.layer import scaled_weights
 from mbexport.calibration.logits import divergence
 from mbexport.calibration.ranges import observe
-from mbexport.calibration.steps import steps_of
+from mbexport.calibration.steps import Step, steps_of
 from mbexport.calibration.twins import Twin, twins_of
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.weights import arrays_from_bytes, arrays_to_bytes
@@ -56,6 +57,11 @@ def pixels() -> np.ndarray:
 @pytest.fixture(scope="module")
 def images(pixels: np.ndarray) -> np.ndarray:
     return PREPROCESS.dequantize(pixels)
+
+
+@pytest.fixture(scope="module")
+def short_steps(short_network: Callable[[], Any]) -> list[Step]:
+    return steps_of(short_network())
 
 
 def corrected(network: Any, images: np.ndarray, corrections: Corrections) -> Corrected:
@@ -201,6 +207,32 @@ def test_a_shift_needs_a_reader_without_padding(
     # Its last code stands for what float cuts at, or less.
     high = ranges[f"{site}_relu"].high
     assert found.shifts[0] + high / found.factors[0] <= high * (1 + 1e-9)
+
+
+def test_a_full_convolution_with_padding_forbids_shifts_as_well(images: np.ndarray) -> None:
+    x = image = layers.Input((8, 8, 3), name="image")
+    x = layers.ReLU(6.0, name="relu")(layers.Conv2D(2, 1, name="first")(x))
+    network = tf_keras.Model(image, layers.Conv2D(2, 3, padding="same", name="second")(x))
+    kernel, _ = network.get_layer("first").get_weights()
+    network.get_layer("first").set_weights([kernel / np.abs(kernel).sum() / 2, np.float32([4.5, 4.5])])
+    found = arranged(network, observe(network, [images]), lambda: [images], entry=ENTRY)
+    np.testing.assert_array_equal(found.scalings["relu"].shifts, 0)
+
+
+@given(seed=st.integers(0, 99))
+@pytest.mark.parametrize("name", ["depthwise", "pointwise"])
+def test_scaled_weights_turn_what_is_stored_into_what_is_stored(short_steps: list[Step], name: str, seed: int) -> None:
+    (step,) = (step for step in short_steps if step.site == f"{name}_relu")
+    rng = np.random.default_rng(seed)
+    before, behind = (
+        Scaling(factors=rng.uniform(0.5, 4, channels), shifts=rng.uniform(-1, 3, channels))
+        for channels in (4, step.channels)
+    )
+    x = rng.normal(size=(1, 5, 5, 4))
+    stored = ((x - before.shifts) * before.factors).astype(np.float32)
+    expected = (np.asarray(step.convolve(x.astype(np.float32), *step.weights)) - behind.shifts) * behind.factors
+    found = step.convolve(stored, *scaled_weights(step, incoming=before, outgoing=behind))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
 def distance(network: Any, found: Corrected, images: np.ndarray) -> float:
