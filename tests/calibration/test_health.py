@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.arrangement import plain_arrangement
+from mbexport.calibration.arrangement import Arrangement, plain_arrangement
+from mbexport.calibration.equalization import Scaling
 from mbexport.calibration.fake_quant import input_range
 from mbexport.calibration.health import TensorHealth, tensors_health
 from mbexport.calibration.ranges import observe
@@ -51,8 +52,10 @@ def test_a_channel_is_dead_or_killed_or_alive_and_never_two_of_them(pairs: list[
     assert found.dead + found.killed == (quantized == 0).sum()
 
 
-def twins_with(network: Callable[[], Any], inputs: np.ndarray, spoil: Callable[[Any], None]) -> list[Twin]:
-    """Twins of a network with plain ranges; the quantized one's weights were spoiled."""
+def twins_with(
+    network: Callable[[], Any], inputs: np.ndarray, spoil: Callable[[Any], None], **scalings: Scaling
+) -> list[Twin]:
+    """Twins of a network with plain ranges; the quantized one's weights were spoiled, some sites are scaled."""
     folded, quantized = network(), network()
     ranges = {site: Range(low=r.low, high=r.high) for site, r in observe(folded, [inputs]).items()}
     largest = {
@@ -60,8 +63,8 @@ def twins_with(network: Callable[[], Any], inputs: np.ndarray, spoil: Callable[[
         for layer in filter(is_convolution, folded.layers)
     }
     spoil(quantized)
-    plain = plain_arrangement(folded)
-    return twins_of(folded, quantized, entry=ENTRY, ranges=ranges, largest=largest, arrangement=plain)
+    arrangement = Arrangement(weights={}, scalings=plain_arrangement(folded).scalings | scalings)
+    return twins_of(folded, quantized, entry=ENTRY, ranges=ranges, largest=largest, arrangement=arrangement)
 
 
 def kill(network: Any) -> None:
@@ -80,6 +83,16 @@ def test_a_channel_that_the_integers_lost_is_killed(short_network: Callable[[], 
     assert sound[0].killed == 0
     assert ill[0].killed == 1
     assert ill[0].snr_db < sound[0].snr_db - 3
+
+
+def test_shifts_and_factors_are_undone(short_network: Callable[[], Any], inputs: np.ndarray) -> None:
+    small = inputs[:, ::4, ::4]
+    steps = np.rint(small * np.float32(127.5))
+    scaling = Scaling(factors=np.array([1.0, 2.0, 4.0, 8.0]), shifts=np.array([0.5, 0.0, -0.01, 0.25]))
+    plain = tensors_health(twins_with(short_network, small, lambda _: None), [steps])
+    found = tensors_health(twins_with(short_network, small, lambda _: None, depthwise_relu=scaling), [steps])
+    for one, other in zip(plain, found, strict=True):
+        np.testing.assert_allclose(one.float_peaks, other.float_peaks, rtol=1e-4, atol=1e-5)
 
 
 def test_batches_make_no_difference(short_network: Callable[[], Any], inputs: np.ndarray) -> None:
