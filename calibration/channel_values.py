@@ -19,7 +19,6 @@ def channel_values(
     names = list(sites)
     probe = tf_keras.Model(folded.input, [folded.get_layer(name).output for name in names])
     counts: dict[str, list[NDArray[np.float64]]] = {}
-    seen: dict[str, int] = dict.fromkeys(names, 0)
     for batch in batches:
         outputs = probe.predict_on_batch(batch)
         for name, output in zip(names, outputs if len(names) > 1 else [outputs], strict=True):
@@ -31,20 +30,17 @@ def channel_values(
                 if (name in counts)
                 else found
             )
-            seen[name] += len(values)
     return {
-        name: ChannelValues(high=ranges[name].high, counts=bins, zeros=zeros, mean_squares=squares / seen[name])
-        for name, (bins, zeros, squares) in counts.items()
+        name: ChannelValues(high=ranges[name].high, counts=bins, zeros=zeros) for name, (bins, zeros) in counts.items()
     }
 
 
 def _counted(values: NDArray[np.float32], high: float) -> list[NDArray[np.float64]]:
-    """Counts (channels, BINS), zeros (channels,) and sums of squares (channels,) of `values` (n, channels)."""
+    """Counts (channels, BINS) and zeros (channels,) of `values` (n, channels)."""
     channels = values.shape[1]
     bins = np.clip((values * (BINS / high)).astype(np.int64), 0, BINS - 1) + np.arange(channels) * BINS
     counts = np.bincount(bins.ravel(), minlength=channels * BINS).reshape(channels, BINS)
     return [
         counts.astype(np.float64),
         (values <= 0).sum(axis=0).astype(np.float64),
-        (values.astype(np.float64) ** 2).sum(axis=0),
     ]

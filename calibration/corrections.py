@@ -133,12 +133,13 @@ def _passed_on(step: Step, given: StoredTensor, before: Range, own: Range) -> tu
 
 def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections, found: Corrected) -> Iterable[Pair]:
     """Puts the layer's integers into `found`, and gives what it makes of what it is `given`."""
-    kernel = layer.rounded_kernel(given) if corrections.rounding else layer.nearest_kernel()
+    rounded = layer.rounded(given) if corrections.rounding else layer.nearest()
+    kernel, scales = rounded.kernel, rounded.scales
     bias = layer.corrected_bias(given, kernel) if corrections.bias else layer.bias
-    bias_steps = layer.scales * given.affine.scale[0]  # of the 32-bit bias: a third of an output's code is usual
+    bias_steps = scales * given.affine.scale[0]  # of the 32-bit bias: a third of an output's code is usual
     bias = (np.rint(bias / bias_steps) * bias_steps).astype(np.float32)
     name = layer.step.convolution.name
-    found.weights[name], found.largest[name] = [kernel, bias], layer.scales * INT8_MAX
+    found.weights[name], found.largest[name] = [kernel, bias], scales * INT8_MAX
     return layer.outputs(given, kernel, bias)
 
 

@@ -36,13 +36,12 @@ Array = NDArray[np.float64]
 class ChannelValues:
     """How often each channel of a rectified tensor takes which value: (channels, BINS) counts over [0, high].
 
-    `zeros` (channels,) of the first bin are exactly 0; `mean_squares` are those of all values.
+    `zeros` (channels,) of the first bin are exactly 0.
     """
 
     high: float
     counts: Array
     zeros: Array
-    mean_squares: Array
 
     def taken(self, sources: NDArray[np.int64]) -> "ChannelValues":
         """Those of a tensor whose channels are the `sources` of this one."""
@@ -50,7 +49,6 @@ class ChannelValues:
             high=self.high,
             counts=self.counts[sources],
             zeros=self.zeros[sources],
-            mean_squares=self.mean_squares[sources],
         )
 
 
@@ -124,19 +122,25 @@ def balanced_scaling(values: ChannelValues, kernel: NDArray[np.float32], *, may_
     """
     weights = kernel.astype(np.float64)
     lows, highs = best_limits(values, may_shift=may_shift)
-    least, most = (
-        values.high / (values.high - lows),
-        _factors(values, highs - lows),
-    )  # less would end above the ReLU's cut
-    factors = least
+    factors = least = values.high / (values.high - lows)  # with less the range would end above the ReLU's cut
+    most = _factors(values, highs - lows)
+    power = _mean_squares(values, lows)
     activation_error = (values.high / _CODES) ** 2 * (weights**2).sum(axis=(0, 1, 3))
     for _ in range(_ROUNDS):
         scaled = np.abs(weights / factors[:, None])
         weight_error = ((scaled.max(axis=(0, 1, 2)) / INT8_MAX) ** 2).sum() * weights.shape[0] * weights.shape[1]
-        meets = np.maximum(_WEIGHT_ERROR_LEFT * weight_error * values.mean_squares, np.finfo(np.float64).tiny)
+        meets = np.maximum(_WEIGHT_ERROR_LEFT * weight_error * power, np.finfo(np.float64).tiny)
         factors = np.clip((activation_error / meets) ** 0.25, least, most)
     return Scaling(factors=factors, shifts=lows)
 
 
 def _factors(values: ChannelValues, widths: Array) -> Array:
     return np.clip(values.high / widths, 1.0, _LARGEST_FACTOR)
+
+
+def _mean_squares(values: ChannelValues, lows: Array) -> Array:
+    """The mean square of each channel above where it is cut, (channels,)."""
+    above = np.maximum((np.arange(BINS) + 0.5) * (values.high / BINS) - lows[:, None], 0)
+    counts = values.counts.copy()
+    counts[:, 0] -= values.zeros
+    return np.asarray((counts * above**2).sum(axis=1) / np.maximum(values.counts.sum(axis=1), 1))

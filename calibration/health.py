@@ -19,7 +19,8 @@ class TensorHealth:
     """One stored tensor of all images, in float's own units: what arranging its channels did is undone.
 
     `signal` and `noise` are the sums of squares of float's values and of the distances from them; the peaks
-    (channels,) are each channel's largest value in float and in the quantized network.
+    (channels,) are each channel's largest value in float, and how far it gets in the quantized network above the
+    least that its codes hold.
     """
 
     layer: str
@@ -55,19 +56,21 @@ def tensors_health(twins: Sequence[Twin], batches: Iterable[NDArray[np.float32]]
         floats = integers = tf.constant(batch)
         for twin, sums in zip(twins, found, strict=True):
             floats, integers = twin.in_float(floats), twin.in_integers(integers)
-            sums[:] = _added(sums, (floats - twin.zero) * twin.units, (integers - twin.zero) * twin.units)
+            sums[:] = _added(sums, twin, floats, integers)
     return [_health(twin, *sums) for twin, sums in zip(twins, found, strict=True)]
 
 
-def _added(sums: Sequence[Any], floats: Any, integers: Any) -> list[Any]:
+def _added(sums: Sequence[Any], twin: Twin, floats: Any, integers: Any) -> list[Any]:
     """`sums` with one more batch of a tensor: sums of squares of signal and noise, peaks of float and quantized."""
     signal, noise, float_peaks, peaks = sums
     positions = list(range(len(floats.shape) - 1))
+    values = (floats - twin.zero) * twin.units
+    above = (integers - np.maximum(twin.zero, twin.lowest)) * twin.units
     return [
-        signal + float(tf.reduce_sum(tf.square(floats))),
-        noise + float(tf.reduce_sum(tf.math.squared_difference(floats, integers))),
-        np.maximum(float_peaks, np.asarray(tf.reduce_max(floats, positions))),
-        np.maximum(peaks, np.asarray(tf.reduce_max(integers, positions))),
+        signal + float(tf.reduce_sum(tf.square(values))),
+        noise + float(tf.reduce_sum(tf.square((floats - integers) * twin.units))),
+        np.maximum(float_peaks, np.asarray(tf.reduce_max(values, positions))),
+        np.maximum(peaks, np.asarray(tf.reduce_max(above, positions))),
     ]
 
 

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from mbexport.calibration.affine import INT8_MAX, least_largest_weights
 from mbexport.calibration.equalization import Scaling
 from mbexport.calibration.moments import depthwise_moments, full_moments
-from mbexport.calibration.rounding import compensated, descended, nearest, refitted
+from mbexport.calibration.rounding import compensated_at_best, descended_at_best, nearest, refitted
 from mbexport.calibration.steps import Step
 from mbexport.calibration.tensors import StoredTensor
 
 _RIDGE: Final = 1.0  # measured: weaker ones fit the calibration images better and others worse
+_SHARES: Final = np.array([1.0, 0.97, 0.94, 0.9])  # of the scale that the largest weight asks for: candidates
+_TAP_SHARES: Final = np.linspace(1.0, 0.7, 41)  # for the nine weights of a depthwise channel
 _POSITIONS_EACH: Final = 4  # of the output, for each weight: fewer say too little about the moments
 _MOMENT_VALUES: Final = 25_000_000  # values of the input that moments are taken over
 _DEPTHWISE_VALUES: Final = 6_000_000  # the same, where each is seen by every tap of the kernel
@@ -27,11 +29,20 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rounded:
+    """A kernel of whole multiples of its `scales` (channels of the output,)."""
+
+    kernel: Array
+    scales: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledLayer:
     """A convolution between two tensors whose channels have been scaled.
 
     `kernel` (kh, kw, in, out) or (kh, kw, channels, 1) and `bias` compute in these units; `scales` (channels of the
-    output,) are those of the integer kernel; `outgoing` is how the output's channels are stored; `high` is where its
+    output,) are those with which an integer kernel holds its largest weights, `least_scales` (the same shape) the
+    least with which 32 bits hold its bias; `outgoing` is how the output's channels are stored; `high` is where its
     range ends, infinite without a ReLU.
     """
 
@@ -39,6 +50,7 @@ class ScaledLayer:
     kernel: Array
     bias: Array
     scales: NDArray[np.float64]
+    least_scales: NDArray[np.float64]
     outgoing: Scaling
     high: float
 
@@ -55,33 +67,51 @@ class ScaledLayer:
         """The step's own convolution, between an input stored as `incoming` and an output stored as `outgoing`."""
         kernel, bias = scaled_weights(step, incoming=incoming, outgoing=outgoing)
         others = (0, 1, 3) if step.is_depthwise else (0, 1, 2)
-        largest = np.maximum(np.abs(kernel).max(axis=others), least_largest_weights(bias, input_scale=input_scale))
-        return cls(step=step, kernel=kernel, bias=bias, scales=largest / INT8_MAX, outgoing=outgoing, high=high)
+        least = least_largest_weights(bias, input_scale=input_scale)
+        largest = np.maximum(np.abs(kernel).max(axis=others), least)
+        return cls(
+            step=step,
+            kernel=kernel,
+            bias=bias,
+            scales=largest / INT8_MAX,
+            least_scales=least / INT8_MAX,
+            outgoing=outgoing,
+            high=high,
+        )
 
-    def nearest_kernel(self) -> Array:
-        """The kernel, each weight rounded by itself."""
-        columns = self._columns(self.kernel)
-        return self._shaped(nearest(columns, self.scales))
+    def nearest(self) -> "Rounded":
+        """Each weight rounded by itself."""
+        return self._rounded(nearest(self._columns(), self.scales), self.scales)
 
-    def rounded_kernel(self, given: StoredTensor) -> Array:
-        """The kernel, rounded so that its output on what is `given` stays nearest to float's."""
-        columns = self._columns(self.kernel)
-        if self.step.is_depthwise:
-            pairs = given.pairs(at_most=_DEPTHWISE_VALUES)
-            moments = depthwise_moments(self.step, pairs, self.kernel, self.bias, self.high)
-            enough = moments.positions >= _POSITIONS_EACH * len(columns)
-            channels = [
-                _rounded_taps(columns[:, i], self.scales[i : i + 1], moments.own[i], moments.cross[i])
-                if enough[i]
-                else nearest(columns[:, i], self.scales[i : i + 1])
-                for i in range(columns.shape[1])
-            ]
-            return self._shaped(np.stack(channels, axis=1))
+    def rounded(self, given: StoredTensor) -> "Rounded":
+        """Weights rounded so that the output on what is `given` stays nearest to float's."""
+        return self._rounded_taps(given) if self.step.is_depthwise else self._rounded_columns(given)
+
+    def _rounded_columns(self, given: StoredTensor) -> "Rounded":
+        columns = self._columns()
         found = full_moments(self.step, given.pairs(at_most=_MOMENT_VALUES))
         if found.positions < _POSITIONS_EACH * len(columns):
-            return self.nearest_kernel()
+            return self.nearest()
         aim = refitted(columns, found.own, found.cross, ridge=_RIDGE)
-        return self._shaped(compensated(aim, self.scales, found.own))
+        return self._rounded(*compensated_at_best(aim, self._tried(_SHARES), found.own))
+
+    def _rounded_taps(self, given: StoredTensor) -> "Rounded":
+        columns, tried = self._columns(), self._tried(_TAP_SHARES)
+        pairs = given.pairs(at_most=_DEPTHWISE_VALUES)
+        found = depthwise_moments(self.step, pairs, self.kernel, self.bias, self.high)
+        kernel, scales = nearest(columns, self.scales), self.scales.copy()
+        for channel in np.flatnonzero(found.positions >= _POSITIONS_EACH * len(columns)):
+            own, cross = found.own[channel], found.cross[channel]
+            aim = refitted(columns[:, channel, None], own, cross, ridge=_RIDGE)[:, 0]
+            kernel[:, channel], scales[channel] = descended_at_best(aim, tried[:, channel], own)
+        return self._rounded(kernel, scales)
+
+    def _tried(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scales (candidates, channels) to try: these shares of that of the largest weight, as the bias allows."""
+        return np.maximum(self.scales * shares[:, None], self.least_scales)
+
+    def _rounded(self, columns: NDArray[np.float64], scales: NDArray[np.float64]) -> "Rounded":
+        return Rounded(kernel=columns.reshape(self.kernel.shape).astype(np.float32), scales=scales)
 
     def corrected_bias(self, given: StoredTensor, kernel: Array) -> Array:
         """The bias with which `kernel` gives each channel of the output the mean that it has in float."""
@@ -119,13 +149,9 @@ class ScaledLayer:
         )
         return np.clip(expected, floor, ceiling), np.clip(found, 0, ceiling)
 
-    def _columns(self, kernel: Array) -> NDArray[np.float64]:
+    def _columns(self) -> NDArray[np.float64]:
         """The weights of each output as a column: (taps, channels), or (kh * kw * in, out)."""
-        return kernel.reshape(-1, len(self.bias)).astype(np.float64)
-
-    def _shaped(self, columns: NDArray[np.float64]) -> Array:
-        shaped: Array = columns.reshape(self.kernel.shape).astype(np.float32)
-        return shaped
+        return self.kernel.reshape(-1, len(self.bias)).astype(np.float64)
 
 
 def scaled_weights(step: Step, *, incoming: Scaling, outgoing: Scaling) -> tuple[Array, Array]:
@@ -139,12 +165,3 @@ def scaled_weights(step: Step, *, incoming: Scaling, outgoing: Scaling) -> tuple
         kernel = kernel * (outgoing.factors / incoming.factors[:, None])
     bias = (bias - outgoing.shifts) * outgoing.factors
     return kernel.astype(np.float32), bias.astype(np.float32)
-
-
-def _rounded_taps(
-    weights: NDArray[np.float64], scale: NDArray[np.float64], own: NDArray[np.float64], cross: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """One channel of a depthwise kernel (taps,), rounded to multiples of `scale` (1,); moments are (taps, taps)."""
-    aim = refitted(weights[:, None], own, cross, ridge=_RIDGE)
-    start = compensated(aim, scale, own)[:, 0]
-    return descended(start, aim[:, 0], scale, own)

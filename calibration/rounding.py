@@ -16,6 +16,7 @@ from mbexport.calibration.affine import INT8_MAX
 _DAMPING: Final = 0.01  # of the mean second moment: GPTQ's own
 _STILL: Final = 1e-10  # a mean moment below this is rounding of inputs that never change
 _SWEEPS: Final = 4
+_DESCENDED: Final = 4  # of the scales tried for a few weights: those that begin best
 _BLOCK: Final = 64  # inputs whose errors are handed on together: the same result, in larger matrix products
 
 Array = NDArray[np.float64]
@@ -64,6 +65,38 @@ def compensated(weights: Array, scales: Array, moments: Array) -> Array:
     found = np.empty_like(rounded)
     found[order] = rounded
     return found
+
+
+def output_errors(errors: Array, moments: Array) -> Array:
+    """The mean square of what `errors` (inputs, outputs) of the weights do to each output, (outputs,)."""
+    return np.asarray((errors * (moments @ errors)).sum(axis=0))
+
+
+def compensated_at_best(weights: Array, scales: Array, moments: Array) -> tuple[Array, Array]:
+    """As `compensated`, with the best of the `scales` (candidates, outputs) for each output; with those, (outputs,).
+
+    A smaller scale cuts the largest weights and rounds the others less; and by chance one fits all weights better
+    than another.
+    """
+    best, found = compensated(weights, scales[0], moments), scales[0]
+    least = output_errors(best - weights, moments)
+    for candidates in scales[1:]:
+        rounded = compensated(weights, candidates, moments)
+        errors = output_errors(rounded - weights, moments)
+        is_better = errors < least
+        best, found = np.where(is_better, rounded, best), np.where(is_better, candidates, found)
+        least = np.minimum(errors, least)
+    return best, found
+
+
+def descended_at_best(weights: Array, scales: Array, moments: Array) -> tuple[Array, float]:
+    """A few weights (inputs,) of one output as multiples of the best of `scales` (candidates,); with that."""
+    aims = np.repeat(weights[:, None], len(scales), axis=1)
+    starts = compensated(aims, scales, moments)
+    promising = np.argsort(output_errors(starts - aims, moments), kind="stable")[:_DESCENDED]
+    ends = np.stack([descended(starts[:, i], weights, scales[i : i + 1], moments) for i in promising], axis=1)
+    best = int(output_errors(ends - weights[:, None], moments).argmin())
+    return ends[:, best], float(scales[promising[best]])
 
 
 def descended(rounded: Array, weights: Array, scale: Array, moments: Array) -> Array:

@@ -42,8 +42,8 @@ class Step:
     @property
     def is_padded(self) -> bool:
         """Whether zeros are put around what the convolution takes."""
-        is_pointwise = self.kernel_shape[:2] == (1, 1)
-        return not is_pointwise and (self.padding != "VALID" or bool(self.before))
+        has_zeros = any(isinstance(layer, _layers.ZeroPadding2D) for layer in self.before)
+        return has_zeros or (self.kernel_shape[:2] != (1, 1) and self.padding != "VALID")
 
     @property
     def channels(self) -> int:

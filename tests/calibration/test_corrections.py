@@ -13,7 +13,7 @@ from mbexport.calibration.choices import Correction
 from mbexport.calibration.corrections import INPUT as INPUT_SITE
 from mbexport.calibration.corrections import Corrected, Corrections, correct
 from mbexport.calibration.fake_quant import input_range, quantizable
-from mbexport.calibration.layer import ScaledLayer
+from mbexport.calibration.layer import Rounded, ScaledLayer
 from mbexport.calibration.logits import divergence
 from mbexport.calibration.ranges import activation_sites, observe
 from mbexport.calibration.rounding import nearest
@@ -191,7 +191,7 @@ def test_bias_gives_each_channel_the_mean_that_it_has_in_float(
 def test_equalization_keeps_what_a_network_computes_in_float(
     mobilenet: Any, inputs: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ScaledLayer, "nearest_kernel", lambda layer: layer.kernel)
+    monkeypatch.setattr(ScaledLayer, "nearest", lambda layer: Rounded(kernel=layer.kernel, scales=layer.scales))
     found = corrected(mobilenet, inputs, EACH["equalization"])
     copy = tf_keras.models.clone_model(mobilenet)
     for name, weights in found.weights.items():

@@ -19,14 +19,11 @@ from mbexport.calibration.equalization import (
 def values(*channels: dict[float, float], high: float = 6.0) -> ChannelValues:
     """Counts by value for each channel."""
     counts, zeros = np.zeros((len(channels), BINS)), np.zeros(len(channels))
-    squares = np.zeros(len(channels))
     for number, channel in enumerate(channels):
         for value, count in channel.items():
             counts[number, min(int(value / high * BINS), BINS - 1)] += count
-            squares[number] += count * value**2
             zeros[number] += count if value == 0 else 0
-        squares[number] /= sum(channel.values())
-    return ChannelValues(high=high, counts=counts, zeros=zeros, mean_squares=squares)
+    return ChannelValues(high=high, counts=counts, zeros=zeros)
 
 
 def spread(low: float, high: float) -> dict[float, float]:
@@ -143,7 +140,6 @@ def test_rounding_variances_by_hand():
 def test_channels_are_taken_with_all_that_is_known_of_them():
     found = values({6.0: 1}, {0.0: 2, 3.0: 2}).taken(np.array([1, 0, 1]))
     np.testing.assert_array_equal(found.zeros, [2, 0, 2])
-    np.testing.assert_array_equal(found.mean_squares, [4.5, 36, 4.5])
     np.testing.assert_array_equal(found.counts.argmax(axis=1), [0, BINS - 1, 0])
     assert found.high == 6
 

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.calibration.rounding import compensated, descended, nearest, refitted
+from mbexport.calibration.rounding import (
+    compensated,
+    compensated_at_best,
+    descended,
+    descended_at_best,
+    nearest,
+    output_errors,
+    refitted,
+)
 
 
 def error(rounded: np.ndarray, weights: np.ndarray, moments: np.ndarray) -> float:
@@ -79,3 +87,42 @@ def test_refitting_by_hand():
     own, cross = np.array([[0.25]]), np.array([[0.5]])
     assert refitted(np.array([[3.0]]), own, cross, ridge=0.0) == pytest.approx(6)
     assert refitted(np.array([[3.0]]), own, cross, ridge=1.0) == pytest.approx((0.5 * 3 + 0.25 * 3) / 0.5)
+
+
+def test_the_scale_that_fits_all_weights_is_found_by_hand():
+    # 1, 2 and 3 thirds are whole multiples of a third; of 0.3 none of them is near one.
+    weights, moments = np.array([[1 / 3], [2 / 3], [1.0]]), np.eye(3)
+    rounded, scales = compensated_at_best(weights, np.array([[0.3], [1 / 3], [0.35]]), moments)
+    assert scales == 1 / 3
+    np.testing.assert_allclose(rounded, weights)
+    taps, scale = descended_at_best(weights[:, 0], np.array([0.3, 1 / 3, 0.35]), moments)
+    assert scale == 1 / 3
+    np.testing.assert_allclose(taps, weights[:, 0])
+
+
+def test_each_output_gets_a_scale_of_its_own():
+    weights = np.array([[0.3, 0.5], [0.6, 1.0]])
+    _, scales = compensated_at_best(weights, np.array([[0.3, 0.3], [0.5, 0.5]]), np.eye(2))
+    np.testing.assert_array_equal(scales, [0.3, 0.5])
+
+
+@given(st.integers(0, 500))
+def test_more_scales_to_choose_from_never_err_more(seed):
+    rng = np.random.default_rng(seed)
+    weights, moments = rng.normal(size=(9, 4)), correlated(9, seed)
+    first = np.abs(weights).max(axis=0) / 127
+    tried = first * np.array([1.0, 0.9, 0.8])[:, None]
+    rounded, scales = compensated_at_best(weights, tried, moments)
+    least = output_errors(compensated(weights, first, moments) - weights, moments)
+    assert (output_errors(rounded - weights, moments) <= least).all()
+    codes = rounded / scales
+    np.testing.assert_allclose(codes, np.rint(codes), atol=1e-6)
+    taps, _ = descended_at_best(weights[:, 0], tried[:, 0], moments)
+    assert error(taps[:, None], weights[:, :1], moments) <= least[0] * (1 + 1e-9)
+
+
+def test_output_errors_are_the_mean_squares_of_what_errors_do():
+    inputs = np.random.default_rng(3).normal(size=(50, 4))
+    errors = np.random.default_rng(4).normal(size=(4, 2))
+    found = output_errors(errors, inputs.T @ inputs / 50)
+    np.testing.assert_allclose(found, ((inputs @ errors) ** 2).mean(axis=0))

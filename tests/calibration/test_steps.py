@@ -22,6 +22,7 @@ def test_channels_by_hand(short_network: Callable[[], Any]) -> None:
         ([], 3, "same", True),
         ([], 3, "valid", False),
         ([layers.ZeroPadding2D(1)], 3, "valid", True),
+        ([layers.ZeroPadding2D(1)], 1, "valid", True),
         ([], 1, "same", False),  # nothing is put around a single pixel
         ([], 1, "valid", False),
         ([layers.Dropout(0.5)], 1, "valid", False),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tf_keras
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mbexport.artifact import Io
@@ -126,6 +126,7 @@ def test_a_channel_that_was_shifted_is_cut_where_float_cuts_it(shift: float) -> 
 def test_integers_are_whole_within_the_codes_and_a_step_from_float(
     steps: int, factor: float, shift: float, high: float
 ) -> None:
+    assume(shift + high / factor <= 6)  # a range never ends above where float is cut
     twin = only_twin(factor=factor, shift=shift, high=high)
     found = float(np.asarray(twin.in_integers(pixel(steps))).item())
     expected = float(np.asarray(twin.in_float(pixel(steps))).item())
