@@ -79,7 +79,8 @@ def about(
         },
         "options": {
             "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,
-            "qat_epochs": plan.qat_epochs,
+            "qat_epochs": plan.qat_epochs if plan.qat_steps is None else None,
+            "qat_steps": plan.qat_steps,
             "calibration_samples": plan.calibration_samples,
             "observer": None if plan.ranges else plan.observer.value,
             "ranges": plan.ranges.name if plan.ranges else None,

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mbexport.calibration.health import TensorHealth
+from mbexport.calibration.qat import Distilled
 from mbexport.calibration.sensitivity import Answers, Sensitivity
 from mbexport.models.facts import Output
+from mbexport.models.judging import Judgement
 from mbexport.simulation import Simulation
 
 Json = dict[str, Any]
@@ -50,6 +52,25 @@ def sensitivity_json(found: Sensitivity, tensors: Sequence[TensorHealth], *, out
             for tensor in tensors
         ],
     }
+
+
+def distilled_json(found: Distilled, *, output: Output) -> Json:
+    """How quantization-aware training went; `output` says what the divergence is. Steps are the optimizer's."""
+    return {
+        "steps": found.history[-1][0],
+        "images": found.images,
+        "held_out": found.held_out,
+        "measure": "mean squared error" if output is Output.LOGITS else "Kullback-Leibler divergence",
+        "start": _judgement(found.start),
+        "best": _judgement(found.best),
+        "kept": "trained" if found.is_kept else "calibrated",
+        "history": [{"step": step, **_judgement(judged)} for step, judged in found.history],
+        "unsettled": list(found.unsettled),
+    }
+
+
+def _judgement(found: Judgement) -> Json:
+    return {"divergence": found.loss, "agreement": found.accuracy}
 
 
 def _answers(answers: Answers) -> Json:

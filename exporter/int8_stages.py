@@ -53,7 +53,11 @@ def _tuned(
     """The network after quantization-aware training, if there is any."""
     return runner.run(
         "quantize",
-        {"qat_epochs": plan.qat_epochs, "images": sources.fingerprints if plan.qat_epochs else None},
+        {
+            "qat_epochs": plan.qat_epochs if plan.qat_steps is None else None,
+            "qat_steps": plan.qat_steps,
+            "images": sources.fingerprints if plan.is_distilled else None,
+        },
         (calibrated,),
         lambda session: _heavy().quantization_training(
             plan,

@@ -1,6 +1,7 @@
 """Turns where a float network comes from into the network: trained, fine-tuned, or read from somebody's file."""
 
 import json
+from dataclasses import replace
 from typing import Final
 
 import tf_keras
@@ -106,6 +107,12 @@ def train_settings(plan: BuildPlan, *, is_photos: bool) -> TrainSettings:
     """How networks learn from photos, and from digits, which must not be mirrored."""
     augmentation = PHOTO_AUGMENTATION if is_photos else DIGITS_AUGMENTATION
     return TrainSettings(batch=_BATCH, seed=plan.seed, augmentation=augmentation)
+
+
+def distillation_settings(plan: BuildPlan, *, is_photos: bool) -> TrainSettings:
+    """The same for a network with a teacher, which knows what is right for a mix of two photos."""
+    settings = train_settings(plan, is_photos=is_photos)
+    return replace(settings, augmentation=replace(settings.augmentation, mixes=is_photos))
 
 
 def _files(model: tf_keras.Model, facts: Facts) -> Files:

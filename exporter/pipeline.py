@@ -26,6 +26,7 @@ from mbexport.plan import (
     HISTORY,
     MEASURED,
     OBSERVED,
+    TRAINING,
     TRIED,
     BuildPlan,
     Foreign,
@@ -88,7 +89,7 @@ def run(
         facts = Float.of(made.network).facts
         gates = judge(made.read(GATE_VALUES), plan.limits, defaults=default_limits(facts))
         report = report_json(made.read(MEASURED), gates, about(plan, facts, data, sources, runner.log))
-        report |= {"training": made.read(HISTORY), "tried_normalizations": made.read(TRIED)}
+        report |= {"training": made.read(HISTORY), "qat": made.read(TRAINING), "tried_normalizations": made.read(TRIED)}
         report |= {name: made.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
         names = labels or tuple(str(number) for number in range(facts.classes))
         publish(workdir, names, made.delivered(plan.name), to_bytes(report))

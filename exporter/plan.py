@@ -39,6 +39,7 @@ MEASURED: Final = "measured.json"
 GATE_VALUES: Final = "gate_values.json"
 TRIED: Final = "tried.json"
 SIMULATION: Final = "simulation.json"
+TRAINING: Final = "training.json"
 HEALTH: Final = "health.json"
 SENSITIVITY: Final = "sensitivity.json"
 
@@ -80,7 +81,8 @@ class BuildPlan:
     """Everything that decides what a run makes. Raises `OptionError` for a value outside its range.
 
     `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network
-    itself is known to expect. `max_bad` is the fraction of images that may be unreadable.
+    itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are
+    given. `max_bad` is the fraction of images that may be unreadable.
     """
 
     name: str
@@ -94,6 +96,7 @@ class BuildPlan:
     ranges: Path | None = None
     corrections: tuple[Correction, ...] = tuple(Correction)
     qat_epochs: int = QAT_EPOCHS
+    qat_steps: int | None = None
     precisions: tuple[Precision, ...] = (Precision.FP32,)
     formats: tuple[Format, ...] = (Format.TFLITE, Format.ONNX)
     io: Io = Io.UINT8
@@ -107,6 +110,7 @@ class BuildPlan:
 
     def __post_init__(self) -> None:
         require_within("qat epochs", self.qat_epochs, 0)
+        require_within("qat steps", self.qat_steps or 0, 0)
         require_within("threads", self.threads, 1, MAX_THREADS)
         require_within("calibration samples", self.calibration_samples, 1)
         require_within("seed", self.seed, 0, MAX_SEED)
@@ -116,6 +120,11 @@ class BuildPlan:
             raise OptionError(f"max bad must be a fraction from 0 to 1, got {self.max_bad:g}")
         check_limits(self.limits)
         self.preprocess(resolution_px=1)  # checks the crop fraction
+
+    @property
+    def is_distilled(self) -> bool:
+        """Whether the quantized network is trained."""
+        return (self.qat_epochs if self.qat_steps is None else self.qat_steps) > 0
 
     def preprocess(self, *, resolution_px: int) -> Preprocess:
         """How images become the input of a network of ours with this resolution."""

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from mbexport.artifact import Precision
 from mbexport.calibration.auto import Observed, observed
 from mbexport.calibration.corrections import Corrections, correct
-from mbexport.calibration.fake_quant import Largest, input_range, quantizable, set_whole_biases
-from mbexport.calibration.qat import quantization_aware_training
+from mbexport.calibration.fake_quant import Largest, input_range, quantizable
+from mbexport.calibration.qat import Duration, quantization_aware_training
 from mbexport.calibration.range_file import Ranges, ranges_from_json, ranges_to_json, read_ranges
 from mbexport.calibration.ranges import require_fit
 from mbexport.calibration.samples import balanced_samples
+from mbexport.findings import distilled_json
 from mbexport.handoff import Float, Quantized
 from mbexport.measure import gate_values, measure_all
 from mbexport.models.data import ImageSet, iter_pixels
@@ -31,7 +32,7 @@ from mbexport.models.network import build_network, load_network
 from mbexport.models.preprocess import NORMALIZATIONS, Pixels
 from mbexport.models.train import make_deterministic
 from mbexport.models.weights import arrays_from_bytes, arrays_to_bytes, load_weights, weights_to_bytes
-from mbexport.origins import train_settings
+from mbexport.origins import distillation_settings
 from mbexport.plan import (
     ARRANGEMENT,
     CALIBRATION,
@@ -40,6 +41,7 @@ from mbexport.plan import (
     MEASURED,
     OBSERVED,
     RANGES,
+    TRAINING,
     TRIED,
     WEIGHTS,
     BuildPlan,
@@ -111,25 +113,24 @@ def _observed(plan: BuildPlan, folded: tf_keras.Model, batches: Iterator[NDArray
 def quantization_training(
     plan: BuildPlan, start: Quantized, images: ImageSet, *, is_photos: bool, session: Session, on_step: OnStep
 ) -> Files:
-    """The folded network's weights after quantization-aware training."""
+    """The folded network's weights after quantization-aware training, and how that went, if there was any."""
     make_deterministic(plan.seed)
-    folded, preprocess = folded_network(start), start.source.facts.preprocess
-    ranges, largest = ranges_of(start), largest_of(start)
-    quantization_aware_training(
+    folded, facts = folded_network(start), start.source.facts
+    found = quantization_aware_training(
         folded,
         images,
-        preprocess,
-        train_settings(plan, is_photos=is_photos),
-        ranges=ranges,
-        largest=largest,
-        teacher=fold_batch_norm(float_network(start.source), preprocess=preprocess),
-        epochs=plan.qat_epochs,
+        facts.preprocess,
+        distillation_settings(plan, is_photos=is_photos),
+        ranges=ranges_of(start),
+        largest=largest_of(start),
+        teacher=fold_batch_norm(float_network(start.source), preprocess=facts.preprocess),
+        output=facts.output,
+        duration=Duration(epochs=plan.qat_epochs, steps=plan.qat_steps),
         session=session,
         on_step=on_step,
     )
-    entry = input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point)
-    set_whole_biases(folded, ranges, entry, largest)
-    return {WEIGHTS: weights_to_bytes(folded)}
+    told = {TRAINING: to_bytes(distilled_json(found, output=facts.output))} if found else {}
+    return {WEIGHTS: weights_to_bytes(folded), **told}
 
 
 def fp32_tflite_file(plan: BuildPlan, source: Float, name: str) -> Files:

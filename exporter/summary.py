@@ -43,6 +43,8 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
     for ratio in report["speedups"]:
         low, high = ratio["latency_ratio_ci95"]
         console.print(f"{ratio['b']} is {ratio['latency_ratio']:.2f} [{low:.2f}, {high:.2f}] times as fast as fp32")
+    if report.get("qat"):
+        console.print(_distillation(report["qat"]))
     console.print(_gate_table(report))
     if "stages" in report:
         console.print("stages: " + ", ".join(_stage(stage) for stage in report["stages"]))
@@ -79,10 +81,26 @@ def print_warnings(report: Json, stream: TextIO) -> None:
                 f"{tried['top1']['mobilenet']:.1%} on {tried['samples']} images; with --preprocess {best} it gives "
                 f"{tried['top1'][best]:.1%}"
             )
+    unsettled = (report.get("qat") or {}).get("unsettled", [])
+    if unsettled:
+        lines.append(f"training moved {len(unsettled)} activation tensors out of their ranges: " + ", ".join(unsettled))
     lines += _storage_warnings(report.get("calibration") or {"sites": [], "corrections": []})
     console = _console(stream)
     for line in lines:
         console.print(f"WARNING: {line}", style="bold red")
+
+
+def _distillation(qat: Json) -> str:
+    """What became of quantization-aware training, in one line."""
+    start, best, judges = qat["start"], qat["best"], f"on {qat['held_out']} held-out images"
+    moved = f"{start['divergence']:.4g} -> {best['divergence']:.4g}"
+    if qat["kept"] == "calibrated":
+        return (
+            f"quantize: kept the calibrated integers: {qat['steps']} steps of training did not bring them nearer to "
+            f"float ({moved} {judges})"
+        )
+    agreement = f"{start['agreement']:.1%} -> {best['agreement']:.1%}"
+    return f"quantize: divergence from float {moved}, agreement {agreement} {judges}"
 
 
 def _storage_warnings(calibration: Json) -> list[str]:

@@ -19,7 +19,7 @@ _VARIABLES: Final = "variables"
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What is remembered between epochs; the best one answered most of the held-out images right."""
+    """What is remembered between epochs; `judging` says which epoch is the best."""
 
     epochs_done: int = 0
     best_accuracy: float = -math.inf

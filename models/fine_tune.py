@@ -7,8 +7,9 @@ from typing import Final
 
 import tf_keras
 
-from mbexport.models.fit import Lesson, OnStep, Phase, Session, TrainSettings, fit
+from mbexport.models.fit import OnStep, Phase, Session, TrainSettings, fit
 from mbexport.models.imageset import ImageSet, stratified_split
+from mbexport.models.lesson import Lesson
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.pretrained import HEAD
 from mbexport.models.train import History, class_weights

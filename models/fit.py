@@ -5,30 +5,27 @@ checkpoint, so that a run that was interrupted ends with the same weights as one
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from numpy.typing import NDArray
 
 from mbexport.errors import StageError
 from mbexport.models.augment import Augmentation
 from mbexport.models.checkpoint import Progress, checkpoint, read_progress, restore
-from mbexport.models.data import ImageSet, iter_pixels
+from mbexport.models.curves import curves
+from mbexport.models.data import ImageSet
+from mbexport.models.judging import judge, keep_if_best, keep_if_better
+from mbexport.models.lesson import Lesson, as_example, compile_options
 from mbexport.models.pixel_store import PixelStore, open_store
-from mbexport.models.preprocess import Preprocess
 from mbexport.models.stream import training_batches
-from mbexport.models.weights import weights_from_bytes, weights_to_bytes
-
-_EVALUATION_BATCH: Final = 32
+from mbexport.models.weights import weights_from_bytes
 
 OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a few words on how it goes
-AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to what the network takes
 
 
 class Session(Protocol):
@@ -57,6 +54,8 @@ class TrainSettings:
 class Phase:
     """Some epochs at one schedule: a cosine from `learning_rate` to zero, after `warmup_epochs` from zero to it.
 
+    With `steps` that is how many it has in all, spread evenly over its epochs, and an epoch is then merely what lies
+    between two checkpoints; without, an epoch goes through the images once.
     `frozen` says which layers keep their weights; a frozen batch normalization keeps its statistics, too.
     `weight_decay` is what a step takes from every weight, as a share of it and of the learning rate (Loshchilov and
     Hutter 2019, arXiv 1711.05101).
@@ -64,33 +63,23 @@ class Phase:
 
     epochs: int
     learning_rate: float
+    steps: int | None = None
     warmup_epochs: int = 0
     weight_decay: float = 0.0
     frozen: Callable[[Any], bool] = lambda _layer: False
 
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < self.epochs:
+            raise ValueError(f"a phase must have a step an epoch at least, got {self.steps} for {self.epochs} epochs")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
-    """What a network is to learn: images, how they become its input, and what counts as right.
+    def total(self, per_epoch: int) -> int:
+        """Its steps, where an epoch that goes through the images once has `per_epoch` of them."""
+        return self.epochs * per_epoch if self.steps is None else self.steps
 
-    With a `teacher`, its probabilities for the same input take the place of the labels (Hinton et al. 2015, arXiv
-    1503.02531, at temperature 1), and "accuracy" is how often both give the same answer. Without one,
-    `label_smoothing` is what the right class leaves to all of them together (Szegedy et al. 2016, arXiv 1512.00567,
-    section 7). `class_weights` (one for each class, float32) multiply the loss. With `validation` images an epoch is
-    as good as the last `judged_epochs` together answered them, and as low as their loss; the weights of the best one
-    are kept, and `patience` epochs without a better one are the last. With a teacher, too, that may be those that
-    the training started from.
-    """
-
-    images: ImageSet
-    preprocess: Preprocess
-    as_input: AsInput
-    teacher: tf_keras.Model | None = None
-    class_weights: NDArray[np.float32] | None = None
-    label_smoothing: float = 0.0
-    validation: ImageSet | None = None
-    judged_epochs: int = 1
-    patience: int = 0
+    def steps_of(self, epoch: int, per_epoch: int) -> range:
+        """Which of its steps are those of `epoch`, both counted from 0."""
+        total = self.total(per_epoch)
+        return range(total * epoch // self.epochs, total * (epoch + 1) // self.epochs)
 
 
 def fit(
@@ -104,35 +93,41 @@ def fit(
 ) -> list[dict[str, float]]:
     """Trains `model` in place with Adam, phase after phase, and gives the figures of each epoch.
 
-    `on_step` is called after every step. Raises `StageError` if training diverges.
+    `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` for images that
+    are mixed where only labels say what is right.
     """
-    steps = steps_per_epoch(lesson.images, settings)
+    if settings.augmentation.mixes and lesson.teacher is None:
+        raise ValueError("only a teacher knows what is right for mixed images, got none")
+    per_epoch = steps_per_epoch(lesson.images, settings)
     run = _Run(
         model=model,
         lesson=lesson,
         settings=settings,
+        per_epoch=per_epoch,
         store=open_store(session.cache_dir, count=len(lesson.images), shape=lesson.preprocess.uncropped.shape),
-        example=tf.function(_as_example(lesson, int(model.output_shape[-1]))),  # traced once, not once an epoch
-        reporter=_StepReporter(steps * sum(phase.epochs for phase in phases), on_step),
+        example=tf.function(as_example(lesson, int(model.output_shape[-1]))),  # traced once, not once an epoch
+        reporter=_StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step),
     )
     content = session.load()
     progress = read_progress(content) if content else Progress()
-    first = 0
-    with _curves(session.log_dir) as log:
+    first = first_step = 0
+    with curves(session.log_dir) as log:
         for phase in phases:
             last = first + phase.epochs
             if not _is_over(progress, lesson, first=first, last=last):
-                _prepare(model, lesson, phase, steps)
+                _prepare(model, lesson, phase, per_epoch)
                 if lesson.teacher and lesson.validation and not progress.best_weights:
-                    _keep_if_better(model, progress, *reversed(_evaluate(model, lesson, lesson.validation)))
+                    keep_if_better(model, progress, lesson, judge(model, lesson, lesson.validation))
                 if content:
                     restore(model, content, with_optimizer=progress.epochs_done > first)
                     content = None
             while not _is_over(progress, lesson, first=first, last=last):
-                run.epoch(progress)
+                steps = phase.steps_of(progress.epochs_done - first, per_epoch)
+                run.epoch(progress, range(first_step + steps.start, first_step + steps.stop))
                 log(progress.epochs_done, progress.history[-1])
                 session.save(checkpoint(model, progress))
             first, progress.epochs_done = last, max(last, progress.epochs_done)
+            first_step += phase.total(per_epoch)
     if content:  # there was nothing left to do
         restore(model, content, with_optimizer=False)
     if progress.best_weights:
@@ -151,20 +146,19 @@ def _is_over(progress: Progress, lesson: Lesson, *, first: int, last: int) -> bo
     return progress.epochs_done >= last or (lesson.validation is not None and waited >= lesson.patience)
 
 
-def _prepare(model: tf_keras.Model, lesson: Lesson, phase: Phase, steps: int) -> None:
+def _prepare(model: tf_keras.Model, lesson: Lesson, phase: Phase, per_epoch: int) -> None:
     for layer in model.layers:
         layer.trainable = not phase.frozen(layer)
-    is_soft = lesson.teacher or lesson.label_smoothing
+    warmup = phase.steps_of(phase.warmup_epochs, per_epoch).start if phase.warmup_epochs else 0
     schedule = tf_keras.optimizers.schedules.CosineDecay(
         0.0 if phase.warmup_epochs else phase.learning_rate,
-        max(1, (phase.epochs - phase.warmup_epochs) * steps),
+        max(1, phase.total(per_epoch) - warmup),
         warmup_target=phase.learning_rate if phase.warmup_epochs else None,
-        warmup_steps=phase.warmup_epochs * steps,
+        warmup_steps=warmup,
     )
     model.compile(
         optimizer=tf_keras.optimizers.Adam(schedule, weight_decay=phase.weight_decay or None),
-        loss="categorical_crossentropy" if is_soft else "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        **compile_options(lesson),
     )
     model.optimizer.build(model.trainable_variables)
 
@@ -176,23 +170,25 @@ class _Run:
     model: tf_keras.Model
     lesson: Lesson
     settings: TrainSettings
+    per_epoch: int
     store: PixelStore | None
     example: Callable[[Any, Any], Any]
     reporter: "_StepReporter"
 
-    def epoch(self, progress: Progress) -> None:
-        """Trains for one epoch, and takes down how it went."""
+    def epoch(self, progress: Progress, steps: range) -> None:
+        """Trains for one epoch, that is for `steps`, counted from the first of all, and takes down how it went."""
         batches = training_batches(
             self.lesson.images,
             self.lesson.preprocess.uncropped,
             batch=self.settings.batch,
             seed=self.settings.seed,
-            epochs=range(progress.epochs_done, progress.epochs_done + 1),
+            epochs=range(steps.start // self.per_epoch, -(-steps.stop // self.per_epoch)),
+            steps=steps,
             augmentation=self.settings.augmentation,
             store=self.store,
             output_px=self.lesson.preprocess.resolution_px,
         )
-        self.reporter.done = steps_per_epoch(self.lesson.images, self.settings) * progress.epochs_done
+        self.reporter.done = steps.start
         logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history
         if not all(np.isfinite(value).all() for value in self.model.get_weights()):
             raise StageError("training diverged: the loss became NaN; lower the learning rate")
@@ -200,85 +196,11 @@ class _Run:
         found["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         progress.epochs_done += 1
         if self.lesson.validation is not None:
-            loss, accuracy = _evaluate(self.model, self.lesson, self.lesson.validation)
-            found |= {"val_loss": loss, "val_accuracy": accuracy}
+            judged = judge(self.model, self.lesson, self.lesson.validation)
+            found |= {"val_loss": judged.loss, "val_accuracy": judged.accuracy}
         progress.history.append(found)
         if self.lesson.validation is not None:
-            _keep_if_best(self.model, progress, judged_epochs=self.lesson.judged_epochs)
-
-
-def _keep_if_best(model: tf_keras.Model, progress: Progress, *, judged_epochs: int) -> None:
-    """Keeps the weights if the last epochs, taken together, were better than any before."""
-    recent = progress.history[-judged_epochs:]
-    accuracy = float(np.mean([figures["val_accuracy"] for figures in recent]))
-    loss = float(np.mean([figures["val_loss"] for figures in recent]))
-    _keep_if_better(model, progress, accuracy, loss)
-
-
-def _keep_if_better(model: tf_keras.Model, progress: Progress, accuracy: float, loss: float) -> None:
-    if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
-        progress.best_accuracy, progress.best_loss = accuracy, loss
-        progress.best_epoch, progress.best_weights = progress.epochs_done, weights_to_bytes(model)
-
-
-def _as_example(lesson: Lesson, classes: int) -> Callable[[Any, Any], Any]:
-    def example(pixels: Any, labels: Any) -> Any:
-        inputs = lesson.as_input(pixels)
-        target = (
-            lesson.teacher(inputs, training=False)
-            if lesson.teacher
-            else _smoothed(labels, lesson.label_smoothing, classes)
-        )
-        if lesson.class_weights is None:
-            return inputs, target
-        return inputs, target, tf.gather(tf.constant(lesson.class_weights), labels)
-
-    return example
-
-
-def _smoothed(labels: Any, share: float, classes: int) -> Any:
-    if not share:
-        return labels
-    right = tf.one_hot(labels, classes)
-    return right * (1 - share) + share / classes
-
-
-def _evaluate(model: tf_keras.Model, lesson: Lesson, images: ImageSet) -> tuple[float, float]:
-    """The mean cross-entropy and the accuracy on `images`, against the teacher's answers if there is one."""
-    loss, hits, done = 0.0, 0, 0
-    for pixels in iter_pixels(images, lesson.preprocess, batch=_EVALUATION_BATCH):
-        inputs = lesson.as_input(pixels.astype(np.float32))
-        scores = np.asarray(model.predict_on_batch(inputs), np.float64)
-        target = (
-            np.eye(scores.shape[1])[images.labels[done : done + len(pixels)]]
-            if lesson.teacher is None
-            else (np.asarray(lesson.teacher.predict_on_batch(inputs), np.float64))
-        )
-        loss -= float((target * np.log(np.maximum(scores, np.finfo(np.float32).tiny))).sum())
-        hits += int((scores.argmax(axis=1) == target.argmax(axis=1)).sum())
-        done += len(pixels)
-    return loss / done, hits / done
-
-
-@contextmanager
-def _curves(log_dir: Path | None) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """What takes down the figures of an epoch for TensorBoard, as soon as there are any; nothing without a folder."""
-    if log_dir is None:
-        yield lambda _epoch, _figures: None
-        return
-    from tensorboard.summary import Writer
-
-    writer = Writer(str(log_dir))
-
-    def log(epoch: int, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            writer.add_scalar(f"epoch_{name}", value, step=epoch)
-        writer.flush()
-
-    try:
-        yield log
-    finally:
-        writer.close()
+            keep_if_best(self.model, progress, self.lesson)
 
 
 class _StepReporter(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras publishes no types
@@ -294,6 +216,5 @@ class _StepReporter(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_ke
         loss = float(values.get("loss", np.nan))
         if not math.isfinite(loss):
             self.model.stop_training = True
-        accuracy = values.get("accuracy")
-        text = f"loss {loss:.3f}" + (f", accuracy {accuracy:.1%}" if accuracy is not None else "")
-        self._on_step(self.done, self._total, text)
+        shares = [f", {name} {values[name]:.1%}" for name in ("accuracy", "agreement") if name in values]
+        self._on_step(self.done, self._total, f"loss {loss:.3f}" + "".join(shares))

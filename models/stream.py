@@ -27,13 +27,15 @@ def training_batches(
     batch: int,
     seed: int,
     epochs: range,
+    steps: range | None = None,
     augmentation: Augmentation | None,
     store: PixelStore | None,
     output_px: int | None = None,
 ) -> Any:
     """A tf.data stream of (float32 pixels 0..255 of shape (batch, *preprocess.shape), int64 labels of (batch,)).
 
-    It runs through `epochs`, whose first may be any. Whole batches only, and each image at most once an epoch; a
+    It runs through `epochs`, whose first may be any, or through those `steps` of them, which are counted from the
+    first step of epoch 0. Whole batches only, and each image at most once an epoch; a
     set smaller than a batch is one batch. `seed` and the epoch's number alone decide the order and how each image
     is moved: a training that is taken up again sees what an undisturbed one sees. Without `augmentation` the pixels
     are as `preprocess` gives them; with one they may have another side, `output_px`. `store` holds pixels of these
@@ -43,8 +45,8 @@ def training_batches(
     if store is not None and (store.count, store.shape) != (len(images), preprocess.shape):
         raise ValueError(f"the store must be one of {len(images)} images, got one of {store.count} x {store.shape}")
     rows = min(batch, len(images))
-    steps = len(images) // rows
-    numbers = range(epochs.start * steps, epochs.stop * steps)
+    per_epoch = len(images) // rows
+    numbers = range(epochs.start * per_epoch, epochs.stop * per_epoch) if steps is None else steps
 
     def pixels_of(index: int) -> Pixels:
         return preprocess.pixels(images.read(index))
@@ -64,7 +66,7 @@ def training_batches(
     def move(number: Any, pixels: Any, labels: Any) -> Any:
         if augmentation is None:
             return tf.cast(pixels, tf.float32), labels
-        which = number // steps * (1 << _EPOCH_BITS) + number % steps
+        which = number // per_epoch * (1 << _EPOCH_BITS) + number % per_epoch
         return augment(
             pixels, augmentation, seed=[tf.constant(seed * _SEEDS_PER_BATCH, tf.int64), which], output_px=output_px
         ), labels

@@ -8,7 +8,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.models.data import ImageSet, iter_pixels
-from mbexport.models.fit import Lesson, OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
+from mbexport.models.fit import OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
+from mbexport.models.lesson import Lesson
 from mbexport.models.mobilenet_v1 import build
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec

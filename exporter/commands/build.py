@@ -39,7 +39,7 @@ Examples:
     metavar="N",
     help="Epochs of training; if absent 16 for digits, 30 for photos, 60 at most from --weights.",
 )
-@options.option("--qat-epochs", type=int, default=2, metavar="N", help="Epochs of quantization-aware training.")
+@options.option("--qat-epochs", type=int, metavar="N", help="Epochs of quantization-aware training; 2 if absent.")
 @options.option("--log-dir", type=options.PATH, metavar="DIR", help="Curves for TensorBoard.")
 @making.shared_options
 def command(*, data: str, classes_file: Path | None, **given: Any) -> int:
@@ -65,7 +65,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
 
     if given["log_dir"] is not None:
         options.require_library("tensorboard", needed_by="--log-dir", extra="tensorboard")
-    shared = making.shared_plan(given)
+    shared = making.shared_plan(given, default_qat_epochs=plans.QAT_EPOCHS)
 
     def plan_of(classes: int, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
         px = options.resolution_px(
@@ -89,7 +89,6 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
             origin=plans.Trained(spec=spec, epochs=epochs, weights=weights),
             out=given["out"] or Path("dist") / spec.stem_name,
             crop_fraction=making.crop_fraction(given["crop_fraction"], is_photos=is_photos),
-            qat_epochs=given["qat_epochs"],
             log_dir=given["log_dir"],
             **shared,
         )

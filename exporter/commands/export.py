@@ -34,7 +34,9 @@ Examples:
 @options.option(
     "--data", metavar="digits|DIR|tfds:NAME", help="Labelled images to verify on; else --calibration's serve."
 )
-@options.option("--qat-epochs", type=int, default=0, metavar="N", help="Epochs of distillation from the float network.")
+@options.option(
+    "--qat-epochs", type=int, metavar="N", help="Epochs of distillation from the float network; 0 if absent."
+)
 @making.shared_options
 def command(*, data: str | None, classes_file: Path | None, **given: Any) -> int:
     """Quantize, export and verify a network that is already trained.
@@ -66,7 +68,7 @@ def _checked_before_data(
         raise OptionError(f"give --model or --weights, got {got}")
     if not has_data and given["calibration"] is None:
         raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
-    shared = making.shared_plan(given)
+    shared = making.shared_plan(given, default_qat_epochs=0)
 
     def plan_of(classes: int | None, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
         origin: Foreign | Stored
@@ -80,7 +82,6 @@ def _checked_before_data(
             origin=origin,
             out=given["out"] or Path("dist") / name,
             crop_fraction=making.crop_fraction(given["crop_fraction"], is_photos=is_photos),
-            qat_epochs=given["qat_epochs"],
             **shared,
         )
 

@@ -53,6 +53,7 @@ _SHARED: Final = (
         metavar="all|none|NAME[,NAME]",
         help="Of equalization, rounding, bias and logits: what is done beside rounding weights to the nearest code.",
     ),
+    options.option("--qat-steps", type=int, metavar="N", help="The same in steps of the optimizer, 32 images each."),
     options.option(
         "--io",
         type=click.Choice(["uint8", "int8", "float32"]),
@@ -79,7 +80,7 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
+def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, Any]:
     """The fields of a plan that these options decide, checked; the crop is not among them: it depends on the data."""
     from mbexport.artifact import Format, Io
     from mbexport.calibration.choices import parse_corrections
@@ -94,6 +95,7 @@ def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
         "corrections": parse_corrections(given["corrections"]),
         "precisions": _precisions(given["precisions"], int8=given["int8"]),
         "formats": tuple(Format(name) for name in dict.fromkeys(given["formats"])) or tuple(Format),
+        **_distillation(given["qat_epochs"], given["qat_steps"], default_epochs=default_qat_epochs),
         "io": Io(given["io"]),
         "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
@@ -122,6 +124,12 @@ def _observer(name: str | None, *, ranges: Path | None) -> Any:
     if ranges is not None:
         raise OptionError(f"give --observer or --ranges, not both, got --observer {name}")
     return parse_observer(name)
+
+
+def _distillation(epochs: int | None, steps: int | None, *, default_epochs: int) -> dict[str, Any]:
+    if epochs is not None and steps is not None:
+        raise OptionError(f"give --qat-epochs or --qat-steps, not both, got --qat-epochs {epochs} --qat-steps {steps}")
+    return {"qat_epochs": default_epochs if epochs is None else epochs, "qat_steps": steps}
 
 
 def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:

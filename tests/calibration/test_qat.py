@@ -12,7 +12,7 @@ from mbexport.calibration import qat
 from mbexport.calibration.affine import Range
 from mbexport.calibration.corrections import Corrections, correct
 from mbexport.calibration.fake_quant import input_range, quantizable
-from mbexport.calibration.qat import quantization_aware_training
+from mbexport.calibration.qat import Duration, quantization_aware_training
 from mbexport.calibration.ranges import observe
 from mbexport.models.augment import DIGITS_AUGMENTATION
 from mbexport.models.data import iter_pixels
@@ -71,7 +71,7 @@ def run(tiny_mobilenet, digits, inputs, preprocess, session_of):
             preprocess,
             SETTINGS,
             **kept,
-            epochs=epochs,
+            duration=Duration(epochs=epochs),
             session=session_of(),
             on_step=lambda *step: steps.append(step),
         )
@@ -126,7 +126,14 @@ def test_a_killed_training_that_is_taken_up_again_ends_the_same(short_network, d
         folded, steps = short_network(), []
         kept, note = start(folded, inputs, preprocess), steps.append
         quantization_aware_training(
-            folded, digits, preprocess, SETTINGS, **kept, epochs=2, session=session, on_step=lambda *step: note(step)
+            folded,
+            digits,
+            preprocess,
+            SETTINGS,
+            **kept,
+            duration=Duration(epochs=2),
+            session=session,
+            on_step=lambda *step: note(step),
         )
         return as_bytes(weights_of(folded)), steps
 
@@ -148,7 +155,14 @@ def test_before_the_first_step_the_network_answers_as_the_float_one(short_networ
     at_start = []
     monkeypatch.setattr(qat, "fit", lambda network, *_, **__: at_start.append(network.predict_on_batch(inputs)))
     quantization_aware_training(
-        folded, digits, preprocess, SETTINGS, **kept, epochs=1, session=session_of(), on_step=lambda *_: None
+        folded,
+        digits,
+        preprocess,
+        SETTINGS,
+        **kept,
+        duration=Duration(epochs=1),
+        session=session_of(),
+        on_step=lambda *_: None,
     )
     wide = quantizable(
         folded,

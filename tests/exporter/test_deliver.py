@@ -58,6 +58,7 @@ def test_trained_network_by_hand(told):
     assert report["options"] == {
         "epochs": 7,
         "qat_epochs": 3,
+        "qat_steps": None,
         "calibration_samples": 40,
         "observer": "minmax",
         "ranges": None,

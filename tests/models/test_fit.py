@@ -12,8 +12,9 @@ import tf_keras
 
 from mbexport.errors import StageError
 from mbexport.models.augment import Augmentation
-from mbexport.models.fit import Lesson, Phase, TrainSettings, fit, steps_per_epoch
+from mbexport.models.fit import Phase, TrainSettings, fit, steps_per_epoch
 from mbexport.models.imageset import ImageSet
+from mbexport.models.lesson import Lesson
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.models.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes

@@ -9,8 +9,9 @@ import tf_keras
 
 from mbexport.models.augment import DIGITS_AUGMENTATION
 from mbexport.models.checkpoint import Progress, checkpoint, read_progress, restore
-from mbexport.models.fit import Lesson, Phase, TrainSettings, fit
+from mbexport.models.fit import Phase, TrainSettings, fit
 from mbexport.models.imageset import ImageSet
+from mbexport.models.lesson import Lesson
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes
