@@ -44,7 +44,7 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
         low, high = ratio["latency_ratio_ci95"]
         console.print(f"{ratio['b']} is {ratio['latency_ratio']:.2f} [{low:.2f}, {high:.2f}] times as fast as fp32")
     if report.get("qat"):
-        console.print(_distillation(report["qat"]))
+        console.print(distillation_line(report["qat"]))
     console.print(_gate_table(report))
     if "stages" in report:
         console.print("stages: " + ", ".join(_stage(stage) for stage in report["stages"]))
@@ -90,7 +90,7 @@ def print_warnings(report: Json, stream: TextIO) -> None:
         console.print(f"WARNING: {line}", style="bold red")
 
 
-def _distillation(qat: Json) -> str:
+def distillation_line(qat: Json) -> str:
     """What became of quantization-aware training, in one line."""
     start, best, judges = qat["start"], qat["best"], f"on {qat['held_out']} held-out images"
     moved = f"{start['divergence']:.4g} -> {best['divergence']:.4g}"

@@ -94,9 +94,8 @@ def test_an_epoch_changes_every_kernel(one_epoch):
 
 def test_an_epoch_moves_a_weight_by_no_more_than_its_steps_allow(one_epoch):
     # One step of Adam, of the learning rate of 1e-5 at most (Kingma & Ba 2015, arXiv 1412.6980, section 2.1).
-    for name, values in one_epoch.after.items():
-        for before, after in zip(one_epoch.before[name], values, strict=True):
-            assert np.abs(after - before).max() <= 1.1e-5
+    for name, (kernel, _) in one_epoch.after.items():  # biases are rounded to their own steps
+        assert np.abs(kernel - one_epoch.before[name][0]).max() <= 1.1e-5
 
 
 def test_every_step_of_an_epoch_is_reported(one_epoch):
@@ -146,24 +145,32 @@ def test_a_killed_training_that_is_taken_up_again_ends_the_same(short_network, d
     assert later_steps == steps[epoch:]
 
 
-def test_before_the_first_step_the_network_answers_as_the_float_one(short_network, digits, session_of, monkeypatch):
+def test_before_the_first_step_the_network_answers_as_the_float_one(
+    short_network, digits, session_of, monkeypatch, killed
+):
     # tfmot by itself starts every range at [-6, 6], and needs a thousand steps to forget it.
     preprocess = Preprocess(resolution_px=8, crop_fraction=1.0)
     inputs = preprocess.dequantize(np.concatenate(list(iter_pixels(digits, preprocess))))
     folded = short_network()
     kept = start(folded, inputs, preprocess)
     at_start = []
-    monkeypatch.setattr(qat, "fit", lambda network, *_, **__: at_start.append(network.predict_on_batch(inputs)))
-    quantization_aware_training(
-        folded,
-        digits,
-        preprocess,
-        SETTINGS,
-        **kept,
-        duration=Duration(epochs=1),
-        session=session_of(),
-        on_step=lambda *_: None,
-    )
+
+    def look(network, *_, **__):
+        at_start.append(network.predict_on_batch(inputs))
+        raise killed
+
+    monkeypatch.setattr(qat, "fit", look)
+    with pytest.raises(killed):
+        quantization_aware_training(
+            folded,
+            digits,
+            preprocess,
+            SETTINGS,
+            **kept,
+            duration=Duration(epochs=1),
+            session=session_of(),
+            on_step=lambda *_: None,
+        )
     wide = quantizable(
         folded,
         dict.fromkeys(kept["ranges"], Range(low=-6, high=6)),

@@ -24,14 +24,22 @@ def told(entry, found):
     """What is warned of a report on a network whose answers are `reference`."""
 
     def tell(
-        *, limits=None, bad=(), normalization=MOBILENET, tried=None, calibration=None, health=None, **measured: Any
+        *,
+        limits=None,
+        bad=(),
+        normalization=MOBILENET,
+        tried=None,
+        calibration=None,
+        health=None,
+        qat=None,
+        **measured: Any,
     ) -> str:
         preprocess = Preprocess(resolution_px=32, normalization=normalization)
         data = {**preprocess_json(preprocess), "unreadable": unreadable_json(bad)}
         measurements = found(entry(FP32), **measured)
         gates = judge(gate_values(measurements), limits or {}, defaults={})
         stream = io.StringIO()
-        extra = {"data": data, "tried_normalizations": tried, "calibration": calibration, "health": health}
+        extra = {"data": data, "tried_normalizations": tried, "calibration": calibration, "health": health, "qat": qat}
         report = report_json(measured_json(measurements), gates, extra)
         print_warnings(json.loads(to_bytes(report)), stream)
         return stream.getvalue()
@@ -80,6 +88,12 @@ def test_channels_that_rounding_killed_are_told_by_site(told):
 
 def test_dead_channels_that_float_never_used_are_no_warning(told):
     assert told(health={"dead": {"conv1_relu": 4}, "killed": {}}, **KNOWING) == ""
+
+
+def test_tensors_that_training_moved_out_of_their_ranges_are_told(told):
+    said = told(qat={"unsettled": ["conv1_relu", "conv_pw_3_relu"]}, **KNOWING)
+    assert said == "WARNING: training moved 2 activation tensors out of their ranges: conv1_relu, conv_pw_3_relu\n"
+    assert told(qat={"unsettled": []}, **KNOWING) == ""
 
 
 def test_a_limit_of_the_user_moves_the_warning(told):

@@ -184,3 +184,26 @@ def test_one_channel_is_moved_as_it_is_among_three(
 def test_digits_are_never_mirrored() -> None:
     assert not DIGITS_AUGMENTATION.mirror
     assert PHOTO_AUGMENTATION.mirror
+
+
+# ---- mixes
+
+
+def test_a_mix_by_hand() -> None:
+    # Of one grey each: a share of its own, and the rest of the image at the other end of the batch.
+    shades = np.array([0, 50, 100, 200], np.uint8)
+    found = moved(np.broadcast_to(shades[:, None, None, None], (4, 8, 8, 3)), only(mixes=True), (3, 1))
+    assert np.ptp(found, axis=(1, 2, 3)).max() < 1e-4
+    greys = found[:, 0, 0, 0]
+    shares = (greys - shades[::-1]) / (shades.astype(float) - shades[::-1])
+    assert ((shares >= 0) & (shares <= 1)).all()
+    assert len(set(shares.round(3))) == 4
+
+
+@given(hnp.arrays(np.uint8, (3, 5, 5, 3)), SEEDS)
+@settings(max_examples=20, deadline=None)
+def test_a_mix_lies_between_the_images_as_they_are_without(pixels: NDArray[np.uint8], seed: tuple[int, int]) -> None:
+    how = only(rotation_deg=10, mirror=True, light=0.2)
+    single, found = (moved(pixels, each, seed) for each in (how, dataclasses.replace(how, mixes=True)))
+    assert (found >= np.minimum(single, single[::-1]) - 1e-3).all()
+    assert (found <= np.maximum(single, single[::-1]) + 1e-3).all()

@@ -125,6 +125,12 @@ def test_every_seed_and_epoch_has_an_order_of_its_own() -> None:
     assert len(orders) == 4
 
 
+def test_steps_are_a_part_of_their_epochs() -> None:
+    images = numbered(13)  # three batches an epoch
+    whole = batches(images, epochs=range(3), augmentation=PHOTO_AUGMENTATION)
+    assert same(batches(images, epochs=range(3), steps=range(2, 7), augmentation=PHOTO_AUGMENTATION), whole[2:7])
+
+
 def test_a_stream_that_is_read_again_or_twice_at_once_stays_the_same() -> None:
     images = numbered(24)
     stream = training_batches(
