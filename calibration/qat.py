@@ -75,15 +75,17 @@ def quantization_aware_training(
     teacher: tf_keras.Model,
     duration: Duration,
     output: Output = Output.SOFTMAX,
+    seen: NDArray[np.int64] | None = None,
     session: Session,
     on_step: OnStep,
 ) -> Distilled | None:
     """Trains `folded` in place, through a fake-quantized copy that starts from `ranges` and keeps them.
 
     `teacher` is the float network, with the same input and scores of the kind `output`: what counts is that the
-    quantized one answers as it does. A fifth of the images is held out to judge that by the divergence; the best
-    weights are kept, with whole biases as an artifact has them, and if these are not better than those that training
-    began with, `folded` stays as it is. It does, too, without a step to take; then there is nothing to tell.
+    quantized one answers as it does. A fifth of the images is held out to judge that by the divergence, none of those
+    `seen` by calibration (their indices) while there are others: it did its best for these. The best weights are kept,
+    with whole biases as an artifact has them; if they are not better than those that training began with, `folded`
+    stays as it is. It does, too, without a step to take; then there is nothing to tell.
 
     Batch normalization is frozen by being folded: its statistics cannot move. So are the scales of the weights, in
     which `largest` is code 127. The learning rate falls from its peak to zero along a cosine. Raises `DataError` for
@@ -92,7 +94,7 @@ def quantization_aware_training(
     if not duration.steps_with(1):
         return None
     make_deterministic(settings.seed)
-    learned, held_out = _split(images, seed=settings.seed)
+    learned, held_out = _split(images, seed=settings.seed, seen=seen)
     phase = duration.phase(steps_per_epoch(learned, settings))
     lesson = Lesson(
         images=learned,
@@ -107,14 +109,13 @@ def quantization_aware_training(
     student = grid.student(folded)
     start, start_use = judge(student, lesson, held_out), grid.uses(student, held_out)
     history = fit(student, lesson, settings, (phase,), session=session, on_step=on_step)
-    before = folded.get_weights()
+    before, judged = folded.get_weights(), _judged(history, phase)
     grid.learn(folded, student)
     rounded = grid.student(folded)
-    end, end_use = judge(rounded, lesson, held_out), grid.uses(rounded, held_out)
+    end = judge(rounded, lesson, held_out)
     is_kept = end.loss < start.loss
     if not is_kept:
         folded.set_weights(before)
-    judged = _judged(history, phase)
     return Distilled(
         images=len(learned),
         held_out=len(held_out),
@@ -122,7 +123,7 @@ def quantization_aware_training(
         best=end if is_kept else min((found for _, found in judged), key=lambda found: found.loss),
         is_kept=is_kept,
         history=judged,
-        unsettled=unsettled(start_use, end_use) if is_kept else (),
+        unsettled=unsettled(start_use, grid.uses(rounded, held_out)) if is_kept else (),
     )
 
 
@@ -172,11 +173,15 @@ class _Grid:
         return range_uses(student, self.ranges, inputs())
 
 
-def _split(images: ImageSet, *, seed: int) -> tuple[ImageSet, ImageSet]:
+def _split(images: ImageSet, *, seed: int, seen: NDArray[np.int64] | None) -> tuple[ImageSet, ImageSet]:
     """The images to learn from, and those to judge by."""
     if len(images) < _LEAST_IMAGES:
         raise DataError(f"quantization-aware training needs at least {_LEAST_IMAGES} images, got {len(images)}")
-    held_out = np.random.default_rng(seed).permutation(len(images))[: max(1, len(images) // _HELD_OUT)]
+    order = np.random.default_rng(seed).permutation(len(images))
+    if seen is not None:
+        is_seen = np.isin(order, seen)
+        order = np.concatenate([order[~is_seen], order[is_seen]])
+    held_out = order[: max(1, len(images) // _HELD_OUT)]
     return images.without(held_out.tolist()), images.subset(held_out[:_MOST_HELD_OUT])
 
 

@@ -63,6 +63,7 @@ def _tuned(
             plan,
             Quantized.of(source, weights=calibrated, ranges=calibrated),
             sources.train,
+            is_calibrated_on=sources.train is sources.calibration,
             is_photos=sources.is_photos,
             session=session,
             on_step=runner.progress.step,

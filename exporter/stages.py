@@ -111,9 +111,19 @@ def _observed(plan: BuildPlan, folded: tf_keras.Model, batches: Iterator[NDArray
 
 
 def quantization_training(
-    plan: BuildPlan, start: Quantized, images: ImageSet, *, is_photos: bool, session: Session, on_step: OnStep
+    plan: BuildPlan,
+    start: Quantized,
+    images: ImageSet,
+    *,
+    is_calibrated_on: bool,
+    is_photos: bool,
+    session: Session,
+    on_step: OnStep,
 ) -> Files:
-    """The folded network's weights after quantization-aware training, and how that went, if there was any."""
+    """The folded network's weights after quantization-aware training, and how that went, if there was any.
+
+    `is_calibrated_on` says whether calibration took its samples from these `images`.
+    """
     make_deterministic(plan.seed)
     folded, facts = folded_network(start), start.source.facts
     found = quantization_aware_training(
@@ -125,6 +135,7 @@ def quantization_training(
         largest=largest_of(start),
         teacher=fold_batch_norm(float_network(start.source), preprocess=facts.preprocess),
         output=facts.output,
+        seen=balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed) if is_calibrated_on else None,
         duration=Duration(epochs=plan.qat_epochs, steps=plan.qat_steps),
         session=session,
         on_step=on_step,

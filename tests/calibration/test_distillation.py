@@ -129,6 +129,25 @@ def test_without_a_step_there_is_nothing_to_tell(distil: Distil) -> None:
     assert [value.tobytes() for value in after] == [value.tobytes() for value in before]
 
 
+@pytest.mark.parametrize(
+    ("seen", "judges"),
+    [
+        (range(8), {8, 9}),  # a fifth of ten
+        (range(9), {9, None}),  # one of those that were seen has to do
+        (range(4), {4, 5, 6, 7, 8, 9}),
+        ((), set(range(10))),
+    ],
+)
+def test_who_judges_was_not_seen_before_if_there_are_enough(digits: ImageSet, seen: Any, judges: set[Any]) -> None:
+    images = digits.subset(np.arange(10))
+    learned, held_out = qat._split(images, seed=0, seen=np.array(seen, np.int64))
+    chosen = {images.names.index(name) for name in held_out.names}
+    assert len(chosen) == 2
+    assert chosen <= judges if None not in judges else judges - {None} <= chosen
+    assert set(learned.names) | set(held_out.names) == set(images.names)
+    assert not set(learned.names) & set(held_out.names)
+
+
 def test_one_image_is_not_enough(distil: Distil, digits: ImageSet) -> None:
     with pytest.raises(DataError, match="quantization-aware training needs at least 2 images, got 1"):
         distil(steps=1, images=digits.subset(np.arange(1)))
