@@ -51,8 +51,9 @@ class Duration:
 class Distilled:
     """How a training went: on so many `images`, judged on `held_out` others, from `start` to the `best` it reached.
 
-    Unless `is_kept` that was not better, and the network stayed as it was. `history` has the judgement of each epoch,
-    and the step behind which it was made. `unsettled` names the tensors that no longer suit their ranges.
+    The best has whole biases where it was better than the start without. Unless `is_kept` that was not better, and the
+    network stayed as it was. `history` has the judgement of each epoch, and the step behind which it was made.
+    `unsettled` names the tensors that no longer suit their ranges.
     """
 
     images: int
@@ -114,13 +115,14 @@ def quantization_aware_training(
     rounded = grid.student(folded)
     end = judge(rounded, lesson, held_out)
     is_kept = end.loss < start.loss
+    reached = min((found for _, found in judged), key=lambda found: found.loss)
     if not is_kept:
         folded.set_weights(before)
     return Distilled(
         images=len(learned),
         held_out=len(held_out),
         start=start,
-        best=end if is_kept else min((found for _, found in judged), key=lambda found: found.loss),
+        best=end if reached.loss < start.loss else reached,
         is_kept=is_kept,
         history=judged,
         unsettled=unsettled(start_use, grid.uses(rounded, held_out)) if is_kept else (),

@@ -123,6 +123,19 @@ def test_distillation_that_does_harm_changes_nothing_and_says_so(
     assert told.unsettled == ()
 
 
+def test_what_is_lost_where_biases_become_whole_counts(distil: Distil, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(folded: Any, *_: Any) -> None:
+        kernel, bias = folded.get_layer("head").get_weights()
+        folded.get_layer("head").set_weights([kernel, bias + np.array([3, -3, 2, 0], np.float32)])
+
+    monkeypatch.setattr(qat, "_LEARNING_RATE", 1e-2)
+    monkeypatch.setattr(qat, "set_whole_biases", spoil)
+    before, after, told = distil(steps=30, is_spoiled=True)
+    assert [value.tobytes() for value in after] == [value.tobytes() for value in before]
+    assert min(judged.loss for _, judged in told.history) < told.start.loss < told.best.loss
+    assert not told.is_kept
+
+
 def test_without_a_step_there_is_nothing_to_tell(distil: Distil) -> None:
     before, after, told = distil(steps=0)
     assert told is None

@@ -60,6 +60,13 @@ def test_report_says_how_long_each_stage_took(undisturbed):
     assert hashes == {name: digest for name, digest in delivered_hashes(undisturbed).items() if name not in OTHERS}
 
 
+def test_report_says_how_distillation_went(undisturbed):
+    qat = json.loads((undisturbed / "report.json").read_bytes())["qat"]
+    # Of 1347 digits a fifth is held out, 256 of them judge; the rest are 33 batches of 32, judged five times.
+    assert (qat["steps"], qat["images"], qat["held_out"], len(qat["history"])) == (33, 1078, 256, 5)
+    assert (qat["best"]["divergence"] < qat["start"]["divergence"]) == (qat["kept"] == "trained")
+
+
 def test_second_run_reuses_everything_and_never_loads_tensorflow(undisturbed):
     before = delivered_hashes(undisturbed)
     code = (
