@@ -51,7 +51,7 @@ _SHARED: Final = (
         "--corrections",
         default="all",
         metavar="all|none|NAME[,NAME]",
-        help="Of equalization, rounding, bias and logits: what is done beside rounding weights to the nearest code.",
+        help="Of copies, equalization, rounding, bias, logits: what is done beside rounding to the nearest code.",
     ),
     options.option("--qat-steps", type=int, metavar="N", help="The same in steps of the optimizer, 32 images each."),
     options.option(
