@@ -64,6 +64,15 @@ class Corrected:
     sites: dict[str, StoredSite] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What the next step is given: a tensor, its range, and how its channels are stored."""
+
+    tensor: StoredTensor
+    interval: Range
+    scaling: Scaling
+
+
 def correct(
     folded: tf_keras.Model,
     ranges: Ranges,
@@ -86,40 +95,43 @@ def correct(
         has_copies=corrections.copies,
         is_equalized=corrections.equalization,
     )
-    steps, scalings = arrangement.steps(folded), arrangement.scalings
-    narrows = (
-        corrections.logits and isinstance(folded.layers[-1], tf_keras.layers.Softmax) and steps[-1].ceiling is None
-    )
-    found = Corrected(weights={}, largest={}, ranges={}, arrangement=arrangement)
-    tensor, before = StoredTensor.of(entry), entry
+    steps, found = arrangement.steps(folded), Corrected(weights={}, largest={}, ranges={}, arrangement=arrangement)
+    is_softmax = isinstance(folded.layers[-1], tf_keras.layers.Softmax) and steps[-1].ceiling is None
+    given = _Given(tensor=StoredTensor.of(entry), interval=entry, scaling=Scaling.none(folded.input_shape[-1]))
     for batch in batches():
-        tensor.add(batch, batch)
-    found.sites[INPUT] = tensor.site()
-    incoming = Scaling.none(folded.input_shape[-1])
+        given.tensor.add(batch, batch)
+    found.sites[INPUT] = given.tensor.site()
     for number, step in enumerate(steps, start=1):
-        interval = ranges[step.site]
-        outgoing = scalings[step.site]
-        if step.convolution is None:
-            made, interval = _passed_on(step, tensor, before, interval)
-        else:
-            layer = ScaledLayer.of(
-                step,
-                incoming=incoming,
-                outgoing=outgoing,
-                input_scale=tensor.affine.scale[0],
-                high=interval.high,
-            )
-            made = _corrected(layer, tensor, corrections, found)
-            if narrows and step is steps[-1]:
-                made = list(made)
-                interval = _logits(made)
-        found.ranges[step.site] = interval
-        tensor, before, incoming = StoredTensor.of(interval), interval, outgoing
+        made, interval = _decided(step, given, ranges[step.site], corrections=corrections, found=found)
+        if corrections.logits and is_softmax and step is steps[-1]:
+            made = list(made)
+            interval = _logits(made)
+        scaling = arrangement.scalings[step.site]
+        given = _Given(tensor=StoredTensor.of(interval), interval=interval, scaling=scaling)
         for floats, quantized in made:
-            tensor.add(floats, quantized)
-        found.sites[step.site] = tensor.site()
+            given.tensor.add(floats, quantized)
+        found.ranges[step.site], found.sites[step.site] = interval, given.tensor.site()
         on_step(number, len(steps), "layers")
     return found
+
+
+def _decided(
+    step: Step, given: _Given, interval: Range, *, corrections: Corrections, found: Corrected
+) -> tuple[Iterable[Pair], Range]:
+    """What a step makes of what it is `given`, and its range, which was observed as `interval`.
+
+    Its integers, if it has any, are put into `found`.
+    """
+    if step.convolution is None:
+        return _passed_on(step, given.tensor, given.interval, interval)
+    layer = ScaledLayer.of(
+        step,
+        incoming=given.scaling,
+        outgoing=found.arrangement.scalings[step.site],
+        input_scale=given.tensor.affine.scale[0],
+        high=interval.high,
+    )
+    return _corrected(layer, given.tensor, corrections, found), interval
 
 
 def _passed_on(step: Step, given: StoredTensor, before: Range, own: Range) -> tuple[Iterable[Pair], Range]:

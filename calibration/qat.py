@@ -108,25 +108,9 @@ def quantization_aware_training(
     )
     grid = _Grid(ranges=ranges, largest=largest, preprocess=preprocess)
     student = grid.student(folded)
-    start, start_use = judge(student, lesson, held_out), grid.uses(student, held_out)
+    start, uses = judge(student, lesson, held_out), grid.uses(student, held_out)
     history = fit(student, lesson, settings, (phase,), session=session, on_step=on_step)
-    before, judged = folded.get_weights(), _judged(history, phase)
-    grid.learn(folded, student)
-    rounded = grid.student(folded)
-    end = judge(rounded, lesson, held_out)
-    is_kept = end.loss < start.loss
-    reached = min((found for _, found in judged), key=lambda found: found.loss)
-    if not is_kept:
-        folded.set_weights(before)
-    return Distilled(
-        images=len(learned),
-        held_out=len(held_out),
-        start=start,
-        best=end if reached.loss < start.loss else reached,
-        is_kept=is_kept,
-        history=judged,
-        unsettled=unsettled(start_use, grid.uses(rounded, held_out)) if is_kept else (),
-    )
+    return _kept(folded, student, grid, lesson, start=start, uses=uses, judged=_judged(history, phase))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +157,39 @@ class _Grid:
                 yield self.preprocess.dequantize(pixels)
 
         return range_uses(student, self.ranges, inputs())
+
+
+def _kept(
+    folded: tf_keras.Model,
+    student: tf_keras.Model,
+    grid: _Grid,
+    lesson: Lesson,
+    *,
+    start: Judgement,
+    uses: dict[str, RangeUse],
+    judged: tuple[tuple[int, Judgement], ...],
+) -> Distilled:
+    """Gives `folded` what `student` learned, if that is better than what it had, of which are `start` and `uses`."""
+    held_out = lesson.validation
+    if held_out is None:
+        raise ValueError("the lesson must have images to judge by")
+    before = folded.get_weights()
+    grid.learn(folded, student)
+    rounded = grid.student(folded)
+    end = judge(rounded, lesson, held_out)
+    is_kept = end.loss < start.loss
+    if not is_kept:
+        folded.set_weights(before)
+    reached = min((found for _, found in judged), key=lambda found: found.loss)
+    return Distilled(
+        images=len(lesson.images),
+        held_out=len(held_out),
+        start=start,
+        best=end if reached.loss < start.loss else reached,
+        is_kept=is_kept,
+        history=judged,
+        unsettled=unsettled(uses, grid.uses(rounded, held_out)) if is_kept else (),
+    )
 
 
 def _split(images: ImageSet, *, seed: int, seen: NDArray[np.int64] | None) -> tuple[ImageSet, ImageSet]:
