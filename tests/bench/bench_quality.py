@@ -24,7 +24,7 @@ RESOLUTION_PX: Final = 224
 WEIGHTS: Final = {0.75: "mobilenet_7_5_224_tf.h5", 0.25: "mobilenet_2_5_224_tf.h5"}
 ROUNDS: Final = Rounds(runs=300, warmup=20)
 
-QAT_STEPS: Final = 300  # ours and tfmot's alike
+QAT_STEPS: Final = 100  # ours and tfmot's alike
 TFMOT_RATES: Final = ("1e-3", "1e-5")  # its tutorial's, which is Adam's default; and one that destroys less
 QUICK_ALPHA, QUICK_STEPS, QUICK_CALIBRATION, QUICK_EVALUATION = 0.25, 20, 64, 100
 

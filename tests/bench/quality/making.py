@@ -15,7 +15,17 @@ _TIMEOUT_S: Final = 3 * 3600  # a quantizer that takes longer is of no use to an
 _EXIT_GATE_FAILED: Final = 1  # of mbexport: the artifacts were made
 # Stages of `mbexport export` that quantize nothing: what peers are spared is not counted for ours either.
 _OTHER_STAGES: Final = frozenset(
-    {"check-images", "weights", "tflite-fp32", "onnx-fp32", "onnx-int8", "verify", "normalizations"}
+    {
+        "check-images",
+        "weights",
+        "tflite-fp32",
+        "onnx-fp32",
+        "onnx-int8",
+        "verify",
+        "normalizations",
+        "simulation",
+        "sensitivity",
+    }
 )
 
 
