@@ -80,12 +80,13 @@ def correct(
     *,
     entry: Range,
     corrections: Corrections,
+    seed: int = 0,
     on_step: OnStep = lambda *_: None,
 ) -> Corrected:
     """The integers of `folded`, whose activations have the `ranges` that were observed, from calibration images.
 
     `batches()` gives the images as float32 (n, px, px, channels), the same each time; `entry` is the range of that
-    input. Takes memory for the two largest tensors of all images, three bytes a value.
+    input; `seed` decides what is random. Takes memory for the two largest tensors of all images, three bytes a value.
     """
     arrangement = arranged(
         folded,
@@ -94,6 +95,7 @@ def correct(
         entry=entry,
         has_copies=corrections.copies,
         is_equalized=corrections.equalization,
+        seed=seed,
     )
     steps, found = arrangement.steps(folded), Corrected(weights={}, largest={}, ranges={}, arrangement=arrangement)
     is_softmax = isinstance(folded.layers[-1], tf_keras.layers.Softmax) and steps[-1].ceiling is None

@@ -79,6 +79,7 @@ def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnSt
         inputs,
         entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
         corrections=Corrections.of(plan.corrections),
+        seed=plan.seed,
         on_step=on_step,
     )
     for name, weights in found.weights.items():
