@@ -53,7 +53,7 @@ _SHARED: Final = (
         metavar="all|none|NAME[,NAME]",
         help="Of copies, equalization, rounding, bias, logits: what is done beside rounding to the nearest code.",
     ),
-    options.option("--qat-steps", type=int, metavar="N", help="The same in steps of the optimizer, 32 images each."),
+    options.option("--qat-steps", type=int, metavar="N", help="Steps of distillation, in the place of epochs."),
     options.option(
         "--io",
         type=click.Choice(["uint8", "int8", "float32"]),
