@@ -15,6 +15,7 @@ from mbexport.errors import OptionError
 
 INT8_MIN: Final = -128
 INT8_MAX: Final = 127
+CODE_STEPS: Final = INT8_MAX - INT8_MIN  # between the codes of the two ends of a range
 # A channel whose largest weight is smaller gets the scale of this one: TFLite's converter makes no smaller scale.
 SMALLEST_LARGEST_WEIGHT: Final = 5e-7
 _BIAS_STEPS: Final = 2**30  # half of what int32 holds: a bias may still double while the network learns
@@ -70,7 +71,7 @@ class Affine:
 
 def activation_affine(interval: Range) -> Affine:
     """The int8 map of an activation tensor: 256 codes over the range, moved so that zero is a code."""
-    scale = (interval.high - interval.low) / (INT8_MAX - INT8_MIN)
+    scale = (interval.high - interval.low) / CODE_STEPS
     zero_point = INT8_MIN - interval.low / scale
     return Affine(scale=(scale,), zero_point=(int(np.clip(np.rint(zero_point), INT8_MIN, INT8_MAX)),))
 
@@ -96,3 +97,15 @@ def least_largest_weights(bias: NDArray[np.float32], *, input_scale: float) -> N
     """
     steps = _BIAS_STEPS * input_scale / INT8_MAX
     return np.maximum(np.abs(bias.astype(np.float64)) / steps, SMALLEST_LARGEST_WEIGHT)
+
+
+def whole_bias(
+    bias: NDArray[np.float32], *, weight_scales: NDArray[np.float64], input_scale: float
+) -> NDArray[np.float32]:
+    """`bias` (channels,) in whole steps of input scale times weight scale, as an integer artifact stores it.
+
+    Such a step is up to a third of an output's code.
+    """
+    steps = weight_scales * input_scale
+    whole: NDArray[np.float32] = (np.rint(bias / steps) * steps).astype(np.float32)
+    return whole

@@ -12,7 +12,7 @@ import numpy as np
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import Range
+from mbexport.calibration.affine import CODE_STEPS, Range
 from mbexport.calibration.channel_values import channel_values
 from mbexport.calibration.copies import Copies, copies_of, spares_of
 from mbexport.calibration.equalization import (
@@ -26,7 +26,6 @@ from mbexport.calibration.importance import noise_costs
 from mbexport.calibration.range_file import Ranges
 from mbexport.calibration.steps import Step, steps_of
 
-_CODES: Final = 255
 _PARTS: Final = ("kernel", "bias")
 
 Array = NDArray[np.float32]
@@ -111,7 +110,7 @@ def arranged(
         if step.site in values:
             scaling = _equalized(values[step.site], following) if is_equalized else scalings[step.site]
             offsets = copies.offsets.get(step.site, np.zeros(len(scaling.factors)))
-            scalings[step.site] = scaling.moved(offsets * ranges[step.site].high / _CODES)
+            scalings[step.site] = scaling.moved(offsets * ranges[step.site].high / CODE_STEPS)
     return Arrangement(weights=copies.weights, scalings=scalings)
 
 

@@ -15,11 +15,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import Range
+from mbexport.calibration.affine import CODE_STEPS, Range
 from mbexport.calibration.range_file import Ranges
 from mbexport.calibration.steps import Step
 
-_CODES: Final = 255
 _CONSTANT: Final = 0.1  # of a step: a channel that moves by less is constant
 
 Array = NDArray[np.float64]
@@ -67,7 +66,7 @@ def spares_of(steps: list[Step], ranges: Ranges, *, entry: Range) -> list[Spares
     found = []
     for taken, carriers, reader in _groups(steps, ranges, entry):
         low, high = _bounds(taken, carriers, ranges)
-        step_size = ranges[carriers[-1].site].high / _CODES
+        step_size = ranges[carriers[-1].site].high / CODE_STEPS
         is_spare = high - low < _CONSTANT * step_size
         if reader.is_padded:
             is_spare &= high < step_size  # its padding is zero, and would not be the constant

@@ -12,7 +12,7 @@ import numpy as np
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import INT8_MAX, Range
+from mbexport.calibration.affine import INT8_MAX, Range, whole_bias
 from mbexport.calibration.arrangement import Arrangement, Batches, arranged
 from mbexport.calibration.choices import Correction
 from mbexport.calibration.equalization import Scaling
@@ -150,8 +150,7 @@ def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections
     rounded = layer.rounded(given) if corrections.rounding else layer.nearest()
     kernel, scales = rounded.kernel, rounded.scales
     bias = layer.corrected_bias(given, kernel) if corrections.bias else layer.bias
-    bias_steps = scales * given.affine.scale[0]  # of the 32-bit bias: a third of an output's code is usual
-    bias = (np.rint(bias / bias_steps) * bias_steps).astype(np.float32)
+    bias = whole_bias(bias, weight_scales=scales, input_scale=given.affine.scale[0])
     name = layer.step.convolution.name
     found.weights[name], found.largest[name] = [kernel, bias], scales * INT8_MAX
     return layer.outputs(given, kernel, bias)

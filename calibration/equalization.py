@@ -17,10 +17,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import INT8_MAX
+from mbexport.calibration.affine import CODE_STEPS, INT8_MAX
 
 BINS: Final = 256
-_CODES: Final = 255
 _LIMITS: Final = np.linspace(0.02, 1, 99)  # of the range: candidates for where a channel is cut above
 _SHIFTS: Final = np.linspace(0, 0.98, 50)  # the same below
 _LEAST_WIDTH: Final = 0.02
@@ -88,7 +87,7 @@ def best_limits(values: ChannelValues, *, may_shift: bool = False) -> tuple[Arra
         low = share * values.high
         centred = values.zeros * low**2 + counts @ np.maximum(low - centres, 0) ** 2
         width = np.maximum(_LIMITS * values.high - low, _LEAST_WIDTH * values.high)
-        rounded = counts.sum(axis=1) * ((width / _CODES) ** 2 / 12)[:, None]
+        rounded = counts.sum(axis=1) * ((width / CODE_STEPS) ** 2 / 12)[:, None]
         errors = np.where(_LIMITS[:, None] > share, above + centred + rounded, np.inf)
         best = errors.argmin(axis=0)
         error = errors[best, np.arange(len(counts))]
@@ -105,7 +104,7 @@ def rounding_variances(values: ChannelValues) -> Array:
     """
     _, highs = best_limits(values)
     moving = 1 - values.zeros / np.maximum(values.counts.sum(axis=1), 1)
-    return np.asarray(moving * (highs / _CODES) ** 2 / 12)
+    return np.asarray(moving * (highs / CODE_STEPS) ** 2 / 12)
 
 
 def free_scaling(values: ChannelValues) -> Scaling:
@@ -125,7 +124,7 @@ def balanced_scaling(values: ChannelValues, kernel: NDArray[np.float32], *, may_
     factors = least = values.high / (values.high - lows)  # with less the range would end above the ReLU's cut
     most = _factors(values, highs - lows)
     power = _mean_squares(values, lows)
-    activation_error = (values.high / _CODES) ** 2 * (weights**2).sum(axis=(0, 1, 3))
+    activation_error = (values.high / CODE_STEPS) ** 2 * (weights**2).sum(axis=(0, 1, 3))
     for _ in range(_ROUNDS):
         scaled = np.abs(weights / factors[:, None])
         weight_error = ((scaled.max(axis=(0, 1, 2)) / INT8_MAX) ** 2).sum() * weights.shape[0] * weights.shape[1]

@@ -13,7 +13,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_affine, least_largest_weights
+from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_affine, least_largest_weights, whole_bias
 from mbexport.calibration.range_file import Ranges
 from mbexport.calibration.ranges import PROBABILITY_RANGE, activation_sites
 from mbexport.errors import StageError
@@ -170,8 +170,8 @@ def set_whole_biases(folded: tf_keras.Model, ranges: Ranges, entry: Range, large
     for layer in folded.layers[1:]:
         if is_convolution(layer):
             kernel, bias = layer.get_weights()
-            steps = largest[layer.name] / INT8_MAX * activation_affine(current).scale[0]
-            layer.set_weights([kernel, np.rint(bias / steps) * steps])
+            scales, input_scale = largest[layer.name] / INT8_MAX, activation_affine(current).scale[0]
+            layer.set_weights([kernel, whole_bias(bias, weight_scales=scales, input_scale=input_scale)])
         current = ranges.get(layer.name, current)
 
 

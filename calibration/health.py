@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mbexport.calibration.sites import decibels
 from mbexport.calibration.twins import Twin
 
 Array = NDArray[np.float64]
@@ -34,9 +35,7 @@ class TensorHealth:
     @property
     def snr_db(self) -> float:
         """The signal-to-noise ratio in decibels, infinite without noise, NaN without a signal."""
-        if self.signal <= 0:
-            return math.nan
-        return 10 * math.log10(self.signal / self.noise) if self.noise > 0 else math.inf
+        return decibels(self.signal, self.noise)
 
     @property
     def dead(self) -> int:

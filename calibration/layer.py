@@ -79,15 +79,15 @@ class ScaledLayer:
             high=high,
         )
 
-    def nearest(self) -> "Rounded":
+    def nearest(self) -> Rounded:
         """Each weight rounded by itself."""
         return self._rounded(nearest(self._columns(), self.scales), self.scales)
 
-    def rounded(self, given: StoredTensor) -> "Rounded":
+    def rounded(self, given: StoredTensor) -> Rounded:
         """Weights rounded so that the output on what is `given` stays nearest to float's."""
         return self._rounded_taps(given) if self.step.is_depthwise else self._rounded_columns(given)
 
-    def _rounded_columns(self, given: StoredTensor) -> "Rounded":
+    def _rounded_columns(self, given: StoredTensor) -> Rounded:
         columns = self._columns()
         found = full_moments(self.step, given.pairs(at_most=_MOMENT_VALUES))
         if found.positions < _POSITIONS_EACH * len(columns):
@@ -95,7 +95,7 @@ class ScaledLayer:
         aim = refitted(columns, found.own, found.cross, ridge=_RIDGE)
         return self._rounded(*compensated_at_best(aim, self._tried(_SHARES), found.own))
 
-    def _rounded_taps(self, given: StoredTensor) -> "Rounded":
+    def _rounded_taps(self, given: StoredTensor) -> Rounded:
         columns, tried = self._columns(), self._tried(_TAP_SHARES)
         pairs = given.pairs(at_most=_DEPTHWISE_VALUES)
         found = depthwise_moments(self.step, pairs, self.kernel, self.bias, self.high)
@@ -110,7 +110,7 @@ class ScaledLayer:
         """Scales (candidates, channels) to try: these shares of that of the largest weight, as the bias allows."""
         return np.maximum(self.scales * shares[:, None], self.least_scales)
 
-    def _rounded(self, columns: NDArray[np.float64], scales: NDArray[np.float64]) -> "Rounded":
+    def _rounded(self, columns: NDArray[np.float64], scales: NDArray[np.float64]) -> Rounded:
         return Rounded(kernel=columns.reshape(self.kernel.shape).astype(np.float32), scales=scales)
 
     def corrected_bias(self, given: StoredTensor, kernel: Array) -> Array:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import Range, activation_affine
+from mbexport.calibration.cutting import NARROWEST, widest
 
-_NARROWEST: Final = 1e-4
 _LOW_SHARES: Final = np.linspace(0, 1, 11)  # of the lowest value seen: candidates for the low end
 _HIGH_SHARES: Final = np.linspace(0.5, 1, 11)
 
@@ -23,13 +23,12 @@ def logits_range(teacher: Array, logits: Array) -> Range:
 
     Nearest in the mean Kullback-Leibler divergence; among candidates from the least and the greatest value inwards.
     """
-    low, high = min(0.0, float(logits.min())), max(0.0, float(logits.max()))
-    high = max(high, low + _NARROWEST)
-    best = Range(low=low, high=high)
+    best = widest(min(0.0, float(logits.min())), max(0.0, float(logits.max())))
+    low, high = best.low, best.high
     least = divergence(teacher, rounded(logits, best))
     for low_end in _LOW_SHARES * low:
         for high_end in _HIGH_SHARES * high:
-            if high_end - low_end < _NARROWEST:
+            if high_end - low_end < NARROWEST:
                 continue
             found = Range(low=float(low_end), high=float(high_end))
             error = divergence(teacher, rounded(logits, found))

@@ -65,11 +65,12 @@ class SiteCount:
             zero_point=self._affine.zero_point[0],
             clipped=self._clipped / total if total else math.nan,
             unused_codes=int((self._used == 0).sum()),
-            snr_db=_decibels(self._signal, self._noise),
+            snr_db=decibels(self._signal, self._noise),
         )
 
 
-def _decibels(signal: float, noise: float) -> float:
+def decibels(signal: float, noise: float) -> float:
+    """The signal-to-noise ratio of two sums of squares, infinite without noise, NaN without a signal."""
     if not signal:
         return math.nan
     return 10 * math.log10(signal / noise) if noise else math.inf

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.calibration.arrangement import Arrangement
-from mbexport.calibration.fake_quant import input_range, quantizable
+from mbexport.calibration.fake_quant import input_range
 from mbexport.calibration.health import TensorHealth, tensors_health
 from mbexport.calibration.samples import balanced_samples
 from mbexport.calibration.sensitivity import images_for, sensitivity
@@ -23,7 +23,7 @@ from mbexport.models.weights import arrays_from_bytes
 from mbexport.plan import HEALTH, SENSITIVITY, SIMULATION, BuildPlan
 from mbexport.report import to_bytes
 from mbexport.simulation import simulated
-from mbexport.stages import Files, float_network, folded_network, largest_of, ranges_of
+from mbexport.stages import Files, float_network, folded_network, largest_of, quantized_network, ranges_of
 
 _SIMULATED_IMAGES: Final = 100  # each goes through four networks: at alpha 0.75 and 224 px, 100 take about 15 s
 _BATCH: Final = 16
@@ -34,14 +34,7 @@ def simulation_file(plan: BuildPlan, network: Quantized, tflite: Path, images: I
     make_deterministic(plan.seed)
     preprocess, twins = network.source.facts.preprocess, _twins(network)
     pixels = _chosen(plan, network, images, at_most=_SIMULATED_IMAGES)
-    quantized = quantizable(
-        folded_network(network),
-        ranges_of(network),
-        input_scale=preprocess.input_scale,
-        input_zero_point=preprocess.input_zero_point,
-        largest=largest_of(network),
-    )
-    found = simulated(tflite, quantized, twins, pixels, preprocess)
+    found = simulated(tflite, quantized_network(network), twins, pixels, preprocess)
     return {
         SIMULATION: to_bytes(simulation_json(found)),
         HEALTH: to_bytes(health_json(_health(network, twins, pixels), images=len(pixels))),

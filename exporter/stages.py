@@ -68,9 +68,10 @@ def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnSt
     folded = fold_batch_norm(float_network(source), preprocess=preprocess)
     chosen = images.subset(balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed))
 
+    decoded = list(iter_pixels(chosen, preprocess, batch=_EVALUATION_BATCH))  # small beside a tensor of all images
+
     def inputs() -> Iterator[NDArray[np.float32]]:
-        for pixels in iter_pixels(chosen, preprocess, batch=_EVALUATION_BATCH):
-            yield preprocess.dequantize(pixels)
+        return (preprocess.dequantize(pixels) for pixels in decoded)
 
     seen = _observed(plan, folded, inputs())
     found = correct(
@@ -154,17 +155,8 @@ def fp32_tflite_file(plan: BuildPlan, source: Float, name: str) -> Files:
 def int8_tflite_file(plan: BuildPlan, network: Quantized, name: str) -> Files:
     """The int8 .tflite, called `name`."""
     make_deterministic(plan.seed)
-    folded, ranges, largest = folded_network(network), ranges_of(network), largest_of(network)
-    preprocess = network.source.facts.preprocess
-    quantized = quantizable(
-        folded,
-        ranges,
-        input_scale=preprocess.input_scale,
-        input_zero_point=preprocess.input_zero_point,
-        largest=largest,
-    )
-    content = int8_tflite(quantized, plan.io)
-    require_decided_integers(content, _decided(folded, largest), ranges)
+    content = int8_tflite(quantized_network(network), plan.io)
+    require_decided_integers(content, _decided(folded_network(network), largest_of(network)), ranges_of(network))
     return {name: content}
 
 
@@ -237,6 +229,18 @@ def folded_network(network: Quantized) -> tf_keras.Model:
     folded = fold_batch_norm(build_network(network.source.facts))
     load_weights(folded, network.weights)
     return folded
+
+
+def quantized_network(network: Quantized) -> tf_keras.Model:
+    """The fake-quantized network, from which the int8 .tflite is converted."""
+    preprocess = network.source.facts.preprocess
+    return quantizable(
+        folded_network(network),
+        ranges_of(network),
+        input_scale=preprocess.input_scale,
+        input_zero_point=preprocess.input_zero_point,
+        largest=largest_of(network),
+    )
 
 
 def largest_of(network: Quantized) -> Largest:
