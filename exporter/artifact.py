@@ -1,8 +1,11 @@
 """Turns what is known of one exported file into values: format, precision, tensors, hash and size."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from mbexport.calibration.affine import Affine
 
@@ -18,7 +21,17 @@ class Precision(StrEnum):
     """How weights and activations are stored and computed."""
 
     FP32 = "fp32"
+    FP16 = "fp16"  # weights in half precision, computed in float32
     INT8 = "int8"
+    DYNAMIC = "dynamic"  # 8-bit weights; activations are floats, rounded to 8 bits by each op that can use that
+    INT16X8 = "int16x8"  # 8-bit weights, 16-bit activations
+
+
+class Layout(StrEnum):
+    """The order of an .onnx file's input: height, width, channels as in an image file, or the channels first."""
+
+    NHWC = "nhwc"
+    NCHW = "nchw"
 
 
 class Io(StrEnum):
@@ -29,9 +42,21 @@ class Io(StrEnum):
     FLOAT32 = "float32"
 
 
+# The formats that a precision is made in: ONNX has no kernels for the others that would be faster than floats.
+FORMATS: Final[Mapping[Precision, tuple[Format, ...]]] = MappingProxyType(
+    {
+        Precision.FP32: (Format.TFLITE, Format.ONNX),
+        Precision.FP16: (Format.TFLITE, Format.ONNX),
+        Precision.INT8: (Format.TFLITE, Format.ONNX),
+        Precision.DYNAMIC: (Format.TFLITE,),
+        Precision.INT16X8: (Format.TFLITE,),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """One input or output: shape with 1 for the batch, numpy's name of its type, and what its codes stand for.
+    """One input or output: shape (1 for a batch of any size), numpy's name of its type, what its codes stand for.
 
     For a float32 input that the file quantizes first thing, `affine` is that quantization; otherwise a float
     tensor has none.

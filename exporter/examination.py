@@ -23,7 +23,7 @@ from mbexport.models.weights import arrays_from_bytes
 from mbexport.plan import HEALTH, SENSITIVITY, SIMULATION, BuildPlan
 from mbexport.report import to_bytes
 from mbexport.simulation import simulated
-from mbexport.stages import Files, float_network, folded_network, largest_of, quantized_network, ranges_of
+from mbexport.stages import Files, asked_for, float_network, folded_network, largest_of, quantized_network, ranges_of
 
 _SIMULATED_IMAGES: Final = 100  # each goes through four networks: at alpha 0.75 and 224 px, 100 take about 15 s
 _BATCH: Final = 16
@@ -34,7 +34,7 @@ def simulation_file(plan: BuildPlan, network: Quantized, tflite: Path, images: I
     make_deterministic(plan.seed)
     preprocess, twins = network.source.facts.preprocess, _twins(network)
     pixels = _chosen(plan, network, images, at_most=_SIMULATED_IMAGES)
-    found = simulated(tflite, quantized_network(network), twins, pixels, preprocess)
+    found = simulated(tflite, asked_for(plan, quantized_network(network)), twins, pixels, preprocess)
     return {
         SIMULATION: to_bytes(simulation_json(found)),
         HEALTH: to_bytes(health_json(_health(network, twins, pixels), images=len(pixels))),

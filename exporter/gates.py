@@ -61,12 +61,14 @@ GATES: Final[Mapping[str, GateKind]] = MappingProxyType(
             meaning="largest distance of an fp32 artifact's probability from Keras",
         ),
         "top1_drop": GateKind(
-            direction="at most", limit=0.02, meaning="top-1 that an int8 artifact lost against the reference"
+            direction="at most",
+            limit=0.02,
+            meaning="top-1 that an artifact of less than fp32 lost against the reference",
         ),
         "agreement": GateKind(
             direction="at least",
             limit=0.9,
-            meaning="images that an int8 artifact answers as the reference does",
+            meaning="images that an artifact of less than fp32 answers as the reference does",
         ),
         "twin_agreement": GateKind(
             direction="at least", limit=0.995, meaning="images that int8 TFLite and int8 ONNX answer alike"

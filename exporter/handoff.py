@@ -27,6 +27,20 @@ class Float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rounded:
+    """Where the network with 8-bit weights and float activations lies: the float network, its weights and scales."""
+
+    source: Float
+    weights: Path
+    largest: Path
+
+    @classmethod
+    def of(cls, source: Float, record: StageRecord) -> "Rounded":
+        """What the stage that rounded the weights of `source` left."""
+        return cls(source=source, weights=record.files[WEIGHTS], largest=record.files[LARGEST])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quantized:
     """Where the quantizable network lies: the float network it came from, its folded weights, and all ranges."""
 

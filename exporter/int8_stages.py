@@ -25,9 +25,9 @@ def int8_tflite(
     quantized = Quantized.of(source, weights=tuned, ranges=calibrated)
     made = runner.run(
         "tflite-int8",
-        {"io": plan.io.value, "name": plan.name},
+        {"io": plan.io.value, "name": plan.name, "batch": plan.batch, "logits": plan.logits},
         (tuned, calibrated),
-        lambda _: _heavy().int8_tflite_file(plan, quantized, name),
+        lambda _: _exports().int8_tflite_file(plan, quantized, name),
     )
     checks = _checks(plan, sources, runner, quantized, made.files[name], made=made, upstream=(tuned, calibrated))
     return made, {**calibrated.files, **tuned.files, **checks}
@@ -82,17 +82,17 @@ def _checks(
     upstream: tuple[StageRecord, ...],
 ) -> Found:
     """What was found out about `tflite`, of the stage `made`, and about `network`, of `upstream`: files by name."""
-    seen = {"images": sources.fingerprints, "samples": plan.calibration_samples, "seed": plan.seed}
+    images = {"images": sources.fingerprints, "samples": plan.calibration_samples, "seed": plan.seed}
     simulation = runner.run(
         "simulation",
-        seen,
+        {**images, "logits": plan.logits},
         (made, *upstream),
         lambda _: _examination().simulation_file(plan, network, tflite, sources.calibration),
     )
     if not plan.sensitivity:
         return simulation.files
     costs = runner.run(
-        "sensitivity", seen, upstream, lambda _: _examination().sensitivity_file(plan, network, sources.calibration)
+        "sensitivity", images, upstream, lambda _: _examination().sensitivity_file(plan, network, sources.calibration)
     )
     return {**simulation.files, **costs.files}
 
@@ -102,6 +102,13 @@ def _heavy() -> Any:
     from mbexport import stages
 
     return stages
+
+
+def _exports() -> Any:
+    """What converts, imported when it is needed."""
+    from mbexport import exports
+
+    return exports
 
 
 def _examination() -> Any:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
-from mbexport.runtime import OnnxRunner, Runner, TfliteRunner
+from mbexport.onnx_runner import OnnxRunner
+from mbexport.runner import Runner
+from mbexport.tflite_runner import CONVOLUTIONS, TfliteRunner
 
 # Names of convolution kernels in an optimized onnxruntime graph: the ones with Q take and give integers.
 _ONNX_INTEGER: Final = frozenset({"QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul"})
 _ONNX_FLOAT: Final = frozenset({"Conv", "FusedConv", "NhwcFusedConv", "Gemm", "MatMul", "FusedMatMul", "FusedGemm"})
-_TFLITE_CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ def kernels_of(runner: Runner) -> Kernels:
 
 def _tflite_kernels(runner: TfliteRunner) -> Kernels:
     ops = runner.ops()
-    convolutions = [types[:2] for name, types in ops if name in _TFLITE_CONVOLUTIONS]
+    convolutions = [types[:2] for name, types in ops if name in CONVOLUTIONS]
     # LiteRT computes in integers where both the activations and the weights are integers.
     integer = sum(all(kind in ("int8", "uint8") for kind in types) for types in convolutions)
     return Kernels(int8_convs=integer, float_convs=len(convolutions) - integer, ops=_counted(name for name, _ in ops))

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.runtime import Runner
+from mbexport.runner import Runner
 
 _RESAMPLES: Final = 2000
 
@@ -44,7 +44,7 @@ def measure(
 ) -> dict[str, NDArray[np.float64]]:
     """Milliseconds of `runs` rounds; in each, every runner runs once, in a new random order.
 
-    `feeds` holds one prepared input (1, px, px, channels) for each runner's name. Slow moments of the machine thus hit
+    `feeds` holds a prepared batch for each runner's name. Slow moments of the machine thus hit
     all artifacts alike. The first `warmup` rounds are not counted.
     """
     rng = np.random.default_rng(seed)

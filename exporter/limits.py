@@ -6,6 +6,7 @@ from mbexport.errors import OptionError
 
 MAX_THREADS: Final = 256  # more than any phone or runner has; runtimes crash on absurd counts
 MAX_RUNS: Final = 1_000_000
+MAX_BATCH: Final = 1024  # a gigabyte of float activations at alpha 1 and 224 px
 MAX_SEED: Final = 2**31 - 1
 
 

@@ -16,7 +16,8 @@ from mbexport.latency import Latency, Ratio, measure, ratio_of_medians, summariz
 from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
-from mbexport.runtime import Runner, format_of, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import format_of, open_runner
 from mbexport.verify import Accuracy, Pair, Reference, Verification, verify
 from mbexport.workdir import sha256_of
 
@@ -60,10 +61,10 @@ class Measurements:
 
 
 def read_artifact(runner: Runner) -> Artifact:
-    """What the file itself says it is: int8 if it stores weights as integers, whatever it is called."""
+    """What the file itself says it is, whatever it is called."""
     return Artifact(
         format=format_of(runner.path),
-        precision=Precision.INT8 if runner.has_integer_weights else Precision.FP32,
+        precision=runner.precision,
         path=runner.path,
         sha256=sha256_of(runner.path),
         size_bytes=runner.path.stat().st_size,
@@ -102,7 +103,7 @@ def measure_all(
     first = next(iter_pixels(images.subset(np.zeros(1, np.int64)), preprocess))
     times = measure(
         runners,
-        {runner.name: runner.prepare(first, preprocess) for runner in runners},
+        {runner.name: runner.prepare(first.repeat(runner.batch, axis=0), preprocess) for runner in runners},
         runs=LATENCY_RUNS,
         warmup=LATENCY_WARMUP,
         on_step=progress.step,
@@ -159,6 +160,7 @@ def gate_values(found: Measurements) -> dict[str, float]:
     """The value of each gate that these measurements have; the worst artifact speaks for all."""
     int8 = [entry for entry in found.artifacts if entry.artifact.precision is Precision.INT8]
     fp32 = [entry for entry in found.artifacts if entry.artifact.precision is Precision.FP32]
+    reduced = [entry for entry in found.artifacts if entry.artifact.precision is not Precision.FP32]
     values: dict[str, float] = {"samples": found.reference.samples}
     if found.artifacts:
         values["distinct_outputs"] = min(entry.accuracy.distinct_outputs for entry in found.artifacts)
@@ -166,10 +168,11 @@ def gate_values(found: Measurements) -> dict[str, float]:
         values["above_chance"] = found.reference.top1_ci95[0] / found.chance if found.chance else math.nan
     if fp32:
         values["fp32_error"] = _worst([entry.accuracy.max_abs_error for entry in fp32])
-    if int8 and found.is_labelled:
-        values["top1_drop"] = _worst([found.reference.top1 - entry.accuracy.top1 for entry in int8])
+    if reduced and found.is_labelled:
+        values["top1_drop"] = _worst([found.reference.top1 - entry.accuracy.top1 for entry in reduced])
+    if reduced:
+        values["agreement"] = -_worst([-entry.accuracy.agreement for entry in reduced])
     if int8:
-        values["agreement"] = -_worst([-entry.accuracy.agreement for entry in int8])
         values["int8_convs"] = -_worst([-_integer_share(entry.kernels) for entry in int8])
     twins = [pair.pair.agreement for pair in found.pairs if _formats_differ(found, pair.pair)]
     if twins:

@@ -6,18 +6,16 @@ A stage that finished before with the same key is not run again, and a run in wh
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from mbexport.artifact import Format, Precision, file_name
+from mbexport.artifact_stages import Run, artifacts
 from mbexport.calibration.range_file import read_ranges
 from mbexport.deliver import about, publish, ranges_name
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.gates import default_limits, judge
 from mbexport.handoff import Float
-from mbexport.int8_stages import int8_tflite
 from mbexport.models.cost import cost
 from mbexport.models.data import Data
 from mbexport.models.preprocess import MOBILENET
@@ -101,26 +99,15 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     checked = _checked_images(plan, sources, runner)
     network = _float_network(plan, sources, runner, checked, classes=classes)
     source = Float.of(network)
-    tflite: dict[Precision, StageRecord] = {}
-    found: Mapping[str, Path] = {}
-    if Precision.FP32 in plan.precisions:
-        tflite[Precision.FP32] = runner.run(
-            "tflite-fp32",
-            {"name": plan.name},
-            (network,),
-            lambda _: _heavy().fp32_tflite_file(plan, source, _name(plan, Precision.FP32, Format.TFLITE)),
-        )
-    if Precision.INT8 in plan.precisions:
-        tflite[Precision.INT8], found = int8_tflite(plan, sources, runner, network, checked)
-    artifacts = _artifacts(plan, runner, tflite)
+    made = artifacts(Run(plan=plan, sources=sources, runner=runner, network=network, checked=checked))
     measured = runner.run(
         "verify",
-        {"images": sources.fingerprints, "threads": plan.threads, "artifacts": sorted(artifacts), "seed": plan.seed},
-        (network, *checked, *artifacts.values()),
+        {"images": sources.fingerprints, "threads": plan.threads, "artifacts": sorted(made.stages), "seed": plan.seed},
+        (network, *checked, *made.stages.values()),
         lambda _: _heavy().measured_file(
             plan,
             source,
-            [record.files[name] for name, record in artifacts.items()],
+            [record.files[name] for name, record in made.stages.items()],
             sources.test,
             is_labelled=sources.is_labelled,
             progress=runner.progress,
@@ -129,8 +116,8 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     tried = _tried_normalizations(plan, sources, runner, network)
     return _Made(
         network=network,
-        artifacts={name: record.files[name] for name, record in artifacts.items()},
-        results={**network.files, **measured.files, **tried, **found},
+        artifacts={name: record.files[name] for name, record in made.stages.items()},
+        results={**network.files, **measured.files, **tried, **made.found},
     )
 
 
@@ -206,33 +193,6 @@ def _tried_normalizations(
         lambda _: _heavy().tried_file(plan, source, sources.test),
     )
     return record.files
-
-
-def _artifacts(plan: BuildPlan, runner: StageRunner, tflite: Mapping[Precision, StageRecord]) -> dict[str, StageRecord]:
-    """The stage that made each artifact that was asked for, by file name; ONNX is made from the .tflite."""
-    made: dict[str, StageRecord] = {}
-    for precision in plan.precisions:
-        source = tflite[precision]
-        source_name, name = (_name(plan, precision, kind) for kind in (Format.TFLITE, Format.ONNX))
-        if Format.TFLITE in plan.formats:
-            made[source_name] = source
-        if Format.ONNX in plan.formats:
-            made[name] = runner.run(
-                f"onnx-{precision.value}",
-                {"name": name},
-                (source,),
-                partial(_onnx_file, source.files[source_name], precision, name),
-            )
-    return made
-
-
-def _onnx_file(source: Path, precision: Precision, name: str, _session: object) -> Mapping[str, bytes]:
-    files: Mapping[str, bytes] = _heavy().onnx_file(source, precision, name)
-    return files
-
-
-def _name(plan: BuildPlan, precision: Precision, file_format: Format) -> str:
-    return file_name(plan.name, precision, file_format)
 
 
 def _parameters(plan: BuildPlan) -> int:

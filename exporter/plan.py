@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mbexport.artifact import Format, Io, Precision
+from mbexport.artifact import FORMATS, Format, Io, Layout, Precision
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import OptionError
 from mbexport.gates import check_limits
-from mbexport.limits import MAX_SEED, MAX_THREADS, require_within
+from mbexport.limits import MAX_BATCH, MAX_SEED, MAX_THREADS, require_within
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.models.spec import ModelSpec
 
@@ -82,7 +82,8 @@ class BuildPlan:
 
     `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network
     itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are
-    given. `max_bad` is the fraction of images that may be unreadable.
+    given. `io` is of int8 artifacts, `layout` of .onnx files; a `batch` of None is decided when an artifact is run;
+    with `logits` they end before the softmax or sigmoid. `max_bad` is the fraction of images that may be unreadable.
     """
 
     name: str
@@ -100,6 +101,9 @@ class BuildPlan:
     precisions: tuple[Precision, ...] = (Precision.FP32,)
     formats: tuple[Format, ...] = (Format.TFLITE, Format.ONNX)
     io: Io = Io.UINT8
+    batch: int | None = 1
+    logits: bool = False
+    layout: Layout = Layout.NHWC
     sensitivity: bool = True
     limits: Mapping[str, float] = field(default_factory=dict)
     max_bad: float = MAX_BAD
@@ -113,9 +117,14 @@ class BuildPlan:
         require_within("qat steps", self.qat_steps or 0, 0)
         require_within("threads", self.threads, 1, MAX_THREADS)
         require_within("calibration samples", self.calibration_samples, 1)
+        require_within("batch", 1 if self.batch is None else self.batch, 1, MAX_BATCH)
         require_within("seed", self.seed, 0, MAX_SEED)
         if not self.precisions or not self.formats:
             raise OptionError("a build must have at least one precision and one format, got none")
+        for precision in self.precisions:
+            if not set(FORMATS[precision]) & set(self.formats):
+                only = ", ".join(FORMATS[precision])
+                raise OptionError(f"precision {precision} is made as {only} only, got --format {self.formats[0]}")
         if not 0 <= self.max_bad <= 1:
             raise OptionError(f"max bad must be a fraction from 0 to 1, got {self.max_bad:g}")
         check_limits(self.limits)

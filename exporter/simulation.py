@@ -61,15 +61,16 @@ def simulated(
 ) -> Simulation:
     """Feeds the images (n, px, px, channels) to the file, to the fake-quantized network and to that in integers.
 
-    Raises `StageError` if fewer than `LEAST_AGREEMENT` of the answers are alike.
+    The file may give logits in the place of probabilities, as `quantized` then does. Raises `StageError` if fewer than
+    `LEAST_AGREEMENT` of the answers are alike.
     """
     runner, last = open_runner(tflite), twins[-1]
     scores = runner.scores(raw_outputs(runner, pixels, preprocess))
     answers = scores.argmax(axis=1)
-    logits, probabilities = _fake_quantized(quantized, last.step.site, preprocess.dequantize(pixels))
+    logits, wanted = _fake_quantized(quantized, last.step.site, preprocess.dequantize(pixels))
     steps = _in_integers(twins, pixels, preprocess)
     rows = np.arange(len(pixels))
-    is_same = probabilities.argmax(axis=1) == answers
+    is_same = wanted.argmax(axis=1) == answers
     is_near = logits.max(axis=1) - logits[rows, answers] <= _ONE_STEP * last.units[0]
     found = Simulation(
         images=len(pixels),
@@ -99,7 +100,8 @@ def parting_layer(tflite: Path, twins: Sequence[Twin], pixels: Pixels, preproces
     feeds = open_runner(tflite).prepare(pixels, preprocess)
     far: dict[str, list[float]] = {}
     for index in range(len(pixels)):
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], feeds[index : index + 1])
+        source = interpreter.get_input_details()[0]
+        interpreter.set_tensor(source["index"], feeds[index : index + 1].repeat(source["shape"][0], axis=0))
         interpreter.invoke()
         made = [_steps(interpreter, tensors[op["outputs"][0]]) for op in ops]
         for layer, distances in _distances(twins, preprocess.steps(pixels[index : index + 1]), made):
@@ -122,14 +124,14 @@ def _distances(twins: Sequence[Twin], x: Any, made: Sequence[Any]) -> list[tuple
 
 def _steps(interpreter: Any, tensor: dict[str, Any]) -> NDArray[np.float32]:
     zero_point = tensor["quantization_parameters"]["zero_points"][0]
-    steps: NDArray[np.float32] = interpreter.get_tensor(tensor["index"]).astype(np.float32) - np.float32(zero_point)
+    steps: NDArray[np.float32] = interpreter.get_tensor(tensor["index"])[:1].astype(np.float32) - np.float32(zero_point)
     return steps
 
 
 def _fake_quantized(
     quantized: tf_keras.Model, site: str, inputs: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The logits and the scores of the fake-quantized network, (n, classes) each."""
+    """The logits and the scores of the fake-quantized network, which may be the same, (n, classes) each."""
     probe = tf_keras.Model(quantized.input, [quantized.get_layer(PREFIX + site).output, quantized.output])
     logits, scores = probe.predict(inputs, batch_size=_BATCH, verbose=0)
     return logits.reshape(len(inputs), -1), scores

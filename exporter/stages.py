@@ -6,7 +6,7 @@ reads anything that the process remembers from a stage before, so that a resumed
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,20 +14,20 @@ import numpy as np
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.artifact import Precision
 from mbexport.calibration.auto import Observed, observed
-from mbexport.calibration.corrections import Corrections, correct
+from mbexport.calibration.choices import Correction
+from mbexport.calibration.corrections import Corrected, Corrections, correct
 from mbexport.calibration.fake_quant import Largest, input_range, quantizable
 from mbexport.calibration.qat import Duration, quantization_aware_training
 from mbexport.calibration.range_file import Ranges, ranges_from_json, ranges_to_json, read_ranges
 from mbexport.calibration.ranges import require_fit
 from mbexport.calibration.samples import balanced_samples
 from mbexport.findings import distilled_json
-from mbexport.handoff import Float, Quantized
+from mbexport.handoff import Float, Quantized, Rounded
 from mbexport.measure import gate_values, measure_all
 from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.fit import OnStep, Session
-from mbexport.models.folding import fold_batch_norm
+from mbexport.models.folding import fold_batch_norm, without_probabilities
 from mbexport.models.network import build_network, load_network
 from mbexport.models.preprocess import NORMALIZATIONS, Pixels
 from mbexport.models.train import make_deterministic
@@ -48,12 +48,10 @@ from mbexport.plan import (
 )
 from mbexport.progress import Progress
 from mbexport.report import calibration_json, measured_json, to_bytes
-from mbexport.tflite_proof import Decided, require_decided_integers
-from mbexport.to_onnx import onnx_from_tflite
-from mbexport.to_tflite import fp32_tflite, int8_tflite
 
 _EVALUATION_BATCH: Final = 32
 _TRIED_IMAGES: Final = 200
+_WEIGHTS_ALONE: Final = (Correction.ROUNDING, Correction.BIAS)
 
 Files = dict[str, bytes]
 
@@ -61,13 +59,64 @@ Files = dict[str, bytes]
 def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnStep) -> Files:
     """The folded network that integer artifacts hold, and the ranges of its activations and weights.
 
-    Raises `DataError` if the plan's file of ranges does not fit the network.
+    Also the ranges as they were observed, and how it was done. Raises `DataError` if the plan's file of ranges does
+    not fit the network.
     """
+    made = _calibrated(plan, source, images, plan.corrections, on_step=on_step)
+    for name, weights in made.found.weights.items():
+        made.folded.get_layer(name).set_weights(weights)
+    return {
+        WEIGHTS: weights_to_bytes(made.folded),
+        RANGES: ranges_to_json(made.found.ranges).encode(),
+        LARGEST: arrays_to_bytes(made.found.largest),
+        OBSERVED: ranges_to_json(made.seen.ranges).encode(),
+        CALIBRATION: to_bytes(
+            calibration_json(
+                observer=made.seen.observer,
+                errors=made.seen.errors,
+                corrections=plan.corrections,
+                samples=made.samples,
+                sites=made.found.sites,
+            )
+        ),
+        ARRANGEMENT: arrays_to_bytes(made.found.arrangement.to_arrays()),
+    }
+
+
+def rounded_weights(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnStep) -> Files:
+    """The folded network with 8-bit weights whose activations stay floats, or get more bits.
+
+    Of the plan's corrections those that need no 8-bit activation. The first convolution's weights are left to be
+    rounded to the nearest code: they were calibrated for the camera's bytes, and are used with normalized input.
+    """
+    wanted = [each for each in plan.corrections if each in _WEIGHTS_ALONE]
+    found = _calibrated(plan, source, images, wanted, on_step=on_step).found
+    folded = fold_batch_norm(float_network(source))
+    first, *others = found.weights
+    for name in others:
+        folded.get_layer(name).set_weights(found.weights[name])
+    kernel, _ = folded.get_layer(first).get_weights()
+    largest = {**found.largest, first: np.abs(kernel).max(axis=(0, 1, 2)).astype(np.float64)}
+    return {WEIGHTS: weights_to_bytes(folded), LARGEST: arrays_to_bytes(largest)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Calibrated:
+    """A folded network as it was, the ranges that were observed, and what was decided on so many images."""
+
+    folded: tf_keras.Model
+    seen: Observed
+    found: Corrected
+    samples: int
+
+
+def _calibrated(
+    plan: BuildPlan, source: Float, images: ImageSet, corrections: Sequence[Correction], *, on_step: OnStep
+) -> _Calibrated:
     make_deterministic(plan.seed)
     preprocess = source.facts.preprocess
     folded = fold_batch_norm(float_network(source), preprocess=preprocess)
-    chosen = images.subset(balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed))
-
+    chosen = chosen_images(plan, images)
     decoded = list(iter_pixels(chosen, preprocess, batch=_EVALUATION_BATCH))  # small beside a tensor of all images
 
     def inputs() -> Iterator[NDArray[np.float32]]:
@@ -79,28 +128,16 @@ def calibrate(plan: BuildPlan, source: Float, images: ImageSet, *, on_step: OnSt
         seen.ranges,
         inputs,
         entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
-        corrections=Corrections.of(plan.corrections),
+        corrections=Corrections.of(corrections),
         seed=plan.seed,
         on_step=on_step,
     )
-    for name, weights in found.weights.items():
-        folded.get_layer(name).set_weights(weights)
-    return {
-        WEIGHTS: weights_to_bytes(folded),
-        RANGES: ranges_to_json(found.ranges).encode(),
-        LARGEST: arrays_to_bytes(found.largest),
-        OBSERVED: ranges_to_json(seen.ranges).encode(),
-        CALIBRATION: to_bytes(
-            calibration_json(
-                observer=seen.observer,
-                errors=seen.errors,
-                corrections=plan.corrections,
-                samples=len(chosen),
-                sites=found.sites,
-            )
-        ),
-        ARRANGEMENT: arrays_to_bytes(found.arrangement.to_arrays()),
-    }
+    return _Calibrated(folded=folded, seen=seen, found=found, samples=len(chosen))
+
+
+def chosen_images(plan: BuildPlan, images: ImageSet) -> ImageSet:
+    """Those of `images` that the plan calibrates on."""
+    return images.subset(balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed))
 
 
 def _observed(plan: BuildPlan, folded: tf_keras.Model, batches: Iterator[NDArray[np.float32]]) -> Observed:
@@ -146,35 +183,6 @@ def quantization_training(
     return {WEIGHTS: weights_to_bytes(folded), **told}
 
 
-def fp32_tflite_file(plan: BuildPlan, source: Float, name: str) -> Files:
-    """The fp32 .tflite, called `name`."""
-    make_deterministic(plan.seed)
-    return {name: fp32_tflite(fold_batch_norm(float_network(source)))}
-
-
-def int8_tflite_file(plan: BuildPlan, network: Quantized, name: str) -> Files:
-    """The int8 .tflite, called `name`."""
-    make_deterministic(plan.seed)
-    content = int8_tflite(quantized_network(network), plan.io)
-    require_decided_integers(content, _decided(folded_network(network), largest_of(network)), ranges_of(network))
-    return {name: content}
-
-
-def _decided(folded: tf_keras.Model, largest: Largest) -> dict[str, Decided]:
-    """Each convolution as the int8 file must hold it, in the order of the network."""
-    decided = {}
-    for layer in folded.layers:
-        if layer.name in largest:
-            kernel, bias = layer.get_weights()
-            decided[layer.name] = Decided(kernel=kernel, bias=bias, least=largest[layer.name])
-    return decided
-
-
-def onnx_file(tflite: Path, precision: Precision, name: str) -> Files:
-    """The .onnx of a .tflite, called `name`."""
-    return {name: onnx_from_tflite(tflite.read_bytes(), precision)}
-
-
 def measured_file(
     plan: BuildPlan,
     source: Float,
@@ -186,7 +194,7 @@ def measured_file(
 ) -> Files:
     """Every artifact against the float network, on the test set."""
     make_deterministic(plan.seed)
-    facts, network = source.facts, float_network(source)
+    facts, network = source.facts, asked_for(plan, float_network(source))
 
     def reference(pixels: Pixels) -> NDArray[np.float32]:
         scores: NDArray[np.float32] = network.predict_on_batch(facts.preprocess.normalize(pixels))
@@ -225,7 +233,12 @@ def float_network(source: Float) -> tf_keras.Model:
     return load_network(source.facts, source.weights)
 
 
-def folded_network(network: Quantized) -> tf_keras.Model:
+def asked_for(plan: BuildPlan, network: tf_keras.Model) -> tf_keras.Model:
+    """The network with the output that the plan's artifacts have."""
+    return without_probabilities(network) if plan.logits else network
+
+
+def folded_network(network: Quantized | Rounded) -> tf_keras.Model:
     folded = fold_batch_norm(build_network(network.source.facts))
     load_weights(folded, network.weights)
     return folded
@@ -243,7 +256,7 @@ def quantized_network(network: Quantized) -> tf_keras.Model:
     )
 
 
-def largest_of(network: Quantized) -> Largest:
+def largest_of(network: Quantized | Rounded) -> Largest:
     return arrays_from_bytes(network.largest.read_bytes(), source=str(network.largest))
 
 

@@ -31,7 +31,8 @@ from mbexport.report import (
     to_bytes,
     unreadable_json,
 )
-from mbexport.runtime import Runner, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import open_runner
 from mbexport.verify import Reference, raw_outputs
 from mbexport.workdir import Workdir
 
@@ -113,7 +114,7 @@ def bench_files(files: Sequence[Path], *, threads: int, runs: int, warmup: int, 
     feeds = {}
     for runner in runners:
         preprocess = Preprocess(resolution_px=runner.resolution_px, channels=runner.channels)
-        pixels = rng.integers(0, 256, (1, *preprocess.shape), dtype=np.uint8)
+        pixels = rng.integers(0, 256, (runner.batch, *preprocess.shape), dtype=np.uint8)
         feeds[runner.name] = runner.prepare(pixels, preprocess)
     progress.start("bench")
     times = measure(runners, feeds, runs=runs, warmup=warmup, on_step=progress.step)

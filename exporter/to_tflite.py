@@ -1,52 +1,107 @@
-"""Turns a tf_keras network into a .tflite file: float32, or int8 with the ranges and weights of its fake quantization.
+"""Turns a tf_keras network into a .tflite file of any precision.
 
-The only module that calls TFLiteConverter.
+int8 has the ranges and weights of its network's fake quantization; what the converter finds for itself in the other
+reduced precisions is put right afterwards (`tflite_weights`). The only module that calls TFLiteConverter.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from numpy.typing import NDArray
 
 from mbexport.artifact import Io
 from mbexport.errors import StageError
 from mbexport.models.mobilenet_v1 import INPUT_NAME
+from mbexport.tflite_batch import with_open_batch
 
 OUTPUT_NAME: Final = "scores"
 # Ops of a dynamic batch: mobile delegates refuse a graph that holds one.
 _DYNAMIC_OPS: Final = frozenset({"SHAPE", "STRIDED_SLICE", "PACK"})
 _IO_TYPES: Final = {Io.UINT8: tf.uint8, Io.INT8: tf.int8, Io.FLOAT32: tf.float32}
 
-
-def fp32_tflite(model: tf_keras.Model) -> bytes:
-    """A float32 .tflite: input `image` (1, px, px, channels), normalized; output `scores` (1, classes)."""
-    return _checked(_converter(model).convert())
+Images = Iterable[NDArray[np.float32]]  # (1, px, px, channels) each
 
 
-def int8_tflite(quantized: tf_keras.Model, io: Io) -> bytes:
+def fp32_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
+    """A float32 .tflite: input `image` (batch, px, px, channels), normalized; output `scores` (batch, classes).
+
+    A batch of None is decided when the file is run; it is 1 until then.
+    """
+    return _converted(model, batch, lambda _: None)
+
+
+def fp16_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
+    """The same with weights in half precision: half the size; they are computed with in float32."""
+
+    def choose(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+
+    return _converted(model, batch, choose)
+
+
+def dynamic_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
+    """A .tflite with 8-bit weights, float32 input and output, and activations that each op rounds as it sees fit.
+
+    The weights are rounded to the nearest code.
+    """
+
+    def choose(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+    return _converted(model, batch, choose)
+
+
+def int16x8_tflite(model: tf_keras.Model, images: Images, *, batch: int | None = 1) -> bytes:
+    """A .tflite with 8-bit weights and 16-bit activations, whose ranges `images` decide; float32 input and output.
+
+    The weights are rounded to the nearest code.
+    """
+
+    def representative() -> Iterator[dict[str, NDArray[np.float32]]]:
+        return ({INPUT_NAME: np.repeat(image, batch or 1, axis=0)} for image in images)
+
+    def choose(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = representative
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+
+    return _converted(model, batch, choose)
+
+
+def int8_tflite(quantized: tf_keras.Model, io: Io, *, batch: int | None = 1) -> bytes:
     """An all-integer .tflite of a fake-quantized network; `io` is the type of its input and output.
 
     Raises `StageError` if the converter changed what the input's codes stand for.
     """
-    converter = _converter(quantized)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = _IO_TYPES[io]
-    converter.inference_output_type = _IO_TYPES[io]
-    return _checked(converter.convert())
+
+    def choose(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = _IO_TYPES[io]
+        converter.inference_output_type = _IO_TYPES[io]
+
+    return _converted(quantized, batch, choose)
 
 
-def _converter(model: tf_keras.Model) -> Any:
-    """A converter of a concrete function with a batch of one: from_keras_model would leave the batch dynamic.
+def _converted(model: tf_keras.Model, batch: int | None, choose: Callable[[Any], None]) -> bytes:
+    """What a converter makes of a concrete function: from_keras_model would bake ops of a dynamic batch in.
 
     What the function reads is tracked by a bare module: given the Keras model itself, the converter saves it
     whole first and traces every layer again, which takes twice as long as everything else.
     """
     tracked = tf.Module()
     tracked.variables_read = model.variables
-    image = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name=INPUT_NAME)
+    image = tf.TensorSpec((batch or 1, *model.input_shape[1:]), tf.float32, name=INPUT_NAME)
     function = tf.function(lambda image: {OUTPUT_NAME: model(image, training=False)}, input_signature=[image])
-    return tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tracked)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tracked)
+    choose(converter)
+    content = converter.convert()
+    return _checked(with_open_batch(content) if batch is None else content)
 
 
 def _checked(content: bytes) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtime import Runner
+from mbexport.runner import Runner
 
 _Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
 _TOP: Final = 5
@@ -143,9 +143,14 @@ def verify(
 
 
 def raw_outputs(runner: Runner, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
-    """The raw outputs (n, classes) for uint8 images (n, px, px, channels), one inference an image."""
-    feeds = runner.prepare(pixels, preprocess)
-    return np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(len(feeds))])
+    """The raw outputs (n, classes) for uint8 images (n, px, px, channels), one inference a batch.
+
+    The last batch is filled up with the last image.
+    """
+    missing = -len(pixels) % runner.batch
+    feeds = runner.prepare(np.concatenate([pixels, pixels[-1:].repeat(missing, axis=0)]), preprocess)
+    batches = [runner.invoke(feeds[i : i + runner.batch]) for i in range(0, len(feeds), runner.batch)]
+    return np.concatenate(batches)[: len(pixels)]
 
 
 def _twins(runners: Sequence[Runner]) -> list[tuple[str, str]]:

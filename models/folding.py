@@ -71,6 +71,14 @@ def gives_probabilities(layer: Any) -> bool:
     return isinstance(layer, _layers.Softmax)
 
 
+def without_probabilities(model: tf_keras.Model) -> tf_keras.Model:
+    """The same network up to what its softmax or sigmoid is given, quantized or not; itself if it has neither."""
+    last = model.layers[-1]
+    if not gives_probabilities(getattr(last, "layer", last)):
+        return model
+    return tf_keras.Model(model.input, last.input, name=model.name)
+
+
 def _folded_weights(model: tf_keras.Model) -> dict[str, Weights]:
     """The weights of each layer that keeps any, in the order of the network: of a convolution kernel and bias."""
     if len(model.outputs) != 1 or any(len(layer.inbound_nodes) != 1 for layer in model.layers):

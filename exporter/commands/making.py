@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 _SHARED: Final = (
     options.option("--int8", is_flag=True, help="Make int8 artifacts beside the fp32 ones."),
     options.option(
-        "--precision", "precisions", type=click.Choice(["fp32", "int8"]), multiple=True, help="May be repeated."
+        "--precision",
+        "precisions",
+        type=click.Choice(["fp32", "fp16", "int8", "dynamic", "int16x8"]),
+        multiple=True,
+        help="May be repeated; dynamic and int16x8 are made as .tflite only.",
     ),
     options.option(
         "--format",
@@ -61,6 +65,16 @@ _SHARED: Final = (
         help="Type of int8 artifacts' tensors.",
     ),
     options.option(
+        "--batch", default="1", metavar="N|dynamic", help="Images of one inference; dynamic: as many as are given."
+    ),
+    options.option("--logits", is_flag=True, help="Give logits: leave out the softmax or sigmoid at the end."),
+    options.option(
+        "--layout",
+        type=click.Choice(["nhwc", "nchw"]),
+        default="nhwc",
+        help="Order of an .onnx file's input; camera bytes are nhwc.",
+    ),
+    options.option(
         "--sensitivity/--no-sensitivity", default=True, help="Find out what each layer's rounding costs (int8)."
     ),
     options.max_bad,
@@ -82,7 +96,7 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, Any]:
     """The fields of a plan that these options decide, checked; the crop is not among them: it depends on the data."""
-    from mbexport.artifact import Format, Io
+    from mbexport.artifact import Format, Io, Layout
     from mbexport.calibration.choices import parse_corrections
     from mbexport.models.readable import parse_max_bad
 
@@ -97,6 +111,9 @@ def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, 
         "formats": tuple(Format(name) for name in dict.fromkeys(given["formats"])) or tuple(Format),
         **_distillation(given["qat_epochs"], given["qat_steps"], default_epochs=default_qat_epochs),
         "io": Io(given["io"]),
+        "batch": _batch(given["batch"]),
+        "logits": given["logits"],
+        "layout": Layout(given["layout"]),
         "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
         "limits": options.gate_limits(given["gates"]),
@@ -130,6 +147,16 @@ def _distillation(epochs: int | None, steps: int | None, *, default_epochs: int)
     if epochs is not None and steps is not None:
         raise OptionError(f"give --qat-epochs or --qat-steps, not both, got --qat-epochs {epochs} --qat-steps {steps}")
     return {"qat_epochs": default_epochs if epochs is None else epochs, "qat_steps": steps}
+
+
+def _batch(text: str) -> int | None:
+    """The images of one inference, None for a number that is not fixed."""
+    if text == "dynamic":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"batch must be a whole number or dynamic, got {text}") from None
 
 
 def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:

@@ -24,7 +24,8 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
 from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, NETWORK, TRIED, WEIGHTS
 from mbexport.report import measured_json, to_bytes
-from mbexport.runtime import Runner, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import open_runner
 from mbexport.verify import Accuracy, Pair, raw_outputs
 
 
@@ -32,7 +33,7 @@ class TableRunner(Runner):
     """Answers image number i (its first byte) with row i of a table."""
 
     runtime = "table"
-    has_integer_weights = False
+    precision = Precision.FP32
 
     def __init__(self, name: str, table: Any, affine: Affine | None = None, px: int = 1, channels: int = 3) -> None:
         self.table = np.asarray(table)
@@ -192,7 +193,7 @@ class StandIns:
         self.tried_on.append(images)
         return {TRIED: json.dumps({"samples": len(images), "top1": {"mobilenet": 0.25, "raw": 0.75}}).encode()}
 
-    def fp32_tflite_file(self, _plan, _source, name):
+    def float_tflite_file(self, _plan, _source, _precision, name):
         return {name: b"stand-in"}
 
     def onnx_file(self, _source, _precision, name):
@@ -224,6 +225,7 @@ def stand_ins(monkeypatch, facts, colour_network, tmp_path) -> StandIns:
     made = StandIns(facts(spec), colour_network(tmp_path / "colours.onnx", classes=2))
     monkeypatch.setattr("mbexport.pipeline._origins", lambda: made)
     monkeypatch.setattr("mbexport.pipeline._heavy", lambda: made)
+    monkeypatch.setattr("mbexport.artifact_stages._exports", lambda: made)
     return made
 
 

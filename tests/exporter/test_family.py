@@ -10,6 +10,7 @@ import tf_keras
 from mbexport.artifact import Precision
 from mbexport.calibration.fake_quant import quantizable
 from mbexport.calibration.range_file import ranges_from_json
+from mbexport.exports import float_tflite_file, int8_tflite_file, onnx_file
 from mbexport.handoff import Float, Quantized
 from mbexport.kernels import kernels_of
 from mbexport.models.data import DIGITS, ImageSet, iter_pixels, open_data
@@ -21,8 +22,9 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import Convolution, ModelSpec
 from mbexport.models.weights import arrays_from_bytes, load_weights, weights_to_bytes
 from mbexport.plan import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS, BuildPlan, Trained
-from mbexport.runtime import Runner, open_runner
-from mbexport.stages import Files, calibrate, fp32_tflite_file, int8_tflite_file, onnx_file
+from mbexport.runner import Runner
+from mbexport.runtime import open_runner
+from mbexport.stages import Files, calibrate
 
 PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
 STANDARD = ModelSpec(alpha=0.1, resolution_px=32, classes=10, conv=Convolution.STANDARD)
@@ -80,7 +82,7 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
         arrangement=folder / ARRANGEMENT,
     )
     artifacts = {}
-    (artifacts["fp32.tflite"],) = kept(fp32_tflite_file(plan, source, "fp32.tflite"))
+    (artifacts["fp32.tflite"],) = kept(float_tflite_file(plan, source, Precision.FP32, "fp32.tflite"))
     (artifacts["int8.tflite"],) = kept(int8_tflite_file(plan, quantized, "int8.tflite"))
     for precision in Precision:
         name = f"{precision}.onnx"

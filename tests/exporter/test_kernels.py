@@ -10,7 +10,8 @@ from onnx import helper, numpy_helper
 
 from mbexport.errors import DataError
 from mbexport.kernels import Kernels, kernels_of
-from mbexport.runtime import Runner, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import open_runner
 
 CONVOLUTIONS = 28  # the stem, thirteen blocks of two, the head
 

@@ -8,10 +8,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mbexport.artifact import Format
+from mbexport.artifact import Format, Precision
 from mbexport.errors import DataError
 from mbexport.models.preprocess import Normalization, Preprocess
-from mbexport.runtime import Runner, format_of, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import format_of, open_runner
 
 FLOAT, FLOAT16, INT32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32
 INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
@@ -150,13 +151,13 @@ def test_float_scores_are_left_as_they_are(save):
     assert np.array_equal(runner.scores(raw), raw)
 
 
-NO_IMAGES = [(1, 3, 4, 4), (1, 4, 5, 3), (2, 4, 4, 3), (1, 4, 4, 2), (1, 4, 4, 4), (1, 4, 5, 1), (1, 4, 4)]
+NO_IMAGES = [(1, 3, 4, 5), (1, 4, 5, 3), (0, 4, 4, 3), (1, 4, 4, 2), (1, 4, 4, 4), (1, 4, 5, 1), (1, 4, 4)]
 
 
 @pytest.mark.parametrize("shape", [*NO_IMAGES, (1, 1, 4, 4, 3)])
 def test_an_input_that_is_no_square_image_in_rgb_or_grey_is_refused(save, shape):
     path = save([edge("image", FLOAT, shape)], [SCORES])
-    legal = r"\(1, px, px, 3\) or \(1, px, px, 1\)"
+    legal = r"\(n, px, px, channels\) or \(n, channels, px, px\) with 1 or 3 channels"
     with pytest.raises(DataError, match=rf"input must have shape {legal}, got \(.*\)$"):
         open_runner(path)
 
@@ -231,7 +232,7 @@ def test_what_is_no_artifact_is_refused_in_one_line(small_build, tmp_path, endin
 @pytest.mark.parametrize("ending", [".tflite", ".onnx"])
 def test_a_build_is_read_back_as_what_it_is(small_build, ending):
     int8, fp32 = (open_runner(next(small_build.glob(f"*_{kind}{ending}"))) for kind in ("int8", "fp32"))
-    assert (int8.has_integer_weights, fp32.has_integer_weights) == (True, False)
+    assert (int8.precision, fp32.precision) == (Precision.INT8, Precision.FP32)
     assert (int8.input.dtype, fp32.input.dtype) == ("uint8", "float32")
     assert {(runner.resolution_px, runner.classes) for runner in (int8, fp32)} == {(32, 10)}
     assert (int8.input.affine.zero_point, int8.output.affine.scale) == ((128,), (1 / 256,))

@@ -141,9 +141,10 @@ def test_a_broken_exporter_ends_the_run_with_exit_3(
     exported: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "mbexport.stages.int8_tflite", lambda network, io: int8_tflite(spoiled(network, "conv_pw_5"), io)
+        "mbexport.exports.int8_tflite",
+        lambda network, io, **form: int8_tflite(spoiled(network, "conv_pw_5"), io, **form),
     )
-    monkeypatch.setattr("mbexport.stages.require_decided_integers", lambda *_: None)
+    monkeypatch.setattr("mbexport.exports.require_decided_integers", lambda *_: None)
     code, errors = exported()
     assert code == 3
     (line,) = [line for line in errors.splitlines() if line.startswith("Error: ")]

@@ -14,7 +14,8 @@ from mbexport.errors import StageError
 from mbexport.models.data import DIGITS, iter_pixels, open_data, open_unlabelled
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
-from mbexport.runtime import Runner, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import open_runner
 from mbexport.to_onnx import onnx_from_tflite
 from mbexport.verify import verify
 

@@ -13,7 +13,8 @@ from mbexport.calibration.fake_quant import quantizable
 from mbexport.calibration.ranges import observe
 from mbexport.errors import StageError
 from mbexport.models.preprocess import Preprocess
-from mbexport.runtime import Runner, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import open_runner
 from mbexport.to_onnx import onnx_from_tflite
 from mbexport.to_tflite import fp32_tflite, int8_tflite
 

@@ -12,7 +12,8 @@ from quality.making import Made
 from mbexport.errors import DataError
 from mbexport.latency import Ratio, measure, ratio_of_medians, summarize
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtime import Runner, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import open_runner
 from mbexport.verify import wilson_interval
 
 _THREADS: Final = 1

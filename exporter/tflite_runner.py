@@ -1,0 +1,97 @@
+"""Turns a .tflite file into something that classifies: the LiteRT interpreter."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.artifact import Precision, TensorSpec
+from mbexport.calibration.affine import Affine
+from mbexport.errors import DataError
+from mbexport.runner import FLOAT, Runner, first_line, for_bytes
+
+CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+
+
+class TfliteRunner(Runner):
+    """A .tflite file in the LiteRT interpreter, with the delegate it takes by itself (XNNPACK)."""
+
+    runtime = "litert"
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise DataError(f"{path} is not a .tflite file that can be loaded: {first_line(error)}") from None
+        self.precision = self._precision()
+        sources, targets = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        if len(sources) != 1 or len(targets) != 1:
+            raise DataError(f"{path}: expected one input and one output, got {len(sources)} and {len(targets)}")
+        self._source, self._target = sources[0]["index"], targets[0]["index"]
+        source = _tflite_tensor(sources[0])
+        if source.dtype == FLOAT:
+            source = self._with_entry_quantization(source)
+        super().__init__(path, source, _tflite_tensor(targets[0]))
+
+    def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
+        self._interpreter.set_tensor(self._source, feed)
+        self._interpreter.invoke()
+        output: NDArray[Any] = self._interpreter.get_tensor(self._target)
+        return output
+
+    def metadata(self) -> dict[str, str]:
+        names = self._interpreter.get_signature_list()
+        return {
+            f"signature {name}": f"{', '.join(ends['inputs'])} -> {', '.join(ends['outputs'])}"
+            for name, ends in names.items()
+        }
+
+    def ops(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Each op of the file with the types of its inputs, delegates excluded."""
+        types = {tensor["index"]: np.dtype(tensor["dtype"]).name for tensor in self._interpreter.get_tensor_details()}
+        return [
+            (op["op_name"], tuple(types.get(index, "none") for index in op["inputs"]))
+            for op in self._interpreter._get_ops_details()
+            if op["op_name"] != "DELEGATE"
+        ]
+
+    def _precision(self) -> Precision:
+        tensors = self._interpreter.get_tensor_details()
+        has_integers = any(
+            tensor["dtype"] in (np.int8, np.uint8) and len(tensor["shape"]) == 4 and tensor["shape"][0] > 1
+            for tensor in tensors
+        )
+        activations = {types[:2] for name, types in self.ops() if name in CONVOLUTIONS}
+        if any(given == "int16" for given, _ in activations):
+            return Precision.INT16X8
+        if has_integers:
+            # Integer weights that a convolution of floats takes as they are, not behind a DEQUANTIZE.
+            is_hybrid = any(types == (FLOAT, "int8") for types in activations)
+            return Precision.DYNAMIC if is_hybrid else Precision.INT8
+        is_half = any(tensor["dtype"] == np.float16 for tensor in tensors)
+        return Precision.FP16 if is_half else Precision.FP32
+
+    def _with_entry_quantization(self, source: TensorSpec) -> TensorSpec:
+        details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
+        for op in self._interpreter._get_ops_details():
+            if op["op_name"] == "QUANTIZE" and self._source in op["inputs"]:
+                codes = _tflite_tensor(details[op["outputs"][0]])
+                return for_bytes(source, codes) if codes.dtype in ("int8", "uint8") else source
+        return source
+
+
+def _tflite_tensor(details: dict[str, Any]) -> TensorSpec:
+    parameters = details["quantization_parameters"]
+    affine = None
+    if len(parameters["scales"]) == 1 and parameters["scales"][0] > 0:
+        affine = Affine(scale=(float(parameters["scales"][0]),), zero_point=(int(parameters["zero_points"][0]),))
+    return TensorSpec(
+        name=str(details["name"]),
+        shape=tuple(int(size) for size in details["shape"]),
+        dtype=np.dtype(details["dtype"]).name,
+        affine=affine,
+    )
