@@ -5,13 +5,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all bench-data bench-quality lint types layers check tree wheel clean
+.PHONY: demo test test-clients test-all bench-data bench-quality lint types layers check tree wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
 
 test: $(STAMP) tree
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not client"
+
+# Programs that others wrote, in environments of their own, read our files: pip, npm and the network are needed once.
+test-clients: $(STAMP) tree
+	$(BIN)/python -m pytest -m client
 
 test-all: $(STAMP) tree
 	$(BIN)/python -m pytest
@@ -23,7 +27,7 @@ bench-data: $(STAMP) tree
 # Other quantizers and ours side by side, peers in environments of their own; takes most of an hour.
 # ARGS="--quick" tries everything in minutes.
 bench-quality: $(STAMP) tree
-	PYTHONPATH=build/tree TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_quality.py $(ARGS)
+	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_quality.py $(ARGS)
 
 check: lint types layers
 

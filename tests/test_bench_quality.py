@@ -133,7 +133,7 @@ def test_a_peer_that_breaks_is_a_row_with_its_reason(quality, tmp_path):
     script.write_text("print('at work')\nraise SystemExit('the disk is made of cheese')\n")
     peer = quality["making"].Peer(name="peer", script=str(script), suffix="onnx")
 
-    made = quality["making"].made_by_peer(peer, 0.25, tmp_path, tmp_path, cache=tmp_path)
+    made = quality["making"].made_by_peer(peer, 0.25, tmp_path, tmp_path)
 
     assert (made.path, made.reason) == (None, "the disk is made of cheese")
     assert math.isnan(made.seconds)
@@ -147,7 +147,7 @@ def test_a_peer_that_works_leaves_its_file_and_seconds(quality, tmp_path):
     )
     peer = quality["making"].Peer(name="peer", script=str(script), suffix="onnx", arguments=("7",))
 
-    made = quality["making"].made_by_peer(peer, 0.25, Path("given"), tmp_path, cache=tmp_path)
+    made = quality["making"].made_by_peer(peer, 0.25, Path("given"), tmp_path)
 
     assert made.path is not None
     assert made.path.read_text() == "given ['7']"
@@ -169,7 +169,7 @@ def test_what_is_thinned_is_spread_over_the_folder(quality, tmp_path):
 def test_without_the_shared_data_it_says_so(tmp_path):
     done = subprocess.run(
         [sys.executable, BENCH / "bench_quality.py"],
-        env={**os.environ, "MBEXPORT_SHARED_DATA": str(tmp_path / "missing")},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "MBEXPORT_SHARED_DATA": str(tmp_path / "missing")},
         capture_output=True,
         text=True,
         check=False,

@@ -140,7 +140,7 @@ def _all_made(alpha: float, stored: Path, images: Images, steps: int, only: list
             continue
         _say(f"alpha {alpha:g}: {maker.name}")
         if isinstance(maker, Peer):
-            rows.append(made_by_peer(maker, alpha, folder, folder, cache=WORK / "environments"))
+            rows.append(made_by_peer(maker, alpha, folder, folder))
         else:
             rows += made_by_us(maker, alpha, weights, images, folder)
     return rows

@@ -1,17 +1,15 @@
 """Turns one float network into the int8 files of every quantizer: peers in processes of their own, ours by its CLI."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clients.environments import ProcessError, python_with, run
+
 HERE: Final = Path(__file__).parent
-_TIMEOUT_S: Final = 3 * 3600  # a quantizer that takes longer is of no use to anybody
 _EXIT_GATE_FAILED: Final = 1  # of mbexport: the artifacts were made
 # Stages of `mbexport export` that quantize nothing: what peers are spared is not counted for ours either.
 _OTHER_STAGES: Final = frozenset(
@@ -76,56 +74,11 @@ class Made:
     reason: str = ""
 
 
-class ProcessError(Exception):
-    """A process that ended badly; the message is its last line."""
-
-
-def run(command: Sequence[object], *, is_ours: bool = True, allowed: Sequence[int] = (0,)) -> None:
-    """Runs `command`, in silence. Raises `ProcessError` unless its exit code is one of `allowed`.
-
-    What is not ours does not see our modules.
-    """
-    environment = {name: value for name, value in os.environ.items() if is_ours or name != "PYTHONPATH"}
-    environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    try:
-        done = subprocess.run(
-            [str(part) for part in command],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-            env=environment,
-        )
-    except subprocess.TimeoutExpired:
-        raise ProcessError(f"took more than {_TIMEOUT_S} s") from None
-    if done.returncode not in allowed:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        reason = lines[-1].strip() if lines else f"exit code {done.returncode}"
-        raise ProcessError(reason.replace(f"{Path.cwd()}/", ""))
-
-
-def environment_of(requirements: str, cache: Path) -> Path:
-    """The Python of an environment that holds just what `requirements` pins, in `cache`; made if it is not there.
-
-    Raises `ProcessError` if it cannot be.
-    """
-    pins = HERE / f"requirements-{requirements}.txt"
-    folder = cache / requirements
-    python, stamp = folder / "bin" / "python", folder / "installed.txt"
-    if stamp.is_file() and stamp.read_bytes() == pins.read_bytes():
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "venv", folder], is_ours=False)
-    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", pins], is_ours=False)
-    shutil.copyfile(pins, stamp)
-    return python
-
-
-def made_by_peer(peer: Peer, alpha: float, given: Path, made: Path, *, cache: Path) -> Made:
+def made_by_peer(peer: Peer, alpha: float, given: Path, made: Path) -> Made:
     """What `peer` makes, into the folder `made`, of the files in `given`."""
     path = made / f"{alpha:g} {peer.name}.{peer.suffix}"
     try:
-        python = environment_of(peer.requirements, cache) if peer.requirements else Path(sys.executable)
+        python = python_with(HERE / f"requirements-{peer.requirements}.txt") if peer.requirements else sys.executable
         script = [python, HERE / peer.script, given, path, *peer.arguments]
         run(script, is_ours=peer.requirements is None)
         note = json.loads(Path(f"{path}.json").read_text("utf-8"))
