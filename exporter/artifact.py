@@ -9,6 +9,9 @@ from typing import Final
 
 from mbexport.calibration.affine import Affine
 
+# From a code to the byte that it is: an int8 code is the byte minus 128.
+_BYTE_OFFSETS: Final = {"uint8": 0, "int8": 128}
+
 
 class Format(StrEnum):
     """The file formats that are exported."""
@@ -66,6 +69,13 @@ class TensorSpec:
     shape: tuple[int, ...]
     dtype: str
     affine: Affine | None = None
+
+
+def for_bytes(codes: TensorSpec) -> Affine | None:
+    """The quantization of 8-bit `codes`, said for bytes 0..255; None if there is none, or the codes are no bytes."""
+    if codes.affine is None or codes.dtype not in _BYTE_OFFSETS:
+        return None
+    return Affine(scale=codes.affine.scale, zero_point=(codes.affine.zero_point[0] + _BYTE_OFFSETS[codes.dtype],))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,15 @@
 """Turns an .onnx file into something that classifies: onnxruntime on the CPU."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from mbexport.artifact import Precision, TensorSpec
+from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
-from mbexport.runner import FLOAT, Runner, first_line, for_bytes
+from mbexport.runner import FLOAT, Runner, first_line
 
 
 class OnnxRunner(Runner):
@@ -87,5 +88,5 @@ def _onnx_tensor(value: Any, quantizations: dict[str, tuple[Affine, str]]) -> Te
         return spec
     affine, codes = quantizations[value.name]
     if dtype == FLOAT:
-        return for_bytes(spec, TensorSpec(name="", shape=shape, dtype=codes, affine=affine))
+        return replace(spec, affine=for_bytes(TensorSpec(name="", shape=shape, dtype=codes, affine=affine)))
     return TensorSpec(name=value.name, shape=shape, dtype=dtype, affine=affine)

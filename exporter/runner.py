@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.artifact import Layout, Precision, TensorSpec
-from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.models.preprocess import Pixels, Preprocess
 
-BYTE_OFFSET: Final = 128  # an int8 code is the byte minus this
+_BYTE_OFFSET: Final = 128  # an int8 code is the byte minus this
 FLOAT: Final = "float32"
 
 
@@ -95,7 +94,7 @@ class Runner(ABC):
         if self.input.dtype == "uint8":
             return pixels
         if self.input.dtype == "int8":
-            return (pixels.astype(np.int16) - BYTE_OFFSET).astype(np.int8)
+            return (pixels.astype(np.int16) - _BYTE_OFFSET).astype(np.int8)
         if self.input.dtype == FLOAT:
             affine = self.input.affine
             return affine.dequantize(pixels) if affine else preprocess.normalize(pixels)
@@ -104,15 +103,6 @@ class Runner(ABC):
     def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Raw outputs (n, classes) as real numbers."""
         return self.output.affine.dequantize(raw) if self.output.affine else raw.astype(np.float32)
-
-
-def for_bytes(source: TensorSpec, codes: TensorSpec) -> TensorSpec:
-    """`source` with the quantization of `codes`, said for bytes 0..255."""
-    if codes.affine is None:
-        return source
-    offset = BYTE_OFFSET if codes.dtype == "int8" else 0
-    affine = Affine(scale=codes.affine.scale, zero_point=(codes.affine.zero_point[0] + offset,))
-    return TensorSpec(name=source.name, shape=source.shape, dtype=source.dtype, affine=affine)
 
 
 def first_line(error: Exception) -> str:

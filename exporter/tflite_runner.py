@@ -1,15 +1,17 @@
 """Turns a .tflite file into something that classifies: the LiteRT interpreter."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.artifact import Precision, TensorSpec
+from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
-from mbexport.runner import FLOAT, Runner, first_line, for_bytes
+from mbexport.runner import FLOAT, Runner, first_line
+from mbexport.tflite_metadata import metadata_of
 
 CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 
@@ -45,10 +47,11 @@ class TfliteRunner(Runner):
 
     def metadata(self) -> dict[str, str]:
         names = self._interpreter.get_signature_list()
-        return {
+        signatures = {
             f"signature {name}": f"{', '.join(ends['inputs'])} -> {', '.join(ends['outputs'])}"
             for name, ends in names.items()
         }
+        return signatures | metadata_of(self.path.read_bytes())
 
     def ops(self) -> list[tuple[str, tuple[str, ...]]]:
         """Each op of the file with the types of its inputs, delegates excluded."""
@@ -79,8 +82,7 @@ class TfliteRunner(Runner):
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
         for op in self._interpreter._get_ops_details():
             if op["op_name"] == "QUANTIZE" and self._source in op["inputs"]:
-                codes = _tflite_tensor(details[op["outputs"][0]])
-                return for_bytes(source, codes) if codes.dtype in ("int8", "uint8") else source
+                return replace(source, affine=for_bytes(_tflite_tensor(details[op["outputs"][0]])))
         return source
 
 

@@ -1,0 +1,214 @@
+"""Turns values into the tables of TFLite's published metadata schema, and those tables back into values.
+
+The field numbers are the order of the fields in metadata_schema.fbs (tensorflow/tflite-support, and unchanged in
+google-ai-edge/mediapipe); a union takes two, its type first. Only what is written here has a name here.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import Any, Final
+
+import flatbuffers
+from flatbuffers import encode, number_types, packer
+from flatbuffers.table import Table
+
+IDENTIFIER: Final = b"M001"
+# What a parser must know at least: no field or type below came later than the schema's first version.
+MIN_PARSER_VERSION: Final = "1.0.0"
+
+
+class ModelMetadata(IntEnum):
+    """The root."""
+
+    NAME = 0
+    DESCRIPTION = 1
+    VERSION = 2
+    SUBGRAPH_METADATA = 3
+    AUTHOR = 4
+    LICENSE = 5
+    MIN_PARSER_VERSION = 7
+
+
+class SubGraphMetadata(IntEnum):
+    """What goes into the network and comes out."""
+
+    INPUT_TENSOR_METADATA = 2
+    OUTPUT_TENSOR_METADATA = 3
+
+
+class TensorMetadata(IntEnum):
+    """One input or output."""
+
+    NAME = 0
+    DESCRIPTION = 1
+    CONTENT = 3
+    PROCESS_UNITS = 4
+    STATS = 5
+    ASSOCIATED_FILES = 6
+
+
+class Content(IntEnum):
+    """What a tensor holds."""
+
+    PROPERTIES_TYPE = 0
+    PROPERTIES = 1
+
+
+class ContentProperties(IntEnum):
+    """The types of that union."""
+
+    FEATURE = 1
+    IMAGE = 2
+
+
+class ImageProperties(IntEnum):
+    """An image."""
+
+    COLOR_SPACE = 0
+    DEFAULT_SIZE = 1
+
+
+class ColorSpace(IntEnum):
+    """Blue first has no number of its own."""
+
+    UNKNOWN = 0
+    RGB = 1
+    GRAYSCALE = 2
+
+
+class ImageSize(IntEnum):
+    """In pixels."""
+
+    WIDTH = 0
+    HEIGHT = 1
+
+
+class ProcessUnit(IntEnum):
+    """What a client does to a tensor."""
+
+    OPTIONS_TYPE = 0
+    OPTIONS = 1
+
+
+NORMALIZATION_OPTIONS: Final = 1  # the type of that union
+
+
+class NormalizationOptions(IntEnum):
+    """(x - mean) / std."""
+
+    MEAN = 0
+    STD = 1
+
+
+class Stats(IntEnum):
+    """The ends of a tensor's values."""
+
+    MAX = 0
+    MIN = 1
+
+
+class AssociatedFile(IntEnum):
+    """A file in the zip behind the network."""
+
+    NAME = 0
+    DESCRIPTION = 1
+    TYPE = 2
+
+
+TENSOR_AXIS_LABELS: Final = 2  # the type of a file that has a line for each score
+
+
+class Writer(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers publishes no types
+    """Writes tables from their leaves to the root; what it gives is a position, for the table that refers to it."""
+
+    def table(
+        self,
+        *,
+        texts: Mapping[IntEnum, str] | None = None,
+        parts: Mapping[IntEnum, int] | None = None,
+        kinds: Mapping[IntEnum, int] | None = None,
+        counts: Mapping[IntEnum, int] | None = None,
+    ) -> int:
+        """A table: strings, positions of tables and vectors, numbers of an enum or union (byte), and uint32."""
+        positions = {**{field: self.CreateString(text) for field, text in (texts or {}).items()}, **(parts or {})}
+        kinds, counts = kinds or {}, counts or {}
+        self.StartObject(1 + max((*positions, *kinds, *counts), default=-1))
+        for field, position in positions.items():
+            self.PrependUOffsetTRelativeSlot(field, position, 0)
+        for field, count in counts.items():
+            self.PrependUint32Slot(field, count, 0)
+        for field, kind in kinds.items():
+            self.PrependInt8Slot(field, kind, 0)
+        end: int = self.EndObject()
+        return end
+
+    def tables(self, positions: Iterable[int]) -> int:
+        """A vector of tables."""
+        given = list(positions)
+        self.StartVector(4, len(given), 4)
+        for position in reversed(given):
+            self.PrependUOffsetTRelative(position)
+        end: int = self.EndVector()
+        return end
+
+    def floats(self, values: Iterable[float]) -> int:
+        """A vector of float32."""
+        given = list(values)
+        self.StartVector(4, len(given), 4)
+        for value in reversed(given):
+            self.PrependFloat32(value)
+        end: int = self.EndVector()
+        return end
+
+    def whole(self, root: int) -> bytes:
+        """The whole, with the root at `root`."""
+        self.Finish(root, file_identifier=IDENTIFIER)
+        return bytes(self.Output())
+
+
+class Reader:
+    """Reads a table field by field; what is not there is None or empty."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    @classmethod
+    def root(cls, content: bytes) -> "Reader":
+        """The root table of a whole flatbuffer."""
+        return cls(Table(content, encode.Get(packer.uoffset, content, 0)))
+
+    def text(self, field: IntEnum) -> str | None:
+        """A string."""
+        at = self._at(field)
+        return None if at is None else self._table.String(at).decode()
+
+    def table(self, field: IntEnum) -> "Reader | None":
+        """A table, or the value of a union."""
+        at = self._at(field)
+        return None if at is None else Reader(Table(self._table.Bytes, self._table.Indirect(at)))
+
+    def tables(self, field: IntEnum) -> list["Reader"]:
+        """A vector of tables."""
+        return [Reader(Table(self._table.Bytes, self._table.Indirect(at))) for at in self._elements(field)]
+
+    def floats(self, field: IntEnum) -> tuple[float, ...]:
+        """A vector of float32."""
+        return tuple(self._table.Get(number_types.Float32Flags, at) for at in self._elements(field))
+
+    def kind(self, field: IntEnum) -> int:
+        """The number of an enum or union; 0 if it is not there."""
+        at = self._at(field)
+        return 0 if at is None else int(self._table.Get(number_types.Int8Flags, at))
+
+    def _at(self, field: IntEnum) -> int | None:
+        offset = self._table.Offset(4 + 2 * field)  # behind the vtable's own size and the table's
+        return self._table.Pos + offset if offset else None
+
+    def _elements(self, field: IntEnum) -> list[int]:
+        offset = self._table.Offset(4 + 2 * field)
+        if not offset:
+            return []
+        start, count = self._table.Vector(offset), self._table.VectorLen(offset)
+        if start + 4 * count > len(self._table.Bytes):
+            raise ValueError(f"a vector must lie within the metadata, got one of {count} elements")
+        return [start + 4 * index for index in range(count)]
