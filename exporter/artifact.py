@@ -89,6 +89,15 @@ class Artifact:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An artifact to be made: its file name, its precision, the classes that its scores are of."""
+
+    name: str
+    precision: Precision
+    labels: tuple[str, ...]
+
+
 def file_name(stem: str, precision: Precision, file_format: Format) -> str:
     """The name of an artifact: `<stem>_<precision>.<format>`."""
     return f"{stem}_{precision.value}.{file_format.value}"

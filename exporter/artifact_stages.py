@@ -2,36 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from mbexport.artifact import FORMATS, Format, Precision, file_name
-from mbexport.fingerprint import path_hash
-from mbexport.handoff import Float, Rounded
+from mbexport.artifact import FORMATS, Format, Precision
+from mbexport.handoff import Rounded
 from mbexport.int8_stages import int8_tflite
-from mbexport.plan import BuildPlan
-from mbexport.sources import Sources
-from mbexport.stage_runner import StageRunner
+from mbexport.run import Run
 from mbexport.workdir import StageRecord
 
 # What an .onnx is made from, where that is not the .tflite of its own precision.
 _ONNX_SOURCES: Final = {Precision.FP16: Precision.FP32}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What every stage of one run stands on: options, images, the float network and what looked at the images."""
-
-    plan: BuildPlan
-    sources: Sources
-    runner: StageRunner
-    network: StageRecord
-    checked: tuple[StageRecord, ...]
-
-    def name(self, precision: Precision, file_format: Format) -> str:
-        """The file name of an artifact."""
-        return file_name(self.plan.name, precision, file_format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +43,7 @@ def _tflite(run: Run, precision: Precision, made: dict[Precision, StageRecord], 
     if precision in made:
         return made[precision]
     if precision is Precision.INT8:
-        made[precision], results = int8_tflite(run.plan, run.sources, run.runner, run.network, run.checked)
+        made[precision], results = int8_tflite(run)
         found.update(results)
     elif precision in (Precision.FP32, Precision.FP16):
         made[precision] = _float_tflite(run, precision)
@@ -72,55 +53,42 @@ def _tflite(run: Run, precision: Precision, made: dict[Precision, StageRecord], 
 
 
 def _float_tflite(run: Run, precision: Precision) -> StageRecord:
-    name, source = run.name(precision, Format.TFLITE), Float.of(run.network)
     return run.runner.run(
         f"tflite-{precision.value}",
-        _form(run.plan, name),
+        run.form,
         (run.network,),
-        lambda _: _exports().float_tflite_file(run.plan, source, precision, name),
+        lambda _: _exports().float_tflite_file(run.plan, run.source, run.target(precision, Format.TFLITE)),
     )
 
 
 def _rounded_tflite(run: Run, precision: Precision) -> StageRecord:
     """8-bit weights with dynamic or 16-bit activations; both have the same weights."""
-    plan, sources, source = run.plan, run.sources, Float.of(run.network)
-    ranges = {"ranges": path_hash(plan.ranges)} if plan.ranges else {"observer": plan.observer}
-    images = {"samples": plan.calibration_samples, "images": sources.fingerprints, "seed": plan.seed}
+    plan, images = run.plan, run.sources.calibration
     rounded = run.runner.run(
         "round-weights",
-        {**images, **ranges, "corrections": plan.corrections},
+        run.calibration,
         (run.network, *run.checked),
-        lambda _: _stages().rounded_weights(plan, source, sources.calibration, on_step=run.runner.progress.step),
+        lambda _: _stages().rounded_weights(plan, run.source, images, on_step=run.runner.progress.step),
     )
-    name = run.name(precision, Format.TFLITE)
     return run.runner.run(
         f"tflite-{precision.value}",
-        {**_form(plan, name), **(images if precision is Precision.INT16X8 else {})},
+        {**run.form, **(run.images if precision is Precision.INT16X8 else {})},
         (rounded,),
         lambda _: _exports().rounded_tflite_file(
-            plan, Rounded.of(source, rounded), sources.calibration, precision, name
+            plan, Rounded.of(run.source, rounded), images, run.target(precision, Format.TFLITE)
         ),
     )
 
 
 def _onnx(run: Run, precision: Precision, source: Precision, tflite: StageRecord) -> StageRecord:
-    name = run.name(precision, Format.ONNX)
+    """The .onnx of a precision, made from the .tflite of `source`."""
+    plan, path = run.plan, tflite.files[run.name(source, Format.TFLITE)]
     return run.runner.run(
         f"onnx-{precision.value}",
-        {"name": name},
+        {**run.form, "layout": plan.layout, "opset": plan.opset},
         (tflite,),
-        partial(_onnx_file, tflite.files[run.name(source, Format.TFLITE)], precision, name),
+        lambda _: _exports().onnx_file(plan, run.source, path, run.target(precision, Format.ONNX)),
     )
-
-
-def _onnx_file(source: Path, precision: Precision, name: str, _session: object) -> Mapping[str, bytes]:
-    files: Mapping[str, bytes] = _exports().onnx_file(source, precision, name)
-    return files
-
-
-def _form(plan: BuildPlan, name: str) -> dict[str, Any]:
-    """The options that every conversion reads."""
-    return {"name": name, "batch": plan.batch, "logits": plan.logits}
 
 
 def _exports() -> Any:

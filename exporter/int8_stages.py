@@ -4,54 +4,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mbexport.artifact import Format, Precision, file_name
-from mbexport.fingerprint import path_hash
-from mbexport.handoff import Float, Quantized
-from mbexport.plan import BuildPlan
-from mbexport.sources import Sources
-from mbexport.stage_runner import StageRunner
+from mbexport.artifact import Format, Precision
+from mbexport.handoff import Quantized
+from mbexport.run import Run
 from mbexport.workdir import StageRecord
 
 Found = Mapping[str, Path]
 
 
-def int8_tflite(
-    plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord, checked: tuple[StageRecord, ...]
-) -> tuple[StageRecord, Found]:
+def int8_tflite(run: Run) -> tuple[StageRecord, Found]:
     """The stage that made the int8 .tflite, and by name what calibration and the checks behind it left."""
-    source, name = Float.of(network), file_name(plan.name, Precision.INT8, Format.TFLITE)
-    calibrated = _calibrated(plan, sources, runner, network, checked)
-    tuned = _tuned(plan, sources, runner, source, calibrated)
-    quantized = Quantized.of(source, weights=tuned, ranges=calibrated)
-    made = runner.run(
+    plan, target = run.plan, run.target(Precision.INT8, Format.TFLITE)
+    calibrated = _calibrated(run)
+    tuned = _tuned(run, calibrated)
+    quantized = Quantized.of(run.source, weights=tuned, ranges=calibrated)
+    made = run.runner.run(
         "tflite-int8",
-        {"io": plan.io.value, "name": plan.name, "batch": plan.batch, "logits": plan.logits},
+        {**run.form, "io": plan.io.value},
         (tuned, calibrated),
-        lambda _: _exports().int8_tflite_file(plan, quantized, name),
+        lambda _: _exports().int8_tflite_file(plan, quantized, target),
     )
-    checks = _checks(plan, sources, runner, quantized, made.files[name], made=made, upstream=(tuned, calibrated))
+    checks = _checks(run, quantized, made.files[target.name], made=made, upstream=(tuned, calibrated))
     return made, {**calibrated.files, **tuned.files, **checks}
 
 
-def _calibrated(
-    plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord, checked: tuple[StageRecord, ...]
-) -> StageRecord:
+def _calibrated(run: Run) -> StageRecord:
     """The folded network's integers before any training, and what they were made of."""
-    options = {"samples": plan.calibration_samples, "images": sources.fingerprints, "seed": plan.seed}
-    ranges = {"ranges": path_hash(plan.ranges)} if plan.ranges else {"observer": plan.observer}
-    return runner.run(
+    return run.runner.run(
         "calibrate",
-        {**options, **ranges, "corrections": plan.corrections},
-        (network, *checked),
-        lambda _: _heavy().calibrate(plan, Float.of(network), sources.calibration, on_step=runner.progress.step),
+        run.calibration,
+        (run.network, *run.checked),
+        lambda _: _heavy().calibrate(run.plan, run.source, run.sources.calibration, on_step=run.runner.progress.step),
     )
 
 
-def _tuned(
-    plan: BuildPlan, sources: Sources, runner: StageRunner, source: Float, calibrated: StageRecord
-) -> StageRecord:
+def _tuned(run: Run, calibrated: StageRecord) -> StageRecord:
     """The network after quantization-aware training, if there is any."""
-    return runner.run(
+    plan, sources = run.plan, run.sources
+    return run.runner.run(
         "quantize",
         {
             "qat_epochs": plan.qat_epochs if plan.qat_steps is None else None,
@@ -61,38 +51,31 @@ def _tuned(
         (calibrated,),
         lambda session: _heavy().quantization_training(
             plan,
-            Quantized.of(source, weights=calibrated, ranges=calibrated),
+            Quantized.of(run.source, weights=calibrated, ranges=calibrated),
             sources.train,
             is_calibrated_on=sources.train is sources.calibration,
             is_photos=sources.is_photos,
             session=session,
-            on_step=runner.progress.step,
+            on_step=run.runner.progress.step,
         ),
     )
 
 
 def _checks(
-    plan: BuildPlan,
-    sources: Sources,
-    runner: StageRunner,
-    network: Quantized,
-    tflite: Path,
-    *,
-    made: StageRecord,
-    upstream: tuple[StageRecord, ...],
+    run: Run, network: Quantized, tflite: Path, *, made: StageRecord, upstream: tuple[StageRecord, ...]
 ) -> Found:
     """What was found out about `tflite`, of the stage `made`, and about `network`, of `upstream`: files by name."""
-    images = {"images": sources.fingerprints, "samples": plan.calibration_samples, "seed": plan.seed}
-    simulation = runner.run(
+    plan, calibration = run.plan, run.sources.calibration
+    simulation = run.runner.run(
         "simulation",
-        {**images, "logits": plan.logits},
+        {**run.images, "logits": plan.logits},
         (made, *upstream),
-        lambda _: _examination().simulation_file(plan, network, tflite, sources.calibration),
+        lambda _: _examination().simulation_file(plan, network, tflite, calibration),
     )
     if not plan.sensitivity:
         return simulation.files
-    costs = runner.run(
-        "sensitivity", images, upstream, lambda _: _examination().sensitivity_file(plan, network, sources.calibration)
+    costs = run.runner.run(
+        "sensitivity", run.images, upstream, lambda _: _examination().sensitivity_file(plan, network, calibration)
     )
     return {**simulation.files, **costs.files}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mbexport.artifact_stages import Run, artifacts
+from mbexport.artifact_stages import artifacts
 from mbexport.calibration.range_file import read_ranges
 from mbexport.deliver import about, publish, ranges_name
 from mbexport.errors import DataError
@@ -33,6 +33,7 @@ from mbexport.plan import (
 )
 from mbexport.progress import Progress
 from mbexport.report import Json, report_json, to_bytes
+from mbexport.run import Run
 from mbexport.sources import FINDINGS, Sources
 from mbexport.stage_runner import StageRunner
 from mbexport.workdir import StageRecord, Workdir
@@ -52,9 +53,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
-    """What the stages made: the float network, each artifact by its file name, and their JSON files by name."""
+    """What the stages of a run made: each artifact by its file name, and their JSON files by name."""
 
-    network: StageRecord
+    run: Run
     artifacts: Mapping[str, Path]
     results: Mapping[str, Path]
 
@@ -83,30 +84,30 @@ def run(
         workdir.require_space(_SPACE_PER_PARAMETER_BYTES * _parameters(plan) + _SPACE_BYTES)
         runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)
         sources = Sources(plan, data)
-        made = _stages(plan, sources, runner, classes=len(labels) if labels else None)
-        facts = Float.of(made.network).facts
+        made = _stages(plan, sources, runner, labels=labels)
+        facts = made.run.source.facts
         gates = judge(made.read(GATE_VALUES), plan.limits, defaults=default_limits(facts))
         report = report_json(made.read(MEASURED), gates, about(plan, facts, data, sources, runner.log))
         report |= {"training": made.read(HISTORY), "qat": made.read(TRAINING), "tried_normalizations": made.read(TRIED)}
         report |= {name: made.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
-        names = labels or tuple(str(number) for number in range(facts.classes))
-        publish(workdir, names, made.delivered(plan.name), to_bytes(report))
+        publish(workdir, made.run.labels, made.delivered(plan.name), to_bytes(report))
         return Outcome(report=json.loads(to_bytes(report)), out=plan.out)
 
 
-def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: int | None) -> _Made:
+def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, labels: tuple[str, ...] | None) -> _Made:
     """The stages in their order; each names the options it reads and the stages it stands on."""
     checked = _checked_images(plan, sources, runner)
-    network = _float_network(plan, sources, runner, checked, classes=classes)
-    source = Float.of(network)
-    made = artifacts(Run(plan=plan, sources=sources, runner=runner, network=network, checked=checked))
+    network = _float_network(plan, sources, runner, checked, classes=len(labels) if labels else None)
+    names = labels or tuple(str(number) for number in range(Float.of(network).facts.classes))
+    run = Run(plan=plan, sources=sources, runner=runner, network=network, checked=checked, labels=names)
+    made = artifacts(run)
     measured = runner.run(
         "verify",
         {"images": sources.fingerprints, "threads": plan.threads, "artifacts": sorted(made.stages), "seed": plan.seed},
         (network, *checked, *made.stages.values()),
         lambda _: _heavy().measured_file(
             plan,
-            source,
+            run.source,
             [record.files[name] for name, record in made.stages.items()],
             sources.test,
             is_labelled=sources.is_labelled,
@@ -115,7 +116,7 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, classes: 
     )
     tried = _tried_normalizations(plan, sources, runner, network)
     return _Made(
-        network=network,
+        run=run,
         artifacts={name: record.files[name] for name, record in made.stages.items()},
         results={**network.files, **measured.files, **tried, **made.found},
     )

@@ -12,6 +12,7 @@ from mbexport.gates import check_limits
 from mbexport.limits import MAX_BATCH, MAX_SEED, MAX_THREADS, require_within
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.models.spec import ModelSpec
+from mbexport.onnx_form import OPSET, require_opset
 
 # Where nobody says: 8x8 digits gain nothing from more pixels, photos are what the network was designed for.
 DIGITS_RESOLUTION_PX: Final = 64
@@ -81,9 +82,10 @@ class BuildPlan:
     """Everything that decides what a run makes. Raises `OptionError` for a value outside its range.
 
     `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network
-    itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are
-    given. `io` is of int8 artifacts, `layout` of .onnx files; a `batch` of None is decided when an artifact is run;
-    with `logits` they end before the softmax or sigmoid. `max_bad` is the fraction of images that may be unreadable.
+    itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. `io` is of int8
+    artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with
+    `logits` all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images
+    that may be unreadable.
     """
 
     name: str
@@ -104,6 +106,8 @@ class BuildPlan:
     batch: int | None = 1
     logits: bool = False
     layout: Layout = Layout.NHWC
+    opset: int = OPSET
+    licence: str | None = None
     sensitivity: bool = True
     limits: Mapping[str, float] = field(default_factory=dict)
     max_bad: float = MAX_BAD
@@ -127,6 +131,7 @@ class BuildPlan:
                 raise OptionError(f"precision {precision} is made as {only} only, got --format {self.formats[0]}")
         if not 0 <= self.max_bad <= 1:
             raise OptionError(f"max bad must be a fraction from 0 to 1, got {self.max_bad:g}")
+        require_opset(self.opset)
         check_limits(self.limits)
         self.preprocess(resolution_px=1)  # checks the crop fraction
 

@@ -31,8 +31,8 @@ class Runner(ABC):
         sides = source.shape[1:3] if is_image and self.layout is Layout.NHWC else source.shape[2:4]
         if not is_image or self.channels not in (1, 3) or sides[0] != sides[1]:
             raise DataError(
-                f"{path}: the input must have shape (n, px, px, channels) or (n, channels, px, px) with 1 or 3 channels, "
-                f"got {source.shape}"
+                f"{path}: the input must have shape (n, px, px, channels) or (n, channels, px, px) with 1 or 3 "
+                f"channels, got {source.shape}"
             )
         if len(target.shape) != 2 or target.shape[0] != self.batch:
             raise DataError(f"{path}: the output must have shape ({self.batch}, classes), got {target.shape}")

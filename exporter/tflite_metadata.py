@@ -66,6 +66,11 @@ def metadata_of(content: bytes) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def input_of(content: bytes) -> TensorSpec:
+    """The input, with the quantization of its codes or of the bytes that it quantizes first thing."""
+    return _ends(opened(content))[0]
+
+
 def labels_of(content: bytes) -> tuple[str, ...]:
     """The labels that lie behind the network, in the order of the scores; empty if there are none."""
     file = io.BytesIO(content)

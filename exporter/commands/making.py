@@ -74,6 +74,8 @@ _SHARED: Final = (
         default="nhwc",
         help="Order of an .onnx file's input; camera bytes are nhwc.",
     ),
+    options.option("--opset", type=int, default=17, metavar="N", help="Of .onnx files; phones carry old runtimes."),
+    options.option("--license", metavar="TEXT", help="The model's licence, which its files then name."),
     options.option(
         "--sensitivity/--no-sensitivity", default=True, help="Find out what each layer's rounding costs (int8)."
     ),
@@ -114,6 +116,8 @@ def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, 
         "batch": _batch(given["batch"]),
         "logits": given["logits"],
         "layout": Layout(given["layout"]),
+        "opset": given["opset"],
+        "licence": given["license"],
         "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
         "limits": options.gate_limits(given["gates"]),

@@ -193,11 +193,11 @@ class StandIns:
         self.tried_on.append(images)
         return {TRIED: json.dumps({"samples": len(images), "top1": {"mobilenet": 0.25, "raw": 0.75}}).encode()}
 
-    def float_tflite_file(self, _plan, _source, _precision, name):
-        return {name: b"stand-in"}
+    def float_tflite_file(self, _plan, _source, target):
+        return {target.name: b"stand-in"}
 
-    def onnx_file(self, _source, _precision, name):
-        return {name: self.network.read_bytes()}
+    def onnx_file(self, _plan, _source, _tflite, target):
+        return {target.name: self.network.read_bytes()}
 
     def measured_file(self, _plan, _source, artifacts, images, *, is_labelled, progress):
         runner = open_runner(self.network)

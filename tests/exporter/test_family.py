@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from mbexport.artifact import Precision
+from mbexport.artifact import Precision, Target
 from mbexport.calibration.fake_quant import quantizable
 from mbexport.calibration.range_file import ranges_from_json
 from mbexport.exports import float_tflite_file, int8_tflite_file, onnx_file
@@ -82,11 +82,17 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
         arrangement=folder / ARRANGEMENT,
     )
     artifacts = {}
-    (artifacts["fp32.tflite"],) = kept(float_tflite_file(plan, source, Precision.FP32, "fp32.tflite"))
-    (artifacts["int8.tflite"],) = kept(int8_tflite_file(plan, quantized, "int8.tflite"))
-    for precision in Precision:
-        name = f"{precision}.onnx"
-        (artifacts[name],) = kept(onnx_file(artifacts[f"{precision}.tflite"], precision, name))
+
+    def target(precision: Precision, ending: str) -> Target:
+        labels = tuple(str(number) for number in range(spec.classes))
+        return Target(name=f"{precision}.{ending}", precision=precision, labels=labels)
+
+    fp32, int8 = Precision.FP32, Precision.INT8
+    (artifacts["fp32.tflite"],) = kept(float_tflite_file(plan, source, target(fp32, "tflite")))
+    (artifacts["int8.tflite"],) = kept(int8_tflite_file(plan, quantized, target(int8, "tflite")))
+    for precision in (fp32, int8):
+        tflite = artifacts[f"{precision}.tflite"]
+        (artifacts[f"{precision}.onnx"],) = kept(onnx_file(plan, source, tflite, target(precision, "onnx")))
     return Exported(spec=spec, source=source, quantized=quantized, artifacts=artifacts)
 
 
