@@ -92,13 +92,15 @@ def _converted(model: tf_keras.Model, batch: int | None, choose: Callable[[Any],
     """What a converter makes of a concrete function: from_keras_model would bake ops of a dynamic batch in.
 
     What the function reads is tracked by a bare module: given the Keras model itself, the converter saves it
-    whole first and traces every layer again, which takes twice as long as everything else.
+    whole first and traces every layer again, which takes twice as long as everything else. It saves and restores
+    each variable that is tracked by ops of its own, so those that fake quantization keeps and never reads are not.
     """
-    tracked = tf.Module()
-    tracked.variables_read = model.variables
     image = tf.TensorSpec((batch or 1, *model.input_shape[1:]), tf.float32, name=INPUT_NAME)
     function = tf.function(lambda image: {OUTPUT_NAME: model(image, training=False)}, input_signature=[image])
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tracked)
+    concrete = function.get_concrete_function()
+    tracked = tf.Module()
+    tracked.variables_read = concrete.variables
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tracked)
     choose(converter)
     content = converter.convert()
     return _checked(with_open_batch(content) if batch is None else content)
