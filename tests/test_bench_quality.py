@@ -27,7 +27,8 @@ def quality() -> Iterator[dict[str, ModuleType]]:
     """The modules of the benchmark, which are found beside its script."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCH)
-        yield {name: importlib.import_module(f"quality.{name}") for name in ("making", "judging", "table")}
+        names = ("peers.making", "quality.judging", "quality.table")
+        yield {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,7 @@ def test_a_peer_that_breaks_is_a_row_with_its_reason(quality, tmp_path):
 def test_a_peer_that_works_leaves_its_file_and_seconds(quality, tmp_path):
     script = tmp_path / "works.py"
     script.write_text(
-        f"import sys\nsys.path.append({str(BENCH / 'quality')!r})\nfrom task import run\n"
+        f"import sys\nsys.path.append({str(BENCH / 'peers')!r})\nfrom task import run\n"
         "run(lambda given, made, rest: made.write_text(f'{given.name} {rest}'), package='numpy')\n"
     )
     peer = quality["making"].Peer(name="peer", script=str(script), suffix="onnx", arguments=("7",))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from quality.making import Made
+from peers.making import Made
 
 from mbexport.errors import DataError
 from mbexport.latency import Ratio, measure, ratio_of_medians, summarize
