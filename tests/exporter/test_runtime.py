@@ -246,3 +246,10 @@ def test_the_number_of_threads_does_not_change_an_answer(small_build, kind):
         one, two = (open_runner(path, threads=threads) for threads in (1, 2))
         feed = one.prepare(pixels, Preprocess(resolution_px=32))
         np.testing.assert_allclose(two.invoke(feed), one.invoke(feed), atol=1e-6)
+
+
+def test_no_thread_of_onnxruntime_spins_on_after_a_run(save):
+    """It would slow down whichever artifact is timed next."""
+    options = open_runner(save([edge("image")], [SCORES]), threads=2)._session.get_session_options()
+
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
