@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from quality.judging import Rounds, Row, float_answers, image_counts, judge
 from peers.making import Images, Made, Ours, Peer, given_files, made_by_peer, made_by_us, thinned
+from quality.judging import Rounds, Row, float_answers, image_counts, judge
 from quality.table import Target, markdown, verdict
 
 from mbexport.errors import EXIT_BAD_INPUT

@@ -6,6 +6,7 @@ the float network answers stands in for them. ARGUMENTs: the number of steps and
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,10 +18,9 @@ from task import run
 _BATCH = 32
 
 
-def quantize(given: Path, made: Path, arguments: list[str]) -> None:
-    """Writes `made`, a .tflite with a uint8 input."""
+def trained(given: Path, *, steps: int, learning_rate: float) -> Any:
+    """The network of `given` after quantization-aware training."""
     tf_keras.utils.set_random_seed(0)
-    steps, learning_rate = int(arguments[0]), float(arguments[1])
     network = tf_keras.models.load_model(given / "network.h5", compile=False)
     inputs = np.load(given / "calibration.npy")
     answers = network.predict(inputs, batch_size=_BATCH, verbose=0).argmax(axis=1)
@@ -28,7 +28,13 @@ def quantize(given: Path, made: Path, arguments: list[str]) -> None:
     quantized.compile(tf_keras.optimizers.Adam(learning_rate), tf_keras.losses.SparseCategoricalCrossentropy())
     lesson = tf.data.Dataset.from_tensor_slices((inputs, answers)).shuffle(len(inputs), seed=0).repeat().batch(_BATCH)
     quantized.fit(lesson, steps_per_epoch=steps, epochs=1, verbose=0)
-    made.write_bytes(converter_of(quantized).convert())
+    return quantized
+
+
+def quantize(given: Path, made: Path, arguments: list[str]) -> None:
+    """Writes `made`, a .tflite with a uint8 input."""
+    steps, rate = arguments
+    made.write_bytes(converter_of(trained(given, steps=int(steps), learning_rate=float(rate))).convert())
 
 
 if __name__ == "__main__":

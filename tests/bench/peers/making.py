@@ -10,6 +10,7 @@ from typing import Final
 from clients.environments import ProcessError, python_with, run
 
 HERE: Final = Path(__file__).parent
+SUFFIXES: Final = ("tflite", "onnx")
 _EXIT_GATE_FAILED: Final = 1  # of mbexport: the artifacts were made
 # Stages of `mbexport export` that quantize nothing: what peers are spared is not counted for ours either.
 _OTHER_STAGES: Final = frozenset(
@@ -94,21 +95,25 @@ def made_by_peer(peer: Peer, alpha: float, given: Path, made: Path) -> Made:
     )
 
 
+def export(alpha: float, weights: Path, images: Images, out: Path, options: Sequence[object]) -> None:
+    """Runs `mbexport export` with `options`, into the folder `out`. Raises `ProcessError` if it makes nothing."""
+    command = [sys.executable, "-m", "mbexport", "export", "--weights", weights, "--alpha", alpha]
+    command += ["--calibration", images.calibration, "--data", images.evaluation, "--classes", images.classes]
+    command += ["--crop-fraction", 1.0, "--no-resume", "--out", out, *options]
+    run(command, allowed=(0, _EXIT_GATE_FAILED))
+
+
 def made_by_us(ours: Ours, alpha: float, weights: Path, images: Images, made: Path) -> list[Made]:
     """What `mbexport export` makes with `ours`: a .tflite and the .onnx of the same integers."""
     out = made / f"{alpha:g} {ours.name}"
-    command = [sys.executable, "-m", "mbexport", "export", "--weights", weights, "--alpha", alpha]
-    command += ["--calibration", images.calibration, "--data", images.evaluation, "--classes", images.classes]
-    command += ["--crop-fraction", 1.0, "--precision", "int8", "--no-resume", "--out", out, *ours.options]
-    suffixes = ("tflite", "onnx")
     try:
-        run(command, allowed=(0, _EXIT_GATE_FAILED))
+        export(alpha, weights, images, out, ("--precision", "int8", *ours.options))
     except ProcessError as failure:
-        return [Made(alpha=alpha, name=ours.name, suffix=suffix, reason=str(failure)) for suffix in suffixes]
+        return [Made(alpha=alpha, name=ours.name, suffix=suffix, reason=str(failure)) for suffix in SUFFIXES]
     report = json.loads((out / "report.json").read_text("utf-8"))
     seconds = sum(stage["seconds"] for stage in report["stages"] if stage["name"] not in _OTHER_STAGES)
     rows = []
-    for suffix in suffixes:
+    for suffix in SUFFIXES:
         path = made / f"{alpha:g} {ours.name}.{suffix}"
         shutil.copyfile(next(out.glob(f"*_int8.{suffix}")), path)
         rows.append(Made(alpha=alpha, name=ours.name, suffix=suffix, path=path, seconds=seconds))
@@ -120,7 +125,7 @@ def given_files(alpha: float, weights: Path, resolution_px: int, images: Images,
     folders = [images.calibration, images.evaluation, images.classes, given]
     run([sys.executable, HERE / "floats.py", weights, alpha, resolution_px, *folders])
     rows = []
-    for suffix in ("tflite", "onnx"):
+    for suffix in SUFFIXES:
         path = given / f"{alpha:g} float.{suffix}"
         shutil.copyfile(given / f"fp32.{suffix}", path)
         rows.append(Made(alpha=alpha, name="float", suffix=suffix, path=path))
