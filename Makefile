@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-clients test-all bench-data bench-quality lint types layers check tree wheel clean
+.PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert lint types layers check tree wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -28,6 +28,15 @@ bench-data: $(STAMP) tree
 # ARGS="--quick" tries everything in minutes.
 bench-quality: $(STAMP) tree
 	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_quality.py $(ARGS)
+
+# How fast our files are beside others' of the same networks, on one and two threads; takes about 25 minutes, and wants
+# a machine that does nothing else. ARGS="--quick" tries everything in minutes.
+bench-latency: $(STAMP) tree
+	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_latency.py $(ARGS)
+
+# How long our conversion to int8 .tflite takes beside the usual one; takes some minutes.
+bench-convert: $(STAMP) tree
+	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_convert.py $(ARGS)
 
 check: lint types layers
 

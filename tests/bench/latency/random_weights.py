@@ -1,0 +1,56 @@
+"""Turns an architecture into a file of random weights whose activations spread as a trained network's do.
+
+Run as a script, so that the process that measures never loads TensorFlow: ALPHA RESOLUTION CALIBRATION WEIGHTS
+
+How fast integer kernels are does not depend on values, but calibration wants ranges to find: batch normalization is
+given the statistics of real images, gains and offsets that differ by channel, and the head is scaled until it prefers
+one class to others.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import tf_keras
+
+from mbexport.models.data import iter_pixels, open_unlabelled
+from mbexport.models.mobilenet_v1 import build
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.pretrained import HEAD, IMAGENET_CLASSES
+from mbexport.models.spec import ModelSpec
+
+_IMAGES = 32
+_LOGIT_DEVIATION = 3.0  # about that of the published networks on photos
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the file."""
+    alpha, resolution_px, calibration, weights = arguments
+    preprocess = Preprocess(resolution_px=int(resolution_px), crop_fraction=1.0)
+    images, _ = open_unlabelled(Path(calibration))
+    few = images.subset(np.linspace(0, len(images) - 1, min(_IMAGES, len(images)), dtype=np.int64))
+    inputs = preprocess.normalize(np.concatenate(list(iter_pixels(few, preprocess))))
+    tf_keras.utils.set_random_seed(0)
+    spec = ModelSpec(alpha=float(alpha), resolution_px=int(resolution_px), classes=IMAGENET_CLASSES)
+    network = build(spec, batch_norm_momentum=0.0)  # the statistics are those of the last batch
+    _normalize(network, inputs)
+    head = network.get_layer(HEAD)
+    logits = tf_keras.Model(network.input, head.output).predict(inputs, verbose=0)
+    kernel, *rest = head.get_weights()
+    head.set_weights([kernel * (_LOGIT_DEVIATION / logits.std()), *rest])
+    network.save_weights(weights)
+
+
+def _normalize(network: tf_keras.Model, inputs: np.ndarray) -> None:
+    """Draws the gains and offsets of batch normalization, and sets its statistics to those of `inputs`."""
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
+        if isinstance(layer, tf_keras.layers.BatchNormalization):
+            _, _, mean, variance = layer.get_weights()
+            channels = len(mean)
+            layer.set_weights([rng.uniform(0.5, 1.5, channels), rng.normal(0.5, 0.5, channels), mean, variance])
+    network(inputs, training=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
