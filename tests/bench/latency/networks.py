@@ -52,7 +52,7 @@ PEERS: Final = (
     Peer(name=ORT_STATIC, script="by_onnxruntime.py", suffix="onnx", requirements="onnxruntime"),
     Peer(name=_QAT, script="by_tfmot.py", suffix="tflite", arguments=(str(QAT_STEPS), _RATE)),
     Peer(
-        name=f"naive: {_QAT}, tf2onnx from Keras",
+        name=f"naive tf2onnx of {_QAT} in Keras",
         script="by_tf2onnx_keras.py",
         suffix="onnx",
         arguments=(str(QAT_STEPS), _RATE),
@@ -63,7 +63,7 @@ PEERS: Final = (
 def naive_twin(alpha: float, name: str) -> Peer:
     """What tf2onnx alone makes of the .tflite that `name` made at this alpha."""
     return Peer(
-        name=f"naive: {name}, tf2onnx from the .tflite",
+        name=f"naive tf2onnx of the {name} .tflite",
         script="by_tf2onnx_tflite.py",
         suffix="onnx",
         arguments=(f"{alpha:g} {name}.tflite",),
