@@ -1,0 +1,100 @@
+"""What tests of clients share: environments of their own, and networks with the images that clients are shown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clients.environments import ROOT, UnreachableError, node_with, python_with
+from numpy.typing import NDArray
+
+from mbexport.models.data import open_data, open_unlabelled
+from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.runtime import open_runner
+from mbexport.verify import raw_outputs
+
+HERE = Path(__file__).resolve().parent
+IMAGES = 20
+EXIT_GATE_FAILED = 1  # of mbexport: the artifacts were made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A finished build, and images as its own preprocessing makes them: uint8 (IMAGES, px, px, channels)."""
+
+    folder: Path
+    preprocess: Preprocess
+    pixels: Pixels
+
+    def file(self, kind: str) -> Path:
+        """The artifact whose name ends in `kind`, such as `int8.onnx`."""
+        (path,) = self.folder.glob(f"*_{kind}")
+        return path
+
+    def fed(self, kind: str) -> NDArray[Any]:
+        """The input tensors (IMAGES, px, px, channels) of that artifact."""
+        return open_runner(self.file(kind)).prepare(self.pixels, self.preprocess)
+
+    def answers(self, kind: str) -> NDArray[Any]:
+        """What that artifact answers to the images in our own runner: raw outputs (IMAGES, classes)."""
+        return raw_outputs(open_runner(self.file(kind)), self.pixels, self.preprocess)
+
+
+def of_clients(make: Callable[[Path], Path], given: Path) -> Path:
+    """The environment of `given`; the test is skipped, with the reason, where it cannot be had."""
+    try:
+        return make(given)
+    except UnreachableError as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def client_python() -> Callable[[str], Path]:
+    """The Python that has what `requirements-<name>.txt` pins."""
+    return lambda name: of_clients(python_with, HERE / f"requirements-{name}.txt")
+
+
+@pytest.fixture(scope="session")
+def node_packages() -> Path:
+    """The folder with the packages that `node/package-lock.json` pins."""
+    return of_clients(node_with, HERE / "node")
+
+
+@pytest.fixture(scope="session")
+def digits_network(small_build) -> Network:
+    """The shared small network and digits that it was not trained on."""
+    _, held_back = open_data("digits").split(0)
+    preprocess = Preprocess(resolution_px=32, channels=3, crop_fraction=1.0)
+    return Network(folder=small_build, preprocess=preprocess, pixels=_spread(held_back, preprocess))
+
+
+@pytest.fixture(scope="session")
+def imagenet_network(cli, shared_data) -> Network:
+    """Alpha 0.25 at 224 px with ImageNet weights, and photos. It is made once: later sessions find its stages done."""
+    images = shared_data / "imagenet"
+    out = ROOT / "build" / "tests" / "imagenet"
+    options = ["--weights", shared_data / "weights" / "mobilenet_2_5_224_tf.h5", "--alpha", 0.25]
+    options += ["--calibration", images / "calibration", "--data", images / "eval", "--classes", images / "classes.txt"]
+    options += [
+        "--corrections",
+        "bias",
+    ]  # the cheapest of those that keep the accuracy: clients are tested here, not we
+    done = cli("export", *options, "--crop-fraction", 1.0, "--int8", "--no-sensitivity", "--out", out)
+    assert done.returncode in (0, EXIT_GATE_FAILED), done.stdout + done.stderr
+    preprocess = Preprocess(resolution_px=224, crop_fraction=1.0)
+    photos, _ = open_unlabelled(images / "eval")
+    return Network(folder=out, preprocess=preprocess, pixels=_spread(photos, preprocess))
+
+
+@pytest.fixture(scope="session", params=["digits_network", "imagenet_network"])
+def network(request) -> Network:
+    """Each of both networks; the real one where the shared data is."""
+    return request.getfixturevalue(request.param)
+
+
+def _spread(images: Any, preprocess: Preprocess) -> Pixels:
+    """IMAGES of `images`, evenly spread over them."""
+    chosen = [index * len(images) // IMAGES for index in range(IMAGES)]
+    return np.stack([preprocess.pixels(images.read(index)) for index in chosen])
