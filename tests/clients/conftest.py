@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clients.environments import ROOT, UnreachableError, node_with, python_with
+from clients.environments import HERE, ROOT, UnreachableError, node_with, python_with
 from numpy.typing import NDArray
 
 from mbexport.models.data import open_data, open_unlabelled
@@ -15,7 +15,6 @@ from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.runtime import open_runner
 from mbexport.verify import raw_outputs
 
-HERE = Path(__file__).resolve().parent
 IMAGES = 20
 EXIT_GATE_FAILED = 1  # of mbexport: the artifacts were made
 
@@ -77,11 +76,9 @@ def imagenet_network(cli, shared_data) -> Network:
     out = ROOT / "build" / "tests" / "imagenet"
     options = ["--weights", shared_data / "weights" / "mobilenet_2_5_224_tf.h5", "--alpha", 0.25]
     options += ["--calibration", images / "calibration", "--data", images / "eval", "--classes", images / "classes.txt"]
-    options += [
-        "--corrections",
-        "bias",
-    ]  # the cheapest of those that keep the accuracy: clients are tested here, not we
-    done = cli("export", *options, "--crop-fraction", 1.0, "--int8", "--no-sensitivity", "--out", out)
+    options += ["--crop-fraction", 1.0, "--int8", "--no-sensitivity"]
+    # The cheapest correction that keeps the accuracy: it is others that are tested here.
+    done = cli("export", *options, "--corrections", "bias", "--out", out)
     assert done.returncode in (0, EXIT_GATE_FAILED), done.stdout + done.stderr
     preprocess = Preprocess(resolution_px=224, crop_fraction=1.0)
     photos, _ = open_unlabelled(images / "eval")

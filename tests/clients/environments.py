@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+HERE: Final = Path(__file__).resolve().parent
+ROOT: Final = HERE.parents[1]
 CACHE: Final = ROOT / "build" / "clients"
 _TIMEOUT_S: Final = 3 * 3600  # a process that takes longer is of no use to anybody
 # How pip (urllib3's exceptions) and npm (libuv's error codes) say that they reach nobody.
@@ -70,18 +71,8 @@ def python_with(requirements: Path, *, cache: Path = CACHE) -> Path:
 
     def make(folder: Path) -> None:
         run([sys.executable, "-m", "venv", "--without-pip", folder], is_ours=False)
-        install = [
-            "-m",
-            "pip",
-            "--python",
-            folder / "bin" / "python",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-            requirements,
-        ]
-        _install([sys.executable, *install], cwd=folder)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin" / "python"]
+        _install([*pip, "install", "--quiet", "-r", requirements], cwd=folder)
 
     key = (requirements.read_bytes(), sys.version.encode(), sys.base_prefix.encode())
     return _made(key, make, cache) / "bin" / "python"

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clients.environments import ROOT, run
+from clients.environments import HERE, run
 
 pytestmark = pytest.mark.client
 
-SCRIPT = ROOT / "tests" / "clients" / "node" / "classify.mjs"
+SCRIPT = HERE / "node" / "classify.mjs"
 NATIVE, WEB = "onnxruntime-node", "onnxruntime-web"
 
 
