@@ -1,66 +1,225 @@
-"""Turns a loaded artifact into the count of convolutions that really run in integers, and of those that do not."""
+"""Turns a loaded artifact into the ops that its runtime really executes: who executes each, in which arithmetic."""
 
+import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from mbexport.errors import DataError
 from mbexport.onnx_runner import OnnxRunner
+from mbexport.onnx_session import session_options
 from mbexport.runner import Runner
-from mbexport.tflite_runner import CONVOLUTIONS, TfliteRunner
+from mbexport.tflite_runner import TfliteRunner
 
-# Names of convolution kernels in an optimized onnxruntime graph: the ones with Q take and give integers.
-_ONNX_INTEGER: Final = frozenset({"QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul"})
-_ONNX_FLOAT: Final = frozenset({"Conv", "FusedConv", "NhwcFusedConv", "Gemm", "MatMul", "FusedMatMul", "FusedGemm"})
+DELEGATE: Final = "xnnpack"  # the one delegate that LiteRT takes by itself
+BUILTIN: Final = "builtin"
+_DELEGATE_OP: Final = "DELEGATE"  # what LiteRT puts in the place of each partition
+# Convolutions and matrix products, as onnxruntime's graph after its own optimization and LiteRT's op list name them.
+_HYBRID: Final = frozenset({"DynamicQuantizeMatMul", "MatMulNBits"})
+_CONVOLUTIONS: Final = _HYBRID | frozenset(
+    {
+        *("Conv", "FusedConv", "NhwcFusedConv", "Gemm", "MatMul", "FusedMatMul", "FusedGemm"),
+        *("QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat"),
+        *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"),
+    }
+)
+_WEIGHTS: Final = frozenset({"int4", "int8", "uint8"})
+
+
+class Arithmetic(StrEnum):
+    """What an op computes in.
+
+    `HYBRID` is a convolution with integer weights between floats: some kernels multiply the weights as floats, others
+    make codes of each image's activations as they go, and none has activations in integers. `CONVERSION` is an op
+    that takes the one and gives the other.
+    """
+
+    INTEGER = "integer"
+    FLOAT = "float"
+    HYBRID = "hybrid"
+    CONVERSION = "conversion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelRow:
+    """So many ops of one name, whose inputs have these types, executed by one `executor` in one arithmetic.
+
+    The executor is LiteRT's delegate or its builtin kernels, or onnxruntime's provider, which does not list the
+    weights that it packed when it loaded them.
+    """
+
+    op: str
+    count: int
+    arithmetic: Arithmetic
+    executor: str
+    inputs: tuple[str, ...]
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether this is a convolution or a matrix product."""
+        return self.op in _CONVOLUTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernels:
-    """How many convolutions and matrix products run in integers and in floats, and every op with its count."""
+    """Every op that the runtime executes, and into how many partitions a delegate put those that it took."""
 
-    int8_convs: int
-    float_convs: int
-    ops: tuple[tuple[str, int], ...]
+    rows: tuple[KernelRow, ...]
+    partitions: int = 0
+
+    @property
+    def int8_convs(self) -> int:
+        """Convolutions and matrix products with integer weights and integer activations, of 8 or of 16 bits."""
+        return self._convolutions(Arithmetic.INTEGER)
+
+    @property
+    def float_convs(self) -> int:
+        """All others, hybrid ones among them."""
+        return self.hybrid_convs + self._convolutions(Arithmetic.FLOAT)
+
+    @property
+    def hybrid_convs(self) -> int:
+        """Those whose weights alone are integers."""
+        return self._convolutions(Arithmetic.HYBRID)
+
+    @property
+    def ops(self) -> tuple[tuple[str, int], ...]:
+        """Every op's name with its count, by name."""
+        counts: Counter[str] = Counter()
+        for row in self.rows:
+            counts[row.op] += row.count
+        return tuple(sorted(counts.items()))
+
+    @property
+    def delegated_ops(self) -> int:
+        """How many ops a delegate took."""
+        return sum(row.count for row in self.rows if row.executor == DELEGATE)
+
+    @property
+    def other_ops(self) -> int:
+        """How many it left, or all where there is none."""
+        return sum(row.count for row in self.rows) - self.delegated_ops
+
+    def _convolutions(self, arithmetic: Arithmetic) -> int:
+        return sum(row.count for row in self.rows if row.is_convolution and row.arithmetic is arithmetic)
 
 
 def kernels_of(runner: Runner) -> Kernels:
-    """The kernels of what the runtime executes: onnxruntime's graph after its own optimization, LiteRT's op list."""
+    """The kernels of what the runtime executes: onnxruntime's own record of one run, LiteRT's ops and partitions.
+
+    Raises `DataError` for an artifact that loads but cannot be run.
+    """
     if isinstance(runner, TfliteRunner):
-        return _tflite_kernels(runner)
+        return _tflite_kernels(runner.op_details())
     if isinstance(runner, OnnxRunner):
-        return _onnx_kernels(runner.path)
+        return _onnx_kernels(runner)
     raise DataError(f"no kernels are known for {runner.runtime}")
 
 
-def _tflite_kernels(runner: TfliteRunner) -> Kernels:
-    ops = runner.ops()
-    convolutions = [types[:2] for name, types in ops if name in CONVOLUTIONS]
-    # LiteRT computes in integers where both the activations and the weights are integers.
-    integer = sum(all(kind in ("int8", "uint8") for kind in types) for types in convolutions)
-    return Kernels(int8_convs=integer, float_convs=len(convolutions) - integer, ops=_counted(name for name, _ in ops))
+def arithmetic_of(op: str, *, inputs: Sequence[str], result: str) -> Arithmetic:
+    """What an op computes in, by the types of its inputs, the data first, and of its first output."""
+    takes, gives = _is_integer(inputs[0] if inputs else result), _is_integer(result)
+    if op not in _CONVOLUTIONS:
+        if takes is not gives:
+            return Arithmetic.CONVERSION
+        return Arithmetic.INTEGER if takes else Arithmetic.FLOAT
+    if takes:
+        return Arithmetic.INTEGER
+    has_integer_weights = op in _HYBRID or not _WEIGHTS.isdisjoint(inputs[1:])
+    return Arithmetic.HYBRID if has_integer_weights else Arithmetic.FLOAT
 
 
-def _onnx_kernels(path: Path) -> Kernels:
-    import onnx
-    import onnxruntime
+def delegated(ops: Sequence[Mapping[str, Any]]) -> frozenset[int]:
+    """The places in LiteRT's op list of the ops that a delegate took.
 
-    with tempfile.TemporaryDirectory() as folder:
-        # Written for this look only: the optimized file fits this machine and must never be shipped.
-        optimized = Path(folder) / "optimized.onnx"
-        options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(optimized)
-        options.log_severity_level = 4
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        names = [node.op_type for node in onnx.load(str(optimized)).graph.node]
+    LiteRT keeps these ops in its list and adds one op for each partition, which names the tensors that the partition
+    reads and those that it gives. Whatever leads from the first to the last lies inside: every tensor from outside is
+    one of those that are read, and a partition gives what others use.
+    """
+    makers = {
+        int(tensor): place for place, op in enumerate(ops) if op["op_name"] != _DELEGATE_OP for tensor in op["outputs"]
+    }
+    found: set[int] = set()
+    for partition in (op for op in ops if op["op_name"] == _DELEGATE_OP):
+        read, wanted = set(map(int, partition["inputs"])), list(map(int, partition["outputs"]))
+        while wanted:
+            tensor = wanted.pop()
+            if tensor in read or tensor not in makers or makers[tensor] in found:
+                continue
+            found.add(makers[tensor])
+            wanted += map(int, ops[makers[tensor]]["inputs"])
+    return frozenset(found)
+
+
+def _tflite_kernels(ops: Sequence[Mapping[str, Any]]) -> Kernels:
+    inside = delegated(ops)
     return Kernels(
-        int8_convs=sum(name in _ONNX_INTEGER for name in names),
-        float_convs=sum(name in _ONNX_FLOAT for name in names),
-        ops=_counted(names),
+        rows=_rows(
+            (
+                op["op_name"],
+                tuple(np.dtype(kind).name for kind in op["operand_types"]),
+                np.dtype(op["result_types"][0]).name,
+                DELEGATE if place in inside else BUILTIN,
+            )
+            for place, op in enumerate(ops)
+            if op["op_name"] != _DELEGATE_OP
+        ),
+        partitions=sum(op["op_name"] == _DELEGATE_OP for op in ops),
     )
 
 
-def _counted(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(Counter(names).items()))
+def _onnx_kernels(runner: OnnxRunner) -> Kernels:
+    import onnxruntime
+
+    feed = np.zeros(runner.input.shape, np.dtype(runner.input.dtype))
+    with tempfile.TemporaryDirectory() as folder:
+        options = session_options()
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "run")
+        session = onnxruntime.InferenceSession(str(runner.path), options, providers=["CPUExecutionProvider"])
+        try:
+            session.run(None, {runner.input.name: feed})
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            raise DataError(f"{runner.path} loads, but fails when it runs: {error}") from None
+        finally:
+            record = Path(session.end_profiling())
+        events = json.loads(record.read_text("utf-8"))
+    nodes = [event["args"] for event in events if event["name"].endswith("_kernel_time")]
+    return Kernels(
+        rows=_rows(
+            (
+                node["op_name"],
+                _types(node["input_type_shape"]),
+                next(iter(_types(node["output_type_shape"])), "none"),
+                node["provider"],
+            )
+            for node in nodes
+        )
+    )
+
+
+def _types(tensors: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The types of the tensors in onnxruntime's record, [{"uint8": [1, 3, 8, 8]}, {}, ...]: {} is one left out."""
+    return tuple("float32" if kind == "float" else kind for tensor in tensors for kind in tensor)
+
+
+def _rows(executed: Iterable[tuple[str, tuple[str, ...], str, str]]) -> tuple[KernelRow, ...]:
+    """What was executed, (name, types of the inputs, type of the result, executor) each, counted and in order."""
+    counts = Counter(
+        (op, arithmetic_of(op, inputs=inputs, result=result), executor, inputs)
+        for op, inputs, result, executor in executed
+    )
+    return tuple(
+        KernelRow(op=op, count=count, arithmetic=arithmetic, executor=executor, inputs=inputs)
+        for (op, arithmetic, executor, inputs), count in sorted(counts.items())
+    )
+
+
+def _is_integer(kind: str) -> bool:
+    return kind.startswith(("int", "uint"))

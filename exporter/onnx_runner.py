@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
+from mbexport.onnx_session import session_options
 from mbexport.runner import FLOAT, Runner, first_line
 
 
@@ -20,13 +21,10 @@ class OnnxRunner(Runner):
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # Its pool would spin on after a run, on a core that whatever is timed next needs; LiteRT's does not.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(path), session_options(threads), providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise DataError(f"{path} is not an .onnx file that can be loaded: {first_line(error)}") from None
         sources, targets = self._session.get_inputs(), self._session.get_outputs()

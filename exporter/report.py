@@ -11,6 +11,7 @@ from typing import Any, Final
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.calibration.sites import StoredSite
 from mbexport.gates import Gate, all_passed
+from mbexport.kernels import Kernels
 from mbexport.latency import Latency, Ratio
 from mbexport.measure import Measured, MeasuredPair, Measurements
 from mbexport.models.preprocess import Preprocess
@@ -133,7 +134,22 @@ def _artifact(entry: Measured) -> Json:
         "max_abs_error": accuracy.max_abs_error,
         "distinct_outputs": accuracy.distinct_outputs,
         "latency_ms": latency_json(entry.latency),
-        "kernels": {"int8_convs": entry.kernels.int8_convs, "float_convs": entry.kernels.float_convs},
+        "kernels": kernels_json(entry.kernels),
+    }
+
+
+def kernels_json(kernels: Kernels) -> Json:
+    """How many convolutions run in integers and in floats, hybrid ones among the latter; how many ops a delegate took.
+
+    `partitions` are the pieces that the delegate's ops form; onnxruntime on the CPU has none.
+    """
+    return {
+        "int8_convs": kernels.int8_convs,
+        "float_convs": kernels.float_convs,
+        "hybrid_convs": kernels.hybrid_convs,
+        "delegated_ops": kernels.delegated_ops,
+        "other_ops": kernels.other_ops,
+        "partitions": kernels.partitions,
     }
 
 

@@ -13,7 +13,7 @@ from mbexport.errors import DataError
 from mbexport.runner import FLOAT, Runner, first_line
 from mbexport.tflite_metadata import metadata_of
 
-CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+_CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 
 
 class TfliteRunner(Runner):
@@ -53,14 +53,10 @@ class TfliteRunner(Runner):
         }
         return signatures | metadata_of(self.path.read_bytes())
 
-    def ops(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Each op of the file with the types of its inputs, delegates excluded."""
-        types = {tensor["index"]: np.dtype(tensor["dtype"]).name for tensor in self._interpreter.get_tensor_details()}
-        return [
-            (op["op_name"], tuple(types.get(index, "none") for index in op["inputs"]))
-            for op in self._interpreter._get_ops_details()
-            if op["op_name"] != "DELEGATE"
-        ]
+    def op_details(self) -> list[dict[str, Any]]:
+        """LiteRT's own list of ops: names, tensors and types; those that a delegate took, and its own, among them."""
+        details: list[dict[str, Any]] = self._interpreter._get_ops_details()
+        return details
 
     def _precision(self) -> Precision:
         tensors = self._interpreter.get_tensor_details()
@@ -68,7 +64,11 @@ class TfliteRunner(Runner):
             tensor["dtype"] in (np.int8, np.uint8) and len(tensor["shape"]) == 4 and tensor["shape"][0] > 1
             for tensor in tensors
         )
-        activations = {types[:2] for name, types in self.ops() if name in CONVOLUTIONS}
+        activations = {
+            tuple(np.dtype(kind).name for kind in op["operand_types"][:2])
+            for op in self.op_details()
+            if op["op_name"] in _CONVOLUTIONS
+        }
         if any(given == "int16" for given, _ in activations):
             return Precision.INT16X8
         if has_integers:

@@ -7,32 +7,39 @@ from typing import Any, TextIO
 import click
 
 from mbexport.commands import options
+from mbexport.errors import OptionError
 
 _EXAMPLES = """\b
 Examples:
   mbexport inspect dist/mobilenet_v1_0.75_64/mobilenet_v1_0.75_64_int8.tflite
+  mbexport inspect dist/mobilenet_v1_0.75_64/mobilenet_v1_0.75_64_int8.tflite --kernels
   mbexport inspect dist/mobilenet_v1_0.75_64/mobilenet_v1_0.75_64_int8.tflite --sensitivity
 """
 
 
 @click.command("inspect", epilog=_EXAMPLES)
 @click.argument("file", type=options.PATH)
+@options.option("--kernels", is_flag=True, help="Each op: how often, integer or float, who executes it, input types.")
 @options.option("--sensitivity", is_flag=True, help="What each layer costs (int8), from the report.json beside FILE.")
 @options.as_json
-def command(file: Path, sensitivity: bool, as_json: bool) -> None:
+def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None:
     """Tensors, quantization and the kernels that really run.
 
     Kernels are counted in what the runtime executes: onnxruntime's graph after its own optimization, LiteRT's
-    list of ops.
+    list of ops and those among them that its delegate took.
     """
+    if kernels and sensitivity:
+        raise OptionError("--kernels and --sensitivity are two tables: ask for one, got both")
     from mbexport.quiet import quiet_libraries
+    from mbexport.runtime import open_runner
 
     with quiet_libraries() as streams:
         if sensitivity:
             _print_sensitivity(file, streams.out, as_json=as_json)
             return
-        facts = _facts(file)
-        text = json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts))
+        facts = _kernel_facts(open_runner(file)) if kernels else _facts(file)
+        lines = _table if kernels else _lines
+        text = json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts))
         streams.out.write(text + "\n")
 
 
@@ -46,6 +53,7 @@ def _print_sensitivity(file: Path, stream: TextIO, *, as_json: bool) -> None:
 def _facts(file: Path) -> dict[str, Any]:
     from mbexport.kernels import kernels_of
     from mbexport.measure import read_artifact
+    from mbexport.report import kernels_json
     from mbexport.runtime import open_runner
 
     runner = open_runner(file)
@@ -60,12 +68,26 @@ def _facts(file: Path) -> dict[str, Any]:
         "inputs": [_tensor(runner.input)],
         "outputs": [_tensor(runner.output)],
         "metadata": runner.metadata(),
-        "kernels": {
-            "int8_convs": kernels.int8_convs,
-            "float_convs": kernels.float_convs,
-            "ops": dict(kernels.ops),
-        },
+        "kernels": {**kernels_json(kernels), "ops": dict(kernels.ops)},
     }
+
+
+def _kernel_facts(runner: Any) -> dict[str, Any]:
+    from mbexport.kernels import kernels_of
+    from mbexport.report import kernels_json
+
+    kernels = kernels_of(runner)
+    rows = [
+        {
+            "op": row.op,
+            "count": row.count,
+            "arithmetic": row.arithmetic.value,
+            "executor": row.executor,
+            "inputs": list(row.inputs),
+        }
+        for row in kernels.rows
+    ]
+    return {"file": runner.name, "runtime": runner.runtime, "kernels": kernels_json(kernels), "rows": rows}
 
 
 def _tensor(spec: Any) -> dict[str, Any]:
@@ -87,6 +109,23 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             lines.append(f"{role[:-1]:<8} {tensor['name']} {tensor['dtype']} {tensor['shape']}{codes}")
     lines += [f"metadata {name} = {value}" for name, value in facts["metadata"].items()]
     kernels = facts["kernels"]
-    total = kernels["int8_convs"] + kernels["float_convs"]
-    lines.append(f"kernels  {kernels['int8_convs']} of {total} convolutions in integers ({facts['runtime']})")
+    lines.append(f"kernels  {_integer_convolutions(kernels)} ({facts['runtime']})")
     return [*lines, *(f"           {count:3} x {name}" for name, count in kernels["ops"].items())]
+
+
+def _table(facts: dict[str, Any]) -> list[str]:
+    """One line an op, the columns aligned, and what they come to."""
+    names = ("op", "count", "arithmetic", "executor", "inputs")
+    cells = [names, *((*(str(row[name]) for name in names[:-1]), " ".join(row["inputs"])) for row in facts["rows"])]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    kernels = facts["kernels"]
+    total = kernels["delegated_ops"] + kernels["other_ops"]
+    delegated = f"{kernels['delegated_ops']} of {total} ops in {kernels['partitions']} partition(s) of a delegate"
+    return [f"{facts['file']} in {facts['runtime']}", *lines, f"{_integer_convolutions(kernels)}; {delegated}"]
+
+
+def _integer_convolutions(kernels: dict[str, Any]) -> str:
+    hybrid = f", {kernels['hybrid_convs']} hybrid" if kernels["hybrid_convs"] else ""
+    total = kernels["int8_convs"] + kernels["float_convs"]
+    return f"{kernels['int8_convs']} of {total} convolutions in integers{hybrid}"

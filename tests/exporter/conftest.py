@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mbexport.artifact import Artifact, Format, Precision, TensorSpec
 from mbexport.calibration.affine import Affine
-from mbexport.kernels import Kernels
+from mbexport.kernels import Arithmetic, KernelRow, Kernels
 from mbexport.latency import Latency, Ratio
 from mbexport.measure import Measured, MeasuredPair, Measurements, gate_values, measure_all
 from mbexport.models.cost import cost
@@ -67,7 +67,20 @@ def measured_entry(kind: str, **given: Any) -> Measured:
         runtime="table",
         accuracy=accuracy(kind, **given),
         latency=Latency(runs=4, p50_ms=1.0, p90_ms=2.0, p99_ms=3.0),
-        kernels=Kernels(int8_convs=given.get("int8_convs", 28), float_convs=given.get("float_convs", 0), ops=()),
+        kernels=convolutions(integer=given.get("int8_convs", 28), floats=given.get("float_convs", 0)),
+    )
+
+
+def convolutions(*, integer: int, floats: int) -> Kernels:
+    """A runtime that executes nothing but so many convolutions."""
+    kinds = ((integer, Arithmetic.INTEGER), (floats, Arithmetic.FLOAT))
+    return Kernels(
+        rows=tuple(
+            KernelRow(op="CONV_2D", count=count, arithmetic=kind, executor="xnnpack", inputs=())
+            for count, kind in kinds
+            if count
+        ),
+        partitions=1,
     )
 
 

@@ -76,7 +76,9 @@ def test_says_what_was_measured(report):
     assert (int8["file"], int8["format"], int8["precision"]) == (INT8, "tflite", "int8")
     assert (int8["top1"], int8["top5"], int8["agreement"], int8["samples"]) == (0.8125, 0.96875, 0.75, 100)
     assert (int8["top1_ci95"], int8["max_abs_error"]) == ([0.8, 0.95], 0.0)
-    assert (int8["size_bytes"], int8["kernels"]) == (123, {"int8_convs": 27, "float_convs": 1})
+    kernels = {"int8_convs": 27, "float_convs": 1, "hybrid_convs": 0}
+    kernels |= {"delegated_ops": 28, "other_ops": 0, "partitions": 1}
+    assert (int8["size_bytes"], int8["kernels"]) == (123, kernels)
     assert read["pairs"][0] == {
         "a": INT8,
         "b": ONNX,
