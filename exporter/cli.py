@@ -25,6 +25,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "verify": "compare .tflite and .onnx files on labelled images",
         "bench": "time artifacts, interleaved",
         "inspect": "tensors, quantization and kernels of an artifact",
+        "rebuild": "make an earlier run's files again and compare every byte",
         "cost": "mult-adds and parameters, without building anything",
         "doctor": "what is installed, what would fail",
     }

@@ -2,21 +2,25 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from mbexport import __version__
 from mbexport.fingerprint import library_versions, path_hash
+from mbexport.manifest import MANIFEST, FileFacts, Input, Manifest, Recipe, Tool, input_at, recorded_name
 from mbexport.models.data import Data
 from mbexport.models.facts import Facts
 from mbexport.models.spec import REFERENCE_RESOLUTION_PX
 from mbexport.plan import BuildPlan, Foreign, Origin, Trained
 from mbexport.report import preprocess_json, stages_json, unreadable_json
 from mbexport.sources import Sources
+from mbexport.stage_runner import StageRunner
 from mbexport.workdir import Workdir
 
 REPORT: Final = "report.json"
 LABELS: Final = "labels.txt"
+_CONTENTS: Final = "contents.json"
 _PUBLISHED: Final = ".mbexport/published.json"
 
 
@@ -25,16 +29,63 @@ def ranges_name(stem: str) -> str:
     return f"{stem}_ranges.json"
 
 
-def publish(workdir: Workdir, class_names: Sequence[str], made: Mapping[str, Path], report: bytes) -> None:
+def manifest_of(recipe: Recipe, origin: Origin, sources: Sources, runner: StageRunner) -> Manifest:
+    """What the manifest says of a run; `publish` knows its files."""
+    if sources.has_files:  # maybe millions: what was read once is not read again
+        record = runner.run(
+            "hash-images",
+            {"images": sources.fingerprints},
+            (),
+            lambda _: {_CONTENTS: json.dumps(sources.contents()).encode()},
+        )
+        contents = json.loads(record.files[_CONTENTS].read_bytes())
+    else:
+        contents = sources.contents()
+    return Manifest(tool=Tool.here(), recipe=recipe, inputs=inputs_of(recipe, origin, contents))
+
+
+def inputs_of(recipe: Recipe, origin: Origin, contents: Mapping[str, str]) -> dict[str, Input]:
+    """What was read, by the option that named it; `contents` are the hashes of data sets.
+
+    Raises `DataError` for a file that cannot be read.
+    """
+    inputs = {}
+    for option in recipe.inputs:
+        value = str(recipe.options[option])
+        if option in contents:
+            inputs[option] = Input(name=recorded_name(value), is_file=False, digest=contents[option])
+            continue
+        path = Path(value)
+        if option == "weights" and not isinstance(origin, Foreign):  # what they name need not be a path
+            if origin.weights is None:
+                continue
+            path = origin.weights
+        inputs[option] = input_at(value, path)
+    return inputs
+
+
+def publish(
+    workdir: Workdir,
+    class_names: Sequence[str],
+    made: Mapping[str, Path],
+    report: bytes | None,
+    *,
+    manifest: Manifest | None = None,
+) -> None:
     """Puts the deliverables into the output folder, the report last; what an earlier run left over goes first.
 
-    `made` are those that lie in files, by the names that they get.
+    `made` are those that lie in files, by the names that they get. A `manifest` lists all but the report, whose
+    bytes do not repeat.
     """
     files = {name: path.read_bytes() for name, path in made.items()}
     files[LABELS] = "".join(f"{name}\n" for name in class_names).encode()
+    if manifest is not None:
+        facts = {name: FileFacts.of(content) for name, content in files.items()}
+        files[MANIFEST] = replace(manifest, files=facts).to_bytes()
     index = workdir.root / _PUBLISHED
     earlier = json.loads(index.read_bytes()) if index.exists() else []
-    workdir.remove(REPORT)
+    for name in (REPORT, MANIFEST):  # they tell of other files than those that come now
+        workdir.remove(name)
     for name in earlier:
         if name not in files:
             workdir.remove(name)
@@ -43,7 +94,8 @@ def publish(workdir: Workdir, class_names: Sequence[str], made: Mapping[str, Pat
         path = workdir.root / name
         if not path.is_file() or path.read_bytes() != content:
             workdir.write(name, content)
-    workdir.write(REPORT, report)
+    if report is not None:
+        workdir.write(REPORT, report)
 
 
 def about(

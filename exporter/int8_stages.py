@@ -66,6 +66,8 @@ def _checks(
 ) -> Found:
     """What was found out about `tflite`, of the stage `made`, and about `network`, of `upstream`: files by name."""
     plan, calibration = run.plan, run.sources.calibration
+    if not plan.is_judged:
+        return {}
     simulation = run.runner.run(
         "simulation",
         {**run.images, "logits": plan.logits},

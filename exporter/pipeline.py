@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mbexport.artifact_stages import artifacts
 from mbexport.calibration.range_file import read_ranges
-from mbexport.deliver import about, publish, ranges_name
+from mbexport.deliver import about, manifest_of, publish, ranges_name
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.gates import default_limits, judge
@@ -45,7 +45,7 @@ _BYTES_PER_PARAMETER: Final = 4  # of a file with float32 weights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run made: the report, and the folder that holds it beside the artifacts."""
+    """What a run made: the report, empty where nothing was judged, and the folder that holds it and the artifacts."""
 
     report: Json
     out: Path
@@ -85,13 +85,23 @@ def run(
         runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)
         sources = Sources(plan, data)
         made = _stages(plan, sources, runner, labels=labels)
-        facts = made.run.source.facts
-        gates = judge(made.read(GATE_VALUES), plan.limits, defaults=default_limits(facts))
-        report = report_json(made.read(MEASURED), gates, about(plan, facts, data, sources, runner.log))
-        report |= {"training": made.read(HISTORY), "qat": made.read(TRAINING), "tried_normalizations": made.read(TRIED)}
-        report |= {name: made.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
-        publish(workdir, made.run.labels, made.delivered(plan.name), to_bytes(report))
-        return Outcome(report=json.loads(to_bytes(report)), out=plan.out)
+        manifest = manifest_of(plan.recipe, plan.origin, sources, runner) if plan.recipe else None
+        report = (
+            _report(made, about(plan, made.run.source.facts, data, sources, runner.log)) if plan.is_judged else None
+        )
+        publish(workdir, made.run.labels, made.delivered(plan.name), report, manifest=manifest)
+        return Outcome(report=json.loads(report) if report else {}, out=plan.out)
+
+
+def _report(made: _Made, told: Json) -> bytes:
+    """The content of report.json: `told` of the run, and what the stages found."""
+    limits = default_limits(made.run.source.facts)
+    report = report_json(
+        made.read(MEASURED), judge(made.read(GATE_VALUES), made.run.plan.limits, defaults=limits), told
+    )
+    report |= {"training": made.read(HISTORY), "qat": made.read(TRAINING), "tried_normalizations": made.read(TRIED)}
+    report |= {name: made.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
+    return to_bytes(report)
 
 
 def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, labels: tuple[str, ...] | None) -> _Made:
@@ -101,25 +111,31 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, labels: t
     names = labels or tuple(str(number) for number in range(Float.of(network).facts.classes))
     run = Run(plan=plan, sources=sources, runner=runner, network=network, checked=checked, labels=names)
     made = artifacts(run)
-    measured = runner.run(
-        "verify",
-        {"images": sources.fingerprints, "threads": plan.threads, "artifacts": sorted(made.stages), "seed": plan.seed},
-        (network, *checked, *made.stages.values()),
-        lambda _: _heavy().measured_file(
-            plan,
-            run.source,
-            [record.files[name] for name, record in made.stages.items()],
-            sources.test,
-            is_labelled=sources.is_labelled,
-            progress=runner.progress,
-        ),
-    )
-    tried = _tried_normalizations(plan, sources, runner, network)
+    judged = _judged(run, made.stages) if plan.is_judged else {}
     return _Made(
         run=run,
         artifacts={name: record.files[name] for name, record in made.stages.items()},
-        results={**network.files, **measured.files, **tried, **made.found},
+        results={**network.files, **judged, **made.found},
     )
+
+
+def _judged(run: Run, artifacts: Mapping[str, StageRecord]) -> Mapping[str, Path]:
+    """What the artifacts do beside the float network: files by name."""
+    plan, sources = run.plan, run.sources
+    measured = run.runner.run(
+        "verify",
+        {"images": sources.fingerprints, "threads": plan.threads, "artifacts": sorted(artifacts), "seed": plan.seed},
+        (run.network, *run.checked, *artifacts.values()),
+        lambda _: _heavy().measured_file(
+            plan,
+            run.source,
+            [record.files[name] for name, record in artifacts.items()],
+            sources.test,
+            is_labelled=sources.is_labelled,
+            progress=run.runner.progress,
+        ),
+    )
+    return {**measured.files, **_tried_normalizations(run)}
 
 
 def _checked_images(plan: BuildPlan, sources: Sources, runner: StageRunner) -> tuple[StageRecord, ...]:
@@ -179,19 +195,17 @@ def _require_classes(record: StageRecord, model: Path, classes: int | None) -> N
         )
 
 
-def _tried_normalizations(
-    plan: BuildPlan, sources: Sources, runner: StageRunner, network: StageRecord
-) -> Mapping[str, Path]:
+def _tried_normalizations(run: Run) -> Mapping[str, Path]:
     """Where nobody said what somebody's model expects, how well each convention does."""
-    source = Float.of(network)
-    is_assumed = plan.normalization is None and source.facts.preprocess.normalization == MOBILENET
+    plan, sources = run.plan, run.sources
+    is_assumed = plan.normalization is None and run.source.facts.preprocess.normalization == MOBILENET
     if not (isinstance(plan.origin, Foreign) and is_assumed and sources.is_labelled):
         return {}
-    record = runner.run(
+    record = run.runner.run(
         "normalizations",
         {"images": sources.fingerprints, "seed": plan.seed},
-        (network,),
-        lambda _: _heavy().tried_file(plan, source, sources.test),
+        (run.network,),
+        lambda _: _heavy().tried_file(plan, run.source, sources.test),
     )
     return record.files
 

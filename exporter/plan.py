@@ -10,6 +10,7 @@ from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import OptionError
 from mbexport.gates import check_limits
 from mbexport.limits import MAX_BATCH, MAX_SEED, MAX_THREADS, require_within
+from mbexport.manifest import Recipe
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.models.spec import ModelSpec
 from mbexport.onnx_form import OPSET, require_opset
@@ -85,7 +86,8 @@ class BuildPlan:
     itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. `io` is of int8
     artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with
     `logits` all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images
-    that may be unreadable.
+    that may be unreadable. Without `is_judged` artifacts are made and nothing is found out about them: there is no
+    report. A `recipe` says how the run was asked for, in a manifest.
     """
 
     name: str
@@ -115,6 +117,8 @@ class BuildPlan:
     seed: int = 0
     threads: int = 1
     resume: bool = True
+    is_judged: bool = True
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         require_within("qat epochs", self.qat_epochs, 0)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
-from mbexport.models.data import Data, ImageSet, open_unlabelled
+from mbexport.models.data import Data, ImageSet, open_unlabelled, unlabelled_contents
 from mbexport.models.readable import Findings, Sifted, examine, sift
 from mbexport.plan import BuildPlan, Trained
 
@@ -69,6 +69,13 @@ class Sources:
         """What decides the labelled and the calibration images."""
         data = self._data.fingerprint if self._data else ""
         return data, self._unlabelled[1] if self._unlabelled else data
+
+    def contents(self) -> Mapping[str, str]:
+        """A hash of what the labelled (`data`) and the calibration images hold; reads every file that there is."""
+        contents = {"data": self._data.contents()} if self._data else {}
+        if self._plan.calibration:
+            contents["calibration"] = unlabelled_contents(self._plan.calibration)
+        return contents
 
     def look(self) -> Mapping[str, bytes]:
         """Decodes every image once: which cannot be read, as a file that `leave_out` takes.

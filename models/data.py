@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mbexport.errors import DataError
 from mbexport.models.digits import DIGITS, open_digits
-from mbexport.models.folder import open_folder, open_unlabelled
+from mbexport.models.folder import open_folder, open_unlabelled, unlabelled_contents
 from mbexport.models.imageset import TEST_FRACTION, Data, ImageSet, iter_pixels, stratified_split
 from mbexport.models.readable import find_unreadable
 from mbexport.models.tfds import TFDS_PREFIX, open_tfds
@@ -19,6 +19,7 @@ __all__ = [
     "open_data",
     "open_unlabelled",
     "stratified_split",
+    "unlabelled_contents",
 ]
 
 

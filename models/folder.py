@@ -46,10 +46,11 @@ def open_folder(root: Path, classes_file: Path | None) -> Data:
     return Data(
         name=root.resolve().name,
         class_names=classes.labels,
-        fingerprint=_fingerprint(classes, *listings),
+        fingerprint=_hash(classes, *(listing.fingerprint for listing in listings)),
         is_photos=True,
         split=split,
         evaluation=lambda _seed: listings[-1].images(),
+        contents=lambda: _hash(classes, *(listing.contents() for listing in listings)),
         has_validation=is_split,
     )
 
@@ -59,11 +60,21 @@ def open_unlabelled(root: Path) -> tuple[ImageSet, str]:
 
     Raises `DataError` if there are none.
     """
+    names, listing = _list_unlabelled(root)
+    return listing.images(), _hash(_Classes(folders=names, labels=names), listing.fingerprint)
+
+
+def unlabelled_contents(root: Path) -> str:
+    """A hash of the images that `open_unlabelled` finds, the same wherever they lie and whenever they were written."""
+    return _list_unlabelled(root)[1].contents()
+
+
+def _list_unlabelled(root: Path) -> tuple[tuple[str, ...], Listing]:
+    """The names of the folders in `root`, and the images in it and in these."""
     if not root.is_dir():
         raise DataError(f"calibration data must be a folder of images, got {root}")
     names = tuple(sub_folders(root, root=root))
-    listing = list_images(dict(enumerate([root, *(root / name for name in names)])), root=root)
-    return listing.images(), _fingerprint(_Classes(folders=names, labels=names), listing)
+    return names, list_images(dict(enumerate([root, *(root / name for name in names)])), root=root)
 
 
 def _classes(parts: list[Path], classes_file: Path | None, *, root: Path) -> _Classes:
@@ -110,7 +121,6 @@ def _list_part(part: Path, classes: _Classes, *, root: Path) -> Listing:
     return listing
 
 
-def _fingerprint(classes: _Classes, *listings: Listing) -> str:
-    """A hash of what decides whether a stage must run again."""
-    parts = [repr(classes), *(listing.fingerprint for listing in listings)]
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+def _hash(classes: _Classes, *listings: str) -> str:
+    """A hash of the classes and of what is known of each listing."""
+    return hashlib.sha256("\n".join([repr(classes), *listings]).encode("utf-8", "surrogateescape")).hexdigest()

@@ -54,7 +54,8 @@ class ImageSet:
 class Data:
     """A data set that has been looked at but not read: its classes and a fingerprint of what it holds.
 
-    `split()` gives the training and the test set, `evaluation()` the images to verify an artifact on. With
+    `split()` gives the training and the test set, `evaluation()` the images to verify an artifact on. `contents()`
+    reads everything: a hash that is the same wherever the data lies and whenever it was written. With
     `has_validation` the test set is one that the user put aside (`val/`): training may choose its best epoch on it.
     """
 
@@ -64,6 +65,7 @@ class Data:
     is_photos: bool
     split: Callable[[int], tuple[ImageSet, ImageSet]]
     evaluation: Callable[[int], ImageSet]
+    contents: Callable[[], str]
     has_validation: bool = False
 
 

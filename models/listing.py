@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mbexport.errors import DataError
 from mbexport.models.images import IMAGE_SUFFIXES, read_image
@@ -35,10 +34,17 @@ class Listing:
     def images(self) -> ImageSet:
         """The files as images, opened when they are read."""
 
-        def read(index: int) -> Image.Image:
-            return read_image(self.folders[int(self.labels[index])] / self.names[index].rpartition("/")[2])
+        return ImageSet(labels=self.labels, names=self.names, read=lambda index: read_image(self._path(index)))
 
-        return ImageSet(labels=self.labels, names=self.names, read=read)
+    def contents(self) -> str:
+        """A hash of names, labels and bytes: not of the place, nor of times of change. Every file is read."""
+        digest = hashlib.sha256()
+        for index, name in enumerate(self.names):
+            digest.update(os.fsencode(name) + b"\0%d\0" % self.labels[index] + _bytes_hash(self._path(index)))
+        return digest.hexdigest()
+
+    def _path(self, index: int) -> Path:
+        return self.folders[int(self.labels[index])] / self.names[index].rpartition("/")[2]
 
 
 def sub_folders(part: Path, *, root: Path) -> list[str]:
@@ -113,6 +119,15 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link in a circle
         return False
+
+
+def _bytes_hash(path: Path) -> bytes:
+    """A hash of a file's content; one that cannot be read may be left out of a run, and hashes like an empty one."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return hashlib.sha256().digest()
 
 
 def _kind(mode: int) -> str:

@@ -25,6 +25,7 @@ _FORMAT: Final = "array_record"
 _TRAIN: Final = "train"
 _HELD_OUT: Final = ("validation", "test")  # the first that is there: some test splits have no labels
 _RECORDS_AT_ONCE: Final = 64
+_PART_BYTES: Final = 1 << 20
 
 
 def open_tfds(name: str) -> Data:
@@ -54,6 +55,7 @@ def open_tfds(name: str) -> Data:
         is_photos=features["image"].shape[-1] != 1,
         split=split,
         evaluation=lambda seed: split(seed)[1] if held_out is None else _open_split(builder, held_out),
+        contents=lambda: _contents(builder, [_TRAIN, *([held_out] if held_out else [])]),
     )
 
 
@@ -139,4 +141,16 @@ def _fingerprint(builder: Any, splits: list[str]) -> str:
         for path in info.filepaths:
             state = path.stat()
             digest.update(f"{path.name}\0{state.length}\0{state.mtime}\n".encode())
+    return digest.hexdigest()
+
+
+def _contents(builder: Any, splits: list[str]) -> str:
+    """A hash of the full name, the classes, and the content of each record file in the order of the records."""
+    digest = hashlib.sha256(f"{builder.info.full_name}\0{list(builder.info.features['label'].names)}\n".encode())
+    for split in splits:
+        for path in builder.info.splits[split].filepaths:
+            digest.update(f"{split}\0{path.name}\0".encode())
+            with path.open("rb") as file:
+                while part := file.read(_PART_BYTES):
+                    digest.update(part)
     return digest.hexdigest()

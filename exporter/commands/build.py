@@ -28,10 +28,15 @@ Examples:
     "--weights",
     default="none",
     metavar="none|imagenet|FILE",
+    is_input=True,
     help="What to start from; the head is trained anew. imagenet: Keras' own.",
 )
 @options.option(
-    "--data", default="digits", metavar="digits|DIR|tfds:NAME", help="What to learn: one sub-folder a class."
+    "--data",
+    default="digits",
+    metavar="digits|DIR|tfds:NAME",
+    is_input=True,
+    help="What to learn: one sub-folder a class.",
 )
 @options.option(
     "--epochs",
@@ -40,21 +45,26 @@ Examples:
     help="Epochs of training; if absent 16 for digits, 30 for photos, 60 at most from --weights.",
 )
 @options.option("--qat-epochs", type=int, metavar="N", help="Epochs of quantization-aware training; 2 if absent.")
-@options.option("--log-dir", type=options.PATH, metavar="DIR", help="Curves for TensorBoard.")
+@options.option("--log-dir", type=options.PATH, metavar="DIR", is_recorded=False, help="Curves for TensorBoard.")
 @making.shared_options
-def command(*, data: str, classes_file: Path | None, **given: Any) -> int:
+def command(**given: Any) -> int:
     """Train, quantize, export and verify a MobileNet v1.
 
     Writes fp32 and, with --int8, int8 artifacts in both formats, labels.txt and report.json. Without --resolution
     the side is 64 px for digits and 224 px for photos. Training goes on from the last epoch if it was stopped.
     """
+    return making.run_and_show(task(given))
+
+
+def task(given: dict[str, Any]) -> making.Task:
+    """What these values of the options ask for; all of them are checked."""
     plan_of = _checked_before_data(given)
     from mbexport.models.data import open_data
 
-    source = open_data(data, classes_file=classes_file)
-    return making.run_and_show(
-        lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr),
-        source,
+    source = open_data(given["data"], classes_file=given["classes_file"])
+    return making.Task(
+        plan_of=lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr),
+        data=source,
     )
 
 

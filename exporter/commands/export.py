@@ -22,9 +22,18 @@ Examples:
 
 @click.command("export", epilog=_EXAMPLES)
 @options.option(
-    "--model", type=options.PATH, metavar="FILE|DIR", help="A trained Keras model: .keras, .h5 or a SavedModel folder."
+    "--model",
+    type=options.PATH,
+    metavar="FILE|DIR",
+    is_input=True,
+    help="A trained Keras model: .keras, .h5 or a SavedModel folder.",
 )
-@options.option("--weights", metavar="imagenet|FILE", help="Weights of the network that --alpha and the like describe.")
+@options.option(
+    "--weights",
+    metavar="imagenet|FILE",
+    is_input=True,
+    help="Weights of the network that --alpha and the like describe.",
+)
 @options.alpha
 @options.resolution
 @options.rho
@@ -32,17 +41,26 @@ Examples:
 @options.shallow
 @options.option("--trust", is_flag=True, help="Load a --model that holds code (Lambda layers, pickles): it is run.")
 @options.option(
-    "--data", metavar="digits|DIR|tfds:NAME", help="Labelled images to verify on; else --calibration's serve."
+    "--data",
+    metavar="digits|DIR|tfds:NAME",
+    is_input=True,
+    help="Labelled images to verify on; else --calibration's serve.",
 )
 @options.option(
     "--qat-epochs", type=int, metavar="N", help="Epochs of distillation from the float network; 0 if absent."
 )
 @making.shared_options
-def command(*, data: str | None, classes_file: Path | None, **given: Any) -> int:
+def command(**given: Any) -> int:
     """Quantize, export and verify a network that is already trained.
 
     Give --model, or --weights with --alpha and the like. Without --calibration, a part of --data serves.
     """
+    return making.run_and_show(task(given))
+
+
+def task(given: dict[str, Any]) -> making.Task:
+    """What these values of the options ask for; all of them are checked."""
+    data, classes_file = given["data"], given["classes_file"]
     plan_of = _checked_before_data(given, has_data=data is not None)
     from mbexport.models.data import open_data
     from mbexport.models.folder import read_labels
@@ -50,10 +68,10 @@ def command(*, data: str | None, classes_file: Path | None, **given: Any) -> int
     if data is not None:
         source = open_data(data, classes_file=classes_file)
         names, is_photos = source.class_names, source.is_photos
-        return making.run_and_show(lambda stderr: plan_of(len(names), is_photos, stderr), source)
+        return making.Task(plan_of=lambda stderr: plan_of(len(names), is_photos, stderr), data=source)
     labels = read_labels(classes_file) if classes_file is not None else None
-    return making.run_and_show(
-        lambda stderr: plan_of(len(labels) if labels else None, True, stderr), None, class_names=labels
+    return making.Task(
+        plan_of=lambda stderr: plan_of(len(labels) if labels else None, True, stderr), data=None, class_names=labels
     )
 
 

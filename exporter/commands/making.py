@@ -3,18 +3,30 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
 from mbexport.commands import options
+from mbexport.commands.recipes import recipe_of
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, DataError, OptionError
 
 if TYPE_CHECKING:
     from mbexport.models.data import Data
     from mbexport.models.spec import ModelSpec
     from mbexport.plan import BuildPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a command is to make: the plan, for the real stderr, and the labelled images or else the classes' names."""
+
+    plan_of: "Callable[[TextIO], BuildPlan]"
+    data: "Data | None"
+    class_names: tuple[str, ...] | None = None
+
 
 _SHARED: Final = (
     options.option("--int8", is_flag=True, help="Make int8 artifacts beside the fp32 ones."),
@@ -40,7 +52,11 @@ _SHARED: Final = (
     options.mean,
     options.scale,
     options.option(
-        "--calibration", type=options.PATH, metavar="DIR", help="Images to calibrate on, instead of --data's."
+        "--calibration",
+        type=options.PATH,
+        metavar="DIR",
+        is_input=True,
+        help="Images to calibrate on, instead of --data's.",
     ),
     options.option(
         "--calibration-samples", type=int, default=300, metavar="N", help="Images to calibrate on, at most."
@@ -50,7 +66,13 @@ _SHARED: Final = (
         metavar="NAME",
         help="How ranges are found: minmax (if absent), moving-average, percentile, mse, entropy or auto.",
     ),
-    options.option("--ranges", type=options.PATH, metavar="FILE", help="Reuse the ranges that an earlier run saved."),
+    options.option(
+        "--ranges",
+        type=options.PATH,
+        metavar="FILE",
+        is_input=True,
+        help="Reuse the ranges that an earlier run saved.",
+    ),
     options.option(
         "--corrections",
         default="all",
@@ -77,15 +99,24 @@ _SHARED: Final = (
     options.option("--opset", type=int, default=17, metavar="N", help="Of .onnx files; phones carry old runtimes."),
     options.option("--license", metavar="TEXT", help="The model's licence, which its files then name."),
     options.option(
-        "--sensitivity/--no-sensitivity", default=True, help="Find out what each layer's rounding costs (int8)."
+        "--sensitivity/--no-sensitivity",
+        default=True,
+        is_recorded=False,
+        help="Find out what each layer's rounding costs (int8).",
     ),
     options.max_bad,
     options.gates,
     options.seed,
     options.threads,
-    options.option("--resume/--no-resume", default=True, help="Reuse what an earlier run finished."),
+    options.option("--resume/--no-resume", default=True, is_recorded=False, help="Reuse what an earlier run finished."),
     options.config,
-    options.option("--out", type=options.PATH, metavar="DIR", help="Output folder; dist/<model> if absent."),
+    options.option(
+        "--out",
+        type=options.PATH,
+        metavar="DIR",
+        is_recorded=False,
+        help="Output folder; dist/<model> if absent.",
+    ),
 )
 
 
@@ -190,20 +221,19 @@ def weights_file(text: str, spec: "ModelSpec", stderr: TextIO | None) -> Path:
         return pretrained.imagenet_weights(spec, home)
 
 
-def run_and_show(
-    plan_of: "Callable[[TextIO], BuildPlan]", data: "Data | None", *, class_names: tuple[str, ...] | None = None
-) -> int:
-    """Runs the plan that `plan_of` gives for the real stderr, prints its report, and gives the exit code."""
+def run_and_show(task: Task) -> int:
+    """Runs the plan of `task`, prints its report, and gives the exit code."""
     from mbexport.commands.console import ConsoleProgress
     from mbexport.pipeline import run
     from mbexport.quiet import quiet_libraries
     from mbexport.summary import print_report, print_warnings
 
+    recipe = recipe_of(click.get_current_context())
     with quiet_libraries() as streams:
-        plan = plan_of(streams.err)
+        plan = replace(task.plan_of(streams.err), recipe=recipe)
         progress = ConsoleProgress(streams.err)
         try:
-            outcome = run(plan, data, progress, class_names=class_names)
+            outcome = run(plan, task.data, progress, class_names=task.class_names)
         finally:
             progress.close()
         print_report(outcome.report, streams.out, out=outcome.out)

@@ -21,7 +21,15 @@ PATH: Final = click.Path(path_type=Path)
 
 
 class Option(click.Option):
-    """An option whose environment variable is named as the option is typed: MBEXPORT_<COMMAND>_<OPTION>."""
+    """An option whose environment variable is named as the option is typed: MBEXPORT_<COMMAND>_<OPTION>.
+
+    What a build was made with is recorded (manifest.json), but for options that cannot change a byte of what is made:
+    those have `is_recorded` false. `is_input` says that the value may name a file or a folder that is read.
+    """
+
+    def __init__(self, *arguments: Any, is_recorded: bool = True, is_input: bool = False, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.is_recorded, self.is_input = is_recorded, is_input
 
     @property
     def long_name(self) -> str:
@@ -29,7 +37,9 @@ class Option(click.Option):
         return max(self.opts, key=len).lstrip("-")
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """What the environment says; an empty variable says nothing."""
+        """What the environment says; an empty variable says nothing, and there is none for a command by itself."""
+        if ctx.auto_envvar_prefix is None:
+            return None
         name = f"{ctx.auto_envvar_prefix}_{self.long_name}".upper().replace("-", "_")
         return os.environ.get(name) or None
 
@@ -55,13 +65,21 @@ classes_file: Final = option(
     "classes_file",
     type=PATH,
     metavar="FILE",
+    is_input=True,
     help="Class order: a folder name and its label a line.",
 )
 gates: Final = option(
-    "--gate", "gates", multiple=True, metavar="NAME=VALUE", help="Set a gate's limit; may be repeated."
+    "--gate",
+    "gates",
+    multiple=True,
+    metavar="NAME=VALUE",
+    is_recorded=False,
+    help="Set a gate's limit; may be repeated.",
 )
 seed: Final = option("--seed", type=int, default=0, metavar="N", help="Decides every random choice.")
-threads: Final = option("--threads", type=int, default=1, metavar="N", help="Threads of one inference.")
+threads: Final = option(
+    "--threads", type=int, default=1, metavar="N", is_recorded=False, help="Threads of one inference."
+)
 
 
 max_bad: Final = option(
@@ -138,12 +156,12 @@ def _load_config(context: click.Context, _parameter: click.Parameter, value: Pat
             raise OptionError(f"{value} must hold options of {context.command.name}, got {name}")
         if name == "gate" and isinstance(given, dict):
             given = [f"{gate}={limit}" for gate, limit in given.items()]  # noqa: PLW2901
-        _require_type(option, given, where=f"{value}: {name}")
+        require_type(option, given, where=f"{value}: {name}")
         defaults[option.name] = given
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
-def _require_type(option: "Option", given: object, *, where: str) -> None:
+def require_type(option: "Option", given: object, *, where: str) -> None:
     """Raises `OptionError` for a TOML value that click would quietly bend into shape: 1.5 epochs, a true alpha."""
     wanted: type | tuple[type, ...] = str
     if option.is_flag:
@@ -165,6 +183,7 @@ config: Final = option(
     metavar="FILE",
     is_eager=True,
     expose_value=False,
+    is_recorded=False,
     callback=_load_config,
     help="TOML file with the same names; flag beats environment beats file.",
 )

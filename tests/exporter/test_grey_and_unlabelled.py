@@ -37,6 +37,7 @@ def data_of(images: ImageSet) -> Data:
         is_photos=False,
         split=lambda _seed: (images, images),
         evaluation=lambda _seed: images,
+        contents=lambda: "greys",
     )
 
 

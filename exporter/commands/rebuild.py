@@ -1,0 +1,155 @@
+"""Turns a manifest into the files that it lists, made again from nothing, and tells whether every byte is the same."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import click
+
+from mbexport.commands import making, options
+from mbexport.commands.recipes import context_of, recipe_of
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, DataError, OptionError
+
+if TYPE_CHECKING:
+    from mbexport.manifest import Manifest
+    from mbexport.plan import BuildPlan
+    from mbexport.rebuilding import Compared
+
+_EXAMPLES = """\b
+Examples:
+  mbexport rebuild --check dist/mobilenet_v1_0.75_64/manifest.json
+  mbexport rebuild --check manifest.json --data /data/photos --keep rebuilt/
+"""
+_TRUST: Final = "trust"
+_MAKERS: Final = ("build", "export")
+
+
+@click.command("rebuild", epilog=_EXAMPLES)
+@click.argument("manifest_file", metavar="MANIFEST", type=options.PATH)
+@options.option("--check", is_flag=True, help="Compare what is made with what MANIFEST lists.")
+@options.option(
+    "--keep", type=options.PATH, metavar="DIR", help="Keep what is made; else it goes to a folder that is removed."
+)
+@options.option("--data", metavar="digits|DIR|tfds:NAME", help="Where the labelled images lie now.")
+@options.option("--calibration", metavar="DIR", help="Where the images to calibrate on lie now.")
+@options.option("--classes", metavar="FILE", help="Where the classes file lies now.")
+@options.option("--weights", metavar="imagenet|FILE", help="Where the weights lie now.")
+@options.option("--model", metavar="FILE|DIR", help="Where the Keras model lies now.")
+@options.option("--ranges", metavar="FILE", help="Where the file of ranges lies now.")
+@options.option("--trust", is_flag=True, help="Run the code in a model again that the first run trusted.")
+@options.as_json
+def command(
+    manifest_file: Path, check: bool, keep: Path | None, trust: bool, as_json: bool, **moved: str | None
+) -> int:
+    """Make again, from nothing, the files that MANIFEST (a manifest.json) lists.
+
+    Inputs are looked for where the manifest names them, below the current folder, or where an option says; they must
+    hold what they held. Nothing is measured and gates do not matter: only bytes. What a run trains is trained again.
+
+    Exit codes: 0 every byte is the same, 1 a byte differs, 2 bad input, 3 a stage failed.
+    """
+    from mbexport.manifest import read_manifest
+    from mbexport.quiet import quiet_libraries
+    from mbexport.rebuilding import compared, other_tools
+
+    if not check and keep is None:
+        raise OptionError("give --check, --keep DIR or both, got neither")
+    manifest = read_manifest(manifest_file)
+    if keep is not None and keep.resolve() == manifest_file.parent.resolve():
+        raise OptionError(f"--keep must be another folder than the manifest's, got {keep}")
+    context = _context(manifest, manifest_file, moved=moved, trust=trust)
+    folder: AbstractContextManager[str] = (
+        TemporaryDirectory(prefix="mbexport-") if keep is None else nullcontext(str(keep))
+    )
+    with quiet_libraries() as streams, folder as out:
+        _make(manifest, context, Path(out), streams.err)
+        if not check:
+            return EXIT_DONE
+        found = compared(manifest, rebuilt=Path(out), delivered=manifest_file.parent)
+        tools = other_tools(manifest)
+        text = _json(found, tools) if as_json else _lines(found, tools)
+        streams.out.write(text + "\n")
+    return EXIT_DONE if _is_same(found) else EXIT_GATE_FAILED
+
+
+def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None], trust: bool) -> click.Context:
+    """The command that the manifest tells of, with its options, and inputs where they have `moved` to."""
+    recipe = manifest.recipe
+    if recipe.command not in _MAKERS:
+        raise DataError(f"{file} must be of {' or '.join(_MAKERS)}, got {recipe.command}")
+    places = {name: place for name, place in moved.items() if place is not None}
+    unused = sorted(set(places) - set(manifest.inputs))
+    if unused:
+        raise OptionError(f"--{unused[0]} must have been given to the run that {file} tells of, which read none")
+    if recipe.options.get(_TRUST) and not trust:
+        raise OptionError(f"the run that {file} tells of trusted the code in its model: give --trust to run it again")
+    return context_of(_maker(recipe.command).command, {**recipe.options, **places}, source=file)
+
+
+def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextIO) -> None:
+    """Makes the files into `out`, once it is sure that every input holds what it held."""
+    from mbexport.commands.console import ConsoleProgress
+    from mbexport.deliver import inputs_of
+    from mbexport.pipeline import run
+    from mbexport.rebuilding import require_inputs
+    from mbexport.sources import Sources
+
+    task: making.Task = _maker(manifest.recipe.command).task(context.params)
+    recipe = recipe_of(context)
+    plan: BuildPlan = replace(task.plan_of(stderr), out=out, resume=False, is_judged=False, recipe=recipe)
+    require_inputs(manifest, inputs_of(recipe, plan.origin, Sources(plan, task.data).contents()))
+    progress = ConsoleProgress(stderr)
+    try:
+        run(plan, task.data, progress, class_names=task.class_names)
+    finally:
+        progress.close()
+
+
+def _maker(name: str) -> Any:
+    from mbexport.commands import build, export
+
+    return {"build": build, "export": export}[name]
+
+
+def _is_same(found: Sequence["Compared"]) -> bool:
+    return all(each.status == "same" for each in found)
+
+
+def _lines(found: Sequence["Compared"], tools: Mapping[str, tuple[str, str]]) -> str:
+    lines = [f"{each.status:<9} {each.name}{_detail(each)}" for each in found]
+    for name, (then, now) in tools.items():
+        lines.append(f"{name} is {now} here and was {then} where the manifest was written")
+    verdict = "SAME: every byte" if _is_same(found) else "DIFFERENT"
+    return "\n".join([*lines, verdict])
+
+
+def _detail(each: "Compared") -> str:
+    if each.status == "same":
+        return ""
+    words = f": sha256 must be {each.listed or 'absent'}, got {each.found or 'no file'}"
+    return words if each.first_difference is None else f"{words}, first at byte {each.first_difference}"
+
+
+def _json(found: Sequence["Compared"], tools: Mapping[str, tuple[str, str]]) -> str:
+    return json.dumps(
+        {
+            "schema": 1,
+            "same": _is_same(found),
+            "files": [
+                {
+                    "file": each.name,
+                    "status": each.status.value,
+                    "listed_sha256": each.listed,
+                    "sha256": each.found,
+                    "first_difference": each.first_difference,
+                }
+                for each in found
+            ],
+            "tools": {name: {"manifest": then, "here": now} for name, (then, now) in tools.items()},
+        },
+        indent=2,
+    )
