@@ -11,7 +11,7 @@ import pytest
 import mbexport
 from mbexport.cli import run
 
-COMMANDS = ("build", "export", "verify", "bench", "inspect", "cost", "doctor")
+COMMANDS = ("build", "export", "verify", "bench", "inspect", "rebuild", "cost", "doctor")
 HEAVY = ("numpy", "tensorflow", "tf_keras", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "PIL", "rich")
 FULL_DEVICE = Path("/dev/full")  # Linux: every write finds it full
 
@@ -60,6 +60,9 @@ def test_no_arguments_show_the_help_on_stderr_and_exit_with_2(cli):
         (["verify", "a.tflite"], "--data"),
         (["bench"], "FILES"),
         (["inspect"], "FILE"),
+        (["rebuild", "--check"], "MANIFEST"),
+        (["rebuild", "manifest.json"], "--keep"),
+        (["rebuild", "--check", "no-such.json"], "no-such.json"),
     ],
 )
 def test_misuse_is_one_line_that_names_it_and_exits_with_2(cli, arguments, named):
@@ -120,7 +123,7 @@ def test_stdout_that_is_full_is_a_storage_error():
 COST_OF_THE_FAMILY = [["cost", "--help"], ["cost", "--compare"], ["cost", "--conv", "standard", "--shallow"]]
 
 
-HELP = [["--help"], ["build", "--help"], ["export", "--help"], ["verify", "--help"], ["bench", "--help"]]
+HELP = [["--help"], *([name, "--help"] for name in ("build", "export", "verify", "bench", "rebuild"))]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ STAGES = (
     *("onnx-fp32", "onnx-int8", "verify"),
 )
 DELIVERED = {f"mobilenet_v1_0.1_32_{kind}" for kind in ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")}
-OTHERS = {"labels.txt", "mobilenet_v1_0.1_32_ranges.json"}
+OTHERS = {"labels.txt", "manifest.json", "mobilenet_v1_0.1_32_ranges.json"}
 
 
 def delivered_hashes(out: Path) -> dict[str, str]:
@@ -101,7 +101,7 @@ def test_a_changed_io_type_runs_only_what_depends_on_it(undisturbed, cli):
 def test_leftovers_of_another_choice_are_removed(undisturbed, cli):
     done = cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
     assert done.returncode in (0, 1), done.stderr
-    assert set(delivered_hashes(undisturbed)) == {"mobilenet_v1_0.1_32_fp32.tflite", "labels.txt"}
+    assert set(delivered_hashes(undisturbed)) == {"mobilenet_v1_0.1_32_fp32.tflite", "labels.txt", "manifest.json"}
 
 
 def test_a_damaged_delivery_is_mended_from_finished_stages(undisturbed, cli):

@@ -1,0 +1,276 @@
+"""manifest.json: what it says by hand, that it is read back as it was written, and what is no manifest."""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import mbexport
+from mbexport.commands import build, export, rebuild
+from mbexport.commands.options import PATH, Option
+from mbexport.commands.recipes import context_of, recipe_of, recorded
+from mbexport.deliver import inputs_of, publish
+from mbexport.errors import DataError, OptionError
+from mbexport.fingerprint import code_fingerprint, library_versions, path_hash
+from mbexport.manifest import (
+    FileFacts,
+    Input,
+    Manifest,
+    Recipe,
+    Tool,
+    input_at,
+    read_manifest,
+    recorded_name,
+)
+from mbexport.models.spec import ModelSpec
+from mbexport.plan import Foreign, Trained
+from mbexport.workdir import Workdir
+
+# FIPS 180-2, appendix B.1.
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
+# They cannot change a byte of what is made: see `test_options_that_are_not_recorded_change_no_byte`.
+ASIDE = {"config", "gate", "log-dir", "out", "resume", "sensitivity", "threads"}
+MAKERS = (build.command, export.command)
+
+NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8).filter(
+    lambda name: name not in (".", "..")
+)
+HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)
+VALUES = st.none() | st.booleans() | st.integers(0, 2**63) | st.floats(allow_nan=False) | NAMES | st.lists(NAMES)
+MANIFESTS = st.builds(
+    Manifest,
+    tool=st.builds(
+        lambda versions, ours, code: Tool(versions={"mbexport": ours, **versions}, code=code),
+        st.dictionaries(NAMES.filter(lambda name: name != "mbexport"), NAMES),
+        NAMES,
+        HASHES,
+    ),
+    recipe=st.builds(Recipe, command=NAMES, options=st.dictionaries(NAMES, VALUES)),
+    inputs=st.just({}),
+    files=st.dictionaries(NAMES, st.builds(FileFacts, sha256=HASHES, size_bytes=st.integers(0, 2**63))),
+)  # fmt: skip
+
+
+def manifest_of(**changed) -> Manifest:
+    told = {
+        "tool": Tool(versions={"mbexport": "1.0", "numpy": "2.1"}, code="c0de"),
+        "recipe": Recipe(command="build", options={"alpha": 0.5, "data": "/somewhere/photos"}, inputs=("data",)),
+        "inputs": {"data": Input(name="photos", is_file=False, digest=ABC)},
+        "files": {"net.onnx": FileFacts.of(b"abc"), "labels.txt": FileFacts.of(b"")},
+    }
+    return Manifest(**{**told, **changed})
+
+
+def test_file_by_hand():
+    assert json.loads(manifest_of().to_bytes()) == {
+        "schema": 1,
+        "tool": {"name": "mbexport", "version": "1.0", "code": "c0de", "libraries": {"numpy": "2.1"}},
+        "command": "build",
+        "options": {"alpha": 0.5, "data": "photos"},
+        "inputs": {"data": {"name": "photos", "fingerprint": ABC}},
+        "files": {
+            "labels.txt": {"sha256": hashlib.sha256().hexdigest(), "size_bytes": 0},
+            "net.onnx": {"sha256": ABC, "size_bytes": 3},
+        },
+    }
+
+
+def test_order_of_files_is_that_of_their_names():
+    files = {name: FileFacts.of(b"") for name in ("b", "a")}
+    turned = dict(reversed(files.items()))
+    assert manifest_of(files=files).to_bytes() == manifest_of(files=turned).to_bytes()
+
+
+@given(MANIFESTS)
+@example(manifest_of(recipe=Recipe(command="build", options={"data": "photos"}, inputs=("data",))))
+@example(manifest_of(inputs={}, recipe=Recipe(command="build", options={"data": os.fsdecode(b"\xff")})))
+def test_what_was_written_is_read_back(tmp_path_factory, manifest):
+    file = tmp_path_factory.getbasetemp() / "manifest.json"
+    file.write_bytes(manifest.to_bytes())
+    assert read_manifest(file) == manifest
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("photos", "photos"),
+        ("data/photos", "data/photos"),
+        ("../photos", "../photos"),
+        ("/data/photos", "photos"),
+        ("/data/photos/", "photos"),
+        ("/data/photos/.", "photos"),
+        ("tfds:mnist", "tfds:mnist"),
+    ],
+)
+def test_no_absolute_path_is_written_down(value, expected):
+    assert recorded_name(value) == expected
+
+
+def test_one_file_has_its_sha256_and_a_folder_a_fingerprint(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "w.h5").write_bytes(b"abc")
+    file = tmp_path / "model" / "w.h5"
+    assert input_at("model/w.h5", file) == Input(name="model/w.h5", is_file=True, digest=ABC)
+    assert input_at("model", tmp_path / "model") == Input(
+        name="model", is_file=False, digest=path_hash(tmp_path / "model")
+    )
+    with pytest.raises(DataError, match=r"nothing.h5 cannot be read: No such file or directory$"):
+        input_at("nothing.h5", tmp_path / "nothing.h5")
+
+
+def test_weights_are_those_that_were_found_and_none_are_no_input(tmp_path):
+    (tmp_path / "cached.h5").write_bytes(b"abc")
+    recipe = Recipe(command="build", options={"weights": "imagenet", "data": "digits"}, inputs=("weights", "data"))
+    data = Input(name="digits", is_file=False, digest="d")
+    found = inputs_of(recipe, Trained(spec=SPEC, epochs=1, weights=tmp_path / "cached.h5"), {"data": "d"})
+    assert found == {"weights": Input(name="imagenet", is_file=True, digest=ABC), "data": data}
+    assert inputs_of(recipe, Trained(spec=SPEC, epochs=1), {"data": "d"}) == {"data": data}
+
+
+def test_every_other_input_is_the_file_that_its_option_names(tmp_path):
+    (tmp_path / "net.keras").write_bytes(b"abc")
+    recipe = Recipe(command="export", options={"model": str(tmp_path / "net.keras")}, inputs=("model",))
+    found = inputs_of(recipe, Foreign(model=tmp_path / "net.keras"), {})
+    assert found == {"model": Input(name="net.keras", is_file=True, digest=ABC)}
+
+
+def test_tool_is_the_one_that_runs():
+    versions = Tool.here().versions
+    assert versions["mbexport"] == mbexport.__version__
+    assert {name: versions[name] for name in library_versions()} == library_versions()
+    assert Tool.here().code == code_fingerprint()
+
+
+def test_publishing_lists_every_file_but_the_report_and_the_manifest(tmp_path):
+    (tmp_path / "made").write_bytes(b"abc")
+    with Workdir.open(tmp_path / "out") as workdir:
+        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, b"{}", manifest=manifest_of(files={}))
+        told = read_manifest(tmp_path / "out" / "manifest.json")
+        assert told.files == {"net.onnx": FileFacts.of(b"abc"), "labels.txt": FileFacts.of(b"a\n")}
+        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, b"{}")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+SOUND = json.loads(manifest_of().to_bytes())
+NOT_ONE = [
+    (b"", "is not a manifest"),
+    (b"\xff", "is not a manifest"),
+    (b"[" * 100_000, "is not a manifest"),
+    (b"[]", "it must hold objects, got list"),
+    (b"{}", "'tool'|'schema'"),
+    (b"null", "it must hold objects, got NoneType"),
+    ({"schema": 2}, "must be of schema 1, got 2: a later mbexport made it"),
+    ({"schema": True}, "schema must be int, got bool"),
+    ({"schema": 0}, "tool must be mbexport with schema 1, got mbexport with 0"),
+    ({"tool": {**SOUND["tool"], "name": "other"}}, "tool must be mbexport"),
+    ({"tool": {**SOUND["tool"], "libraries": {"numpy": 2}}}, "numpy must be str, got int"),
+    ({"options": []}, "options must be dict, got list"),
+    ({"inputs": {"data": {"name": "photos", "fingerprint": "abc"}}}, "must be 64 hexadecimal digits, got abc"),
+    ({"inputs": {"data": {"name": "photos"}}}, "'fingerprint'"),
+    ({"inputs": {"dater": SOUND["inputs"]["data"]}}, "inputs must be options, got dater"),
+    ({"files": {"../net.onnx": SOUND["files"]["net.onnx"]}}, "must be names without a folder, got ../net.onnx"),
+    ({"files": {"net.onnx": "abc"}}, "it must hold objects, got str"),
+    ({"files": {"net.onnx": {"sha256": ABC.upper(), "size_bytes": 3}}}, "must be 64 hexadecimal digits"),
+    ({"files": {"net.onnx": {"sha256": ABC, "size_bytes": "3"}}}, "size_bytes must be int, got str"),
+]
+
+
+@pytest.mark.parametrize(("content", "said"), NOT_ONE, ids=[said[:40] for _, said in NOT_ONE])
+def test_what_is_no_manifest_is_refused_in_one_line_that_says_why(tmp_path, content, said):
+    file = tmp_path / "manifest.json"
+    file.write_bytes(content if isinstance(content, bytes) else json.dumps({**SOUND, **content}).encode())
+    with pytest.raises(DataError, match=said) as error:
+        read_manifest(file)
+    assert str(file) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_manifest_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"the manifest .*none.json cannot be read: No such file"):
+        read_manifest(tmp_path / "none.json")
+
+
+@given(st.integers(0, len(manifest_of().to_bytes()) - 1), st.integers(0, 255))
+def test_damaged_manifest_is_a_data_error_or_another_manifest(tmp_path_factory, at, byte):
+    content = bytearray(manifest_of().to_bytes())
+    content[at] = byte
+    file = tmp_path_factory.getbasetemp() / "damaged.json"
+    file.write_bytes(content)
+    with suppress(DataError):
+        assert isinstance(read_manifest(file), Manifest)
+
+
+@pytest.mark.parametrize("command", MAKERS)
+def test_every_option_is_recorded_unless_it_is_known_to_change_no_byte(command):
+    ours = {each.long_name for each in command.params if isinstance(each, Option)}
+    assert len(ours) == len(command.params)  # an option of click's own would be forgotten
+    assert {each.long_name for each in recorded(command)} == ours - ASIDE
+
+
+@pytest.mark.parametrize("command", MAKERS)
+def test_every_recorded_path_is_an_input_and_rebuild_takes_each(command):
+    paths = {each.long_name for each in recorded(command) if each.type is PATH}
+    inputs = {each.long_name for each in recorded(command) if each.is_input}
+    assert paths <= inputs
+    assert inputs <= {each.long_name for each in rebuild.command.params if isinstance(each, Option)}
+
+
+def test_values_are_recorded_whoever_gave_them(tmp_path, monkeypatch):
+    (tmp_path / "options.toml").write_text('io = "int8"\nprecision = ["int8"]')
+    monkeypatch.setenv("MBEXPORT_BUILD_SEED", "7")
+    words = ["--alpha", "0.5", "--config", str(tmp_path / "options.toml"), "--classes", "/data/c.txt", "--out", "here"]
+    context = build.command.make_context("build", words, auto_envvar_prefix="MBEXPORT_BUILD")
+    recipe = recipe_of(context)
+    assert recipe.command == "build"
+    assert recipe.inputs == ("weights", "data", "classes")
+    told = {name: recipe.options[name] for name in ("alpha", "io", "precision", "seed", "conv", "classes", "epochs")}
+    assert told == {
+        "alpha": 0.5,
+        "io": "int8",
+        "precision": ["int8"],
+        "seed": 7,
+        "conv": "separable",
+        "classes": "/data/c.txt",
+        "epochs": None,
+    }
+
+
+WORDS = (
+    *(("--alpha", "0.3"), ("--shallow",), ("--conv", "standard"), ("--weights", "w.h5"), ("--data", "photos")),
+    *(("--int8",), ("--precision", "int8"), ("--format", "onnx"), ("--format", "tflite"), ("--mean", "1/3")),
+    *(("--crop-fraction", "0.1"), ("--io", "float32"), ("--seed", "3"), ("--rho", "0.5"), ("--max-bad", "3%")),
+    *(("--corrections", "bias"), ("--qat-steps", "5"), ("--classes", "c.txt"), ("--calibration", "/tmp/x")),
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), unique=True))
+def test_what_is_recorded_asks_for_the_same_again(words):
+    first = build.command.make_context("build", [word for given in words for word in given])
+    options = json.loads(json.dumps(recipe_of(first).options))
+    assert context_of(build.command, options, source=Path("manifest.json")).params == first.params
+
+
+def test_what_is_recorded_is_all_that_speaks(monkeypatch):
+    monkeypatch.setenv("MBEXPORT_BUILD_ALPHA", "0.75")
+    monkeypatch.setenv("NONE_ALPHA", "0.75")
+    assert context_of(build.command, {"alpha": None}, source=Path("m")).params["alpha"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"alphas": 1}, "m.json must hold options of build, got alphas: another version made it"),
+        ({"out": "/etc"}, "m.json must hold options of build, got out"),
+        ({"epochs": 1.5}, "m.json: epochs must be int, got 1.5"),
+        ({"shallow": 1}, "m.json: shallow must be bool, got 1"),
+    ],
+)
+def test_options_of_another_version_are_refused(options, said):
+    with pytest.raises((DataError, OptionError), match=said):
+        context_of(build.command, options, source=Path("m.json"))

@@ -1,0 +1,284 @@
+"""`mbexport rebuild`: what it compares, what it refuses, and its exit codes; heavy stages are stand-ins."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mbexport.cli import run
+from mbexport.errors import StageError
+from mbexport.manifest import FileFacts, Manifest, Recipe, Tool, read_manifest
+from mbexport.rebuilding import Compared, Status, compared, first_difference, other_tools
+
+FILES = {"net_fp32.onnx", "labels.txt"}
+OTHER = b"other bytes"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """The current folder, with photos and a model in it."""
+    for name, least in (("dark", 0), ("light", 150)):
+        (tmp_path / "here" / "photos" / name).mkdir(parents=True)
+        for i in range(40):
+            Image.fromarray(np.full((2, 2, 3), least + i, np.uint8)).save(tmp_path / f"here/photos/{name}/{i:02}.png")
+    (tmp_path / "here" / "net.keras").write_bytes(b"model")
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def exported(stand_ins, here, capfd) -> Path:
+    """The manifest of an export."""
+    words = ["--model", "net.keras", "--data", "photos", "--format", "onnx", "--out", "out"]
+    assert run(["export", *words, "--threads", "2", "--gate", "agreement=1.01"]) == 1
+    capfd.readouterr()
+    return here / "out" / "manifest.json"
+
+
+@pytest.fixture
+def rebuild(capfd):
+    """Exit code, stdout and stderr of `mbexport rebuild`."""
+
+    def start(*arguments: object) -> tuple[int, str, str]:
+        code = run(["rebuild", *map(str, arguments)])
+        return code, *capfd.readouterr()
+
+    return start
+
+
+def edit(manifest: Path, **changed: object) -> None:
+    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), **changed}))
+
+
+def test_manifest_says_what_was_asked_for_and_read(exported):
+    told = json.loads(exported.read_bytes())
+    assert (told["command"], told["options"]["model"], told["options"]["format"]) == ("export", "net.keras", ["onnx"])
+    assert {name: each["name"] for name, each in told["inputs"].items()} == {"model": "net.keras", "data": "photos"}
+    assert set(told["files"]) == FILES
+
+
+def test_same_bytes_exit_with_0_and_leave_nothing(exported, rebuild, here, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    before = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
+    code, printed, _ = rebuild("--check", exported)
+    assert (code, printed) == (0, "same      labels.txt\nsame      net_fp32.onnx\nSAME: every byte\n")
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
+
+
+def test_only_stages_that_decide_bytes_run_and_none_is_reused(exported, rebuild, stand_ins):
+    stand_ins.tried_on.clear()
+    _, _, errors = rebuild("--check", exported)
+    stages = [line.split()[0] for line in errors.splitlines()]
+    assert stages == ["check-images", "import", "tflite-fp32", "onnx-fp32", "hash-images"]
+    assert "reused" not in errors
+    assert stand_ins.tried_on == []
+
+
+def test_another_byte_exits_with_1_and_says_which(exported, rebuild, stand_ins):
+    content = bytearray((exported.parent / "net_fp32.onnx").read_bytes())
+    content[41] ^= 1
+    stand_ins.network.write_bytes(content)
+    code, printed, _ = rebuild("--check", exported)
+    listed = read_manifest(exported).files["net_fp32.onnx"].sha256
+    assert code == 1
+    assert f"differs   net_fp32.onnx: sha256 must be {listed}, got {FileFacts.of(bytes(content)).sha256}" in printed
+    assert ", first at byte 41\n" in printed
+    assert printed.endswith("DIFFERENT\n")
+
+
+def test_json_is_all_there_is_on_stdout(exported, rebuild, stand_ins):
+    (exported.parent / "net_fp32.onnx").unlink()
+    stand_ins.network.write_bytes(OTHER)
+    code, printed, _ = rebuild("--check", exported, "--json")
+    told = json.loads(printed)
+    assert (code, told["schema"], told["same"], told["tools"]) == (1, 1, False, {})
+    assert told["files"][1] == {
+        "file": "net_fp32.onnx",
+        "status": "differs",
+        "listed_sha256": read_manifest(exported).files["net_fp32.onnx"].sha256,
+        "sha256": FileFacts.of(OTHER).sha256,
+        "first_difference": None,  # the delivered file is not there
+    }
+
+
+def test_other_versions_are_told(exported, rebuild):
+    told = json.loads(exported.read_bytes())
+    told["tool"]["libraries"]["numpy"] = "1.26.0"
+    edit(exported, tool={**told["tool"], "code": "0" * 64})
+    code, printed, _ = rebuild("--check", exported)
+    assert code == 0
+    assert f"numpy is {np.__version__} here and was 1.26.0 where the manifest was written\n" in printed
+    assert "code is " in printed
+
+
+def test_files_are_kept_where_that_is_asked_for(exported, rebuild, here):
+    code, printed, _ = rebuild(exported, "--keep", "kept")
+    assert (code, printed) == (0, "")
+    assert {path.name for path in (here / "kept").iterdir() if path.is_file()} == {*FILES, "manifest.json"}
+    assert (here / "kept" / "manifest.json").read_bytes() == exported.read_bytes()
+
+
+def test_files_that_were_there_before_are_neither_compared_nor_harmed(exported, rebuild, here):
+    (here / "kept").mkdir()
+    (here / "kept" / "notes.txt").write_text("precious")
+    for _ in range(2):
+        assert rebuild("--check", exported, "--keep", "kept")[0] == 0
+    assert (here / "kept" / "notes.txt").read_text() == "precious"
+
+
+def test_inputs_may_have_moved(exported, rebuild, here):
+    (here / "photos").rename(here.parent / "moved")
+    (here / "net.keras").rename(here / "other.keras")
+    code, _, errors = rebuild("--check", exported)
+    assert code == 2
+    code, printed, errors = rebuild("--check", exported, "--data", here.parent / "moved", "--model", "other.keras")
+    # The stem of a model's artifacts is its file's name.
+    assert (code, errors.count("Error")) == (1, 0)
+    assert "missing   net_fp32.onnx" in printed
+    assert "unlisted  other_fp32.onnx: sha256 must be absent, got " in printed
+    (here / "other.keras").rename(here.parent / "net.keras")
+    assert rebuild("--check", exported, "--data", "../moved", "--model", here.parent / "net.keras")[0] == 0
+
+
+def test_images_written_at_another_time_are_the_same_images(exported, rebuild, here):
+    shutil.copytree(here / "photos", here / "copied", copy_function=shutil.copyfile)
+    assert rebuild("--check", exported, "--data", "copied")[0] == 0
+
+
+@pytest.mark.parametrize("change", ["one byte", "renamed", "added", "removed"])
+def test_other_images_are_refused_before_any_stage(exported, rebuild, here, change):
+    file = here / "photos" / "dark" / "07.png"
+    if change == "one byte":
+        Image.fromarray(np.full((2, 2, 3), 99, np.uint8)).save(file)
+    elif change == "renamed":
+        file.rename(file.with_name("77.png"))
+    elif change == "added":
+        shutil.copy(file, file.with_name("77.png"))
+    else:
+        file.unlink()
+    code, printed, errors = rebuild("--check", exported)
+    assert (code, printed) == (2, "")
+    assert errors.startswith("Error: --data must hold what the manifest was made from, photos with ")
+    assert errors.count("\n") == 1
+
+
+def test_another_model_is_refused(exported, rebuild, here):
+    (here / "net.keras").write_bytes(b"another")
+    code, _, errors = rebuild("--check", exported)
+    assert code == 2
+    assert errors.startswith("Error: --model must hold what the manifest was made from, net.keras with ")
+
+
+def test_code_that_was_trusted_once_is_not_run_again_unasked(exported, rebuild):
+    edit(exported, options={**json.loads(exported.read_bytes())["options"], "trust": True})
+    code, _, errors = rebuild("--check", exported)
+    assert code == 2
+    assert "give --trust to run it again" in errors
+    assert rebuild("--check", exported, "--trust")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give --check, --keep DIR or both, got neither"),
+        (["--keep", "out"], "--keep must be another folder than the manifest's, got out"),
+        (["--check", "--ranges", "r.json"], "--ranges must have been given to the run that "),
+    ],
+)
+def test_misuse_is_one_line(exported, rebuild, arguments, said):
+    code, printed, errors = rebuild(exported, *arguments)
+    assert (code, printed, errors.count("\n")) == (2, "", 1)
+    assert errors.startswith(f"Error: {said}")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"command": "verify"}, {"options": {"model": "net.keras", "data": "photos", "new": 1}}, {"schema": 2}]
+)
+def test_manifest_that_cannot_be_followed_is_one_line(exported, rebuild, changed):
+    edit(exported, **changed)
+    code, printed, errors = rebuild("--check", exported)
+    assert (code, printed, errors.count("\n")) == (2, "", 1)
+    assert "manifest.json" in errors
+
+
+def test_stage_that_fails_exits_with_3(exported, rebuild, stand_ins, monkeypatch):
+    def fail(*_given, **_named):
+        raise StageError("out of memory")
+
+    monkeypatch.setattr(stand_ins, "foreign_network", fail)
+    code, printed, errors = rebuild("--check", exported)
+    assert (code, printed) == (3, "")
+    assert errors.endswith("Error: out of memory\n")
+
+
+CONTENTS = st.binary(max_size=6)
+SOME_FILES = st.dictionaries(st.sampled_from("abc"), CONTENTS)
+
+
+def manifest_of(files: dict[str, bytes], folder: Path) -> Manifest:
+    """A manifest of `files`, which are written into `folder` beside it."""
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    facts = {name: FileFacts.of(content) for name, content in files.items()}
+    recipe = Recipe(command="build", options={})
+    manifest = Manifest(tool=Tool.here(), recipe=recipe, inputs={}, files=facts)
+    (folder / "manifest.json").write_bytes(manifest.to_bytes())
+    return manifest
+
+
+@given(SOME_FILES, SOME_FILES, SOME_FILES)
+@example({"a": b"1"}, {"a": b"1"}, {"a": b"2"})
+def test_files_are_the_same_exactly_if_their_bytes_and_names_are(tmp_path_factory, listed, made, beside):
+    root = tmp_path_factory.mktemp("files")
+    manifest = manifest_of(listed, root / "delivered")
+    manifest_of(made, root / "made")
+    for name in listed:
+        (root / "delivered" / name).unlink()
+    for name, content in beside.items():
+        (root / "delivered" / name).write_bytes(content)
+    found = {each.name: each.status for each in compared(manifest, rebuilt=root / "made", delivered=root / "delivered")}
+    assert set(found) == set(listed) | set(made)
+    for name, status in found.items():
+        is_listed, is_made = name in listed, name in made
+        assert (status is Status.UNLISTED, status is Status.MISSING) == (not is_listed, not is_made)
+        if is_listed and is_made:
+            is_right = made[name] == listed[name]
+            assert (status is Status.DIFFERS) is not is_right
+            assert (status is Status.ALTERED) is (is_right and beside.get(name, listed[name]) != listed[name])
+
+
+def test_delivered_file_that_was_altered_is_not_the_same(tmp_path):
+    manifest = manifest_of({"a": b"0123"}, tmp_path / "delivered")
+    manifest_of({"a": b"0123"}, tmp_path / "made")
+    (tmp_path / "delivered" / "a").write_bytes(b"01x3")
+    (found,) = compared(manifest, rebuilt=tmp_path / "made", delivered=tmp_path / "delivered")
+    right, wrong = (FileFacts.of(content).sha256 for content in (b"0123", b"01x3"))
+    assert found == Compared(name="a", status=Status.ALTERED, listed=right, found=wrong, first_difference=2)
+
+
+@given(CONTENTS, CONTENTS)
+@example(b"ab", b"abc")
+@example(b"x" * (1 << 20) + b"a", b"x" * (1 << 20) + b"b")
+def test_first_difference_parts_the_files(tmp_path_factory, one, other):
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "one").write_bytes(one)
+    (folder / "other").write_bytes(other)
+    at = first_difference(folder / "one", folder / "other")
+    if at is None:
+        assert one == other
+    else:
+        assert one[:at] == other[:at]
+        assert one[at : at + 1] != other[at : at + 1]
+
+
+def test_tools_that_are_the_same_are_not_told(tmp_path):
+    manifest = manifest_of({}, tmp_path)
+    assert other_tools(manifest) == {}
