@@ -91,7 +91,7 @@ def _checked_before_data(
     def plan_of(classes: int | None, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
         origin: Foreign | Stored
         if given["model"] is not None:
-            origin, name = _foreign(given), given["model"].name.removesuffix(given["model"].suffix)
+            origin, name = _foreign(given), stem_of(given["model"])
         else:
             origin = _stored(given, classes, stderr)
             name = origin.spec.stem_name
@@ -105,6 +105,11 @@ def _checked_before_data(
 
     plan_of(2, False, None)
     return plan_of
+
+
+def stem_of(model: Path) -> str:
+    """What the artifacts of somebody's model are called: as its file or folder."""
+    return model.name.removesuffix(model.suffix)
 
 
 def _foreign(given: dict[str, Any]) -> "Foreign":

@@ -93,14 +93,18 @@ def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None
 def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextIO) -> None:
     """Makes the files into `out`, once it is sure that every input holds what it held."""
     from mbexport.commands.console import ConsoleProgress
+    from mbexport.commands.export import stem_of
     from mbexport.deliver import inputs_of
     from mbexport.pipeline import run
+    from mbexport.plan import Foreign
     from mbexport.rebuilding import require_inputs
     from mbexport.sources import Sources
 
     task: making.Task = _maker(manifest.recipe.command).task(context.params)
     recipe = recipe_of(context)
     plan: BuildPlan = replace(task.plan_of(stderr), out=out, resume=False, is_judged=False, recipe=recipe)
+    if isinstance(plan.origin, Foreign):  # the file may be called otherwise by now, its artifacts must not be
+        plan = replace(plan, name=stem_of(Path(manifest.recipe.options["model"])))
     require_inputs(manifest, inputs_of(recipe, plan.origin, Sources(plan, task.data).contents()))
     progress = ConsoleProgress(stderr)
     try:

@@ -1,0 +1,135 @@
+"""The same options, data and seed give the same bytes, whoever runs them, where and when.
+
+A run is made again by `mbexport rebuild` in circumstances that differ in everything that must not matter.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mbexport.manifest import read_manifest
+from mbexport.models.data import open_data
+
+PLACE = "qzplace"  # part of every path of the first run, and of nothing else
+TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-steps", "3", "--int8")
+# Runs start in folders of their own.
+PYTHONPATH = os.pathsep.join(str(Path(path).resolve()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep))
+DELIVERED = {"fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx", "ranges.json"}
+TIME = re.compile(rb"20[0-9]{2}[-/:.][01][0-9][-/:.][0-3][0-9]|[0-2][0-9]:[0-5][0-9]:[0-5][0-9]")
+
+
+def write_photos(root: Path, *, is_reversed: bool, changed_s: float) -> None:
+    """Some digits as files, one folder a class, written forwards or backwards and said to be of that time."""
+    images = open_data("digits").evaluation(0)
+    for index in sorted(range(60), reverse=is_reversed):
+        file = root / str(images.labels[index]) / f"{index:03}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        images.read(index).save(file)
+        os.utime(file, (changed_s, changed_s))
+
+
+def start(words: list[str], *, cwd: Path, umask: int, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """`mbexport WORDS` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "mbexport", *words],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        umask=umask,
+    )
+
+
+def made_twice(root: Path, command: str, *words: str, model: Path | None = None) -> tuple[Path, Path]:
+    """The folders of a run and of its repetition, which `mbexport rebuild --check` found equal."""
+    one, other = root / PLACE, root / "elsewhere" / "deeper"
+    for folder in (one, other):
+        (folder / "tmp").mkdir(parents=True)
+    write_photos(one / "photos", is_reversed=False, changed_s=1e9)
+    write_photos(root / "moved" / "photos", is_reversed=True, changed_s=time.time())
+    first = start(
+        [command, *words, *(["--model", str(model)] if model else []), "--data", "photos", "--out", "out"],
+        cwd=one,
+        umask=0o022,
+        PYTHONHASHSEED="1",
+        TMPDIR=str(one / "tmp"),
+        TZ="UTC",
+        LC_ALL="C",
+        HOME=str(one),
+    )
+    assert first.returncode in (0, 1), first.stderr
+    moved = ["--data", str(root / "moved" / "photos"), *(["--model", str(model)] if model else [])]
+    second = start(
+        ["rebuild", "--check", f"../../{PLACE}/out/manifest.json", *moved, "--keep", str(other / "again")],
+        cwd=other,
+        umask=0o077,
+        PYTHONHASHSEED="4242",
+        TMPDIR=str(other / "tmp"),
+        TZ="Pacific/Auckland",
+        LC_ALL="C.UTF-8",
+        HOME=str(other),
+    )
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert list((other / "tmp").iterdir()) == []
+    return one / "out", other / "again"
+
+
+def deliverables(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "report.json"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A small network of somebody's; what it answers does not matter here."""
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(0)
+    layers = tf_keras.layers
+    image = layers.Input((16, 16, 3))
+    x = layers.ReLU(6.0)(layers.Conv2D(8, 3, strides=2, padding="same", name="stem")(image))
+    x = layers.ReLU()(layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x))
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)
+    x = layers.Reshape((10,))(layers.Conv2D(10, 1, name="head")(x))
+    file = tmp_path_factory.mktemp("model") / "net.h5"
+    tf_keras.Model(image, layers.Softmax()(x)).save(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def exported_twice(model, tmp_path_factory) -> tuple[Path, Path]:
+    return made_twice(tmp_path_factory.mktemp("twice"), "export", "--int8", "--no-sensitivity", model=model)
+
+
+def test_export_repeats_every_byte(exported_twice):
+    one, other = map(deliverables, exported_twice)
+    assert set(one) == {"labels.txt", "manifest.json", *(f"net_{kind}" for kind in DELIVERED)}
+    assert one == other
+
+
+def test_manifest_lists_what_was_delivered(exported_twice):
+    files = deliverables(exported_twice[0])
+    del files["manifest.json"]
+    listed = read_manifest(exported_twice[0] / "manifest.json").files
+    assert {name: facts.size_bytes for name, facts in listed.items()} == {name: len(files[name]) for name in files}
+
+
+def test_no_deliverable_tells_of_a_place_a_host_or_a_time(exported_twice):
+    secrets = (PLACE, str(Path.home()), socket.gethostname(), "/tmp")
+    for name, content in deliverables(exported_twice[0]).items():
+        for secret in secrets:
+            assert secret.encode() not in content, (name, secret)
+        assert not TIME.search(content), name
+
+
+@pytest.mark.slow
+def test_build_repeats_every_byte(tmp_path):
+    one, other = map(deliverables, made_twice(tmp_path, "build", *TINY, "--calibration-samples", "30"))
+    assert set(one) == {"labels.txt", "manifest.json", *(f"mobilenet_v1_0.1_32_{kind}" for kind in DELIVERED)}
+    assert one == other
