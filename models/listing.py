@@ -37,10 +37,11 @@ class Listing:
         return ImageSet(labels=self.labels, names=self.names, read=lambda index: read_image(self._path(index)))
 
     def contents(self) -> str:
-        """A hash of names, labels and bytes: not of the place, nor of times of change. Every file is read."""
+        """A hash of file names, labels and bytes: not of the place, nor of times of change. Every file is read."""
         digest = hashlib.sha256()
-        for index, name in enumerate(self.names):
-            digest.update(os.fsencode(name) + b"\0%d\0" % self.labels[index] + _bytes_hash(self._path(index)))
+        for index, label in enumerate(self.labels):
+            path = self._path(index)
+            digest.update(os.fsencode(path.name) + b"\0%d\0" % label + _bytes_hash(path))
         return digest.hexdigest()
 
     def _path(self, index: int) -> Path:

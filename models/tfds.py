@@ -55,7 +55,7 @@ def open_tfds(name: str) -> Data:
         is_photos=features["image"].shape[-1] != 1,
         split=split,
         evaluation=lambda seed: split(seed)[1] if held_out is None else _open_split(builder, held_out),
-        contents=lambda: _contents(builder, [_TRAIN, *([held_out] if held_out else [])]),
+        contents=lambda: _contents(builder, [_TRAIN, *([held_out] if held_out else [])], name),
     )
 
 
@@ -144,13 +144,13 @@ def _fingerprint(builder: Any, splits: list[str]) -> str:
     return digest.hexdigest()
 
 
-def _contents(builder: Any, splits: list[str]) -> str:
+def _contents(builder: Any, splits: list[str], name: str) -> str:
     """A hash of the full name, the classes, and the content of each record file in the order of the records."""
     digest = hashlib.sha256(f"{builder.info.full_name}\0{list(builder.info.features['label'].names)}\n".encode())
     for split in splits:
         for path in builder.info.splits[split].filepaths:
             digest.update(f"{split}\0{path.name}\0".encode())
-            with path.open("rb") as file:
+            with _one_line(name), path.open("rb") as file:
                 while part := file.read(_PART_BYTES):
                     digest.update(part)
     return digest.hexdigest()

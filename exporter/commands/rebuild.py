@@ -100,9 +100,13 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
     from mbexport.rebuilding import require_inputs
     from mbexport.sources import Sources
 
-    task: making.Task = _maker(manifest.recipe.command).task(context.params)
     recipe = recipe_of(context)
-    plan: BuildPlan = replace(task.plan_of(stderr), out=out, resume=False, is_judged=False, recipe=recipe)
+    try:
+        task: making.Task = _maker(recipe.command).task(context.params)
+        plan: BuildPlan = replace(task.plan_of(stderr), out=out, resume=False, is_judged=False, recipe=recipe)
+    except DataError as error:  # what is wrong may be no more than the folder that names start from
+        places = ", ".join(f"--{name} {each.name}" for name, each in manifest.inputs.items())
+        raise DataError(f"{error} (the manifest has {places}; give an option for what lies elsewhere)") from None
     if isinstance(plan.origin, Foreign):  # the file may be called otherwise by now, its artifacts must not be
         plan = replace(plan, name=stem_of(Path(manifest.recipe.options["model"])))
     require_inputs(manifest, inputs_of(recipe, plan.origin, Sources(plan, task.data).contents()))

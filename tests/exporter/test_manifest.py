@@ -34,7 +34,7 @@ from mbexport.workdir import Workdir
 # FIPS 180-2, appendix B.1.
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
-# They cannot change a byte of what is made: see `test_options_that_are_not_recorded_change_no_byte`.
+# They cannot change a byte of what is made: `test_reproducible.py` varies them.
 ASIDE = {"config", "gate", "log-dir", "out", "resume", "sensitivity", "threads"}
 MAKERS = (build.command, export.command)
 

@@ -136,7 +136,9 @@ def test_files_that_were_there_before_are_neither_compared_nor_harmed(exported, 
 def test_inputs_may_have_moved(exported, rebuild, here):
     (here / "photos").rename(here.parent / "moved")
     (here / "net.keras").rename(here / "other.keras")
-    assert rebuild("--check", exported)[0] == 2
+    code, _, errors = rebuild("--check", exported)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "(the manifest has --model net.keras, --data photos; give an option for what lies elsewhere)" in errors
     # Artifacts are called as their model was then.
     assert rebuild("--check", exported, "--data", here.parent / "moved", "--model", "other.keras")[0] == 0
     assert rebuild("--check", exported, "--data", "../moved", "--model", here / "other.keras")[0] == 0
