@@ -132,6 +132,19 @@ def test_the_fingerprint_follows_name_and_files(opened, folder: Path) -> None:
     assert opened("tiny_train").fingerprint != before
 
 
+def test_the_contents_are_the_same_at_any_time_and_follow_the_records(opened, folder: Path) -> None:
+    before = opened("tiny_train").contents()
+    assert opened("tiny_whole").contents() != before
+    (file,) = (folder / "tiny_train").rglob("*array_record-*")
+    os.utime(file, (2, 2))
+    assert opened("tiny_train").contents() == before
+    data, content = opened("tiny_train"), file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    changed = data.contents()
+    file.write_bytes(content)
+    assert changed != before
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
