@@ -55,7 +55,7 @@ tree:
 	rm -rf build/tree
 	mkdir -p build/tree/mbexport
 	cd build/tree/mbexport && ln -s ../../../exporter/py.typed ../../../exporter/*.py ../../../exporter/commands \
-	  ../../../models ../../../calibration .
+	  ../../../exporter/onnx_passes ../../../models ../../../calibration .
 
 wheel: $(STAMP)
 	rm -rf build dist-wheel

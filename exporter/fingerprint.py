@@ -11,6 +11,7 @@ import mbexport
 import mbexport.calibration
 import mbexport.models
 import mbexport.models.keras_import
+import mbexport.onnx_passes
 from mbexport.errors import DataError
 
 LIBRARIES: Final = (
@@ -25,6 +26,13 @@ LIBRARIES: Final = (
     "pillow",
     "scikit-learn",
 )
+_PACKAGES: Final = (
+    mbexport,
+    mbexport.onnx_passes,
+    mbexport.models,
+    mbexport.models.keras_import,
+    mbexport.calibration,
+)
 
 
 @cache
@@ -37,7 +45,7 @@ def library_versions() -> dict[str, str]:
 def code_fingerprint() -> str:
     """A hash of this package's own modules."""
     digest = hashlib.sha256(mbexport.__version__.encode())
-    for package in (mbexport, mbexport.models, mbexport.models.keras_import, mbexport.calibration):
+    for package in _PACKAGES:
         for folder in package.__path__:
             for file in sorted(Path(folder).glob("*.py")):
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())

@@ -5,31 +5,37 @@ from pathlib import Path
 from typing import Final
 
 import onnx
+import onnx.version_converter
 from onnx import TensorProto
 
 from mbexport import __version__
 from mbexport.artifact import Precision
 from mbexport.errors import StageError
-from mbexport.onnx_passes import FP32_PASSES, INT8_PASSES
+from mbexport.onnx_form import OnnxForm
+from mbexport.onnx_passes.order import passes_for
 
-OPSET: Final = 17  # phones carry old runtimes: onnxruntime 1.12 (2022) reads this opset and IR version
-IR_VERSION: Final = 8
+IR_VERSION: Final = 8  # onnxruntime 1.12 (2022) reads it; opsets from 19 on need a newer one
+_LAST_WRITTEN: Final = 18  # the newest opset that tf2onnx 1.17 writes
 
 
-def onnx_from_tflite(tflite: bytes, precision: Precision) -> bytes:
-    """The .onnx of a .tflite: input `image` (1, px, px, channels) and output `scores` (1, classes), of the same types.
+def onnx_from_tflite(tflite: bytes, precision: Precision, form: OnnxForm) -> bytes:
+    """The .onnx of a .tflite: input `image` and output `scores`, of the same types and with the same batch.
 
-    Raises `StageError` if the result is not valid ONNX, or stores weights of an int8 network as floats.
+    The input is (n, px, px, channels), or (n, channels, px, px) in the layout NCHW; the output is (n, classes).
+    fp16 is made of the fp32 .tflite. Raises `StageError` if the result is not valid ONNX, stores weights of an int8
+    network as floats, or would store weights as float16 that are too large for it.
     """
     import tf2onnx  # slow: it loads TensorFlow
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.tflite"  # tf2onnx reads files only
         source.write_bytes(tflite)
-        model, _ = tf2onnx.convert.from_tflite(str(source), opset=OPSET)
-    for transform in INT8_PASSES if precision is Precision.INT8 else FP32_PASSES:
+        model, _ = tf2onnx.convert.from_tflite(str(source), opset=min(form.opset, _LAST_WRITTEN))
+    if form.opset > _LAST_WRITTEN:
+        model = onnx.version_converter.convert_version(model, form.opset)
+    for transform in passes_for(precision, form.layout):
         transform(model)
-    _set_header(model)
+    _set_header(model, form)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -40,12 +46,14 @@ def onnx_from_tflite(tflite: bytes, precision: Precision) -> bytes:
     return content
 
 
-def _set_header(model: onnx.ModelProto) -> None:
-    model.ir_version = IR_VERSION
+def _set_header(model: onnx.ModelProto, form: OnnxForm) -> None:
     model.producer_name, model.producer_version = "mbexport", __version__
     model.graph.name = "mobilenet_v1"
     model.doc_string = model.graph.doc_string = ""
-    del model.metadata_props[:]
+    del model.opset_import[:]  # tf2onnx adds domains that nothing uses
+    model.opset_import.append(onnx.helper.make_opsetid("", form.opset))
+    model.ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for(model.opset_import))
+    onnx.helper.set_model_props(model, dict(sorted(form.properties.items())))
 
 
 def _require_int8_weights(model: onnx.ModelProto) -> None:

@@ -11,27 +11,32 @@ from onnx import TensorProto, numpy_helper
 
 from mbexport.artifact import Io, Precision
 from mbexport.errors import StageError
+from mbexport.kernels import kernels_of
 from mbexport.models.data import DIGITS, iter_pixels, open_data, open_unlabelled
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
+from mbexport.onnx_form import OnnxForm
 from mbexport.runner import Runner
 from mbexport.runtime import open_runner
 from mbexport.to_onnx import onnx_from_tflite
 from mbexport.verify import verify
 
+PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
 @pytest.fixture(scope="module")
 def tflite(small_build) -> dict[Precision, Path]:
-    return {precision: next(small_build.glob(f"*_{precision}.tflite")) for precision in Precision}
+    """The .tflite that each precision is made of."""
+    origins = {Precision.FP32: "fp32", Precision.FP16: "fp32", Precision.INT8: "int8"}
+    return {precision: next(small_build.glob(f"*_{origin}.tflite")) for precision, origin in origins.items()}
 
 
 @pytest.fixture(scope="module")
 def converted(tflite, tmp_path_factory) -> dict[Precision, Path]:
     folder = tmp_path_factory.mktemp("onnx")
     for precision, path in tflite.items():
-        (folder / f"{precision}.onnx").write_bytes(onnx_from_tflite(path.read_bytes(), precision))
+        (folder / f"{precision}.onnx").write_bytes(onnx_from_tflite(path.read_bytes(), precision, OnnxForm()))
     return {precision: folder / f"{precision}.onnx" for precision in tflite}
 
 
@@ -62,7 +67,7 @@ def convolutions(model: onnx.ModelProto) -> list[list[onnx.NodeProto]]:
     return [[producers[name] for name in node.input] for node in model.graph.node if node.op_type == "Conv"]
 
 
-@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_graph_is_valid_and_old_enough_for_phones(models, precision):
     model = models[precision]
     onnx.checker.check_model(model, full_check=True)
@@ -74,7 +79,8 @@ def test_the_graph_is_valid_and_old_enough_for_phones(models, precision):
 
 
 @pytest.mark.parametrize(
-    ("precision", "kind"), [(Precision.INT8, TensorProto.UINT8), (Precision.FP32, TensorProto.FLOAT)]
+    ("precision", "kind"),
+    [(Precision.INT8, TensorProto.UINT8), (Precision.FP32, TensorProto.FLOAT), (Precision.FP16, TensorProto.FLOAT)],
 )
 def test_image_leads_to_scores_in_the_layout_of_the_tflite_file(models, precision, kind):
     ends = [*models[precision].graph.input, *models[precision].graph.output]
@@ -84,7 +90,7 @@ def test_image_leads_to_scores_in_the_layout_of_the_tflite_file(models, precisio
     assert {end.type.tensor_type.elem_type for end in ends} == {kind}
 
 
-@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_names_are_short_and_different(models, precision):
     graph = models[precision].graph
     nodes = [node.name for node in graph.node]
@@ -145,6 +151,29 @@ def test_the_float_twins_answer_within_a_hundred_thousandth(converted, tflite, d
     assert len({row.tobytes() for row in original}) > 90
 
 
+def test_half_holds_the_weights_of_the_float_file_rounded_to_float16(models):
+    whole, half = (models[precision].graph.initializer for precision in (Precision.FP32, Precision.FP16))
+    pairs = [(numpy_helper.to_array(a), numpy_helper.to_array(b)) for a, b in zip(whole, half, strict=True)]
+    kernels = [(a, b) for a, b in pairs if a.ndim == 4]
+    assert len(kernels) == 28
+    assert {b.dtype for _, b in kernels} == {np.dtype(np.float16)}
+    assert all(np.array_equal(a.astype(b.dtype), b) for a, b in pairs)
+
+
+def test_half_is_half_as_large_and_answers_as_the_float_file(converted, digits):
+    whole, half = (converted[precision] for precision in (Precision.FP32, Precision.FP16))
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    expected, found = (raw_of(open_runner(path), digits) for path in (whole, half))
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.98
+    assert not np.array_equal(found, expected)
+
+
+def test_casts_of_weights_are_folded_when_the_file_is_loaded(converted):
+    ops = [dict(kernels_of(open_runner(converted[precision])).ops) for precision in (Precision.FP32, Precision.FP16)]
+    assert ops[0] == ops[1]
+
+
 def test_the_int8_twins_give_the_same_codes(converted, tflite, digits):
     twin, original = (raw_of(open_runner(paths[Precision.INT8]), digits).astype(int) for paths in (converted, tflite))
     assert np.abs(twin - original).max() <= 2
@@ -152,17 +181,17 @@ def test_the_int8_twins_give_the_same_codes(converted, tflite, digits):
     assert len({row.tobytes() for row in original}) > 50
 
 
-@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_converting_again_gives_the_same_bytes(converted, tflite, small_build, precision):
-    again = onnx_from_tflite(tflite[precision].read_bytes(), precision)
+    again = onnx_from_tflite(tflite[precision].read_bytes(), precision, OnnxForm())
     assert again == converted[precision].read_bytes()
-    # The build's own was made by another process, in which tf2onnx counted its names from elsewhere.
-    assert again == next(small_build.glob(f"*_{precision}.onnx")).read_bytes()
+    # The build's own were made by another process, in which tf2onnx counted its names from elsewhere.
+    assert [file.read_bytes() for file in small_build.glob(f"*_{precision}.onnx")] in ([again], [])
 
 
 def test_float_weights_under_the_name_of_int8_are_refused(tflite):
     with pytest.raises(StageError, match="weights of an int8 network must be int8"):
-        onnx_from_tflite(tflite[Precision.FP32].read_bytes(), Precision.INT8)
+        onnx_from_tflite(tflite[Precision.FP32].read_bytes(), Precision.INT8, OnnxForm())
 
 
 def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
@@ -180,7 +209,7 @@ def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
     quantized = quantizable(folded, ranges, input_scale=preprocess.input_scale, input_zero_point=zero_point)
     files = [folder / "int8.tflite", folder / "int8.onnx"]
     files[0].write_bytes(int8_tflite(quantized, Io.UINT8))
-    files[1].write_bytes(onnx_from_tflite(files[0].read_bytes(), Precision.INT8))
+    files[1].write_bytes(onnx_from_tflite(files[0].read_bytes(), Precision.INT8, OnnxForm()))
     return files
 
 

@@ -13,6 +13,7 @@ from mbexport.calibration.fake_quant import quantizable
 from mbexport.calibration.ranges import observe
 from mbexport.errors import StageError
 from mbexport.models.preprocess import Preprocess
+from mbexport.onnx_form import OnnxForm
 from mbexport.runner import Runner
 from mbexport.runtime import open_runner
 from mbexport.to_onnx import onnx_from_tflite
@@ -159,7 +160,7 @@ def test_the_io_type_does_not_change_an_answer(scores, io):
 @pytest.mark.parametrize("io", ALL_IO)
 def test_the_onnx_twin_answers_the_same_with_every_io_type(files, scores, pixels, tmp_path, io):
     twin = tmp_path / "twin.onnx"
-    twin.write_bytes(onnx_from_tflite(files[io].read_bytes(), Precision.INT8))
+    twin.write_bytes(onnx_from_tflite(files[io].read_bytes(), Precision.INT8, OnnxForm()))
     runner = open_runner(twin)
     assert (runner.input.dtype, runner.output.dtype) == (io, io)
     found = scores_of(runner, pixels)

@@ -21,6 +21,7 @@ from mbexport.models.mobilenet_v1 import build
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
 from mbexport.models.spec import ModelSpec
+from mbexport.onnx_form import OnnxForm
 from mbexport.to_onnx import onnx_from_tflite
 from mbexport.to_tflite import fp32_tflite
 
@@ -32,7 +33,7 @@ def write_network(weights: Path, spec: ModelSpec, given: Path) -> Any:
     network.save(given / "network.h5")
     tflite = fp32_tflite(fold_batch_norm(network))
     (given / "fp32.tflite").write_bytes(tflite)
-    (given / "fp32.onnx").write_bytes(onnx_from_tflite(tflite, Precision.FP32))
+    (given / "fp32.onnx").write_bytes(onnx_from_tflite(tflite, Precision.FP32, OnnxForm()))
     return network
 
 

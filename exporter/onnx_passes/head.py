@@ -1,0 +1,55 @@
+"""Turns what stands between the last feature map and the scores into ops that keep the head an integer kernel."""
+
+from typing import Final
+
+import onnx
+from onnx import helper
+
+from mbexport.onnx_passes.graph import constants_of, drop_unused, producers_of, replace_uses, shapes_of
+
+_SIDES: Final = [2, 3]  # the axes of height and width, with channels first
+
+
+def pool_globally(model: onnx.ModelProto) -> None:
+    """Writes a mean over height and width as the pooling that it is, as tf2onnx itself does below opset 18.
+
+    before:  ReduceMean(axes=[2, 3], keepdims=1)
+    after:   GlobalAveragePool
+
+    onnxruntime has an integer kernel for the pooling, and none for the mean.
+    """
+    constants = constants_of(model)
+    for place, node in enumerate(list(model.graph.node)):
+        if node.op_type != "ReduceMean" or len(node.input) < 2 or node.input[1] not in constants:
+            continue
+        keeps = {attribute.name: attribute.i for attribute in node.attribute}.get("keepdims", 1)
+        if keeps and constants[node.input[1]].tolist() == _SIDES:
+            model.graph.node.remove(node)
+            model.graph.node.insert(place, helper.make_node("GlobalAveragePool", node.input[:1], node.output[:]))
+    drop_unused(model)
+
+
+def drop_reshapes_before_convolutions(model: onnx.ModelProto) -> None:
+    """Drops a Reshape that changes nothing between pooling and the head, so that the head stays an integer kernel.
+
+    before:  GlobalAveragePool (n, c, 1, 1) -> Q -> Reshape (n, c, 1, 1) -> DQ -> Conv
+    after:   GlobalAveragePool (n, c, 1, 1) -> Q -> DQ -> Conv
+    """
+    constants, producers = constants_of(model), producers_of(model)
+    shapes = shapes_of(model)
+    for node in list(model.graph.node):
+        if node.op_type != "Reshape" or node.input[1] not in constants:
+            continue
+        source = producers.get(node.input[0])
+        while source is not None and source.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            source = producers.get(source.input[0])
+        is_pooled = source is not None and source.op_type == "GlobalAveragePool"
+        if is_pooled and _keeps(shapes.get(node.input[0]), constants[node.input[1]].tolist()):
+            replace_uses(model, node.output[0], node.input[0])
+            model.graph.node.remove(node)
+    drop_unused(model)
+
+
+def _keeps(shape: tuple[int | str, ...] | None, target: list[int]) -> bool:
+    """Whether a Reshape to `target`, where -1 is what is left over, gives `shape` again; its batch may be open."""
+    return shape is not None and shape[1:] == tuple(target[1:]) and target[0] in (-1, shape[0])

@@ -1,0 +1,64 @@
+"""Turns names and the order of constants into ones that depend on the network alone, and stores each constant once."""
+
+from collections import defaultdict
+
+import numpy as np
+import onnx
+
+from mbexport.onnx_passes.graph import constants_of, drop_unused, replace_uses
+
+
+def name_canonically(model: onnx.ModelProto) -> None:
+    """Names every tensor after its place, and orders the constants by use: equal networks give equal bytes.
+
+    before:  "model/quant_conv_pw_9/FakeQuantWithMinMaxVarsPerChannel;..." (changes with every run)
+    after:   nodes "conv_3", tensors "conv_3_out", constants "conv_3_weight"; input "image", output "scores"
+    """
+    graph = model.graph
+    names: dict[str, str] = {graph.input[0].name: "image", graph.output[0].name: "scores"}
+    counts: dict[str, int] = defaultdict(int)
+    constants = {initializer.name: initializer for initializer in graph.initializer}
+    used: list[str] = []
+    for node in graph.node:
+        label = node.op_type.lower()
+        node.name = f"{label}_{counts[label]}"
+        counts[label] += 1
+        for position, name in enumerate(node.input):
+            if name in constants and name not in names:
+                names[name] = f"{node.name}_in{position}"
+                used.append(name)
+        for name in node.output:
+            names.setdefault(name, f"{node.name}_out")
+    for node in graph.node:
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+        node.doc_string = ""
+        attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
+        del node.attribute[:]
+        node.attribute.extend(attributes)
+    for value in (*graph.input, *graph.output):
+        value.name = names[value.name]
+    kept = [constants[name] for name in used]
+    for tensor in kept:
+        tensor.name = names[tensor.name]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(kept)
+
+
+def share_constants(model: onnx.ModelProto) -> None:
+    """Stores equal constants once.
+
+    before:  Q(scale_1, zero_1) -> DQ(scale_2, zero_2), with equal values
+    after:   Q(scale_1, zero_1) -> DQ(scale_1, zero_1)
+
+    Except int8: where onnxruntime makes uint8 weights of int8 ones (decision 0014), it fails at the second tensor of
+    weights whose zero points it has made uint8 already.
+    """
+    first: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+    for name, value in constants_of(model).items():
+        if value.dtype == np.int8:
+            continue
+        original = first.setdefault((value.dtype.str, value.shape, value.tobytes()), name)
+        if original != name:
+            replace_uses(model, name, original)
+    drop_unused(model)

@@ -1,0 +1,49 @@
+"""Turns a precision and a layout into the ordered list of passes that make the graph that we ship.
+
+The batch is named first (1), so that the shapes of all tensors follow from it. Then activations get their type (2)
+and what that makes redundant goes (3); what stands between a convolution and its neighbours' quantization goes (4),
+which needs the ops of (2) in their place. Weights change their type, and the input its layout, when nothing looks
+at shapes any more (5). Constants are shared once no pass makes any (6). Names come last (7), so that they are given
+to what is left.
+
+Each pass changes a ModelProto in place. In their pictures `DQ` and `Q` stand for DequantizeLinear and QuantizeLinear.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import onnx
+
+from mbexport.artifact import Layout, Precision
+from mbexport.onnx_passes.clips import absorb_clips
+from mbexport.onnx_passes.half import store_weights_as_half
+from mbexport.onnx_passes.head import drop_reshapes_before_convolutions, pool_globally
+from mbexport.onnx_passes.layout import name_batch, take_channels_first
+from mbexport.onnx_passes.names import name_canonically, share_constants
+from mbexport.onnx_passes.uint8 import merge_requantizations, use_uint8_activations
+
+Pass = Callable[[onnx.ModelProto], None]
+
+_FIRST: Final[tuple[Pass, ...]] = (name_batch, pool_globally)
+_OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
+    {
+        Precision.FP32: (drop_reshapes_before_convolutions,),
+        Precision.FP16: (drop_reshapes_before_convolutions, store_weights_as_half),
+        Precision.INT8: (
+            use_uint8_activations,
+            merge_requantizations,
+            absorb_clips,
+            drop_reshapes_before_convolutions,
+        ),
+    }
+)
+_OF_LAYOUT: Final[Mapping[Layout, tuple[Pass, ...]]] = MappingProxyType(
+    {Layout.NHWC: (), Layout.NCHW: (take_channels_first,)}
+)
+_LAST: Final[tuple[Pass, ...]] = (share_constants, name_canonically)
+
+
+def passes_for(precision: Precision, layout: Layout) -> tuple[Pass, ...]:
+    """What is done to the graph, first to last."""
+    return (*_FIRST, *_OF_PRECISION[precision], *_OF_LAYOUT[layout], *_LAST)

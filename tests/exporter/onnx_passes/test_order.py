@@ -1,0 +1,32 @@
+"""The lists of passes: every precision and layout has one, and the order that others rely on holds."""
+
+import itertools
+
+import pytest
+
+from mbexport.artifact import Layout, Precision
+from mbexport.onnx_passes.clips import absorb_clips
+from mbexport.onnx_passes.half import store_weights_as_half
+from mbexport.onnx_passes.head import drop_reshapes_before_convolutions
+from mbexport.onnx_passes.layout import name_batch, take_channels_first
+from mbexport.onnx_passes.names import name_canonically, share_constants
+from mbexport.onnx_passes.order import passes_for
+from mbexport.onnx_passes.uint8 import merge_requantizations, use_uint8_activations
+
+PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
+
+
+@pytest.mark.parametrize(("precision", "layout"), list(itertools.product(PRECISIONS, Layout)))
+def test_shapes_first_and_names_last(precision, layout):
+    passes = passes_for(precision, layout)
+    assert passes[0] is name_batch
+    assert passes[-2:] == (share_constants, name_canonically)
+    assert len(set(passes)) == len(passes)
+    assert (take_channels_first in passes) is (layout is Layout.NCHW)
+    assert (store_weights_as_half in passes) is (precision is Precision.FP16)
+
+
+def test_int8_activations_get_their_type_before_anything_is_dropped():
+    passes = passes_for(Precision.INT8, Layout.NHWC)
+    ordered = (use_uint8_activations, merge_requantizations, absorb_clips, drop_reshapes_before_convolutions)
+    assert [step for step in passes if step in ordered] == list(ordered)
