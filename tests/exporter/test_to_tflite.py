@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 
@@ -137,6 +138,23 @@ def test_input_and_output_have_the_type_that_was_asked_for(files, name, dtype, z
         assert (runner.input.affine.zero_point, runner.output.affine.zero_point) == tuple((z,) for z in zero_points)
         assert runner.input.affine.scale == pytest.approx((1 / 127.5,))
         assert runner.output.affine.scale == (1 / 256,)
+
+
+def test_variables_that_the_network_never_reads_are_not_saved(quantized, monkeypatch):
+    """Each costs the converter ops of its own, twice."""
+    saved = []
+    make = tf.lite.TFLiteConverter.from_concrete_functions
+
+    def making(functions, tracked):
+        saved.extend(variable.name for variable in tracked.variables)
+        return make(functions, tracked)
+
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "from_concrete_functions", making)
+    int8_tflite(quantized, Io.UINT8)
+
+    unread = {variable.name for variable in quantized.variables} - set(saved)
+    assert {name.rpartition("/")[2] for name in unread} == {"optimizer_step:0"}
+    assert len(saved) + len(unread) == len(quantized.variables)
 
 
 def test_a_float_file_answers_as_the_network(folded, scores, pixels):
