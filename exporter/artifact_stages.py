@@ -1,7 +1,7 @@
 """Turns a float network into every artifact that was asked for, stage by stage."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,36 +20,47 @@ class Artifacts:
     """The stage that made each artifact, by file name, and what was found out on the way: files by name."""
 
     stages: Mapping[str, StageRecord]
-    found: Mapping[str, Path] = field(default_factory=dict)
+    found: Mapping[str, Path]
 
 
 def artifacts(run: Run) -> Artifacts:
     """Makes the .tflite of each precision, and from it the .onnx; what nobody asked for is not handed out."""
-    found: dict[str, Path] = {}
     made: dict[str, StageRecord] = {}
-    tflite: dict[Precision, StageRecord] = {}
+    tflite = _TfliteStages(run)
     for precision in run.plan.precisions:
         formats = [each for each in FORMATS[precision] if each in run.plan.formats]
         if Format.TFLITE in formats:
-            made[run.name(precision, Format.TFLITE)] = _tflite(run, precision, tflite, found)
+            made[run.name(precision, Format.TFLITE)] = tflite.of(precision)
         if Format.ONNX in formats:
             source = _ONNX_SOURCES.get(precision, precision)
-            made[run.name(precision, Format.ONNX)] = _onnx(run, precision, source, _tflite(run, source, tflite, found))
-    return Artifacts(stages=made, found=found)
+            made[run.name(precision, Format.ONNX)] = _onnx(run, precision, source, tflite.of(source))
+    return Artifacts(stages=made, found=tflite.found)
 
 
-def _tflite(run: Run, precision: Precision, made: dict[Precision, StageRecord], found: dict[str, Path]) -> StageRecord:
-    """The stage that made the .tflite of a precision, once; what int8 found out on the way goes into `found`."""
-    if precision in made:
-        return made[precision]
-    if precision is Precision.INT8:
-        made[precision], results = int8_tflite(run)
-        found.update(results)
-    elif precision in (Precision.FP32, Precision.FP16):
-        made[precision] = _float_tflite(run, precision)
-    else:
-        made[precision] = _rounded_tflite(run, precision)
-    return made[precision]
+class _TfliteStages:
+    """The stages that make the .tflite of each precision, each run once; `found` is what int8 found out on the way."""
+
+    def __init__(self, run: Run) -> None:
+        self.found: Mapping[str, Path] = {}
+        self._run = run
+        self._made: dict[Precision, StageRecord] = {}
+        self._rounded: StageRecord | None = None
+
+    def of(self, precision: Precision) -> StageRecord:
+        """The stage that made the .tflite of that precision."""
+        if precision not in self._made:
+            self._made[precision] = self._make(precision)
+        return self._made[precision]
+
+    def _make(self, precision: Precision) -> StageRecord:
+        if precision is Precision.INT8:
+            record, self.found = int8_tflite(self._run)
+            return record
+        if precision in (Precision.FP32, Precision.FP16):
+            return _float_tflite(self._run, precision)
+        if self._rounded is None:
+            self._rounded = _rounded_weights(self._run)
+        return _rounded_tflite(self._run, precision, self._rounded)
 
 
 def _float_tflite(run: Run, precision: Precision) -> StageRecord:
@@ -61,21 +72,27 @@ def _float_tflite(run: Run, precision: Precision) -> StageRecord:
     )
 
 
-def _rounded_tflite(run: Run, precision: Precision) -> StageRecord:
-    """8-bit weights with dynamic or 16-bit activations; both have the same weights."""
-    plan, images = run.plan, run.sources.calibration
-    rounded = run.runner.run(
+def _rounded_weights(run: Run) -> StageRecord:
+    """The 8-bit weights of networks whose activations have more bits, or are floats."""
+    return run.runner.run(
         "round-weights",
         run.calibration,
         (run.network, *run.checked),
-        lambda _: _stages().rounded_weights(plan, run.source, images, on_step=run.runner.progress.step),
+        lambda _: _stages().rounded_weights(
+            run.plan, run.source, run.sources.calibration, on_step=run.runner.progress.step
+        ),
     )
+
+
+def _rounded_tflite(run: Run, precision: Precision, rounded: StageRecord) -> StageRecord:
+    """8-bit weights with dynamic or 16-bit activations."""
+    target = run.target(precision, Format.TFLITE)
     return run.runner.run(
         f"tflite-{precision.value}",
         {**run.form, **(run.images if precision is Precision.INT16X8 else {})},
         (rounded,),
         lambda _: _exports().rounded_tflite_file(
-            plan, Rounded.of(run.source, rounded), images, run.target(precision, Format.TFLITE)
+            run.plan, Rounded.of(run.source, rounded), run.sources.calibration, target
         ),
     )
 

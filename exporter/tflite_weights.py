@@ -33,8 +33,9 @@ def with_decided_weights(content: bytes, convolutions: Mapping[str, Decided]) ->
     for (name, decided), op in zip(convolutions.items(), ops, strict=True):
         given, kernel, bias = (graph.tensors[index] for index in op.inputs)
         turned = decided.kernel.transpose(3, 0, 1, 2)
-        if tuple(kernel.shape) != turned.shape:
-            raise StageError(f"the kernel of {name} must have shape {turned.shape}, got {tuple(kernel.shape)}")
+        shape = tuple(int(size) for size in kernel.shape)
+        if shape != turned.shape:
+            raise StageError(f"the kernel of {name} must have shape {turned.shape}, got {shape}")
         if kernel.type == TensorType.FLOAT32:
             continue  # so small that the converter leaves it as it is
         affine = weight_affine(turned, axis=kernel.quantization.quantizedDimension, least=decided.least)

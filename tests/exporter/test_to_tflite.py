@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter
+from short_network import blocks, short_network
 
 from mbexport.artifact import Io, Precision
 from mbexport.calibration.affine import Range, weight_affine
@@ -27,36 +28,12 @@ ALL_IO = list(Io)
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    """64 images of coarse blocks, which stay different behind an average over the image."""
-    blocks = np.random.default_rng(0).integers(0, 256, (64, 4, 4, 3), dtype=np.uint8)
-    return blocks.repeat(8, axis=1).repeat(8, axis=2)
-
-
-def network() -> tf_keras.Model:
-    """One of each kind of layer that a folded MobileNet has; depthwise channels differ a hundredfold."""
-    layers = tf_keras.layers
-    x = image = layers.Input((32, 32, 3), name="image")
-    x = layers.ReLU(6.0, name="stem_relu")(layers.Conv2D(8, 3, strides=2, padding="same", name="stem")(x))
-    x = layers.ZeroPadding2D(((0, 1), (0, 1)), name="pad")(x)
-    x = layers.ReLU(6.0, name="depthwise_relu")(layers.DepthwiseConv2D(3, strides=2, name="depthwise")(x))
-    x = layers.ReLU(6.0, name="pointwise_relu")(layers.Conv2D(16, 1, name="pointwise")(x))
-    x = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)
-    x = layers.Dropout(0.001, name="dropout")(x)
-    x = layers.Reshape((10,), name="flat")(layers.Conv2D(10, 1, name="head")(x))
-    built = tf_keras.Model(image, layers.Softmax(name="predictions")(x), name="short")
-    rng = np.random.default_rng(0)
-    for name, gain in {"stem": 1, "depthwise": np.geomspace(0.1, 10, 8)[:, None], "pointwise": 1, "head": 1.5}.items():
-        kernel, bias = built.get_layer(name).get_weights()
-        deviation = np.sqrt(2 * len(bias) / kernel.size)  # He et al. 2015, arXiv 1502.01852
-        built.get_layer(name).set_weights(
-            [rng.normal(0, deviation, kernel.shape) * gain, rng.normal(0, 0.3, len(bias))]
-        )
-    return built
+    return blocks()
 
 
 @pytest.fixture(scope="module")
 def folded() -> tf_keras.Model:
-    return network()
+    return short_network()
 
 
 @pytest.fixture(scope="module")
@@ -201,8 +178,8 @@ def test_weights_are_the_codes_of_each_channels_own_scale(files, folded):
 
 
 def test_the_same_network_gives_the_same_bytes(files, ranges):
-    assert int8_tflite(quantized_with(network(), ranges), Io.UINT8) == files["uint8"].read_bytes()
-    assert fp32_tflite(network()) == files["fp32"].read_bytes()
+    assert int8_tflite(quantized_with(short_network(), ranges), Io.UINT8) == files["uint8"].read_bytes()
+    assert fp32_tflite(short_network()) == files["fp32"].read_bytes()
 
 
 def test_a_range_too_narrow_to_be_real_is_refused(folded, ranges):
