@@ -66,7 +66,8 @@ def run(
 def python_with(requirements: Path, *, cache: Path = CACHE) -> Path:
     """The Python of a virtual environment that holds just what the file `requirements` pins; made if it is not there.
 
-    Raises `UnreachableError` if no registry answers pip, `ProcessError` if pip fails for another reason.
+    It has no pip, and packages' programs are called as `-m program`: their scripts know where it was made, not where it
+    is. Raises `UnreachableError` if no registry answers pip, `ProcessError` if pip fails for another reason.
     """
 
     def make(folder: Path) -> None:

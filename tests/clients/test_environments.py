@@ -1,10 +1,11 @@
 """Tests of environments.py: made once, whole or not at all, and one for each list of packages."""
 
 import json
+import re
 import shutil
 
 import pytest
-from clients.environments import ProcessError, UnreachableError, node_with, python_with, run
+from clients.environments import HERE, ProcessError, UnreachableError, node_with, python_with, run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,3 +104,14 @@ def test_a_process_that_fails_is_told_by_its_last_line_that_is_not_blank(lines):
         run(["sh", "-c", 'printf %s "$1"; exit 3', "sh", "\n".join(lines)])
 
     assert str(failure.value) == last.strip()
+
+
+def test_packages_are_pinned_and_no_file_names_a_host():
+    pinned = [line for file in HERE.glob("requirements-*.txt") for line in file.read_text().splitlines()]
+    wanted = json.loads((HERE / "node" / "package.json").read_text())["dependencies"]
+    locked = json.loads((HERE / "node" / "package-lock.json").read_text())["packages"]
+
+    assert [line for line in pinned if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    assert {name: locked[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert "://" not in json.dumps(locked)
+    assert [name for name, package in locked.items() if name and "integrity" not in package] == []
