@@ -73,7 +73,7 @@ def python_with(requirements: Path, *, cache: Path = CACHE) -> Path:
     def make(folder: Path) -> None:
         run([sys.executable, "-m", "venv", "--without-pip", folder], is_ours=False)
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin" / "python"]
-        _install([*pip, "install", "--quiet", "-r", requirements], cwd=folder)
+        _install([*pip, "install", "--quiet", "-r", requirements.resolve()], cwd=folder)
 
     key = (requirements.read_bytes(), sys.version.encode(), sys.base_prefix.encode())
     return _made(key, make, cache) / "bin" / "python"
@@ -113,11 +113,11 @@ def _install(command: Sequence[object], *, cwd: Path) -> None:
 def _made(key: Sequence[bytes], make: Callable[[Path], None], cache: Path) -> Path:
     """The folder of `key` in `cache`; if it is not there, `make` fills one that takes its name once it is whole."""
     digests = b"".join(hashlib.sha256(part).digest() for part in (*key, platform.platform().encode()))
-    folder = cache / hashlib.sha256(digests).hexdigest()[:16]
+    folder = cache.resolve() / hashlib.sha256(digests).hexdigest()[:16]
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
         make(making)
         making.rename(folder)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from clients.environments import HERE, ProcessError, UnreachableError, node_with, python_with, run
@@ -47,6 +48,16 @@ def test_an_environment_is_made_once_and_sees_nothing_of_ours(pins, tmp_path, mo
     assert seen[0] == str(python.parents[1])
     assert str(tmp_path) not in seen[1]
     assert [folder.name for folder in (tmp_path / "cache").iterdir()] == [python.parents[1].name]
+
+
+def test_paths_may_be_relative(pins, tmp_path, monkeypatch):
+    pins("# nothing\n")
+    monkeypatch.chdir(tmp_path)
+
+    python = python_with(Path("requirements.txt"), cache=Path("cache"))
+
+    assert python.is_relative_to(tmp_path / "cache")
+    assert python.exists()
 
 
 def test_other_pins_are_another_environment(pins, tmp_path, monkeypatch):
