@@ -10,7 +10,8 @@ from latency.timing import Row, Timed
 from mbexport.latency import Ratio
 
 _HEAD: Final = (
-    "| made by | file | p50 ms | x its runtime's PTQ [95 %] | our fp32 x this [95 %] | int8 convs | MB | x our fp32 |",
+    "| made by | file | p50 ms | x its runtime's PTQ [95 %] | times as fast as our fp32 [95 %] | int8 convs | MB "
+    "| x our fp32's MB |",
     "|---|---|---|---|---|---|---|---|",
 )
 _NONE: Final = "-"
