@@ -1,10 +1,10 @@
 """Turns a precision and a layout into the ordered list of passes that make the graph that we ship.
 
-The batch is named first (1), so that the shapes of all tensors follow from it. Then activations get their type (2)
-and what that makes redundant goes (3); what stands between a convolution and its neighbours' quantization goes (4),
-which needs the ops of (2) in their place. Weights change their type, and the input its layout, when nothing looks
-at shapes any more (5). Constants are shared once no pass makes any (6). Names come last (7), so that they are given
-to what is left.
+The batch is named first, so that the shapes of all tensors follow from it, and pooling gets its name, by which it
+is looked for (1). Then activations get their type (2) and what that makes redundant goes (3); what stands between a
+convolution and its neighbours' quantization goes (4): a clip only where the codes behind it are the final ones.
+Weights change their type, and the input its layout, when nothing looks at shapes any more (5). Constants are shared
+once no pass makes any (6). Names come last (7), so that they are given to what is left.
 
 Each pass changes a ModelProto in place. In their pictures `DQ` and `Q` stand for DequantizeLinear and QuantizeLinear.
 """

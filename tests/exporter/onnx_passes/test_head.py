@@ -59,6 +59,7 @@ def test_a_reshape_to_a_list_of_scores_is_kept(tiny):
         ("batch", [-1, 4, 1, 1], False),
         (3, [-1, 4, 1, 1], False),
         (3, [3, 4, 1, 1], False),
+        ("batch", [3, 4, 1, 1], True),  # it says that there are three
         ("batch", [-1, 1, 4, 1], True),
         ("batch", [-1, 2, 1, 1], True),
         (3, [6, 2, 1, 1], True),
