@@ -18,6 +18,7 @@ _GREY, _RGB = 1, 3
 # A mean of 127.5 is no byte: integer artifacts have the zero point 128, and half a step of it in their first bias.
 _HALF_STEP: Final = 0.5 + 1e-3
 _SCALE_TOLERANCE: Final = 1e-3
+_FLOAT32_TOLERANCE: Final = 1e-6  # files hold scales in float32: a std of 127.5 comes back as 127.499992
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,8 @@ class Description:
         codes = source.affine if is_float else for_bytes(source)
         if codes is None or (not is_float and self._is_near(codes)):
             return self
-        return replace(self, mean=(float(codes.zero_point[0]),), std=(1 / codes.scale[0],), is_bgr=False)
+        std = next((own for own in self.std if math.isclose(own * codes.scale[0], 1, rel_tol=_FLOAT32_TOLERANCE)), None)
+        return replace(self, mean=(float(codes.zero_point[0]),), std=(std or 1 / codes.scale[0],), is_bgr=False)
 
     def _is_near(self, codes: Affine) -> bool:
         (mean, std), *others = self.channel_maps

@@ -123,8 +123,8 @@ def _stats(writer: Writer, low: Iterable[float], high: Iterable[float]) -> int:
 def _input_range(description: Description, source: TensorSpec) -> tuple[list[float], list[float]]:
     """What the bytes 0 and 255 become in the input, for each channel or for all."""
     if for_bytes(source) is not None:
-        lowest, highest = _LIMITS[source.dtype]  # the bytes themselves
-        return [lowest], [highest]
+        least, most = _LIMITS[source.dtype]  # the bytes themselves
+        return [least], [most]
     low, high = ([(byte - mean) / std for mean, std in description.channel_maps] for byte in _LIMITS["uint8"])
     return _codes(source, low), _codes(source, high)
 

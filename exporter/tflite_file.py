@@ -5,7 +5,7 @@ of the process, and a note on the conversion. Of an int8 network at alpha 0.25 t
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import flatbuffers
@@ -132,20 +132,33 @@ def _end_names(model: Any) -> dict[int, bytes]:
 
 
 def _rename(graph: Any, op_names: list[str], ends: dict[int, bytes]) -> None:
-    """Names each tensor by the op that makes it, or that takes it first; `ends` are named already."""
+    """Names each tensor by the op that makes it, or that takes it first; `ends` are named already.
+
+    Weights that an op turns into floats first (fp16) are named by the op that takes these.
+    """
     counts: Counter[str] = Counter()
     names = dict(ends)
     for end in (*graph.inputs, *graph.outputs):
         names.setdefault(int(end), graph.tensors[end].name)
+    made = {*map(int, graph.inputs), *(int(index) for op in graph.operators for index in op.outputs)}
+    storing = [op for op in graph.operators if len(op.inputs) == 1 and int(op.inputs[0]) not in made]
     for op in graph.operators:
-        code = op_names[op.opcodeIndex]
-        kind = _KINDS.get(code, code.lower())
-        counts[kind] += 1
-        stem = f"{kind}_{counts[kind]}"
-        roles = _WEIGHTED if code in _KINDS else {}
-        for position, index in enumerate(op.inputs):
-            names.setdefault(int(index), f"{stem}/{roles.get(position, f'input_{position}')}".encode())
-        for position, index in enumerate(op.outputs):
-            names.setdefault(int(index), (f"{stem}:{position}" if position else stem).encode())
+        if op not in storing:
+            code = op_names[op.opcodeIndex]
+            kind = _KINDS.get(code, code.lower())
+            counts[kind] += 1
+            for index, name in _names_around(op, f"{kind}_{counts[kind]}", roles=_WEIGHTED if code in _KINDS else {}):
+                names.setdefault(index, name)
+    for op in storing:
+        made_of = names.get(int(op.outputs[0]), b"unused")
+        names.setdefault(int(op.inputs[0]), made_of + b"/stored")
     for index, tensor in enumerate(graph.tensors):
         tensor.name = names.get(index, f"unused_{index}".encode())
+
+
+def _names_around(op: Any, stem: str, *, roles: Mapping[int, str]) -> Iterator[tuple[int, bytes]]:
+    """A name for each tensor that goes into an op called `stem`, and for each that comes out."""
+    for position, index in enumerate(op.inputs):
+        yield int(index), f"{stem}/{roles.get(position, f'input_{position}')}".encode()
+    for position, index in enumerate(op.outputs):
+        yield int(index), (f"{stem}:{position}" if position else stem).encode()

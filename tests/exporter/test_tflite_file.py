@@ -78,6 +78,14 @@ def test_without_signatures_the_ends_keep_their_names():
     assert (names(model)[0], names(model)[9]) == ("x/y;z/0", "x/y;z/9")
 
 
+def test_weights_that_are_turned_into_floats_first_are_named_by_who_takes_them():
+    model = convolutions()
+    graph = model.subgraphs[0]
+    graph.operators = [op_of(1, 10, 1), *graph.operators]  # 1 is the weight of conv_1
+    canonicalize(model)
+    assert (names(model)[1], names(model)[10]) == ("conv_1/weight", "conv_1/weight/stored")
+
+
 def test_equal_vectors_are_stored_once():
     # A tensor more costs its own scales (404 bytes), and tables of less than 100 bytes; not the zero points (804).
     sizes = [len(packed(with_tensors(count))) for count in (2, 3)]
