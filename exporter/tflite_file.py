@@ -20,11 +20,24 @@ IDENTIFIER: Final = b"TFL3"
 _BUFFER_ALIGNMENT: Final = 16
 _NO_DATA: Final = 0  # the buffer of that number is empty by convention, for all tensors without data
 _MIN_RUNTIME: Final = b"min_runtime_version"
+_MIN_RUNTIME_BYTES: Final = 16  # as the converter writes it
 _CONVERSION: Final = b"CONVERSION_METADATA"  # the converter's version, and a number that is of no use to anybody
 
 _OPS: Final = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _KINDS: Final = {"CONV_2D": "conv", "DEPTHWISE_CONV_2D": "depthwise", "FULLY_CONNECTED": "dense"}
 _WEIGHTED: Final = {1: "weight", 2: "bias"}  # the constant inputs of those
+# The first runtime with each op on 16-bit activations, which the converter does not know when it writes its own number.
+# Source: tensorflow/lite/tools/versioning/runtime_version.cc, for the versions that op_version.cc gives to int16.
+_INT16_RUNTIMES: Final = {
+    "AVERAGE_POOL_2D": "2.3.0",
+    "CONV_2D": "2.3.0",
+    "DEPTHWISE_CONV_2D": "2.3.0",
+    "FULLY_CONNECTED": "2.3.0",
+    "LOGISTIC": "2.3.0",
+    "MEAN": "2.4.0",
+    "PAD": "2.4.0",
+    "SOFTMAX": "2.3.0",
+}
 
 
 def opened(content: bytes) -> Any:
@@ -48,12 +61,14 @@ def canonicalize(model: Any) -> None:
     """Brings a ModelT into its one form: what it was converted by, from and when leaves no trace in it.
 
     Tensors get short names in the order of the network (`image`, `conv_1/weight`, `conv_1`, ..., `scores`), equal
-    data is stored once, and the note on the conversion goes. Signatures and the least runtime version stay.
+    data is stored once, and the note on the conversion goes. Signatures stay, and the least runtime version where
+    it is right.
     """
     model.metadata = [entry for entry in model.metadata or [] if entry.name != _CONVERSION]
     ends = _end_names(model)
     for graph in model.subgraphs:
         _rename(graph, _op_names(model), ends if graph is model.subgraphs[0] else {})
+    _correct_runtime_version(model)
     _share_buffers(model)
 
 
@@ -70,6 +85,20 @@ def metadata_buffer(model: Any, name: bytes) -> NDArray[np.uint8] | None:
             data: NDArray[np.uint8] | None = model.buffers[entry.buffer].data
             return data
     return None
+
+
+def _correct_runtime_version(model: Any) -> None:
+    said, names = min_runtime_version(model), _op_names(model)
+    if said is None:
+        return
+    needed = [said]
+    for graph in model.subgraphs:
+        for op in graph.operators:
+            if any(graph.tensors[index].type == schema.TensorType.INT16 for index in (*op.inputs[:1], *op.outputs)):
+                needed.append(_INT16_RUNTIMES.get(names[op.opcodeIndex], said))
+    latest = max(needed, key=lambda version: [int(part) for part in version.split(".")])
+    entry = next(entry for entry in model.metadata if entry.name == _MIN_RUNTIME)
+    model.buffers[entry.buffer].data = np.frombuffer(latest.encode().ljust(_MIN_RUNTIME_BYTES, b"\0"), np.uint8)
 
 
 def _share_buffers(model: Any) -> None:

@@ -108,6 +108,22 @@ def test_the_note_on_the_conversion_goes_and_the_runtime_version_stays():
     assert min_runtime_version(opened(packed(model))) == "1.14.0"
 
 
+@pytest.mark.parametrize(
+    ("kind", "said", "expected"),
+    [
+        ("int16", "1.6.0", "2.3.0"),  # what the converter says of int16x8 is from before its quantization
+        ("int16", "2.10.0", "2.10.0"),
+        ("int8", "1.14.0", "1.14.0"),
+    ],
+)
+def test_sixteen_bits_need_a_later_runtime(kind, said, expected):
+    model = convolutions()
+    model.subgraphs[0].tensors[8].type = getattr(schema.TensorType, kind.upper())
+    note(model, b"min_runtime_version", said.encode().ljust(16, b"\0"))
+    canonicalize(model)
+    assert min_runtime_version(model) == expected
+
+
 def test_a_file_may_say_nothing_of_its_runtime():
     model = opened(tflite_of("uint8"))
     assert (min_runtime_version(model), metadata_buffer(model, b"anything")) == (None, None)
