@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 
-import numpy as np
 import onnx
 
 from mbexport.onnx_passes.graph import constants_of, drop_unused, replace_uses
@@ -50,14 +49,9 @@ def share_constants(model: onnx.ModelProto) -> None:
 
     before:  Q(scale_1, zero_1) -> DQ(scale_2, zero_2), with equal values
     after:   Q(scale_1, zero_1) -> DQ(scale_1, zero_1)
-
-    Except int8: where onnxruntime makes uint8 weights of int8 ones (decision 0014), it fails at the second tensor of
-    weights whose zero points it has made uint8 already.
     """
     first: dict[tuple[str, tuple[int, ...], bytes], str] = {}
     for name, value in constants_of(model).items():
-        if value.dtype == np.int8:
-            continue
         original = first.setdefault((value.dtype.str, value.shape, value.tobytes()), name)
         if original != name:
             replace_uses(model, name, original)

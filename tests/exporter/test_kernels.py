@@ -1,15 +1,23 @@
 """How many convolutions really run in integers, in files that do and in files that only look as if they did."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from ai_edge_litert.interpreter import Interpreter
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
+from mbexport.cli import run
 from mbexport.errors import DataError
-from mbexport.kernels import Kernels, kernels_of
+from mbexport.gates import judge
+from mbexport.kernels import BUILTIN, Arithmetic, Kernels, arithmetic_of, delegated, kernels_of
+from mbexport.measure import gate_values
 from mbexport.runner import Runner
 from mbexport.runtime import open_runner
 
@@ -53,6 +61,109 @@ def test_convolutions_of_a_build(small_build, ending, kind, integer, floats):
 def test_a_convolution_that_cannot_be_fused_counts_as_float(sabotage, count):
     found = kernels_in(sabotage(count))
     assert (found.int8_convs, found.float_convs) == (CONVOLUTIONS - count, count)
+
+
+def test_26_of_28_fail_the_gate(sabotage, entry, found):
+    kernels = kernels_in(sabotage(2))
+    made = entry("m_int8.onnx", int8_convs=kernels.int8_convs, float_convs=kernels.float_convs)
+    values = gate_values(found(made))
+    assert values["int8_convs"] == 26 / 28
+    (gate,) = judge({"int8_convs": values["int8_convs"]}, {}, defaults={})
+    assert not gate.passed
+
+
+def test_the_delegate_takes_all_but_softmax_and_the_edges(small_build):
+    path = next(small_build.glob("*_int8.tflite"))
+    found = kernels_in(path)
+    others = [(row.op, row.count) for row in found.rows if row.executor == BUILTIN]
+    assert others == [("QUANTIZE", 1), ("QUANTIZE", 1), ("SOFTMAX", 1)]
+    assert (found.delegated_ops, found.other_ops, found.partitions) == (29, 3, 1)  # 28 convolutions and a Reshape
+    # What the delegate keeps to itself has no memory in LiteRT; what it gives, and what others make, has.
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    ops = interpreter._get_ops_details()
+    given = {int(tensor) for op in ops if op["op_name"] == "DELEGATE" for tensor in op["outputs"]}
+    inside = delegated(ops)
+    for place, op in enumerate(ops):
+        if place in inside and int(op["outputs"][0]) not in given:
+            with pytest.raises(ValueError, match="Tensor data is null"):
+                interpreter.get_tensor(op["outputs"][0])
+        else:
+            assert interpreter.get_tensor(op["outputs"][0]).size
+    assert len(inside) == 29
+
+
+@st.composite
+def partitioned(draw) -> tuple[list[dict[str, Any]], frozenset[int]]:
+    """A list of ops as LiteRT keeps it, op k making tensor k + 1 of earlier ones, and the ops that delegates took.
+
+    Each partition is a stretch of ops and gives what others, or nobody, use; one without any use by others ends it.
+    """
+    count = draw(st.integers(1, 10))
+    reads = [draw(st.sets(st.integers(0, place), min_size=1, max_size=3)) | {place} for place in range(count)]
+    cuts = sorted(draw(st.sets(st.integers(0, count), max_size=4)))
+    stretches = [range(*pair) for pair in zip(cuts[::2], cuts[1::2], strict=False)]
+    ops = [
+        {"op_name": "ADD", "inputs": np.array(sorted(reads[place])), "outputs": np.array([place + 1])}
+        for place in range(count)
+    ]
+    for stretch in stretches:
+        made = {place + 1 for place in stretch}
+        read = set().union(*(reads[place] for place in stretch)) - made
+        outside = set().union(*(reads[place] for place in range(count) if place not in stretch), {count})
+        gives = np.array(sorted(made & outside))
+        ops.append({"op_name": "DELEGATE", "inputs": np.array(sorted(read)), "outputs": gives})
+    return ops, frozenset(place for stretch in stretches for place in stretch)
+
+
+@given(partitioned())
+def test_what_a_delegate_took_is_what_lies_between_its_ends(case):
+    ops, taken = case
+    assert delegated(ops) == taken
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "result", "expected"),
+    [
+        ("QLinearConv", ("uint8", "float32", "uint8"), "uint8", Arithmetic.INTEGER),
+        ("MatMulIntegerToFloat", ("uint8", "float32"), "float32", Arithmetic.INTEGER),
+        ("Conv", ("float32", "float32"), "float32", Arithmetic.FLOAT),
+        ("Conv", ("float16", "float16"), "float16", Arithmetic.FLOAT),
+        ("DynamicQuantizeMatMul", ("float32", "float32"), "float32", Arithmetic.HYBRID),
+        ("CONV_2D", ("float32", "int8", "float32"), "float32", Arithmetic.HYBRID),
+        ("CONV_2D", ("int16", "int8", "int64"), "int16", Arithmetic.INTEGER),
+        ("QUANTIZE", ("uint8",), "int8", Arithmetic.INTEGER),
+        ("QuantizeLinear", ("float32", "float32", "uint8"), "uint8", Arithmetic.CONVERSION),
+        ("DEQUANTIZE", ("int8",), "float32", Arithmetic.CONVERSION),
+        ("RESHAPE", ("float32", "int32"), "float32", Arithmetic.FLOAT),
+        ("Constant", (), "float32", Arithmetic.FLOAT),
+    ],
+)
+def test_arithmetic_by_types(op, inputs, result, expected):
+    assert arithmetic_of(op, inputs=inputs, result=result) is expected
+
+
+@pytest.mark.parametrize(("ending", "executor"), [(".tflite", "xnnpack"), (".onnx", "CPUExecutionProvider")])
+def test_inspect_prints_a_line_for_each_op(small_build, capfd, ending, executor):
+    path = next(small_build.glob(f"*_int8{ending}"))
+    assert run(["inspect", str(path), "--kernels", "--json"]) == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert run(["inspect", str(path), "--kernels"]) == 0
+    title, names, *lines, last = capfd.readouterr().out.splitlines()
+    assert title.startswith(path.name)
+    assert names.split() == ["op", "count", "arithmetic", "executor", "inputs"]
+    assert [line.split()[:4] for line in lines] == [
+        [row["op"], str(row["count"]), row["arithmetic"], row["executor"]] for row in facts["rows"]
+    ]
+    assert last.startswith("28 of 28 convolutions in integers; ")
+    assert executor in {row["executor"] for row in facts["rows"]}
+    assert facts["kernels"]["int8_convs"] == sum(row["count"] for row in facts["rows"] if "CONV" in row["op"].upper())
+
+
+def test_inspect_prints_one_table_at_a_time(small_build, capfd):
+    path = next(small_build.glob("*_int8.onnx"))
+    assert run(["inspect", str(path), "--kernels", "--sensitivity"]) == 2
+    assert "ask for one, got both" in capfd.readouterr().err
 
 
 def test_a_matrix_product_counts_as_a_convolution(tmp_path):
