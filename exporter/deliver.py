@@ -84,10 +84,9 @@ def publish(
         files[MANIFEST] = replace(manifest, files=facts).to_bytes()
     index = workdir.root / _PUBLISHED
     earlier = json.loads(index.read_bytes()) if index.exists() else []
-    for name in (REPORT, MANIFEST):  # they tell of other files than those that come now
-        workdir.remove(name)
+    workdir.remove(REPORT)
     for name in earlier:
-        if name not in files:
+        if name not in files or name == MANIFEST:  # which tells of other files than those that come now
             workdir.remove(name)
     workdir.write(_PUBLISHED, json.dumps(sorted(files)).encode())
     for name, content in files.items():

@@ -56,11 +56,8 @@ def command(
     from mbexport.quiet import quiet_libraries
     from mbexport.rebuilding import compared, other_tools
 
-    if not check and keep is None:
-        raise OptionError("give --check, --keep DIR or both, got neither")
+    _require_sense(manifest_file, check=check, keep=keep, as_json=as_json)
     manifest = read_manifest(manifest_file)
-    if keep is not None and keep.resolve() == manifest_file.parent.resolve():
-        raise OptionError(f"--keep must be another folder than the manifest's, got {keep}")
     context = _context(manifest, manifest_file, moved=moved, trust=trust)
     folder: AbstractContextManager[str] = (
         TemporaryDirectory(prefix="mbexport-") if keep is None else nullcontext(str(keep))
@@ -68,12 +65,23 @@ def command(
     with quiet_libraries() as streams, folder as out:
         _make(manifest, context, Path(out), streams.err)
         if not check:
+            streams.out.write(f"files: {out}/\n")
             return EXIT_DONE
         found = compared(manifest, rebuilt=Path(out), delivered=manifest_file.parent)
         tools = other_tools(manifest)
         text = _json(found, tools) if as_json else _lines(found, tools)
         streams.out.write(text + "\n")
     return EXIT_DONE if _is_same(found) else EXIT_GATE_FAILED
+
+
+def _require_sense(file: Path, *, check: bool, keep: Path | None, as_json: bool) -> None:
+    """Raises `OptionError` for options that ask for nothing, or for the loss of what is to be compared."""
+    if not check and keep is None:
+        raise OptionError("give --check, --keep DIR or both, got neither")
+    if as_json and not check:
+        raise OptionError("--json prints a comparison: give --check, got --keep alone")
+    if keep is not None and keep.resolve() == file.parent.resolve():
+        raise OptionError(f"--keep must be another folder than the manifest's, got {keep}")
 
 
 def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None], trust: bool) -> click.Context:

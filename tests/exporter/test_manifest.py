@@ -154,7 +154,10 @@ def test_publishing_lists_every_file_but_the_report_and_the_manifest(tmp_path):
         told = read_manifest(tmp_path / "out" / "manifest.json")
         assert told.files == {"net.onnx": FileFacts.of(b"abc"), "labels.txt": FileFacts.of(b"a\n")}
         publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, b"{}")
-    assert not (tmp_path / "out" / "manifest.json").exists()
+        assert not (tmp_path / "out" / "manifest.json").exists()
+        (tmp_path / "out" / "manifest.json").write_text("somebody's own")
+        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, b"{}")
+    assert (tmp_path / "out" / "manifest.json").read_text() == "somebody's own"
 
 
 SOUND = json.loads(manifest_of().to_bytes())

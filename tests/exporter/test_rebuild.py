@@ -120,7 +120,7 @@ def test_other_versions_are_told(exported, rebuild):
 
 def test_files_are_kept_where_that_is_asked_for(exported, rebuild, here):
     code, printed, _ = rebuild(exported, "--keep", "kept")
-    assert (code, printed) == (0, "")
+    assert (code, printed) == (0, "files: kept/\n")
     assert {path.name for path in (here / "kept").iterdir() if path.is_file()} == {*FILES, "manifest.json"}
     assert (here / "kept" / "manifest.json").read_bytes() == exported.read_bytes()
 
@@ -195,6 +195,7 @@ def test_code_that_was_trusted_once_is_not_run_again_unasked(exported, rebuild):
     ("arguments", "said"),
     [
         ([], "give --check, --keep DIR or both, got neither"),
+        (["--keep", "kept", "--json"], "--json prints a comparison: give --check, got --keep alone"),
         (["--keep", "out"], "--keep must be another folder than the manifest's, got out"),
         (["--check", "--ranges", "r.json"], "--ranges must have been given to the run that "),
     ],
