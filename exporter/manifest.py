@@ -5,7 +5,7 @@ The file holds no times and no absolute paths: the same options, data and code g
 
 import hashlib
 import json
-import os.path
+import os
 import platform
 import re
 from collections.abc import Mapping
@@ -62,16 +62,25 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """What made the files: versions by name, `mbexport` and `python` among them, and a hash of our own code."""
+    """What made the files: versions by name, `mbexport` among them, a hash of our own code, and where it ran.
+
+    The number of cores is part of that: it decides in which order TensorFlow adds numbers up.
+    """
 
     versions: Mapping[str, str]
     code: str
+    environment: Mapping[str, str]
 
     @classmethod
     def here(cls) -> "Tool":
         """What would make them now."""
-        ours = {_NAME: __version__, "python": platform.python_version()}
-        return cls(versions={**ours, **library_versions()}, code=code_fingerprint())
+        environment = {
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        }
+        versions = {_NAME: __version__, **library_versions()}
+        return cls(versions=versions, code=code_fingerprint(), environment=environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +105,7 @@ class Manifest:
                 "version": self.tool.versions[_NAME],
                 "code": self.tool.code,
                 "libraries": libraries,
+                "environment": dict(self.tool.environment),
             },
             "command": self.recipe.command,
             "options": options,
@@ -152,15 +162,9 @@ def _manifest(told: dict[str, Any]) -> Manifest:
         raise ValueError(f"inputs must be options, got {unknown[0]}")
     if (_known(told, "schema", int), _known(tool, "name", str)) != (SCHEMA, _NAME):
         raise ValueError(f"tool must be {_NAME} with schema {SCHEMA}, got {tool['name']} with {told['schema']}")
-    libraries = _known(tool, "libraries", dict)
+    versions = {_NAME: _known(tool, "version", str), **_texts(tool, "libraries")}
     return Manifest(
-        tool=Tool(
-            versions={
-                _NAME: _known(tool, "version", str),
-                **{name: _known(libraries, name, str) for name in libraries},
-            },
-            code=_known(tool, "code", str),
-        ),
+        tool=Tool(versions=versions, code=_known(tool, "code", str), environment=_texts(tool, "environment")),
         recipe=Recipe(command=_known(told, "command", str), options=options, inputs=tuple(inputs)),
         inputs=inputs,
         files={_file_name(name): _facts(each) for name, each in _known(told, "files", dict).items()},
@@ -189,6 +193,12 @@ def _digest(told: dict[str, Any], name: str) -> str:
     if not _HASH.fullmatch(value):
         raise ValueError(f"{name} must be 64 hexadecimal digits, got {value}")
     return value
+
+
+def _texts(told: dict[str, Any], name: str) -> dict[str, str]:
+    """What `told` says of `name`, which must hold texts alone."""
+    texts = _known(told, name, dict)
+    return {each: _known(texts, each, str) for each in texts}
 
 
 def _known(told: Any, name: str, kind: type) -> Any:

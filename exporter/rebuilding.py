@@ -99,9 +99,11 @@ def first_difference(one: Path, other: Path) -> int | None:
 
 
 def other_tools(manifest: Manifest) -> dict[str, tuple[str, str]]:
-    """What made the manifest's files and is another here: its version then and now, by name; `code` is our own."""
-    then, now = manifest.tool, Tool.here()
-    names = sorted(set(then.versions) | set(now.versions))
-    versions = {name: (then.versions.get(name, "unknown"), now.versions.get(name, "unknown")) for name in names}
-    different = {name: pair for name, pair in versions.items() if pair[0] != pair[1]}
-    return different if then.code == now.code else {**different, "code": (then.code[:16], now.code[:16])}
+    """What made the manifest's files and is another here: what it was and what it is, by name; `code` is our own."""
+    then, now = _told(manifest.tool), _told(Tool.here())
+    pairs = {name: (then.get(name, "unknown"), now.get(name, "unknown")) for name in {**then, **now}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _told(tool: Tool) -> dict[str, str]:
+    return {"code": tool.code[:16], **tool.versions, **tool.environment}

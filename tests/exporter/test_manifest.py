@@ -46,9 +46,12 @@ VALUES = st.none() | st.booleans() | st.integers(0, 2**63) | st.floats(allow_nan
 MANIFESTS = st.builds(
     Manifest,
     tool=st.builds(
-        lambda versions, ours, code: Tool(versions={"mbexport": ours, **versions}, code=code),
-        st.dictionaries(NAMES.filter(lambda name: name != "mbexport"), NAMES),
+        lambda ours, versions, environment, code: Tool(
+            versions={"mbexport": ours, **versions}, code=code, environment=environment
+        ),
         NAMES,
+        st.dictionaries(NAMES.filter(lambda name: name != "mbexport"), NAMES),
+        st.dictionaries(NAMES, NAMES),
         HASHES,
     ),
     recipe=st.builds(Recipe, command=NAMES, options=st.dictionaries(NAMES, VALUES)),
@@ -59,7 +62,7 @@ MANIFESTS = st.builds(
 
 def manifest_of(**changed) -> Manifest:
     told = {
-        "tool": Tool(versions={"mbexport": "1.0", "numpy": "2.1"}, code="c0de"),
+        "tool": Tool(versions={"mbexport": "1.0", "numpy": "2.1"}, code="c0de", environment={"cores": "2"}),
         "recipe": Recipe(command="build", options={"alpha": 0.5, "data": "/somewhere/photos"}, inputs=("data",)),
         "inputs": {"data": Input(name="photos", is_file=False, digest=ABC)},
         "files": {"net.onnx": FileFacts.of(b"abc"), "labels.txt": FileFacts.of(b"")},
@@ -70,7 +73,13 @@ def manifest_of(**changed) -> Manifest:
 def test_file_by_hand():
     assert json.loads(manifest_of().to_bytes()) == {
         "schema": 1,
-        "tool": {"name": "mbexport", "version": "1.0", "code": "c0de", "libraries": {"numpy": "2.1"}},
+        "tool": {
+            "name": "mbexport",
+            "version": "1.0",
+            "code": "c0de",
+            "libraries": {"numpy": "2.1"},
+            "environment": {"cores": "2"},
+        },
         "command": "build",
         "options": {"alpha": 0.5, "data": "photos"},
         "inputs": {"data": {"name": "photos", "fingerprint": ABC}},

@@ -1,6 +1,7 @@
 """`mbexport rebuild`: what it compares, what it refuses, and its exit codes; heavy stages are stand-ins."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -108,13 +109,15 @@ def test_json_is_all_there_is_on_stdout(exported, rebuild, stand_ins):
     }
 
 
-def test_other_versions_are_told(exported, rebuild):
+def test_other_versions_and_another_machine_are_told(exported, rebuild):
     told = json.loads(exported.read_bytes())
     told["tool"]["libraries"]["numpy"] = "1.26.0"
+    told["tool"]["environment"]["cores"] = "640"
     edit(exported, tool={**told["tool"], "code": "0" * 64})
     code, printed, _ = rebuild("--check", exported)
     assert code == 0
     assert f"numpy is {np.__version__} here and was 1.26.0 where the manifest was written\n" in printed
+    assert f"cores is {len(os.sched_getaffinity(0))} here and was 640 where the manifest was written\n" in printed
     assert "code is " in printed
 
 
