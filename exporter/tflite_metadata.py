@@ -6,6 +6,7 @@ The words are a flatbuffer of the published metadata schema in a buffer of the f
 import io
 import struct
 import zipfile
+import zlib
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,6 +24,11 @@ _NAME: Final = b"TFLITE_METADATA"  # tensorflow/lite/schema/schema.fbs: where re
 # The first moment that a zip can tell, and the rights of a plain file made on Unix: nothing of this machine.
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 _ZIP_UNIX, _ZIP_RIGHTS = 3, 0o644 << 16
+# What struct, flatbuffers, zipfile and zlib raise for bytes that they cannot read.
+_DAMAGE: Final = (
+    *(struct.error, IndexError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
+)
 _TYPES: Final = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
 
@@ -53,13 +59,12 @@ def with_metadata(content: bytes, description: Description) -> bytes:
 def metadata_of(content: bytes) -> dict[str, str]:
     """What the file says of itself, by name: empty if nothing. Raises `DataError` for metadata that is damaged."""
     model = opened(content)
-    found = {"min_runtime_version": min_runtime_version(model)}
     said = metadata_buffer(model, _NAME)
     try:
-        if said is not None:
-            found |= read_words(said.tobytes())
+        found = {"min_runtime_version": min_runtime_version(model) or ""}
+        found |= {} if said is None else read_words(said.tobytes())
         labels = labels_of(content)
-    except (struct.error, IndexError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DataError(f"the metadata of the .tflite is damaged: {error}") from None
     if labels:
         found["labels"] = f"{len(labels)} in {LABELS}: {', '.join(labels[:3])}{', ...' if len(labels) > 3 else ''}"

@@ -241,6 +241,19 @@ def test_words_that_end_too_early_are_refused():
         metadata_of(damaged(WORDS[:40]))
 
 
+def test_damaged_labels_are_refused():
+    content = with_metadata(tflite_of("float32"), PLAIN)
+    with pytest.raises(DataError, match="is damaged: Bad CRC-32"):
+        metadata_of(content.replace(b"class 7\n", b"klass 7\n"))
+
+
+def test_a_runtime_version_that_is_no_text_is_refused():
+    model = opened(tflite_of("float32"))
+    note(model, b"min_runtime_version", b"\xff" * 16)
+    with pytest.raises(DataError, match="is damaged"):
+        metadata_of(packed(model))
+
+
 def test_a_runner_and_inspect_show_what_the_file_says(cli, tmp_path):
     path = tmp_path / "net.tflite"
     path.write_bytes(with_metadata(tflite_of("uint8", affine=BYTES), PLAIN))
