@@ -22,6 +22,7 @@ LIBRARIES: Final = (
     "onnx",
     "onnxruntime",
     "ai-edge-litert",
+    "flatbuffers",
     "numpy",
     "pillow",
     "scikit-learn",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,45 @@ def test_blue_first_is_refused_rather_than_taken_for_red_first(classify, tmp_pat
     (tmp_path / "net.tflite").write_bytes(content)
     with pytest.raises(ProcessError, match="Only RGB color space is supported"):
         classify(tmp_path / "net.tflite", [])
+
+
+def test_the_published_classes_read_what_was_written(client_python, tmp_path):
+    description = replace(described([str(i) for i in range(12)], 2), licence="MIT", version="1.2")
+    path = tmp_path / "net.tflite"
+    path.write_bytes(with_metadata(tflite_of("float32"), description))
+
+    found = json.loads(run([client_python("mediapipe"), HERE / "read_by_published_classes.py", path], is_ours=False))
+
+    (graph,) = found.pop("subgraphMetadata")
+    (source,), (target,) = graph.pop("inputTensorMetadata"), graph.pop("outputTensorMetadata")
+    assert (found, graph) == (
+        {
+            "identifier": "M001",
+            "name": "net",
+            "description": "A network.",
+            "version": "1.2",
+            "author": "mbexport",
+            "license": "MIT",
+            "minParserVersion": "1.0.0",
+        },
+        {},
+    )
+    assert source == {
+        "name": "image",
+        "description": "An image of 2 x 2 px, RGB: each byte b as (b - 127.5) / 127.5.",
+        "content": {
+            "contentPropertiesType": 2,  # ImageProperties
+            "contentProperties": {"colorSpace": 1, "defaultSize": {"width": 2, "height": 2}},  # RGB
+        },
+        "processUnits": [{"optionsType": 1, "options": {"mean": [127.5], "std": [127.5]}}],  # NormalizationOptions
+        "stats": {"max": [1.0], "min": [-1.0]},
+    }
+    assert target == {
+        "name": "scores",
+        "description": "Probabilities that sum to 1.",
+        "content": {"contentPropertiesType": 1, "contentProperties": {}},  # FeatureProperties
+        "stats": {"max": [1.0], "min": [0.0]},
+        "associatedFiles": [
+            {"name": "labels.txt", "description": "A line for each score: its class.", "type": 2},  # TENSOR_AXIS_LABELS
+        ],
+    }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tflite_by_hand import model_of, note, op_of, tensor_of, tflite_of
 
@@ -139,6 +139,7 @@ CONTENTS = st.lists(st.none() | st.binary(max_size=40), min_size=1, max_size=6)
 
 
 @given(CONTENTS.flatmap(lambda held: st.tuples(st.just(held), st.lists(st.integers(0, len(held) - 1), min_size=1))))
+@example(([b"12345678 one", b"12345678 other", None, b""], [0, 1, 1, 2, 3]))
 def test_data_is_shared_aligned_and_the_same(case):
     contents, users = case
     model = with_contents([None, *contents], [user + 1 for user in users])

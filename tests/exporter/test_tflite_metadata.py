@@ -136,6 +136,20 @@ def test_the_words_are_marked_and_aligned():
     assert content.index(words) % 16 == 0
 
 
+def test_fields_have_the_numbers_of_the_published_schema():
+    """Counted in metadata_schema.fbs; the test of MediaPipe reads every field by its classes."""
+    root = Reader.root(
+        metadata_buffer(opened(with_metadata(tflite_of("float32"), PLAIN)), b"TFLITE_METADATA").tobytes()
+    )
+    (graph,) = root.tables(3)
+    (source,), (target,) = graph.tables(2), graph.tables(3)
+    (unit,) = source.tables(4)
+    assert [root.text(field) for field in (0, 1, 2, 4, 7)] == ["net", "A network.", __version__, "mbexport", "1.0.0"]
+    assert (source.table(3).kind(0), source.table(3).table(1).kind(0)) == (2, 1)  # an image, RGB
+    assert (unit.kind(0), unit.table(1).floats(0), unit.table(1).floats(1)) == (1, (127.5,), (127.5,))
+    assert (target.table(5).floats(0), target.table(5).floats(1)) == ((1.0,), (0.0,))  # max, then min
+
+
 def test_labels_are_a_file_of_the_output():
     root = Reader.root(
         metadata_buffer(opened(with_metadata(tflite_of("float32"), PLAIN)), b"TFLITE_METADATA").tobytes()
