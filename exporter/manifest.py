@@ -19,6 +19,8 @@ from mbexport.fingerprint import code_fingerprint, library_versions, path_hash
 from mbexport.workdir import sha256_of
 
 MANIFEST: Final = "manifest.json"
+CORES: Final = "cores"
+CORES_VARIABLE: Final = "TF_NUM_INTRAOP_THREADS"  # read by TensorFlow when its first session starts
 SCHEMA: Final = 1
 _NAME: Final = "mbexport"
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -64,7 +66,8 @@ class FileFacts:
 class Tool:
     """What made the files: versions by name, `mbexport` among them, a hash of our own code, and where it ran.
 
-    The number of cores is part of that: it decides in which order TensorFlow adds numbers up.
+    The number of cores is part of that: it decides in which order TensorFlow adds numbers up. One that TensorFlow was
+    told in its place counts.
     """
 
     versions: Mapping[str, str]
@@ -77,10 +80,15 @@ class Tool:
         environment = {
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
-            "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+            CORES: os.environ.get(CORES_VARIABLE) or str(_cores()),
         }
         versions = {_NAME: __version__, **library_versions()}
         return cls(versions=versions, code=code_fingerprint(), environment=environment)
+
+
+def _cores() -> int | None:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Turns a manifest into the files that it lists, made again from nothing, and tells whether every byte is the same."""
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ import click
 from mbexport.commands import making, options
 from mbexport.commands.recipes import context_of, recipe_of
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, DataError, OptionError
+from mbexport.limits import MAX_THREADS
 
 if TYPE_CHECKING:
     from mbexport.manifest import Manifest
@@ -62,7 +64,7 @@ def command(
     folder: AbstractContextManager[str] = (
         TemporaryDirectory(prefix="mbexport-") if keep is None else nullcontext(str(keep))
     )
-    with quiet_libraries() as streams, folder as out:
+    with quiet_libraries() as streams, folder as out, _cores_of(manifest):
         _make(manifest, context, Path(out), streams.err)
         if not check:
             streams.out.write(f"files: {out}/\n")
@@ -82,6 +84,25 @@ def _require_sense(file: Path, *, check: bool, keep: Path | None, as_json: bool)
         raise OptionError("--json prints a comparison: give --check, got --keep alone")
     if keep is not None and keep.resolve() == file.parent.resolve():
         raise OptionError(f"--keep must be another folder than the manifest's, got {keep}")
+
+
+@contextmanager
+def _cores_of(manifest: "Manifest") -> Iterator[None]:
+    """Lets TensorFlow add numbers up in the order in which it did where the manifest was written, as far as it is told.
+
+    It reads how many threads to take from the environment, when it starts.
+    """
+    from mbexport.manifest import CORES, CORES_VARIABLE
+
+    cores = manifest.tool.environment.get(CORES, "")
+    if CORES_VARIABLE in os.environ or not (cores.isascii() and cores.isdigit() and 0 < int(cores) <= MAX_THREADS):
+        yield
+        return
+    os.environ[CORES_VARIABLE] = cores
+    try:
+        yield
+    finally:
+        del os.environ[CORES_VARIABLE]
 
 
 def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None], trust: bool) -> click.Context:

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from PIL import Image
 
 from mbexport.cli import run
 from mbexport.errors import StageError
-from mbexport.manifest import FileFacts, Manifest, Recipe, Tool, read_manifest
-from mbexport.rebuilding import Compared, Status, compared, first_difference, other_tools
+from mbexport.manifest import CORES_VARIABLE, FileFacts, read_manifest
 
 FILES = {"net_fp32.onnx", "labels.txt"}
 OTHER = b"other bytes"
@@ -119,6 +116,30 @@ def test_other_versions_and_another_machine_are_told(exported, rebuild):
     assert f"numpy is {np.__version__} here and was 1.26.0 where the manifest was written\n" in printed
     assert f"cores is {len(os.sched_getaffinity(0))} here and was 640 where the manifest was written\n" in printed
     assert "code is " in printed
+
+
+@pytest.mark.parametrize(
+    ("listed", "told", "seen"), [("7", None, "7"), ("7", "3", "3"), ("0", None, None), ("no number", None, None)]
+)
+def test_numbers_are_added_up_on_as_many_cores_as_then(request, monkeypatch, listed, told, seen):
+    exported, rebuild, stand_ins = map(request.getfixturevalue, ("exported", "rebuild", "stand_ins"))
+    manifest = json.loads(exported.read_bytes())
+    manifest["tool"]["environment"]["cores"] = listed
+    edit(exported, tool=manifest["tool"])
+    monkeypatch.delenv(CORES_VARIABLE, raising=False)
+    if told:
+        monkeypatch.setenv(CORES_VARIABLE, told)
+    made = stand_ins.float_tflite_file
+    caught = []
+
+    def watched(*arguments):
+        caught.append(os.environ.get(CORES_VARIABLE))
+        return made(*arguments)
+
+    monkeypatch.setattr(stand_ins, "float_tflite_file", watched)
+    assert rebuild("--check", exported)[0] == 0
+    assert caught == [seen]
+    assert os.environ.get(CORES_VARIABLE) == told
 
 
 def test_files_are_kept_where_that_is_asked_for(exported, rebuild, here):
@@ -227,69 +248,3 @@ def test_stage_that_fails_exits_with_3(exported, rebuild, stand_ins, monkeypatch
     code, printed, errors = rebuild("--check", exported)
     assert (code, printed) == (3, "")
     assert errors.endswith("Error: out of memory\n")
-
-
-CONTENTS = st.binary(max_size=6)
-SOME_FILES = st.dictionaries(st.sampled_from("abc"), CONTENTS)
-
-
-def manifest_of(files: dict[str, bytes], folder: Path) -> Manifest:
-    """A manifest of `files`, which are written into `folder` beside it."""
-    folder.mkdir(exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    facts = {name: FileFacts.of(content) for name, content in files.items()}
-    recipe = Recipe(command="build", options={})
-    manifest = Manifest(tool=Tool.here(), recipe=recipe, inputs={}, files=facts)
-    (folder / "manifest.json").write_bytes(manifest.to_bytes())
-    return manifest
-
-
-@given(SOME_FILES, SOME_FILES, SOME_FILES)
-@example({"a": b"1"}, {"a": b"1"}, {"a": b"2"})
-def test_files_are_the_same_exactly_if_their_bytes_and_names_are(tmp_path_factory, listed, made, beside):
-    root = tmp_path_factory.mktemp("files")
-    manifest = manifest_of(listed, root / "delivered")
-    manifest_of(made, root / "made")
-    for name in listed:
-        (root / "delivered" / name).unlink()
-    for name, content in beside.items():
-        (root / "delivered" / name).write_bytes(content)
-    found = {each.name: each.status for each in compared(manifest, rebuilt=root / "made", delivered=root / "delivered")}
-    assert set(found) == set(listed) | set(made)
-    for name, status in found.items():
-        is_listed, is_made = name in listed, name in made
-        assert (status is Status.UNLISTED, status is Status.MISSING) == (not is_listed, not is_made)
-        if is_listed and is_made:
-            is_right = made[name] == listed[name]
-            assert (status is Status.DIFFERS) is not is_right
-            assert (status is Status.ALTERED) is (is_right and beside.get(name, listed[name]) != listed[name])
-
-
-def test_delivered_file_that_was_altered_is_not_the_same(tmp_path):
-    manifest = manifest_of({"a": b"0123"}, tmp_path / "delivered")
-    manifest_of({"a": b"0123"}, tmp_path / "made")
-    (tmp_path / "delivered" / "a").write_bytes(b"01x3")
-    (found,) = compared(manifest, rebuilt=tmp_path / "made", delivered=tmp_path / "delivered")
-    right, wrong = (FileFacts.of(content).sha256 for content in (b"0123", b"01x3"))
-    assert found == Compared(name="a", status=Status.ALTERED, listed=right, found=wrong, first_difference=2)
-
-
-@given(CONTENTS, CONTENTS)
-@example(b"ab", b"abc")
-@example(b"x" * (1 << 20) + b"a", b"x" * (1 << 20) + b"b")
-def test_first_difference_parts_the_files(tmp_path_factory, one, other):
-    folder = tmp_path_factory.getbasetemp()
-    (folder / "one").write_bytes(one)
-    (folder / "other").write_bytes(other)
-    at = first_difference(folder / "one", folder / "other")
-    if at is None:
-        assert one == other
-    else:
-        assert one[:at] == other[:at]
-        assert one[at : at + 1] != other[at : at + 1]
-
-
-def test_tools_that_are_the_same_are_not_told(tmp_path):
-    manifest = manifest_of({}, tmp_path)
-    assert other_tools(manifest) == {}

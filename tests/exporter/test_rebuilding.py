@@ -1,0 +1,74 @@
+"""Files that were made again beside those that a manifest lists: which bytes differ, and where."""
+
+from pathlib import Path
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mbexport.manifest import FileFacts, Manifest, Recipe, Tool
+from mbexport.rebuilding import Compared, Status, compared, first_difference, other_tools
+
+CONTENTS = st.binary(max_size=6)
+SOME_FILES = st.dictionaries(st.sampled_from("abc"), CONTENTS)
+
+
+def manifest_of(files: dict[str, bytes], folder: Path) -> Manifest:
+    """A manifest of `files`, which are written into `folder` beside it."""
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    facts = {name: FileFacts.of(content) for name, content in files.items()}
+    recipe = Recipe(command="build", options={})
+    manifest = Manifest(tool=Tool.here(), recipe=recipe, inputs={}, files=facts)
+    (folder / "manifest.json").write_bytes(manifest.to_bytes())
+    return manifest
+
+
+@given(SOME_FILES, SOME_FILES, SOME_FILES)
+@example({"a": b"1"}, {"a": b"1"}, {"a": b"2"})
+def test_files_are_the_same_exactly_if_their_bytes_and_names_are(tmp_path_factory, listed, made, beside):
+    root = tmp_path_factory.mktemp("files")
+    manifest = manifest_of(listed, root / "delivered")
+    manifest_of(made, root / "made")
+    for name in listed:
+        (root / "delivered" / name).unlink()
+    for name, content in beside.items():
+        (root / "delivered" / name).write_bytes(content)
+    found = {each.name: each.status for each in compared(manifest, rebuilt=root / "made", delivered=root / "delivered")}
+    assert set(found) == set(listed) | set(made)
+    for name, status in found.items():
+        is_listed, is_made = name in listed, name in made
+        assert (status is Status.UNLISTED, status is Status.MISSING) == (not is_listed, not is_made)
+        if is_listed and is_made:
+            is_right = made[name] == listed[name]
+            assert (status is Status.DIFFERS) is not is_right
+            assert (status is Status.ALTERED) is (is_right and beside.get(name, listed[name]) != listed[name])
+
+
+def test_delivered_file_that_was_altered_is_not_the_same(tmp_path):
+    manifest = manifest_of({"a": b"0123"}, tmp_path / "delivered")
+    manifest_of({"a": b"0123"}, tmp_path / "made")
+    (tmp_path / "delivered" / "a").write_bytes(b"01x3")
+    (found,) = compared(manifest, rebuilt=tmp_path / "made", delivered=tmp_path / "delivered")
+    right, wrong = (FileFacts.of(content).sha256 for content in (b"0123", b"01x3"))
+    assert found == Compared(name="a", status=Status.ALTERED, listed=right, found=wrong, first_difference=2)
+
+
+@given(CONTENTS, CONTENTS)
+@example(b"ab", b"abc")
+@example(b"x" * (1 << 20) + b"a", b"x" * (1 << 20) + b"b")
+def test_first_difference_parts_the_files(tmp_path_factory, one, other):
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "one").write_bytes(one)
+    (folder / "other").write_bytes(other)
+    at = first_difference(folder / "one", folder / "other")
+    if at is None:
+        assert one == other
+    else:
+        assert one[:at] == other[:at]
+        assert one[at : at + 1] != other[at : at + 1]
+
+
+def test_tools_that_are_the_same_are_not_told(tmp_path):
+    manifest = manifest_of({}, tmp_path)
+    assert other_tools(manifest) == {}
