@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from clients.environments import HERE, ROOT, run
 
-from mbexport.runtime import TfliteRunner
+from mbexport.tflite_runner import TfliteRunner
 
 pytestmark = pytest.mark.client
 
@@ -49,7 +49,9 @@ def test_netron_reads_the_onnx_file(read_by_netron, network, precision, dtype):
     sides = ",".join(str(side) for side in network.pixels.shape[1:])
     classes = network.answers(f"{precision}.onnx").shape[1]
 
+    labels = (network.folder / "labels.txt").read_text("utf-8").splitlines()
     assert found["format"] == "ONNX v8"
+    assert json.loads(found["metadata"]["labels"]) == labels
     assert found["inputs"] == [["image", f"{dtype}[1,{sides}]"]]
     assert found["outputs"] == [["scores", f"{dtype}[1,{classes}]"]]
     assert collections.Counter(found["nodes"])["Conv"] == POINTWISE + DEPTHWISE
@@ -63,12 +65,11 @@ def test_netron_reads_the_tflite_file(read_by_netron, network, precision, dtype)
     kinds = collections.Counter(found["nodes"])
 
     assert found["format"] == "TensorFlow Lite v3"
-    assert [end[1] for end in found["inputs"]] == [f"{dtype}[1,{sides}]"]
-    assert [end[1] for end in found["outputs"]] == [f"{dtype}[1,{network.answers(f'{precision}.tflite').shape[1]}]"]
+    assert found["inputs"] == [["image", f"{dtype}[1,{sides}]"]]
+    assert found["outputs"] == [["scores", f"{dtype}[1,{network.answers(f'{precision}.tflite').shape[1]}]"]]
     assert (kinds["Conv2D"], kinds["DepthwiseConv2D"]) == (POINTWISE, DEPTHWISE)
-    assert [kind.lower() for kind in found["nodes"]] == [
-        name.replace("_", "").lower() for name, _ in TfliteRunner(path).ops()
-    ]
+    ops = [op["op_name"] for op in TfliteRunner(path).op_details() if op["op_name"] != "DELEGATE"]
+    assert [kind.lower() for kind in found["nodes"]] == [name.replace("_", "").lower() for name in ops]
 
 
 @pytest.fixture(scope="session")

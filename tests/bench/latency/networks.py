@@ -106,22 +106,15 @@ def random_weights(network: Network, images: Images, folder: Path) -> Path:
 
 
 def exported(network: Network, weights: Path, images: Images, folder: Path) -> list[Made]:
-    """Our files of every precision, by one run of `mbexport export`; a row without a file says why there is none.
-
-    A release that refuses fp16 makes the others.
-    """
-    out = folder / "ours"
-    reason = ""
-    for precisions in (PRECISIONS, tuple(name for name in PRECISIONS if name != "fp16")):
-        options = [option for precision in precisions for option in ("--precision", precision)]
-        options += ["--resolution", str(network.resolution_px), "--no-sensitivity"]
-        try:
-            export(network.alpha, weights, images, out, options)
-        except ProcessError as failure:
-            reason = reason or str(failure)
-            if "'fp16'" in str(failure):
-                continue
-        break
+    """Our files of every precision, by one run of `mbexport export`; a row without a file says why there is none."""
+    out, reason = folder / "ours", ""
+    options = [option for precision in PRECISIONS for option in ("--precision", precision)]
+    try:
+        export(
+            network.alpha, weights, images, out, [*options, "--resolution", network.resolution_px, "--no-sensitivity"]
+        )
+    except ProcessError as failure:
+        reason = str(failure)
     return [_ours(network, precision, suffix, out, reason) for precision in PRECISIONS for suffix in SUFFIXES]
 
 

@@ -22,7 +22,8 @@ from mbexport.errors import DataError
 from mbexport.kernels import Kernels, kernels_of
 from mbexport.latency import Ratio, measure, ratio_of_medians, summarize
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtime import Runner, open_runner
+from mbexport.runner import Runner
+from mbexport.runtime import open_runner
 
 Key = tuple[str, str]  # the name of a row, and its suffix
 
