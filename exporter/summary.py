@@ -11,7 +11,7 @@ from rich.table import Table
 from mbexport.calibration.choices import Observer
 from mbexport.report import Json
 
-_WIDTH = 110  # of a file or a pipe; a terminal says its own
+_WIDTH = 130  # of a file or a pipe; a terminal says its own
 _MOST_CLIPPED = 0.01
 _FEWEST_CODES = 64  # of 256: six bits
 _CODES = 256

@@ -11,7 +11,6 @@ from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.runner import FLOAT, Runner, first_line
-from mbexport.tflite_metadata import metadata_of
 
 _CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 
@@ -46,6 +45,8 @@ class TfliteRunner(Runner):
         return output
 
     def metadata(self) -> dict[str, str]:
+        from mbexport.tflite_metadata import metadata_of  # loads the schema's classes
+
         names = self._interpreter.get_signature_list()
         signatures = {
             f"signature {name}": f"{', '.join(ends['inputs'])} -> {', '.join(ends['outputs'])}"

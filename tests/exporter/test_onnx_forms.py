@@ -202,7 +202,9 @@ def test_nothing_is_stored_twice_and_little_beside_the_weights(convert, precisio
     content = onnx_from_tflite(convert("uint8" if precision is Precision.INT8 else "float"), precision, OnnxForm())
     graph = onnx.load_from_string(content).graph
     values = [(onnx.numpy_helper.to_array(tensor), tensor) for tensor in graph.initializer]
-    assert len({(value.dtype.str, value.shape, value.tobytes()) for value, _ in values}) == len(values)
+    # Zero points of weights are the exception: onnxruntime's exact kernels want them apart (decision 0014).
+    shared = [value for value, _ in values if value.dtype != np.int8 or value.any()]
+    assert len({(value.dtype.str, value.shape, value.tobytes()) for value in shared}) == len(shared)
     read = [name for node in graph.node for name in node.input]
     assert {tensor.name for _, tensor in values} <= set(read)
     assert [value.size for value, _ in values if value.dtype == np.int64] == [2]  # the shape of the scores

@@ -187,7 +187,7 @@ def test_says_where_the_best_epoch_was_chosen_on_the_images_themselves(report):
 def test_failed_gate_is_named_with_its_meaning(report):
     text = printed(report({"agreement": 0.5}))
     assert "FAIL" in text
-    assert "FAILED: agreement (images that an int8 artifact answers as the reference does)" in text
+    assert "FAILED: agreement (images that an artifact of less than fp32 answers as the reference does)" in text
 
 
 def test_unmeasured_gate_is_printed_as_such(report):

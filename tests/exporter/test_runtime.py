@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mbexport.artifact import Format, Precision
+from mbexport.artifact import Format, Layout, Precision
 from mbexport.errors import DataError
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.runner import Runner
@@ -190,7 +190,7 @@ def test_grey_and_colour_are_told_apart(save, channels):
 def test_an_open_resolution_is_refused(save):
     # Taken for one pixel, every image would shrink to a dot without a word.
     path = save([edge("image", FLOAT, (1, "height", "width", 3))], [SCORES])
-    with pytest.raises(DataError, match=r"\(1, px, px, 3\)"):
+    with pytest.raises(DataError, match=r"\(n, px, px, channels\).*got \(1, -1, -1, 3\)"):
         open_runner(path)
 
 
@@ -253,3 +253,13 @@ def test_no_thread_of_onnxruntime_spins_on_after_a_run(save):
     options = open_runner(save([edge("image")], [SCORES]), threads=2)._session.get_session_options()
 
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+
+
+def test_channels_first_are_seen_and_fed(save):
+    first = open_runner(save([edge("image", FLOAT, (1, 3, 4, 4))], [SCORES]))
+    assert (first.layout, first.resolution_px, first.channels) == (Layout.NCHW, 4, 3)
+    pixels = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
+    last = open_runner(save([edge("image", FLOAT, (1, 4, 4, 3))], [SCORES]))
+    preprocess = Preprocess(resolution_px=4)
+    turned = last.prepare(pixels, preprocess).transpose(0, 3, 1, 2)
+    assert np.array_equal(first.prepare(pixels, preprocess), turned)
