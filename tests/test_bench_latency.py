@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from mbexport.kernels import Kernels
+from mbexport.kernels import DELEGATE, Arithmetic, KernelRow, Kernels
 from mbexport.models.preprocess import Preprocess
 
 BENCH = Path(__file__).resolve().parent / "bench"
 INT8, FP32, PTQ = "ours, int8", "ours, fp32", "TFLite PTQ"
+CONVOLUTIONS = KernelRow(op="CONV_2D", count=28, arithmetic=Arithmetic.INTEGER, executor=DELEGATE, inputs=("int8",))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def found(bench):
             make_row(
                 made=make_made(alpha=0.25, name=name, suffix="tflite", path=Path(f"{name}.tflite")),
                 size_bytes=(sizes or {}).get(name, 1000),
-                kernels=Kernels(int8_convs=28, float_convs=0, ops=()),
+                kernels=Kernels(rows=(CONVOLUTIONS,)),
                 p50_ms=float(np.median(values)),
             )
             for name, values in times_ms.items()
@@ -255,7 +256,7 @@ def test_an_export_that_fails_is_tried_once_and_said_in_every_row(bench, tmp_pat
 def test_without_the_shared_data_it_says_so(tmp_path):
     done = subprocess.run(
         [sys.executable, BENCH / "bench_latency.py"],
-        env={**os.environ, "MBEXPORT_SHARED_DATA": str(tmp_path / "missing")},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "MBEXPORT_SHARED_DATA": str(tmp_path / "missing")},
         capture_output=True,
         text=True,
         check=False,

@@ -185,7 +185,7 @@ def test_verify_refuses_an_illegal_option(refused, small_build, arguments, said)
     ("kind", "said"),
     [
         ({"classes": 9}, "got 9 scores for 10 classes"),
-        ({"shape": (1, 32, 64, 3)}, "(1, px, px, 3) or (1, px, px, 1), got (1, 32, 64, 3)"),
+        ({"shape": (1, 32, 64, 3)}, "(n, channels, px, px) with 1 or 3 channels, got (1, 32, 64, 3)"),
         ({"outputs": 2}, "expected one input and one output, got 1 and 2"),
     ],
 )
