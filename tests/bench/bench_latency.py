@@ -22,7 +22,6 @@ from mbexport.models.preprocess import Preprocess
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 WORK: Final = ROOT / "build" / "bench-latency"
-ENVIRONMENTS: Final = ROOT / "build" / "bench-quality" / "environments"  # the same peers
 NETWORKS: Final = (
     Network(
         alpha=0.25,
@@ -97,7 +96,6 @@ def _timed(network: Network, data: Path, images: Images, rounds: Rounds) -> list
         data,
         images,
         folder,
-        cache=ENVIRONMENTS,
         on_step=lambda text: _say(f"{network.title}: {text}"),
     )
     image, preprocess = first_image(folder), Preprocess(resolution_px=network.resolution_px, crop_fraction=1.0)

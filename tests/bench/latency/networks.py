@@ -76,7 +76,7 @@ def our_name(precision: str) -> str:
 
 
 def all_made(
-    network: Network, shared: Path, images: Images, folder: Path, *, cache: Path, on_step: Callable[[str], None]
+    network: Network, shared: Path, images: Images, folder: Path, *, on_step: Callable[[str], None]
 ) -> list[Made]:
     """Every file of `network`, made into `folder`, from the stored weights and references in the folder `shared`.
 
@@ -92,7 +92,7 @@ def all_made(
     rows = exported(network, weights, images, folder)
     for peer in (*PEERS, naive_twin(alpha, _QAT), naive_twin(alpha, TFLITE_PTQ)):
         on_step(peer.name)
-        rows.append(made_by_peer(peer, alpha, folder, folder, cache=cache))
+        rows.append(made_by_peer(peer, alpha, folder, folder))
     if network.reference:
         rows.append(Made(alpha=alpha, name=GOOGLE, suffix="tflite", path=shared / "reference" / network.reference))
     return rows
