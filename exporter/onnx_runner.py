@@ -47,7 +47,7 @@ class OnnxRunner(Runner):
 
     def metadata(self) -> dict[str, str]:
         meta = self._session.get_modelmeta()
-        return {"producer": meta.producer_name, **meta.custom_metadata_map}
+        return {"producer": meta.producer_name, **dict(sorted(meta.custom_metadata_map.items()))}
 
 
 def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
