@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -207,33 +206,6 @@ def test_a_file_that_cannot_be_timed_is_a_row_with_its_reason(bench, tmp_path):
     assert found.rows[0].p50_ms == np.median(found.times_ms[FP32, "onnx"])
     assert found.rows[3].made.reason == "it broke"
     assert all(row.made.reason for row in found.rows[1:])
-
-
-def test_a_release_without_fp16_makes_the_other_files(bench, tmp_path, monkeypatch):
-    tried = []
-
-    def export(alpha, weights, images, out, options):
-        tried.append([after for option, after in pairwise(options) if option == "--precision"])
-        if "fp16" in tried[-1]:
-            raise bench["making"].ProcessError("'fp16' is not one of 'fp32', 'int8'.")
-        for precision in tried[-1]:
-            for suffix in ("tflite", "onnx"):
-                (tmp_path / "ours" / f"net_{precision}.{suffix}").write_text("x")
-
-    monkeypatch.setattr(bench["networks"], "export", export)
-    (tmp_path / "ours").mkdir()
-    network = bench["networks"].Network(alpha=0.25, resolution_px=128, weights=None)
-
-    rows = bench["networks"].exported(network, tmp_path, None, tmp_path)
-
-    assert tried == [["fp32", "fp16", "int8"], ["fp32", "int8"]]
-    assert [(row.name, row.suffix) for row in rows if row.path] == [
-        (FP32, "tflite"),
-        (FP32, "onnx"),
-        (INT8, "tflite"),
-        (INT8, "onnx"),
-    ]
-    assert {row.reason for row in rows if not row.path} == {"'fp16' is not one of 'fp32', 'int8'."}
 
 
 def test_an_export_that_fails_is_tried_once_and_said_in_every_row(bench, tmp_path, monkeypatch):
