@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SUBPACKAGES := commands reporting verdict latency runtimes onnx_passes
 
 .PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert lint types layers check tree wheel clean
 
@@ -54,8 +55,8 @@ layers: $(STAMP) tree
 tree:
 	rm -rf build/tree
 	mkdir -p build/tree/mbexport
-	cd build/tree/mbexport && ln -s ../../../exporter/py.typed ../../../exporter/*.py ../../../exporter/commands \
-	  ../../../exporter/onnx_passes ../../../models ../../../calibration .
+	cd build/tree/mbexport && ln -s ../../../exporter/py.typed ../../../exporter/*.py $(addprefix ../../../exporter/,$(SUBPACKAGES)) \
+	  ../../../models ../../../calibration .
 
 wheel: $(STAMP)
 	rm -rf build dist-wheel

@@ -9,9 +9,12 @@ from typing import Final
 
 import mbexport
 import mbexport.calibration
+import mbexport.latency
 import mbexport.models
 import mbexport.models.keras_import
 import mbexport.onnx_passes
+import mbexport.runtimes
+import mbexport.verdict
 from mbexport.errors import DataError
 
 LIBRARIES: Final = (
@@ -29,6 +32,9 @@ LIBRARIES: Final = (
 )
 _PACKAGES: Final = (
     mbexport,
+    mbexport.verdict,
+    mbexport.latency,
+    mbexport.runtimes,
     mbexport.onnx_passes,
     mbexport.models,
     mbexport.models.keras_import,

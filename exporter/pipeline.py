@@ -14,7 +14,6 @@ from mbexport.calibration.range_file import read_ranges
 from mbexport.deliver import about, manifest_of, publish, ranges_name
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
-from mbexport.gates import default_limits, judge
 from mbexport.handoff import Float
 from mbexport.models.cost import cost
 from mbexport.models.data import Data
@@ -36,6 +35,7 @@ from mbexport.report import Json, report_json, to_bytes
 from mbexport.run import Run
 from mbexport.sources import FINDINGS, Sources
 from mbexport.stage_runner import StageRunner
+from mbexport.verdict.gates import default_limits, judge
 from mbexport.workdir import StageRecord, Workdir
 
 _SPACE_PER_PARAMETER_BYTES: Final = 40  # float weights, folded weights and artifacts, twice: cached and delivered

@@ -8,12 +8,12 @@ from typing import Final
 from mbexport.artifact import FORMATS, Format, Io, Layout, Precision
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import OptionError
-from mbexport.gates import check_limits
 from mbexport.limits import MAX_BATCH, MAX_SEED, MAX_THREADS, require_within
 from mbexport.manifest import Recipe
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.models.spec import ModelSpec
 from mbexport.onnx_form import OPSET, require_opset
+from mbexport.verdict.gates import check_limits
 
 # Where nobody says: 8x8 digits gain nothing from more pixels, photos are what the network was designed for.
 DIGITS_RESOLUTION_PX: Final = 64

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.calibration.sites import StoredSite
-from mbexport.gates import Gate, all_passed
-from mbexport.kernels import Kernels
-from mbexport.latency import Latency, Ratio
-from mbexport.measure import Measured, MeasuredPair, Measurements
+from mbexport.latency.interleaved import Latency, Ratio
 from mbexport.models.preprocess import Preprocess
+from mbexport.runtimes.kernels import Kernels
+from mbexport.verdict.gates import Gate, all_passed
+from mbexport.verdict.measure import Measured, MeasuredPair, Measurements
 
 SCHEMA: Final = 1
 Json = dict[str, Any]

@@ -18,8 +18,8 @@ from mbexport.calibration.fake_quant import PREFIX
 from mbexport.calibration.twins import Twin
 from mbexport.errors import StageError
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtime import open_runner
-from mbexport.verify import raw_outputs
+from mbexport.runtimes.opening import open_runner
+from mbexport.verdict.comparison import raw_outputs
 
 LEAST_AGREEMENT: Final = 0.97
 _BATCH: Final = 16

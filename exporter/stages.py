@@ -24,7 +24,6 @@ from mbexport.calibration.ranges import require_fit
 from mbexport.calibration.samples import balanced_samples
 from mbexport.findings import distilled_json
 from mbexport.handoff import Float, Quantized, Rounded
-from mbexport.measure import gate_values, measure_all
 from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.fit import OnStep, Session
 from mbexport.models.folding import fold_batch_norm, without_probabilities
@@ -48,6 +47,7 @@ from mbexport.plan import (
 )
 from mbexport.progress import Progress
 from mbexport.report import calibration_json, measured_json, to_bytes
+from mbexport.verdict.measure import gate_values, measure_all
 
 _EVALUATION_BATCH: Final = 32
 _TRIED_IMAGES: Final = 200

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
 from mbexport.fingerprint import library_versions
-from mbexport.gates import GATES, TINY_SPEEDUP, judge, size_limit
-from mbexport.latency import measure, ratio_of_medians, summarize
-from mbexport.measure import Measurements, gate_values, measure_all, read_artifact, require_different_names
+from mbexport.latency.interleaved import measure, ratio_of_medians, summarize
 from mbexport.models.data import Data
 from mbexport.models.preprocess import Normalization, Pixels, Preprocess
 from mbexport.models.readable import Findings, Sifted, sift
@@ -31,9 +29,11 @@ from mbexport.report import (
     to_bytes,
     unreadable_json,
 )
-from mbexport.runner import Runner
-from mbexport.runtime import open_runner
-from mbexport.verify import Reference, raw_outputs
+from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.runner import Runner
+from mbexport.verdict.comparison import Reference, raw_outputs
+from mbexport.verdict.gates import GATES, TINY_SPEEDUP, judge, size_limit
+from mbexport.verdict.measure import Measurements, gate_values, measure_all, read_artifact, require_different_names
 from mbexport.workdir import Workdir
 
 _TINY_MS: Final = 0.3  # below, starting each op outweighs what integers save

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mbexport.artifact import TensorSpec
 from mbexport.calibration.affine import Affine
 from mbexport.models.preprocess import Preprocess
-from mbexport.runner import Runner
+from mbexport.runtimes.runner import Runner
 
 BENCH = Path(__file__).resolve().parent / "bench"
 

@@ -30,8 +30,8 @@ def command(files: tuple[Path, ...], threads: int, runs: int, warmup: int, as_js
     require_within("warmup", warmup, 0, MAX_RUNS)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.quiet import quiet_libraries
+    from mbexport.reporting.tables import print_latencies
     from mbexport.standalone import bench_files
-    from mbexport.summary import print_latencies
 
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)

@@ -31,7 +31,7 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
     if kernels and sensitivity:
         raise OptionError("--kernels and --sensitivity are two tables: ask for one, got both")
     from mbexport.quiet import quiet_libraries
-    from mbexport.runtime import open_runner
+    from mbexport.runtimes.opening import open_runner
 
     with quiet_libraries() as streams:
         if sensitivity:
@@ -45,16 +45,16 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
 
 def _print_sensitivity(file: Path, stream: TextIO, *, as_json: bool) -> None:
     from mbexport.reported import sensitivity_of
-    from mbexport.summary import print_sensitivity
+    from mbexport.reporting.tables import print_sensitivity
 
     print_sensitivity(sensitivity_of(file), stream, as_json=as_json)
 
 
 def _facts(file: Path) -> dict[str, Any]:
-    from mbexport.kernels import kernels_of
-    from mbexport.measure import read_artifact
     from mbexport.report import kernels_json
-    from mbexport.runtime import open_runner
+    from mbexport.runtimes.kernels import kernels_of
+    from mbexport.runtimes.opening import open_runner
+    from mbexport.verdict.measure import read_artifact
 
     runner = open_runner(file)
     artifact, kernels = read_artifact(runner), kernels_of(runner)
@@ -73,8 +73,8 @@ def _facts(file: Path) -> dict[str, Any]:
 
 
 def _kernel_facts(runner: Any) -> dict[str, Any]:
-    from mbexport.kernels import kernels_of
     from mbexport.report import kernels_json
+    from mbexport.runtimes.kernels import kernels_of
 
     kernels = kernels_of(runner)
     rows = [

@@ -226,7 +226,7 @@ def run_and_show(task: Task) -> int:
     from mbexport.commands.console import ConsoleProgress
     from mbexport.pipeline import run
     from mbexport.quiet import quiet_libraries
-    from mbexport.summary import print_report, print_warnings
+    from mbexport.reporting.tables import print_report, print_warnings
 
     recipe = recipe_of(click.get_current_context())
     with quiet_libraries() as streams:

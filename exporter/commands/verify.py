@@ -42,9 +42,9 @@ def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_
 
     Every file sees the same bytes. Exits with 1 if a gate fails.
     """
-    from mbexport.gates import check_limits
     from mbexport.models.preprocess import MOBILENET
     from mbexport.models.readable import parse_max_bad
+    from mbexport.verdict.gates import check_limits
 
     limits = options.gate_limits(gates)
     normalization = options.normalization(given.pop("preprocess"), given.pop("mean"), given.pop("scale"))
@@ -55,8 +55,8 @@ def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_
     from mbexport.commands.console import ConsoleProgress
     from mbexport.models.data import open_data
     from mbexport.quiet import quiet_libraries
+    from mbexport.reporting.tables import print_report, print_warnings
     from mbexport.standalone import verify_files
-    from mbexport.summary import print_report, print_warnings
 
     source = open_data(data, classes_file=classes_file)
     with quiet_libraries() as streams:

@@ -22,7 +22,7 @@ from mbexport.artifact import Io
 from mbexport.calibration.fake_quant import quantizable
 from mbexport.calibration.ranges import observe
 from mbexport.errors import EXIT_BAD_INPUT
-from mbexport.latency import ratio_of_medians
+from mbexport.latency.interleaved import ratio_of_medians
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.keras_import.weights import stored_weights
 from mbexport.models.mobilenet_v1 import build

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from photos import write_photos
 from PIL import Image
 
-from mbexport.latency import ratio_of_medians
+from mbexport.latency.interleaved import ratio_of_medians
 from mbexport.models.augment import PHOTO_AUGMENTATION
 from mbexport.models.data import ImageSet, open_unlabelled
 from mbexport.models.pixel_store import PixelStore

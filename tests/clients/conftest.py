@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mbexport.models.data import open_data, open_unlabelled
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtime import open_runner
-from mbexport.verify import raw_outputs
+from mbexport.runtimes.opening import open_runner
+from mbexport.verdict.comparison import raw_outputs
 
 IMAGES = 20
 EXIT_GATE_FAILED = 1  # of mbexport: the artifacts were made

@@ -16,7 +16,7 @@ from mbexport.calibration.affine import Affine
 from mbexport.description import Description
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization
-from mbexport.runtime import open_runner
+from mbexport.runtimes.opening import open_runner
 from mbexport.tflite_metadata import with_metadata
 
 pytestmark = pytest.mark.client

@@ -15,18 +15,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mbexport.artifact import Artifact, Format, Precision, TensorSpec
 from mbexport.calibration.affine import Affine
-from mbexport.kernels import Arithmetic, KernelRow, Kernels
-from mbexport.latency import Latency, Ratio
-from mbexport.measure import Measured, MeasuredPair, Measurements, gate_values, measure_all
+from mbexport.latency.interleaved import Latency, Ratio
 from mbexport.models.cost import cost
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
 from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, NETWORK, TRIED, WEIGHTS
 from mbexport.report import measured_json, to_bytes
-from mbexport.runner import Runner
-from mbexport.runtime import open_runner
-from mbexport.verify import Accuracy, Pair, raw_outputs
+from mbexport.runtimes.kernels import Arithmetic, KernelRow, Kernels
+from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.runner import Runner
+from mbexport.verdict.comparison import Accuracy, Pair, raw_outputs
+from mbexport.verdict.measure import Measured, MeasuredPair, Measurements, gate_values, measure_all
 
 
 class TableRunner(Runner):

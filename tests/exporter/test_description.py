@@ -19,7 +19,7 @@ from mbexport.description import Description, onnx_properties
 from mbexport.errors import OptionError
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, NORMALIZATIONS, Preprocess
-from mbexport.runtime import open_runner
+from mbexport.runtimes.opening import open_runner
 
 PLAIN = Description(
     name="net",

@@ -11,7 +11,7 @@ from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
 from mbexport.models.spec import ModelSpec
 from mbexport.plan import BuildPlan, Trained
-from mbexport.summary import distillation_line
+from mbexport.reporting.tables import distillation_line
 
 COMMANDS = {"build": ("build",), "export": ("export", "--model", "net.h5", "--data", "digits")}
 DEFAULTS = {"build": 2, "export": 0}

@@ -12,7 +12,6 @@ from mbexport.calibration.fake_quant import quantizable
 from mbexport.calibration.range_file import ranges_from_json
 from mbexport.exports import float_tflite_file, int8_tflite_file, onnx_file
 from mbexport.handoff import Float, Quantized
-from mbexport.kernels import kernels_of
 from mbexport.models.data import DIGITS, ImageSet, iter_pixels, open_data
 from mbexport.models.facts import facts_to_json
 from mbexport.models.folding import fold_batch_norm
@@ -22,8 +21,9 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import Convolution, ModelSpec
 from mbexport.models.weights import arrays_from_bytes, load_weights, weights_to_bytes
 from mbexport.plan import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS, BuildPlan, Trained
-from mbexport.runner import Runner
-from mbexport.runtime import open_runner
+from mbexport.runtimes.kernels import kernels_of
+from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.runner import Runner
 from mbexport.stages import Files, calibrate
 
 PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)

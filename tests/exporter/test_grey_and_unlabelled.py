@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from mbexport.errors import DataError, OptionError
-from mbexport.gates import all_passed, judge
-from mbexport.measure import gate_values, measure_all
 from mbexport.models.data import Data, ImageSet, open_data
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, Preprocess
 from mbexport.progress import Silent
-from mbexport.runtime import open_runner
+from mbexport.runtimes.opening import open_runner
 from mbexport.standalone import bench_files, verify_files
-from mbexport.verify import raw_outputs
+from mbexport.verdict.comparison import raw_outputs
+from mbexport.verdict.gates import all_passed, judge
+from mbexport.verdict.measure import gate_values, measure_all
 
 PX, CLASSES = 4, 3
 GREY = (1, PX, PX, 1)

@@ -18,13 +18,13 @@ from mbexport.calibration.ranges import observe
 from mbexport.errors import StageError
 from mbexport.models.folding import is_convolution, without_probabilities
 from mbexport.models.preprocess import Preprocess
-from mbexport.runtime import open_runner
+from mbexport.runtimes.opening import open_runner
 from mbexport.tflite_batch import with_open_batch
 from mbexport.tflite_file import opened, packed
 from mbexport.tflite_proof import Decided
 from mbexport.tflite_weights import with_decided_weights
 from mbexport.to_tflite import dynamic_tflite, fp16_tflite, fp32_tflite, int8_tflite, int16x8_tflite
-from mbexport.verify import raw_outputs
+from mbexport.verdict.comparison import raw_outputs
 
 PREPROCESS = Preprocess(resolution_px=PX)
 FILTERS = 128  # the converter leaves weights of fewer than 1024 numbers as they are

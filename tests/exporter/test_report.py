@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.gates import judge
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
 from mbexport.report import (
     latency_json,
@@ -19,7 +18,8 @@ from mbexport.report import (
     to_bytes,
     unreadable_json,
 )
-from mbexport.summary import print_report
+from mbexport.reporting.tables import print_report
+from mbexport.verdict.gates import judge
 
 FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
 # DESIGN, section 4: what users' scripts read.

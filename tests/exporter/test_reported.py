@@ -118,7 +118,7 @@ def test_a_report_of_another_file_is_one_line_and_bad_input(artifact: Path, capf
 def test_every_layer_is_printed_once_and_shares_fall(shares: list[float]) -> None:
     import io
 
-    from mbexport.summary import print_sensitivity
+    from mbexport.reporting.tables import print_sensitivity
 
     stream = io.StringIO()
     print_sensitivity({"file": "f", **costs(*shares)}, stream, as_json=False)

@@ -20,7 +20,7 @@ from mbexport.errors import DataError, StageError
 from mbexport.metadata_schema import IDENTIFIER, ModelMetadata, Reader, SubGraphMetadata, TensorMetadata
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE
-from mbexport.runtime import open_runner
+from mbexport.runtimes.opening import open_runner
 from mbexport.tflite_file import canonicalize, metadata_buffer, opened, packed
 from mbexport.tflite_metadata import labels_of, metadata_of, with_metadata
 

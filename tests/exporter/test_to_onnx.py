@@ -11,15 +11,15 @@ from onnx import TensorProto, numpy_helper
 
 from mbexport.artifact import Io, Precision
 from mbexport.errors import StageError
-from mbexport.kernels import kernels_of
 from mbexport.models.data import DIGITS, iter_pixels, open_data, open_unlabelled
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
 from mbexport.onnx_form import OnnxForm
-from mbexport.runner import Runner
-from mbexport.runtime import open_runner
+from mbexport.runtimes.kernels import kernels_of
+from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.runner import Runner
 from mbexport.to_onnx import onnx_from_tflite
-from mbexport.verify import verify
+from mbexport.verdict.comparison import verify
 
 PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")

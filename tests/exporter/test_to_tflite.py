@@ -16,8 +16,8 @@ from mbexport.calibration.ranges import observe
 from mbexport.errors import StageError
 from mbexport.models.preprocess import Preprocess
 from mbexport.onnx_form import OnnxForm
-from mbexport.runner import Runner
-from mbexport.runtime import open_runner
+from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.runner import Runner
 from mbexport.to_onnx import onnx_from_tflite
 from mbexport.to_tflite import fp32_tflite, int8_tflite
 

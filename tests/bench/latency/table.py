@@ -7,7 +7,7 @@ from typing import Final
 from latency.networks import GOOGLE, ORT_STATIC, TFLITE_PTQ, our_name
 from latency.timing import Row, Timed
 
-from mbexport.latency import Ratio
+from mbexport.latency.interleaved import Ratio
 
 _HEAD: Final = (
     "| made by | file | p50 ms | x its runtime's PTQ [95 %] | times as fast as our fp32 [95 %] | int8 convs | MB "

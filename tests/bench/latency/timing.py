@@ -1,9 +1,9 @@
 """Turns the files of one network into rows: size, kernels and milliseconds, all files interleaved in one process.
 
-Every file runs once in each round, in a new random order (`mbexport.latency`). Two runtimes in one process need care
-with more than one thread: a pool of onnxruntime spins on for about a millisecond after its run, on the core that the
-next file's second thread needs. On two cores with a little other work everything, LiteRT's files included, then took
-two to four times as long. `OnnxRunner` therefore ends the spinning with the run (`session.force_spinning_stop`), as
+Every file runs once in each round, in a new random order (`mbexport.latency.interleaved`). Two runtimes in one process
+need care with more than one thread: a pool of onnxruntime spins on for about a millisecond after its run, on the core
+that the next file's second thread needs. On two cores with a little other work everything, LiteRT's files included,
+took two to four times as long. `OnnxRunner` therefore ends the spinning with the run (`session.force_spinning_stop`), as
 XNNPACK's pool does of itself; inside a run both spin as they do by default. What is left of one file for the next are
 cold caches, for all alike.
 """
@@ -19,11 +19,11 @@ from peers.making import Made
 from quality.judging import Rounds, feed
 
 from mbexport.errors import DataError
-from mbexport.kernels import Kernels, kernels_of
-from mbexport.latency import Ratio, measure, ratio_of_medians, summarize
+from mbexport.latency.interleaved import Ratio, measure, ratio_of_medians, summarize
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runner import Runner
-from mbexport.runtime import open_runner
+from mbexport.runtimes.kernels import Kernels, kernels_of
+from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.runner import Runner
 
 Key = tuple[str, str]  # the name of a row, and its suffix
 

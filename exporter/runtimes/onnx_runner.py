@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
-from mbexport.onnx_session import session_options
-from mbexport.runner import FLOAT, Runner, first_line
+from mbexport.runtimes.onnx_session import session_options
+from mbexport.runtimes.runner import FLOAT, Runner, first_line
 
 
 class OnnxRunner(Runner):

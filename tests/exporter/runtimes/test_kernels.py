@@ -15,11 +15,11 @@ from onnx import helper, numpy_helper
 
 from mbexport.cli import run
 from mbexport.errors import DataError
-from mbexport.gates import judge
-from mbexport.kernels import BUILTIN, Arithmetic, Kernels, arithmetic_of, delegated, kernels_of
-from mbexport.measure import gate_values
-from mbexport.runner import Runner
-from mbexport.runtime import open_runner
+from mbexport.runtimes.kernels import BUILTIN, Arithmetic, Kernels, arithmetic_of, delegated, kernels_of
+from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.runner import Runner
+from mbexport.verdict.gates import judge
+from mbexport.verdict.measure import gate_values
 
 CONVOLUTIONS = 28  # the stem, thirteen blocks of two, the head
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Affine
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify import verify, wilson_interval
+from mbexport.verdict.comparison import verify, wilson_interval
 
 PREPROCESS = Preprocess(resolution_px=32)
 UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))

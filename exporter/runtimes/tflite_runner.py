@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
-from mbexport.runner import FLOAT, Runner, first_line
+from mbexport.runtimes.runner import FLOAT, Runner, first_line
 
 _CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 

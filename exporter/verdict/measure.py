@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from mbexport.artifact import Artifact, Precision
 from mbexport.errors import DataError
-from mbexport.kernels import Kernels, kernels_of
-from mbexport.latency import Latency, Ratio, measure, ratio_of_medians, summarize
+from mbexport.latency.interleaved import Latency, Ratio, measure, ratio_of_medians, summarize
 from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
-from mbexport.runner import Runner
-from mbexport.runtime import format_of, open_runner
-from mbexport.verify import Accuracy, Pair, Reference, Verification, verify
+from mbexport.runtimes.kernels import Kernels, kernels_of
+from mbexport.runtimes.opening import format_of, open_runner
+from mbexport.runtimes.runner import Runner
+from mbexport.verdict.comparison import Accuracy, Pair, Reference, Verification, verify
 from mbexport.workdir import sha256_of
 
 LATENCY_RUNS: Final = 100

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.errors import OptionError
-from mbexport.gates import GATES, all_passed, check_limits, default_limits, judge
 from mbexport.models.published import PUBLISHED
 from mbexport.models.spec import ModelSpec
+from mbexport.verdict.gates import GATES, all_passed, check_limits, default_limits, judge
 
 NAMES = st.sampled_from(sorted(GATES))
 NUMBERS = st.floats(min_value=0, max_value=1e6)

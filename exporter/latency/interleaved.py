@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.runner import Runner
+from mbexport.runtimes.runner import Runner
 
 _RESAMPLES: Final = 2000
 

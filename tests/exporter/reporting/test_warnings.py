@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mbexport.gates import judge
-from mbexport.measure import gate_values
 from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
 from mbexport.report import measured_json, preprocess_json, report_json, to_bytes, unreadable_json
-from mbexport.summary import print_report, print_warnings
+from mbexport.reporting.tables import print_report, print_warnings
+from mbexport.verdict.gates import judge
+from mbexport.verdict.measure import gate_values
 
 FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
 NO_ACCURACY = {"top1": math.nan, "top1_ci95": (math.nan, math.nan), "top5": math.nan}

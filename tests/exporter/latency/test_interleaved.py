@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbexport import latency
-from mbexport.latency import measure, ratio_of_medians, summarize
+from mbexport.latency import interleaved
+from mbexport.latency.interleaved import measure, ratio_of_medians, summarize
 
 FEED = np.zeros((1, 1, 1, 3), np.uint8)
 
@@ -28,7 +28,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     fake = Clock()
-    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=fake.perf_counter))
+    monkeypatch.setattr(interleaved, "time", SimpleNamespace(perf_counter=fake.perf_counter))
     return fake
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from mbexport.artifact import Format, Precision
 from mbexport.errors import DataError
-from mbexport.measure import gate_values, measure_all, read_artifact
 from mbexport.models.data import ImageSet
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Silent
-from mbexport.runtime import open_runner
+from mbexport.runtimes.opening import open_runner
+from mbexport.verdict.measure import gate_values, measure_all, read_artifact
 
 FP32, INT8 = "m_fp32.tflite", "m_int8.tflite"
 STEM = "mobilenet_v1_0.25_32"
@@ -152,7 +152,7 @@ def refused(monkeypatch, table_runner):
             Path(f"{i}") / name: table_runner(name, np.zeros((1, classes)), px=px, channels=(*channels, 3)[0])
             for i, (name, px, classes, *channels) in enumerate(kinds)
         }
-        monkeypatch.setattr("mbexport.measure.open_runner", lambda path, **_named: runners[path])
+        monkeypatch.setattr("mbexport.verdict.measure.open_runner", lambda path, **_named: runners[path])
         with pytest.raises(DataError) as caught:
             measure_all(
                 list(runners),

@@ -17,11 +17,11 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from onnx import helper, numpy_helper
 
-from mbexport.kernels import Arithmetic, kernels_of
 from mbexport.models.data import iter_pixels, open_data
 from mbexport.models.preprocess import Preprocess
-from mbexport.onnx_session import cuts_sums, session_options
-from mbexport.tflite_runner import TfliteRunner
+from mbexport.runtimes.kernels import Arithmetic, kernels_of
+from mbexport.runtimes.onnx_session import cuts_sums, session_options
+from mbexport.runtimes.tflite_runner import TfliteRunner
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*preserve_all_tensors")
 
@@ -175,7 +175,7 @@ def test_means_are_rounded_once_or_twice(one_op, total, expected):
     ],
 )
 def test_arithmetic_of_each_precision(convolution, monkeypatch, types, arithmetic):
-    monkeypatch.setattr("mbexport.runner.Runner.__init__", lambda *_: None)  # one pixel is no image
+    monkeypatch.setattr("mbexport.runtimes.runner.Runner.__init__", lambda *_: None)  # one pixel is no image
     found = kernels_of(TfliteRunner(convolution(*types)))
     (row,) = found.rows
     assert (row.arithmetic, row.count) == (arithmetic, 1)

@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from mbexport.artifact import Format, Layout, Precision
 from mbexport.errors import DataError
 from mbexport.models.preprocess import Normalization, Preprocess
-from mbexport.runner import Runner
-from mbexport.runtime import format_of, open_runner
+from mbexport.runtimes.opening import format_of, open_runner
+from mbexport.runtimes.runner import Runner
 
 FLOAT, FLOAT16, INT32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32
 INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8

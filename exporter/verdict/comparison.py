@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runner import Runner
+from mbexport.runtimes.runner import Runner
 
 _Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
 _TOP: Final = 5

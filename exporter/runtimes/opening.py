@@ -7,9 +7,9 @@ from typing import Final
 
 from mbexport.artifact import Format
 from mbexport.errors import DataError
-from mbexport.onnx_runner import OnnxRunner
-from mbexport.runner import Runner
-from mbexport.tflite_runner import TfliteRunner
+from mbexport.runtimes.onnx_runner import OnnxRunner
+from mbexport.runtimes.runner import Runner
+from mbexport.runtimes.tflite_runner import TfliteRunner
 
 RUNNERS: Final[Mapping[Format, type[TfliteRunner] | type[OnnxRunner]]] = MappingProxyType(
     {Format.TFLITE: TfliteRunner, Format.ONNX: OnnxRunner}

@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from mbexport.errors import DataError
-from mbexport.onnx_runner import OnnxRunner
-from mbexport.onnx_session import session_options
-from mbexport.runner import Runner
-from mbexport.tflite_runner import TfliteRunner
+from mbexport.runtimes.onnx_runner import OnnxRunner
+from mbexport.runtimes.onnx_session import session_options
+from mbexport.runtimes.runner import Runner
+from mbexport.runtimes.tflite_runner import TfliteRunner
 
 DELEGATE: Final = "xnnpack"  # the one delegate that LiteRT takes by itself
 BUILTIN: Final = "builtin"

@@ -1,0 +1,1 @@
+"""Turns opened artifacts into times and bytes that may be compared."""

@@ -1,0 +1,1 @@
+"""Turns a finished report into what people and programs read."""

@@ -1,0 +1,1 @@
+"""What executes artifacts: LiteRT, onnxruntime, and what each really runs."""

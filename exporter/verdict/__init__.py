@@ -1,0 +1,1 @@
+"""Turns opened artifacts and labelled images into a verdict."""
