@@ -3,9 +3,9 @@
 Every file runs once in each round, in a new random order (`mbexport.latency.interleaved`). Two runtimes in one process
 need care with more than one thread: a pool of onnxruntime spins on for about a millisecond after its run, on the core
 that the next file's second thread needs. On two cores with a little other work everything, LiteRT's files included,
-took two to four times as long. `OnnxRunner` therefore ends the spinning with the run (`session.force_spinning_stop`), as
-XNNPACK's pool does of itself; inside a run both spin as they do by default. What is left of one file for the next are
-cold caches, for all alike.
+took two to four times as long. `OnnxRunner` therefore ends the spinning with the run (`session.force_spinning_stop`),
+as XNNPACK's pool does of itself; inside a run both spin as they do by default. What is left of one file for the next
+are cold caches, for all alike.
 """
 
 from collections.abc import Mapping, Sequence
