@@ -14,6 +14,7 @@ from mbexport.models.facts import Facts
 from mbexport.models.spec import REFERENCE_RESOLUTION_PX
 from mbexport.plan import BuildPlan, Foreign, Origin, Trained
 from mbexport.report import preprocess_json, stages_json, unreadable_json
+from mbexport.reporting.files import JUNIT, PAGE, rendered
 from mbexport.sources import Sources
 from mbexport.stage_runner import StageRunner
 from mbexport.workdir import Workdir
@@ -70,12 +71,13 @@ def publish(
     made: Mapping[str, Path],
     report: bytes | None,
     *,
+    pictures: Mapping[str, bytes] | None = None,
     manifest: Manifest | None = None,
 ) -> None:
     """Puts the deliverables into the output folder, the report last; what an earlier run left over goes first.
 
-    `made` are those that lie in files, by the names that they get. A `manifest` lists all but the report, whose
-    bytes do not repeat.
+    `made` are those that lie in files, by the names that they get; `pictures` are of images that the report shows.
+    A `manifest` lists all but the report and what is rendered of it, whose bytes do not repeat.
     """
     files = {name: path.read_bytes() for name, path in made.items()}
     files[LABELS] = "".join(f"{name}\n" for name in class_names).encode()
@@ -84,7 +86,8 @@ def publish(
         files[MANIFEST] = replace(manifest, files=facts).to_bytes()
     index = workdir.root / _PUBLISHED
     earlier = json.loads(index.read_bytes()) if index.exists() else []
-    workdir.remove(REPORT)
+    for name in (REPORT, PAGE, JUNIT):
+        workdir.remove(name)
     for name in earlier:
         if name not in files or name == MANIFEST:  # which tells of other files than those that come now
             workdir.remove(name)
@@ -94,7 +97,14 @@ def publish(
         if not path.is_file() or path.read_bytes() != content:
             workdir.write(name, content)
     if report is not None:
-        workdir.write(REPORT, report)
+        write_report(workdir, report, pictures or {})
+
+
+def write_report(workdir: Workdir, report: bytes, pictures: Mapping[str, bytes]) -> None:
+    """Writes the report, and before it the files that show the same."""
+    for name, content in rendered(json.loads(report), pictures).items():
+        workdir.write(name, content)
+    workdir.write(REPORT, report)
 
 
 def about(

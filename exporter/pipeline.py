@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mbexport.artifact import Io
 from mbexport.artifact_stages import artifacts
 from mbexport.calibration.range_file import read_ranges
 from mbexport.deliver import about, manifest_of, publish, ranges_name
@@ -19,10 +20,10 @@ from mbexport.models.cost import cost
 from mbexport.models.data import Data
 from mbexport.models.preprocess import MOBILENET
 from mbexport.plan import (
-    GATE_VALUES,
     HISTORY,
     MEASURED,
     OBSERVED,
+    PICTURES,
     TRAINING,
     TRIED,
     BuildPlan,
@@ -35,7 +36,10 @@ from mbexport.report import Json, report_json, to_bytes
 from mbexport.run import Run
 from mbexport.sources import FINDINGS, Sources
 from mbexport.stage_runner import StageRunner
-from mbexport.verdict.gates import default_limits, judge
+from mbexport.verdict.default_limits import Known, default_limits
+from mbexport.verdict.gate_values import gate_values
+from mbexport.verdict.gates import judge
+from mbexport.verdict.pictures import pictures_from_json
 from mbexport.workdir import StageRecord, Workdir
 
 _SPACE_PER_PARAMETER_BYTES: Final = 40  # float weights, folded weights and artifacts, twice: cached and delivered
@@ -89,16 +93,29 @@ def run(
         report = (
             _report(made, about(plan, made.run.source.facts, data, sources, runner.log)) if plan.is_judged else None
         )
-        publish(workdir, made.run.labels, made.delivered(plan.name), report, manifest=manifest)
+        publish(
+            workdir,
+            made.run.labels,
+            made.delivered(plan.name),
+            report,
+            pictures=pictures_from_json(made.results[PICTURES].read_bytes()) if report else None,
+            manifest=manifest,
+        )
         return Outcome(report=json.loads(report) if report else {}, out=plan.out)
 
 
 def _report(made: _Made, told: Json) -> bytes:
     """The content of report.json: `told` of the run, and what the stages found."""
-    limits = default_limits(made.run.source.facts)
-    report = report_json(
-        made.read(MEASURED), judge(made.read(GATE_VALUES), made.run.plan.limits, defaults=limits), told
+    plan, facts, measured = made.run.plan, made.run.source.facts, made.read(MEASURED)
+    known = Known.of_parameters(
+        alpha=facts.alpha,
+        resolution_px=facts.preprocess.resolution_px,
+        mult_adds=facts.mult_adds,
+        parameters=facts.parameters,
     )
+    defaults = default_limits(known) | ({"int8_io": 0.0} if plan.io is Io.FLOAT32 else {})
+    gates = judge(gate_values(measured), plan.limits, defaults=defaults, strict=plan.strict)
+    report = report_json(measured, gates, told, strict=plan.strict)
     report |= {"training": made.read(HISTORY), "qat": made.read(TRAINING), "tried_normalizations": made.read(TRIED)}
     report |= {name: made.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
     return to_bytes(report)
@@ -131,6 +148,7 @@ def _judged(run: Run, artifacts: Mapping[str, StageRecord]) -> Mapping[str, Path
             run.source,
             [record.files[name] for name, record in artifacts.items()],
             sources.test,
+            labels=run.labels,
             is_labelled=sources.is_labelled,
             progress=run.runner.progress,
         ),

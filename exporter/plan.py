@@ -38,7 +38,7 @@ LARGEST: Final = "largest_weights.npz"
 CALIBRATION: Final = "calibration.json"
 ARRANGEMENT: Final = "arrangement.npz"
 MEASURED: Final = "measured.json"
-GATE_VALUES: Final = "gate_values.json"
+PICTURES: Final = "pictures.json"
 TRIED: Final = "tried.json"
 SIMULATION: Final = "simulation.json"
 TRAINING: Final = "training.json"
@@ -86,8 +86,9 @@ class BuildPlan:
     itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. `io` is of int8
     artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with
     `logits` all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images
-    that may be unreadable. Without `is_judged` artifacts are made and nothing is found out about them: there is no
-    report. A `recipe` says how the run was asked for, in a manifest.
+    that may be unreadable. With `strict` a gate that the images are too few to decide fails. Without `is_judged`
+    artifacts are made and nothing is found out about them: there is no report. A `recipe` says how the run was asked
+    for, in a manifest.
     """
 
     name: str
@@ -112,6 +113,7 @@ class BuildPlan:
     licence: str | None = None
     sensitivity: bool = True
     limits: Mapping[str, float] = field(default_factory=dict)
+    strict: bool = False
     max_bad: float = MAX_BAD
     log_dir: Path | None = None
     seed: int = 0

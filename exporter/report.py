@@ -2,49 +2,27 @@
 
 import json
 import math
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.calibration.sites import StoredSite
-from mbexport.latency.interleaved import Latency, Ratio
 from mbexport.models.preprocess import Preprocess
-from mbexport.runtimes.kernels import Kernels
 from mbexport.verdict.gates import Gate, all_passed
-from mbexport.verdict.measure import Measured, MeasuredPair, Measurements
 
 SCHEMA: Final = 1
 Json = dict[str, Any]
 
 
-def measured_json(found: Measurements) -> Json:
-    """The part of the report that was measured. Fractions are 0..1, times are milliseconds."""
-    return {
-        "reference": {
-            "samples": found.reference.samples,
-            "top1": found.reference.top1,
-            "top1_ci95": list(found.reference.top1_ci95),
-            "top5": found.reference.top5,
-            "chance": found.chance,
-            "labelled": found.is_labelled,
-        },
-        "artifacts": [_artifact(entry) for entry in found.artifacts],
-        "pairs": [_pair(pair) for pair in found.pairs],
-        "speedups": [ratio_json(ratio) for ratio in found.speedups],
-        "machine": machine(),
-    }
-
-
-def report_json(measured: Json, gates: tuple[Gate, ...], extra: Mapping[str, Any]) -> Json:
+def report_json(measured: Json, gates: tuple[Gate, ...], extra: Mapping[str, Any], *, strict: bool = False) -> Json:
     """The whole report: `extra` (model, data, stages) first, then what was measured, then the verdict."""
     return {
         "schema": SCHEMA,
         **extra,
         **measured,
         "gates": [_gate(gate) for gate in gates],
+        "strict": strict,
         "passed": all_passed(gates),
     }
 
@@ -52,16 +30,6 @@ def report_json(measured: Json, gates: tuple[Gate, ...], extra: Mapping[str, Any
 def to_bytes(report: Json) -> bytes:
     """The report as UTF-8 JSON; what is not a number (NaN, infinity) becomes null, as JSON has no word for it."""
     return (json.dumps(_finite(report), indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def machine() -> Json:
-    """Where the latencies were measured."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
 
 
 def stages_json(stages: Sequence[tuple[str, float, bool]]) -> list[Json]:
@@ -107,77 +75,18 @@ def calibration_json(
     }
 
 
-def latency_json(latency: Latency) -> Json:
-    """The percentiles, rounded to a microsecond."""
-    return {
-        "p50": round(latency.p50_ms, 3),
-        "p90": round(latency.p90_ms, 3),
-        "p99": round(latency.p99_ms, 3),
-        "runs": latency.runs,
-    }
-
-
-def _artifact(entry: Measured) -> Json:
-    artifact, accuracy = entry.artifact, entry.accuracy
-    return {
-        "file": artifact.path.name,
-        "format": artifact.format.value,
-        "precision": artifact.precision.value,
-        "runtime": entry.runtime,
-        "size_bytes": artifact.size_bytes,
-        "sha256": artifact.sha256,
-        "samples": accuracy.samples,
-        "top1": accuracy.top1,
-        "top1_ci95": list(accuracy.top1_ci95),
-        "top5": accuracy.top5,
-        "agreement": accuracy.agreement,
-        "max_abs_error": accuracy.max_abs_error,
-        "distinct_outputs": accuracy.distinct_outputs,
-        "latency_ms": latency_json(entry.latency),
-        "kernels": kernels_json(entry.kernels),
-    }
-
-
-def kernels_json(kernels: Kernels) -> Json:
-    """How many convolutions run in integers and in floats, hybrid ones among the latter; how many ops a delegate took.
-
-    `partitions` are the pieces that the delegate's ops form; onnxruntime on the CPU has none.
-    """
-    return {
-        "int8_convs": kernels.int8_convs,
-        "float_convs": kernels.float_convs,
-        "hybrid_convs": kernels.hybrid_convs,
-        "delegated_ops": kernels.delegated_ops,
-        "other_ops": kernels.other_ops,
-        "partitions": kernels.partitions,
-    }
-
-
-def _pair(entry: MeasuredPair) -> Json:
-    return {
-        "a": entry.pair.a,
-        "b": entry.pair.b,
-        "agreement": entry.pair.agreement,
-        "max_lsb": entry.pair.max_lsb,
-        "differing_fraction": entry.pair.differing_fraction,
-        "latency_ratio": entry.latency.ratio,
-        "latency_ratio_ci95": list(entry.latency.ci95),
-    }
-
-
-def ratio_json(ratio: Ratio) -> Json:
-    """Two medians as a ratio, with its interval."""
-    return {"a": ratio.a, "b": ratio.b, "latency_ratio": ratio.ratio, "latency_ratio_ci95": list(ratio.ci95)}
-
-
 def _gate(gate: Gate) -> Json:
     return {
         "name": gate.name,
         "value": gate.value,
+        "ci95": list(gate.ci95) if gate.ci95 else None,
         "limit": gate.limit,
         "direction": gate.direction,
+        "verdict": gate.verdict.value,
         "passed": gate.passed,
         "meaning": gate.meaning,
+        "advice": gate.advice,
+        "subject": gate.subject,
     }
 
 
@@ -189,14 +98,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123  # a kernel interface, not a path of ours
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # not Linux: platform.processor() is all there is
-    return platform.processor() or "unknown"

@@ -25,6 +25,7 @@ from mbexport.calibration.samples import balanced_samples
 from mbexport.findings import distilled_json
 from mbexport.handoff import Float, Quantized, Rounded
 from mbexport.models.data import ImageSet, iter_pixels
+from mbexport.models.facts import Output
 from mbexport.models.fit import OnStep, Session
 from mbexport.models.folding import fold_batch_norm, without_probabilities
 from mbexport.models.network import build_network, load_network
@@ -35,10 +36,10 @@ from mbexport.origins import distillation_settings
 from mbexport.plan import (
     ARRANGEMENT,
     CALIBRATION,
-    GATE_VALUES,
     LARGEST,
     MEASURED,
     OBSERVED,
+    PICTURES,
     RANGES,
     TRAINING,
     TRIED,
@@ -46,11 +47,16 @@ from mbexport.plan import (
     BuildPlan,
 )
 from mbexport.progress import Progress
-from mbexport.report import calibration_json, measured_json, to_bytes
-from mbexport.verdict.measure import gate_values, measure_all
+from mbexport.report import calibration_json, to_bytes
+from mbexport.runtimes.matching import match
+from mbexport.runtimes.opening import open_runner
+from mbexport.verdict.measure import Asked, measure_all
+from mbexport.verdict.pictures import pictures_to_json
+from mbexport.verdict.streaming import Baseline
 
 _EVALUATION_BATCH: Final = 32
 _TRIED_IMAGES: Final = 200
+_FLOAT_NAME: Final = "Keras, float"
 _WEIGHTS_ALONE: Final = (Correction.ROUNDING, Correction.BIAS)
 
 Files = dict[str, bytes]
@@ -189,28 +195,37 @@ def measured_file(
     artifacts: Sequence[Path],
     images: ImageSet,
     *,
+    labels: Sequence[str],
     is_labelled: bool,
     progress: Progress,
 ) -> Files:
-    """Every artifact against the float network, on the test set."""
+    """Every artifact against the float network, on the test set; each is fed what it says itself that it expects."""
     make_deterministic(plan.seed)
     facts, network = source.facts, asked_for(plan, float_network(source))
 
-    def reference(pixels: Pixels) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = network.predict_on_batch(facts.preprocess.normalize(pixels))
-        return scores
+    def scores(pixels: Pixels) -> NDArray[np.float32]:
+        given: NDArray[np.float32] = network.predict_on_batch(facts.preprocess.normalize(pixels))
+        return given
 
+    subjects = [
+        match(
+            open_runner(path, threads=plan.threads),
+            pixels=facts.preprocess,
+            given=None,
+            classes=facts.classes,
+            background=False,
+        )
+        for path in artifacts
+    ]
     found = measure_all(
-        artifacts,
+        subjects,
         images,
         facts.preprocess,
-        reference=reference,
-        classes=facts.classes,
-        is_labelled=is_labelled,
-        threads=plan.threads,
+        Baseline(name=_FLOAT_NAME, kind=Output.LOGITS if plan.logits else facts.output, scores=scores),
+        Asked(labels=labels, threads=plan.threads, is_labelled=is_labelled, seed=plan.seed),
         progress=progress,
     )
-    return {MEASURED: to_bytes(measured_json(found)), GATE_VALUES: json.dumps(gate_values(found)).encode()}
+    return {MEASURED: to_bytes(found.measured), PICTURES: pictures_to_json(found.pictures)}
 
 
 def tried_file(plan: BuildPlan, source: Float, images: ImageSet) -> Files:

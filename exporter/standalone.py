@@ -1,167 +1,159 @@
-"""Turns artifact files, made here or elsewhere, into a report: what `mbexport verify` and `bench` do."""
+"""Turns artifact files, made here or elsewhere, into a report: what `mbexport verify` does."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mbexport import __version__
 from mbexport.artifact import Precision
-from mbexport.errors import DataError
+from mbexport.deliver import write_report
+from mbexport.errors import DataError, OptionError
 from mbexport.fingerprint import library_versions
-from mbexport.latency.interleaved import measure, ratio_of_medians, summarize
+from mbexport.models.cost import cost
 from mbexport.models.data import Data
-from mbexport.models.preprocess import Normalization, Pixels, Preprocess
+from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.models.readable import Findings, Sifted, sift
+from mbexport.models.spec import ModelSpec
 from mbexport.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.progress import Progress
-from mbexport.report import (
-    Json,
-    latency_json,
-    machine,
-    measured_json,
-    preprocess_json,
-    ratio_json,
-    report_json,
-    to_bytes,
-    unreadable_json,
-)
+from mbexport.report import Json, preprocess_json, report_json, to_bytes, unreadable_json
+from mbexport.runtimes.contents import alpha_of
+from mbexport.runtimes.matching import match
 from mbexport.runtimes.opening import open_runner
 from mbexport.runtimes.runner import Runner
-from mbexport.verdict.comparison import Reference, raw_outputs
-from mbexport.verdict.gates import GATES, TINY_SPEEDUP, judge, size_limit
-from mbexport.verdict.measure import Measurements, gate_values, measure_all, read_artifact, require_different_names
+from mbexport.runtimes.subject import Subject
+from mbexport.verdict.default_limits import Known, default_limits
+from mbexport.verdict.gate_values import gate_values
+from mbexport.verdict.gates import judge
+from mbexport.verdict.measure import Asked, measure_all, require_different_names
+from mbexport.verdict.streaming import Baseline
 from mbexport.workdir import Workdir
 
 _TINY_MS: Final = 0.3  # below, starting each op outweighs what integers save
+_TINY_SPEEDUP: Final = 0.8
+_BYTES_PER_PARAMETER: Final = 4
 
 
-def verify_files(
-    files: Sequence[Path],
-    reference: Path | None,
-    data: Data,
-    *,
-    crop_fraction: float | None,
-    normalization: Normalization,
-    max_bad: float,
-    limits: Mapping[str, float],
-    seed: int,
-    threads: int,
-    out: Path | None,
-    progress: Progress,
-) -> Json:
-    """The report on `files`, compared with `reference` or else with the first fp32 file among them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """What is to be compared with what, and how; without a `reference`, with the first fp32 file.
+
+    `normalization` is what files expect that do not say; without a `crop_fraction` it is the data's usual one.
+    """
+
+    files: tuple[Path, ...]
+    limits: Mapping[str, float]
+    reference: Path | None = None
+    crop_fraction: float | None = None
+    normalization: Normalization | None = None
+    background: bool = False
+    max_bad: float = 0.0
+    strict: bool = False
+    latency: bool = True
+    seed: int = 0
+    threads: int = 1
+
+
+def verify_files(inquiry: Inquiry, data: Data, *, out: Path | None, progress: Progress) -> Json:
+    """The report on the files of `inquiry`, compared on `data`; written into `out`, if there is one.
 
     Raises `DataError` for a file or an image that cannot be used, before anything is measured.
     """
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
-        judge_by = _reference(files, reference, threads)
-        if crop_fraction is None:
-            crop_fraction = PHOTO_CROP if data.is_photos else DIGITS_CROP
-        preprocess = Preprocess(
+        runners = [open_runner(path, threads=inquiry.threads) for path in inquiry.files]
+        require_different_names(runners)
+        judge_by = _reference(inquiry, runners)
+        classes = _classes(judge_by, data, background=inquiry.background)
+        usual = PHOTO_CROP if data.is_photos else DIGITS_CROP
+        pixels = Preprocess(
             resolution_px=judge_by.resolution_px,
-            crop_fraction=crop_fraction,
+            crop_fraction=usual if inquiry.crop_fraction is None else inquiry.crop_fraction,
             channels=judge_by.channels,
-            normalization=normalization,
         )
-        sifted = _readable(data, seed, max_bad=max_bad)
+        told: dict[str, Any] = {"given": inquiry.normalization, "background": inquiry.background, "classes": classes}
+        reference = match(judge_by, pixels=pixels, **told)
+        subjects = [match(runner, pixels=pixels, **told) for runner in runners]
+        sifted = _readable(data, inquiry.seed, max_bad=inquiry.max_bad)
         progress.start("verify")
-        found = measure_all(
-            files,
-            sifted.sets[0],
-            preprocess,
-            reference=_scores_of(judge_by, preprocess),
-            classes=judge_by.classes,
-            threads=threads,
-            progress=progress,
-        )
-        gates = judge(gate_values(found), limits, defaults=_default_limits(found))
-        content = to_bytes(report_json(measured_json(found), gates, _about(judge_by, data, preprocess, sifted)))
+        asked = Asked(labels=data.class_names, threads=inquiry.threads, is_timed=inquiry.latency, seed=inquiry.seed)
+        found = measure_all(subjects, sifted.sets[0], pixels, Baseline.of(reference), asked, progress=progress)
+        defaults = default_limits(_known(reference, found.measured)) | _tiny(found.measured)
+        gates = judge(gate_values(found.measured), inquiry.limits, defaults=defaults, strict=inquiry.strict)
+        about = _about(reference, data, sifted)
+        content = to_bytes(report_json(found.measured, gates, about, strict=inquiry.strict))
         if workdir is not None:
-            workdir.write("report.json", content)
+            write_report(workdir, content, found.pictures)
     loaded: Json = json.loads(content)
     return loaded
 
 
-def _scores_of(runner: Runner, preprocess: Preprocess) -> Reference:
-    def scores(pixels: Pixels) -> NDArray[np.float32]:
-        return runner.scores(raw_outputs(runner, pixels, preprocess))
-
-    return scores
-
-
-def _default_limits(found: Measurements) -> dict[str, float]:
-    """Limits that depend on the network, of which nothing is known but its fp32 files."""
-    fp32 = [entry for entry in found.artifacts if entry.artifact.precision is Precision.FP32]
-    if not fp32:
-        return {}
-    is_tiny = min(entry.latency.p50_ms for entry in fp32) < _TINY_MS
-    return {
-        "size_ratio": size_limit(max(entry.artifact.size_bytes for entry in fp32)),
-        "int8_speedup": TINY_SPEEDUP if is_tiny else GATES["int8_speedup"].limit,
-    }
-
-
-def bench_files(files: Sequence[Path], *, threads: int, runs: int, warmup: int, progress: Progress) -> Json:
-    """Latencies of `files`, interleaved, and the ratio of each to the first."""
-    runners = [open_runner(path, threads=threads) for path in files]
-    require_different_names(runners)
-    names = [runner.name for runner in runners]
-    rng = np.random.default_rng(0)
-    feeds = {}
+def _reference(inquiry: Inquiry, runners: list[Runner]) -> Runner:
+    """What was asked for, or the first fp32 file."""
+    if inquiry.reference is not None:
+        return open_runner(inquiry.reference, threads=inquiry.threads)
     for runner in runners:
-        preprocess = Preprocess(resolution_px=runner.resolution_px, channels=runner.channels)
-        pixels = rng.integers(0, 256, (runner.batch, *preprocess.shape), dtype=np.uint8)
-        feeds[runner.name] = runner.prepare(pixels, preprocess)
-    progress.start("bench")
-    times = measure(runners, feeds, runs=runs, warmup=warmup, on_step=progress.step)
-    return {
-        "schema": 1,
-        "threads": threads,
-        "artifacts": [
-            {
-                "file": runner.name,
-                "runtime": runner.runtime,
-                "precision": read_artifact(runner).precision.value,
-                "size_bytes": runner.path.stat().st_size,
-                "latency_ms": latency_json(summarize(times[runner.name])),
-            }
-            for runner in runners
-        ],
-        "ratios": [ratio_json(ratio_of_medians(times, name, names[0])) for name in names[1:]],
-        "machine": machine(),
-    }
+        if runner.precision is Precision.FP32:
+            # One of its own: an artifact is never in two threads at once.
+            return open_runner(runner.path, threads=inquiry.threads)
+    raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")
 
 
-def _about(reference: Runner, data: Data, preprocess: Preprocess, sifted: Sifted) -> dict[str, Json]:
+def _classes(reference: Runner, data: Data, *, background: bool) -> int:
+    """The number of scores that are compared."""
+    known = len(data.class_names)
+    if reference.classes != known + 1:
+        return reference.classes
+    if not background:
+        raise DataError(
+            f"{reference.path} must give a score for each of {known} classes, got {known + 1}: --background leaves out "
+            "the first, if that is of no class"
+        )
+    return known
+
+
+def _known(reference: Subject, measured: Json) -> Known:
+    """What the files themselves tell of the network."""
+    alpha, px = alpha_of(reference.runner), reference.runner.resolution_px
+    sizes = [entry["size_bytes"] for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
+    size = max(sizes, default=None)
+    if alpha is None:
+        return Known(resolution_px=px, fp32_bytes=size)
+    try:
+        total = cost(ModelSpec(alpha=alpha, resolution_px=px, classes=reference.classes))
+    except OptionError:  # a side that we do not build
+        return Known(resolution_px=px, alpha=alpha, fp32_bytes=size)
+    parameters = _BYTES_PER_PARAMETER * total.parameters
+    return Known(resolution_px=px, alpha=alpha, mult_adds=total.mult_adds, fp32_bytes=size or parameters)
+
+
+def _tiny(measured: Json) -> dict[str, float]:
+    """What integers may cost where a network takes next to no time, whatever is known of it."""
+    times = [
+        entry["latency_ms"]["p50"]
+        for entry in measured["artifacts"]
+        if entry["precision"] == Precision.FP32 and entry["latency_ms"]
+    ]
+    return {"int8_speedup": _TINY_SPEEDUP} if min(times, default=_TINY_MS) < _TINY_MS else {}
+
+
+def _about(reference: Subject, data: Data, sifted: Sifted) -> dict[str, Json]:
     return {
-        "tool": {"name": "mbexport", "libraries": library_versions()},
+        "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {
             "reference": reference.name,
-            "resolution_px": reference.resolution_px,
+            "resolution_px": reference.runner.resolution_px,
             "classes": reference.classes,
         },
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
-            **preprocess_json(preprocess),
+            **preprocess_json(reference.preprocess),
             "unreadable": unreadable_json(sifted.bad),
         },
     }
-
-
-def _reference(files: Sequence[Path], reference: Path | None, threads: int) -> Runner:
-    """What was asked for, or the first fp32 file; every file is opened, so that a damaged one is found at once."""
-    runners = [open_runner(path, threads=threads) for path in files]
-    if reference is not None:
-        return open_runner(reference, threads=threads)
-    for runner in runners:
-        if read_artifact(runner).precision is Precision.FP32:
-            return runner
-    raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")
 
 
 def _readable(data: Data, seed: int, *, max_bad: float) -> Sifted:

@@ -68,10 +68,15 @@ def task(given: dict[str, Any]) -> making.Task:
     if data is not None:
         source = open_data(data, classes_file=classes_file)
         names, is_photos = source.class_names, source.is_photos
-        return making.Task(plan_of=lambda stderr: plan_of(len(names), is_photos, stderr), data=source)
+        return making.Task(
+            plan_of=lambda stderr: plan_of(len(names), is_photos, stderr), data=source, summary=given["summary"]
+        )
     labels = read_labels(classes_file) if classes_file is not None else None
     return making.Task(
-        plan_of=lambda stderr: plan_of(len(labels) if labels else None, True, stderr), data=None, class_names=labels
+        plan_of=lambda stderr: plan_of(len(labels) if labels else None, True, stderr),
+        data=None,
+        class_names=labels,
+        summary=given["summary"],
     )
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from mbexport.commands import options
+from mbexport.commands.outcome import require_writable, show
 from mbexport.commands.recipes import recipe_of
-from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, DataError, OptionError
+from mbexport.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from mbexport.models.data import Data
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a command is to make: the plan, for the real stderr, and the labelled images or else the classes' names."""
+    """What a command is to make: the plan, for the real stderr, and the labelled images or else the classes' names.
+
+    `summary` is the file that gets the verdict as Markdown.
+    """
 
     plan_of: "Callable[[TextIO], BuildPlan]"
     data: "Data | None"
     class_names: tuple[str, ...] | None = None
+    summary: Path | None = None
 
 
 _SHARED: Final = (
@@ -106,6 +111,8 @@ _SHARED: Final = (
     ),
     options.max_bad,
     options.gates,
+    options.strict,
+    options.summary,
     options.seed,
     options.threads,
     options.option("--resume/--no-resume", default=True, is_recorded=False, help="Reuse what an earlier run finished."),
@@ -152,6 +159,7 @@ def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, 
         "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
         "limits": options.gate_limits(given["gates"]),
+        "strict": given["strict"],
         "seed": given["seed"],
         "threads": given["threads"],
         "resume": given["resume"],
@@ -226,8 +234,8 @@ def run_and_show(task: Task) -> int:
     from mbexport.commands.console import ConsoleProgress
     from mbexport.pipeline import run
     from mbexport.quiet import quiet_libraries
-    from mbexport.reporting.tables import print_report, print_warnings
 
+    require_writable(task.summary)
     recipe = recipe_of(click.get_current_context())
     with quiet_libraries() as streams:
         plan = replace(task.plan_of(streams.err), recipe=recipe)
@@ -236,6 +244,4 @@ def run_and_show(task: Task) -> int:
             outcome = run(plan, task.data, progress, class_names=task.class_names)
         finally:
             progress.close()
-        print_report(outcome.report, streams.out, out=outcome.out)
-        print_warnings(outcome.report, streams.err)
-    return EXIT_DONE if outcome.report["passed"] else EXIT_GATE_FAILED
+        return show(outcome.report, streams, out=outcome.out, summary=task.summary)

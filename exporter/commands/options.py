@@ -76,6 +76,16 @@ gates: Final = option(
     is_recorded=False,
     help="Set a gate's limit; may be repeated.",
 )
+strict: Final = option(
+    "--strict", is_flag=True, is_recorded=False, help="Fail gates that the images are too few to decide."
+)
+summary: Final = option(
+    "--summary",
+    type=PATH,
+    metavar="FILE",
+    is_recorded=False,
+    help="Write the verdict as Markdown; GITHUB_STEP_SUMMARY gets it too where it is set.",
+)
 seed: Final = option("--seed", type=int, default=0, metavar="N", help="Decides every random choice.")
 threads: Final = option(
     "--threads", type=int, default=1, metavar="N", is_recorded=False, help="Threads of one inference."

@@ -1,4 +1,4 @@
-"""Turns artifact files and labelled images into a verdict."""
+"""Turns anybody's artifacts and labelled images into a verdict."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 import click
 
 from mbexport.commands import options
-from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED
+from mbexport.commands.outcome import require_writable, show
 from mbexport.limits import MAX_SEED, MAX_THREADS, require_within
 
 _EXAMPLES = """\b
 Examples:
   mbexport verify dist/mobilenet_v1_0.75_64/*.tflite dist/mobilenet_v1_0.75_64/*.onnx --data digits
-  mbexport verify a_int8.tflite --reference a_fp32.tflite --data photos/ --gate agreement=0.98
+  mbexport verify a_int8.tflite --reference a.keras --preprocess mobilenet --data photos/ --gate agreement=0.98
+  mbexport verify google_quant.tflite ours_int8.tflite --reference ours_fp32.tflite --data imagenet/ --background
 """
 
 
@@ -30,48 +31,51 @@ Examples:
 @options.preprocess
 @options.mean
 @options.scale
+@options.option(
+    "--background", is_flag=True, help="Leave out the first score of files that have one more than there are classes."
+)
 @options.max_bad
 @options.gates
+@options.strict
+@options.summary
+@options.option("--latency/--no-latency", default=True, help="Time the files, and load each in a process of its own.")
 @options.seed
 @options.threads
 @options.config
-@options.option("--out", type=options.PATH, metavar="DIR", help="Where to write report.json; nowhere if absent.")
+@options.option(
+    "--out",
+    type=options.PATH,
+    metavar="DIR",
+    help="Where to write report.json, report.html and junit.xml; nowhere if absent.",
+)
 @options.as_json
 def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_json: bool, **given: Any) -> int:
-    """Compare .tflite and .onnx files on labelled images.
+    """Compare Keras, .tflite and .onnx files on labelled images, whoever made them.
 
-    Every file sees the same bytes. Exits with 1 if a gate fails.
+    Every file sees the same pixels, as the numbers that it says it expects; --preprocess, --mean and --scale speak
+    for files that do not say. Exits with 1 if a gate fails.
     """
-    from mbexport.models.preprocess import MOBILENET
     from mbexport.models.readable import parse_max_bad
     from mbexport.verdict.gates import check_limits
 
-    limits = options.gate_limits(gates)
+    limits, summary, out = options.gate_limits(gates), given.pop("summary"), given.pop("out")
     normalization = options.normalization(given.pop("preprocess"), given.pop("mean"), given.pop("scale"))
     max_bad = parse_max_bad(given.pop("max_bad"))
     check_limits(limits)
     require_within("seed", given["seed"], 0, MAX_SEED)
     require_within("threads", given["threads"], 1, MAX_THREADS)
+    require_writable(summary)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.models.data import open_data
     from mbexport.quiet import quiet_libraries
-    from mbexport.reporting.tables import print_report, print_warnings
-    from mbexport.standalone import verify_files
+    from mbexport.standalone import Inquiry, verify_files
 
+    inquiry = Inquiry(normalization=normalization, max_bad=max_bad, limits=limits, **given)
     source = open_data(data, classes_file=classes_file)
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:
-            report = verify_files(
-                data=source,
-                normalization=normalization or MOBILENET,
-                max_bad=max_bad,
-                limits=limits,
-                progress=progress,
-                **given,
-            )
+            report = verify_files(inquiry, source, out=out, progress=progress)
         finally:
             progress.close()
-        print_report(report, streams.out, out=given["out"], as_json=as_json)
-        print_warnings(report, streams.err)
-    return EXIT_DONE if report["passed"] else EXIT_GATE_FAILED
+        return show(report, streams, out=out, summary=summary, as_json=as_json)

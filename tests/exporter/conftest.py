@@ -11,22 +11,21 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from measured_by_hand import artifact_json, measured_json
 from onnx import TensorProto, helper, numpy_helper
 
-from mbexport.artifact import Artifact, Format, Precision, TensorSpec
+from mbexport.artifact import Precision, TensorSpec
 from mbexport.calibration.affine import Affine
-from mbexport.latency.interleaved import Latency, Ratio
 from mbexport.models.cost import cost
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import ModelSpec
 from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, NETWORK, TRIED, WEIGHTS
-from mbexport.report import measured_json, to_bytes
-from mbexport.runtimes.kernels import Arithmetic, KernelRow, Kernels
+from mbexport.report import to_bytes
 from mbexport.runtimes.opening import open_runner
 from mbexport.runtimes.runner import Runner
-from mbexport.verdict.comparison import Accuracy, Pair, raw_outputs
-from mbexport.verdict.measure import Measured, MeasuredPair, Measurements, gate_values, measure_all
+from mbexport.verdict.comparison import raw_outputs
+from mbexport.verdict.measure import gate_values, measure_all
 
 
 class TableRunner(Runner):
@@ -53,50 +52,6 @@ def table_runner() -> type[TableRunner]:
     return TableRunner
 
 
-def measured_entry(kind: str, **given: Any) -> Measured:
-    """A measured artifact: `kind` is `int8.onnx` or the like; what is not given is flawless."""
-    precision, suffix = kind.split(".")[-2].rpartition("_")[2], kind.rpartition(".")[2]
-    return Measured(
-        artifact=Artifact(
-            format=Format(suffix),
-            precision=Precision(precision),
-            path=Path("out") / kind,
-            sha256="0" * 64,
-            size_bytes=given.get("size_bytes", 1000),
-        ),
-        runtime="table",
-        accuracy=accuracy(kind, **given),
-        latency=Latency(runs=4, p50_ms=1.0, p90_ms=2.0, p99_ms=3.0),
-        kernels=convolutions(integer=given.get("int8_convs", 28), floats=given.get("float_convs", 0)),
-    )
-
-
-def convolutions(*, integer: int, floats: int) -> Kernels:
-    """A runtime that executes nothing but so many convolutions."""
-    kinds = ((integer, Arithmetic.INTEGER), (floats, Arithmetic.FLOAT))
-    return Kernels(
-        rows=tuple(
-            KernelRow(op="CONV_2D", count=count, arithmetic=kind, executor="xnnpack", inputs=())
-            for count, kind in kinds
-            if count
-        ),
-        partitions=1,
-    )
-
-
-def accuracy(name: str, **given: Any) -> Accuracy:
-    return Accuracy(
-        name=name,
-        samples=100,
-        top1=given.get("top1", 0.9),
-        top1_ci95=given.get("top1_ci95", (0.8, 0.95)),
-        top5=given.get("top5", 1.0),
-        agreement=given.get("agreement", 1.0),
-        max_abs_error=given.get("max_abs_error", 0.0),
-        distinct_outputs=given.get("distinct_outputs", 100),
-    )
-
-
 def facts_of(spec: ModelSpec, **changed: Any) -> Facts:
     """What is known of a network of ours, without making one; `changed` is known otherwise."""
     total = cost(spec)
@@ -118,40 +73,13 @@ def facts() -> Callable[..., Facts]:
 
 
 @pytest.fixture(scope="session")
-def entry() -> Callable[..., Measured]:
-    return measured_entry
+def entry() -> Callable[..., dict[str, Any]]:
+    return artifact_json
 
 
 @pytest.fixture(scope="session")
-def found() -> Callable[..., Measurements]:
-    """Measurements of some artifacts; `twins` and `speedups` say agreements and intervals by the files' names."""
-
-    def make(
-        *artifacts: Measured,
-        reference: dict[str, Any] | None = None,
-        chance: float = 0.1,
-        is_labelled: bool = True,
-        twins: dict[tuple[str, str], float] | None = None,
-        speedups: dict[tuple[str, str], tuple[float, float]] | None = None,
-    ) -> Measurements:
-        return Measurements(
-            reference=accuracy("reference", **(reference or {})),
-            artifacts=artifacts,
-            pairs=tuple(
-                MeasuredPair(
-                    pair=Pair(a=a, b=b, agreement=agreement, max_lsb=3, differing_fraction=0.25),
-                    latency=Ratio(a=a, b=b, ratio=1.5, ci95=(1.4, 1.6)),
-                )
-                for (a, b), agreement in (twins or {}).items()
-            ),
-            speedups=tuple(
-                Ratio(a=a, b=b, ratio=sum(ci95) / 2, ci95=ci95) for (a, b), ci95 in (speedups or {}).items()
-            ),
-            chance=chance,
-            is_labelled=is_labelled,
-        )
-
-    return make
+def found() -> Callable[..., dict[str, Any]]:
+    return measured_json
 
 
 def write_colour_network(

@@ -35,7 +35,7 @@ from mbexport.workdir import Workdir
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
 # They cannot change a byte of what is made: `test_reproducible.py` varies them.
-ASIDE = {"config", "gate", "log-dir", "out", "resume", "sensitivity", "threads"}
+ASIDE = {"config", "gate", "log-dir", "out", "resume", "sensitivity", "strict", "summary", "threads"}
 MAKERS = (build.command, export.command)
 
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8).filter(
