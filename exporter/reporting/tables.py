@@ -2,20 +2,18 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
 
-from mbexport.calibration.choices import Observer
-from mbexport.report import Json
+from mbexport.reporting import wording
+from mbexport.reporting.cautions import noise, warnings_of
+from mbexport.reporting.wording import Json, number
 
 _WIDTH = 130  # of a file or a pipe; a terminal says its own
-_MOST_CLIPPED = 0.01
-_FEWEST_CODES = 64  # of 256: six bits
-_CODES = 256
-_CLEARLY_BETTER = 0.05  # top-1: beyond what a few hundred images can do by chance
 
 
 class _PipeConsole(Console):
@@ -31,62 +29,29 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
         return
     console = _console(stream)
     reference = report["reference"]
-    console.print(f"\nfloat reference: {_top1(reference, 'top-1 ')} on {reference['samples']} images")
+    name = reference.get("name")
+    said = f"float reference{f' ({name})' if name else ''}: {wording.top1(reference, 'top-1 ')}"
+    console.print(f"\n{said} on {reference['samples']} images")
     if report.get("data", {}).get("best_epoch_chosen_on_test"):
         console.print("(the best epoch was chosen on these images: `mbexport verify` on others is the stricter test)")
     console.print(_artifact_table(report))
-    for pair in report["pairs"]:
-        console.print(
-            f"{pair['a']} and {pair['b']}: {pair['agreement']:.2%} of the answers alike, at most "
-            f"{pair['max_lsb']} LSB apart"
-        )
-    for ratio in report["speedups"]:
-        low, high = ratio["latency_ratio_ci95"]
-        console.print(f"{ratio['b']} is {ratio['latency_ratio']:.2f} [{low:.2f}, {high:.2f}] times as fast as fp32")
+    for line in _comparisons(report):
+        console.print(line)
     if report.get("qat"):
         console.print(distillation_line(report["qat"]))
-    console.print(_gate_table(report))
+    for line in _gate_lines(report["gates"]):
+        console.print(line)
     if "stages" in report:
         console.print("stages: " + ", ".join(_stage(stage) for stage in report["stages"]))
     if out is not None:
         console.print(f"files: {out}/")
-    console.print("PASSED" if report["passed"] else "FAILED: " + _failed(report), style="bold")
+    console.print(wording.conclusion(report), style="bold")
 
 
 def print_warnings(report: Json, stream: TextIO) -> None:
-    """What the user must not miss: images that were left out, and a network that only guesses or is fed wrongly."""
-    lines = []
-    fed, reference, bad = _fed(report["data"]), report["reference"], report["data"]["unreadable"]
-    if bad:
-        lines.append(f"{len(bad)} images cannot be read and were left out; report.json lists them")
-    guesses = [gate for gate in report["gates"] if gate["name"] == "above_chance" and gate["value"] is not None]
-    if guesses and not guesses[0]["passed"]:
-        lines.append(
-            f"the FLOAT network itself reaches {_top1(reference)}; always giving the most frequent class reaches "
-            f"{reference['chance']:.1%}. It was fed {fed}: does it expect something else (--preprocess, --mean, "
-            "--scale)? Are its classes in another order (--classes)?"
-        )
-    killed = (report.get("health") or {}).get("killed", {})
-    if killed:
-        lines.append(
-            f"{sum(killed.values())} channels are zero on every image in int8 and are not in float: "
-            + ", ".join(f"{count} of {site}" for site, count in killed.items())
-        )
-    tried = report.get("tried_normalizations")
-    if tried:
-        best = max(tried["top1"], key=tried["top1"].get)
-        if tried["top1"][best] - tried["top1"]["mobilenet"] > _CLEARLY_BETTER:
-            lines.append(
-                f"the model does not say what it expects and was fed {fed}, which gave top-1 "
-                f"{tried['top1']['mobilenet']:.1%} on {tried['samples']} images; with --preprocess {best} it gives "
-                f"{tried['top1'][best]:.1%}"
-            )
-    unsettled = (report.get("qat") or {}).get("unsettled", [])
-    if unsettled:
-        lines.append(f"training moved {len(unsettled)} activation tensors out of their ranges: " + ", ".join(unsettled))
-    lines += _storage_warnings(report.get("calibration") or {"sites": [], "corrections": []})
+    """What the user must not miss: images that were left out, a network that only guesses or is fed wrongly."""
     console = _console(stream)
-    for line in lines:
+    for line in warnings_of(report):
         console.print(f"WARNING: {line}", style="bold red")
 
 
@@ -103,56 +68,59 @@ def distillation_line(qat: Json) -> str:
     return f"quantize: divergence from float {moved}, agreement {agreement} {judges}"
 
 
-def _storage_warnings(calibration: Json) -> list[str]:
-    """Tensors whose ranges do not suit what is stored in them; not the input, nor logits that were cut on purpose."""
-    sites = calibration["sites"][1:-1] if "logits" in calibration["corrections"] else calibration["sites"][1:]
-    clipped = [site for site in sites if site["clipped"] > _MOST_CLIPPED]
-    coarse = [site for site in sites if _CODES - site["unused_codes"] < _FEWEST_CODES]
-    lines = []
-    if clipped:
-        worst = max(clipped, key=lambda site: site["clipped"])
-        lines.append(
-            f"{len(clipped)} activation tensors cut more than {_MOST_CLIPPED:.0%} of their values, most of all "
-            f"{worst['site']} ({worst['clipped']:.1%}): does --observer {Observer.MINMAX} answer better?"
-        )
-    if coarse:
-        worst = max(coarse, key=lambda site: site["unused_codes"])
-        lines.append(
-            f"{len(coarse)} activation tensors use fewer than {_FEWEST_CODES} of {_CODES} codes on the calibration "
-            f"images, least of all {worst['site']} ({_CODES - worst['unused_codes']}): does --observer "
-            f"{Observer.AUTO} answer better?"
-        )
-    return lines
-
-
-def _fed(data: Json) -> str:
-    return f"(byte - {data['mean']}) / {data['std']}, {data['channel_order']}"
-
-
 def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
-    """Latencies side by side, and each one's ratio to the first."""
+    """Latencies side by side, and each one's ratio to the first; then starts, memory and throughput."""
     if as_json:
         stream.write(json.dumps(result, indent=2) + "\n")
         return
     console = _console(stream)
-    table = Table("artifact", "runtime", "size", "p50 ms", "p90 ms", "p99 ms", "ratio to first [95 %]", box=None)
+    table = _table("artifact", "runtime", "size", "p50 ms", "p90 ms", "p99 ms", "ratio to first [95 %]")
     ratios = {ratio["a"]: ratio for ratio in result["ratios"]}
     for entry in result["artifacts"]:
-        ratio = ratios.get(entry["file"])
-        interval = "1"
-        if ratio:
-            low, high = ratio["latency_ratio_ci95"]
-            interval = f"{ratio['latency_ratio']:.2f} [{low:.2f}, {high:.2f}]"
-        latency = entry["latency_ms"]
+        ratio, latency = ratios.get(entry["file"]), entry["latency_ms"]
         table.add_row(
             entry["file"],
             entry["runtime"],
-            _size(entry["size_bytes"]),
-            *(f"{latency[name]:.2f}" for name in ("p50", "p90", "p99")),
-            interval,
+            wording.size(entry["size_bytes"]),
+            *(number(latency[name], ".2f") for name in ("p50", "p90", "p99")),
+            f"{ratio['latency_ratio']:.2f}{wording.interval(ratio['latency_ratio_ci95'], '.2f')}" if ratio else "1",
         )
     console.print(table)
+    if any("throughput" in entry for entry in result["artifacts"]):
+        _print_other_speeds(result, console)
     console.print(f"{result['threads']} thread(s), {result['artifacts'][0]['latency_ms']['runs']} interleaved rounds")
+    for line in noise(result["machine"]):
+        console.print(f"WARNING: {line}", style="bold red")
+
+
+def _print_other_speeds(result: Json, console: Console) -> None:
+    """What one image at a time does not show; a line for each reason why there is no number."""
+    artifacts = result["artifacts"]
+    threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {result["threads"]})
+    batches = sorted({(row["batch"], row["threads"]) for entry in artifacts for row in entry["throughput"]})
+    table = _table(
+        "artifact",
+        *(f"ms, {each} threads" for each in threads),
+        *("cold start ms", "peak memory"),
+        *(f"images/s, {batch} x{each}" for batch, each in batches),
+    )
+    for entry in artifacts:
+        medians = {row["threads"]: row["p50"] for row in entry["threads"]}
+        rates = {(row["batch"], row["threads"]): row["images_per_s"] for row in entry["throughput"]}
+        start = entry["cold_start_ms"]
+        table.add_row(
+            entry["file"],
+            *(number(medians.get(each), ".2f") for each in threads),
+            number(start and start["total"], ".1f"),
+            wording.size(entry["peak_memory_bytes"]),
+            *(number(rates.get(each), ".1f") for each in batches),
+        )
+    console.print(table)
+    for entry in artifacts:
+        for row in entry["throughput"]:
+            if row["reason"]:
+                console.print(f"{entry['file']}, batch {row['batch']}: {row['reason']}")
+    console.print("images/s: batch x threads; cold start: opening the file and the first image in a fresh process")
 
 
 def print_sensitivity(found: Json, stream: TextIO, *, as_json: bool) -> None:
@@ -173,10 +141,7 @@ def print_sensitivity(found: Json, stream: TextIO, *, as_json: bool) -> None:
 
 
 def _sensitivity_table(found: Json) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("layer", no_wrap=True)
-    for name in ("share", "divergence without", "agreement without", "SNR dB"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = _table("layer", "share", "divergence without", "agreement without", "SNR dB")
     layers = found["layers"]
     for entry in sorted(
         layers, key=lambda entry: -math.inf if entry["share"] is None else entry["share"], reverse=True
@@ -184,16 +149,12 @@ def _sensitivity_table(found: Json) -> Table:
         without = entry["without"]
         table.add_row(
             entry["layer"],
-            _number(entry["share"], ".1%"),
-            _number(without["divergence"], ".4g"),
+            number(entry["share"], ".1%"),
+            number(without["divergence"], ".4g"),
             f"{without['agreement']:.1%}",
-            _number(entry["snr_db"], ".1f"),
+            number(entry["snr_db"], ".1f"),
         )
     return table
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
 
 
 def _console(stream: TextIO) -> Console:
@@ -202,55 +163,65 @@ def _console(stream: TextIO) -> Console:
     return _PipeConsole(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
-def _artifact_table(report: Json) -> Table:
+def _table(first: str, *others: str) -> Table:
+    """An empty table: a column of names, then columns of numbers."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("artifact", no_wrap=True)
-    for name in ("size", "top-1 [95 %]", "agreement", "p50 ms", "p90", "p99", "int8 convs"):
+    table.add_column(first, no_wrap=True)
+    for name in others:
         table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _artifact_table(report: Json) -> Table:
+    table = _table("artifact", "size", "top-1 [95 %]", "points lost", "agreement", "p50 ms", "p99", "int8 convs")
     for entry in report["artifacts"]:
-        latency, kernels = entry["latency_ms"], entry["kernels"]
-        convolutions = kernels["int8_convs"] + kernels["float_convs"]
+        latency = entry["latency_ms"]
         table.add_row(
             entry["file"],
-            _size(entry["size_bytes"]),
-            _top1(entry),
-            f"{entry['agreement']:.2%}",
-            f"{latency['p50']:.2f}",
-            f"{latency['p90']:.2f}",
-            f"{latency['p99']:.2f}",
-            f"{kernels['int8_convs']} of {convolutions}",
+            wording.size(entry["size_bytes"]),
+            wording.top1(entry),
+            wording.drop(entry.get("difference")),
+            number(entry["agreement"], ".2%"),
+            number(latency["p50"], ".2f"),
+            number(latency["p99"], ".2f"),
+            wording.integer_convolutions(entry["kernels"]),
         )
     return table
 
 
-def _gate_table(report: Json) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("gate", no_wrap=True)
-    for name in ("value", "limit", ""):
-        table.add_column(name, justify="right", no_wrap=True)
-    for gate in report["gates"]:
-        value = "not measured" if gate["value"] is None else f"{gate['value']:.4g}"
-        sign = ">=" if gate["direction"] == "at least" else "<="
-        table.add_row(gate["name"], value, f"{sign} {gate['limit']:.4g}", "pass" if gate["passed"] else "FAIL")
-    return table
+def _comparisons(report: Json) -> list[str]:
+    """How alike twins and kernel paths answer, and how much faster integers are: a line each."""
+    lines = [f"{pair['a']} and {pair['b']}: {wording.likeness(pair)}" for pair in report["pairs"]]
+    for file in report.get("paths", []):
+        alike = "; ".join(map(wording.kernel_path, file["pairs"]))
+        lines.append(f"{file['file']}, other kernels alike on {file['images']} images: {alike}")
+    return lines + [f"{ratio['b']} is {wording.speedup(ratio)}" for ratio in report["speedups"]]
 
 
-def _top1(entry: Json, label: str = "") -> str:
-    """The accuracy with its interval; images without labels have none."""
-    if entry["top1"] is None:
-        return "no labels"
-    low, high = entry["top1_ci95"]
-    return f"{label}{entry['top1']:.2%} [{low:.1%}, {high:.1%}]"
+def _gate_lines(gates: Sequence[Json]) -> list[str]:
+    """A line for each gate, in columns; below those that did not pass, whose value it is and what to do next."""
+    rows = [("gate", "value", "[95 %]", "limit", "")]
+    for gate in gates:
+        verdict = wording.verdict(gate)
+        said = (wording.measured(gate), wording.interval(gate.get("ci95"), ".4g").strip(), wording.limit(gate))
+        rows.append((gate["name"], *said, "FAIL" if verdict == wording.FAIL else verdict))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_row(rows[0], widths)]
+    for row, gate in zip(rows[1:], gates, strict=True):
+        lines.append(_row(row, widths))
+        if wording.verdict(gate) != wording.PASS:
+            said = (gate.get("subject"), gate.get("advice"))
+            lines += ["    " + ": ".join(filter(None, said))] if any(said) else []
+    return lines
 
 
-def _failed(report: Json) -> str:
-    failed = [f"{gate['name']} ({gate['meaning']})" for gate in report["gates"] if not gate["passed"]]
-    return "; ".join(failed) or "there was nothing to judge"
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = (
+        cell.ljust(width) if index == 0 else cell.rjust(width)
+        for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+    return "  ".join((first, *others)).rstrip()
 
 
 def _stage(stage: Json) -> str:
     return f"{stage['name']} {'reused' if stage['reused'] else format(stage['seconds'], '.1f') + ' s'}"
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.2f} MB"

@@ -1,0 +1,94 @@
+"""Turns numbers of a report into the words that its tables share."""
+
+from collections.abc import Iterable
+from typing import Any
+
+Json = dict[str, Any]
+
+FAIL, UNDECIDED, PASS = "fail", "undecided", "pass"
+_ORDER = (FAIL, UNDECIDED, PASS)
+
+
+def number(value: float | None, form: str) -> str:
+    """The value in a format, a dash where there is none."""
+    return "-" if value is None else format(value, form)
+
+
+def interval(ci95: list[float] | None, form: str) -> str:
+    """A space and both ends in brackets; nothing where there is no interval."""
+    return "" if ci95 is None else f" [{ci95[0]:{form}}, {ci95[1]:{form}}]"
+
+
+def top1(entry: Json, label: str = "") -> str:
+    """The accuracy with its interval; images without labels have none."""
+    if entry["top1"] is None:
+        return "no labels"
+    return f"{label}{entry['top1']:.2%}{interval(entry['top1_ci95'], '.1%')}"
+
+
+def drop(difference: Json | None) -> str:
+    """How many points of top-1 were lost against the reference, with the score interval; below 0, gained."""
+    if difference is None:
+        return "-"
+    low, high = (100 * end for end in difference["score_ci95"])
+    return f"{100 * difference['top1_drop']:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def integer_convolutions(kernels: Json) -> str:
+    """How many of the convolutions run in integers."""
+    return f"{kernels['int8_convs']} of {kernels['int8_convs'] + kernels['float_convs']}"
+
+
+def size(size_bytes: int | None) -> str:
+    return "-" if size_bytes is None else f"{size_bytes / 1e6:.2f} MB"
+
+
+def limit(gate: Json) -> str:
+    """The side of the limit that a value has to be on."""
+    return f"{'>=' if gate['direction'] == 'at least' else '<='} {gate['limit']:.4g}"
+
+
+def measured(gate: Json) -> str:
+    return "not measured" if gate["value"] is None else f"{gate['value']:.4g}"
+
+
+def verdict(gate: Json) -> str:
+    """pass, fail or undecided."""
+    judged = gate.get("verdict")
+    return str(judged) if judged else PASS if gate["passed"] else FAIL
+
+
+def by_urgency(gates: Iterable[Json]) -> list[Json]:
+    """Those that failed, then the undecided ones, then the others, each in the report's order."""
+    return sorted(gates, key=lambda gate: _ORDER.index(verdict(gate)))
+
+
+def speedup(ratio: Json) -> str:
+    """How much faster b is than a, which is fp32."""
+    threads = ratio.get("threads", 1)
+    where = f" on {threads} threads" if threads > 1 else ""
+    return f"{ratio['latency_ratio']:.2f}{interval(ratio['latency_ratio_ci95'], '.2f')} times as fast as fp32{where}"
+
+
+def likeness(pair: Json) -> str:
+    """How alike two files answer."""
+    alike = f"{number(pair['agreement'], '.2%')}{interval(pair.get('agreement_ci95'), '.1%')} of the answers alike"
+    return alike + ("" if pair["max_lsb"] is None else f", at most {pair['max_lsb']:g} LSB apart")
+
+
+def kernel_path(pair: Json) -> str:
+    """How alike two kernel paths of one file answer, in short."""
+    steps = "" if pair["max_lsb"] is None else f", {pair['max_lsb']:g} LSB"
+    return f"{pair['a']}/{pair['b']} {number(pair['agreement'], '.2%')}{steps}"
+
+
+def conclusion(report: Json) -> str:
+    """The verdict in one line: which gates failed, which could not be decided."""
+    failed = [f"{gate['name']} ({gate['meaning']})" for gate in report["gates"] if not gate["passed"]]
+    words = "PASSED" if report["passed"] else "FAILED: " + ("; ".join(failed) or "there was nothing to judge")
+    open_ones = [gate["name"] for gate in report["gates"] if verdict(gate) == UNDECIDED]
+    if not open_ones:
+        return words
+    gates = f"{len(open_ones)} gate{'s are' if len(open_ones) > 1 else ' is'} undecided ({', '.join(open_ones)})"
+    them = "them" if len(open_ones) > 1 else "it"
+    return f"{words}; {gates}" + ("" if report.get("strict") else f": --strict would fail {them}")
