@@ -37,7 +37,7 @@ def junit(report: Json) -> bytes:
     suite = TestSuite(_SUITE)
     for name, value in _properties(report):
         suite.add_property(name, _line(value))
-    suite.add_testcases([_case(gate, _model(report)) for gate in report["gates"] or [_NOTHING]])
+    suite.add_testcases([_case(gate, wording.model_name(report)) for gate in report["gates"] or [_NOTHING]])
     whole = JUnitXml(_SUITE)
     whole.add_testsuite(suite)
     # Not update_statistics(): it counts skipped ones here too, for which the schema has no attribute.
@@ -51,16 +51,10 @@ def _properties(report: Json) -> list[tuple[str, str]]:
     machine, tool = report["machine"], report["tool"]
     return [
         ("tool", " ".join(filter(None, (tool["name"], tool.get("version"))))),
-        ("model", _model(report)),
+        ("model", wording.model_name(report)),
         ("machine", f"{machine['system']}, {machine['cpu']}, {machine['cores']} cores"),
         ("strict", str(report["strict"]).lower()),
     ]
-
-
-def _model(report: Json) -> str:
-    """What was built, or what `verify` compared with."""
-    model = report["model"]
-    return str(model.get("name") or model["reference"])
 
 
 def _case(gate: Json, model: str) -> TestCase:

@@ -95,32 +95,16 @@ def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
 
 def _print_other_speeds(result: Json, console: Console) -> None:
     """What one image at a time does not show; a line for each reason why there is no number."""
-    artifacts = result["artifacts"]
-    threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {result["threads"]})
-    batches = sorted({(row["batch"], row["threads"]) for entry in artifacts for row in entry["throughput"]})
-    table = _table(
-        "artifact",
-        *(f"ms, {each} threads" for each in threads),
-        *("cold start ms", "peak memory"),
-        *(f"images/s, {batch} x{each}" for batch, each in batches),
-    )
-    for entry in artifacts:
-        medians = {row["threads"]: row["p50"] for row in entry["threads"]}
-        rates = {(row["batch"], row["threads"]): row["images_per_s"] for row in entry["throughput"]}
-        start = entry["cold_start_ms"]
-        table.add_row(
-            entry["file"],
-            *(number(medians.get(each), ".2f") for each in threads),
-            number(start and start["total"], ".1f"),
-            wording.size(entry["peak_memory_bytes"]),
-            *(number(rates.get(each), ".1f") for each in batches),
-        )
+    names, rows = wording.other_speeds(result["artifacts"], besides=result["threads"])
+    table = _table(*names)
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
-    for entry in artifacts:
-        for row in entry["throughput"]:
-            if row["reason"]:
-                console.print(f"{entry['file']}, batch {row['batch']}: {row['reason']}")
-    console.print("images/s: batch x threads; cold start: opening the file and the first image in a fresh process")
+    for entry in result["artifacts"]:
+        for rate in entry["throughput"]:
+            if rate["reason"]:
+                console.print(f"{entry['file']}, batch {rate['batch']}: {rate['reason']}")
+    console.print(wording.OTHER_SPEEDS)
 
 
 def print_sensitivity(found: Json, stream: TextIO, *, as_json: bool) -> None:
@@ -210,8 +194,8 @@ def _gate_lines(gates: Sequence[Json]) -> list[str]:
     for row, gate in zip(rows[1:], gates, strict=True):
         lines.append(_row(row, widths))
         if wording.verdict(gate) != wording.PASS:
-            said = (gate.get("subject"), gate.get("advice"))
-            lines += ["    " + ": ".join(filter(None, said))] if any(said) else []
+            note = ": ".join(filter(None, (gate.get("subject"), gate.get("advice"))))
+            lines += [f"    {note}"] if note else []
     return lines
 
 

@@ -1,12 +1,14 @@
 """Turns numbers of a report into the words that its tables share."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 Json = dict[str, Any]
 
+OTHER_SPEEDS: Final = "images/s: batch x threads; cold start: opening the file and the first image, in a fresh process"
+
 FAIL, UNDECIDED, PASS = "fail", "undecided", "pass"
-_ORDER = (FAIL, UNDECIDED, PASS)
+_ORDER: Final = (FAIL, UNDECIDED, PASS)
 
 
 def number(value: float | None, form: str) -> str:
@@ -80,6 +82,36 @@ def kernel_path(pair: Json) -> str:
     """How alike two kernel paths of one file answer, in short."""
     steps = "" if pair["max_lsb"] is None else f", {pair['max_lsb']:g} LSB"
     return f"{pair['a']}/{pair['b']} {number(pair['agreement'], '.2%')}{steps}"
+
+
+def other_speeds(artifacts: Sequence[Json], *, besides: int) -> tuple[list[str], list[list[str]]]:
+    """What one image on `besides` threads does not show: the names of the columns, and a row for each artifact."""
+    threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {besides})
+    batches = sorted({(row["batch"], row["threads"]) for entry in artifacts for row in entry["throughput"]})
+    names = [
+        *("artifact", *(f"ms, {each} threads" for each in threads), "cold start ms", "peak memory"),
+        *(f"images/s, {batch} x{each}" for batch, each in batches),
+    ]
+    rows = []
+    for entry in artifacts:
+        medians = {row["threads"]: row["p50"] for row in entry["threads"]}
+        rates = {(row["batch"], row["threads"]): row["images_per_s"] for row in entry["throughput"]}
+        start = entry["cold_start_ms"]
+        rows.append(
+            [
+                entry["file"],
+                *(number(medians.get(each), ".2f") for each in threads),
+                *(number(start and start["total"], ".1f"), size(entry["peak_memory_bytes"])),
+                *(number(rates.get(each), ".1f") for each in batches),
+            ]
+        )
+    return names, rows
+
+
+def model_name(report: Json) -> str:
+    """What was built, or what `verify` compared with."""
+    model = report["model"]
+    return str(model.get("name") or model["reference"])
 
 
 def conclusion(report: Json) -> str:
