@@ -29,9 +29,8 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
         return
     console = _console(stream)
     reference = report["reference"]
-    name = reference.get("name")
-    said = f"float reference{f' ({name})' if name else ''}: {wording.top1(reference, 'top-1 ')}"
-    console.print(f"\n{said} on {reference['samples']} images")
+    name = f" ({reference['name']})" if "name" in reference else ""
+    console.print(f"\nfloat reference: {wording.top1(reference, 'top-1 ')} on {reference['samples']} images{name}")
     if report.get("data", {}).get("best_epoch_chosen_on_test"):
         console.print("(the best epoch was chosen on these images: `mbexport verify` on others is the stricter test)")
     console.print(_artifact_table(report))

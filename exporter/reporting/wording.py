@@ -16,9 +16,9 @@ def number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def interval(ci95: list[float] | None, form: str) -> str:
-    """A space and both ends in brackets; nothing where there is no interval."""
-    return "" if ci95 is None else f" [{ci95[0]:{form}}, {ci95[1]:{form}}]"
+def interval(ci95: list[float | None] | None, form: str) -> str:
+    """A space and both ends in brackets; nothing where there is no interval, or where its ends are no numbers."""
+    return "" if ci95 is None or None in ci95 else f" [{ci95[0]:{form}}, {ci95[1]:{form}}]"
 
 
 def top1(entry: Json, label: str = "") -> str:

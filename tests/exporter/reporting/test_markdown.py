@@ -71,6 +71,22 @@ def test_what_twins_have_in_common_is_told_once():
     assert all(first >= second for first, second in pairwise(losses))
 
 
+def test_many_artifacts_with_the_same_classes_are_counted():
+    report = copy.deepcopy(EXAMPLE)
+    report["artifacts"] = [{**report["artifacts"][2], "file": f"{number}.onnx"} for number in range(7)]
+    assert cells_of(markdown(report))[4][1][0] == "`0.onnx`<br>`1.onnx`<br>`2.onnx`<br>`3.onnx`<br>and 3 more"
+
+
+def test_the_worst_of_all_artifacts_stand_first():
+    report = copy.deepcopy(EXAMPLE)
+    last = report["artifacts"][3]
+    last["confusions"][-1] |= {"label": "hay", "count": 9}
+    last["disagreements"]["worst"][-1] |= {"image": "worst.png", "severity": 1.0}
+    confusions, disagreements = cells_of(markdown(report))[5:7]
+    assert confusions[1][:2] + confusions[1][3:] == [f"`{ONNX}`", "hay", "9", "1"]
+    assert disagreements[1][:2] == [f"`{ONNX}`", "`worst.png`"]
+
+
 def test_warnings_are_told_before_the_gates():
     report = {**EXAMPLE, "machine": {**EXAMPLE["machine"], "noise": "the load was 3"}}
     text = markdown(report)

@@ -40,6 +40,10 @@ UNDECIDED: Final = {"name": "agreement", "verdict": "undecided", "subject": "a.t
 FAILED: Final = {"name": "size_ratio", "verdict": "fail", "passed": False, "subject": "b.onnx", "advice": "prune"}
 
 
+def test_says_what_the_artifacts_are_compared_with():
+    assert printed(EXAMPLE)[1] == "float reference: top-1 79.20% [75.4%, 82.5%] on 500 images (Keras, float)"
+
+
 def test_a_row_holds_every_number_of_its_artifact():
     row = next(line for line in printed(EXAMPLE) if line.startswith(f"{INT8} "))
     words = row.split("  ")
@@ -103,6 +107,11 @@ def test_gates_that_did_not_pass_are_followed_by_what_to_do():
 )
 def test_last_line_is_the_verdict(gates, strict, line):
     assert printed(judged(*gates, strict=strict))[-1] == line
+
+
+def test_an_interval_without_ends_is_left_out():
+    assert wording.interval([0.5, 0.75], ".0%") == " [50%, 75%]"
+    assert wording.interval(None, ".0%") == wording.interval([None, None], ".0%") == ""
 
 
 def test_without_gates_nothing_passed():
