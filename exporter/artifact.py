@@ -20,6 +20,12 @@ class Format(StrEnum):
     ONNX = "onnx"
 
 
+class ReadFormat(StrEnum):
+    """The file formats that are compared with, and never exported."""
+
+    KERAS = "keras"  # a .h5, a .keras or a SavedModel folder
+
+
 class Precision(StrEnum):
     """How weights and activations are stored and computed."""
 
@@ -80,9 +86,9 @@ def for_bytes(codes: TensorSpec) -> Affine | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """One exported file, as it was read back from the disk."""
+    """One exported file, or one that is compared with such, as it was read back from the disk."""
 
-    format: Format
+    format: Format | ReadFormat
     precision: Precision
     path: Path
     sha256: str

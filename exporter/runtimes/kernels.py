@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from mbexport.errors import DataError
+from mbexport.runtimes.keras_runner import KerasRunner
 from mbexport.runtimes.onnx_runner import OnnxRunner
 from mbexport.runtimes.onnx_session import session_options
 from mbexport.runtimes.runner import Runner
@@ -113,8 +114,10 @@ class Kernels:
 def kernels_of(runner: Runner) -> Kernels:
     """The kernels of what the runtime executes: onnxruntime's own record of one run, LiteRT's ops and partitions.
 
-    Raises `DataError` for an artifact that loads but cannot be run.
+    A Keras file has none. Raises `DataError` for an artifact that loads but cannot be run.
     """
+    if isinstance(runner, KerasRunner):
+        return Kernels(rows=())
     if isinstance(runner, TfliteRunner):
         return _tflite_kernels(runner.op_details())
     if isinstance(runner, OnnxRunner):

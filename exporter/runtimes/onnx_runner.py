@@ -1,8 +1,10 @@
 """Turns an .onnx file into something that classifies: onnxruntime on the CPU."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from numpy.typing import NDArray
 
@@ -10,21 +12,31 @@ from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.runtimes.onnx_session import session_options
-from mbexport.runtimes.runner import FLOAT, Runner, first_line
+from mbexport.runtimes.runner import FLOAT, ConvLayer, Runner, first_line
+
+_MOVERS: Final = frozenset({"Transpose", "Reshape"})
+_PASSED_OVER: Final = _MOVERS | {
+    *("QuantizeLinear", "DequantizeLinear", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Identity")
+}
+_WEIGHTS: Final = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}  # the place of the weights among the inputs
+# Whether onnxruntime rewrites the graph, and its own name for that choice; the first is what it does by itself.
+ONNX_PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {"optimized": "ORT_ENABLE_ALL", "unoptimized": "ORT_DISABLE_ALL"}
+)
 
 
 class OnnxRunner(Runner):
-    """An .onnx file in onnxruntime on the CPU, with its full graph optimization."""
+    """An .onnx file in onnxruntime on the CPU: with its full graph optimization, or as `path_name` says."""
 
     runtime = "onnxruntime"
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, path_name: str = "optimized") -> None:
         import onnxruntime
 
+        options = session_options(threads)
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, ONNX_PATHS[path_name])
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), session_options(threads), providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise DataError(f"{path} is not an .onnx file that can be loaded: {first_line(error)}") from None
         sources, targets = self._session.get_inputs(), self._session.get_outputs()
@@ -38,12 +50,19 @@ class OnnxRunner(Runner):
             self.precision = Precision.INT8
         else:
             self.precision = Precision.FP16 if onnx.TensorProto.FLOAT16 in stored else Precision.FP32
+        self._ending, self._conv_layers = _ending(graph), _conv_layers(graph)
         quantizations = _onnx_edge_quantizations(graph)
         super().__init__(path, *(_onnx_tensor(value, quantizations) for value in (sources[0], targets[0])))
 
     def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
         output: NDArray[Any] = self._session.run([self.output.name], {self.input.name: feed})[0]
         return output
+
+    def ending(self) -> str:
+        return self._ending
+
+    def conv_layers(self) -> tuple[ConvLayer, ...]:
+        return self._conv_layers
 
     def metadata(self) -> dict[str, str]:
         meta = self._session.get_modelmeta()
@@ -68,7 +87,7 @@ def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
         names = (node.input[0], *(node.output if node.op_type == "QuantizeLinear" else ()))
         for name in names:
             found[name] = (affine, zero_point.dtype.name)
-    movers = [node for node in graph.node if node.op_type in ("Transpose", "Reshape")]
+    movers = [node for node in graph.node if node.op_type in _MOVERS]
     for node in movers:  # towards the output
         if node.input[0] in found:
             found.setdefault(node.output[0], found[node.input[0]])
@@ -76,6 +95,34 @@ def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
         if node.output[0] in found:
             found.setdefault(node.input[0], found[node.output[0]])
     return found
+
+
+def _ending(graph: Any) -> str:
+    """The op that makes the scores, behind what only moves or converts them."""
+    wanted = graph.output[0].name
+    for node in reversed(graph.node):
+        if wanted in node.output:
+            if node.op_type not in _PASSED_OVER:
+                return str(node.op_type)
+            wanted = node.input[0]
+    return ""
+
+
+def _conv_layers(graph: Any) -> tuple[ConvLayer, ...]:
+    """The convolutions whose weights lie in the file, (filters, channels of one group, height, width)."""
+    makers = {name: node for node in graph.node for name in node.output}
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    found = []
+    for node in graph.node:
+        if node.op_type not in _WEIGHTS:
+            continue
+        name = node.input[_WEIGHTS[node.op_type]]
+        while name not in shapes and name in makers and makers[name].op_type in _PASSED_OVER:
+            name = makers[name].input[0]
+        filters, depth = shapes.get(name, (0, 0))[:2]
+        groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        found.append(ConvLayer(channels=filters, is_depthwise=depth == 1 and 1 < groups == filters))
+    return tuple(found)
 
 
 def _onnx_tensor(value: Any, quantizations: dict[str, tuple[Affine, str]]) -> TensorSpec:

@@ -1,6 +1,7 @@
 """Turns an artifact into something that classifies: what every runtime has in common."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,25 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.artifact import Layout, Precision, TensorSpec
+from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.models.preprocess import Pixels, Preprocess
 
 _BYTE_OFFSET: Final = 128  # an int8 code is the byte minus this
+_CODES: Final = {"uint8": (0, 255), "int8": (-128, 127)}
 FLOAT: Final = "float32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvLayer:
+    """A convolution of the network, with the number of channels that it gives."""
+
+    channels: int
+    is_depthwise: bool
 
 
 class Runner(ABC):
     """One artifact, loaded. Its input takes `batch` images; `name` is the file's name, `runtime` who executes it.
 
-    `precision` is what the file stores, whatever its kernels then compute with.
+    `precision` is what the file stores, whatever its kernels then compute with. An output (n, classes, 1, 1) or
+    (n, 1, 1, classes) counts as (n, classes). `rescaling` is what the network's own first step multiplies by and adds,
+    which the caller has to do in its place.
     """
 
     runtime: str
     precision: Precision
+    rescaling: tuple[tuple[float, ...], tuple[float, ...]] = ((1.0,), (0.0,))
 
     def __init__(self, path: Path, source: TensorSpec, target: TensorSpec) -> None:
         self.path, self.name = path, path.name
-        self.input, self.output = source, target
+        self.input, self.output = source, _as_row(target)
         is_image = len(source.shape) == 4 and min(source.shape) >= 1
         sides = source.shape[1:3] if is_image and self.layout is Layout.NHWC else source.shape[2:4]
         if not is_image or self.channels not in (1, 3) or sides[0] != sides[1]:
@@ -34,7 +48,7 @@ class Runner(ABC):
                 f"{path}: the input must have shape (n, px, px, channels) or (n, channels, px, px) with 1 or 3 "
                 f"channels, got {source.shape}"
             )
-        if len(target.shape) != 2 or target.shape[0] != self.batch:
+        if len(self.output.shape) != 2 or target.shape[0] != self.batch:
             raise DataError(f"{path}: the output must have shape ({self.batch}, classes), got {target.shape}")
 
     @property
@@ -66,43 +80,66 @@ class Runner(ABC):
     def metadata(self) -> dict[str, str]:
         """What the file says of itself in words, by name."""
 
+    def ending(self) -> str:
+        """The op that makes the scores, as the file's format names it; empty where that is not known.
+
+        What only moves, converts or quantizes them behind it is passed over.
+        """
+        return ""
+
+    def conv_layers(self) -> tuple[ConvLayer, ...]:
+        """The convolutions, in the order of the network; empty where they are not known."""
+        return ()
+
     def invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
         """The raw output (batch, classes) for the prepared inputs of a batch.
 
         Raises `DataError` for an artifact that loads but cannot be run.
         """
         try:
-            return self._invoke(feed)
+            raw = self._invoke(feed)
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise DataError(f"{self.path} loads, but fails when it runs: {first_line(error)}") from None
+        return raw.reshape(len(raw), -1)
 
     @abstractmethod
     def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
         """The same, with the runtime's own exceptions."""
 
-    def prepare(self, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
+    def prepare(self, pixels: Pixels, preprocess: Preprocess, *, takes_bytes: bool = True) -> NDArray[Any]:
         """The input tensors for uint8 images (n, px, px, channels): the bytes, or what a float input expects.
 
         In the order of the file: (n, channels, px, px) for one with the channels first.
         A float input that the file quantizes first thing gets the numbers its codes stand for, so that every
-        integer artifact computes from exactly the same bytes.
+        integer artifact computes from exactly the same bytes. Without `takes_bytes`, both get the numbers that
+        `preprocess` makes of a byte, an 8-bit input as the nearest codes.
         """
-        prepared = self._prepared(pixels, preprocess)
+        prepared = self._prepared(pixels, preprocess, takes_bytes=takes_bytes)
         return prepared if self.layout is Layout.NHWC else np.ascontiguousarray(prepared.transpose(0, 3, 1, 2))
 
-    def _prepared(self, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
-        if self.input.dtype == "uint8":
-            return pixels
-        if self.input.dtype == "int8":
-            return (pixels.astype(np.int16) - _BYTE_OFFSET).astype(np.int8)
-        if self.input.dtype == FLOAT:
-            affine = self.input.affine
-            return affine.dequantize(pixels) if affine else preprocess.normalize(pixels)
-        raise DataError(f"{self.path}: the input must be uint8, int8 or float32, got {self.input.dtype}")
+    def _prepared(self, pixels: Pixels, preprocess: Preprocess, *, takes_bytes: bool) -> NDArray[Any]:
+        kind, affine = self.input.dtype, self.input.affine
+        if kind == FLOAT:
+            return affine.dequantize(pixels) if affine and takes_bytes else preprocess.normalize(pixels)
+        if kind not in _CODES:
+            raise DataError(f"{self.path}: the input must be uint8, int8 or float32, got {kind}")
+        if takes_bytes:
+            return pixels if kind == "uint8" else (pixels.astype(np.int16) - _BYTE_OFFSET).astype(np.int8)
+        low, high = _CODES[kind]
+        affine = affine or Affine(scale=(1.0,), zero_point=(low,))
+        return affine.quantize(preprocess.normalize(pixels), low=low, high=high).astype(kind)
 
     def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Raw outputs (n, classes) as real numbers."""
         return self.output.affine.dequantize(raw) if self.output.affine else raw.astype(np.float32)
+
+
+def _as_row(target: TensorSpec) -> TensorSpec:
+    """The output with its classes in one row, if it has them as the channels of one pixel."""
+    batch, *sizes = target.shape or (0,)
+    wide = [size for size in sizes if size != 1]
+    is_pixel = len(sizes) == 3 and len(wide) == 1 and sizes[1] == 1
+    return replace(target, shape=(batch, *wide)) if is_pixel else target
 
 
 def first_line(error: Exception) -> str:

@@ -25,14 +25,16 @@ class Source(StrEnum):
 class Subject:
     """An artifact that is compared: how it is fed bytes, and how its scores are read.
 
-    `preprocess` holds the normalization that this file expects, said by `source`. With `skips_background` its first
-    score is of no class of the data, and is left out everywhere.
+    `preprocess` holds the normalization that this file expects, said by `source`. With `takes_bytes` each byte is the
+    code that the file has for it, where it has codes; without, it becomes the code nearest to what `preprocess` makes
+    of it. With `skips_background` the first score is of no class of the data, and is left out everywhere.
     """
 
     runner: Runner
     preprocess: Preprocess
     kind: Output
     source: Source
+    takes_bytes: bool = True
     skips_background: bool = False
 
     @property
@@ -45,6 +47,10 @@ class Subject:
         """The number of scores that are compared."""
         return self.runner.classes - self.skips_background
 
+    def feeds(self, pixels: Pixels) -> NDArray[Any]:
+        """The input tensors for uint8 images (n, px, px, channels), in the order and the type of the file."""
+        return self.runner.prepare(pixels, self.preprocess, takes_bytes=self.takes_bytes)
+
     def raw(self, pixels: Pixels) -> NDArray[Any]:
         """The raw outputs (n, classes) for uint8 images (n, px, px, channels), one inference a batch.
 
@@ -52,7 +58,7 @@ class Subject:
         """
         batch = self.runner.batch
         missing = -len(pixels) % batch
-        feeds = self.runner.prepare(np.concatenate([pixels, pixels[-1:].repeat(missing, axis=0)]), self.preprocess)
+        feeds = self.feeds(np.concatenate([pixels, pixels[-1:].repeat(missing, axis=0)]))
         batches = [self.runner.invoke(feeds[i : i + batch]) for i in range(0, len(feeds), batch)]
         return np.concatenate(batches)[: len(pixels), int(self.skips_background) :]
 

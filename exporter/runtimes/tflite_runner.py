@@ -1,7 +1,9 @@
 """Turns a .tflite file into something that classifies: the LiteRT interpreter."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -10,21 +12,32 @@ from numpy.typing import NDArray
 from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
-from mbexport.runtimes.runner import FLOAT, Runner, first_line
+from mbexport.runtimes.runner import FLOAT, ConvLayer, Runner, first_line
 
-_CONVOLUTIONS: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+_DEPTHWISE: Final = "DEPTHWISE_CONV_2D"
+_IMAGE_CONVOLUTIONS: Final = frozenset({"CONV_2D", _DEPTHWISE})
+_CONVOLUTIONS: Final = _IMAGE_CONVOLUTIONS | {"FULLY_CONNECTED"}
+_PASSED_OVER: Final = frozenset({"QUANTIZE", "DEQUANTIZE", "RESHAPE", "CAST", "SQUEEZE", "TRANSPOSE"})
+# Which kernels LiteRT takes, and its own name for that choice; the first is what it takes by itself.
+TFLITE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {"xnnpack": "AUTO", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
+)
 
 
 class TfliteRunner(Runner):
-    """A .tflite file in the LiteRT interpreter, with the delegate it takes by itself (XNNPACK)."""
+    """A .tflite file in the LiteRT interpreter: with the delegate it takes by itself, or the kernels of `path_name`."""
 
     runtime = "litert"
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+    def __init__(self, path: Path, *, threads: int = 1, path_name: str = "xnnpack") -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter = Interpreter(
+                model_path=str(path),
+                num_threads=threads,
+                experimental_op_resolver_type=OpResolverType[TFLITE_PATHS[path_name]],
+            )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise DataError(f"{path} is not a .tflite file that can be loaded: {first_line(error)}") from None
@@ -54,10 +67,31 @@ class TfliteRunner(Runner):
         }
         return signatures | metadata_of(self.path.read_bytes())
 
+    def ending(self) -> str:
+        wanted = self._target
+        for op in reversed(self._network_ops()):
+            if wanted in op["outputs"]:
+                if op["op_name"] not in _PASSED_OVER:
+                    return str(op["op_name"])
+                wanted = op["inputs"][0]
+        return ""
+
+    def conv_layers(self) -> tuple[ConvLayer, ...]:
+        shapes = {tensor["index"]: tensor["shape"] for tensor in self._interpreter.get_tensor_details()}
+        return tuple(
+            ConvLayer(channels=int(shapes[op["outputs"][0]][-1]), is_depthwise=op["op_name"] == _DEPTHWISE)
+            for op in self._network_ops()
+            if op["op_name"] in _IMAGE_CONVOLUTIONS
+        )
+
     def op_details(self) -> list[dict[str, Any]]:
         """LiteRT's own list of ops: names, tensors and types; those that a delegate took, and its own, among them."""
         details: list[dict[str, Any]] = self._interpreter._get_ops_details()
         return details
+
+    def _network_ops(self) -> list[dict[str, Any]]:
+        """The ops of the file, without those that the runtime puts in the place of what a delegate took."""
+        return [op for op in self.op_details() if op["op_name"] != "DELEGATE"]
 
     def _precision(self) -> Precision:
         tensors = self._interpreter.get_tensor_details()

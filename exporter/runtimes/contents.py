@@ -1,0 +1,57 @@
+"""Turns an opened artifact into what its contents tell of it: the width of its network, the labels of its classes."""
+
+import io
+import json
+import zipfile
+from typing import Final
+
+from mbexport.models.spec import BLOCKS, STEM_FILTERS
+from mbexport.runtimes.runner import Runner
+from mbexport.runtimes.tflite_runner import TfliteRunner
+
+_WIDEST: Final = BLOCKS[-1].filters
+_MAX_LABELS_BYTES: Final = 2**22  # the 1001 classes of ImageNet take 22 kB
+_LABELS_ENDING: Final = ".txt"
+
+
+def alpha_of(runner: Runner) -> float | None:
+    """The width multiplier of a MobileNet v1, told by the channels of its convolutions; None for another network."""
+    layers = runner.conv_layers()
+    pattern = [False, *(is_depthwise for _ in BLOCKS for is_depthwise in (True, False))]
+    if [layer.is_depthwise for layer in layers[: len(pattern)]] != pattern:
+        return None
+    found = [layers[0].channels, *(layer.channels for layer in layers[2 : len(pattern) : 2])]
+    for alpha in (round(found[-1] / _WIDEST, 2), found[0] / STEM_FILTERS):
+        if found == [int(filters * alpha) for filters in (STEM_FILTERS, *(block.filters for block in BLOCKS))]:
+            return alpha
+    return None
+
+
+def labels_of(runner: Runner) -> tuple[str, ...] | None:
+    """The labels that the file holds, one for each of its scores, that of a background among them; None if it has none.
+
+    A list of another length, or one that is damaged, tells nothing, and counts as none.
+    """
+    found = _in_zip(runner) if isinstance(runner, TfliteRunner) else _in_property(runner.metadata().get("labels"))
+    return found if len(found) == runner.classes else None
+
+
+def _in_zip(runner: TfliteRunner) -> tuple[str, ...]:
+    """The lines of the only text behind a .tflite."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(runner.path.read_bytes())) as archive:
+            texts = [entry for entry in archive.infolist() if entry.filename.endswith(_LABELS_ENDING)]
+            if len(texts) != 1 or texts[0].file_size > _MAX_LABELS_BYTES:
+                return ()
+            return tuple(archive.read(texts[0]).decode().removesuffix("\n").split("\n"))
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, EOFError, RuntimeError, OSError):
+        return ()  # labels are for people: a file without them is compared all the same
+
+
+def _in_property(text: str | None) -> tuple[str, ...]:
+    try:
+        values = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        return ()
+    is_list = isinstance(values, list) and all(isinstance(value, str) for value in values)
+    return tuple(values) if is_list else ()
