@@ -1,13 +1,16 @@
-"""Turns an opened artifact into what its contents tell of it: the width of its network, the labels of its classes."""
+"""Turns an opened artifact into what its contents tell of it: the network's width, the classes' labels, a hash."""
 
+import hashlib
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Final
 
 from mbexport.models.spec import BLOCKS, STEM_FILTERS
 from mbexport.runtimes.runner import Runner
 from mbexport.runtimes.tflite_runner import TfliteRunner
+from mbexport.workdir import sha256_of
 
 _WIDEST: Final = BLOCKS[-1].filters
 _MAX_LABELS_BYTES: Final = 2**22  # the 1001 classes of ImageNet take 22 kB
@@ -34,6 +37,15 @@ def labels_of(runner: Runner) -> tuple[str, ...] | None:
     """
     found = _in_zip(runner) if isinstance(runner, TfliteRunner) else _in_property(runner.metadata().get("labels"))
     return found if len(found) == runner.classes else None
+
+
+def identity_of(path: Path) -> tuple[str, int]:
+    """The sha256 of an artifact and its size in bytes; those of all files with their names, if it is a folder."""
+    if path.is_file():
+        return sha256_of(path), path.stat().st_size
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    listing = "".join(f"{sha256_of(file)} {file.relative_to(path).as_posix()}\n" for file in files)
+    return hashlib.sha256(listing.encode()).hexdigest(), sum(file.stat().st_size for file in files)
 
 
 def _in_zip(runner: TfliteRunner) -> tuple[str, ...]:

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
-from mbexport.artifact import Format, Layout, Precision
+from mbexport.artifact import Format, Layout, Precision, ReadFormat
 from mbexport.errors import DataError
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.runtimes.opening import format_of, open_runner
@@ -20,33 +19,6 @@ PREPROCESS = Preprocess(resolution_px=4)
 IMAGE = (1, 4, 4, 3)
 Edge = tuple[str, int, Sequence[int | str]]
 Save = Callable[..., Path]
-
-
-@pytest.fixture
-def save(tmp_path) -> Save:
-    """Writes a graph whose outputs are constants of the right shape, or what `steps` compute, and gives its path."""
-
-    def write(sources: Sequence[Edge], targets: Sequence[Edge], steps: str = "", **constants: object) -> Path:
-        nodes = []
-        for step in filter(None, steps.split(";")):
-            kind, *inputs, _, output = step.split()
-            nodes.append(helper.make_node(kind, inputs, [output]))
-        made = {node.output[0] for node in nodes}
-        for name, kind, shape in targets:
-            if name not in made:
-                value = np.zeros([size if isinstance(size, int) else 1 for size in shape])
-                stored = numpy_helper.from_array(value.astype(helper.tensor_dtype_to_np_dtype(kind)))
-                nodes.append(helper.make_node("Constant", [], [name], value=stored))
-        ends = [[helper.make_tensor_value_info(*edge) for edge in edges] for edges in (sources, targets)]
-        tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-        opset = helper.make_opsetid("", 17)
-        model = helper.make_model(helper.make_graph(nodes, "tiny", *ends, tensors), opset_imports=[opset], ir_version=8)
-        onnx.checker.check_model(model, full_check=True)
-        path = tmp_path / "tiny.onnx"
-        path.write_bytes(model.SerializeToString())
-        return path
-
-    return write
 
 
 def edge(name: str, kind: int = FLOAT, shape: Sequence[int | str] = IMAGE) -> Edge:
@@ -162,7 +134,23 @@ def test_an_input_that_is_no_square_image_in_rgb_or_grey_is_refused(save, shape)
         open_runner(path)
 
 
-@pytest.mark.parametrize("shape", [(48,), (1, 1, 48), (2, 48), (1, 1, 1, 48)])
+@pytest.mark.parametrize("shape", [(1, 48, 1, 1), (1, 1, 1, 48)])
+def test_classes_in_one_pixel_are_a_row_of_scores(save, shape):
+    runner = open_runner(
+        save(
+            [edge("image")],
+            [edge("scores", FLOAT, shape)],
+            "Add zeros one -> scores",
+            zeros=np.arange(48, dtype=np.float32).reshape(shape),
+            one=np.float32(1),
+        )
+    )
+    raw = runner.invoke(np.zeros(IMAGE, np.float32))
+    assert (runner.output.shape, runner.classes) == ((1, 48), 48)
+    assert raw.tolist() == [list(range(1, 49))]
+
+
+@pytest.mark.parametrize("shape", [(48,), (1, 1, 48), (2, 48), (1, 1, 48, 1), (1, 2, 1, 24), (1, 1, 1, 1)])
 def test_an_output_that_is_no_row_of_scores_is_refused(save, shape):
     path = save([edge("image")], [edge("scores", FLOAT, shape)])
     with pytest.raises(DataError, match=r"output must have shape \(1, classes\), got \(.*\)$"):
@@ -194,10 +182,10 @@ def test_an_open_resolution_is_refused(save):
         open_runner(path)
 
 
-@pytest.mark.parametrize("name", ["image.png", "model", "model.onnx.zip", "tflite"])
+@pytest.mark.parametrize("name", ["image.png", "model", "model.onnx.zip", "tflite", "model.pb"])
 def test_another_ending_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"1")
-    with pytest.raises(DataError, match=r"must end in \.tflite or \.onnx"):
+    with pytest.raises(DataError, match=r"must end in \.tflite or \.onnx, or be a Keras"):
         format_of(tmp_path / name)
 
 
@@ -209,7 +197,13 @@ def test_a_file_that_is_not_there_is_refused(tmp_path, ending):
             open_runner(tmp_path / f"{name}{ending}")
 
 
-@pytest.mark.parametrize(("name", "expected"), [("A.TFLITE", Format.TFLITE), ("b.Onnx", Format.ONNX)])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("A.TFLITE", Format.TFLITE), ("b.Onnx", Format.ONNX)),
+        *(("c.keras", ReadFormat.KERAS), ("d.H5", ReadFormat.KERAS), ("e.hdf5", ReadFormat.KERAS)),
+    ],
+)
 def test_the_ending_may_be_in_capitals(tmp_path, name, expected):
     (tmp_path / name).write_bytes(b"1")
     assert format_of(tmp_path / name) is expected
