@@ -53,6 +53,11 @@ def match(
     """
     _require_size(runner, pixels)
     skips_background = _skips_background(runner, classes=classes, background=background)
+    kind = _KINDS.get(runner.ending(), Output.LOGITS)
+    if runner.output.dtype != FLOAT and runner.output.affine is None and kind is not Output.LOGITS:
+        raise DataError(
+            f"{runner.path}: its {runner.output.dtype} output has no quantization, so that its codes are no scores"
+        )
     try:
         normalization, source, takes_bytes = _expected(runner, given)
         preprocess = replace(pixels, normalization=normalization)
@@ -61,7 +66,7 @@ def match(
     return Subject(
         runner=runner,
         preprocess=preprocess,
-        kind=_KINDS.get(runner.ending(), Output.LOGITS),
+        kind=kind,
         source=source,
         takes_bytes=takes_bytes,
         skips_background=skips_background,

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.artifact import Precision, TensorSpec, for_bytes
@@ -19,6 +20,8 @@ _PASSED_OVER: Final = _MOVERS | {
     *("QuantizeLinear", "DequantizeLinear", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Identity")
 }
 _WEIGHTS: Final = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}  # the place of the weights among the inputs
+_QUANTIZING: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv"})
+_LEFT_OUT: Final = ""  # how ONNX names an input that is not given
 # Whether onnxruntime rewrites the graph, and its own name for that choice; the first is what it does by itself.
 ONNX_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {"optimized": "ORT_ENABLE_ALL", "unoptimized": "ORT_DISABLE_ALL"}
@@ -71,22 +74,14 @@ class OnnxRunner(Runner):
 
 def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
     """For each tensor that is quantized or holds codes: its map and code type, through layout changes too."""
-    from onnx import numpy_helper
-
-    constants = {tensor.name: tensor for tensor in graph.initializer}
+    constants = _constants(graph)
     found: dict[str, tuple[Affine, str]] = {}
-    for node in graph.node:
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or len(node.input) < 3:
-            continue
-        if any(name not in constants for name in node.input[1:3]):
-            continue
-        scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
-        if scale.size != 1:
+    for tensor, scale_name, zero_point_name in (named for node in graph.node for named in _quantized(node)):
+        scale, zero_point = constants.get(scale_name), constants.get(zero_point_name)
+        if scale is None or zero_point is None or scale.size != 1:
             continue
         affine = Affine(scale=(scale.item(),), zero_point=(zero_point.item(),))
-        names = (node.input[0], *(node.output if node.op_type == "QuantizeLinear" else ()))
-        for name in names:
-            found[name] = (affine, zero_point.dtype.name)
+        found[tensor] = (affine, zero_point.dtype.name)
     movers = [node for node in graph.node if node.op_type in _MOVERS]
     for node in movers:  # towards the output
         if node.input[0] in found:
@@ -94,6 +89,35 @@ def _onnx_edge_quantizations(graph: Any) -> dict[str, tuple[Affine, str]]:
     for node in reversed(movers):  # towards the input
         if node.output[0] in found:
             found.setdefault(node.input[0], found[node.output[0]])
+    return found
+
+
+def _constants(graph: Any) -> dict[str, NDArray[Any]]:
+    """The arrays that are known before any image, by name; that of an input left out is a zero point of bytes."""
+    from onnx import numpy_helper
+
+    values = {
+        node.output[0]: attribute.t
+        for node in graph.node
+        for attribute in node.attribute
+        if node.op_type == "Constant" and attribute.name == "value"
+    }
+    values |= {tensor.name: tensor for tensor in graph.initializer}
+    return {_LEFT_OUT: np.zeros((), np.uint8)} | {
+        name: numpy_helper.to_array(tensor) for name, tensor in values.items() if len(tensor.dims) <= 1
+    }
+
+
+def _quantized(node: Any) -> list[tuple[str, str, str]]:
+    """The names of tensors that are codes, or become such, at this op; of their scales; of their zero points."""
+    if node.op_type not in _QUANTIZING:
+        return []
+    names = [*node.input, _LEFT_OUT]
+    found = [(names[0], names[1], names[2])]
+    if node.op_type == "QuantizeLinear":
+        found.append((node.output[0], names[1], names[2]))
+    if node.op_type == "QLinearConv":
+        found.append((node.output[0], names[6], names[7]))
     return found
 
 

@@ -14,7 +14,10 @@ Edge = tuple[str, int, Sequence[int | str]]
 
 @pytest.fixture
 def save(tmp_path) -> Callable[..., Path]:
-    """Writes a graph whose outputs are constants of the right shape, or what `steps` compute, and gives its path."""
+    """Writes a graph whose outputs are constants of the right shape, or what `steps` compute, and gives its path.
+
+    `attributes` are those of each kind of step; `has_nodes` writes constants as nodes.
+    """
 
     def write(
         sources: Sequence[Edge],
@@ -22,12 +25,14 @@ def save(tmp_path) -> Callable[..., Path]:
         steps: str = "",
         *,
         properties: Mapping[str, str] = MappingProxyType({}),
+        attributes: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+        has_nodes: bool = False,
         **constants: object,
     ) -> Path:
         nodes = []
         for step in filter(None, steps.split(";")):
             kind, *inputs, _, output = step.split()
-            nodes.append(helper.make_node(kind, inputs, [output]))
+            nodes.append(helper.make_node(kind, inputs, [output], **attributes.get(kind, {})))
         made = {node.output[0] for node in nodes}
         for name, kind, shape in targets:
             if name not in made:
@@ -36,6 +41,9 @@ def save(tmp_path) -> Callable[..., Path]:
                 nodes.append(helper.make_node("Constant", [], [name], value=stored))
         ends = [[helper.make_tensor_value_info(*edge) for edge in edges] for edges in (sources, targets)]
         tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+        if has_nodes:
+            nodes = [*(helper.make_node("Constant", [], [each.name], value=each) for each in tensors), *nodes]
+            tensors = []
         opset = helper.make_opsetid("", 17)
         model = helper.make_model(helper.make_graph(nodes, "tiny", *ends, tensors), opset_imports=[opset], ir_version=8)
         helper.set_model_props(model, dict(properties))

@@ -255,6 +255,13 @@ def test_what_makes_the_scores_says_what_they_are(save, steps, kind):
     assert output_json(matched(runner, given=RAW))["kind"] == kind
 
 
+def test_codes_that_are_no_probabilities_are_refused(save):
+    steps = "Flatten image -> f; Softmax f -> p; Cast p -> scores"
+    path = save([("image", FLOAT, IMAGE)], [("scores", UINT8, [1, 48])], steps, attributes={"Cast": {"to": UINT8}})
+    with pytest.raises(DataError, match="its uint8 output has no quantization"):
+        matched(open_runner(path), given=RAW)
+
+
 class Codes(Runner):
     """An input of some quantization, in no file."""
 

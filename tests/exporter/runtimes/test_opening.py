@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto
 
 from mbexport.artifact import Format, Layout, Precision, ReadFormat
+from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.runtimes.opening import format_of, open_runner
@@ -91,6 +92,35 @@ def test_scale_and_zero_point_may_be_vectors_of_one(save):
     # As legal as scalars, and what other exporters write.
     runner = entry(save, scale=np.float32([0.5]), zero_point=np.uint8([3]))
     assert runner.prepare(np.array([3, 5], np.uint8), PREPROCESS).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("has_nodes", [False, True])
+@pytest.mark.parametrize(
+    ("steps", "zero_point"),
+    [
+        ("DequantizeLinear image s z -> d; Flatten d -> scores", 7),
+        ("DequantizeLinear image s -> d; Flatten d -> scores", 0),
+        ("Transpose image -> u; Transpose u -> t; DequantizeLinear t s z -> d; Flatten d -> scores", 7),
+        ("QLinearConv image s z w one none s z -> q; DequantizeLinear q s z -> d; Flatten d -> scores", 7),
+    ],
+)
+def test_quantizations_of_other_exporters_are_read(save, has_nodes, steps, zero_point):
+    """Constants may be initializers or nodes, a zero point of 0 may be left out, a convolution may take the codes."""
+    constants = {"s": np.float32(0.5), "z": np.uint8(7), "w": np.ones((3, 3, 1, 1), np.int8)}
+    constants |= {"one": np.float32(1), "none": np.int8(0)}
+    path = save([edge("image", UINT8, (1, 3, 4, 4))], [SCORES], steps, has_nodes=has_nodes, **constants)
+    assert open_runner(path).input.affine == Affine(scale=(0.5,), zero_point=(zero_point,))
+
+
+def test_codes_of_a_convolution_are_read_as_scores(save):
+    steps = "QLinearConv image s z w s z t y -> scores"
+    constants = {"s": np.float32(1), "z": np.uint8(0), "w": np.ones((5, 3, 4, 4), np.uint8)}
+    constants |= {"t": np.float32(0.25), "y": np.uint8(9)}
+    runner = open_runner(
+        save([edge("image", UINT8, (1, 3, 4, 4))], [edge("scores", UINT8, (1, 5, 1, 1))], steps, **constants)
+    )
+    # 48 bytes of 2: 96 / 0.25 + 9 is beyond 255, which stands for (255 - 9) / 4.
+    assert runner.scores(runner.invoke(np.full((1, 3, 4, 4), 2, np.uint8))).tolist() == [[61.5] * 5]
 
 
 @pytest.mark.parametrize("kind", [FLOAT16, INT32])
