@@ -26,6 +26,7 @@ _ONE_CODE: Final = 1 + 1e-3
 # (scale, zero points for bytes) that quantizers give to images in [-1, 1], in [0, 1] and in [0, 255].
 _CONVENTIONS: Final = ((1 / 127.5, (127, 128)), (1 / 128, (127, 128)), (1 / 255, (0,)), (1.0, (0,)))
 _SCALE_TOLERANCE: Final = 1e-3  # a quarter of what is between 1/127.5 and 1/128
+_LEAST_OVERLAP: Final = 0.9  # of the two ranges; a calibration that met no black or white moves an end by less
 _LARGEST_INPUT: Final = 255.0  # of any convention: bytes as they are
 # The op that makes the scores, as LiteRT, ONNX and Keras name it; behind any other they are logits.
 _KINDS: Final[Mapping[str, Output]] = MappingProxyType(
@@ -63,6 +64,7 @@ def match(
         preprocess = replace(pixels, normalization=normalization)
     except (DataError, OptionError) as error:
         raise DataError(f"{runner.path}: {error}") from None
+    conflict = None if takes_bytes or source is not Source.METADATA else _conflict(runner, normalization)
     return Subject(
         runner=runner,
         preprocess=preprocess,
@@ -70,6 +72,7 @@ def match(
         source=source,
         takes_bytes=takes_bytes,
         skips_background=skips_background,
+        conflict=conflict,
     )
 
 
@@ -131,7 +134,7 @@ def _expected(runner: Runner, given: Normalization | None) -> tuple[Normalizatio
         raise DataError(f"the input must be uint8, int8 or float32, got {kind}")
     if kind != FLOAT and runner.input.affine is None:
         return _unquantized(kind, is_bgr=says_blue_first(words))
-    codes = runner.input.affine if kind == FLOAT else for_bytes(runner.input)
+    codes = _codes(runner.input)
     said = said_normalization(words, channels=runner.channels, layout=runner.layout, given=given)
     if said is not None:
         return _fed(said, Source.METADATA, codes)
@@ -160,6 +163,32 @@ def _fed(said: Normalization, source: Source, codes: Affine | None) -> tuple[Nor
     if distance > _ONE_CODE:
         return said, source, False
     return (_own(codes, is_bgr=True), source, False) if said.is_bgr else (said, source, True)
+
+
+def _conflict(runner: Runner, said: Normalization) -> str | None:
+    """What the words and the codes of a quantized input say, if the ranges that they speak of are not about the same.
+
+    A quantizer gives the input all its codes: where bytes would use but a part of them, or go beyond, an app that
+    reads the words and one that feeds bytes get different answers.
+    """
+    codes = _codes(runner.input)
+    if codes is None:
+        return None
+    (least, most), (low, high) = (float(_reals(said).min()), float(_reals(said).max())), _ends(codes)
+    if min(most, high) - max(least, low) >= _LEAST_OVERLAP * (max(most, high) - min(least, low)):
+        return None
+    return f"its words make {least:.6g} .. {most:.6g} of bytes, its input's codes stand for {low:.6g} .. {high:.6g}"
+
+
+def _codes(source: TensorSpec) -> Affine | None:
+    """The quantization of bytes that an 8-bit input, or a float one that is quantized first thing, has."""
+    return source.affine if source.dtype == FLOAT else for_bytes(source)
+
+
+def _ends(codes: Affine) -> tuple[float, float]:
+    """What the first code and the last stand for."""
+    low, high = ((end - codes.zero_point[0]) * codes.scale[0] for end in (0, 255))
+    return low, high
 
 
 def _own(codes: Affine, *, is_bgr: bool) -> Normalization:
@@ -197,5 +226,5 @@ def _unsaid(source: TensorSpec, codes: Affine | None) -> str:
     ask = "it does not say what it expects of a byte: give --preprocess, or --mean and --scale"
     if codes is None:
         return f"its input is {source.dtype}, and {ask}"
-    low, high = ((end - codes.zero_point[0]) * codes.scale[0] for end in (0, 255))
+    low, high = _ends(codes)
     return f"the codes of its input stand for {low:.6g} .. {high:.6g}, which is no known convention, and {ask}"

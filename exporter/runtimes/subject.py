@@ -28,6 +28,7 @@ class Subject:
     `preprocess` holds the normalization that this file expects, said by `source`. With `takes_bytes` each byte is the
     code that the file has for it, where it has codes; without, it becomes the code nearest to what `preprocess` makes
     of it. With `skips_background` the first score is of no class of the data, and is left out everywhere.
+    `conflict` is a sentence on a file whose words and codes cannot both be right; it is fed what its words say.
     """
 
     runner: Runner
@@ -36,6 +37,7 @@ class Subject:
     source: Source
     takes_bytes: bool = True
     skips_background: bool = False
+    conflict: str | None = None
 
     @property
     def name(self) -> str:

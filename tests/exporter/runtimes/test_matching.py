@@ -1,6 +1,7 @@
 """What each artifact is fed and how its scores are read: every rule on a file made by hand, and what always holds."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from mbexport.description import Description
 from mbexport.errors import DataError
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, UNIT, Normalization, Preprocess
-from mbexport.runtimes.matching import input_json, match, output_json
+from mbexport.runtimes.matching import input_json, match
 from mbexport.runtimes.opening import open_runner
 from mbexport.runtimes.runner import Runner
 from mbexport.runtimes.subject import Source, Subject
@@ -135,7 +136,16 @@ def test_other_codes_stand_for_what_is_said(tflite):
 def test_googles_codes_and_words_are_one_code_apart_and_take_bytes(tflite):
     subject = matched(tflite("uint8", replace(SAID, name="net"), **codes(1 / 128, 128)))
     assert np.array_equal(subject.feeds(every_byte()), every_byte())
-    assert subject.source is Source.METADATA
+    assert (subject.source, subject.conflict) == (Source.METADATA, None)
+
+
+def test_a_calibrated_range_and_its_words_are_no_conflict(save):
+    """Photos whose colours ended at 250 gave codes from -123 to 147.3, in the place of -123.68 to 151.06."""
+    words = {"normalization.mean": json.dumps(CAFFE.mean), "normalization.std": "[1]", "input.colour": "BGR"}
+    steps = "QuantizeLinear image s z -> q; DequantizeLinear q s z -> d; Flatten d -> scores"
+    constants = {"s": np.float32(1.06), "z": np.uint8(116)}
+    subject = matched(open_runner(save([("image", FLOAT, IMAGE)], [SCORES], steps, properties=words, **constants)))
+    assert (subject.takes_bytes, subject.preprocess.normalization, subject.conflict) == (False, CAFFE, None)
 
 
 def test_words_that_are_far_from_the_codes_decide(save):
@@ -145,7 +155,8 @@ def test_words_that_are_far_from_the_codes_decide(save):
     runner = open_runner(save([("image", UINT8, IMAGE)], [SCORES], steps, properties=UNIT_WORDS, **constants))
     subject = matched(runner)
     assert subject.feeds(np.broadcast_to(np.uint8([0, 100, 254]), IMAGE))[0, 0, 0].tolist() == [128, 178, 255]
-    assert subject.source is Source.METADATA
+    words = r"its words make 0 \.\. 1 of bytes, its input's codes stand for -1\.00392 \.\. 0\.996078"
+    assert re.fullmatch(words, subject.conflict)
 
 
 @pytest.mark.parametrize("zero_point", [np.uint8(128), np.int8(0)])
@@ -208,58 +219,6 @@ def test_damaged_metadata_of_a_tflite_name_the_file(tmp_path):
     (tmp_path / "net.tflite").write_bytes(content)
     with pytest.raises(DataError, match=r"net\.tflite: the metadata of the \.tflite is damaged"):
         matched(open_runner(tmp_path / "net.tflite"), given=RAW)
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"pixels": Preprocess(resolution_px=5)}, "one resolution, got 4 px beside 5 px"),
-        ({"pixels": replace(PIXELS, channels=1)}, r"images of one kind, got 3 channel\(s\) beside 1"),
-        ({"classes": 46, "background": True}, "one number of classes, got 48 beside 46"),
-        ({"classes": 49}, "one number of classes, got 48 beside 49"),
-        ({"classes": 47}, "must be 47 scores, got 48: --background leaves out the first"),
-    ],
-)
-def test_another_size_is_refused(tflite, changed, message):
-    with pytest.raises(DataError, match=message):
-        matched(tflite("float32"), given=RAW, **changed)
-
-
-def test_a_background_is_left_out(tflite):
-    runner = tflite("float32")
-    subject = matched(runner, given=RAW, classes=47, background=True)
-    image = np.arange(48, dtype=np.uint8).reshape(IMAGE)
-    assert subject.raw(image).tolist() == [list(range(1, 48))]
-    assert (subject.classes, output_json(subject)) == (
-        47,
-        {"dtype": "float32", "kind": "logits", "background": True},
-    )
-    assert not matched(runner, given=RAW, background=True).skips_background  # none of another file is left out
-
-
-@pytest.mark.parametrize(
-    ("steps", "kind"),
-    [
-        ("Flatten image -> f; Softmax f -> scores", "softmax"),
-        ("Flatten image -> f; Sigmoid f -> scores", "sigmoid"),
-        ("Flatten image -> f; Relu f -> scores", "logits"),
-        ("Softmax image -> p; Flatten p -> scores", "softmax"),
-        ("Sigmoid image -> p; QuantizeLinear p s z -> q; DequantizeLinear q s z -> f; Flatten f -> scores", "sigmoid"),
-        ("Flatten image -> f; Softmax f -> p; Relu p -> scores", "logits"),
-        ("Flatten image -> scores", "logits"),
-    ],
-)
-def test_what_makes_the_scores_says_what_they_are(save, steps, kind):
-    constants = {"s": np.float32(1 / 256), "z": np.uint8(0)} if " s z " in steps else {}
-    runner = open_runner(save([("image", FLOAT, IMAGE)], [SCORES], steps, **constants))
-    assert output_json(matched(runner, given=RAW))["kind"] == kind
-
-
-def test_codes_that_are_no_probabilities_are_refused(save):
-    steps = "Flatten image -> f; Softmax f -> p; Cast p -> scores"
-    path = save([("image", FLOAT, IMAGE)], [("scores", UINT8, [1, 48])], steps, attributes={"Cast": {"to": UINT8}})
-    with pytest.raises(DataError, match="its uint8 output has no quantization"):
-        matched(open_runner(path), given=RAW)
 
 
 class Codes(Runner):
