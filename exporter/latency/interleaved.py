@@ -3,24 +3,39 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.runtimes.runner import Runner
-
 _RESAMPLES: Final = 2000
+PERCENTS: Final = tuple(range(0, 101, 5))
+
+
+class Timed(Protocol):
+    """Something loaded that is run on a feed."""
+
+    @property
+    def name(self) -> str:
+        """What its times are known by."""
+
+    @property
+    def invoke(self) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        """One inference on a prepared batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Milliseconds for one image: median, 90th and 99th percentile, over `runs` timed runs."""
+    """Milliseconds of one inference: median, 90th and 99th percentile, over `runs` timed runs.
+
+    `percentiles_ms` are those of `PERCENTS`, from the shortest to the longest run.
+    """
 
     runs: int
     p50_ms: float
     p90_ms: float
     p99_ms: float
+    percentiles_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,50 +46,69 @@ class Ratio:
     b: str
     ratio: float
     ci95: tuple[float, float]
+    threads: int = 1
 
 
 def measure(
-    runners: Sequence[Runner],
+    runners: Sequence[Timed],
     feeds: Mapping[str, NDArray[Any]],
     *,
-    runs: int,
-    warmup: int,
+    runs: int | Mapping[str, int],
+    warmup: int | Mapping[str, int],
     seed: int = 0,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Milliseconds of `runs` rounds; in each, every runner runs once, in a new random order.
+    """Milliseconds of interleaved rounds; in each, every runner runs once, in a new random order.
 
-    `feeds` holds a prepared batch for each runner's name. Slow moments of the machine thus hit
-    all artifacts alike. The first `warmup` rounds are not counted.
+    `feeds` holds a prepared batch for each runner's name. Slow moments of the machine thus hit all artifacts alike.
+    The `warmup` rounds before them are not counted. A runner that by its name has fewer `runs` than others takes part
+    in as many rounds, chosen at random.
     """
     rng = np.random.default_rng(seed)
-    times = {runner.name: np.empty(runs) for runner in runners}
-    for round_number in range(-warmup, runs):
-        for index in rng.permutation(len(runners)):
-            runner = runners[index]
-            feed = feeds[runner.name]
+    counts = [runs if isinstance(runs, int) else runs[runner.name] for runner in runners]
+    warmups = [warmup if isinstance(warmup, int) else warmup[runner.name] for runner in runners]
+    order = [*_turns(warmups, rng), *_turns(counts, rng)]
+    times: dict[str, list[float]] = {runner.name: [] for runner in runners}
+    for round_number, turns in enumerate(order):
+        for index in turns:
+            name, invoke = runners[index].name, runners[index].invoke
+            feed = feeds[name]
             start = time.perf_counter()
-            runner.invoke(feed)
+            invoke(feed)
             elapsed = time.perf_counter() - start
-            if round_number >= 0:
-                times[runner.name][round_number] = elapsed * 1000
-        on_step(round_number + warmup + 1, runs + warmup, "rounds")
-    return times
+            if round_number >= max(warmups):
+                times[name].append(elapsed * 1000)
+        on_step(round_number + 1, len(order), "rounds")
+    return {name: np.array(values) for name, values in times.items()}
 
 
 def summarize(times_ms: NDArray[np.float64]) -> Latency:
     """The percentiles of one artifact's times."""
-    p50, p90, p99 = np.percentile(times_ms, [50, 90, 99])
-    return Latency(runs=len(times_ms), p50_ms=float(p50), p90_ms=float(p90), p99_ms=float(p99))
+    p50, p90, p99, *others = np.percentile(times_ms, [50, 90, 99, *PERCENTS])
+    return Latency(
+        runs=len(times_ms),
+        p50_ms=float(p50),
+        p90_ms=float(p90),
+        p99_ms=float(p99),
+        percentiles_ms=tuple(map(float, others)),
+    )
 
 
 def ratio_of_medians(times: Mapping[str, NDArray[np.float64]], a: str, b: str, *, seed: int = 0) -> Ratio:
     """Median(a) / median(b) and its 95 % interval, from resampled rounds (Efron 1979, percentile bootstrap).
 
-    Whole rounds are drawn, so that what disturbed both in one round stays together.
+    Whole rounds are drawn, so that what disturbed both in one round stays together. It says what else might have been
+    measured in this sitting; what another would say, `Timings.ratio` knows.
     """
     rng = np.random.default_rng(seed)
     rounds = rng.integers(0, len(times[a]), size=(_RESAMPLES, len(times[a])))
     ratios = np.median(times[a][rounds], axis=1) / np.median(times[b][rounds], axis=1)
     low, high = np.percentile(ratios, [2.5, 97.5])
     return Ratio(a=a, b=b, ratio=float(np.median(times[a]) / np.median(times[b])), ci95=(float(low), float(high)))
+
+
+def _turns(counts: Sequence[int], rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Who runs in each round, in which order: each as often as its count, in rounds drawn at random."""
+    rounds = max(counts)
+    takes_part = np.stack([rng.permutation(rounds) < count for count in counts])
+    return [rng.permutation(np.flatnonzero(takes_part[:, place])) for place in range(rounds)]

@@ -230,7 +230,7 @@ def write_failing_onnx(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", [["verify", *DIGITS], ["bench", "--runs", "1"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("command", [["verify", *DIGITS], ["bench", "--runs", "2"]], ids=lambda words: words[0])
 def test_artifact_that_loads_but_does_not_run_is_refused(refused, tmp_path, command):
     path = write_failing_onnx(tmp_path / "failing.onnx")
     assert str(path) in refused(*command, path)
@@ -240,9 +240,10 @@ def test_artifact_that_loads_but_does_not_run_is_refused(refused, tmp_path, comm
     ("arguments", "said"),
     [
         ("missing.tflite", "no such file: missing.tflite"),
-        ("missing.tflite --runs 0", "runs must be from 1 to 1000000, got 0"),
+        ("missing.tflite --runs 0", "runs must be from 2 to 1000000, got 0"),
         ("missing.tflite --warmup -1", "warmup must be from 0 to 1000000, got -1"),
         ("missing.tflite --threads 0", "threads must be from 1 to 256, got 0"),
+        ("missing.tflite --batch 0", "batch must be from 1 to 1024, got 0"),
     ],
 )
 def test_bench_refuses_bad_input(refused, arguments, said):

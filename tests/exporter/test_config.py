@@ -100,7 +100,7 @@ def test_file_gives_gates_as_a_table_or_a_list(complaint):
 def test_one_file_serves_several_commands(complaint):
     file = "[build]\nalpha = 5\n[bench]\nruns = 0\n"
     assert "alpha must be in (0, 1], got 5" in complaint("build", config=file)
-    assert "runs must be from 1 to 1000000, got 0" in complaint("bench", config=file)
+    assert "runs must be from 2 to 1000000, got 0" in complaint("bench", config=file)
     assert "no such file" in complaint("bench", "--runs", "3", config=file)
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mbexport.benching import bench_files
 from mbexport.errors import DataError, OptionError
+from mbexport.latency.sittings import exactly
 from mbexport.models.data import Data, ImageSet, open_data
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, Preprocess
 from mbexport.progress import Silent
 from mbexport.runtimes.opening import open_runner
-from mbexport.standalone import bench_files, verify_files
+from mbexport.standalone import verify_files
 from mbexport.verdict.comparison import raw_outputs
 from mbexport.verdict.gates import all_passed, judge
 from mbexport.verdict.measure import gate_values, measure_all
@@ -154,6 +156,7 @@ def test_verify_refuses_colours_for_a_grey_network(grey_network):
 
 def test_bench_times_grey_and_colour_side_by_side(grey_network, colour_network, tmp_path):
     colour = colour_network(tmp_path / "colour.onnx", classes=CLASSES, shape=(1, PX, PX, 3))
-    found = bench_files([grey_network("grey.onnx"), colour], threads=1, runs=3, warmup=0, progress=Silent())
+    effort = exactly(3, warmup=0)
+    found = bench_files([grey_network("grey.onnx"), colour], threads=1, effort=effort, batch=1, progress=Silent())
     assert [entry["file"] for entry in found["artifacts"]] == ["grey.onnx", "colour.onnx"]
     assert all(entry["latency_ms"]["runs"] == 3 for entry in found["artifacts"])

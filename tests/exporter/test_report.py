@@ -132,7 +132,7 @@ def test_labels_stay_readable():
 
 
 def test_latencies_and_stages_are_rounded_to_what_they_are_worth(entry):
-    assert latency_json(entry(FP32).latency) == {"p50": 1.0, "p90": 2.0, "p99": 3.0, "runs": 4}
+    assert latency_json(entry(FP32).latency) == {"p50": 1.0, "p90": 2.0, "p99": 3.0, "runs": 4, "percentiles": []}
     assert stages_json([("train", 1.26, False), ("verify", 0.0, True)]) == [
         {"name": "train", "seconds": 1.3, "reused": False},
         {"name": "verify", "seconds": 0.0, "reused": True},

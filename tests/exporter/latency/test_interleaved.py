@@ -1,52 +1,15 @@
 """Timing under a fake clock: what is interleaved, what is counted, and how sure a ratio is."""
 
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbexport.latency import interleaved
-from mbexport.latency.interleaved import measure, ratio_of_medians, summarize
+from mbexport.latency.interleaved import PERCENTS, measure, ratio_of_medians, summarize
 
 FEED = np.zeros((1, 1, 1, 3), np.uint8)
-
-
-class Clock:
-    """A clock that only runners move on."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-        self.calls: list[str] = []
-
-    def perf_counter(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    fake = Clock()
-    monkeypatch.setattr(interleaved, "time", SimpleNamespace(perf_counter=fake.perf_counter))
-    return fake
-
-
-@pytest.fixture
-def runner(clock, table_runner):
-    """Makes a runner whose calls take the given milliseconds, one after the other."""
-
-    class Timed(table_runner):
-        def __init__(self, name: str, costs_ms) -> None:
-            super().__init__(name, np.zeros((1, 2), np.uint8))
-            self.costs_ms = iter(costs_ms)
-
-        def _invoke(self, feed):
-            clock.calls.append(self.name)
-            clock.now_s += next(self.costs_ms) / 1000
-            return super()._invoke(feed)
-
-    return Timed
 
 
 def test_every_runner_runs_once_a_round_in_changing_order(clock, runner):
@@ -62,6 +25,18 @@ def test_warm_up_is_run_and_not_counted(clock, runner):
     times = measure([runner("a", [1000, 1000, 1000, 4, 5])], {"a": FEED}, runs=2, warmup=3)
     assert times["a"] == pytest.approx([4, 5])
     assert len(clock.calls) == 5
+
+
+def test_one_that_has_fewer_runs_takes_part_in_as_many_rounds_spread_over_all(clock, runner):
+    runners = [runner("often", [1] * 200), runner("rarely", [9] * 50)]
+    feeds = {"often": FEED, "rarely": FEED}
+    times = measure(runners, feeds, runs={"often": 100, "rarely": 20}, warmup={"often": 2, "rarely": 1})
+    assert {name: len(each) for name, each in times.items()} == {"often": 100, "rarely": 20}
+    assert (clock.calls.count("often"), clock.calls.count("rarely")) == (102, 21)
+    places = [place for place, name in enumerate(clock.calls) if name == "rarely"][1:]
+    assert min(places) < 40
+    assert max(places) > 80
+    assert set(times["rarely"].round(6)) == {9.0}
 
 
 def test_times_are_milliseconds_of_each_runner_alone(runner):
@@ -108,6 +83,8 @@ def test_percentiles_by_hand():
 def test_percentiles_of_0_to_100_are_themselves():
     found = summarize(np.arange(101.0))
     assert (found.p50_ms, found.p90_ms, found.p99_ms) == pytest.approx((50, 90, 99))
+    assert found.percentiles_ms == pytest.approx(PERCENTS)
+    assert PERCENTS == (0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100)
 
 
 TIMES = st.lists(st.floats(0.01, 100), min_size=1, max_size=30).map(np.array)

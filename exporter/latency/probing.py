@@ -1,0 +1,80 @@
+"""Turns files into cold starts and memory, each measured in fresh processes of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+
+from mbexport.errors import EXIT_BAD_INPUT, DataError, StageError
+
+_MODULE: Final = "mbexport.latency.probe"
+_PATIENCE_S: Final = 300  # the largest network that we make needs seconds
+PROCESSES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One file in fresh processes: medians of what loading and the first inference take, and of the memory.
+
+    `peak_memory_bytes` is the most that was resident, beyond what the runtime alone takes: the file's pages, packed
+    weights and activations. On macOS, which cannot forget a process's earlier peak, it is no less than what stayed.
+    """
+
+    load_ms: float
+    first_inference_ms: float
+    total_ms: float
+    peak_memory_bytes: int
+    processes: int
+
+
+def probe_all(
+    paths: Sequence[Path],
+    *,
+    threads: int = 1,
+    processes: int = PROCESSES,
+    seed: int = 0,
+    on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
+) -> dict[str, Probe]:
+    """Each file, by name, in so many processes, one after the other; in each round in a new random order.
+
+    Raises `DataError` for a file that cannot be loaded or run, `StageError` for a process that dies or hangs.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[dict[str, Any]]] = {path.name: [] for path in paths}
+    order = [paths[index] for _ in range(processes) for index in rng.permutation(len(paths))]
+    for place, path in enumerate(order):
+        found[path.name].append(_probe(path, threads))
+        on_step(place + 1, len(order), "processes")
+    return {name: _medians(rows) for name, rows in found.items()}
+
+
+def _probe(path: Path, threads: int) -> dict[str, Any]:
+    # -P: nothing that lies in the user's folder by chance is imported.
+    words = [sys.executable, "-P", "-m", _MODULE, str(path), str(threads)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        raise StageError(f"{path} did not answer in a process of its own within {_PATIENCE_S} s") from None
+    said = (done.stderr if done.returncode else done.stdout).strip().splitlines() or [""]
+    if done.returncode == EXIT_BAD_INPUT:
+        raise DataError(said[-1])
+    if done.returncode:
+        raise StageError(f"{path} failed in a process of its own with exit code {done.returncode}: {said[-1]}")
+    row: dict[str, Any] = json.loads(said[-1])
+    return row
+
+
+def _medians(rows: Sequence[dict[str, Any]]) -> Probe:
+    return Probe(
+        load_ms=median(row["load_ms"] for row in rows),
+        first_inference_ms=median(row["first_inference_ms"] for row in rows),
+        total_ms=median(row["load_ms"] + row["first_inference_ms"] for row in rows),
+        peak_memory_bytes=round(median(row["peak_memory_bytes"] for row in rows)),
+        processes=len(rows),
+    )

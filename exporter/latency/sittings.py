@@ -1,0 +1,155 @@
+"""Turns files into timings: in several sittings, each of which loads every file anew and interleaves their runs."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.errors import OptionError
+from mbexport.latency.interleaved import Latency, Ratio, measure, summarize
+from mbexport.latency.intervals import MIN_SITTINGS, Times, median_of, ratio_interval
+from mbexport.latency.machine import Conditions, busy_share, load_average
+from mbexport.latency.noise import noise_of
+from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.runner import Runner
+
+_SITTINGS: Final = 16
+_TRIALS: Final = 3
+_ANY_NUMBER: Final = 2**31
+
+OnStep = Callable[[int, int, str], None]
+
+
+class Opener(Protocol):
+    """What loads a file."""
+
+    def __call__(self, path: Path, *, threads: int) -> Runner:
+        """The file, loaded anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long to time: `runs` of each artifact over all `sittings`, after `warmup` runs in each sitting.
+
+    An artifact whose runs would take longer than `budget_ms` in a sitting gets fewer of both, but at least one.
+    """
+
+    sittings: int = _SITTINGS
+    runs: int = 256
+    warmup: int = 2
+    budget_ms: float = 60
+
+    def __post_init__(self) -> None:
+        if not MIN_SITTINGS <= self.sittings <= self.runs:
+            raise OptionError(
+                f"there must be at least {MIN_SITTINGS} sittings with a run in each, got {self.runs} runs in "
+                f"{self.sittings} sittings"
+            )
+        if not self.warmup >= 0 or not self.budget_ms > 0:
+            raise OptionError(
+                f"warmup must be at least 0 and budget_ms positive, got {self.warmup} and {self.budget_ms:g}"
+            )
+
+    def runs_in(self, sitting: int) -> int:
+        """The runs of one sitting, numbered from 0."""
+        each, rest = divmod(self.runs, self.sittings)
+        return each + (sitting < rest)
+
+
+FULL: Final = Effort()
+
+
+def exactly(runs: int, *, warmup: int) -> Effort:
+    """So many timed runs of every artifact, however long they take. Raises `OptionError` for fewer than two."""
+    return Effort(sittings=min(_SITTINGS, runs), runs=runs, warmup=warmup, budget_ms=math.inf)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """The milliseconds of every run, by artifact and number of threads, and what the machine did meanwhile."""
+
+    times_ms: Mapping[tuple[str, int], Times]
+    conditions: Conditions
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """The numbers of threads that were timed, the smallest first."""
+        return tuple(sorted({threads for _, threads in self.times_ms}))
+
+    def latency(self, name: str, threads: int = 1) -> Latency:
+        """The percentiles of one artifact's runs in all sittings."""
+        return summarize(np.concatenate(self.times_ms[name, threads]))
+
+    def ratio(self, a: str, b: str, threads: int = 1) -> Ratio:
+        """Median(a) / median(b), with an interval that holds what other sittings would give."""
+        times_a, times_b = self.times_ms[a, threads], self.times_ms[b, threads]
+        return Ratio(
+            a=a,
+            b=b,
+            ratio=median_of(times_a) / median_of(times_b),
+            ci95=ratio_interval(times_a, times_b),
+            threads=threads,
+        )
+
+
+def time_artifacts(
+    paths: Sequence[Path],
+    feeds: Mapping[str, NDArray[Any]],
+    *,
+    threads: Sequence[int] = (1,),
+    effort: Effort = FULL,
+    seed: int = 0,
+    on_step: OnStep = lambda _done, _total, _text: None,
+    opened: Opener = open_runner,
+) -> Timings:
+    """Times every file with each number of threads; `feeds` holds a prepared batch for each file's name.
+
+    In each sitting all are loaded anew, in random order, and timed in interleaved rounds. Where its buffers come to
+    lie thus differs from sitting to sitting, and is no property of a file. Raises `DataError` for a file that cannot
+    be loaded or run.
+    """
+    rng = np.random.default_rng(seed)
+    load_before, busy_before = load_average(), busy_share()
+    times: dict[tuple[str, int], Times] = {}
+    sittings = [(count, sitting) for count in dict.fromkeys(threads) for sitting in range(effort.sittings)]
+    most: dict[str, int] = {}
+    for place, (count, sitting) in enumerate(sittings):
+        runners = [opened(paths[index], threads=count) for index in rng.permutation(len(paths))]
+        if sitting == 0:
+            most = {runner.name: _affordable(runner, feeds[runner.name], effort.budget_ms) for runner in runners}
+        found = measure(
+            runners,
+            feeds,
+            runs={name: min(limit, effort.runs_in(sitting)) for name, limit in most.items()},
+            warmup={name: min(limit, effort.warmup) for name, limit in most.items()},
+            seed=int(rng.integers(2**32)),
+            on_step=partial(_step, on_step, place, len(sittings)),
+        )
+        del runners  # before the next ones are loaded: twice the memory else
+        for name, values in found.items():
+            times[name, count] = (*times.get((name, count), ()), values)
+    conditions = Conditions(
+        load_before=load_before,
+        load_after=load_average(),
+        busy_before=busy_before,
+        noise=noise_of(times, busy_before=busy_before),
+    )
+    return Timings(times_ms=times, conditions=conditions)
+
+
+def _step(on_step: OnStep, place: int, sittings: int, done: int, total: int, _text: str) -> None:
+    """Tells that a round is over; a sitting counts when its last round is."""
+    on_step(place + (done == total), sittings, "sittings")
+
+
+def _affordable(runner: Runner, feed: NDArray[Any], budget_ms: float) -> int:
+    """The runs that fit into the budget, by the median of some; at least one."""
+    if budget_ms == math.inf:
+        return _ANY_NUMBER
+    (times,) = measure([runner], {runner.name: feed}, runs=_TRIALS, warmup=1).values()
+    return max(1, int(budget_ms / float(np.median(times))))

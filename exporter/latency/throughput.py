@@ -1,0 +1,86 @@
+"""Turns files into images per second, for a batch that they may or may not take."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from mbexport.errors import DataError
+from mbexport.latency.bare import Bare, loaded_runtime
+from mbexport.latency.interleaved import Latency, measure
+from mbexport.runtimes.opening import format_of
+from mbexport.runtimes.runner import first_line
+
+BATCH: Final = 8
+_RUNS: Final = 8
+_WARMUP: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """Images per second, `batch` at a time on `threads` threads; None, with a `reason`, where the file refuses."""
+
+    batch: int
+    threads: int
+    images_per_s: float | None
+    reason: str | None = None
+
+
+def throughput_of(latency: Latency, *, batch: int, threads: int) -> Throughput:
+    """What a median latency of `batch` images at a time means in images per second."""
+    return Throughput(batch=batch, threads=threads, images_per_s=batch * 1000 / latency.p50_ms)
+
+
+def measure_throughput(
+    paths: Sequence[Path],
+    *,
+    batch: int = BATCH,
+    threads: int = 1,
+    runs: int = _RUNS,
+    warmup: int = _WARMUP,
+    seed: int = 0,
+    on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
+) -> dict[str, Throughput]:
+    """Every file, by name, on batches of random numbers, interleaved; LiteRT is asked to resize a file's input.
+
+    Raises `DataError` for a file that cannot be loaded at all.
+    """
+    loaded: list[Bare] = []
+    found: dict[str, Throughput] = {}
+    for path in paths:
+        try:
+            loaded.append(_loaded(path, batch, threads))
+        except _RefusedError as refused:
+            found[path.name] = Throughput(batch=batch, threads=threads, images_per_s=None, reason=str(refused))
+    if loaded:
+        feeds = {bare.name: bare.noise() for bare in loaded}
+        times = measure(loaded, feeds, runs=runs, warmup=warmup, seed=seed, on_step=on_step)
+        for name, values in times.items():
+            rate = batch * 1000 / float(np.median(values))
+            found[name] = Throughput(batch=batch, threads=threads, images_per_s=rate)
+    return {path.name: found[path.name] for path in paths}
+
+
+class _RefusedError(Exception):
+    """A file that does not take the batch, and why."""
+
+
+def _loaded(path: Path, batch: int, threads: int) -> Bare:
+    """The file, proved to give `batch` answers.
+
+    Raises `_RefusedError` for one that does not, `DataError` for one that does not run at all.
+    """
+    load = loaded_runtime(format_of(path), threads=threads)
+    own = load(path).shape[0]
+    try:
+        bare = load(path, batch=batch)
+        answers = len(bare.invoke(bare.noise()))
+    except Exception as error:  # onnxruntime's own exceptions share no public base class
+        if own == batch:
+            raise DataError(f"{path} loads, but fails when it runs: {first_line(error)}") from None
+        raise _RefusedError(f"the file takes {own} image(s) at a time") from None
+    if answers != batch:
+        raise _RefusedError(f"the file gives {answers} answer(s) for {batch} images")
+    return bare
