@@ -1,89 +1,110 @@
-"""Turns loaded artifacts and labelled images into accuracies, agreements and distances.
+"""Turns artifacts and images into accuracies, agreements and distances, each with what it leaves open.
 
-Answers are compared as the runtimes give them: the class with the highest score, the lowest index where several
-tie, the same way for every artifact.
+Probabilities are compared, whatever an artifact gives; codes where two artifacts have the same ones.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mbexport.models.data import ImageSet
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.runtimes.runner import Runner
+from mbexport.runtimes.subject import Subject
+from mbexport.verdict.answers import Answers, empty, joined
+from mbexport.verdict.classes import ClassFindings, Disagreement, agreed, class_findings, disagreements
+from mbexport.verdict.distances import Distances, distances
+from mbexport.verdict.statistics import Interval, bootstrap_interval, mcnemar_p, score_interval, wilson_interval
+from mbexport.verdict.streaming import BATCH, Baseline, answered_batches
 
-_Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
-_TOP: Final = 5
+_UNKNOWN: Interval = (math.nan, math.nan)
+_NO_DISTANCE = distances(np.zeros(0), np.zeros(0))
 
-Reference = Callable[[Pixels], NDArray[np.float32]]  # uint8 images (n, px, px, channels) to scores (n, classes)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The reference's top-1 minus an artifact's, on the same images, with two 95 % intervals of it."""
+
+    top1_drop: float
+    bootstrap_ci95: Interval
+    score_ci95: Interval
+    only_reference_right: int
+    only_artifact_right: int
+    mcnemar_p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """How one artifact, or the reference, answered: fractions 0..1 over `samples` images.
+    """How one artifact, or the reference, answered: fractions 0..1 over `samples` images, 95 % intervals.
 
-    `agreement` and `max_abs_error` compare with the reference; `distinct_outputs` counts different score vectors.
+    What needs labels is NaN, None or empty without them. `error` and `lsb` are distances from the reference: of
+    probabilities, and of scores in steps of the artifact's own output, None if it has no steps or other kinds of
+    scores. `distinct_outputs` counts different score vectors, `tied` is the fraction of images with two first places.
     """
 
     name: str
     samples: int
     top1: float
-    top1_ci95: tuple[float, float]
+    top1_ci95: Interval
     top5: float
     agreement: float
     max_abs_error: float
     distinct_outputs: int
+    top5_ci95: Interval = _UNKNOWN
+    agreement_ci95: Interval = _UNKNOWN
+    difference: Difference | None = None
+    error: Distances = _NO_DISTANCE
+    lsb: Distances | None = None
+    tied: float = math.nan
+    classes: ClassFindings = field(default_factory=ClassFindings)
+    disagreement_count: int = 0
+    disagreements: tuple[Disagreement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two artifacts with the same output type, code by code: `max_lsb` is the largest distance in codes."""
+    """Two artifacts with the same output type, code by code: `max_lsb` is the largest distance in codes.
+
+    Twins are two formats of one precision.
+    """
 
     a: str
     b: str
     agreement: float
     max_lsb: int
     differing_fraction: float
-
-
-@dataclass(slots=True, kw_only=True)
-class _Tally:
-    """What is kept of one artifact's answers while the images stream by: a few numbers an image."""
-
-    answers: list[NDArray[np.int64]] = field(default_factory=list)
-    top5_hits: int = 0
-    max_abs_error: float = 0.0
-    seen: set[bytes] = field(default_factory=set)
-
-    def add(self, scores: NDArray[np.float32], labels: NDArray[np.int64], expected: NDArray[np.float32]) -> None:
-        self.answers.append(scores.argmax(axis=1))
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
-        self.top5_hits += int((best == labels[:, None]).any(axis=1).sum())
-        error = float(np.abs(scores.astype(np.float64) - expected).max())
-        # max() would drop a NaN that comes second.
-        self.max_abs_error = error if math.isnan(error) else max(self.max_abs_error, error)
-        self.seen.update(row.tobytes() for row in scores)
+    agreement_ci95: Interval = _UNKNOWN
+    lsb: Distances = _NO_DISTANCE
+    is_twin: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class _PairTally:
-    max_lsb: int = 0
+    """What is kept of two artifacts' codes while the images stream by: two numbers an image."""
+
+    worst: list[NDArray[np.int64]] = field(default_factory=list)
+    mean: list[NDArray[np.float64]] = field(default_factory=list)
     differing: int = 0
     compared: int = 0
 
     def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
         distance = np.abs(a.astype(np.int64) - b.astype(np.int64))
-        self.max_lsb = max(self.max_lsb, int(distance.max()))
+        self.worst.append(distance.max(axis=1))
+        self.mean.append(distance.mean(axis=1))
         self.differing += int((distance > 0).sum())
         self.compared += distance.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What verification found: the reference first, then each artifact in the order given, then the twins."""
+    """What verification found: the reference first, then each artifact in the order given, then the twins.
+
+    `classes_seen` is 0 without labels.
+    """
 
     reference: Accuracy
     artifacts: tuple[Accuracy, ...]
@@ -91,54 +112,48 @@ class Verification:
     classes_seen: int
 
 
-def wilson_interval(successes: int, samples: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a fraction (Wilson 1927, "Probable inference", eq. for the score interval).
-
-    With no samples nothing is known: (0, 1).
-    """
-    if samples == 0:
-        return 0.0, 1.0
-    p, z2 = successes / samples, _Z95**2
-    centre = (p + z2 / (2 * samples)) / (1 + z2 / samples)
-    half = _Z95 / (1 + z2 / samples) * math.sqrt(p * (1 - p) / samples + z2 / (4 * samples**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def verify(
-    runners: Sequence[Runner],
-    batches: Iterable[Pixels],
-    labels: NDArray[np.int64],
+    subjects: Sequence[Subject],
+    images: ImageSet,
+    pixels: Preprocess,
     *,
-    reference: Reference,
-    preprocess: Preprocess,
+    reference: Baseline,
+    is_labelled: bool = True,
+    batch: int = BATCH,
+    workers: int | None = None,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> Verification:
-    """Feeds the same uint8 images to every runner and to the reference, and compares the answers.
+    """Feeds the same images, cropped and resized as `pixels` says, to every artifact and the reference, and compares.
 
-    `labels` (int64, one an image) are in the order of `batches`.
+    The artifacts run side by side, `workers` at once, one a core if it is None; the result does not depend on it.
+    Raises `DataError` for an image that cannot be read or an artifact that cannot be run.
     """
-    tallies = {runner.name: _Tally() for runner in runners}
-    twins = _twins(runners)
-    pair_tallies = {names: _PairTally() for names in twins}
-    baseline = _Tally()
+    pairs = _comparable(subjects)
+    tallies = [_PairTally() for _ in pairs]
+    of_reference: list[Answers] = [empty()]
+    of_artifacts: list[list[Answers]] = [[empty()] for _ in subjects]
     done = 0
-    for pixels in batches:
-        truth = labels[done : done + len(pixels)]
-        expected = reference(pixels)
-        baseline.add(expected, truth, expected)
-        raw = {runner.name: raw_outputs(runner, pixels, preprocess) for runner in runners}
-        for runner in runners:
-            tallies[runner.name].add(runner.scores(raw[runner.name]), truth, expected)
-        for a, b in twins:
-            pair_tallies[a, b].add(raw[a], raw[b])
-        done += len(pixels)
-        on_step(done, len(labels), "images")
-    answers = {name: _joined(tally) for name, tally in tallies.items()}
+    for found in answered_batches(subjects, images, pixels, reference=reference, batch=batch, workers=workers):
+        of_reference.append(found.reference)
+        for kept, answers in zip(of_artifacts, found.artifacts, strict=True):
+            kept.append(answers)
+        for (a, b), tally in zip(pairs, tallies, strict=True):
+            tally.add(found.raw[a], found.raw[b])
+        done += len(found.reference)
+        on_step(done, len(images), "images")
+    expected, answered = joined(of_reference), [joined(kept) for kept in of_artifacts]
+    seen = _Images(names=images.names, labels=images.labels if is_labelled else None)
     return Verification(
-        reference=_accuracy("reference", baseline, labels[:done], _joined(baseline)),
-        artifacts=tuple(_accuracy(name, tally, labels[:done], _joined(baseline)) for name, tally in tallies.items()),
-        pairs=tuple(_pair(a, b, tally, answers[a], answers[b]) for (a, b), tally in pair_tallies.items()),
-        classes_seen=len(np.unique(labels[:done])),
+        reference=_accuracy(reference.name, expected, expected, seen),
+        artifacts=tuple(
+            _accuracy(subject.name, answers, expected, seen)
+            for subject, answers in zip(subjects, answered, strict=True)
+        ),
+        pairs=tuple(
+            _pair(subjects[a], subjects[b], tally, answered[a], answered[b])
+            for (a, b), tally in zip(pairs, tallies, strict=True)
+        ),
+        classes_seen=len(np.unique(images.labels)) if is_labelled else 0,
     )
 
 
@@ -153,45 +168,85 @@ def raw_outputs(runner: Runner, pixels: Pixels, preprocess: Preprocess) -> NDArr
     return np.concatenate(batches)[: len(pixels)]
 
 
-def _twins(runners: Sequence[Runner]) -> list[tuple[str, str]]:
-    """Pairs of artifacts whose outputs are codes of one type and one scale, so that a distance in codes has a sense."""
-    integer = [runner for runner in runners if runner.output.affine is not None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Images:
+    """Which images were answered; `labels` is None if nobody knows what they show."""
+
+    names: tuple[str, ...]
+    labels: NDArray[np.int64] | None
+
+
+def _comparable(subjects: Sequence[Subject]) -> list[tuple[int, int]]:
+    """Pairs, by place, whose outputs are codes of one type and one scale, so that a distance in codes has a sense."""
+    codes = [(subject.runner.output.dtype, subject.runner.output.affine, subject.classes) for subject in subjects]
     return [
-        (a.name, b.name)
-        for i, a in enumerate(integer)
-        for b in integer[i + 1 :]
-        if (a.output.dtype, a.output.affine, a.classes) == (b.output.dtype, b.output.affine, b.classes)
+        (i, k)
+        for i, (_, affine, _) in enumerate(codes)
+        for k in range(i + 1, len(codes))
+        if affine is not None and codes[i] == codes[k]
     ]
 
 
-def _joined(tally: _Tally) -> NDArray[np.int64]:
-    return np.concatenate(tally.answers) if tally.answers else np.zeros(0, np.int64)
-
-
-def _accuracy(name: str, tally: _Tally, labels: NDArray[np.int64], reference: NDArray[np.int64]) -> Accuracy:
-    answers, samples = _joined(tally), len(labels)
-    hits = int((answers == labels).sum())
+def _accuracy(name: str, found: Answers, reference: Answers, seen: _Images) -> Accuracy:
+    samples, labels = len(found), seen.labels
+    alike = agreed(reference, found)
+    error = distances(found.worst, found.mean)
+    is_right = None if labels is None else found.answer == labels
     return Accuracy(
         name=name,
         samples=samples,
-        top1=_fraction(hits, samples),
-        top1_ci95=wilson_interval(hits, samples),
-        top5=_fraction(tally.top5_hits, samples),
-        agreement=_fraction(int((answers == reference).sum()), samples),
-        max_abs_error=tally.max_abs_error,
-        distinct_outputs=len(tally.seen),
+        top1=_share(is_right),
+        top1_ci95=_interval(is_right),
+        top5=_share(None if labels is None else found.is_in_top5),
+        top5_ci95=_interval(None if labels is None else found.is_in_top5),
+        agreement=_share(alike),
+        agreement_ci95=_interval(alike),
+        difference=None if labels is None else _difference(reference.answer == labels, found.answer == labels),
+        max_abs_error=error.largest,
+        error=error,
+        lsb=None if np.isnan(found.worst_lsb).all() else distances(found.worst_lsb, found.mean_lsb),
+        tied=_share(found.is_tied),
+        distinct_outputs=len(np.unique(found.digest)),
+        classes=ClassFindings() if labels is None else class_findings(labels, reference.answer, found.answer),
+        disagreement_count=int((~alike).sum()),
+        disagreements=disagreements(seen.names, labels, reference, found),
     )
 
 
-def _pair(a: str, b: str, tally: _PairTally, answers_a: NDArray[np.int64], answers_b: NDArray[np.int64]) -> Pair:
+def _difference(reference: NDArray[np.bool_], artifact: NDArray[np.bool_]) -> Difference:
+    """What was lost, from which images (n,) either answered rightly."""
+    only_reference, only_artifact = int((reference & ~artifact).sum()), int((artifact & ~reference).sum())
+    counts = only_reference, only_artifact, len(reference)
+    return Difference(
+        top1_drop=(only_reference - only_artifact) / len(reference) if len(reference) else math.nan,
+        bootstrap_ci95=bootstrap_interval(*counts),
+        score_ci95=score_interval(*counts),
+        only_reference_right=only_reference,
+        only_artifact_right=only_artifact,
+        mcnemar_p=mcnemar_p(only_reference, only_artifact),
+    )
+
+
+def _pair(a: Subject, b: Subject, tally: _PairTally, answers_a: Answers, answers_b: Answers) -> Pair:
+    alike = agreed(answers_a, answers_b)
+    worst = np.concatenate([np.zeros(0, np.int64), *tally.worst])
+    suffixes = {subject.runner.path.suffix.lower() for subject in (a, b)}
     return Pair(
-        a=a,
-        b=b,
-        agreement=_fraction(int((answers_a == answers_b).sum()), len(answers_a)),
-        max_lsb=tally.max_lsb,
-        differing_fraction=_fraction(tally.differing, tally.compared),
+        a=a.name,
+        b=b.name,
+        agreement=_share(alike),
+        agreement_ci95=_interval(alike),
+        max_lsb=int(worst.max(initial=0)),
+        lsb=distances(worst, np.concatenate([np.zeros(0), *tally.mean])),
+        differing_fraction=tally.differing / tally.compared if tally.compared else math.nan,
+        is_twin=len(suffixes) == 2 and a.runner.precision is b.runner.precision,
     )
 
 
-def _fraction(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan  # a NaN fails every gate
+def _share(hits: NDArray[np.bool_] | None) -> float:
+    """The fraction of true ones among `hits` (n,); NaN, which fails every gate, of nothing."""
+    return float(hits.mean()) if hits is not None and len(hits) else math.nan
+
+
+def _interval(hits: NDArray[np.bool_] | None) -> Interval:
+    return _UNKNOWN if hits is None else wilson_interval(int(hits.sum()), len(hits))

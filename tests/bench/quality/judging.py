@@ -14,7 +14,7 @@ from mbexport.latency.interleaved import Ratio, measure, ratio_of_medians, summa
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.runtimes.opening import open_runner
 from mbexport.runtimes.runner import Runner
-from mbexport.verdict.comparison import wilson_interval
+from mbexport.verdict.statistics import wilson_interval
 
 _THREADS: Final = 1
 

@@ -1,0 +1,73 @@
+"""Artifacts with the same codes, two by two: which those are, and their distances by hand."""
+
+import numpy as np
+import pytest
+
+from mbexport.artifact import Precision
+from mbexport.calibration.affine import Affine
+
+UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))
+INT8_SCORES = Affine(scale=(1 / 256,), zero_point=(-128,))
+
+
+def test_pairs_need_the_same_type_scale_and_class_count(table_runner, verified, one_hot):
+    codes = np.zeros((1, 3), np.uint8)
+    runners = [
+        table_runner("a", codes, UINT8_SCORES),
+        table_runner("other type", codes.astype(np.int8), INT8_SCORES),
+        table_runner("other scale", codes, Affine(scale=(1 / 255,), zero_point=(0,))),
+        table_runner("other zero", codes, Affine(scale=(1 / 256,), zero_point=(1,))),
+        table_runner("float", one_hot(0)),
+        table_runner("b", codes, UINT8_SCORES),
+    ]
+    found = verified(runners, [0], reference=one_hot(0))
+    assert [(pair.a, pair.b) for pair in found.pairs] == [("a", "b")]
+    assert [entry.name for entry in found.artifacts] == [runner.name for runner in runners]
+
+
+def test_three_alike_make_three_pairs(table_runner, verified, one_hot):
+    runners = [table_runner(name, np.zeros((1, 3), np.uint8), UINT8_SCORES) for name in "abc"]
+    found = verified(runners, [0], reference=one_hot(0))
+    assert [(pair.a, pair.b) for pair in found.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_pair_by_hand(table_runner, verified, one_hot):
+    a = np.array([[200, 56, 0], [10, 20, 30]], np.uint8)
+    b = np.array([[200, 56, 0], [31, 20, 30]], np.uint8)
+    runners = [table_runner("a", a, UINT8_SCORES), table_runner("b", b, UINT8_SCORES)]
+    (pair,) = verified(runners, [0, 0], reference=one_hot(0, 0)).pairs
+    assert (pair.max_lsb, pair.differing_fraction, pair.agreement) == (21, 1 / 6, 0.5)
+    assert pair.agreement_ci95 == pytest.approx((0.0945, 0.9055), abs=5e-5)  # Wilson, 1 of 2
+    assert pair.lsb.mean == pytest.approx(21 / 6)
+    # 22 whole numbers, in at most 20 steps: two in each.
+    assert pair.lsb.histogram.edges == tuple(range(0, 24, 2))
+    assert pair.lsb.histogram.counts == (1, *[0] * 9, 1)
+
+
+@pytest.mark.parametrize(
+    "outermost", [(np.uint8(0), np.uint8(255), UINT8_SCORES), (np.int8(-128), np.int8(127), INT8_SCORES)]
+)
+def test_distance_of_the_outermost_codes_does_not_wrap(table_runner, verified, one_hot, outermost):
+    low, high, affine = outermost
+    runners = [
+        table_runner("a", np.array([[low, high]]), affine),
+        table_runner("b", np.array([[high, low]]), affine),
+    ]
+    (pair,) = verified(runners, [0], reference=one_hot(0, count=2)).pairs
+    assert (pair.max_lsb, pair.differing_fraction) == (255, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("files", "is_twin"),
+    [
+        ((("a.tflite", Precision.INT8), ("a.onnx", Precision.INT8)), True),
+        ((("a.tflite", Precision.INT8), ("b.tflite", Precision.INT8)), False),
+        ((("a.tflite", Precision.INT8), ("a.onnx", Precision.INT16X8)), False),
+    ],
+)
+def test_twins_are_two_formats_of_one_precision(table_runner, verified, one_hot, files, is_twin):
+    runners = [table_runner(name, np.zeros((1, 3), np.uint8), UINT8_SCORES) for name, _ in files]
+    for runner, (_, precision) in zip(runners, files, strict=True):
+        runner.precision = precision
+    (pair,) = verified(runners, [0], reference=one_hot(0)).pairs
+    assert pair.is_twin is is_twin
