@@ -1,0 +1,35 @@
+"""Turns the images on which artifacts and reference disagree most into small JPEG files."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import zip_longest
+from typing import Final
+
+from PIL import Image
+
+from mbexport.models.data import ImageSet
+from mbexport.verdict.comparison import Accuracy
+
+MOST_PICTURES: Final = 96
+_SIDE_PX: Final = 160
+_QUALITY: Final = 80
+
+
+def thumbnails(found: Sequence[Accuracy], images: ImageSet, *, most: int = MOST_PICTURES) -> dict[str, bytes]:
+    """JPEG content by image name, at most `most`: each artifact's worst image first, then each one's second worst.
+
+    Raises `DataError` for an image that cannot be read any more.
+    """
+    ranks = zip_longest(*([one.image for one in accuracy.disagreements] for accuracy in found))
+    wanted = dict.fromkeys(name for rank in ranks for name in rank if name is not None)
+    places = {name: place for place, name in enumerate(images.names)}
+    return {name: _thumbnail(images.read(places[name])) for name in list(wanted)[:most]}
+
+
+def _thumbnail(image: Image.Image) -> bytes:
+    """The longest side 160 px; a smaller image keeps its size."""
+    small = image.convert("RGB")
+    small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR)
+    content = BytesIO()
+    small.save(content, "JPEG", quality=_QUALITY)
+    return content.getvalue()
