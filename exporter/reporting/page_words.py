@@ -1,0 +1,133 @@
+"""Turns the numbers of a report into the words that its page shows."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from markupsafe import Markup, escape
+
+Json = dict[str, Any]
+
+NOTHING: Final = "\u2013"  # what was not measured
+_MINUS: Final = "\u2212"
+_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_SURELY: Final = 0.001  # a p-value below it is told as just that
+_LONGEST_NAME: Final = 24  # characters beside a chart on a phone
+
+
+def number(value: float | None) -> str:
+    """A number as `--gate` takes it: four digits, a true minus sign; a dash for what was not measured."""
+    if value is None:
+        return NOTHING
+    return _signed(f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction of 0..1 in percent."""
+    return NOTHING if value is None else _signed(f"{100 * value:.{digits}f}") + "%"
+
+
+def points(value: float | None) -> str:
+    """A difference of two fractions in percentage points."""
+    return NOTHING if value is None else _signed(f"{100 * value:.1f}")
+
+
+def percents(interval: Sequence[float | None] | None, digits: int = 1) -> str:
+    """An interval of fractions in percent, without the sign; empty if there is none."""
+    return _interval(interval, lambda value: f"{100 * value:.{digits}f}")
+
+
+def numbers(interval: Sequence[float | None] | None) -> str:
+    """An interval of numbers; empty if there is none."""
+    return _interval(interval, lambda value: f"{value:.4g}")
+
+
+def ratios(interval: Sequence[float | None] | None) -> str:
+    """An interval of ratios; empty if there is none."""
+    return _interval(interval, lambda value: f"{value:.2f}")
+
+
+def decimals(value: float | None, digits: int = 2) -> str:
+    """A number with that many decimals."""
+    return NOTHING if value is None else _signed(f"{value:.{digits}f}")
+
+
+def milliseconds(value: float | None) -> str:
+    """Three digits or more, without the unit: 3.12, 13.6, 174."""
+    if value is None:
+        return NOTHING
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
+
+
+def megabytes(value: float | None) -> str:
+    """Bytes in millions of them, without the unit."""
+    return NOTHING if value is None else f"{value / 1e6:.2f}"
+
+
+def probability(value: float | None) -> str:
+    """A p-value."""
+    if value is None:
+        return NOTHING
+    return f"< {_SURELY}" if value < _SURELY else f"{value:.3f}"
+
+
+def clean(text: str) -> str:
+    """The text without the characters that no page may hold."""
+    return _NOT_IN_XML.sub("\ufffd", text)
+
+
+def breakable(text: str) -> Markup:
+    """A file's name, escaped, that may be broken after what stands between its words."""
+    return Markup(re.sub(r"(?<=[_./])(?=\w)", "<wbr>", str(escape(clean(text)))))
+
+
+def elided(text: str) -> str:
+    """The text, or its two ends if it is longer than fits beside a chart."""
+    half = _LONGEST_NAME // 2
+    return text if len(text) <= _LONGEST_NAME else f"{text[: half - 1]}\u2026{text[-half:]}"
+
+
+def short_names(files: Sequence[str]) -> list[str]:
+    """Each name without the words that all of them begin with; the whole name where nothing would be left."""
+    whole = [re.findall(r"[^_\-./ ]*[_\-./ ]?", name) for name in files]
+    shared = 0
+    if len(files) > 1:
+        while all(len(words) > shared + 1 for words in whole) and len({words[shared] for words in whole}) == 1:
+            shared += 1
+    return ["".join(words[shared:]) or name for words, name in zip(whole, files, strict=True)]
+
+
+def facts(found: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Names and values as they are shown side by side; what is nested has names such as `source, file`."""
+    shown = []
+    for name, value in found.items():
+        if name in without:
+            continue
+        if isinstance(value, Mapping):
+            shown += [(f"{_spaced(name)}, {inner}", text) for inner, text in facts(value)]
+        else:
+            shown.append((_spaced(name), _fact(value)))
+    return shown
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_fact, value)) or "none"
+    return number(value) if value is None or isinstance(value, int | float) else str(value)
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _interval(interval: Sequence[float | None] | None, form: Any) -> str:
+    if interval is None or any(value is None for value in interval):
+        return ""
+    return " to ".join(_signed(form(value)) for value in interval)
+
+
+def _signed(text: str) -> str:
+    """A minus sign instead of a hyphen; zero has none."""
+    return re.sub(r"^-(?=0(\.0*)?$)", "", text).replace("-", _MINUS)
