@@ -23,7 +23,15 @@ from mbexport.reporting.drawing import (
 )
 from mbexport.reporting.layer_charts import layer_chart, range_chart
 from mbexport.reporting.page_view import Shown, shown
-from mbexport.reporting.page_words import Json, elided, megabytes, milliseconds, number, percent, short_names
+from mbexport.reporting.page_words import (
+    Json,
+    at_percentile,
+    elided,
+    milliseconds,
+    number,
+    percent,
+    short_names,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,15 +60,16 @@ def charts(report: Json) -> dict[str, str]:
             "layers": layer_chart(report.get("sensitivity")),
             "ranges": range_chart(report.get("calibration")),
         }
-        for artifact in artifacts:
-            place = artifact.place
-            found[f"errors-{place}"] = _histogram(
-                artifact, artifact.entry["error_histogram"], f"errors-{place}", "largest distance of a probability"
-            )
-            lsb = artifact.entry["lsb"]
-            found[f"lsb-{place}"] = _histogram(
-                artifact, lsb and lsb["histogram"], f"lsb-{place}", "largest distance in LSB of the output"
-            )
+        for one in artifacts:
+            errors, lsb = one.entry["error_histogram"], one.entry["lsb"]
+            found |= {
+                f"errors-{one.place}": histogram(
+                    one, errors, name=f"errors-{one.place}", what="largest distance of a probability"
+                ),
+                f"lsb-{one.place}": histogram(
+                    one, lsb and lsb["histogram"], name=f"lsb-{one.place}", what="largest distance in LSB of the output"
+                ),
+            }
     return {name: svg for name, svg in found.items() if svg is not None}
 
 
@@ -73,23 +82,21 @@ def _cost(report: Json, artifacts: list[Shown], kind: str) -> str | None:
     """Top-1, or agreement where there are no labels, against the bytes or the milliseconds that it costs."""
     key = "top1" if report["reference"]["labelled"] else "agreement"
     what = {"top1": "top-1", "agreement": "agreement"}[key]
-    taken = [one for one in artifacts if _price(one.entry, kind) is not None and one.entry[key] is not None]
+    unit = {"size": "MB", "latency": "ms"}[kind]
+    prices = [(one, _price(one.entry, kind)) for one in artifacts if one.entry[key] is not None]
+    taken = [(one, price) for one, price in prices if price is not None]
     if not taken:
         return None
-    (figure, (axes,)) = panels(_SCATTER_PX)
+    figure, (axes,) = panels(_SCATTER_PX)
     _reference_line(axes, report["reference"], key)
-    for one in taken:
-        _point(axes, one.entry, kind, key)
-    axes.set_xlim(left=0, right=1.12 * max(_price(one.entry, kind) or 0 for one in taken))
+    for one, price in taken:
+        _point(axes, one.entry, kind, key, price)
+    axes.set_xlim(0, 1.12 * max(price for _, price in taken))
     axes.set_xlabel({"size": "file size, MB", "latency": "latency p50, ms"}[kind])
     axes.set_title(f"{what}, %")
     figure.draw_without_rendering()  # the layout decides which points are near each other
-    _label_points(axes, [(_price(one.entry, kind) or 0, 100 * one.entry[key], str(one.place)) for one in taken])
-    unit = {"size": "MB", "latency": "ms"}[kind]
-    told = "; ".join(
-        f"{one.short}: {percent(one.entry[key])} at {number(round(_price(one.entry, kind) or 0, 2))} {unit}"
-        for one in taken
-    )
+    _label_points(axes, [(price, 100 * one.entry[key], str(one.place)) for one, price in taken])
+    told = "; ".join(f"{one.short}: {percent(one.entry[key])} at {price:.2f} {unit}" for one, price in taken)
     return to_svg(figure, name=f"chart-{kind}", title=f"{what} against {kind} of each artifact", description=told)
 
 
@@ -110,12 +117,13 @@ def _reference_line(axes: "Axes", reference: Json, key: str) -> None:
         axes.axhspan(100 * low, 100 * high, color=MUTED, alpha=0.08, linewidth=0)
 
 
-def _point(axes: "Axes", entry: Json, kind: str, key: str) -> None:
-    price, value, drawn = _price(entry, kind), 100 * entry[key], colour(entry)
+def _point(axes: "Axes", entry: Json, kind: str, key: str, price: float) -> None:
+    value, drawn = 100 * entry[key], colour(entry)
     if interval := entry[f"{key}_ci95"]:
         axes.plot([price, price], [100 * end for end in interval], color=drawn, linewidth=1.4, alpha=0.75)
-    if kind == "latency" and (curve := dict(entry["latency_ms"]["percentiles"] or [])):
-        axes.plot([_at(curve, end) for end in _MIDDLE_HALF], [value, value], color=drawn, linewidth=1.4, alpha=0.75)
+    if kind == "latency" and (curve := dict(entry["latency_ms"].get("percentiles") or [])):
+        spread = [at_percentile(curve, end) for end in _MIDDLE_HALF]
+        axes.plot(spread, [value, value], color=drawn, linewidth=1.4, alpha=0.75)
     marker = _MARKERS.get(entry["format"], _OTHER_MARKER)
     axes.plot([price], [value], marker=marker, color=drawn, markersize=7, markeredgecolor=PAPER)
 
@@ -143,13 +151,13 @@ def _distributions(artifacts: list[Shown]) -> str | None:
     taken = [one for one in artifacts if one.entry["latency_ms"] and one.entry["latency_ms"].get("percentiles")]
     if not taken:
         return None
-    (figure, (axes,)) = panels(60 + 1.6 * ROW_PX * len(taken))
+    figure, (axes,) = panels(60 + 1.6 * ROW_PX * len(taken))
     rows(axes, [one.label for one in taken])
     for row, one in enumerate(taken):
         latency, drawn = one.entry["latency_ms"], colour(one.entry)
         curve = dict(latency["percentiles"])
-        low, high = (_at(curve, end) for end in _MIDDLE_HALF)
-        axes.plot([_at(curve, end) for end in _MOST], [row, row], color=drawn, linewidth=1.4)
+        low, high = (at_percentile(curve, end) for end in _MIDDLE_HALF)
+        axes.plot([at_percentile(curve, end) for end in _MOST], [row, row], color=drawn, linewidth=1.4)
         axes.barh(row, high - low, left=low, height=0.55, color=drawn, alpha=0.45, linewidth=0)
         axes.plot([latency["p50"]] * 2, [row - 0.34, row + 0.34], color=drawn, linewidth=2.4)
         axes.plot([latency["p99"]], [row], marker="o", markersize=4, color=drawn)
@@ -162,15 +170,6 @@ def _distributions(artifacts: list[Shown]) -> str | None:
     return to_svg(figure, name="chart-distribution", title="Latency of each artifact, ms", description=told)
 
 
-def _at(curve: Mapping[float, float], wanted: float) -> float:
-    """The time at a percentile, between its neighbours if the curve does not hold it."""
-    known = sorted(curve)
-    if wanted in curve or not known[0] <= wanted <= known[-1]:
-        return curve[min(known, key=lambda one: abs(one - wanted))]
-    below, above = next((low, high) for low, high in pairwise(known) if low <= wanted <= high)
-    return curve[below] + (curve[above] - curve[below]) * (wanted - below) / (above - below)
-
-
 def _ratios(report: Json) -> str | None:
     """How many times as fast as fp32, with intervals, beside the line at which nothing is gained."""
     taken = [ratio for ratio in report["speedups"] if ratio["latency_ratio"] is not None]
@@ -178,7 +177,7 @@ def _ratios(report: Json) -> str | None:
         return None
     files = [entry["file"] for entry in report["artifacts"]]
     short = dict(zip(files, short_names(files), strict=True))
-    (figure, (axes,)) = panels(64 + 1.6 * ROW_PX * len(taken))
+    figure, (axes,) = panels(64 + 1.6 * ROW_PX * len(taken))
     names = [short.get(ratio["b"], ratio["b"]) for ratio in taken]
     rows(axes, [f"{elided(name)}, {ratio['threads']} thr." for name, ratio in zip(names, taken, strict=True)])
     axes.axvline(1, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
@@ -195,12 +194,12 @@ def _ratios(report: Json) -> str | None:
     return to_svg(figure, name="chart-ratios", title="Speed against fp32", description=told)
 
 
-def _histogram(artifact: Shown, found: Json | None, name: str, what: str) -> str | None:
+def histogram(artifact: Shown, found: Json | None, *, name: str, what: str) -> str | None:
     """How many images are how far from the reference."""
     if not found or not found["counts"] or len(found["edges"]) != len(found["counts"]) + 1:
         return None
     edges, counts = found["edges"], found["counts"]
-    (figure, (axes,)) = panels(_HISTOGRAM_PX)
+    figure, (axes,) = panels(_HISTOGRAM_PX)
     widths = [high - low for low, high in pairwise(edges)]
     axes.bar(edges[:-1], counts, width=widths, align="edge", color=ACCENT, alpha=0.8, edgecolor=PAPER, linewidth=1)
     axes.grid(visible=False, axis="x")

@@ -44,7 +44,7 @@ _VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
         PAPER: "var(--paper)",
     }
 )
-_STYLE: Final[Mapping[str, Any]] = MappingProxyType(
+_STYLE: Final[Mapping[Any, Any]] = MappingProxyType(
     {
         "axes.axisbelow": True,
         "axes.edgecolor": LINE,

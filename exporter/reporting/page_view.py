@@ -1,4 +1,4 @@
-"""Turns a report into what its page says in words: who is who, the verdict's reason, the images that were told apart."""
+"""Turns a report into what its page says: who is who, the verdict's reason, the images that were told apart."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,7 +88,9 @@ def caveats(report: Json) -> list[str]:
         more = ", \u2026" if len(bad) > _MOST_REASONS else ""
         lines.append(f"{len(bad)} images cannot be read and were left out: {names}{more}")
     if not report["reference"]["labelled"]:
-        lines.append("The images have no labels: how often the artifacts agree is known, how often they are right is not.")
+        lines.append(
+            "The images have no labels: how often the artifacts agree is known, how often they are right is not."
+        )
     if report["data"].get("best_epoch_chosen_on_test"):
         lines.append("The best epoch of the training was chosen on these images: others are the stricter test.")
     return [clean(line) for line in lines]

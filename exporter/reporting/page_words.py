@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from markupsafe import Markup, escape
@@ -95,6 +96,15 @@ def short_names(files: Sequence[str]) -> list[str]:
         while all(len(words) > shared + 1 for words in whole) and len({words[shared] for words in whole}) == 1:
             shared += 1
     return ["".join(words[shared:]) or name for words, name in zip(whole, files, strict=True)]
+
+
+def at_percentile(curve: Mapping[float, float], wanted: float) -> float:
+    """The time at a percentile, between its neighbours if the curve does not hold it, its end beyond that."""
+    known = sorted(curve)
+    if wanted in curve or not known[0] <= wanted <= known[-1]:
+        return curve[min(known, key=lambda one: abs(one - wanted))]
+    below, above = next((low, high) for low, high in pairwise(known) if low <= wanted <= high)
+    return curve[below] + (curve[above] - curve[below]) * (wanted - below) / (above - below)
 
 
 def facts(found: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What tests of clients share: environments of their own, and networks with the images that clients are shown."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from mbexport.runtimes.opening import open_runner
 from mbexport.verdict.comparison import raw_outputs
 
 IMAGES = 20
+BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
 EXIT_GATE_FAILED = 1  # of mbexport: the artifacts were made
 
 
@@ -59,6 +61,15 @@ def client_python() -> Callable[[str], Path]:
 def node_packages() -> Path:
     """The folder with the packages that `node/package-lock.json` pins."""
     return of_clients(node_with, HERE / "node")
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """A Chromium of this machine."""
+    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
+    if found is None:
+        pytest.skip(f"no browser: one of {', '.join(BROWSERS)} is needed")
+    return found
 
 
 @pytest.fixture(scope="session")

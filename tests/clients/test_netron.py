@@ -21,7 +21,6 @@ pytestmark = pytest.mark.client
 # and the head, which is a convolution of 1 x 1 here.
 POINTWISE, DEPTHWISE = 15, 13
 
-BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
 PICTURES = ROOT / "build" / "tests" / "netron"  # where people can look at what was seen
 
 
@@ -70,15 +69,6 @@ def test_netron_reads_the_tflite_file(read_by_netron, network, precision, dtype)
     assert (kinds["Conv2D"], kinds["DepthwiseConv2D"]) == (POINTWISE, DEPTHWISE)
     ops = [op["op_name"] for op in TfliteRunner(path).op_details() if op["op_name"] != "DELEGATE"]
     assert [kind.lower() for kind in found["nodes"]] == [name.replace("_", "").lower() for name in ops]
-
-
-@pytest.fixture(scope="session")
-def browser() -> str:
-    """A Chromium of this machine."""
-    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
-    if found is None:
-        pytest.skip(f"no browser: one of {', '.join(BROWSERS)} is needed")
-    return found
 
 
 @contextmanager

@@ -1,0 +1,69 @@
+"""What tests of reports share: the example of one, and the same as other runs would have it."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+EXAMPLE = json.loads((Path(__file__).parent / "exporter" / "reporting" / "example_report.json").read_text("utf-8"))
+OF_BUILDS = ("stages", "options", "calibration", "sensitivity", "simulation", "health", "qat", "training")
+
+
+def of_build() -> Json:
+    """The example itself, to be changed."""
+    return copy.deepcopy(EXAMPLE)
+
+
+def of_verify() -> Json:
+    """What `verify` reports: nothing of how the artifacts were made."""
+    report = {key: value for key, value in of_build().items() if key not in OF_BUILDS}
+    return {**report, "model": {"reference": "float.keras", "resolution_px": 224, "classes": 1000}}
+
+
+def unlabelled() -> Json:
+    """A report on images without labels."""
+    report = of_build()
+    nothing = dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95"))
+    report["reference"] |= {**nothing, "labelled": False, "chance": None}
+    report["data"]["classes_seen"] = None
+    for entry in report["artifacts"]:
+        entry.update({**nothing, "difference": None, "per_class": [], "worst_classes": [], "confusions": []})
+        for case in entry["disagreements"]["worst"]:
+            case["label"] = None
+    return report
+
+
+def barely_measured() -> Json:
+    """A report in which all that may be missing is."""
+    report = unlabelled()
+    report |= dict.fromkeys(("calibration", "sensitivity", "simulation", "health", "qat"))
+    report |= {"pairs": [], "speedups": [], "paths": [], "gates": []}
+    for entry in report["artifacts"]:
+        entry.update(dict.fromkeys(("lsb", "cold_start_ms", "peak_memory_bytes", "max_abs_error", "mean_abs_error")))
+        entry.update({"threads": [], "throughput": [], "disagreements": {"count": 0, "worst": []}})
+        entry["agreement"], entry["agreement_ci95"] = None, None
+        entry["error_histogram"] = {"edges": [], "counts": []}
+        entry["latency_ms"] = {"p50": None, "p90": None, "p99": None, "runs": 0, "percentiles": []}
+    return report
+
+
+def of_artifacts(count: int) -> Json:
+    """A report on that many artifacts."""
+    report = of_build()
+    entries = report["artifacts"]
+    report["artifacts"] = [
+        {**copy.deepcopy(entries[index % 4]), "file": f"network_{index}_{entries[index % 4]['file']}"}
+        for index in range(count)
+    ]
+    return report
+
+
+KINDS = {
+    "build": of_build,
+    "verify": of_verify,
+    "unlabelled": unlabelled,
+    "barely measured": barely_measured,
+    "one artifact": lambda: of_artifacts(1),
+    "ten artifacts": lambda: of_artifacts(10),
+}
