@@ -19,7 +19,7 @@ from mbexport.progress import Progress
 from mbexport.report import Json, to_bytes
 from mbexport.runtimes.opening import open_runner
 from mbexport.runtimes.runner import Runner
-from mbexport.verdict.measure import read_artifact, require_different_names
+from mbexport.verdict.measure import require_different_names
 from mbexport.workdir import Workdir
 
 
@@ -53,7 +53,7 @@ def bench_files(
             {
                 "file": runner.name,
                 "runtime": runner.runtime,
-                "precision": read_artifact(runner).precision.value,
+                "precision": runner.precision.value,
                 "size_bytes": runner.path.stat().st_size,
                 **performance_json(
                     runner.name,

@@ -51,10 +51,9 @@ def _print_sensitivity(file: Path, stream: TextIO, *, as_json: bool) -> None:
 
 
 def _facts(file: Path) -> dict[str, Any]:
-    from mbexport.report import kernels_json
-    from mbexport.runtimes.kernels import kernels_of
+    from mbexport.runtimes.contents import read_artifact
+    from mbexport.runtimes.kernels import kernels_json, kernels_of
     from mbexport.runtimes.opening import open_runner
-    from mbexport.verdict.measure import read_artifact
 
     runner = open_runner(file)
     artifact, kernels = read_artifact(runner), kernels_of(runner)
@@ -73,8 +72,7 @@ def _facts(file: Path) -> dict[str, Any]:
 
 
 def _kernel_facts(runner: Any) -> dict[str, Any]:
-    from mbexport.report import kernels_json
-    from mbexport.runtimes.kernels import kernels_of
+    from mbexport.runtimes.kernels import kernels_json, kernels_of
 
     kernels = kernels_of(runner)
     rows = [

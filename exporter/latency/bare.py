@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.artifact import Format
+from mbexport.artifact import Format, ReadFormat
 from mbexport.errors import DataError
 from mbexport.runtimes.onnx_session import session_options
 from mbexport.runtimes.runner import first_line
@@ -47,8 +47,13 @@ class Loader(Protocol):
         """
 
 
-def loaded_runtime(file_format: Format, *, threads: int = 1) -> Loader:
-    """Loads the runtime of that format, and says how files are loaded into it."""
+def loaded_runtime(file_format: Format | ReadFormat, *, threads: int = 1) -> Loader:
+    """Loads the runtime of that format, and says how files are loaded into it.
+
+    Raises `DataError` for a format that no app runs.
+    """
+    if file_format is ReadFormat.KERAS:
+        raise DataError("what is timed must be a .tflite or .onnx file, got a Keras model, which no app runs")
     return _litert(threads) if file_format is Format.TFLITE else _onnxruntime(threads)
 
 

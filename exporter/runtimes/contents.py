@@ -8,7 +8,9 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from mbexport.artifact import Artifact
 from mbexport.models.spec import BLOCKS, STEM_FILTERS
+from mbexport.runtimes.opening import format_of
 from mbexport.runtimes.runner import Runner
 from mbexport.runtimes.tflite_runner import TfliteRunner
 from mbexport.workdir import sha256_of
@@ -38,6 +40,18 @@ def labels_of(runner: Runner) -> tuple[str, ...] | None:
     """
     found = _in_zip(runner) if isinstance(runner, TfliteRunner) else _in_property(runner.metadata().get("labels"))
     return found if len(found) == runner.classes else None
+
+
+def read_artifact(runner: Runner) -> Artifact:
+    """What the file itself says it is, whatever it is called."""
+    sha256, size_bytes = identity_of(runner.path)
+    return Artifact(
+        format=format_of(runner.path),
+        precision=runner.precision,
+        path=runner.path,
+        sha256=sha256,
+        size_bytes=size_bytes,
+    )
 
 
 def identity_of(path: Path) -> tuple[str, int]:

@@ -125,6 +125,21 @@ def kernels_of(runner: Runner) -> Kernels:
     raise DataError(f"no kernels are known for {runner.runtime}")
 
 
+def kernels_json(kernels: Kernels) -> dict[str, int]:
+    """How many convolutions run in integers and in floats, hybrid ones among the latter; how many ops a delegate took.
+
+    `partitions` are the pieces that the delegate's ops form; onnxruntime on the CPU has none.
+    """
+    return {
+        "int8_convs": kernels.int8_convs,
+        "float_convs": kernels.float_convs,
+        "hybrid_convs": kernels.hybrid_convs,
+        "delegated_ops": kernels.delegated_ops,
+        "other_ops": kernels.other_ops,
+        "partitions": kernels.partitions,
+    }
+
+
 def arithmetic_of(op: str, *, inputs: Sequence[str], result: str) -> Arithmetic:
     """What an op computes in, by the types of its inputs, the data first, and of its first output."""
     takes, gives = _is_integer(inputs[0] if inputs else result), _is_integer(result)

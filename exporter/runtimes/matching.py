@@ -87,7 +87,20 @@ def input_json(subject: Subject) -> dict[str, Any]:
         "std": list(normalization.std),
         "channel_order": "GREY" if subject.preprocess.channels == 1 else colour,
         "source": subject.source.value,
+        "byte_distance": _byte_distance(subject),
+        "conflict": subject.conflict,
     }
+
+
+def _byte_distance(subject: Subject) -> int | None:
+    """How far an 8-bit input's codes are from the bytes that they are of, at most; None for floats."""
+    kind = subject.runner.input.dtype
+    if kind not in _EIGHT_BITS:
+        return None
+    bytes_ = np.arange(256, dtype=np.uint8)
+    codes = subject.feeds(bytes_.reshape(-1, 1, 1, 1).repeat(subject.preprocess.channels, axis=3)).astype(np.int16)
+    offset = 0 if kind == "uint8" else 128
+    return int(np.abs(codes + offset - bytes_.reshape(-1, 1, 1, 1)).max())
 
 
 def output_json(subject: Subject) -> dict[str, Any]:

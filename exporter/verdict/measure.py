@@ -16,8 +16,8 @@ from mbexport.errors import DataError
 from mbexport.models.data import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
-from mbexport.runtimes.contents import identity_of, labels_of
-from mbexport.runtimes.kernels import Kernels, kernels_of
+from mbexport.runtimes.contents import labels_of, read_artifact
+from mbexport.runtimes.kernels import Kernels, kernels_json, kernels_of
 from mbexport.runtimes.matching import input_json, output_json
 from mbexport.runtimes.opening import KERNEL_PATHS, format_of, open_path
 from mbexport.runtimes.runner import Runner
@@ -102,32 +102,15 @@ def require_different_names(runners: Sequence[Runner]) -> None:
         seen.add(runner.name)
 
 
-def kernels_json(kernels: Kernels) -> Json:
-    """How many convolutions run in integers and in floats, hybrid ones among the latter; how many ops a delegate took.
-
-    `partitions` are the pieces that the delegate's ops form; onnxruntime on the CPU has none.
-    """
-    return {
-        "int8_convs": kernels.int8_convs,
-        "float_convs": kernels.float_convs,
-        "hybrid_convs": kernels.hybrid_convs,
-        "delegated_ops": kernels.delegated_ops,
-        "other_ops": kernels.other_ops,
-        "partitions": kernels.partitions,
-    }
-
-
 def _artifact(subject: Subject, kernels: Kernels, accuracy: Accuracy, labels: Sequence[str]) -> Json:
-    runner = subject.runner
-    sha256, size_bytes = identity_of(runner.path)
-    inside = labels_of(runner)
+    artifact, inside = read_artifact(subject.runner), labels_of(subject.runner)
     return {
-        "file": runner.name,
-        "format": format_of(runner.path).value,
-        "precision": runner.precision.value,
-        "runtime": runner.runtime,
-        "size_bytes": size_bytes,
-        "sha256": sha256,
+        "file": subject.name,
+        "format": artifact.format.value,
+        "precision": artifact.precision.value,
+        "runtime": subject.runner.runtime,
+        "size_bytes": artifact.size_bytes,
+        "sha256": artifact.sha256,
         "input": input_json(subject),
         "output": output_json(subject),
         **accuracy_json(accuracy, labels),

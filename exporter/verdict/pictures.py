@@ -1,6 +1,8 @@
 """Turns the images on which artifacts and reference disagree most into small JPEG files."""
 
-from collections.abc import Sequence
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from itertools import zip_longest
 from typing import Final
@@ -24,6 +26,16 @@ def thumbnails(found: Sequence[Accuracy], images: ImageSet, *, most: int = MOST_
     wanted = dict.fromkeys(name for rank in ranks for name in rank if name is not None)
     places = {name: place for place, name in enumerate(images.names)}
     return {name: _thumbnail(images.read(places[name])) for name in list(wanted)[:most]}
+
+
+def pictures_to_json(pictures: Mapping[str, bytes]) -> bytes:
+    """One file for all, for `pictures_from_json`."""
+    return json.dumps({name: b64encode(content).decode() for name, content in pictures.items()}).encode()
+
+
+def pictures_from_json(content: bytes) -> dict[str, bytes]:
+    """What `pictures_to_json` wrote."""
+    return {name: b64decode(text) for name, text in json.loads(content).items()}
 
 
 def _thumbnail(image: Image.Image) -> bytes:
