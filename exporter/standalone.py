@@ -134,7 +134,7 @@ def _tiny(measured: Json) -> dict[str, float]:
     times = [
         entry["latency_ms"]["p50"]
         for entry in measured["artifacts"]
-        if entry["precision"] == Precision.FP32 and entry["latency_ms"]
+        if entry["precision"] == Precision.FP32 and entry["latency_ms"]["p50"] is not None
     ]
     return {"int8_speedup": _TINY_SPEEDUP} if min(times, default=_TINY_MS) < _TINY_MS else {}
 

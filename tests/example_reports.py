@@ -26,7 +26,7 @@ def unlabelled() -> Json:
     report = of_build()
     nothing = dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95"))
     report["reference"] |= {**nothing, "labelled": False, "chance": None}
-    report["data"]["classes_seen"] = None
+    report["reference"]["classes_seen"] = 0
     for entry in report["artifacts"]:
         entry.update({**nothing, "difference": None, "per_class": [], "worst_classes": [], "confusions": []})
         for case in entry["disagreements"]["worst"]:

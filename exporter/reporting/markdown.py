@@ -59,7 +59,7 @@ def _heading(report: Json) -> str:
         f"## {mark} mbexport: {code(wording.model_name(report))} {word}\n\n"
         f"**{prose(wording.conclusion(report))}**\n\n"
         f"Compared with {prose(reference['name'], LONGEST_NAME)} ({wording.top1(reference, 'top-1 ')}) on {images}, "
-        f"{data['classes_seen']} classes."
+        f"{reference['classes_seen']} classes."
     )
 
 

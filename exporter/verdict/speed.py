@@ -20,7 +20,7 @@ from mbexport.runtimes.subject import Subject
 Json = dict[str, Any]
 
 _UNTIMED: Json = {
-    "latency_ms": None,
+    "latency_ms": {"p50": None, "p90": None, "p99": None, "runs": 0, "percentiles": []},
     "threads": [],
     "cold_start_ms": None,
     "peak_memory_bytes": None,

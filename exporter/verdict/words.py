@@ -3,6 +3,7 @@
 Fractions and probabilities are 0..1; a number that was not measured stays NaN, for which the report has a word.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -12,6 +13,7 @@ from mbexport.verdict.classes import ClassCount, Confusion, Disagreement
 from mbexport.verdict.comparison import Accuracy, Difference, Pair
 from mbexport.verdict.distances import Distances, Histogram
 from mbexport.verdict.paths import Paths
+from mbexport.verdict.statistics import Interval
 
 Json = dict[str, Any]
 
@@ -23,7 +25,7 @@ def accuracy_json(found: Accuracy, labels: Sequence[str]) -> Json:
     return {
         **baseline_json(found),
         "agreement": found.agreement,
-        "agreement_ci95": list(found.agreement_ci95),
+        "agreement_ci95": _interval(found.agreement_ci95),
         "difference": None if found.difference is None else _difference(found.difference),
         "max_abs_error": found.max_abs_error,
         "mean_abs_error": found.error.mean,
@@ -46,9 +48,9 @@ def baseline_json(found: Accuracy) -> Json:
     return {
         "samples": found.samples,
         "top1": found.top1,
-        "top1_ci95": list(found.top1_ci95),
+        "top1_ci95": _interval(found.top1_ci95),
         "top5": found.top5,
-        "top5_ci95": list(found.top5_ci95),
+        "top5_ci95": _interval(found.top5_ci95),
     }
 
 
@@ -58,7 +60,7 @@ def pair_json(pair: Pair) -> Json:
         "a": pair.a,
         "b": pair.b,
         "agreement": pair.agreement,
-        "agreement_ci95": list(pair.agreement_ci95),
+        "agreement_ci95": _interval(pair.agreement_ci95),
         "max_lsb": pair.max_lsb,
         "mean_lsb": pair.lsb.mean,
         "lsb_histogram": _histogram(pair.lsb.histogram),
@@ -73,7 +75,7 @@ def paths_json(found: Paths) -> Json:
         "file": found.file,
         "images": found.images,
         "paths": list(found.names),
-        "pairs": [{**asdict(pair), "agreement_ci95": list(pair.agreement_ci95)} for pair in found.pairs],
+        "pairs": [{**asdict(pair), "agreement_ci95": _interval(pair.agreement_ci95)} for pair in found.pairs],
     }
 
 
@@ -84,11 +86,16 @@ def word_of(index: int, labels: Sequence[str]) -> str:
     return labels[index] if index < len(labels) else str(index)
 
 
+def _interval(ends: Interval) -> list[float] | None:
+    """[low, high]; None where there is nothing between them."""
+    return None if math.isnan(sum(ends)) else list(ends)
+
+
 def _difference(found: Difference) -> Json:
     return {
         "top1_drop": found.top1_drop,
-        "bootstrap_ci95": list(found.bootstrap_ci95),
-        "score_ci95": list(found.score_ci95),
+        "bootstrap_ci95": _interval(found.bootstrap_ci95),
+        "score_ci95": _interval(found.score_ci95),
         "only_reference_right": found.only_reference_right,
         "only_artifact_right": found.only_artifact_right,
         "mcnemar_p": found.mcnemar_p,
