@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
-from mbexport.errors import DataError
+from mbexport.errors import DataError, OptionError
 from mbexport.runtimes.onnx_session import session_options
 from mbexport.runtimes.runner import FLOAT, ConvLayer, Runner, first_line
 
@@ -54,7 +54,10 @@ class OnnxRunner(Runner):
         else:
             self.precision = Precision.FP16 if onnx.TensorProto.FLOAT16 in stored else Precision.FP32
         self._ending, self._conv_layers = _ending(graph), _conv_layers(graph)
-        quantizations = _onnx_edge_quantizations(graph)
+        try:
+            quantizations = _onnx_edge_quantizations(graph)
+        except OptionError as error:
+            raise DataError(f"{path}: {error}") from None
         super().__init__(path, *(_onnx_tensor(value, quantizations) for value in (sources[0], targets[0])))
 
     def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:

@@ -112,6 +112,13 @@ def test_quantizations_of_other_exporters_are_read(save, has_nodes, steps, zero_
     assert open_runner(path).input.affine == Affine(scale=(0.5,), zero_point=(zero_point,))
 
 
+def test_a_scale_that_is_none_is_refused(save):
+    steps = "DequantizeLinear image s z -> d; Flatten d -> scores"
+    path = save([edge("image", UINT8)], [SCORES], steps, s=np.float32("nan"), z=np.uint8(0))
+    with pytest.raises(DataError, match=r"tiny\.onnx: a scale must be positive and finite, got nan"):
+        open_runner(path)
+
+
 def test_codes_of_a_convolution_are_read_as_scores(save):
     steps = "QLinearConv image s z w s z t y -> scores"
     constants = {"s": np.float32(1), "z": np.uint8(0), "w": np.ones((5, 3, 4, 4), np.uint8)}
