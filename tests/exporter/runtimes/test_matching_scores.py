@@ -4,14 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto
+from tflite_by_hand import model_of, op_of, tensor_of
 
+from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
+from mbexport.models.facts import Output
 from mbexport.models.preprocess import RAW, Preprocess
 from mbexport.runtimes.matching import match, output_json
-from mbexport.runtimes.opening import open_runner
+from mbexport.runtimes.opening import open_path, open_runner
 from mbexport.runtimes.runner import Runner
 from mbexport.runtimes.subject import Subject
+from mbexport.tflite_file import packed
 
 FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
 PIXELS = Preprocess(resolution_px=4, crop_fraction=1.0)
@@ -71,6 +76,31 @@ def test_what_makes_the_scores_says_what_they_are(save, steps, kind):
     constants = {"s": np.float32(1 / 256), "z": np.uint8(0)} if " s z " in steps else {}
     runner = open_runner(save([("image", FLOAT, IMAGE)], [SCORES], steps, **constants))
     assert output_json(matched(runner))["kind"] == kind
+
+
+@pytest.mark.parametrize("kind", ["LOGISTIC", "SOFTMAX"])
+def test_what_makes_the_scores_of_a_tflite_is_seen_behind_their_codes(tmp_path, kind):
+    """The op, its result flat, and flat codes of that."""
+    codes, shapes = Affine(scale=(1 / 256,), zero_point=(0,)), [(1, 2, 2, 3), (1, 2, 2, 3), (1, 12), (1, 12)]
+    types, affines = ["float32", "float32", "float32", "uint8"], [None, None, None, codes]
+    graph = schema.SubGraphT()
+    graph.tensors = [
+        tensor_of(str(place), *end, affine=affine)
+        for place, (*end, affine) in enumerate(zip(types, shapes, affines, strict=True))
+    ]
+    graph.tensors.append(tensor_of("sizes", "int32", (2,), buffer=1))
+    graph.operators = [op_of(place, place, place + 1) for place in range(3)]
+    graph.operators[1].inputs = np.array([1, 4], np.int32)
+    graph.operators[0].builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions if kind == "SOFTMAX" else 0
+    graph.operators[0].builtinOptions = schema.SoftmaxOptionsT() if kind == "SOFTMAX" else None
+    graph.inputs, graph.outputs = np.array([0], np.int32), np.array([3], np.int32)
+    contents = [None, np.array((1, 12), np.int32).tobytes()]
+    (tmp_path / "net.tflite").write_bytes(packed(model_of(graph, [kind, "RESHAPE", "QUANTIZE"], contents)))
+    for path_name in ("xnnpack", "builtin"):
+        runner = open_path(tmp_path / "net.tflite", path_name)
+        subject = match(runner, pixels=Preprocess(resolution_px=2), given=RAW, classes=12, background=False)
+        assert subject.kind is {"LOGISTIC": Output.SIGMOID, "SOFTMAX": Output.SOFTMAX}[kind]
+        assert output_json(subject)["dtype"] == "uint8"
 
 
 def test_codes_that_are_no_probabilities_are_refused(save):

@@ -16,6 +16,7 @@ from mbexport.artifact import Format
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError, OptionError
 from mbexport.models.data import iter_pixels, open_data
+from mbexport.models.facts import Output
 from mbexport.models.preprocess import MOBILENET, Preprocess
 from mbexport.runtimes.contents import alpha_of
 from mbexport.runtimes.kernels import kernels_of
@@ -102,7 +103,7 @@ def test_every_path_of_a_build_answers_alike(small_build):
         for name in KERNEL_PATHS[format_of(path)]:
             runner = open_path(path, name)
             subject = match(runner, pixels=Preprocess(resolution_px=32), given=None, classes=10, background=False)
-            assert subject.preprocess.normalization == MOBILENET
+            assert (subject.preprocess.normalization, subject.kind) == (MOBILENET, Output.SOFTMAX)
             assert alpha_of(runner) == 0.25
             answers[name] = subject.raw(pixels).argmax(axis=1)
             delegated = kernels_of(runner).delegated_ops
