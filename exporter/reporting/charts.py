@@ -129,7 +129,7 @@ def _point(axes: "Axes", entry: Json, kind: str, key: str, price: float) -> None
 
 
 def _label_points(axes: "Axes", placed: list[tuple[float, float, str]]) -> None:
-    """The number of each point to its upper right; points that hide each other have one label."""
+    """The number of each point above it, towards the middle; points that hide each other have one label."""
     groups: list[list[tuple[float, float, str]]] = []
     for x, y, text in placed:
         seen_x, seen_y = axes.transData.transform((x, y))
@@ -140,10 +140,19 @@ def _label_points(axes: "Axes", placed: list[tuple[float, float, str]]) -> None:
                 break
         else:
             groups.append([(x, y, text)])
+    middle = sum(axes.get_xlim()) / 2
     for group in groups:
-        x, y, _ = max(group)
+        is_left = group[0][0] < middle  # there is room beside it
+        x, y, _ = max(group) if is_left else min(group)
         text = ", ".join(text for _, _, text in group)
-        axes.annotate(text, (x, y), xytext=(7, 6), textcoords="offset points", annotation_clip=False)
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(7 if is_left else -7, 6),
+            textcoords="offset points",
+            ha="left" if is_left else "right",
+            annotation_clip=False,
+        )
 
 
 def _distributions(artifacts: list[Shown]) -> str | None:
@@ -186,7 +195,7 @@ def _ratios(report: Json) -> str | None:
             axes.plot(interval, [row, row], color=INT8, linewidth=2)
         axes.plot([ratio["latency_ratio"]], [row], marker="o", markersize=6, color=INT8, markeredgecolor=PAPER)
     axes.set_xlim(left=0)
-    axes.set_xlabel("times as fast as fp32 of the same format")
+    axes.set_xlabel("times as fast")
     told = "; ".join(
         f"{name}: {ratio['latency_ratio']:.2f} with {ratio['threads']} threads"
         for name, ratio in zip(names, taken, strict=True)

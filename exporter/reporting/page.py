@@ -56,11 +56,13 @@ def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "caveats": page_view.caveats(report),
         "told_apart": apart,
         "confusions_of": page_view.confusions_of,
+        "kernels_beside": page_view.kernels_beside,
         "pictures": {case.image: _data_uri(pictures[case.image]) for case in apart if case.image in pictures},
         "charts": {name: Markup(svg) for name, svg in charts(report).items()},
         "precisions": [name for name in COLOURS if any(one.entry["precision"] == name for one in artifacts)],
         "formats": sorted({one.entry["format"] for one in artifacts}),
         "threads": page_view.threads(artifacts),
+        "tool": {report["tool"]["name"]: report["tool"].get("version"), **report["tool"].get("libraries", {})},
         "batches": page_view.batches(artifacts),
         "css": Markup(files(_HERE).joinpath("page.css").read_text("utf-8")),
     }

@@ -128,6 +128,14 @@ def batches(artifacts: list[Shown]) -> list[tuple[int, int]]:
     return sorted({(run["batch"], run["threads"]) for one in artifacts for run in one.entry["throughput"] or []})
 
 
+def kernels_beside(kernels: Json | None) -> str:
+    """What else a file's operations run as, beside its integer convolutions; empty where there is nothing to say."""
+    found = kernels or {}
+    told = [f"{found['hybrid_convs']} hybrid"] if found.get("hybrid_convs") else []
+    told += [f"{found['delegated_ops']} ops delegated"] if found.get("delegated_ops") else []
+    return ", ".join(told)
+
+
 def confusions_of(entry: Json, lost: Json) -> list[Json]:
     """What an artifact answers instead of one of its worst classes, most frequent first."""
     return [answer for answer in entry["confusions"] if answer["class"] == lost["class"]]
