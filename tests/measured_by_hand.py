@@ -25,6 +25,7 @@ def artifact_json(file: str, **given: Any) -> Json:
             "std": [127.5],
             "channel_order": "RGB",
             "source": "metadata",
+            "conflict": given.get("conflict"),
             "byte_distance": 0 if given.get("input", kind) == "uint8" else None,
         },
         "output": {"dtype": given.get("output", kind), "kind": "softmax", "background": False},

@@ -29,6 +29,7 @@ def gate_values(measured: Json) -> Values:
         "labels": [_fact(entry, entry["labels_matched"]) for entry in artifacts if entry["labels_matched"] is not None],
         "named_precision": [_fact(entry, named) for entry in artifacts if (named := _named(entry)) is not None],
         "byte_input": [_fact(entry, entry["input"]["byte_distance"]) for entry in artifacts if _takes_codes(entry)],
+        "input_words": [_fact(entry, entry["input"]["conflict"] is None) for entry in _reduced(measured)],
         **_of_int8(measured),
     }
     if is_labelled:

@@ -143,6 +143,12 @@ GATES: Final[Mapping[str, GateKind]] = MappingProxyType(
             meaning="how far the codes of an 8-bit input are from the camera's bytes that apps feed",
             advice="export with --io uint8 and the normalization that the network was trained with",
         ),
+        "input_words": GateKind(
+            direction="at least",
+            limit=1,
+            meaning="1 if what a file says of its input in words and in codes can both be right, else 0",
+            advice="convert it again: apps that read the words and apps that feed bytes get different answers",
+        ),
         "int8_io": GateKind(
             direction="at least",
             limit=1,

@@ -75,9 +75,7 @@ def speed_of(subjects: Sequence[Subject], pixels: Pixels, *, threads: int, seed:
         return Speed()
     paths = [subject.runner.path for subject in timed]
     most = threads if threads > 1 else min(usable_cores(), MAX_THREADS)
-    feeds = {
-        each.name: each.runner.prepare(pixels.repeat(each.runner.batch, axis=0), each.preprocess) for each in timed
-    }
+    feeds = {each.name: each.feeds(pixels.repeat(each.runner.batch, axis=0)) for each in timed}
     probes = probe_all(paths, seed=seed, on_step=progress.step)
     timings = time_artifacts(paths, feeds, threads=tuple(dict.fromkeys((1, most))), seed=seed, on_step=progress.step)
     batches = measure_throughput(paths, threads=most, seed=seed, on_step=progress.step)

@@ -18,14 +18,16 @@ from mbexport.artifact import Precision, TensorSpec
 from mbexport.calibration.affine import Affine
 from mbexport.models.cost import cost
 from mbexport.models.facts import Facts, Output, facts_to_json
-from mbexport.models.preprocess import Preprocess
+from mbexport.models.preprocess import MOBILENET, Preprocess
 from mbexport.models.spec import ModelSpec
-from mbexport.plan import GATE_VALUES, HISTORY, MEASURED, NETWORK, TRIED, WEIGHTS
+from mbexport.plan import HISTORY, MEASURED, NETWORK, PICTURES, TRIED, WEIGHTS
 from mbexport.report import to_bytes
+from mbexport.runtimes.matching import match
 from mbexport.runtimes.opening import open_runner
 from mbexport.runtimes.runner import Runner
-from mbexport.verdict.comparison import raw_outputs
-from mbexport.verdict.measure import gate_values, measure_all
+from mbexport.verdict.measure import Asked, measure_all
+from mbexport.verdict.pictures import pictures_to_json
+from mbexport.verdict.streaming import Baseline
 
 
 class TableRunner(Runner):
@@ -140,23 +142,17 @@ class StandIns:
     def onnx_file(self, _plan, _source, _tflite, target):
         return {target.name: self.network.read_bytes()}
 
-    def measured_file(self, _plan, _source, artifacts, images, *, is_labelled, progress):
-        runner = open_runner(self.network)
-
-        def reference(pixels):
-            return runner.scores(raw_outputs(runner, pixels, self.preprocess))
-
+    def measured_file(self, _plan, _source, artifacts, images, *, labels, is_labelled, progress):
+        told = {"pixels": self.preprocess, "given": MOBILENET, "classes": 2, "background": False}
         found = measure_all(
-            artifacts,
+            [match(open_runner(path), **told) for path in artifacts],
             images,
             self.preprocess,
-            reference=reference,
-            classes=2,
-            threads=1,
+            Baseline.of(match(open_runner(self.network), **told)),
+            Asked(labels=labels, is_timed=False, is_labelled=is_labelled),
             progress=progress,
-            is_labelled=is_labelled,
         )
-        return {MEASURED: to_bytes(measured_json(found)), GATE_VALUES: json.dumps(gate_values(found)).encode()}
+        return {MEASURED: to_bytes(found.measured), PICTURES: pictures_to_json(found.pictures)}
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
-from mbexport.report import measured_json, preprocess_json, report_json, to_bytes, unreadable_json
+from mbexport.report import preprocess_json, report_json, to_bytes, unreadable_json
 from mbexport.reporting.tables import print_report, print_warnings
+from mbexport.verdict.gate_values import gate_values
 from mbexport.verdict.gates import judge
-from mbexport.verdict.measure import gate_values
 
 FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
 NO_ACCURACY = {"top1": math.nan, "top1_ci95": (math.nan, math.nan), "top5": math.nan}
@@ -40,7 +40,7 @@ def told(entry, found):
         gates = judge(gate_values(measurements), limits or {}, defaults={})
         stream = io.StringIO()
         extra = {"data": data, "tried_normalizations": tried, "calibration": calibration, "health": health, "qat": qat}
-        report = report_json(measured_json(measurements), gates, extra)
+        report = report_json(measurements, gates, extra)
         print_warnings(json.loads(to_bytes(report)), stream)
         return stream.getvalue()
 
@@ -74,7 +74,7 @@ def test_the_warning_comes_exactly_where_the_gate_fails(entry, found, low, chanc
     gates = judge(gate_values(measurements), {}, defaults={})
     data = {**preprocess_json(Preprocess(resolution_px=32)), "unreadable": []}
     stream = io.StringIO()
-    print_warnings(report_json(measured_json(measurements), gates, {"data": data}), stream)
+    print_warnings(report_json(measurements, gates, {"data": data}), stream)
     assert ("FLOAT network itself" in stream.getvalue()) is (low / chance < 1)
 
 
@@ -153,8 +153,9 @@ def test_without_labels_accuracies_are_no_numbers_and_agreement_is_judged(entry,
     )
     values = gate_values(unlabelled)
     assert {"top1_drop", "above_chance"}.isdisjoint(values)
-    assert (values["agreement"], values["twin_agreement"], values["samples"]) == (0.5, 0.75, 100)
-    report = json.loads(to_bytes(report_json(measured_json(unlabelled), judge(values, {}, defaults={}), {})))
+    told = [values[name][0].value for name in ("agreement", "twin_agreement", "samples")]
+    assert told == [0.5, 0.75, 100]
+    report = json.loads(to_bytes(report_json(unlabelled, judge(values, {}, defaults={}), {})))
     assert report["passed"] is False
     stream = io.StringIO()
     print_report(report, stream, out=None)
