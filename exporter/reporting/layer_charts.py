@@ -48,7 +48,7 @@ def range_chart(found: Json | None) -> str | None:
     span.axvline(0, color=MUTED, linewidth=1)
     clipped.set_xlim(0, max(1.0, *(105 * (site["clipped"] or 0) for site in sites)))
     unused.set_xlim(0, _CODES)
-    for axes, title in ((span, "range"), (clipped, "clipped, %"), (unused, "unused")):
+    for axes, title in ((span, "range"), (clipped, "clip %"), (unused, "unused")):
         axes.set_title(title)
         axes.locator_params(axis="x", nbins=_TICKS)
         axes.grid(visible=False, axis="y")

@@ -62,7 +62,7 @@ def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "precisions": [name for name in COLOURS if any(one.entry["precision"] == name for one in artifacts)],
         "formats": sorted({one.entry["format"] for one in artifacts}),
         "threads": page_view.threads(artifacts),
-        "tool": {report["tool"]["name"]: report["tool"].get("version"), **report["tool"].get("libraries", {})},
+        "tool": {report["tool"]["name"]: report["tool"].get("version"), **report["tool"]["libraries"]},
         "batches": page_view.batches(artifacts),
         "css": Markup(files(_HERE).joinpath("page.css").read_text("utf-8")),
     }
