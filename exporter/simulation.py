@@ -19,7 +19,6 @@ from mbexport.calibration.twins import Twin
 from mbexport.errors import StageError
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.runtimes.opening import open_runner
-from mbexport.verdict.comparison import raw_outputs
 
 LEAST_AGREEMENT: Final = 0.97
 _BATCH: Final = 16
@@ -65,7 +64,7 @@ def simulated(
     `LEAST_AGREEMENT` of the answers are alike.
     """
     runner, last = open_runner(tflite), twins[-1]
-    scores = runner.scores(raw_outputs(runner, pixels, preprocess))
+    scores = runner.scores(runner.outputs(runner.prepare(pixels, preprocess)))
     answers = scores.argmax(axis=1)
     logits, wanted = _fake_quantized(quantized, last.step.site, preprocess.dequantize(pixels))
     steps = _in_integers(twins, pixels, preprocess)

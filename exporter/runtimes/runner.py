@@ -106,6 +106,16 @@ class Runner(ABC):
     def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
         """The same, with the runtime's own exceptions."""
 
+    def outputs(self, feeds: NDArray[Any]) -> NDArray[Any]:
+        """The raw outputs (n, classes) for n prepared inputs, one inference a batch.
+
+        The last batch is filled up with the last input.
+        """
+        missing = -len(feeds) % self.batch
+        filled = np.concatenate([feeds, feeds[-1:].repeat(missing, axis=0)])
+        batches = [self.invoke(filled[i : i + self.batch]) for i in range(0, len(filled), self.batch)]
+        return np.concatenate(batches)[: len(feeds)]
+
     def prepare(self, pixels: Pixels, preprocess: Preprocess, *, takes_bytes: bool = True) -> NDArray[Any]:
         """The input tensors for uint8 images (n, px, px, channels): the bytes, or what a float input expects.
 

@@ -54,15 +54,8 @@ class Subject:
         return self.runner.prepare(pixels, self.preprocess, takes_bytes=self.takes_bytes)
 
     def raw(self, pixels: Pixels) -> NDArray[Any]:
-        """The raw outputs (n, classes) for uint8 images (n, px, px, channels), one inference a batch.
-
-        The last batch is filled up with the last image.
-        """
-        batch = self.runner.batch
-        missing = -len(pixels) % batch
-        feeds = self.feeds(np.concatenate([pixels, pixels[-1:].repeat(missing, axis=0)]))
-        batches = [self.runner.invoke(feeds[i : i + batch]) for i in range(0, len(feeds), batch)]
-        return np.concatenate(batches)[: len(pixels), int(self.skips_background) :]
+        """The raw outputs (n, classes) for uint8 images (n, px, px, channels)."""
+        return self.runner.outputs(self.feeds(pixels))[:, int(self.skips_background) :]
 
     def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Raw outputs (n, classes) as real numbers."""

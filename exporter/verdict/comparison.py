@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.models.data import ImageSet
-from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtimes.runner import Runner
+from mbexport.models.preprocess import Preprocess
 from mbexport.runtimes.subject import Subject
 from mbexport.verdict.answers import Answers, empty, joined
 from mbexport.verdict.classes import ClassFindings, Disagreement, agreed, class_findings, disagreements
@@ -155,17 +154,6 @@ def verify(
         ),
         classes_seen=len(np.unique(images.labels)) if is_labelled else 0,
     )
-
-
-def raw_outputs(runner: Runner, pixels: Pixels, preprocess: Preprocess) -> NDArray[Any]:
-    """The raw outputs (n, classes) for uint8 images (n, px, px, channels), one inference a batch.
-
-    The last batch is filled up with the last image.
-    """
-    missing = -len(pixels) % runner.batch
-    feeds = runner.prepare(np.concatenate([pixels, pixels[-1:].repeat(missing, axis=0)]), preprocess)
-    batches = [runner.invoke(feeds[i : i + runner.batch]) for i in range(0, len(feeds), runner.batch)]
-    return np.concatenate(batches)[: len(pixels)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

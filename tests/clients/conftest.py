@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from mbexport.models.data import open_data, open_unlabelled
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.runtimes.opening import open_runner
-from mbexport.verdict.comparison import raw_outputs
 
 IMAGES = 20
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
@@ -40,7 +39,8 @@ class Network:
 
     def answers(self, kind: str) -> NDArray[Any]:
         """What that artifact answers to the images in our own runner: raw outputs (IMAGES, classes)."""
-        return raw_outputs(open_runner(self.file(kind)), self.pixels, self.preprocess)
+        runner = open_runner(self.file(kind))
+        return runner.outputs(runner.prepare(self.pixels, self.preprocess))
 
 
 def of_clients(make: Callable[[Path], Path], given: Path) -> Path:

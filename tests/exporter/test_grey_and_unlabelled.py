@@ -7,16 +7,20 @@ import pytest
 from PIL import Image
 
 from mbexport.benching import bench_files
-from mbexport.errors import DataError, OptionError
+from mbexport.errors import DataError
 from mbexport.latency.sittings import exactly
 from mbexport.models.data import Data, ImageSet, open_data
+from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, Preprocess
 from mbexport.progress import Silent
+from mbexport.runtimes.matching import match
 from mbexport.runtimes.opening import open_runner
-from mbexport.standalone import verify_files
-from mbexport.verdict.comparison import raw_outputs
+from mbexport.runtimes.subject import Subject
+from mbexport.standalone import Inquiry, verify_files
+from mbexport.verdict.gate_values import gate_values
 from mbexport.verdict.gates import all_passed, judge
-from mbexport.verdict.measure import gate_values, measure_all
+from mbexport.verdict.measure import Asked, measure_all
+from mbexport.verdict.streaming import Baseline
 
 PX, CLASSES = 4, 3
 GREY = (1, PX, PX, 1)
@@ -53,55 +57,55 @@ def grey_network(colour_network, tmp_path):
     return write
 
 
+def subject_of(path, normalization=MOBILENET) -> Subject:
+    pixels = Preprocess(resolution_px=PX, channels=1)
+    return match(open_runner(path), pixels=pixels, given=normalization, classes=CLASSES, background=False)
+
+
 @pytest.fixture
 def measured(grey_network):
-    """Measurements of two equal networks on images; the reference is one of them, or answers as `scores` say."""
+    """Measurements of two equal networks on images; the reference is a third, or answers as `scores` say."""
 
     def measure(images: ImageSet, *, is_labelled: bool, scores=None):
-        paths = [grey_network("a_fp32.onnx"), grey_network("b_fp32.onnx")]
-        runner, preprocess = open_runner(paths[0]), Preprocess(resolution_px=PX, channels=1)
-        return measure_all(
-            paths,
-            images,
-            preprocess,
-            reference=scores or (lambda pixels: runner.scores(raw_outputs(runner, pixels, preprocess))),
-            classes=CLASSES,
-            threads=1,
-            progress=Silent(),
-            is_labelled=is_labelled,
-        )
+        subjects = [subject_of(grey_network(name)) for name in ("a_fp32.onnx", "b_fp32.onnx")]
+        baseline = Baseline.of(subject_of(grey_network("c_fp32.onnx")))
+        if scores:
+            baseline = Baseline(name="scores", kind=Output.LOGITS, scores=scores)
+        asked = Asked(labels=("a", "b", "c"), is_timed=False, is_labelled=is_labelled)
+        pixels = Preprocess(resolution_px=PX, channels=1)
+        return measure_all(subjects, images, pixels, baseline, asked, progress=Silent()).measured
 
     return measure
 
 
 def test_grey_network_by_hand(grey_network):
-    runner = open_runner(grey_network("a.onnx"))
-    preprocess = Preprocess(resolution_px=PX, channels=1, normalization=RAW)
-    luma = preprocess.pixels(Image.new("RGB", (8, 8), (255, 0, 0)))
+    subject = subject_of(grey_network("a.onnx"), RAW)
+    luma = subject.preprocess.pixels(Image.new("RGB", (8, 8), (255, 0, 0)))
     # ITU-R 601-2: 0.299 of red is 76.2
     assert (luma.shape, int(luma[0, 0, 0])) == ((PX, PX, 1), 76)
-    assert raw_outputs(runner, luma[None], preprocess).tolist() == [[-76, 0, 76]]
+    assert subject.raw(luma[None]).tolist() == [[-76, 0, 76]]
 
 
 def test_grey_networks_are_measured(measured):
     # Darker than 127.5 is answered with the first class, brighter with the last.
     found = measured(images_of(0, 100, 200, 255, labels=(0, 0, 2, 0)), is_labelled=True)
-    assert found.reference.top1 == 0.75
-    assert [entry.accuracy.top1 for entry in found.artifacts] == [0.75, 0.75]
-    assert (found.chance, found.is_labelled) == (0.75, True)
+    reference = found["reference"]
+    assert reference["top1"] == 0.75
+    assert [entry["top1"] for entry in found["artifacts"]] == [0.75, 0.75]
+    assert (reference["chance"], reference["labelled"], reference["classes_seen"]) == (0.75, True, 2)
 
 
 def test_without_labels_nothing_is_said_of_truth(measured):
     found = measured(images_of(*range(0, 256, 5), labels=(0,) * 52), is_labelled=False)
-    assert not found.is_labelled
-    for accuracy in (found.reference, *(entry.accuracy for entry in found.artifacts)):
-        assert math.isnan(accuracy.top1)
-        assert math.isnan(accuracy.top5)
-        assert all(map(math.isnan, accuracy.top1_ci95))
-        assert (accuracy.samples, accuracy.agreement) == (52, 1.0)
-    assert math.isnan(found.chance)
+    assert not found["reference"]["labelled"]
+    for told in (found["reference"], *found["artifacts"]):
+        assert math.isnan(told["top1"])
+        assert math.isnan(told["top5"])
+        assert told["top1_ci95"] is None
+    assert [(entry["samples"], entry["agreement"]) for entry in found["artifacts"]] == [(52, 1.0), (52, 1.0)]
+    assert math.isnan(found["reference"]["chance"])
     values = gate_values(found)
-    assert set(values) == {"samples", "distinct_outputs", "fp32_error"}
+    assert set(values) == {"samples", "distinct_outputs", "fp32_error", "named_precision"}
     assert all_passed(judge(values, {}, defaults={}))
 
 
@@ -110,21 +114,21 @@ def test_without_labels_a_reference_that_answers_otherwise_fails(measured):
         return np.tile(np.float32([0, 1, 0]), (len(pixels), 1))
 
     found = measured(images_of(*range(0, 256, 5)), is_labelled=False, scores=scores)
-    assert [entry.accuracy.agreement for entry in found.artifacts] == [0.0, 0.0]
+    assert [entry["agreement"] for entry in found["artifacts"]] == [0.0, 0.0]
     assert not all_passed(judge(gate_values(found), {}, defaults={}))
 
 
 def test_folders_of_unlabelled_images_are_no_classes(measured):
     # More folders than scores: without labels they only tell pictures apart.
     found = measured(images_of(0, 255, labels=(7, 9)), is_labelled=False)
-    assert found.reference.samples == 2
+    assert found["reference"]["samples"] == 2
     with pytest.raises(DataError, match="got 3 scores for 10 classes"):
         measured(images_of(0, 255, labels=(7, 9)), is_labelled=True)
 
 
 def verified(*files, data: Data, **given):
-    defaults = {"reference": None, "crop_fraction": None, "normalization": MOBILENET, "max_bad": 0.01, "limits": {}}
-    return verify_files(files, data=data, **{**defaults, **given}, seed=0, threads=1, out=None, progress=Silent())
+    defaults = {"normalization": MOBILENET, "max_bad": 0.01, "limits": {}, "latency": False}
+    return verify_files(Inquiry(files=files, **{**defaults, **given}), data, out=None, progress=Silent())
 
 
 def test_verify_feeds_a_grey_network_grey(grey_network):
@@ -150,7 +154,7 @@ def test_verify_refuses_grey_beside_colour(grey_network, colour_network, tmp_pat
 
 
 def test_verify_refuses_colours_for_a_grey_network(grey_network):
-    with pytest.raises(OptionError, match="a grey image has one mean, one std and no order of channels"):
+    with pytest.raises(DataError, match="a grey image has one mean, one std and no order of channels"):
         verified(grey_network("a_fp32.onnx"), data=open_data("digits"), normalization=CAFFE)
 
 

@@ -24,7 +24,6 @@ from mbexport.tflite_file import opened, packed
 from mbexport.tflite_proof import Decided
 from mbexport.tflite_weights import with_decided_weights
 from mbexport.to_tflite import dynamic_tflite, fp16_tflite, fp32_tflite, int8_tflite, int16x8_tflite
-from mbexport.verdict.comparison import raw_outputs
 
 PREPROCESS = Preprocess(resolution_px=PX)
 FILTERS = 128  # the converter leaves weights of fewer than 1024 numbers as they are
@@ -78,7 +77,7 @@ def saved(content: bytes, folder: Path) -> Path:
 
 def scores_of(content: bytes, pixels: np.ndarray, folder: Path) -> np.ndarray:
     runner = open_runner(saved(content, folder))
-    return runner.scores(raw_outputs(runner, pixels, PREPROCESS))
+    return runner.scores(runner.outputs(runner.prepare(pixels, PREPROCESS)))
 
 
 @pytest.mark.parametrize("precision", Precision)
@@ -199,7 +198,7 @@ def test_an_open_batch_has_no_ops_for_shapes_and_takes_any_number_at_once(conten
 def test_a_fixed_batch_answers_as_one_image_at_a_time(count, fixed):
     one, three, pixels = fixed
     assert three.batch == 3
-    alone, together = (raw_outputs(runner, pixels[:count], PREPROCESS) for runner in (one, three))
+    alone, together = (runner.outputs(runner.prepare(pixels[:count], PREPROCESS)) for runner in (one, three))
     assert np.array_equal(alone, together)
     assert len(together) == count
 
