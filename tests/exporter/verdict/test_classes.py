@@ -69,14 +69,14 @@ def test_classes_add_up(rows):
 
 
 def test_disagreements_by_hand(table_runner, verified):
-    reference = [[0.9, 0.1, 0.0], [0.5, 0.4, 0.1], [0.6, 0.4, 0.0], [0.2, 0.5, 0.3]]
+    reference = [[0.9, 0.1, 0.0], [0.5, 0.4, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]]
     scores = [[0.8, 0.2, 0.0], [0.4, 0.5, 0.1], [0.0, 0.1, 0.9], [0.3, 0.2, 0.5]]
     (accuracy,) = verified([table_runner("a", np.float32(scores))], [0, 1, 2, 1], reference=reference).artifacts
     assert accuracy.disagreement_count == 3
     found = [(one.image, one.label, one.reference, one.artifact) for one in accuracy.disagreements]
     assert found == [("2.png", 2, 0, 2), ("3.png", 1, 1, 2), ("1.png", 1, 0, 1)]
-    # Image 2: 0.9 - 0.0 beats 0.6 - 0.0; image 3: 0.5 - 0.2 beats 0.5 - 0.3; image 1: 0.1 both ways.
-    np.testing.assert_allclose([one.severity for one in accuracy.disagreements], [0.9, 0.3, 0.1], atol=1e-6)
+    # Image 2: 0.9 - 0.1 beats 0.6 - 0.0; image 3: 0.5 - 0.2 beats 0.5 - 0.3; image 1: 0.1 both ways.
+    np.testing.assert_allclose([one.severity for one in accuracy.disagreements], [0.8, 0.3, 0.1], atol=1e-6)
     worst = accuracy.disagreements[0]
     np.testing.assert_allclose([worst.reference_score, worst.artifact_score], [0.6, 0.9], atol=1e-6)
 

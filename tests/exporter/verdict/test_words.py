@@ -31,8 +31,8 @@ def shape_of(value):
 @pytest.fixture
 def two(table_runner, verified):
     """Two artifacts with the same codes: a is wrong on image 1, b nowhere."""
-    a = np.array([[200, 56, 0], [100, 156, 0], [0, 0, 256 - 1]], np.uint8)
-    b = np.array([[200, 56, 0], [156, 100, 0], [0, 0, 256 - 1]], np.uint8)
+    a = np.array([[200, 56, 0], [90, 166, 0], [0, 0, 255]], np.uint8)
+    b = np.array([[200, 56, 0], [156, 100, 0], [0, 0, 255]], np.uint8)
     runners = [table_runner("a.tflite", a, UINT8_SCORES), table_runner("a.onnx", b, UINT8_SCORES)]
     return verified(runners, [0, 0, 2], reference=b / 256)
 
@@ -56,16 +56,16 @@ def test_artifact_by_hand(two):
     assert found["disagreements"]["count"] == 1
     (worst,) = found["disagreements"]["worst"]
     assert (worst["image"], worst["label"], worst["reference"], worst["artifact"]) == ("1.png", "cat", "cat", "dog")
-    assert (worst["reference_score"], worst["artifact_score"]) == (156 / 256, 156 / 256)
-    assert worst["severity"] == 56 / 256
+    assert (worst["reference_score"], worst["artifact_score"]) == (156 / 256, 166 / 256)
+    assert worst["severity"] == 66 / 256
     assert (found["difference"]["top1_drop"], found["difference"]["only_reference_right"]) == (1 / 3, 1)
-    assert found["lsb"]["max"] == 56.0
+    assert found["lsb"]["max"] == 66.0
 
 
 def test_pair_has_the_keys_of_the_contract(two):
     (found,) = [pair_json(pair) for pair in two.pairs]
     assert {**EXAMPLE["pairs"][0], **found}.keys() - {"latency_ratio", "latency_ratio_ci95"} == found.keys()
-    assert (found["is_twin"], found["max_lsb"], found["mean_lsb"]) == (True, 56, pytest.approx(112 / 9))
+    assert (found["is_twin"], found["max_lsb"], found["mean_lsb"]) == (True, 66, pytest.approx(132 / 9))
 
 
 def test_paths_have_the_keys_of_the_contract():
