@@ -209,7 +209,7 @@ def measured_file(
 
     subjects = [
         match(
-            open_runner(path, threads=plan.threads),
+            open_runner(path),
             pixels=facts.preprocess,
             given=None,
             classes=facts.classes,

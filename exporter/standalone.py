@@ -63,7 +63,7 @@ def verify_files(inquiry: Inquiry, data: Data, *, out: Path | None, progress: Pr
     Raises `DataError` for a file or an image that cannot be used, before anything is measured.
     """
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
-        runners = [open_runner(path, threads=inquiry.threads) for path in inquiry.files]
+        runners = [open_runner(path) for path in inquiry.files]  # each runs on a core of its own
         require_different_names(runners)
         judge_by = _reference(inquiry, runners)
         classes = _classes(judge_by, data, background=inquiry.background)
@@ -93,11 +93,11 @@ def verify_files(inquiry: Inquiry, data: Data, *, out: Path | None, progress: Pr
 def _reference(inquiry: Inquiry, runners: list[Runner]) -> Runner:
     """What was asked for, or the first fp32 file."""
     if inquiry.reference is not None:
-        return open_runner(inquiry.reference, threads=inquiry.threads)
+        return open_runner(inquiry.reference)
     for runner in runners:
         if runner.precision is Precision.FP32:
             # One of its own: an artifact is never in two threads at once.
-            return open_runner(runner.path, threads=inquiry.threads)
+            return open_runner(runner.path)
     raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")
 
 

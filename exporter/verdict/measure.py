@@ -68,7 +68,8 @@ def measure_all(
 ) -> Found:
     """Compares every artifact with the baseline on `images`, cropped and resized as `pixels` says, and times them.
 
-    Raises `DataError` if one cannot be run, or does not fit the images.
+    Subjects are opened with one thread: each is compared on a core of its own, and opened anew to be timed. Raises
+    `DataError` if one cannot be run, or does not fit the images.
     """
     require_different_names([subject.runner for subject in subjects])
     if asked.is_labelled:
