@@ -20,7 +20,9 @@ Example:
 @click.command("bench", epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=options.PATH)
 @options.option("--threads", type=int, metavar="N", help="Time with one and with N threads; N is all cores if absent.")
-@options.option("--runs", type=int, metavar="N", help="Timed runs of each file; as many as fit a second if absent.")
+@options.option(
+    "--runs", type=int, metavar="N", help="Timed runs of each file; at most 400, in about a second, if absent."
+)
 @options.option("--warmup", type=int, default=_WARMUP, metavar="N", help="Untimed runs after each loading.")
 @options.option("--batch", type=int, default=8, metavar="N", help="Images at a time, for the throughput.")
 @options.option("--probe/--no-probe", default=True, help="Cold start and memory, in processes of their own.")
@@ -30,7 +32,7 @@ Example:
 def command(
     *, files: tuple[Path, ...], runs: int | None, warmup: int, probe: bool, as_json: bool, **given: Any
 ) -> None:
-    """Time artifacts: all loaded anew and interleaved in random order, sixteen times over.
+    """Time artifacts: all loaded anew and interleaved in random order, twenty times over.
 
     The ratios are of medians, to the first file, with 95 % bootstrap intervals.
     """

@@ -5,6 +5,7 @@ moment lasts for several rounds. Both are drawn anew in each sitting, so sitting
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,42 +18,68 @@ Times = tuple[NDArray[np.float64], ...]  # one array of milliseconds for each si
 MIN_SITTINGS: Final = 2  # one sitting says nothing of how much the next may differ
 _RESAMPLES: Final = 1000
 _MOST_DRAWN: Final = 64  # rounds of one sitting; fewer than there are make an interval wider, never narrower
+_CUT: Final = 4  # the midmean leaves out a quarter of the sittings at each end
 
 
-def median_of(times: Times) -> float:
-    """The median of all runs of all sittings."""
-    return float(np.median(np.concatenate(times)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def unsureness(self) -> float:
+        """How far an end lies from the value, as a fraction of it."""
+        return float(np.sqrt(self.high / self.low)) - 1
 
 
-def median_interval(times: Times, *, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the median. Raises `StageError` for fewer than two sittings."""
-    (medians,) = _resampled_logs([times], seed)
-    return _interval(median_of(times), medians, sittings=len(times))
+def median_of(times: Times) -> Interval:
+    """The sittings' typical median. Raises `StageError` for fewer than two sittings."""
+    (drawn,) = _resampled([times], seed=0)
+    return _interval(_log_medians(times), drawn)
 
 
-def ratio_interval(a: Times, b: Times, *, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of median(a) / median(b), of the same sittings, timed together.
+def ratio_of(a: Times, b: Times, *, seed: int = 0) -> Interval:
+    """The sittings' typical ratio of medians, a over b, which were timed together in the same sittings.
 
-    Raises `StageError` for fewer than two sittings.
+    It is taken within each sitting, so that what slows a whole sitting slows neither of them: on a busy machine
+    intervals are half as wide as those of the ratio of all runs' medians. Raises `StageError` for fewer than two
+    sittings.
     """
-    of_a, of_b = _resampled_logs([a, b], seed)
-    return _interval(median_of(a) / median_of(b), of_a - of_b, sittings=len(a))
+    of_a, of_b = _resampled([a, b], seed)
+    return _interval(_log_medians(a) - _log_medians(b), of_a - of_b)
 
 
-def _interval(value: float, logs: NDArray[np.float64], *, sittings: int) -> tuple[float, float]:
-    """`value` times and over e^h, where h is Student's quantile times the bootstrap's standard error.
+def _interval(logs: NDArray[np.float64], drawn: NDArray[np.float64]) -> Interval:
+    """e^m for the midmean m of `logs` (sittings,), over and times e^h: h is Student's quantile of m's error.
 
-    The factor sqrt(n / (n - 1)) is what resampling n values takes from their variance (Efron & Tibshirani 1993, 5.3).
+    That standard error is the spread of m over the resamples `drawn` (_RESAMPLES, sittings). The factor
+    sqrt(n / (n - 1)) is what resampling n values takes from their variance (Efron & Tibshirani 1993, chapter 5).
     """
     from scipy.special import stdtrit
 
-    error = float(logs.std(ddof=1)) * np.sqrt(sittings / (sittings - 1))
-    factor = float(np.exp(stdtrit(sittings - 1, 0.975) * error))
-    return value / factor, value * factor
+    sittings = len(logs)
+    error = float(_midmean(drawn).std(ddof=1)) * np.sqrt(sittings / (sittings - 1))
+    middle, half = float(_midmean(logs)), float(stdtrit(sittings - 1, 0.975) * error)
+    low, value, high = np.exp([middle - half, middle, middle + half]).tolist()
+    return Interval(value=value, low=low, high=high)
 
 
-def _resampled_logs(samples: Sequence[Times], seed: int) -> list[NDArray[np.float64]]:
-    """The logarithms of each sample's median in resamples (_RESAMPLES,): sittings are drawn, then rounds within them.
+def _midmean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the middle half of the last axis: a few disturbed sittings do not move it."""
+    cut = values.shape[-1] // _CUT
+    middle: NDArray[np.float64] = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
+    return middle
+
+
+def _log_medians(times: Times) -> NDArray[np.float64]:
+    return np.log([float(np.median(each)) for each in times])
+
+
+def _resampled(samples: Sequence[Times], seed: int) -> list[NDArray[np.float64]]:
+    """The logarithms of medians (_RESAMPLES, sittings) of each sample: sittings are drawn, then rounds within them.
 
     All samples draw the same sittings, and the same rounds where they have equally many, so that what disturbed all
     stays together.
@@ -70,5 +97,5 @@ def _resampled_logs(samples: Sequence[Times], seed: int) -> list[NDArray[np.floa
         starts = np.cumsum(counts) - counts
         within = (places[..., :width] * counts[drawn][..., None]).astype(np.int64)
         values = np.concatenate(times)[starts[drawn][..., None] + within]
-        logs.append(np.log(np.median(values, axis=(1, 2))))
+        logs.append(np.log(np.median(values, axis=2)))
     return logs

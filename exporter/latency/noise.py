@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from mbexport.latency.intervals import Times, median_interval
+from mbexport.latency.intervals import Times, median_of
 
 _MOST_BUSY: Final = 0.5  # of all cores, by others
 _MOST_UNSURE: Final = 0.05  # of a median, to either side
@@ -13,14 +13,12 @@ _MOST_SPREAD: Final = 0.15  # of a median, between the quartiles of the sittings
 
 
 def noise_of(times: Mapping[tuple[str, int], Times], *, busy_before: float) -> str | None:
-    """What says that ratios of a few percent cannot be told, with its figures; None if nothing does.
+    """What says that ratios of a few percent cannot be told, or that others worked beside us; None if nothing does.
 
     `times` are known by artifact and threads; `busy_before` is the share of all cores that others used before.
     """
     reasons = []
-    if busy_before > _MOST_BUSY:
-        reasons.append(f"other programs kept {busy_before:.0%} of the cores busy before the run")
-    unsure = {key: _unsureness(each) for key, each in times.items()}
+    unsure = {key: median_of(each).unsureness for key, each in times.items()}
     name, threads = worst = max(unsure, key=unsure.__getitem__)
     if unsure[worst] > _MOST_UNSURE:
         reasons.append(f"the median of {name} on {threads} thread(s) is known to {unsure[worst]:.0%} only")
@@ -28,13 +26,11 @@ def noise_of(times: Mapping[tuple[str, int], Times], *, busy_before: float) -> s
     name, threads = worst = max(spread, key=spread.__getitem__)
     if spread[worst] > _MOST_SPREAD:
         reasons.append(f"half of the sittings of {name} on {threads} thread(s) lie {spread[worst]:.0%} apart")
+    if busy_before > _MOST_BUSY:
+        reasons.append(f"other programs kept {busy_before:.0%} of the cores busy before the run")
+        if len(reasons) == 1:
+            return f"latencies may be higher than on a quiet machine: {reasons[0]}"
     return "too noisy to tell ratios of a few percent: " + "; ".join(reasons) if reasons else None
-
-
-def _unsureness(times: Times) -> float:
-    """How far the median may lie from its 95 % interval's ends, as a fraction of it."""
-    low, high = median_interval(times)
-    return float(np.sqrt(high / low) - 1)
 
 
 def _spread(times: Times) -> float:

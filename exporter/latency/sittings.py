@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from mbexport.errors import OptionError
 from mbexport.latency.interleaved import Latency, Ratio, measure, summarize
-from mbexport.latency.intervals import MIN_SITTINGS, Times, median_of, ratio_interval
+from mbexport.latency.intervals import MIN_SITTINGS, Times, ratio_of
 from mbexport.latency.machine import Conditions, busy_share, load_average
 from mbexport.latency.noise import noise_of
 from mbexport.runtimes.opening import open_runner
 from mbexport.runtimes.runner import Runner
 
-_SITTINGS: Final = 16
+_SITTINGS: Final = 20
 _TRIALS: Final = 3
 _ANY_NUMBER: Final = 2**31
 
@@ -40,9 +40,9 @@ class Effort:
     """
 
     sittings: int = _SITTINGS
-    runs: int = 256
+    runs: int = 400
     warmup: int = 2
-    budget_ms: float = 60
+    budget_ms: float = 45
 
     def __post_init__(self) -> None:
         if not MIN_SITTINGS <= self.sittings <= self.runs:
@@ -86,15 +86,9 @@ class Timings:
         return summarize(np.concatenate(self.times_ms[name, threads]))
 
     def ratio(self, a: str, b: str, threads: int = 1) -> Ratio:
-        """Median(a) / median(b), with an interval that holds what other sittings would give."""
-        times_a, times_b = self.times_ms[a, threads], self.times_ms[b, threads]
-        return Ratio(
-            a=a,
-            b=b,
-            ratio=median_of(times_a) / median_of(times_b),
-            ci95=ratio_interval(times_a, times_b),
-            threads=threads,
-        )
+        """The sittings' typical median(a) / median(b), with an interval that holds what other sittings would give."""
+        found = ratio_of(self.times_ms[a, threads], self.times_ms[b, threads])
+        return Ratio(a=a, b=b, ratio=found.value, ci95=(found.low, found.high), threads=threads)
 
 
 def time_artifacts(

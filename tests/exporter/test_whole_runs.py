@@ -155,7 +155,7 @@ def test_bench_gives_every_file_a_latency_and_a_ratio_to_the_first(cli, files):
 def test_bench_prints_a_table(cli, files):
     done = cli("bench", *files[:2], "--runs", 3, "--no-probe")
     assert done.returncode == 0, done.stderr
-    assert all(line.startswith("WARNING: too noisy") for line in done.stderr.splitlines())
+    assert all(line.startswith("WARNING: ") for line in done.stderr.splitlines())
     assert all(path.name in done.stdout for path in files[:2])
     assert "1 thread(s), 3 interleaved rounds" in done.stdout
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbexport.errors import StageError
-from mbexport.latency.intervals import median_interval, median_of, ratio_interval
+from mbexport.latency.intervals import median_of, ratio_of
 
 REPETITIONS = 100
 
@@ -27,25 +27,37 @@ def share_holding(truth, **settings_of):
     rng, held = np.random.default_rng(5), 0
     for _ in range(REPETITIONS):
         a, b = simulated(rng, ratio=truth, **settings_of)
-        low, high = ratio_interval(a, b)
-        held += low <= truth <= high
+        found = ratio_of(a, b)
+        held += found.low <= truth <= found.high
     return held / REPETITIONS
 
 
 def test_times_that_never_vary_are_known_exactly():
     times = (np.array([2.0, 2.0]), np.array([2.0]))
-    assert median_of(times) == 2
-    assert median_interval(times) == pytest.approx((2, 2))
-    assert ratio_interval(times, tuple(each / 4 for each in times)) == pytest.approx((4, 4))
+    for found, wanted in ((median_of(times), 2), (ratio_of(times, tuple(each / 4 for each in times)), 4)):
+        assert (found.value, found.low, found.high) == pytest.approx((wanted,) * 3)
+        assert found.unsureness == pytest.approx(0, abs=1e-9)
+
+
+def test_a_disturbed_quarter_of_the_sittings_does_not_move_the_value():
+    times = tuple(np.full(3, value) for value in (2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 50.0, 0.1))
+    assert median_of(times).value == pytest.approx(2)
+    assert ratio_of(times, (np.ones(3),) * 8).value == pytest.approx(2)
+
+
+def test_what_slows_a_whole_sitting_cancels():
+    slow = tuple(np.array([factor]) for factor in (1.0, 3.0, 10.0, 2.0))
+    found = ratio_of(tuple(each * 1.1 for each in slow), slow)
+    assert (found.value, found.low, found.high) == pytest.approx((1.1,) * 3)
+    assert median_of(slow).unsureness > 1
 
 
 def test_two_sittings_by_hand():
-    # A resample of sittings whose medians are 1 and e^2 is both of the first, one of each, or both of the second: the
-    # logarithm of its median is 0, log((1 + e^2) / 2) = 1.434 or 2, with the probabilities 1/4, 1/2, 1/4. Its standard
-    # deviation is 0.742; times sqrt(2 / 1), times Student's quantile for one degree of freedom, 12.706: 13.3.
-    low, high = median_interval((np.array([1.0]), np.array([np.exp(2)])))
-    assert np.log(high / low) / 2 == pytest.approx(13.3, rel=0.05)
-    assert np.sqrt(high * low) == pytest.approx((1 + np.exp(2)) / 2)
+    # A resample of sittings whose medians are 1 and e^2 has both of the first, one of each, or both of the second: the
+    # mean of the logarithms is 0, 1 or 2, with the probabilities 1/4, 1/2, 1/4. Its standard deviation is sqrt(1/2);
+    # times sqrt(2 / 1), times Student's quantile for one degree of freedom, 12.706.
+    found = median_of((np.array([1.0]), np.array([np.exp(2)])))
+    assert np.log([found.low, found.value, found.high]) == pytest.approx([1 - 12.706, 1, 1 + 12.706], rel=0.05)
 
 
 @pytest.mark.parametrize("truth", [1.0, 1.1, 0.4])
@@ -66,7 +78,7 @@ def test_interval_holds_the_true_ratio_in_at_least_95_of_100(truth, noise):
 
 def test_interval_tells_a_tenth_with_the_usual_effort():
     rng = np.random.default_rng(6)
-    lows = [ratio_interval(*simulated(rng, ratio=1.1, between=0.02, common=0.05))[0] for _ in range(REPETITIONS)]
+    lows = [ratio_of(*simulated(rng, ratio=1.1, between=0.02, runs=16)).low for _ in range(REPETITIONS)]
     assert min(lows) > 1
 
 
@@ -76,8 +88,8 @@ def test_rounds_alone_would_claim_to_know_what_sittings_contradict():
     for _ in range(REPETITIONS):
         a, b = simulated(rng, between=0.05, within=0.02)
         flat = [tuple(np.concatenate(each)[:, None]) for each in (a, b)]
-        low, high = ratio_interval(*flat)
-        held += low <= 1 <= high
+        found = ratio_of(*flat)
+        held += found.low <= 1 <= found.high
     assert held < 0.9 * REPETITIONS
 
 
@@ -90,8 +102,8 @@ TIMES = st.lists(st.lists(st.floats(0.01, 100), min_size=1, max_size=6).map(np.a
 @given(TIMES, st.floats(0.1, 10))
 def test_ratio_of_scaled_times_is_the_scale_beyond_doubt(times, scale):
     # The same rounds are drawn of both, so what slows both alike cancels in every resample.
-    low, high = ratio_interval(tuple(each * scale for each in times), times)
-    assert (low, high) == pytest.approx((scale, scale))
+    found = ratio_of(tuple(each * scale for each in times), times)
+    assert (found.value, found.low, found.high) == pytest.approx((scale,) * 3)
 
 
 @settings(max_examples=25)
@@ -99,12 +111,9 @@ def test_ratio_of_scaled_times_is_the_scale_beyond_doubt(times, scale):
 def test_interval_surrounds_its_ratio_and_turns_round_with_it(a, b):
     sittings = min(len(a), len(b))
     a, b = a[:sittings], b[:sittings]
-    low, high = ratio_interval(a, b)
-    ratio = median_of(a) / median_of(b)
-    assert low <= ratio * (1 + 1e-9)
-    assert ratio <= high * (1 + 1e-9)
-    turned = ratio_interval(b, a)
-    assert (1 / turned[1], 1 / turned[0]) == pytest.approx((low, high))
+    found, turned = ratio_of(a, b), ratio_of(b, a)
+    assert found.low <= found.value <= found.high
+    assert [turned.low, turned.value, turned.high] == pytest.approx([1 / found.high, 1 / found.value, 1 / found.low])
 
 
 def test_many_runs_of_a_sitting_are_thinned_and_stay_honest():
@@ -114,9 +123,9 @@ def test_many_runs_of_a_sitting_are_thinned_and_stay_honest():
 @pytest.mark.parametrize("sittings", [0, 1])
 def test_fewer_than_two_sittings_say_nothing(sittings):
     with pytest.raises(StageError, match=f"at least 2, got {sittings}"):
-        median_interval((np.ones(5),) * sittings)
+        median_of((np.ones(5),) * sittings)
 
 
 def test_both_must_be_of_the_same_sittings():
     with pytest.raises(StageError, match="the same sittings"):
-        ratio_interval((np.ones(2),) * 3, (np.ones(2),) * 2)
+        ratio_of((np.ones(2),) * 3, (np.ones(2),) * 2)
