@@ -15,17 +15,24 @@ def warnings_of(report: Json) -> list[str]:
     lines = []
     if data["unreadable"]:
         lines.append(f"{len(data['unreadable'])} images cannot be read and were left out; report.json lists them")
-    lines += [*_guessing(report), *_killed(report.get("health") or {}), *_fed_otherwise(report)]
+    return lines + network_warnings(report) + noise(report["machine"])
+
+
+def network_warnings(report: Json) -> list[str]:
+    """A line each: what is wrong with the network, its integers, or how it is fed."""
+    lines = [*_guessing(report), *_killed(report.get("health") or {}), *_fed_otherwise(report)]
+    for entry in report["artifacts"]:
+        if entry["input"]["conflict"]:
+            lines.append(f"{entry['file']}: {entry['input']['conflict']}")
     unsettled = (report.get("qat") or {}).get("unsettled", [])
     if unsettled:
         lines.append(f"training moved {len(unsettled)} activation tensors out of their ranges: " + ", ".join(unsettled))
-    lines += _stored_badly(report.get("calibration") or {"sites": [], "corrections": []})
-    return lines + noise(report["machine"])
+    return lines + _stored_badly(report.get("calibration") or {"sites": [], "corrections": []})
 
 
 def noise(machine: Json) -> list[str]:
     """Why the latencies are not to be trusted, if they are not."""
-    reason = machine.get("noise")
+    reason = machine["noise"]
     return [f"these latencies are not to be trusted: {reason}"] if reason else []
 
 

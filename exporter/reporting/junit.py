@@ -24,6 +24,8 @@ _NOTHING: Final[Json] = {
     "direction": "at least",
     "verdict": wording.FAIL,
     "passed": False,
+    "subject": None,
+    "ci95": None,
     "meaning": "gates that were judged: without any, nothing was proved",
     "advice": "give labelled images, or a gate",
 }
@@ -59,14 +61,14 @@ def _properties(report: Json) -> list[tuple[str, str]]:
 
 def _case(gate: Json, model: str) -> TestCase:
     """A test: its class is the file, or the pair, that the value is of, else the model."""
-    case = TestCase(gate["name"], classname=_line(gate.get("subject") or model), time=_NO_TIME)
-    interval = wording.interval(gate.get("ci95"), ".4g")
+    case = TestCase(gate["name"], classname=_line(gate["subject"] or model), time=_NO_TIME)
+    interval = wording.interval(gate["ci95"], ".4g")
     found = f"{wording.measured(gate)}{interval}, {wording.limit(gate)} is asked for"
     lines = [
         f"{gate['name']}: {found}",
         f"verdict: {wording.verdict(gate)}",
         f"value: {gate['meaning']}",
-        *([f"of: {gate['subject']}"] if gate.get("subject") else []),
+        *([f"of: {gate['subject']}"] if gate["subject"] else []),
         *([f"what to do: {gate['advice']}"] if wording.verdict(gate) != wording.PASS else []),
     ]
     text = "\n".join(map(_line, lines))

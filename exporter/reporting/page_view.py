@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from mbexport.reporting.cautions import network_warnings
 from mbexport.reporting.page_words import Json, clean, elided, number, short_names
 
 MOST_IMAGES: Final = 48  # that are shown; the report holds all
@@ -93,7 +94,7 @@ def caveats(report: Json) -> list[str]:
         )
     if report["data"].get("best_epoch_chosen_on_test"):
         lines.append("The best epoch of the training was chosen on these images: others are the stricter test.")
-    return [clean(line) for line in lines]
+    return [clean(line) for line in lines + network_warnings(report)]
 
 
 def told_apart(artifacts: list[Shown]) -> list[ToldApart]:

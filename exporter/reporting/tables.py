@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mbexport.reporting import wording
-from mbexport.reporting.cautions import noise, warnings_of
+from mbexport.reporting.cautions import warnings_of
 from mbexport.reporting.wording import Json, number
 
 _WIDTH = 130  # of a file or a pipe; a terminal says its own
@@ -29,8 +29,9 @@ def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: boo
         return
     console = _console(stream)
     reference = report["reference"]
-    name = f" ({reference['name']})" if "name" in reference else ""
-    console.print(f"\nfloat reference: {wording.top1(reference, 'top-1 ')} on {reference['samples']} images{name}")
+    console.print(
+        f"\nreference: {wording.top1(reference, 'top-1 ')} on {reference['samples']} images ({reference['name']})"
+    )
     if report.get("data", {}).get("best_epoch_chosen_on_test"):
         console.print("(the best epoch was chosen on these images: `mbexport verify` on others is the stricter test)")
     console.print(_artifact_table(report))
@@ -74,7 +75,7 @@ def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
         return
     console = _console(stream)
     table = _table("artifact", "runtime", "size", "p50 ms", "p90 ms", "p99 ms", "ratio to first [95 %]")
-    ratios = {ratio["a"]: ratio for ratio in result["ratios"]}
+    ratios = {ratio["a"]: ratio for ratio in result["ratios"] if ratio["threads"] == result["threads"]}
     for entry in result["artifacts"]:
         ratio, latency = ratios.get(entry["file"]), entry["latency_ms"]
         table.add_row(
@@ -85,11 +86,8 @@ def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
             f"{ratio['latency_ratio']:.2f}{wording.interval(ratio['latency_ratio_ci95'], '.2f')}" if ratio else "1",
         )
     console.print(table)
-    if any("throughput" in entry for entry in result["artifacts"]):
-        _print_other_speeds(result, console)
-    console.print(f"{result['threads']} thread(s), {result['artifacts'][0]['latency_ms']['runs']} interleaved rounds")
-    for line in noise(result["machine"]):
-        console.print(f"WARNING: {line}", style="bold red")
+    _print_other_speeds(result, console)
+    console.print(f"{result['threads']} thread(s), {result['artifacts'][0]['latency_ms']['runs']} runs, interleaved")
 
 
 def _print_other_speeds(result: Json, console: Console) -> None:
@@ -163,7 +161,7 @@ def _artifact_table(report: Json) -> Table:
             entry["file"],
             wording.size(entry["size_bytes"]),
             wording.top1(entry),
-            wording.drop(entry.get("difference")),
+            wording.drop(entry["difference"]),
             number(entry["agreement"], ".2%"),
             number(latency["p50"], ".2f"),
             number(latency["p99"], ".2f"),
@@ -175,7 +173,7 @@ def _artifact_table(report: Json) -> Table:
 def _comparisons(report: Json) -> list[str]:
     """How alike twins and kernel paths answer, and how much faster integers are: a line each."""
     lines = [f"{pair['a']} and {pair['b']}: {wording.likeness(pair)}" for pair in report["pairs"]]
-    for file in report.get("paths", []):
+    for file in report["paths"]:
         alike = "; ".join(map(wording.kernel_path, file["pairs"]))
         lines.append(f"{file['file']}, other kernels alike on {file['images']} images: {alike}")
     return lines + [f"{ratio['b']} is {wording.speedup(ratio)}" for ratio in report["speedups"]]
@@ -186,14 +184,14 @@ def _gate_lines(gates: Sequence[Json]) -> list[str]:
     rows = [("gate", "value", "[95 %]", "limit", "")]
     for gate in gates:
         verdict = wording.verdict(gate)
-        said = (wording.measured(gate), wording.interval(gate.get("ci95"), ".4g").strip(), wording.limit(gate))
+        said = (wording.measured(gate), wording.interval(gate["ci95"], ".4g").strip(), wording.limit(gate))
         rows.append((gate["name"], *said, "FAIL" if verdict == wording.FAIL else verdict))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_row(rows[0], widths)]
     for row, gate in zip(rows[1:], gates, strict=True):
         lines.append(_row(row, widths))
         if wording.verdict(gate) != wording.PASS:
-            note = ": ".join(filter(None, (gate.get("subject"), gate.get("advice"))))
+            note = ": ".join(filter(None, (gate["subject"], gate["advice"])))
             lines += [f"    {note}"] if note else []
     return lines
 

@@ -56,8 +56,7 @@ def measured(gate: Json) -> str:
 
 def verdict(gate: Json) -> str:
     """pass, fail or undecided."""
-    judged = gate.get("verdict")
-    return str(judged) if judged else PASS if gate["passed"] else FAIL
+    return str(gate["verdict"])
 
 
 def by_urgency(gates: Iterable[Json]) -> list[Json]:
@@ -67,14 +66,14 @@ def by_urgency(gates: Iterable[Json]) -> list[Json]:
 
 def speedup(ratio: Json) -> str:
     """How much faster b is than a, which is fp32."""
-    threads = ratio.get("threads", 1)
+    threads = ratio["threads"]
     where = f" on {threads} threads" if threads > 1 else ""
     return f"{ratio['latency_ratio']:.2f}{interval(ratio['latency_ratio_ci95'], '.2f')} times as fast as fp32{where}"
 
 
 def likeness(pair: Json) -> str:
     """How alike two files answer."""
-    alike = f"{number(pair['agreement'], '.2%')}{interval(pair.get('agreement_ci95'), '.1%')} of the answers alike"
+    alike = f"{number(pair['agreement'], '.2%')}{interval(pair['agreement_ci95'], '.1%')} of the answers alike"
     return alike + ("" if pair["max_lsb"] is None else f", at most {pair['max_lsb']:g} LSB apart")
 
 
@@ -123,4 +122,4 @@ def conclusion(report: Json) -> str:
         return words
     gates = f"{len(open_ones)} gate{'s are' if len(open_ones) > 1 else ' is'} undecided ({', '.join(open_ones)})"
     them = "them" if len(open_ones) > 1 else "it"
-    return f"{words}; {gates}" + ("" if report.get("strict") else f": --strict would fail {them}")
+    return f"{words}; {gates}" + ("" if report["strict"] else f": --strict would fail {them}")

@@ -151,7 +151,7 @@ def test_through_the_command_line_on_a_folder_of_images_with_and_without_labels(
         *common, "--calibration", photos, "--data", photos, "--gate", "top1_drop=0.1", "--out", tmp_path / "a"
     )
     assert labelled.returncode == 0, labelled.stdout + labelled.stderr
-    assert "float reference: top-1" in labelled.stdout
+    assert "reference: top-1" in labelled.stdout
     alone = cli(*common, "--calibration", photos, "--out", tmp_path / "b")
     assert alone.returncode == 0, alone.stdout + alone.stderr
     assert "no labels" in alone.stdout

@@ -57,9 +57,8 @@ def verify(photos, tmp_path, capfd, colour_network):
 
     def start(*arguments: object) -> tuple[int, str, str]:
         network = colour_network(tmp_path / "net.onnx", classes=2)
-        code = run(
-            ["verify", str(network), "--data", str(photos), "--out", str(tmp_path / "out"), *map(str, arguments)]
-        )
+        options = ("--data", photos, "--out", tmp_path / "out", "--no-latency", "--preprocess", "mobilenet")
+        code = run(["verify", *map(str, (network, *options, *arguments))])
         return code, *capfd.readouterr()
 
     return start
@@ -180,12 +179,17 @@ def exported(stand_ins, photos, tmp_path, capfd):
 def test_without_labels_answers_are_compared_and_nothing_is_said_of_their_truth(exported):
     code, printed, errors, report = exported()
     assert (code, report["passed"]) == (0, True)
-    assert "float reference: no labels on 200 images" in printed
+    assert "reference: no labels on 200 images" in printed
     assert "WARNING" not in errors
     assert report["reference"]["labelled"] is False
     assert (report["reference"]["top1"], report["reference"]["chance"]) == (None, None)
     assert report["artifacts"][0]["agreement"] == 1.0
-    assert [gate["name"] for gate in report["gates"]] == ["samples", "distinct_outputs", "fp32_error"]
+    assert [gate["name"] for gate in report["gates"]] == [
+        "samples",
+        "distinct_outputs",
+        "fp32_error",
+        "named_precision",
+    ]
 
 
 def test_gate_that_needs_labels_fails_where_there_are_none_and_is_no_warning(exported):

@@ -160,7 +160,7 @@ def test_without_labels_accuracies_are_no_numbers_and_agreement_is_judged(entry,
     stream = io.StringIO()
     print_report(report, stream, out=None)
     text = stream.getvalue()
-    assert "float reference: no labels on 100 images" in text
+    assert "reference: no labels on 100 images" in text
     assert text.count("no labels") == 4  # the reference and each file
     assert "50.00%" in text
     assert "FAILED: agreement" in text
