@@ -3,15 +3,18 @@
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from report_schema import objections
 
 STEM = "mobilenet_v1_0.25_32"
 KINDS = ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")
-NOISE = re.compile("INFO|WARNING|I0000|W0000|oneDNN|XNNPACK|cuda")
+NOISE = re.compile("INFO|WARNING(?!: these latencies)|I0000|W0000|oneDNN|XNNPACK|cuda")
 # Two limits that do not suit the smallest networks: a graph of 0.1 MB weighs, and times of 0.1 ms say little.
 LENIENT = ("--gate", "size_ratio=0.45", "--gate", "int8_speedup=0")
+QUICK = ("--data", "digits", "--no-latency")
 
 
 @pytest.fixture(scope="module")
@@ -21,25 +24,69 @@ def files(small_build) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def verified(cli, files, tmp_path_factory):
-    """One verification of all four files: as it was printed, and the report that it wrote."""
-    out = tmp_path_factory.mktemp("verified") / "out"
-    return cli("verify", *files, "--data", "digits", *LENIENT, "--out", out), out
+    """One verification of all four files, times and all: as it was printed, and what it wrote."""
+    out, job = (tmp_path_factory.mktemp("verified") / name for name in ("out", "job.md"))
+    job.write_text("an earlier step\n")
+    summary = ("--summary", out.parent / "summary.md")
+    done = cli(
+        *("verify", *files, "--data", "digits", *LENIENT, "--out", out, *summary),
+        env={"GITHUB_STEP_SUMMARY": str(job)},
+    )
+    return done, out, job
 
 
 def test_verify_passes_and_prints_a_table(verified):
-    done, _ = verified
+    done, *_ = verified
     assert done.returncode == 0, done.stdout
     assert all(f"{STEM}_{kind}" in done.stdout for kind in KINDS)
     assert "28 of 28" in done.stdout
-    assert done.stdout.rstrip().endswith("PASSED")
+    assert done.stdout.rstrip().splitlines()[-1].startswith("PASSED")
 
 
-def test_verify_writes_its_report_and_nothing_else(verified):
-    _, out = verified
+def test_verify_writes_its_report_in_three_forms_and_nothing_else(verified):
+    _, out, _ = verified
     report = json.loads((out / "report.json").read_bytes())
     assert report["passed"] is True
     assert [entry["file"] for entry in report["artifacts"]] == [f"{STEM}_{kind}" for kind in KINDS]
-    assert [path.name for path in out.iterdir() if path.name != ".mbexport"] == ["report.json"]
+    written = {path.name for path in out.iterdir() if path.name != ".mbexport"}
+    assert written == {"report.json", "report.html", "junit.xml"}
+
+
+@pytest.mark.parametrize("run", ["verify", "build"])
+def test_a_report_is_what_its_schema_says(verified, small_build, run):
+    folder = verified[1] if run == "verify" else small_build
+    assert objections(json.loads((folder / "report.json").read_bytes())) == []
+
+
+def test_every_speed_is_measured(verified):
+    report = json.loads((verified[1] / "report.json").read_bytes())
+    for entry in report["artifacts"]:
+        assert entry["threads"][0]["threads"] == 1
+        assert entry["cold_start_ms"]["total"] > 0
+        assert entry["peak_memory_bytes"] > 0
+        assert entry["throughput"][0]["images_per_s"] > 0
+    paths = {told["file"]: told["paths"] for told in report["paths"]}
+    assert paths == {
+        f"{STEM}_int8.tflite": ["xnnpack", "builtin", "reference"],
+        f"{STEM}_int8.onnx": ["optimized", "unoptimized"],
+    }
+
+
+def test_pages_and_tests_say_the_same(verified):
+    _, out, job = verified
+    report = json.loads((out / "report.json").read_bytes())
+    cases = ElementTree.parse(out / "junit.xml").getroot().findall(".//testcase")
+    assert [case.get("name") for case in cases] == [gate["name"] for gate in report["gates"]]
+    page = (out / "report.html").read_text("utf-8")
+    assert all(f"{STEM}_{kind}" in page for kind in KINDS)
+    told = (out.parent / "summary.md").read_text("utf-8")
+    assert job.read_text("utf-8") == f"an earlier step\n{told}"
+
+
+def test_a_summary_that_cannot_be_written_is_found_before_the_work(cli, files, tmp_path):
+    done = cli("verify", *files, *QUICK, "--summary", tmp_path / "nowhere" / "summary.md")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: the summary must be a file in a folder that exists, got ")
 
 
 def test_verify_measures_what_the_build_measured(verified, small_build):
@@ -55,32 +102,31 @@ def test_verify_measures_what_the_build_measured(verified, small_build):
 
 
 def test_build_and_verify_have_one_verdict(cli, files):
-    # The speed is left out: it is measured anew.
-    done = cli("verify", *files, "--data", "digits", "--gate", "int8_speedup=0")
+    done = cli("verify", *files, *QUICK)
     assert done.returncode == 0, done.stdout
 
 
 def test_verify_says_nothing_of_its_libraries(verified):
-    done, _ = verified
+    done, *_ = verified
     assert not NOISE.search(done.stderr), done.stderr
     assert not NOISE.search(done.stdout)
 
 
 def test_impossible_gate_fails_with_exit_code_1(cli, files):
-    done = cli("verify", *files[:2], "--data", "digits", *LENIENT, "--gate", "agreement=1.01")
+    done = cli("verify", *files[:2], *QUICK, *LENIENT, "--gate", "agreement=1.01")
     assert done.returncode == 1
     last = done.stdout.rstrip().splitlines()[-1]
     assert last.startswith("FAILED: agreement (")
 
 
 def test_gate_on_what_is_not_there_fails(cli, files):
-    done = cli("verify", files[0], "--data", "digits", "--gate", "twin_agreement=0")
+    done = cli("verify", files[0], *QUICK, "--gate", "twin_agreement=0")
     assert done.returncode == 1
     assert "not measured" in done.stdout
 
 
 def test_json_is_all_there_is_on_stdout(cli, files):
-    done = cli("verify", files[3], "--reference", files[0], "--data", "digits", "--json")
+    done = cli("verify", files[3], "--reference", files[0], *QUICK, "--json")
     report = json.loads(done.stdout)
     assert report["schema"] == 1
     assert report["model"]["reference"] == f"{STEM}_fp32.tflite"
@@ -107,7 +153,7 @@ def without_largest_weights(path: Path) -> bytes:
 def test_artifact_whose_accuracy_is_gone_fails_its_gates(cli, files, tmp_path, kind):
     broken = tmp_path / f"broken_{kind}"
     broken.write_bytes(without_largest_weights(files[KINDS.index(kind)]))
-    done = cli("verify", broken, "--reference", files[0], "--data", "digits", *LENIENT, "--json")
+    done = cli("verify", broken, "--reference", files[0], *QUICK, *LENIENT, "--json")
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout)
     assert report["artifacts"][0]["top1"] < 0.2
@@ -117,7 +163,7 @@ def test_artifact_whose_accuracy_is_gone_fails_its_gates(cli, files, tmp_path, k
 
 def test_network_that_answers_nan_fails_and_is_reported_as_null(cli, colour_network, tmp_path):
     network = colour_network(tmp_path / "nan.onnx", top=float("nan"))
-    done = cli("verify", network, "--data", "digits", "--json")
+    done = cli("verify", network, *QUICK, "--preprocess", "unit", "--json")
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout, parse_constant=pytest.fail)
     gates = {gate["name"]: gate for gate in report["gates"]}
