@@ -80,6 +80,32 @@ def test_a_truncated_file_is_bad_input(judged, small_build):
 
 
 @pytest.mark.slow
+def test_swapped_channels_are_caught(cli, shared_data, tmp_path):
+    """On photos: digits are grey."""
+    images = ("--classes", shared_data / "imagenet" / "classes.txt", "--crop-fraction", "1")
+    out = tmp_path / "real"
+    made = cli(
+        *("export", "--weights", shared_data / "weights" / "mobilenet_2_5_224_tf.h5", "--alpha", "0.25"),
+        *("--int8", "--format", "tflite", "--calibration", shared_data / "imagenet" / "calibration", *images),
+        *("--corrections", "none", "--no-sensitivity", "--out", out),
+    )
+    int8 = out / "mobilenet_v1_0.25_224_int8.tflite"
+    assert int8.is_file(), made.stderr
+    told = (
+        *("--reference", out / "mobilenet_v1_0.25_224_fp32.tflite", "--no-latency", "--json"),
+        *("--gate", "agreement=0.75", "--data", shared_data / "imagenet" / "eval", *images),
+    )
+    good = json.loads(cli("verify", int8, *told).stdout)
+    int8.write_bytes(sabotage.channels_swapped(int8))
+    done = cli("verify", int8, *told)
+    verdicts = [
+        next(gate["verdict"] for gate in report["gates"] if gate["name"] == "agreement")
+        for report in (good, json.loads(done.stdout))
+    ]
+    assert (done.returncode, verdicts) == (1, ["pass", "fail"])
+
+
+@pytest.mark.slow
 def test_a_twin_from_another_seed_is_caught(judged, cli, tmp_path):
     other = Path(tmp_path / "other")
     made = cli(
