@@ -1,7 +1,7 @@
 """Turns artifact files, made here or elsewhere, into their speeds side by side: what `mbexport bench` does."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.latency.machine import machine_json, usable_cores
-from mbexport.latency.probing import probe_all
-from mbexport.latency.sittings import Effort, Timings, time_artifacts
-from mbexport.latency.throughput import Throughput, measure_throughput, throughput_of
-from mbexport.latency.words import performance_json, ratio_json
+from mbexport.latency.performance import Performance, performance_of
+from mbexport.latency.sittings import Effort
+from mbexport.latency.words import ratio_json
 from mbexport.limits import MAX_THREADS
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
@@ -40,13 +39,28 @@ def bench_files(
     """
     runners = [open_runner(path) for path in files]
     require_different_names(runners)
-    most = min(usable_cores(), MAX_THREADS) if threads is None else threads
     progress.start("bench")
-    probes = probe_all(files, on_step=progress.step) if is_probed else {}
-    timings = time_artifacts(files, feeds_of(runners), threads=(1, most), effort=effort, on_step=progress.step)
-    batches = measure_throughput(files, batch=batch, threads=most, on_step=progress.step)
+    found = performance_of(
+        runners,
+        feeds_of(runners),
+        threads=min(usable_cores(), MAX_THREADS) if threads is None else threads,
+        effort=effort,
+        batch=batch,
+        is_probed=is_probed,
+        on_step=progress.step,
+    )
+    content = to_bytes(_told(runners, found))
+    if out is not None:
+        with Workdir.open(out) as workdir:
+            workdir.write("bench.json", content)
+    loaded: Json = json.loads(content)
+    return loaded
+
+
+def _told(runners: Sequence[Runner], found: Performance) -> Json:
     names = [runner.name for runner in runners]
-    result = {
+    timings = found.timings
+    return {
         "schema": 1,
         "threads": timings.threads[0],
         "artifacts": [
@@ -55,24 +69,13 @@ def bench_files(
                 "runtime": runner.runtime,
                 "precision": runner.precision.value,
                 "size_bytes": runner.path.stat().st_size,
-                **performance_json(
-                    runner.name,
-                    timings,
-                    probe=probes.get(runner.name),
-                    throughputs=_throughputs(runner, timings, batches, most),
-                ),
+                **found.artifact(runner.name),
             }
             for runner in runners
         ],
         "ratios": [ratio_json(timings.ratio(name, names[0], count)) for count in timings.threads for name in names[1:]],
         "machine": machine_json(timings.conditions),
     }
-    content = to_bytes(result)
-    if out is not None:
-        with Workdir.open(out) as workdir:
-            workdir.write("bench.json", content)
-    loaded: Json = json.loads(content)
-    return loaded
 
 
 def feeds_of(runners: Sequence[Runner]) -> dict[str, NDArray[Any]]:
@@ -84,12 +87,3 @@ def feeds_of(runners: Sequence[Runner]) -> dict[str, NDArray[Any]]:
         pixels = rng.integers(0, 256, (runner.batch, *preprocess.shape), dtype=np.uint8)
         feeds[runner.name] = runner.prepare(pixels, preprocess)
     return feeds
-
-
-def _throughputs(
-    runner: Runner, timings: Timings, batches: Mapping[str, Throughput], threads: int
-) -> tuple[Throughput, ...]:
-    """With as many images at a time as the file says, and in the batch that was asked for."""
-    own = throughput_of(timings.latency(runner.name, threads), batch=runner.batch, threads=threads)
-    asked = batches[runner.name]
-    return (asked,) if asked.batch == own.batch else (own, asked)

@@ -127,13 +127,11 @@ def time_artifacts(
         del runners  # before the next ones are loaded: twice the memory else
         for name, values in found.items():
             times[name, count] = (*times.get((name, count), ()), values)
-    conditions = Conditions(
-        load_before=load_before,
-        load_after=load_average(),
-        busy_before=busy_before,
-        noise=noise_of(times, busy_before=busy_before),
+    noise, load_after = noise_of(times, busy_before=busy_before), load_average()
+    return Timings(
+        times_ms=times,
+        conditions=Conditions(load_before=load_before, load_after=load_after, busy_before=busy_before, noise=noise),
     )
-    return Timings(times_ms=times, conditions=conditions)
 
 
 def _step(on_step: OnStep, place: int, sittings: int, done: int, total: int, _text: str) -> None:

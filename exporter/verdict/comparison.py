@@ -131,22 +131,19 @@ def verify(
     tallies = [_PairTally() for _ in pairs]
     of_reference: list[Answers] = [empty()]
     of_artifacts: list[list[Answers]] = [[empty()] for _ in subjects]
-    done = 0
     for found in answered_batches(subjects, images, pixels, reference=reference, batch=batch, workers=workers):
         of_reference.append(found.reference)
         for kept, answers in zip(of_artifacts, found.artifacts, strict=True):
             kept.append(answers)
         for (a, b), tally in zip(pairs, tallies, strict=True):
             tally.add(found.raw[a], found.raw[b])
-        done += len(found.reference)
-        on_step(done, len(images), "images")
+        on_step(sum(map(len, of_reference)), len(images), "images")
     expected, answered = joined(of_reference), [joined(kept) for kept in of_artifacts]
     seen = _Images(names=images.names, labels=images.labels if is_labelled else None)
     return Verification(
         reference=_accuracy(reference.name, expected, expected, seen),
         artifacts=tuple(
-            _accuracy(subject.name, answers, expected, seen)
-            for subject, answers in zip(subjects, answered, strict=True)
+            _accuracy(each.name, answers, expected, seen) for each, answers in zip(subjects, answered, strict=True)
         ),
         pairs=tuple(
             _pair(subjects[a], subjects[b], tally, answered[a], answered[b])

@@ -1,16 +1,14 @@
 """Turns artifacts into what a report says of their speed, each of them alone with the machine."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mbexport.artifact import Precision, ReadFormat
 from mbexport.latency.machine import machine_json, usable_cores
-from mbexport.latency.probing import Probe, probe_all
-from mbexport.latency.sittings import Timings, time_artifacts
-from mbexport.latency.throughput import Throughput, measure_throughput, throughput_of
-from mbexport.latency.words import performance_json, ratio_json
+from mbexport.latency.performance import Performance, performance_of
+from mbexport.latency.words import ratio_json
 from mbexport.limits import MAX_THREADS
 from mbexport.models.preprocess import Pixels
 from mbexport.progress import Progress
@@ -19,7 +17,7 @@ from mbexport.runtimes.subject import Subject
 
 Json = dict[str, Any]
 
-_UNTIMED: Json = {
+_UNTIMED: Final[Json] = {
     "latency_ms": {"p50": None, "p90": None, "p99": None, "runs": 0, "percentiles": []},
     "threads": [],
     "cold_start_ms": None,
@@ -30,39 +28,38 @@ _UNTIMED: Json = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """What was timed; `timings` is None where nothing was."""
+    """What was timed; `performance` is None where nothing was."""
 
-    timings: Timings | None = None
-    probes: Mapping[str, Probe] = field(default_factory=dict)
-    throughputs: Mapping[str, tuple[Throughput, ...]] = field(default_factory=dict)
+    performance: Performance | None = None
 
     def artifact(self, name: str) -> Json:
         """What the entry of the artifact says of its speed."""
-        if self.timings is None or name not in self.probes:
+        if self.performance is None or name not in self.performance.throughputs:
             return dict(_UNTIMED)
-        return performance_json(name, self.timings, probe=self.probes[name], throughputs=self.throughputs[name])
+        return self.performance.artifact(name)
 
     def pair(self, a: str, b: str) -> Json:
         """The ratio of two artifacts' medians, with one thread."""
-        if self.timings is None or not {a, b} <= set(self.probes):
+        if self.performance is None or not {a, b} <= set(self.performance.throughputs):
             return {"latency_ratio": None, "latency_ratio_ci95": None}
-        found = ratio_json(self.timings.ratio(a, b))
+        found = ratio_json(self.performance.timings.ratio(a, b))
         return {name: found[name] for name in ("latency_ratio", "latency_ratio_ci95")}
 
     def speedups(self, subjects: Sequence[Subject]) -> list[Json]:
         """Every fp32 artifact over every int8 artifact of its format, with each number of threads."""
-        if self.timings is None:
+        if self.performance is None:
             return []
+        timings = self.performance.timings
         return [
-            ratio_json(self.timings.ratio(fp32.name, int8.name, threads))
-            for threads in self.timings.threads
+            ratio_json(timings.ratio(fp32.name, int8.name, threads))
+            for threads in timings.threads
             for fp32, int8 in _same_format(subjects)
         ]
 
     @property
     def machine(self) -> Json:
         """Where this was measured, and what else the machine did meanwhile."""
-        return machine_json(self.timings.conditions if self.timings else None)
+        return machine_json(self.performance.timings.conditions if self.performance else None)
 
 
 def speed_of(subjects: Sequence[Subject], pixels: Pixels, *, threads: int, seed: int, progress: Progress) -> Speed:
@@ -73,24 +70,15 @@ def speed_of(subjects: Sequence[Subject], pixels: Pixels, *, threads: int, seed:
     timed = [subject for subject in subjects if format_of(subject.runner.path) is not ReadFormat.KERAS]
     if not timed:
         return Speed()
-    paths = [subject.runner.path for subject in timed]
-    most = threads if threads > 1 else min(usable_cores(), MAX_THREADS)
-    feeds = {each.name: each.feeds(pixels.repeat(each.runner.batch, axis=0)) for each in timed}
-    probes = probe_all(paths, seed=seed, on_step=progress.step)
-    timings = time_artifacts(paths, feeds, threads=tuple(dict.fromkeys((1, most))), seed=seed, on_step=progress.step)
-    batches = measure_throughput(paths, threads=most, seed=seed, on_step=progress.step)
     return Speed(
-        timings=timings,
-        probes=probes,
-        throughputs={each.name: _throughputs(each, timings, batches[each.name], most) for each in timed},
+        performance=performance_of(
+            [subject.runner for subject in timed],
+            {each.name: each.feeds(pixels.repeat(each.runner.batch, axis=0)) for each in timed},
+            threads=threads if threads > 1 else min(usable_cores(), MAX_THREADS),
+            seed=seed,
+            on_step=progress.step,
+        )
     )
-
-
-def _throughputs(subject: Subject, timings: Timings, batch: Throughput, threads: int) -> tuple[Throughput, ...]:
-    """With as many images at a time as the file says, and in a batch."""
-    size = subject.runner.batch
-    own = throughput_of(timings.latency(subject.name, threads), batch=size, threads=threads)
-    return (own,) if batch.batch == size else (own, batch)
 
 
 def _same_format(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Subject]]:
