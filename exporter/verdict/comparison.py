@@ -68,7 +68,7 @@ class Accuracy:
 class Pair:
     """Two artifacts with the same output type, code by code: `max_lsb` is the largest distance in codes.
 
-    Twins are two formats of one precision.
+    Twins are two formats of one precision; where a file could have several twins, those that share its stem.
     """
 
     a: str
@@ -128,6 +128,7 @@ def verify(
     Raises `DataError` for an image that cannot be read or an artifact that cannot be run.
     """
     pairs = _comparable(subjects)
+    twins = _twins(subjects, pairs)
     tallies = [_PairTally() for _ in pairs]
     of_reference: list[Answers] = [empty()]
     of_artifacts: list[list[Answers]] = [[empty()] for _ in subjects]
@@ -146,7 +147,7 @@ def verify(
             _accuracy(each.name, answers, expected, seen) for each, answers in zip(subjects, answered, strict=True)
         ),
         pairs=tuple(
-            _pair(subjects[a], subjects[b], tally, answered[a], answered[b])
+            _pair(subjects[a], subjects[b], tally, answered[a], answered[b], is_twin=(a, b) in twins)
             for (a, b), tally in zip(pairs, tallies, strict=True)
         ),
         classes_seen=len(np.unique(images.labels)) if is_labelled else 0,
@@ -212,10 +213,23 @@ def _difference(reference: NDArray[np.bool_], artifact: NDArray[np.bool_]) -> Di
     )
 
 
-def _pair(a: Subject, b: Subject, tally: _PairTally, answers_a: Answers, answers_b: Answers) -> Pair:
+def _twins(subjects: Sequence[Subject], pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of `pairs`, places of subjects, that are twins."""
+    runners = [subject.runner for subject in subjects]
+    found = {
+        (a, b)
+        for a, b in pairs
+        if runners[a].path.suffix.lower() != runners[b].path.suffix.lower()
+        and runners[a].precision is runners[b].precision
+    }
+    sure = {(a, b) for a, b in found if runners[a].path.stem == runners[b].path.stem}
+    settled = {place for pair in sure for place in pair}
+    return sure | {pair for pair in found if not settled & set(pair)}
+
+
+def _pair(a: Subject, b: Subject, tally: _PairTally, answers_a: Answers, answers_b: Answers, *, is_twin: bool) -> Pair:
     alike = agreed(answers_a, answers_b)
     worst = np.concatenate([np.zeros(0, np.int64), *tally.worst])
-    suffixes = {subject.runner.path.suffix.lower() for subject in (a, b)}
     return Pair(
         a=a.name,
         b=b.name,
@@ -224,7 +238,7 @@ def _pair(a: Subject, b: Subject, tally: _PairTally, answers_a: Answers, answers
         max_lsb=int(worst.max(initial=0)),
         lsb=distances(worst, np.concatenate([np.zeros(0), *tally.mean])),
         differing_fraction=tally.differing / tally.compared if tally.compared else math.nan,
-        is_twin=len(suffixes) == 2 and a.runner.precision is b.runner.precision,
+        is_twin=is_twin,
     )
 
 

@@ -71,3 +71,19 @@ def test_twins_are_two_formats_of_one_precision(table_runner, verified, one_hot,
         runner.precision = precision
     (pair,) = verified(runners, [0], reference=one_hot(0)).pairs
     assert pair.is_twin is is_twin
+
+
+@pytest.mark.parametrize(
+    ("names", "twins"),
+    [
+        (["a.tflite", "b.onnx"], [("a.tflite", "b.onnx")]),
+        (["a.tflite", "b.tflite"], []),
+        (["other.tflite", "a.tflite", "a.onnx"], [("a.tflite", "a.onnx")]),
+        (["a.tflite", "b.tflite", "c.onnx"], [("a.tflite", "c.onnx"), ("b.tflite", "c.onnx")]),
+        (["a.tflite", "b.tflite", "b.onnx", "a.onnx"], [("a.tflite", "a.onnx"), ("b.tflite", "b.onnx")]),
+    ],
+)
+def test_twins_share_a_stem_where_several_could_be(table_runner, verified, one_hot, names, twins):
+    runners = [table_runner(name, np.zeros((1, 3), np.uint8), UINT8_SCORES) for name in names]
+    found = verified(runners, [0], reference=one_hot(0))
+    assert [(pair.a, pair.b) for pair in found.pairs if pair.is_twin] == twins
