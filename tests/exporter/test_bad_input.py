@@ -13,6 +13,7 @@ from mbexport.models.data import find_unreadable, open_data
 
 STEM = "mobilenet_v1_0.25_32"
 DIGITS = ("--data", "digits")
+UNIT_DIGITS = (*DIGITS, "--preprocess", "unit")
 
 
 @pytest.fixture
@@ -190,13 +191,13 @@ def test_verify_refuses_an_illegal_option(refused, small_build, arguments, said)
     ],
 )
 def test_verify_refuses_a_network_of_another_shape(refused, colour_network, tmp_path, kind, said):
-    assert said in refused("verify", colour_network(tmp_path / "other.onnx", **kind), *DIGITS, "--out", "out")
+    assert said in refused("verify", colour_network(tmp_path / "other.onnx", **kind), *UNIT_DIGITS, "--out", "out")
 
 
 def test_verify_refuses_a_reference_of_another_resolution(refused, colour_network, tmp_path):
     network = colour_network(tmp_path / "network.onnx")
     reference = colour_network(tmp_path / "reference.onnx", shape=(1, 64, 64, 3))
-    assert "got 32 px beside 64 px" in refused("verify", network, "--reference", reference, *DIGITS)
+    assert "got 32 px beside 64 px" in refused("verify", network, "--reference", reference, *UNIT_DIGITS)
 
 
 def test_verify_refuses_a_reference_with_other_classes(refused, colour_network, tmp_path):
@@ -204,7 +205,7 @@ def test_verify_refuses_a_reference_with_other_classes(refused, colour_network, 
         colour_network(tmp_path / "network.onnx"),
         colour_network(tmp_path / "reference.onnx", classes=12),
     )
-    assert "class" in refused("verify", network, "--reference", reference, *DIGITS)
+    assert "class" in refused("verify", network, "--reference", reference, *UNIT_DIGITS)
 
 
 def write_failing_onnx(path: Path) -> Path:

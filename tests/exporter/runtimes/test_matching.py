@@ -72,6 +72,8 @@ def test_a_float_file_is_fed_what_its_words_say(tflite):
         "std": [102.0],
         "channel_order": "RGB",
         "source": "metadata",
+        "byte_distance": None,
+        "conflict": None,
     }
 
 
