@@ -159,13 +159,13 @@ def test_tool_is_the_one_that_runs():
 def test_publishing_lists_every_file_but_the_report_and_the_manifest(tmp_path):
     (tmp_path / "made").write_bytes(b"abc")
     with Workdir.open(tmp_path / "out") as workdir:
-        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, b"{}", manifest=manifest_of(files={}))
+        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, None, manifest=manifest_of(files={}))
         told = read_manifest(tmp_path / "out" / "manifest.json")
         assert told.files == {"net.onnx": FileFacts.of(b"abc"), "labels.txt": FileFacts.of(b"a\n")}
-        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, b"{}")
+        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, None)
         assert not (tmp_path / "out" / "manifest.json").exists()
         (tmp_path / "out" / "manifest.json").write_text("somebody's own")
-        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, b"{}")
+        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, None)
     assert (tmp_path / "out" / "manifest.json").read_text() == "somebody's own"
 
 

@@ -18,12 +18,13 @@ STAGES = (
     *("calibrate", "quantize", "tflite-int8", "simulation", "sensitivity", "onnx-int8", "verify"),
 )
 DELIVERED = {f"mobilenet_v1_0.1_32_{kind}" for kind in ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")}
+REPORTS = {"report.json", "report.html", "junit.xml"}
 OTHERS = {"labels.txt", "manifest.json", "mobilenet_v1_0.1_32_ranges.json"}
 
 
 def delivered_hashes(out: Path) -> dict[str, str]:
-    """The sha256 of every delivered file but the report, which holds times."""
-    files = [path for path in out.iterdir() if path.is_file() and path.name != "report.json"]
+    """The sha256 of every delivered file but the report in its three forms, which hold times."""
+    files = [path for path in out.iterdir() if path.is_file() and path.name not in REPORTS]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -49,6 +50,7 @@ def undisturbed_hashes(undisturbed) -> dict[str, str]:
 
 def test_delivers_the_files_of_the_contract(undisturbed, undisturbed_hashes):
     assert set(undisturbed_hashes) == DELIVERED | OTHERS
+    assert all((undisturbed / name).is_file() for name in REPORTS)
     assert (undisturbed / "labels.txt").read_text().split() == list("0123456789")
 
 

@@ -16,6 +16,7 @@ import pytest
 from mbexport.manifest import read_manifest
 from mbexport.models.data import open_data
 
+REPORTS = {"report.json", "report.html", "junit.xml"}  # they hold times
 PLACE = "qzplace"  # part of every path of the first run, and of nothing else
 TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-steps", "3", "--int8")
 # Runs start in folders of their own.
@@ -85,7 +86,7 @@ def made_twice(root: Path, command: str, *words: str, model: Path | None = None)
 
 
 def deliverables(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "report.json"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name not in REPORTS}
 
 
 @pytest.fixture(scope="module")
