@@ -7,6 +7,34 @@ import onnx
 from mbexport.onnx_passes.graph import constants_of, drop_unused, replace_uses
 
 
+def order_canonically(model: onnx.ModelProto) -> None:
+    """Puts the nodes into the order in which the output needs them, input by input.
+
+    tf2onnx orders them by their names where the graph leaves that open, and "x__1000" comes before "x__999".
+
+    before:  DQ(bias_2), DQ(weight_1), DQ(weight_2), Conv_1, ... (changes with the number of earlier conversions)
+    after:   DQ(image), DQ(weight_1), DQ(bias_1), Conv_1, Q, DQ, DQ(weight_2), ...
+    """
+    graph = model.graph
+    makers = {output: node for node in graph.node for output in node.output}
+    ordered: list[onnx.NodeProto] = []
+    done: set[int] = set()
+    waiting = [(makers[graph.output[0].name], False)]
+    while waiting:
+        node, is_ready = waiting.pop()
+        if id(node) in done:
+            continue
+        if is_ready:
+            done.add(id(node))
+            ordered.append(node)
+            continue
+        waiting.append((node, True))
+        waiting += [(makers[name], False) for name in reversed(node.input) if name in makers]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
 def name_canonically(model: onnx.ModelProto) -> None:
     """Names every tensor after its place, and orders the constants by use: equal networks give equal bytes.
 

@@ -4,8 +4,8 @@ The batch is named first, so that the shapes of all tensors follow from it, and 
 is looked for (1). Then activations get their type (2) and what that makes redundant goes (3); what stands between a
 convolution and its neighbours' quantization goes (4): a clip only where the codes behind it are the final ones.
 Weights change their type, and the input its layout, when nothing looks at shapes any more (5). Constants are shared
-once no pass makes any, but for what onnxruntime wants for each tensor of weights (6). Names come last (7), so that
-they are given to what is left.
+once no pass makes any, but for what onnxruntime wants for each tensor of weights (6). The order of the nodes, and the
+names that follow from it, come last (7), so that they are given to what is left.
 
 Each pass changes a ModelProto in place. In their pictures `DQ` and `Q` stand for DequantizeLinear and QuantizeLinear.
 """
@@ -21,7 +21,7 @@ from mbexport.onnx_passes.clips import absorb_clips
 from mbexport.onnx_passes.half import store_weights_as_half
 from mbexport.onnx_passes.head import drop_reshapes_before_convolutions, pool_globally
 from mbexport.onnx_passes.layout import name_batch, take_channels_first
-from mbexport.onnx_passes.names import name_canonically, share_constants
+from mbexport.onnx_passes.names import name_canonically, order_canonically, share_constants
 from mbexport.onnx_passes.uint8 import merge_requantizations, use_uint8_activations
 from mbexport.onnx_passes.zero_points import give_weights_their_own_zero_points
 
@@ -43,7 +43,12 @@ _OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
 _OF_LAYOUT: Final[Mapping[Layout, tuple[Pass, ...]]] = MappingProxyType(
     {Layout.NHWC: (), Layout.NCHW: (take_channels_first,)}
 )
-_LAST: Final[tuple[Pass, ...]] = (share_constants, give_weights_their_own_zero_points, name_canonically)
+_LAST: Final[tuple[Pass, ...]] = (
+    share_constants,
+    give_weights_their_own_zero_points,
+    order_canonically,
+    name_canonically,
+)
 
 
 def passes_for(precision: Precision, layout: Layout) -> tuple[Pass, ...]:

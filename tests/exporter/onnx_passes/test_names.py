@@ -1,12 +1,14 @@
 """Names, order and sharing of constants: what they depend on, and what not."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto
 
-from mbexport.onnx_passes.names import name_canonically, share_constants
+from mbexport.onnx_passes.names import name_canonically, order_canonically, share_constants
 
 
 def test_equal_constants_are_stored_once_and_others_apart(tiny):
@@ -57,3 +59,23 @@ def test_names_and_the_order_of_constants_leave_no_trace(tiny):
     assert first == second == third != other
     assert (models[0].graph.input[0].name, models[0].graph.output[0].name) == ("image", "scores")
     assert tiny.run(models[0], np.float32([1, 2, 3])).tolist() == [3, 5, 7]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_nodes_stand_as_the_output_needs_them(tiny, order):
+    # Two branches of x that meet in y: which comes first is open, and must not depend on where they stood.
+    ends = ("x", TensorProto.FLOAT, [3]), ("y", TensorProto.FLOAT, [3])
+    model = tiny.graph("Mul x a -> m; Add x b -> n; Sub m n -> y", *ends, a=np.float32(2), b=np.float32(1))
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes[place] for place in order)
+    order_canonically(model)
+    assert [node.op_type for node in model.graph.node] == ["Mul", "Add", "Sub"]
+    assert tiny.run(model, np.float32([1, 2, 3])).tolist() == [0, 1, 2]
+
+
+def test_what_the_output_does_not_need_goes(tiny):
+    ends = ("x", TensorProto.FLOAT, [3]), ("y", TensorProto.FLOAT, [3])
+    model = tiny.graph("Mul x a -> m; Add x a -> y", *ends, a=np.float32(2))
+    order_canonically(model)
+    assert [node.op_type for node in model.graph.node] == ["Add"]

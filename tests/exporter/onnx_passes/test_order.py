@@ -9,7 +9,7 @@ from mbexport.onnx_passes.clips import absorb_clips
 from mbexport.onnx_passes.half import store_weights_as_half
 from mbexport.onnx_passes.head import drop_reshapes_before_convolutions
 from mbexport.onnx_passes.layout import name_batch, take_channels_first
-from mbexport.onnx_passes.names import name_canonically, share_constants
+from mbexport.onnx_passes.names import name_canonically, order_canonically, share_constants
 from mbexport.onnx_passes.order import passes_for
 from mbexport.onnx_passes.uint8 import merge_requantizations, use_uint8_activations
 from mbexport.onnx_passes.zero_points import give_weights_their_own_zero_points
@@ -21,7 +21,8 @@ PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 def test_shapes_first_and_names_last(precision, layout):
     passes = passes_for(precision, layout)
     assert passes[0] is name_batch
-    assert passes[-3:] == (share_constants, give_weights_their_own_zero_points, name_canonically)
+    last = (share_constants, give_weights_their_own_zero_points, order_canonically, name_canonically)
+    assert passes[-4:] == last
     assert len(set(passes)) == len(passes)
     assert (take_channels_first in passes) is (layout is Layout.NCHW)
     assert (store_weights_as_half in passes) is (precision is Precision.FP16)
