@@ -5,7 +5,7 @@ from typing import Final
 import onnx
 from onnx import helper
 
-from mbexport.onnx_passes.graph import constants_of, drop_unused, producers_of, replace_uses, shapes_of
+from mbexport.onnx_passes.graph import constants_of, drop_unused, replace_uses, shapes_of
 
 _SIDES: Final = [2, 3]  # the axes of height and width, with channels first
 
@@ -29,22 +29,20 @@ def pool_globally(model: onnx.ModelProto) -> None:
     drop_unused(model)
 
 
-def drop_reshapes_before_convolutions(model: onnx.ModelProto) -> None:
-    """Drops a Reshape that changes nothing between pooling and the head, so that the head stays an integer kernel.
+def drop_idle_reshapes(model: onnx.ModelProto) -> None:
+    """Drops each Reshape that changes nothing, so that the convolution behind it stays an integer kernel.
 
     before:  GlobalAveragePool (n, c, 1, 1) -> Q -> Reshape (n, c, 1, 1) -> DQ -> Conv
     after:   GlobalAveragePool (n, c, 1, 1) -> Q -> DQ -> Conv
+
+    Where maps are down to one pixel tf2onnx leaves one before each convolution, or now and then one fewer: it
+    walks over sets.
     """
-    constants, producers = constants_of(model), producers_of(model)
-    shapes = shapes_of(model)
+    constants, shapes = constants_of(model), shapes_of(model)
     for node in list(model.graph.node):
         if node.op_type != "Reshape" or node.input[1] not in constants:
             continue
-        source = producers.get(node.input[0])
-        while source is not None and source.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            source = producers.get(source.input[0])
-        is_pooled = source is not None and source.op_type == "GlobalAveragePool"
-        if is_pooled and _keeps(shapes.get(node.input[0]), constants[node.input[1]].tolist()):
+        if _keeps(shapes.get(node.input[0]), constants[node.input[1]].tolist()):
             replace_uses(model, node.output[0], node.input[0])
             model.graph.node.remove(node)
     drop_unused(model)

@@ -19,7 +19,7 @@ import onnx
 from mbexport.artifact import Layout, Precision
 from mbexport.onnx_passes.clips import absorb_clips
 from mbexport.onnx_passes.half import store_weights_as_half
-from mbexport.onnx_passes.head import drop_reshapes_before_convolutions, pool_globally
+from mbexport.onnx_passes.head import drop_idle_reshapes, pool_globally
 from mbexport.onnx_passes.layout import name_batch, take_channels_first
 from mbexport.onnx_passes.names import name_canonically, order_canonically, share_constants
 from mbexport.onnx_passes.uint8 import merge_requantizations, use_uint8_activations
@@ -30,13 +30,13 @@ Pass = Callable[[onnx.ModelProto], None]
 _FIRST: Final[tuple[Pass, ...]] = (name_batch, pool_globally)
 _OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
     {
-        Precision.FP32: (drop_reshapes_before_convolutions,),
-        Precision.FP16: (drop_reshapes_before_convolutions, store_weights_as_half),
+        Precision.FP32: (drop_idle_reshapes,),
+        Precision.FP16: (drop_idle_reshapes, store_weights_as_half),
         Precision.INT8: (
             use_uint8_activations,
             merge_requantizations,
             absorb_clips,
-            drop_reshapes_before_convolutions,
+            drop_idle_reshapes,
         ),
     }
 )

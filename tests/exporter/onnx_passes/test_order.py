@@ -7,7 +7,7 @@ import pytest
 from mbexport.artifact import Layout, Precision
 from mbexport.onnx_passes.clips import absorb_clips
 from mbexport.onnx_passes.half import store_weights_as_half
-from mbexport.onnx_passes.head import drop_reshapes_before_convolutions
+from mbexport.onnx_passes.head import drop_idle_reshapes
 from mbexport.onnx_passes.layout import name_batch, take_channels_first
 from mbexport.onnx_passes.names import name_canonically, order_canonically, share_constants
 from mbexport.onnx_passes.order import passes_for
@@ -30,5 +30,5 @@ def test_shapes_first_and_names_last(precision, layout):
 
 def test_int8_activations_get_their_type_before_anything_is_dropped():
     passes = passes_for(Precision.INT8, Layout.NHWC)
-    ordered = (use_uint8_activations, merge_requantizations, absorb_clips, drop_reshapes_before_convolutions)
+    ordered = (use_uint8_activations, merge_requantizations, absorb_clips, drop_idle_reshapes)
     assert [step for step in passes if step in ordered] == list(ordered)
