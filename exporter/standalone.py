@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +34,6 @@ from mbexport.workdir import Workdir
 
 _TINY_MS: Final = 0.3  # below, starting each op outweighs what integers save
 _TINY_SPEEDUP: Final = 0.8
-_BYTES_PER_PARAMETER: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +124,8 @@ def _known(reference: Subject, measured: Json) -> Known:
         total = cost(ModelSpec(alpha=alpha, resolution_px=px, classes=reference.classes))
     except OptionError:  # a side that we do not build
         return Known(resolution_px=px, alpha=alpha, fp32_bytes=size)
-    parameters = _BYTES_PER_PARAMETER * total.parameters
-    return Known(resolution_px=px, alpha=alpha, mult_adds=total.mult_adds, fp32_bytes=size or parameters)
+    known = Known.of_parameters(alpha=alpha, resolution_px=px, mult_adds=total.mult_adds, parameters=total.parameters)
+    return known if size is None else replace(known, fp32_bytes=size)
 
 
 def _tiny(measured: Json) -> dict[str, float]:
