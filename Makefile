@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SUBPACKAGES := commands reporting verdict latency runtimes onnx_passes
+SUBPACKAGES := commands bundles provenance reporting verdict latency runtimes onnx_passes
 
 .PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert bench-verify lint types layers check tree wheel clean
 

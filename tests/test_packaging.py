@@ -37,7 +37,7 @@ def test_wheel_holds_the_three_folders_and_nothing_else(wheel_files):
         f"{package}/{path.relative_to(ROOT / folder)}"
         for folder, package in FOLDERS.items()
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".json", ".j2", ".css"} or path.name == "py.typed"
+        if path.is_file() and "__pycache__" not in path.parts
     }
     code = {name for name in wheel_files if ".dist-info/" not in name}
     assert code == expected

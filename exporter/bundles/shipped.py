@@ -1,0 +1,51 @@
+"""Turns the files of a finished run into the one value that every bundle is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mbexport import __version__
+from mbexport.artifact import Format, Precision
+from mbexport.errors import DataError
+from mbexport.golden_vectors import FOLDER, INDEX, Golden, GoldenArtifact, golden_from_bytes
+
+# What an app gets, the first of these that was made: all integers, then what is smaller.
+_PREFERRED: Final = (Precision.INT8, Precision.FP16, Precision.FP32, Precision.DYNAMIC, Precision.INT16X8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """What goes into an app: one .tflite that takes one image, its classes, the vectors that prove that it works.
+
+    `files` are those of `golden`, by the names that golden.json has for them; `version` is that of the bundle.
+    """
+
+    artifact: GoldenArtifact
+    model: bytes
+    labels: tuple[str, ...]
+    golden: Golden
+    files: Mapping[str, bytes]
+    version: str = __version__
+
+
+def shipped(files: Mapping[str, bytes], labels: tuple[str, ...]) -> Shipped:
+    """What an app gets of `files`, the content of an output folder by names from there.
+
+    Raises `DataError` without golden vectors, or if no .tflite was made that takes one image.
+    """
+    index = f"{FOLDER}/{INDEX}"
+    if index not in files:
+        raise DataError(f"a bundle needs the golden vectors of the run, got no {index}")
+    golden = golden_from_bytes(files[index])
+    usable = {each.precision: each for each in golden.artifacts if _is_usable(each)}
+    chosen = next((usable[each.value] for each in _PREFERRED if each.value in usable), None)
+    if chosen is None:
+        names = ", ".join(each.file for each in golden.artifacts)
+        raise DataError(f"a bundle needs a .tflite that takes one image at a time, got {names}")
+    vectors = {name.removeprefix(f"{FOLDER}/"): each for name, each in files.items() if name.startswith(f"{FOLDER}/")}
+    del vectors[INDEX]
+    return Shipped(artifact=chosen, model=files[chosen.file], labels=labels, golden=golden, files=vectors)
+
+
+def _is_usable(artifact: GoldenArtifact) -> bool:
+    return artifact.format == Format.TFLITE.value and artifact.input.shape[0] == 1

@@ -1,0 +1,61 @@
+"""Golden vectors of an artifact that nobody ran: for tests of what is made of them."""
+
+from PIL import Image
+
+from mbexport.bundles.shipped import Shipped
+from mbexport.golden_vectors import Case, Expected, Golden, GoldenArtifact, GoldenInput, GoldenOutput
+from mbexport.models.preprocess import Preprocess
+
+MODEL = "mobilenet_v1_0.25_32_int8.tflite"
+LABELS = ("cat", "dog", "tree")
+
+
+def golden_by_hand() -> Golden:
+    """One photo of a tree, 5 x 4 pixels, for a network of 32 px and three classes."""
+    return Golden(
+        stem="mobilenet_v1_0.25_32",
+        classes=3,
+        licence="Apache-2.0",
+        preprocess=Preprocess(resolution_px=32),
+        artifacts=(
+            GoldenArtifact(
+                file=MODEL,
+                sha256="0" * 64,
+                format="tflite",
+                precision="int8",
+                input=GoldenInput(
+                    name="image", dtype="uint8", shape=(1, 32, 32, 3), layout="nhwc", channel_order="RGB"
+                ),
+                output=GoldenOutput(
+                    name="scores",
+                    dtype="uint8",
+                    shape=(1, 3),
+                    kind="softmax",
+                    tolerance=8.0,
+                    spread=2.0,
+                    scale=1 / 256,
+                    zero_point=0,
+                ),
+            ),
+        ),
+        cases=(
+            Case(
+                name="case_0",
+                width=5,
+                height=4,
+                raw="case_0/raw.rgb",
+                resized="case_0/resized.rgb",
+                truth=2,
+                expected={MODEL: Expected(output=f"case_0/{MODEL}.out", top=2, label="tree", score=200 / 256)},
+            ),
+        ),
+    )
+
+
+def shipped_by_hand(*, model: bytes = b"TFL3 by hand") -> Shipped:
+    """The same as a bundle takes it: resized as `Preprocess` does, answered by nobody."""
+    golden = golden_by_hand()
+    raw = bytes(range(5 * 4 * 3))
+    resized = golden.preprocess.pixels(Image.frombytes("RGB", (5, 4), raw)).tobytes()
+    files = {"case_0/raw.rgb": raw, "case_0/resized.rgb": resized, f"case_0/{MODEL}.out": bytes([20, 36, 200])}
+    return Shipped(artifact=golden.artifacts[0], model=model, labels=LABELS, golden=golden, files=files)
