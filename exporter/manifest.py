@@ -1,15 +1,15 @@
-"""Turns a finished run into manifest.json, which says what was made of what, byte for byte, and back.
+"""Turns a finished run into manifest.json, which says what was made of what, byte for byte.
 
-The file holds no times and no absolute paths: the same options, data and code give the same bytes.
+The file holds no times and no absolute paths: the same options, data and code give the same bytes, but for the files
+of the run itself, which say when and where it ran.
 """
 
 import hashlib
 import json
 import os
 import platform
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -21,11 +21,13 @@ from mbexport.workdir import sha256_of
 MANIFEST: Final = "manifest.json"
 CORES: Final = "cores"
 CORES_VARIABLE: Final = "TF_NUM_INTRAOP_THREADS"  # read by TensorFlow when its first session starts
-SCHEMA: Final = 1
-_NAME: Final = "mbexport"
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
-_SHA256: Final = "sha256"  # of a file's bytes
-_FINGERPRINT: Final = "fingerprint"  # of a data set, or of a folder and the names in it
+SCHEMA: Final = 2
+NAME: Final = "mbexport"
+SHA256: Final = "sha256"  # of a file's bytes
+FINGERPRINT: Final = "fingerprint"  # of a data set, or of a folder and the names in it
+INSIDE: Final = "files must have relative paths without '..', '\\' and control characters"
+_NO_NAMES: Final = ("", ".", "..")
+_SPACE, _DELETE = 0x20, 0x7F  # letters before the one, and the other, control terminals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +53,24 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """A file that was made."""
+    """A file that was made; `repeats` if the same options, inputs and code give the same bytes again."""
 
     sha256: str
     size_bytes: int
+    repeats: bool = True
 
     @classmethod
-    def of(cls, content: bytes) -> "FileFacts":
+    def of(cls, content: bytes, *, repeats: bool = True) -> "FileFacts":
         """What identifies `content`."""
-        return cls(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+        return cls(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content), repeats=repeats)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Git:
+    """The repository around the folder in which a run was started: `dirty` if it held what was not committed."""
+
+    commit: str
+    dirty: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +93,7 @@ class Tool:
             "system": f"{platform.system()} {platform.machine()}",
             CORES: os.environ.get(CORES_VARIABLE) or str(_cores()),
         }
-        versions = {_NAME: __version__, **library_versions()}
+        versions = {NAME: __version__, **library_versions()}
         return cls(versions=versions, code=code_fingerprint(), environment=environment)
 
 
@@ -93,24 +104,32 @@ def _cores() -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What was made of what: `inputs` by option, `files` by name."""
+    """What was made of what: `inputs` by option, `files` by their paths from the manifest's folder, as POSIX has them.
+
+    `verdict` holds `passed`, `strict` and the verdict of each gate by its name; None where nothing was judged.
+    """
 
     tool: Tool
     recipe: Recipe
     inputs: Mapping[str, Input]
     files: Mapping[str, FileFacts] = field(default_factory=dict)
+    git: Git | None = None
+    verdict: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
-        """The content of manifest.json."""
-        libraries = {name: version for name, version in self.tool.versions.items() if name != _NAME}
+        """The content of manifest.json. Raises `DataError` for a file that it could not name."""
+        outside = next((name for name in self.files if not is_inside(name)), None)
+        if outside is not None:
+            raise DataError(f"{INSIDE}, got {outside!r}")
+        libraries = {name: version for name, version in self.tool.versions.items() if name != NAME}
         options = {
             name: recorded_name(value) if name in self.inputs else value for name, value in self.recipe.options.items()
         }
         told = {
             "schema": SCHEMA,
             "tool": {
-                "name": _NAME,
-                "version": self.tool.versions[_NAME],
+                "name": NAME,
+                "version": self.tool.versions[NAME],
                 "code": self.tool.code,
                 "libraries": libraries,
                 "environment": dict(self.tool.environment),
@@ -118,15 +137,25 @@ class Manifest:
             "command": self.recipe.command,
             "options": options,
             "inputs": {
-                name: {"name": each.name, _SHA256 if each.is_file else _FINGERPRINT: each.digest}
+                name: {"name": each.name, SHA256 if each.is_file else FINGERPRINT: each.digest}
                 for name, each in self.inputs.items()
             },
-            "files": {
-                name: {"sha256": facts.sha256, "size_bytes": facts.size_bytes}
-                for name, facts in sorted(self.files.items())
-            },
+            "git": asdict(self.git) if self.git else None,
+            "verdict": dict(self.verdict) if self.verdict is not None else None,
+            "files": {name: _told(facts) for name, facts in sorted(self.files.items())},
         }
         return (json.dumps(told, indent=2) + "\n").encode()
+
+
+def _told(facts: FileFacts) -> dict[str, Any]:
+    told: dict[str, Any] = {SHA256: facts.sha256, "size_bytes": facts.size_bytes}
+    return told if facts.repeats else {**told, "repeats": False}
+
+
+def is_inside(name: str) -> bool:
+    """Whether `name` is a path from a folder to a file in it, and reads the same on every system."""
+    is_plain = not any(letter == "\\" or ord(letter) < _SPACE or ord(letter) == _DELETE for letter in name)
+    return is_plain and not any(part in _NO_NAMES for part in name.split("/"))
 
 
 def recorded_name(value: str) -> str:
@@ -143,78 +172,3 @@ def input_at(value: str, path: Path) -> Input:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     return Input(name=recorded_name(value), is_file=is_file, digest=digest)
-
-
-def read_manifest(file: Path) -> Manifest:
-    """The manifest in `file`. Raises `DataError` for one that is damaged, foreign, or of a later schema."""
-    try:
-        told = json.loads(file.read_bytes())
-    except OSError as error:
-        raise DataError(f"the manifest {file} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not a manifest of mbexport: {error}") from None
-    try:
-        schema = _known(told, "schema", int)
-        if _known(_known(told, "tool", dict), "name", str) == _NAME and schema > SCHEMA:
-            raise DataError(f"{file} must be of schema {SCHEMA}, got {schema}: a later mbexport made it")
-        return _manifest(told)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{file} is not a manifest of mbexport: {error}") from None
-
-
-def _manifest(told: dict[str, Any]) -> Manifest:
-    tool, options = _known(told, "tool", dict), _known(told, "options", dict)
-    inputs = {name: _input(each) for name, each in _known(told, "inputs", dict).items()}
-    unknown = sorted(set(inputs) - set(options))
-    if unknown:
-        raise ValueError(f"inputs must be options, got {unknown[0]}")
-    if (_known(told, "schema", int), _known(tool, "name", str)) != (SCHEMA, _NAME):
-        raise ValueError(f"tool must be {_NAME} with schema {SCHEMA}, got {tool['name']} with {told['schema']}")
-    versions = {_NAME: _known(tool, "version", str), **_texts(tool, "libraries")}
-    return Manifest(
-        tool=Tool(versions=versions, code=_known(tool, "code", str), environment=_texts(tool, "environment")),
-        recipe=Recipe(command=_known(told, "command", str), options=options, inputs=tuple(inputs)),
-        inputs=inputs,
-        files={_file_name(name): _facts(each) for name, each in _known(told, "files", dict).items()},
-    )
-
-
-def _input(told: dict[str, Any]) -> Input:
-    is_file = _SHA256 in told
-    return Input(
-        name=_known(told, "name", str), is_file=is_file, digest=_digest(told, _SHA256 if is_file else _FINGERPRINT)
-    )
-
-
-def _facts(told: dict[str, Any]) -> FileFacts:
-    return FileFacts(sha256=_digest(told, _SHA256), size_bytes=_known(told, "size_bytes", int))
-
-
-def _file_name(name: str) -> str:
-    if PurePath(name).name != name:  # it is looked for beside the manifest, and nowhere else
-        raise ValueError(f"files must be names without a folder, got {name}")
-    return name
-
-
-def _digest(told: dict[str, Any], name: str) -> str:
-    value: str = _known(told, name, str)
-    if not _HASH.fullmatch(value):
-        raise ValueError(f"{name} must be 64 hexadecimal digits, got {value}")
-    return value
-
-
-def _texts(told: dict[str, Any], name: str) -> dict[str, str]:
-    """What `told` says of `name`, which must hold texts alone."""
-    texts = _known(told, name, dict)
-    return {each: _known(texts, each, str) for each in texts}
-
-
-def _known(told: Any, name: str, kind: type) -> Any:
-    """What `told`, an object, says of `name`, which must be a `kind`."""
-    if not isinstance(told, dict):
-        raise TypeError(f"it must hold objects, got {type(told).__name__}")
-    if name not in told:
-        raise KeyError(name)
-    if type(told[name]) is not kind:
-        raise TypeError(f"{name} must be {kind.__name__}, got {type(told[name]).__name__}")
-    return told[name]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
-from mbexport.manifest import MANIFEST, Input, Manifest, Tool, read_manifest
+from mbexport.manifest import MANIFEST, Input, Manifest, Tool
+from mbexport.manifest_reading import read_manifest
 from mbexport.workdir import sha256_of
 
 _PART_BYTES: Final = 1 << 20
@@ -53,6 +54,7 @@ def require_inputs(manifest: Manifest, found: Mapping[str, Input]) -> None:
 def compared(manifest: Manifest, *, rebuilt: Path, delivered: Path) -> tuple[Compared, ...]:
     """Every file that the manifest lists, and every other one that was made again.
 
+    Those whose bytes do not repeat are left out; of a file that was made again it is the rebuilt manifest that says so.
     `rebuilt` is the folder of the files made again and of their own manifest, `delivered` the one with the manifest,
     which may hold the files.
     """
@@ -60,11 +62,12 @@ def compared(manifest: Manifest, *, rebuilt: Path, delivered: Path) -> tuple[Com
     listed = (
         _compared(name, facts.sha256, rebuilt=rebuilt / name if name in made else None, delivered=delivered / name)
         for name, facts in sorted(manifest.files.items())
+        if made.get(name, facts).repeats
     )
     unlisted = (
         Compared(name=name, status=Status.UNLISTED, listed=None, found=facts.sha256)
         for name, facts in sorted(made.items())
-        if name not in manifest.files
+        if name not in manifest.files and facts.repeats
     )
     return (*listed, *unlisted)
 

@@ -54,7 +54,7 @@ def command(
 
     Exit codes: 0 every byte is the same, 1 a byte differs, 2 bad input, 3 a stage failed.
     """
-    from mbexport.manifest import read_manifest
+    from mbexport.manifest_reading import read_manifest
     from mbexport.quiet import quiet_libraries
     from mbexport.rebuilding import compared, other_tools
 

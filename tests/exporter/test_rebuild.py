@@ -11,7 +11,8 @@ from PIL import Image
 
 from mbexport.cli import run
 from mbexport.errors import StageError
-from mbexport.manifest import CORES_VARIABLE, FileFacts, read_manifest
+from mbexport.manifest import CORES_VARIABLE, FileFacts
+from mbexport.manifest_reading import read_manifest
 
 FILES = {"net_fp32.onnx", "labels.txt"}
 OTHER = b"other bytes"

@@ -1,5 +1,6 @@
 """Files that were made again beside those that a manifest lists: which bytes differ, and where."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import example, given
@@ -9,12 +10,12 @@ from mbexport.manifest import FileFacts, Manifest, Recipe, Tool
 from mbexport.rebuilding import Compared, Status, compared, first_difference, other_tools
 
 CONTENTS = st.binary(max_size=6)
-SOME_FILES = st.dictionaries(st.sampled_from("abc"), CONTENTS)
+SOME_FILES = st.dictionaries(st.sampled_from(["a", "b", "ios/c"]), CONTENTS)
 
 
 def manifest_of(files: dict[str, bytes], folder: Path) -> Manifest:
     """A manifest of `files`, which are written into `folder` beside it."""
-    folder.mkdir(exist_ok=True)
+    (folder / "ios").mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
     facts = {name: FileFacts.of(content) for name, content in files.items()}
@@ -43,6 +44,20 @@ def test_files_are_the_same_exactly_if_their_bytes_and_names_are(tmp_path_factor
             is_right = made[name] == listed[name]
             assert (status is Status.DIFFERS) is not is_right
             assert (status is Status.ALTERED) is (is_right and beside.get(name, listed[name]) != listed[name])
+
+
+def test_files_whose_bytes_do_not_repeat_are_not_compared(tmp_path):
+    """But what is made again repeats if the rebuilt manifest says so, whatever the delivered one says."""
+    of_the_run = {"report.json": b"then", "net": b"forged"}
+    listed = {name: FileFacts.of(content, repeats=False) for name, content in of_the_run.items()}
+    manifest = replace(manifest_of({}, tmp_path / "delivered"), files=listed)
+    made = replace(
+        manifest_of({"net": b"right"}, tmp_path / "made"),
+        files={"net": FileFacts.of(b"right"), "junit.xml": FileFacts.of(b"now", repeats=False)},
+    )
+    (tmp_path / "made" / "manifest.json").write_bytes(made.to_bytes())
+    (found,) = compared(manifest, rebuilt=tmp_path / "made", delivered=tmp_path / "delivered")
+    assert (found.name, found.status) == ("net", Status.DIFFERS)
 
 
 def test_delivered_file_that_was_altered_is_not_the_same(tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mbexport.manifest import read_manifest
+from mbexport.manifest_reading import read_manifest
 from mbexport.models.data import open_data
 
 REPORTS = {"report.json", "report.html", "junit.xml"}  # they hold times
