@@ -116,15 +116,18 @@ class Manifest:
     git: Git | None = None
     verdict: Mapping[str, Any] | None = None
 
+    def recorded_options(self) -> dict[str, Any]:
+        """The recipe's options, of which none names a folder of this machine."""
+        return {
+            name: recorded_name(value) if name in self.inputs else value for name, value in self.recipe.options.items()
+        }
+
     def to_bytes(self) -> bytes:
         """The content of manifest.json. Raises `DataError` for a file that it could not name."""
         outside = next((name for name in self.files if not is_inside(name)), None)
         if outside is not None:
             raise DataError(f"{INSIDE}, got {outside!r}")
         libraries = {name: version for name, version in self.tool.versions.items() if name != NAME}
-        options = {
-            name: recorded_name(value) if name in self.inputs else value for name, value in self.recipe.options.items()
-        }
         told = {
             "schema": SCHEMA,
             "tool": {
@@ -135,7 +138,7 @@ class Manifest:
                 "environment": dict(self.tool.environment),
             },
             "command": self.recipe.command,
-            "options": options,
+            "options": self.recorded_options(),
             "inputs": {
                 name: {"name": each.name, SHA256 if each.is_file else FINGERPRINT: each.digest}
                 for name, each in self.inputs.items()

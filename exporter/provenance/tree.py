@@ -1,0 +1,106 @@
+"""Turns a folder that anybody may have written into its regular files, and one of them into a hash, without harm.
+
+Links are not followed, pipes not waited for, and no file is read into memory as a whole but small ones.
+"""
+
+import hashlib
+import os
+import stat
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from mbexport.errors import DataError
+from mbexport.provenance.finding import Finding, Status
+
+_PART_BYTES: Final = 1 << 20
+
+
+class ForeignError(OSError):
+    """What is there is no regular file; the message says what instead."""
+
+
+def regular_files(
+    root: Path, *, listed: Collection[str], private: Collection[str]
+) -> tuple[dict[str, int], list[Finding]]:
+    """The size of each regular file below `root` by its path from there, and what else lies there.
+
+    Folders that hold none of the `listed` files are named and not entered; of those at the root called one of
+    `private` nothing is said. Raises `DataError` if `root` cannot be read.
+    """
+    names = sorted(listed)
+    sizes: dict[str, int] = {}
+    findings: list[Finding] = []
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = sorted(os.scandir(root / folder), key=lambda each: each.name)
+        except OSError as error:
+            if not folder:
+                raise DataError(f"{root} must be a folder that can be read, got: {error.strerror}") from None
+            findings.append(Finding(status=Status.UNREADABLE, name=folder, got=error.strerror or "an error"))
+            continue
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if _holds_one(name, names):
+                    folders.append(name)
+                elif name not in private:
+                    findings.append(Finding(status=Status.EXTRA, name=name, got="a folder that is not listed"))
+            elif entry.is_file(follow_symlinks=False):
+                sizes[name] = entry.stat(follow_symlinks=False).st_size
+            else:
+                findings.append(Finding(status=Status.FOREIGN, name=name, got=_kind(entry), expected="a file"))
+    return sizes, findings
+
+
+def _holds_one(folder: str, names: Sequence[str]) -> bool:
+    """Whether one of the sorted `names` lies in `folder`."""
+    at = bisect_left(names, f"{folder}/")
+    return at < len(names) and names[at].startswith(f"{folder}/")
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    return "a link" if entry.is_symlink() else "a pipe, socket or device"
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """The regular file at `file`. Raises `ForeignError` for anything else, `OSError` if it cannot be read."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if file.is_symlink():
+            raise ForeignError("a link") from None
+        raise error from None
+    with os.fdopen(descriptor, "rb") as content:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ForeignError("no regular file")
+        yield content
+
+
+def hashed(content: BinaryIO, *, size_bytes: int, algorithm: str = "sha256") -> str | None:
+    """The hash of what is left in `content`, in hexadecimal; None as soon as that is more than `size_bytes`."""
+    digest = hashlib.new(algorithm)
+    left = size_bytes
+    while part := content.read(min(_PART_BYTES, left + 1)):
+        left -= len(part)
+        if left < 0:
+            return None
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def sizes_apart(listed: Mapping[str, int], found: Mapping[str, int]) -> Iterator[Finding]:
+    """What is missing, what is extra, and what has another size."""
+    for name in sorted({*listed, *found}):
+        if name not in found:
+            yield Finding(status=Status.MISSING, name=name, got="nothing", expected=f"{listed[name]} bytes")
+        elif name not in listed:
+            yield Finding(status=Status.EXTRA, name=name, got=f"{found[name]} bytes", expected="nothing")
+        elif listed[name] != found[name]:
+            got, expected = f"{found[name]} bytes", f"{listed[name]} bytes"
+            yield Finding(status=Status.ALTERED, name=name, got=got, expected=expected)
