@@ -48,15 +48,16 @@ def _other_model(name: str, sha256: str | None) -> Finding:
 
 
 def _models_apart(file: Path, name: str, models: Mapping[str, int]) -> Iterator[Finding]:
-    """What an app's library holds for models that are no artifacts."""
-    largest = max(models.values(), default=0)
+    """Whether an app's library holds one model, which is an artifact."""
     with opened(file) as content, zipfile.ZipFile(content) as archive:
-        for entry in archive.infolist():
-            if _is_model(entry.filename):
-                with archive.open(entry) as model:
-                    sha256 = hashed(model, size_bytes=largest)
-                if sha256 not in models:
-                    yield _other_model(f"{name}!{entry.filename}", sha256)
+        entries = [each for each in archive.infolist() if _is_model(each.filename)]
+        if len(entries) != 1:
+            yield Finding(status=Status.DISAGREES, name=name, got=f"{len(entries)} models", expected="one")
+            return
+        with archive.open(entries[0]) as model:
+            sha256 = hashed(model, size_bytes=max(models.values(), default=0))
+    if sha256 not in models:
+        yield _other_model(f"{name}!{entries[0].filename}", sha256)
 
 
 def _zip_apart(file: Path, name: str, listed: Mapping[str, FileFacts]) -> Iterator[Finding]:
@@ -67,9 +68,10 @@ def _zip_apart(file: Path, name: str, listed: Mapping[str, FileFacts]) -> Iterat
         entries = [each for each in archive.infolist() if not each.is_dir()]
         start = "" if all(each.filename.startswith(f"{folder}/") for each in entries) else f"{folder}/"
         names = [f"{start}{each.filename}" for each in entries]
-        yield from _names_apart(name, Counter(names), expected)
+        counts = Counter(names)
+        yield from _names_apart(name, counts, expected)
         for inner, entry in zip(names, entries, strict=True):
-            if inner not in expected:
+            if inner not in expected or counts[inner] > 1:
                 continue
             with archive.open(entry) as copy:
                 sha256 = hashed(copy, size_bytes=expected[inner].size_bytes)

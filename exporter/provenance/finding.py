@@ -23,7 +23,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing about the file `name`, a path from the folder: what was found, and what was expected if that is known."""
+    """One thing about the file `name`, a path from the folder: what was found, and what was expected if it is known."""
 
     status: Status
     name: str

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 from mbexport.errors import DataError
 from mbexport.provenance.finding import Finding, Status
@@ -68,7 +68,7 @@ def _kind(entry: os.DirEntry[str]) -> str:
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[BinaryIO]:
+def opened(file: Path) -> Iterator[IO[bytes]]:
     """The regular file at `file`. Raises `ForeignError` for anything else, `OSError` if it cannot be read."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -76,13 +76,14 @@ def opened(file: Path) -> Iterator[BinaryIO]:
         if file.is_symlink():
             raise ForeignError("a link") from None
         raise error from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # of what was opened: another may lie there by now
+        os.close(descriptor)
+        raise ForeignError("no regular file")
     with os.fdopen(descriptor, "rb") as content:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ForeignError("no regular file")
         yield content
 
 
-def hashed(content: BinaryIO, *, size_bytes: int, algorithm: str = "sha256") -> str | None:
+def hashed(content: IO[bytes], *, size_bytes: int, algorithm: str = "sha256") -> str | None:
     """The hash of what is left in `content`, in hexadecimal; None as soon as that is more than `size_bytes`."""
     digest = hashlib.new(algorithm)
     left = size_bytes
