@@ -13,6 +13,7 @@ from mbexport.models.preprocess import Normalization, Preprocess
 
 FOLDER: Final = "golden"
 INDEX: Final = "golden.json"
+README: Final = "README.md"
 SCHEMA: Final = 1
 
 
@@ -38,7 +39,7 @@ class GoldenOutput:
     """An artifact's output: a score is scale * (code - zero_point), or the number itself where `scale` is None.
 
     `kind` says what scores are: softmax, sigmoid or logits. Runtimes may differ by `tolerance`, in codes where there
-    are codes, else in scores; `spread` is what the kernels of one runtime were seen to differ by on these images.
+    are codes, else in scores; `spread` is what the kernels of one runtime were seen to differ by on such images.
     """
 
     name: str
@@ -65,7 +66,11 @@ class GoldenArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What an artifact answers: the file of its whole output, and the best class with its score."""
+    """What an artifact answers: the file of its output for this one image, and the best class with its score.
+
+    Of several classes that tie `top` is the lowest. It leads by more than twice the tolerance, but in a golden.json
+    with a single case, which may be of an image that nothing is sure of.
+    """
 
     output: str
     top: int
