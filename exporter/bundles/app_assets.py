@@ -1,0 +1,112 @@
+"""Turns what an app gets into the files of its assets: model, labels, settings and golden vectors."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from mbexport.bundles.shipped import Shipped
+from mbexport.errors import DataError
+from mbexport.golden_vectors import FOLDER, INDEX, Case, Golden
+
+LABELS: Final = "labels.txt"
+SETTINGS: Final = "settings.properties"
+_CODES: Final = ("uint8", "int8")
+_DTYPES: Final = (*_CODES, "float32")
+_SPECIAL: Final = frozenset("\\ \t\f:=#!")  # what java.util.Properties takes for more than a letter
+
+
+def asset_files(shipped: Shipped) -> dict[str, bytes]:
+    """The files by their names in the bundle's folder of assets.
+
+    Raises `DataError` for a model whose tensors the wrapper does not know.
+    """
+    _require_known(shipped)
+    golden = _of_one_artifact(shipped)
+    vectors = {name: shipped.files[name] for case in golden.cases for name in _vectors(case, shipped.artifact.file)}
+    return {
+        shipped.artifact.file: shipped.model,
+        LABELS: "".join(f"{label}\n" for label in _lines(shipped.labels)).encode(),
+        SETTINGS: properties(_settings(shipped, golden)),
+        f"{FOLDER}/{INDEX}": golden.to_bytes(),
+        **{f"{FOLDER}/{name}": content for name, content in vectors.items()},
+    }
+
+
+def properties(values: Mapping[str, str]) -> bytes:
+    """A file that `java.util.Properties` reads back as `values`: Latin-1 with escapes, in the order given."""
+    return "".join(f"{_escaped(name)}={_escaped(value)}\n" for name, value in values.items()).encode("ascii")
+
+
+def _escaped(text: str) -> str:
+    return "".join(map(_escaped_letter, text))
+
+
+def _escaped_letter(letter: str) -> str:
+    if letter in _SPECIAL:
+        return "\\" + {"\t": "t", "\f": "f"}.get(letter, letter)
+    if " " < letter <= "~":
+        return letter
+    units = letter.encode("utf-16-be")  # Java's characters: two of them beyond the first plane
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+
+def _require_known(shipped: Shipped) -> None:
+    source, target = shipped.artifact.input, shipped.artifact.output
+    wrong = [dtype for dtype in (source.dtype, target.dtype) if dtype not in _DTYPES]
+    if wrong or source.layout != "nhwc":
+        raise DataError(
+            f"{shipped.artifact.file}: an Android bundle needs uint8, int8 or float32 tensors with the channels last, "
+            f"got {source.dtype} ({source.layout}) and {target.dtype}"
+        )
+    if target.dtype in _CODES and target.scale is None:
+        raise DataError(f"{shipped.artifact.file}: an output of codes must have a scale, got none")
+
+
+def _of_one_artifact(shipped: Shipped) -> Golden:
+    name = shipped.artifact.file
+    cases = (replace(each, expected={name: each.expected[name]}) for each in shipped.golden.cases)
+    return replace(shipped.golden, artifacts=(shipped.artifact,), cases=tuple(cases))
+
+
+def _vectors(case: Case, artifact: str) -> tuple[str, str, str]:
+    return case.raw, case.resized, case.expected[artifact].output
+
+
+def _lines(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels that are a line each: a folder's name may hold anything."""
+    return tuple(" ".join(label.split("\n")) for label in labels)
+
+
+def _settings(shipped: Shipped, golden: Golden) -> dict[str, str]:
+    """What Settings.java reads. Numbers are spelt so that a double comes back as it was."""
+    source, target, preprocess = shipped.artifact.input, shipped.artifact.output, golden.preprocess
+    told = {
+        "model": shipped.artifact.file,
+        "classes": str(golden.classes),
+        "resolution": str(preprocess.resolution_px),
+        "channels": str(preprocess.channels),
+        "crop_fraction": repr(float(preprocess.crop_fraction)),
+        "input.type": source.dtype,
+        "input.channel_order": source.channel_order,
+        "input.mean": ",".join(repr(float(each)) for each in source.mean),
+        "input.std": ",".join(repr(float(each)) for each in source.std),
+        "output.type": target.dtype,
+        "output.kind": target.kind,
+        "output.scale": repr(1.0 if target.scale is None else float(target.scale)),
+        "output.zero_point": str(target.zero_point or 0),
+        "output.tolerance": repr(float(target.tolerance)),
+        "cases": str(len(golden.cases)),
+    }
+    for number, case in enumerate(golden.cases):
+        raw, resized, output = (f"{FOLDER}/{name}" for name in _vectors(case, shipped.artifact.file))
+        entry = {
+            "name": case.name,
+            "width": str(case.width),
+            "height": str(case.height),
+            "raw": raw,
+            "resized": resized,
+            "output": output,
+            "top": str(case.expected[shipped.artifact.file].top),
+        }
+        told.update({f"case.{number}.{name}": value for name, value in entry.items()})
+    return told

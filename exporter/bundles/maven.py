@@ -1,0 +1,125 @@
+"""Turns an archive and its sources into a folder that Gradle and Maven take for a repository."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from xml.sax.saxutils import escape
+
+# The last LiteRT that is nothing but org.tensorflow.lite.Interpreter: 1.4.0 needs Android 8, those before it have no
+# 16 KB pages, which Google Play asks for since November 2025. 2.0 has no Interpreter at all (google-ai-edge/LiteRT
+# issue 4775); 2.1 and later have it again, on CPUs only, and an app that asks for one of them gets it instead.
+LITERT: Final = "1.4.1"
+LITERT_GROUP: Final = "com.google.ai.edge.litert"
+# Both: without litert-api the interpreter finds no implementation of itself (issue 2752).
+_LITERT_ARTIFACTS: Final = ("litert", "litert-api")
+_CHECKSUMS: Final = ("md5", "sha1", "sha256", "sha512")
+
+_POM: Final = """<?xml version="1.0" encoding="UTF-8"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+         xsi:schemaLocation="http://maven.apache.org/POM/4.0.0 http://maven.apache.org/xsd/maven-4.0.0.xsd">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>{group}</groupId>
+  <artifactId>{artifact}</artifactId>
+  <version>{version}</version>
+  <packaging>aar</packaging>
+  <name>{name}</name>
+  <description>{description}</description>
+{licences}  <dependencies>
+{dependencies}  </dependencies>
+</project>
+"""
+_LICENCE: Final = """  <licenses>
+    <license>
+      <name>{licence}</name>
+    </license>
+  </licenses>
+"""
+_DEPENDENCY: Final = """    <dependency>
+      <groupId>{group}</groupId>
+      <artifactId>{artifact}</artifactId>
+      <version>{version}</version>
+      <type>aar</type>
+      <scope>runtime</scope>
+    </dependency>
+"""
+# Without lastUpdated, which would be another one each time.
+_METADATA: Final = """<?xml version="1.0" encoding="UTF-8"?>
+<metadata>
+  <groupId>{group}</groupId>
+  <artifactId>{artifact}</artifactId>
+  <versioning>
+    <latest>{version}</latest>
+    <release>{version}</release>
+    <versions>
+      <version>{version}</version>
+    </versions>
+  </versioning>
+</metadata>
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordinates:
+    """How a build asks for a library: group:artifact:version."""
+
+    group: str
+    artifact: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.artifact}:{self.version}"
+
+    @property
+    def folder(self) -> str:
+        """Where the versions of the library lie in a repository."""
+        return f"{self.group.replace('.', '/')}/{self.artifact}"
+
+    def path(self, suffix: str) -> str:
+        """Where a file of this version lies in a repository, such as `.aar`."""
+        return f"{self.folder}/{self.version}/{self.artifact}-{self.version}{suffix}"
+
+
+def artifact_id(stem: str) -> str:
+    """`stem` in the letters that Maven allows."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip(".-") or "model"
+
+
+def repository(
+    at: Coordinates, *, aar: bytes, sources: bytes, description: str, licence: str | None
+) -> dict[str, bytes]:
+    """The files of a repository with this one library, by their paths in it, each with its checksums."""
+    return _with_checksums(
+        {
+            at.path(".aar"): aar,
+            at.path("-sources.jar"): sources,
+            at.path(".pom"): _pom(at, description=description, licence=licence),
+            f"{at.folder}/maven-metadata.xml": _filled(_METADATA, at).encode(),
+        }
+    )
+
+
+def _pom(at: Coordinates, *, description: str, licence: str | None) -> bytes:
+    dependencies = (_DEPENDENCY.format(group=LITERT_GROUP, artifact=name, version=LITERT) for name in _LITERT_ARTIFACTS)
+    return _filled(
+        _POM,
+        at,
+        name=escape(at.artifact),
+        description=escape(description),
+        licences="" if licence is None else _LICENCE.format(licence=escape(licence)),
+        dependencies="".join(dependencies),
+    ).encode()
+
+
+def _filled(template: str, at: Coordinates, **others: str) -> str:
+    return template.format(group=at.group, artifact=at.artifact, version=escape(at.version), **others)
+
+
+def _with_checksums(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    sums = {
+        f"{path}.{name}": hashlib.new(name, content, usedforsecurity=False).hexdigest().encode()
+        for path, content in files.items()
+        for name in _CHECKSUMS
+    }
+    return {**files, **sums}

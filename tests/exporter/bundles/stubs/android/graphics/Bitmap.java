@@ -1,0 +1,27 @@
+package android.graphics;
+
+/** A stub: what the wrapper needs in order to compile. */
+public final class Bitmap {
+    /** How pixels are stored. */
+    public enum Config { ARGB_8888 }
+
+    public int getWidth() {
+        throw new UnsupportedOperationException("stub");
+    }
+
+    public int getHeight() {
+        throw new UnsupportedOperationException("stub");
+    }
+
+    public Config getConfig() {
+        throw new UnsupportedOperationException("stub");
+    }
+
+    public Bitmap copy(Config config, boolean isMutable) {
+        throw new UnsupportedOperationException("stub");
+    }
+
+    public void getPixels(int[] pixels, int offset, int stride, int x, int y, int width, int height) {
+        throw new UnsupportedOperationException("stub");
+    }
+}

@@ -1,0 +1,60 @@
+"""The Java wrapper compiled: `make java-classes` writes what is committed, tests compare it.
+
+The classes are those of javac 17 with --release 8, against stubs of the classes of Android and LiteRT.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from mbexport.bundles.archive import zip_bytes
+
+STUBS = Path(__file__).parent / "exporter/bundles/stubs"
+JAVA = Path(__file__).parent.parent / "exporter/bundles/java"
+TEST = "GoldenTest.java"  # for an app's own tests: no part of its classes
+JAVAC = (
+    "javac",
+    "--release",
+    "8",
+    "-g:source,lines",
+    "-proc:none",
+    "-encoding",
+    "UTF-8",
+    "-Xlint:all,-options",
+    "-Werror",
+)
+
+
+def is_javac_17() -> bool:
+    """Whether this machine has the compiler whose classes are committed."""
+    if not shutil.which("javac"):
+        return False
+    told = subprocess.run(["javac", "-version"], check=True, capture_output=True, text=True)
+    return re.match(r"javac 17\b", told.stdout or told.stderr) is not None
+
+
+def compiled(sources: dict[str, bytes], *, class_path: tuple[Path, ...] = ()) -> dict[str, bytes]:
+    """The class files of Java sources, by their paths; stubs are left out."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source, target = Path(scratch, "source"), Path(scratch, "target")
+        for name, content in sources.items():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes(content)
+        files = [str(source / name) for name in sorted(sources)]
+        paths = ":".join(map(str, class_path))
+        subprocess.run(
+            [*JAVAC, "-d", str(target), "-cp", paths, "-sourcepath", str(STUBS), "-implicit:none", *files], check=True
+        )
+        return {each.relative_to(target).as_posix(): each.read_bytes() for each in target.rglob("*.class")}
+
+
+def wrapper_jar() -> bytes:
+    """The jar that lies beside the wrapper's sources."""
+    sources = {each.name: each.read_bytes() for each in JAVA.glob("*.java") if each.name != TEST}
+    return zip_bytes(compiled(sources))
+
+
+if __name__ == "__main__":
+    (JAVA / "classes.jar").write_bytes(wrapper_jar())
