@@ -1,0 +1,112 @@
+"""Turns what an app gets of a run into a Swift package and a pod: the model, its classifier, tests of both."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import files
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mbexport.bundles import ios_names
+from mbexport.bundles.shipped import Shipped
+from mbexport.errors import DataError
+from mbexport.golden_vectors import FOLDER, INDEX, Golden
+
+_HERE: Final = "mbexport.bundles"
+# Google's own package, litert/swift/README.md there: the branch of a release has the binaries' addresses and checksums.
+_RUNTIME_URL: Final = "https://github.com/google-ai-edge/LiteRT.git"
+_RUNTIME_BRANCH: Final = "release/2.3.0"
+_ELEMENTS: Final = ("uint8", "int8", "float32")
+
+
+def ios_files(shipped: Shipped) -> dict[str, bytes]:
+    """The files of the folder `ios`, by their paths in it: the same run gives the same bytes.
+
+    Raises `DataError` for tensors that the classifier cannot feed or read, for labels that are not one line each, and
+    for golden vectors that are not whole.
+    """
+    _require_readable(shipped)
+    name = ios_names.module_name(shipped.golden.stem)
+    sources, tests = f"Sources/{name}", f"Tests/{name}Tests"
+    labels = "".join(f"{label}\n" for label in shipped.labels).encode()
+    resources = {shipped.artifact.file: shipped.model, "labels.txt": labels}
+    rendered = {
+        "Package.swift": "ios_package.j2",
+        "README.md": "ios_readme.j2",
+        f"{name}.podspec": "ios_podspec.j2",
+        f"{sources}/Settings.swift": "ios_settings.j2",
+        f"{tests}/GoldenTests.swift": "ios_tests.j2",
+    }
+    return {
+        **_rendered(shipped, name, rendered),
+        **{f"{sources}/{file}": content for file, content in _swift_sources().items()},
+        **{f"{sources}/Resources/{file}": content for file, content in resources.items()},
+        **{f"{tests}/{FOLDER}/{file}": content for file, content in _vectors(shipped).items()},
+    }
+
+
+def _require_readable(shipped: Shipped) -> None:
+    source, target = shipped.artifact.input, shipped.artifact.output
+    for what, dtype in (("input", source.dtype), ("output", target.dtype)):
+        if dtype not in _ELEMENTS:
+            raise DataError(f"the {what} of {shipped.artifact.file} must be {', '.join(_ELEMENTS)}, got {dtype}")
+    if source.layout != "nhwc":
+        raise DataError(f"the input of {shipped.artifact.file} must be nhwc, got {source.layout}")
+    if len(shipped.labels) != shipped.golden.classes:
+        raise DataError(f"labels must be {shipped.golden.classes}, one for each class, got {len(shipped.labels)}")
+    broken = next((label for label in shipped.labels if "\n" in label), None)
+    if broken is not None:
+        raise DataError(f"a label must be one line, got {broken!r}")
+
+
+def _vectors(shipped: Shipped) -> dict[str, bytes]:
+    """The golden vectors of this artifact alone, by their names beside golden.json."""
+    golden = _of_one_artifact(shipped)
+    names = [
+        name for case in golden.cases for name in (case.raw, case.resized, case.expected[shipped.artifact.file].output)
+    ]
+    missing = next((name for name in names if name not in shipped.files), None)
+    if missing is not None:
+        raise DataError(f"golden.json names {missing}, which is not there")
+    return {INDEX: golden.to_bytes(), **{name: shipped.files[name] for name in names}}
+
+
+def _of_one_artifact(shipped: Shipped) -> Golden:
+    file = shipped.artifact.file
+    without = next((case.name for case in shipped.golden.cases if file not in case.expected), None)
+    if without is not None:
+        raise DataError(f"golden.json does not say what {file} answers to {without}")
+    cases = (replace(case, expected={file: case.expected[file]}) for case in shipped.golden.cases)
+    return replace(shipped.golden, artifacts=(shipped.artifact,), cases=tuple(cases))
+
+
+def _rendered(shipped: Shipped, name: str, templates: Mapping[str, str]) -> dict[str, bytes]:
+    environment = Environment(
+        loader=PackageLoader(_HERE, "."),
+        autoescape=False,  # no HTML: each value is a literal of its file's language, by one of the filters
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for word in ("swift", "ruby", "double", "doubles", "code"):
+        environment.filters[word] = getattr(ios_names, word)
+    licence = shipped.golden.licence
+    values = {
+        "name": name,
+        "version": shipped.version,
+        "artifact": shipped.artifact,
+        "labels": shipped.labels,
+        "preprocess": shipped.golden.preprocess,
+        "cases": len(shipped.golden.cases),
+        "licence": licence,
+        "licence_text": f"The model: {licence}." if licence else "No licence was stated for the model.",
+        "runtime_url": _RUNTIME_URL,
+        "runtime_branch": _RUNTIME_BRANCH,
+    }
+    return {file: environment.get_template(template).render(values).encode() for file, template in templates.items()}
+
+
+def _swift_sources() -> dict[str, bytes]:
+    folder = files(_HERE).joinpath("swift")
+    return {each.name: each.read_bytes() for each in folder.iterdir() if each.name.endswith(".swift")}

@@ -1,0 +1,59 @@
+"""Turns any text into names and literals that Swift, Ruby and Markdown read as just that text."""
+
+import re
+import unicodedata
+from typing import Final
+
+# What a module cannot be called: words of the language, and modules and types that the sources name themselves.
+_TAKEN: Final = frozenset(
+    {"Any", "AnyObject", "Classifier", "Element", "Encoding", "Engine", "Foundation", "Protocol", "Resources", "Score"}
+    | {"Self", "Settings", "Swift", "Type", "XCTest", "Accelerate", "CoreGraphics", "CoreVideo", "Darwin", "ImageIO"}
+    | {"LiteRT", "PackageDescription", "Pixels", "Preprocess", "TensorFlowLiteC", "Testing", "UIKit", "Orientation"}
+)
+_UNPAIRED: Final = range(0xD800, 0xE000)  # halves of UTF-16 pairs, which no UTF-8 holds
+
+
+def module_name(stem: str) -> str:
+    """`stem` in UpperCamelCase, of ASCII letters and digits, with `_` between numbers: legal in Swift and in Ruby."""
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    words = [word[0].upper() + word[1:] for word in re.findall("[A-Za-z0-9]+", plain)]
+    name = re.sub(r"(?<=\d) (?=\d)", "_", " ".join(words)).replace(" ", "")
+    if not name[:1].isalpha():
+        name = f"Model{name}"
+    return f"{name}Model" if name in _TAKEN else name
+
+
+def swift(text: str) -> str:
+    """A string literal of Swift."""
+    return '"' + "".join(_escaped(char, '"\\') for char in text) + '"'
+
+
+def ruby(text: str) -> str:
+    """A string literal of Ruby."""
+    return '"' + "".join(_escaped(char, '"\\#') for char in text) + '"'
+
+
+def double(number: float) -> str:
+    """A literal of Swift for the same float64: the shortest decimal that no other number is nearer to."""
+    return repr(float(number))
+
+
+def doubles(numbers: tuple[float, ...]) -> str:
+    """A literal of Swift for the same numbers."""
+    return f"[{', '.join(map(double, numbers))}]"
+
+
+def code(text: str) -> str:
+    """A name in the type of code, in one line of Markdown."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {line} {fence}" if longest else f"`{line}`"
+
+
+def _escaped(char: str, special: str) -> str:
+    if char in special:
+        return f"\\{char}"
+    if ord(char) in _UNPAIRED:
+        return "\ufffd"
+    return char if char.isprintable() else f"\\u{{{ord(char):x}}}"
