@@ -8,6 +8,7 @@
 | RSA, 2048 bits or more | PKCS #1 v1.5 with SHA-256 | `openssl dgst -sha256 -verify KEY.pub -signature FILE.sig FILE` |
 """
 
+import os
 import re
 import stat
 from collections.abc import Callable
@@ -40,7 +41,7 @@ def load_private_key(file: Path, *, passphrase: str | None = None) -> PrivateKey
     pem = _pem(file, "PRIVATE KEY", what="private")
     if file.stat().st_mode & stat.S_IRWXO:
         raise DataError(f"the private key {file} must not be open to everybody, which it is: chmod 600 {file}")
-    secret = passphrase.encode() if passphrase else None
+    secret = os.fsencode(passphrase) if passphrase else None  # as the environment has it
     is_encrypted = b"ENCRYPTED" in pem
     if is_encrypted and secret is None:
         raise DataError(f"the private key {file} needs its passphrase: set {PASSPHRASE_VARIABLE}")
