@@ -30,7 +30,8 @@ def closure(roots: Mapping[str, Iterable[str]]) -> dict[str, Installed]:
     """
     here: dict[str, Distribution] = {}
     for each in distributions():  # the first on the path is the one that is imported
-        here.setdefault(canonicalize_name(each.name), each)
+        if "Name" in each.metadata and "Version" in each.metadata:  # else pip was stopped while it removed it
+            here.setdefault(canonicalize_name(each.name), each)
     extras: dict[str, frozenset[str]] = {}
     needs: dict[str, set[str]] = {}
     open_ends = [(canonicalize_name(name), frozenset(asked)) for name, asked in roots.items()]

@@ -71,6 +71,13 @@ def test_requirement_of_a_time_before_there_were_rules_is_left_out(installed):
     assert closure({"one": ()})["one"].needs == ("three",)
 
 
+def test_leftovers_of_a_distribution_are_none(installed, tmp_path):
+    installed(one=["Requires-Dist: two"])
+    (tmp_path / "two-1.0.dist-info").mkdir()
+    (tmp_path / "two-1.0.dist-info" / "RECORD").write_text("")
+    assert closure({"one": ()})["one"].needs == ()
+
+
 @given(st.dictionaries(st.sampled_from("abcde"), st.sets(st.sampled_from("abcdef"))))
 def test_closure_is_all_that_can_be_reached(tmp_path_factory, graph):
     with pytest.MonkeyPatch.context() as patch:
