@@ -5,10 +5,13 @@ import struct
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from wrapper_classes import compiled
 
-PROGRAMS = Path(__file__).parent / "exporter/bundles/jvm"
+_HERE = Path(__file__).parent / "exporter/bundles"
+PROGRAMS, DOUBLES = _HERE / "jvm", _HERE / "doubles"
 
 needs_java = pytest.mark.skipif(not (shutil.which("javac") and shutil.which("java")), reason="no JDK is installed")
 
@@ -50,3 +53,66 @@ class Replies:
     def close(self) -> None:
         """Ends the program."""
         self._process.communicate()
+
+
+class Phone:
+    """A run of `Phone.java`: an app in a JVM, whose LiteRT is Python's at the other end of its pipes.
+
+    `told` holds what the app tells, by kind; `options` are those that the model was loaded with.
+    """
+
+    def __init__(self, classes: Path, *, assets: Path, photo: Path, width: int, is_compressed: bool = False) -> None:
+        app = ["com.acme.app.Phone", assets, str(is_compressed).lower(), photo, width]
+        command = ["java", "-Xshare:auto", "-cp", *map(str, [classes, *app])]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.options = ""
+        while question := self._text():
+            if question.startswith("model "):
+                self.options = question.removeprefix("model ")
+                self._load()
+            else:
+                self._run()
+        _, told = self._process.communicate()
+        self.told: dict[str, list[str]] = {}
+        for line in told.decode().splitlines():
+            kind, _, value = line.partition("\t")
+            self.told.setdefault(kind, []).append(value)
+
+    def _load(self) -> None:
+        self._model = Interpreter(model_content=self._bytes())
+        self._model.allocate_tensors()
+        self._input, self._output = (
+            entries[0] for entries in (self._model.get_input_details(), self._model.get_output_details())
+        )
+        for entry in (self._input, self._output):
+            dtype, shape = np.dtype(entry["dtype"]), entry["shape"]
+            name = dtype.name.upper().encode()
+            size = int(np.prod(shape)) * dtype.itemsize
+            self._say(struct.pack(">H", len(name)) + name)
+            self._say(struct.pack(f">i{len(shape)}ii", len(shape), *map(int, shape), size))
+
+    def _run(self) -> None:
+        fed = np.frombuffer(self._bytes(), self._input["dtype"]).reshape(self._input["shape"])
+        self._model.set_tensor(self._input["index"], fed)
+        self._model.invoke()
+        self._say(self._model.get_tensor(self._output["index"]).tobytes())
+
+    def _say(self, content: bytes) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(content)
+        self._process.stdin.flush()
+
+    def _text(self) -> str:
+        assert self._process.stdout
+        size = self._process.stdout.read(2)
+        return self._process.stdout.read(*struct.unpack(">H", size)).decode() if size else ""
+
+    def _bytes(self) -> bytes:
+        assert self._process.stdout
+        return self._process.stdout.read(*struct.unpack(">i", self._process.stdout.read(4)))
+
+
+def doubles() -> dict[str, bytes]:
+    """The class files of the doubles of Android and LiteRT."""
+    files = {each.relative_to(DOUBLES).as_posix(): each.read_bytes() for each in DOUBLES.rglob("*.java")}
+    return compiled(files)

@@ -36,17 +36,15 @@ def is_javac_17() -> bool:
 
 
 def compiled(sources: dict[str, bytes], *, class_path: tuple[Path, ...] = ()) -> dict[str, bytes]:
-    """The class files of Java sources, by their paths; stubs are left out."""
+    """The class files of Java sources by their paths: against `class_path`, or if there is none against the stubs."""
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch, "source"), Path(scratch, "target")
         for name, content in sources.items():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes(content)
         files = [str(source / name) for name in sorted(sources)]
-        paths = ":".join(map(str, class_path))
-        subprocess.run(
-            [*JAVAC, "-d", str(target), "-cp", paths, "-sourcepath", str(STUBS), "-implicit:none", *files], check=True
-        )
+        known = ["-cp", ":".join(map(str, class_path))] if class_path else ["-sourcepath", str(STUBS)]
+        subprocess.run([*JAVAC, "-d", str(target), *known, "-implicit:none", *files], check=True)
         return {each.relative_to(target).as_posix(): each.read_bytes() for each in target.rglob("*.class")}
 
 

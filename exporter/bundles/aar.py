@@ -15,7 +15,7 @@ _MANIFEST: Final = """<?xml version="1.0" encoding="utf-8"?>
 </manifest>
 """
 # What the app's shrinker has to know.
-_RULES: Final = """# Nothing is reached by reflection; but tests on the device see the shrunk app, and call any of these.
+_RULES: Final = """# Nothing is reached by reflection; but tests on the device, of the shrunk app, call these.
 -keep public class {package}.* {{ public *; }}
 """
 # https://developer.android.com/studio/projects/android-library#aar-contents; a library of any other version is refused.

@@ -34,7 +34,8 @@ def relocated_class(content: bytes, *, source: str, target: str) -> bytes:
     """A class file of package `source` as the same class of package `target`, both spelt with dots.
 
     Every text of its constant pool is rewritten: names, descriptors, signatures and string constants. All else refers
-    to the pool by number and stays. Raises `StageError` for what is no class file.
+    to the pool by number and stays. `source` has to be within no other name. Raises `StageError` for what is no
+    class file.
     """
     magic, _, _, count = struct.unpack_from(">IHHH", content)
     if magic != _MAGIC:

@@ -18,6 +18,7 @@ public final class Phone {
     private Phone() {
     }
 
+    @SuppressWarnings("try") // it is closed before its end, to see what happens then
     public static void main(String[] arguments) throws Exception {
         File assets = new File(arguments[0]);
         Context context = new Context(assets, Boolean.parseBoolean(arguments[1]));

@@ -2,7 +2,9 @@ package android.content;
 
 import android.content.res.AssetManager;
 
-/** A stub: what the wrapper needs in order to compile. */
+/** A stub: what the wrapper and Usage.kt need in order to compile. */
 public abstract class Context {
     public abstract AssetManager getAssets();
+
+    public abstract Context getApplicationContext();
 }

@@ -1,9 +1,13 @@
 package android.graphics;
 
-/** A stub: what the wrapper needs in order to compile. */
+/** A stub: what the wrapper and Usage.kt need in order to compile. */
 public final class Bitmap {
     /** How pixels are stored. */
     public enum Config { ARGB_8888 }
+
+    public static Bitmap createBitmap(Bitmap source, int x, int y, int width, int height, Matrix turn, boolean isSmooth) {
+        throw new UnsupportedOperationException("stub");
+    }
 
     public int getWidth() {
         throw new UnsupportedOperationException("stub");
