@@ -16,8 +16,6 @@ JAVA = Path(__file__).parent.parent / "exporter/bundles/java"
 TEST = "GoldenTest.java"  # for an app's own tests: no part of its classes
 JAVAC = (
     "javac",
-    "--release",
-    "8",
     "-g:source,lines",
     "-proc:none",
     "-encoding",
@@ -35,7 +33,7 @@ def is_javac_17() -> bool:
     return re.match(r"javac 17\b", told.stdout or told.stderr) is not None
 
 
-def compiled(sources: dict[str, bytes], *, class_path: tuple[Path, ...] = ()) -> dict[str, bytes]:
+def compiled(sources: dict[str, bytes], *, class_path: tuple[Path, ...] = (), release: str = "8") -> dict[str, bytes]:
     """The class files of Java sources by their paths: against `class_path`, or if there is none against the stubs."""
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch, "source"), Path(scratch, "target")
@@ -44,7 +42,7 @@ def compiled(sources: dict[str, bytes], *, class_path: tuple[Path, ...] = ()) ->
             (source / name).write_bytes(content)
         files = [str(source / name) for name in sorted(sources)]
         known = ["-cp", ":".join(map(str, class_path))] if class_path else ["-sourcepath", str(STUBS)]
-        subprocess.run([*JAVAC, "-d", str(target), *known, "-implicit:none", *files], check=True)
+        subprocess.run([*JAVAC, "--release", release, "-d", str(target), *known, "-implicit:none", *files], check=True)
         return {each.relative_to(target).as_posix(): each.read_bytes() for each in target.rglob("*.class")}
 
 

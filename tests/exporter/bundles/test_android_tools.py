@@ -1,10 +1,11 @@
-"""The programs of an Android developer take the bundle: aapt, aapt2, unzip, kotlinc, JUnit and ProGuard."""
+"""The programs of an Android developer take the bundle: aapt, aapt2, unzip, kotlinc, JUnit, ProGuard and Gradle."""
 
 import io
 import re
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from golden_images import LABELS, SIZES, shipped_of_images
 from java_programs import Phone, doubles, needs_java, program, written
 from wrapper_classes import STUBS, compiled
 
+from mbexport import __version__
 from mbexport.bundles import wrapper
 from mbexport.bundles.android import android_files
+from mbexport.bundles.maven import LITERT, LITERT_GROUP, Coordinates, repository
 
 PACKAGE = "com.acme.flowers"
 # Debian: android-framework-res, junit4 and libhamcrest-java.
@@ -150,3 +153,26 @@ def test_a_shrunk_app_answers_as_before(bundle, tmp_path):
     phone = Phone(app, assets=bundle / "assets", photo=photo, width=SIZES[0][0])
     assert sorted(phone.told) == ["all", "closed", "thread", "top 3"]
     assert phone.told["all"] == [str(len(LABELS))]
+
+
+GRADLE = """
+repositories {{ maven {{ url = uri("{bundle}/maven") }}; maven {{ url = uri("{google}") }} }}
+configurations {{ app }}
+dependencies {{ app("{package}:mobilenet_v1_0.25_32:{version}") }}
+task show {{ doLast {{ configurations.app.files.sort().each {{ println("is " + it) }} }} }}
+"""
+
+
+@needs("gradle")
+def test_gradle_takes_the_repository_and_what_the_pom_asks_for(bundle, tmp_path):
+    google = Coordinates(group=LITERT_GROUP, artifact="litert", version=LITERT)
+    for artifact in ("litert", "litert-api"):
+        at = replace(google, artifact=artifact)
+        written(repository(at, aar=b"LiteRT", sources=b"", description="", licence=None), tmp_path / "google")
+        pom = tmp_path / "google" / at.path(".pom")
+        pom.write_text(re.sub("(?s)<dependencies>.*</dependencies>", "", pom.read_text()))
+    script = GRADLE.format(bundle=bundle, google=tmp_path / "google", package=PACKAGE, version=__version__)
+    written({"app/build.gradle": script.encode(), "app/settings.gradle": b""}, tmp_path)
+    told = run("gradle", "--no-daemon", "--offline", "-q", "-g", tmp_path / "home", "show", cwd=tmp_path / "app")
+    names = {Path(line).name for line in told.splitlines() if line.startswith("is ")}
+    assert names == {aar_of(bundle).name, f"litert-{LITERT}.aar", f"litert-api-{LITERT}.aar"}

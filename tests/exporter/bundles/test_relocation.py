@@ -79,6 +79,14 @@ def test_a_bundles_classes_are_those_of_its_sources(package):
     assert wrapper_classes.compiled(sources) == wrapper.classes(package)
 
 
+@needs_javac_17
+def test_the_wrapper_calls_nothing_that_java_7_did_not_have():
+    """Android 5 has the classes of Java 7, and of Java 8 only what the app's build adds."""
+    sources = wrapper.sources("a.b")
+    del sources[wrapper.TEST]
+    assert len(wrapper_classes.compiled(sources, release="7")) == len(wrapper.classes("a.b"))
+
+
 @needs_java
 def test_two_bundles_live_in_one_app(tmp_path):
     classes = written(wrapper.classes("com.acme.cats") | wrapper.classes("com.acme.dogs"), tmp_path)
