@@ -153,6 +153,18 @@ def test_links_are_not_followed(delivered, tmp_path):
     assert {("foreign", MODEL), ("foreign", "inner"), ("foreign", "ios"), ("missing", MODEL)} <= set(told(delivered))
 
 
+def test_manifest_and_signature_are_no_links(signed, tmp_path):
+    shutil.copytree(signed, tmp_path / "out")
+    for name in ("manifest.json.sig", "manifest.json"):
+        (tmp_path / "out" / name).rename(tmp_path / name)
+        (tmp_path / "out" / name).symlink_to(tmp_path / name)
+        if name == "manifest.json.sig":
+            lines = [each.line for each in failures(tmp_path / "out", key=KEY)]
+            assert "unreadable manifest.json.sig: got a link" in lines
+    with pytest.raises(DataError, match=r"the manifest .*manifest.json cannot be read: a link$"):
+        check(tmp_path / "out", KEY.public_key())
+
+
 def test_folder_that_is_named_by_a_link_is_checked_as_it_is(delivered, tmp_path):
     (tmp_path / "link").symlink_to(delivered)
     assert check(tmp_path / "link", None) == ()
