@@ -12,7 +12,7 @@ from typing import Any, Final
 from mbexport.golden_vectors import FOLDER, INDEX
 from mbexport.manifest import SHA256, FileFacts, Manifest
 from mbexport.provenance.finding import Finding, Status
-from mbexport.provenance.sbom import SBOM
+from mbexport.provenance.sbom import SBOM, is_component
 from mbexport.provenance.statement import STATEMENT
 from mbexport.provenance.tree import opened
 
@@ -85,8 +85,8 @@ def _files_apart(document: str, claims: _Claims, listed: Mapping[str, FileFacts]
 
 
 def _must_tell(document: str, name: str) -> bool:
-    """The statement is about all files that repeat, the bill of materials about those that lie in no folder."""
-    return document == STATEMENT or (document == SBOM and "/" not in name)
+    """The statement is about all files that repeat, the bill of materials about those that bundles are made of."""
+    return document == STATEMENT or (document == SBOM and is_component(name))
 
 
 def _verdict_apart(said: Mapping[str, Any], manifest: Manifest) -> Iterator[Finding]:

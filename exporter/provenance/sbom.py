@@ -32,8 +32,7 @@ _SERIAL_NUMBERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "pkg:pypi/mbexport#sbom"
 def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | None = None) -> bytes:
     """The bill of materials of the model `stem`: its files, what it was made of, and all that is installed to make it.
 
-    `files` that lie in folders are left to the manifest: they are these again, for apps. The same manifest gives the
-    same bytes where the same is installed.
+    The same manifest gives the same bytes where the same is installed.
     """
     model = Component(
         name=stem,
@@ -45,7 +44,7 @@ def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | Non
     files = [
         Component(name=name, type=ComponentType.FILE, bom_ref=f"file:{name}", hashes=[_sha256(facts.sha256)])
         for name, facts in sorted(manifest.files.items())
-        if facts.repeats and "/" not in name
+        if facts.repeats and is_component(name)
     ]
     inputs = [_input(option, each) for option, each in sorted(manifest.inputs.items())]
     installed = _installed(manifest.inputs.values())
@@ -57,6 +56,11 @@ def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | Non
     for each in installed:
         bom.register_dependency(tools[each.name], [python, *(tools[need] for need in each.needs)])
     return _to_bytes(bom)
+
+
+def is_component(name: str) -> bool:
+    """Whether a file that was made is told: no bundle is, which may be made of the others again, otherwise."""
+    return "/" not in name and not name.endswith(".zip")
 
 
 def _installed(inputs: Iterable[Input]) -> list[Installed]:

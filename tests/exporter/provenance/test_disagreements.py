@@ -56,6 +56,13 @@ def test_file_that_was_added_and_listed_is_no_subject_and_no_component(tmp_path)
     ]
 
 
+def test_bundles_may_be_made_again_of_what_the_bill_of_materials_tells_of(tmp_path):
+    """But the statement is of all that was made."""
+    gone = {name: None for name in CONTENTS if name.startswith("ios/")}
+    lines = disagreements(tmp_path, **gone, **{"net-ios.zip": None, "net-web.zip": zip_bytes({})})
+    assert about(lines) == {"provenance.intoto.json"}
+
+
 def test_file_that_was_removed_is_missed_by_the_documents(tmp_path):
     lines = disagreements(tmp_path, **{"labels.txt": None})
     assert about(lines) == {"sbom.cdx.json", "provenance.intoto.json"}
@@ -103,7 +110,7 @@ def test_zip_holds_just_what_its_folder_holds(tmp_path, change, said):
 
 def test_names_in_a_zip_may_begin_with_the_folder(tmp_path):
     inner = in_zip("net-ios.zip", lambda files: {f"ios/{name}": content for name, content in files.items()})
-    assert about(disagreements(tmp_path, **{"net-ios.zip": inner})) == {"sbom.cdx.json", "provenance.intoto.json"}
+    assert about(disagreements(tmp_path, **{"net-ios.zip": inner})) == {"provenance.intoto.json"}
 
 
 def test_name_that_is_twice_in_a_zip_is_found(tmp_path):
