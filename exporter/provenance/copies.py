@@ -1,5 +1,6 @@
 """Turns the copies in bundles, and the checksums beside them, into where they are not of what the manifest lists."""
 
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -16,7 +17,7 @@ _LIBRARY: Final = ".aar"
 _ALGORITHMS: Final = {"md5": "md5", "sha1": "sha1", "sha256": "sha256", "sha512": "sha512"}  # by the file's ending
 _MAX_CHECKSUM_BYTES: Final = 1 << 10
 _BAD_ZIP: Final = (
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, zlib.error, EOFError, OSError),
     *(NotImplementedError, RuntimeError, ValueError),  # of another compression, encrypted, with damaged names
 )
 
@@ -65,7 +66,7 @@ def _zip_apart(file: Path, name: str, listed: Mapping[str, FileFacts]) -> Iterat
     folder = name.removesuffix(".zip").rpartition("-")[2]
     expected = {each: facts for each, facts in listed.items() if each.startswith(f"{folder}/")}
     with opened(file) as content, zipfile.ZipFile(content) as archive:
-        entries = [each for each in archive.infolist() if not each.is_dir()]
+        entries = [each for each in archive.infolist() if not each.filename.endswith("/")]
         start = "" if all(each.filename.startswith(f"{folder}/") for each in entries) else f"{folder}/"
         names = [f"{start}{each.filename}" for each in entries]
         counts = Counter(names)
