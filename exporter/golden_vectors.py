@@ -108,7 +108,8 @@ class Golden:
 
     def to_bytes(self) -> bytes:
         """The content of golden.json."""
-        return (json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, ensure_ascii=False) + "\n").encode()
+        told = {"schema": SCHEMA, **asdict(self)}
+        return (json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def golden_from_bytes(content: bytes) -> Golden:

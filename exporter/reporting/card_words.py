@@ -37,8 +37,8 @@ def resizing(report: Json) -> str:
     data, px = report["data"], report["model"]["resolution_px"]
     grey = "made grey (ITU-R 601-2 luma, as Pillow's L), " if report["model"].get("channels") == 1 else ""
     return (
-        f"A picture is {grey}cut to its central square ({data['crop_fraction']:g} of its shorter side) and resized to "
-        f"{px} x {px} pixels as Pillow's BILINEAR does, which looks at all pixels when it reduces."
+        f"A picture is {grey}cut to its central square, {100 * data['crop_fraction']:g} % of its shorter side, and "
+        f"resized to {px} x {px} pixels as Pillow's BILINEAR does, which looks at all pixels when it reduces."
     )
 
 
@@ -88,7 +88,7 @@ def limits(report: Json) -> list[str]:
 def licence_line(licence: str | None) -> str:
     """Under which licence the files are, as the run was told."""
     if licence is None:
-        return "Not stated. Do not use these files before whoever made the weights has said what is allowed."
+        return "Not stated. Ask whoever trained the network before you use these files."
     said = one_line(licence, 10 * LONGEST_NAME)
     return f"As stated by whoever made this run: {said}. That of the data is not known."
 

@@ -128,7 +128,7 @@ def test_only_what_is_there_is_told_of():
 
 @pytest.mark.parametrize(
     ("licence", "expected"),
-    [("MIT", "As stated by whoever made this run: MIT."), (None, "Not stated. Do not use these files")],
+    [("MIT", "As stated by whoever made this run: MIT."), (None, "Not stated. Ask whoever trained the network")],
 )
 def test_the_licence_is_told_as_it_was_given(licence, expected):
     assert expected in card(licence=licence).split("## Licence")[1]
