@@ -83,24 +83,8 @@ def golden_files(
     if not len(images):
         raise StageError("golden vectors need at least one image, got none")
     candidates = _candidates(images, preprocess, is_labelled=is_labelled, seed=seed)
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="golden") as pool:
-
-        def each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-            return list(pool.map(work, items))
-
-        quick = [subject for subject in subjects if subject.runner.precision not in _SLOW] or subjects
-        first = each(lambda subject: answered(subject, candidates.resized), quick)
-        kept = _shortlisted(first, candidates.truth)
-        shortlist, known = candidates.only(kept), {given.subject: given.only(kept) for given in first}
-        second = each(lambda subject: _closely(known.get(subject), subject, shortlist.resized), subjects)
-        wrong = wrongly_fed(shortlist.resized)
-        moved = each(lambda given: change(given, wrong), [given for given in second if given.subject in known])
-        picked = _picked(second, shortlist.truth, change=np.min(moved, axis=0), most=_CASES)
-        pictures = shortlist.only(picked)
-        answers = each(
-            lambda given: with_spread(given.only(picked), pictures.resized, kernels=_REFERENCE_KERNELS), second
-        )
-    cases = tuple(_case(place, pictures, answers, labels) for place in range(len(picked)))
+    pictures, answers = _cases(subjects, candidates)
+    cases = tuple(_case(place, pictures, answers, labels) for place in range(len(pictures.raw)))
     golden = Golden(
         stem=stem,
         classes=answers[0].raw.shape[1],
@@ -123,6 +107,31 @@ def reduced(image: Image.Image) -> Image.Image:
         return image
     width, height = (max(1, round(side * scale)) for side in image.size)
     return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _cases(subjects: Sequence[Subject], candidates: _Pictures) -> tuple[_Pictures, list[Answered]]:
+    """The pictures that make cases, and what each artifact answers to them.
+
+    Three rounds, for few pictures take the time of reference kernels; the last one leaves out what these make unsure.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="golden") as pool:
+
+        def each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+            return list(pool.map(work, items))
+
+        quick = [subject for subject in subjects if subject.runner.precision not in _SLOW] or subjects
+        first = each(lambda subject: answered(subject, candidates.resized), quick)
+        kept = _shortlisted(first, candidates.truth)
+        pictures, known = candidates.only(kept), {given.subject: given.only(kept) for given in first}
+        second = each(lambda subject: _closely(known.get(subject), subject, pictures.resized), subjects)
+        wrong = wrongly_fed(pictures.resized)
+        moved = each(lambda given: change(given, wrong), [given for given in second if given.subject in known])
+        moves = np.min(moved, axis=0)
+        kept = _picked(second, pictures.truth, change=moves, most=_CASES)
+        pictures, moves, second = pictures.only(kept), moves[kept], [given.only(kept) for given in second]
+        third = each(lambda given: with_spread(given, pictures.resized, kernels=_REFERENCE_KERNELS), second)
+        kept = _picked(third, pictures.truth, change=moves, most=_CASES)
+        return pictures.only(kept), [given.only(kept) for given in third]
 
 
 def _candidates(images: ImageSet, preprocess: Preprocess, *, is_labelled: bool, seed: int) -> _Pictures:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,20 @@ def test_a_tie_makes_one_case(subjects):
     grey = Image.new("RGB", (PX, PX), (90, 90, 90))
     (case,) = golden_from_bytes(made(subjects[:2], image_set([grey] * 4))["golden/golden.json"]).cases
     assert {each.top for each in case.expected.values()} == {0}
+
+
+def test_what_the_slowest_kernels_make_unsure_is_left_out(subjects, monkeypatch):
+    """A spread of 60 codes makes a tolerance of 120, of which no lead (190 codes) is three times as much."""
+
+    def with_spread(given, pixels, *, kernels):
+        return replace(given, spread=60 if kernels == slice(1, None) else 0)
+
+    monkeypatch.setattr("mbexport.golden.with_spread", with_spread)
+    images = image_set([photo(i) for i in range(3)])
+    golden = golden_from_bytes(made(subjects[:1], images)["golden/golden.json"])
+    assert (len(golden.cases), golden.artifacts[0].output.tolerance) == (1, 120)
+    monkeypatch.undo()
+    assert len(golden_from_bytes(made(subjects[:1], images)["golden/golden.json"]).cases) == 3
 
 
 def test_without_labels_nothing_is_true(subjects):
