@@ -7,7 +7,7 @@ import java.nio.ByteBuffer;
  *
  * <p>Plain Java, without a class of Android: its unit tests run on any machine. Safe to be used by many threads.
  */
-public final class Preprocess {
+final class Preprocess {
     private static final int BYTE_OFFSET = 128; // an int8 code is the byte minus this
 
     private final Settings settings;
@@ -23,7 +23,7 @@ public final class Preprocess {
     }
 
     /** The side of the central square that is kept of an image, at least 1 pixel. */
-    public int side(int width, int height) {
+    int side(int width, int height) {
         // rint rounds halves to even, as Python's round does.
         return (int) Math.max(1, Math.rint(Math.min(width, height) * settings.cropFraction));
     }
@@ -35,7 +35,7 @@ public final class Preprocess {
      * @return bytes of shape (resolution, resolution, channels): red, green, blue, or grey
      * @throws IllegalArgumentException if there are fewer pixels than the size says
      */
-    public byte[] resized(final int[] argb, final int width, int height) {
+    byte[] resized(final int[] argb, final int width, int height) {
         if (width < 1 || height < 1 || argb.length < (long) width * height) {
             throw new IllegalArgumentException(
                 "an image must have width * height pixels, got " + argb.length + " for " + width + " x " + height);
@@ -75,7 +75,7 @@ public final class Preprocess {
      *
      * <p>A byte b becomes b (uint8), b - 128 (int8), or (b - mean) / std (float32, blue first where the model wants it).
      */
-    public void toTensor(byte[] pixels, ByteBuffer tensor) {
+    void toTensor(byte[] pixels, ByteBuffer tensor) {
         if (settings.inputType.equals("uint8")) {
             tensor.put(pixels);
         } else if (settings.inputType.equals("int8")) {

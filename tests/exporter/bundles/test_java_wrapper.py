@@ -181,6 +181,13 @@ def test_outputs_are_read_as_numpy_does(java, output, kind, zero_point):
     np.testing.assert_allclose([score for _, score in got], np.sort(scores)[::-1], rtol=1e-12, atol=1e-300)
 
 
+def test_great_logits_are_no_overflow(java):
+    tell(java, target={"dtype": "float32", "kind": "logits", "scale": None, "zero_point": None})
+    (first, high), (second, low), (third, none) = best(java, np.array([1000, 0, 999], np.float32))
+    assert [first, second, third] == [0, 2, 1]
+    assert [high, low, none] == [pytest.approx(1 / (1 + np.exp(-1))), pytest.approx(1 / (1 + np.e)), 0.0]
+
+
 @given(st.text())
 @example("a\tb\\c:d=e#!\f\r\n é 🐈  ")
 def test_any_name_survives_a_properties_file(java, text):
