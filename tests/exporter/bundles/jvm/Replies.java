@@ -4,6 +4,7 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
@@ -24,7 +25,12 @@ public final class Replies {
         System.setOut(new PrintStream(System.err));
         Replies self = new Replies();
         while (true) {
-            String question = questions.readUTF();
+            String question;
+            try {
+                question = questions.readUTF();
+            } catch (EOFException end) {
+                return;
+            }
             byte[][] given = new byte[questions.readInt()][];
             for (int i = 0; i < given.length; i++) {
                 given[i] = new byte[questions.readInt()];
