@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mbexport.bundles import ios_names
 from mbexport.bundles.shipped import Shipped
 from mbexport.errors import DataError
-from mbexport.golden_vectors import FOLDER, INDEX, Golden
+from mbexport.golden_vectors import FOLDER, INDEX
 
 _HERE: Final = "mbexport.bundles"
 # Google's own package, litert/swift/README.md there: the branch of a release has the binaries' addresses and checksums.
@@ -27,6 +27,7 @@ def ios_files(shipped: Shipped) -> dict[str, bytes]:
     """
     _require_readable(shipped)
     name = ios_names.module_name(shipped.golden.stem)
+    shipped = _of_one_artifact(shipped, ios_names.file_name(shipped.artifact.file, name=name))
     sources, tests = f"Sources/{name}", f"Tests/{name}Tests"
     labels = "".join(f"{label}\n" for label in shipped.labels).encode()
     resources = {shipped.artifact.file: shipped.model, "labels.txt": labels}
@@ -41,7 +42,8 @@ def ios_files(shipped: Shipped) -> dict[str, bytes]:
         **_rendered(shipped, name, rendered),
         **{f"{sources}/{file}": content for file, content in _swift_sources().items()},
         **{f"{sources}/Resources/{file}": content for file, content in resources.items()},
-        **{f"{tests}/{FOLDER}/{file}": content for file, content in _vectors(shipped).items()},
+        f"{tests}/{FOLDER}/{INDEX}": shipped.golden.to_bytes(),
+        **{f"{tests}/{FOLDER}/{file}": content for file, content in shipped.files.items()},
     }
 
 
@@ -59,25 +61,23 @@ def _require_readable(shipped: Shipped) -> None:
         raise DataError(f"a label must be one line, got {broken!r}")
 
 
-def _vectors(shipped: Shipped) -> dict[str, bytes]:
-    """The golden vectors of this artifact alone, by their names beside golden.json."""
-    golden = _of_one_artifact(shipped)
-    names = [
-        name for case in golden.cases for name in (case.raw, case.resized, case.expected[shipped.artifact.file].output)
-    ]
-    missing = next((name for name in names if name not in shipped.files), None)
-    if missing is not None:
-        raise DataError(f"golden.json names {missing}, which is not there")
-    return {INDEX: golden.to_bytes(), **{name: shipped.files[name] for name in names}}
-
-
-def _of_one_artifact(shipped: Shipped) -> Golden:
-    file = shipped.artifact.file
-    without = next((case.name for case in shipped.golden.cases if file not in case.expected), None)
-    if without is not None:
-        raise DataError(f"golden.json does not say what {file} answers to {without}")
-    cases = (replace(case, expected={file: case.expected[file]}) for case in shipped.golden.cases)
-    return replace(shipped.golden, artifacts=(shipped.artifact,), cases=tuple(cases))
+def _of_one_artifact(shipped: Shipped, file: str) -> Shipped:
+    """The same without golden vectors of other artifacts, and with the model's file called `file`."""
+    known = shipped.artifact.file
+    artifact = replace(shipped.artifact, file=file)
+    cases, files = [], {}
+    for case in shipped.golden.cases:
+        if known not in case.expected:
+            raise DataError(f"golden.json does not say what {known} answers to {case.name}")
+        expected = case.expected[known]
+        output = expected.output.replace(known, file)
+        for name, source in ((case.raw, case.raw), (case.resized, case.resized), (output, expected.output)):
+            if source not in shipped.files:
+                raise DataError(f"golden.json names {source}, which is not there")
+            files[name] = shipped.files[source]
+        cases.append(replace(case, expected={file: replace(expected, output=output)}))
+    golden = replace(shipped.golden, artifacts=(artifact,), cases=tuple(cases))
+    return replace(shipped, artifact=artifact, golden=golden, files=files)
 
 
 def _rendered(shipped: Shipped, name: str, templates: Mapping[str, str]) -> dict[str, bytes]:

@@ -23,6 +23,11 @@ def module_name(stem: str) -> str:
     return f"{name}Model" if name in _TAKEN else name
 
 
+def file_name(file: str, *, name: str) -> str:
+    """`file` if its characters mean nothing to any tool on the way to an app, else a name after the module."""
+    return file if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file) else f"{name}.tflite"
+
+
 def swift(text: str) -> str:
     """A string literal of Swift."""
     return '"' + "".join(_escaped(char, '"\\') for char in text) + '"'

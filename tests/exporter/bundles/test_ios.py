@@ -85,6 +85,23 @@ def test_the_tests_are_of_the_shipped_artifact_alone():
     assert not [name for name in made if "onnx" in name]
 
 
+def test_a_file_whose_name_no_tool_takes_is_called_as_the_module():
+    shipped = shipped_by_hand()
+    case = shipped.golden.cases[0]
+    odd = f'a "{MODEL}'
+    expected = replace(case.expected[MODEL], output=f"case_0/{odd}.out")
+    golden = replace(shipped.golden, cases=(replace(case, expected={odd: expected}),))
+    files = {**shipped.files, expected.output: shipped.files[f"case_0/{MODEL}.out"]}
+    artifact = replace(shipped.artifact, file=odd)
+
+    made = ios_files(replace(shipped, artifact=artifact, golden=golden, files=files))
+
+    assert made[f"{SOURCES}/Resources/{NAME}.tflite"] == b"TFL3 by hand"
+    assert made[f"{TESTS}/golden/case_0/{NAME}.tflite.out"] == bytes([20, 36, 200])
+    assert f'model = "{NAME}.tflite"' in made[f"{SOURCES}/Settings.swift"].decode()
+    assert set(golden_from_bytes(made[f"{TESTS}/golden/golden.json"]).cases[0].expected) == {f"{NAME}.tflite"}
+
+
 def test_settings_are_those_of_the_model():
     """1/3 needs 16 digits to come back as the same number."""
     shipped = shipped_by_hand()

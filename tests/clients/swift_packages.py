@@ -1,0 +1,214 @@
+"""Turns images and hand-made models into a Swift package, the vectors for its tests, and a LiteRT that it finds."""
+
+import functools
+import io
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import ai_edge_litert
+import numpy as np
+from clients.environments import HERE, run
+from golden_by_hand import golden_by_hand
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from tflite_by_hand import tflite_of
+
+from mbexport.bundles.ios import ios_files
+from mbexport.bundles.shipped import Shipped
+from mbexport.calibration.affine import Affine
+from mbexport.golden_vectors import Case, Expected, GoldenArtifact, GoldenInput, GoldenOutput
+from mbexport.models.images import decode_image
+from mbexport.models.preprocess import Normalization, Preprocess
+
+LIBRARY: Final = Path(ai_edge_litert.__file__).parent
+HOSTILE: Final = "\"'\\ #{exit 3} \\(Settings.model) `ls` {{ name }} é\u2028猫"
+_URL: Final = "https://github.com/google-ai-edge/LiteRT.git"
+_PX: Final = 2
+_ORIENTATION: Final = 0x0112  # Exif 2.32, table 4
+_RNG: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A model that answers with its input, whose numbers are stored as `dtype`."""
+
+    dtype: str
+    channels: int = 3
+    is_bgr: bool = False
+    kind: str = "softmax"
+    stem: str = "by hand"
+
+    @property
+    def has_codes(self) -> bool:
+        return self.dtype != "float32"
+
+
+def shipped_of(kind: Kind) -> Shipped:
+    """What an app gets of the model: two real photos, and labels and a file name that no program may trip over."""
+    classes = _PX * _PX * kind.channels
+    norm = Normalization(mean=(10.5,) * kind.channels, std=(0.3,) * kind.channels, is_bgr=kind.is_bgr)
+    preprocess = Preprocess(resolution_px=_PX, channels=kind.channels, normalization=norm)
+    labels = (HOSTILE, "", " two  words ", "tab\tand\r", *(f"class {at}" for at in range(4, classes)))
+    file = f"{kind.stem}_{kind.dtype}.tflite"
+    artifact = GoldenArtifact(
+        file=file,
+        sha256="0" * 64,
+        format="tflite",
+        precision="int8",
+        input=GoldenInput(
+            name="image",
+            dtype=kind.dtype,
+            shape=preprocess.shape,
+            layout="nhwc",
+            channel_order="BGR" if kind.is_bgr else "RGB",
+            mean=() if kind.has_codes else norm.mean,
+            std=() if kind.has_codes else norm.std,
+        ),
+        output=GoldenOutput(
+            name="scores",
+            dtype=kind.dtype,
+            shape=(1, classes),
+            kind=kind.kind,
+            tolerance=0.0,
+            spread=0.0,
+            scale=0.1 if kind.has_codes else None,
+            zero_point=7 if kind.has_codes else None,
+        ),
+    )
+    files: dict[str, bytes] = {}
+    cases = tuple(_case(f"case_{at}", photo, artifact, preprocess, labels, files) for at, photo in enumerate(_photos()))
+    golden = replace(
+        golden_by_hand(),
+        stem=kind.stem,
+        classes=classes,
+        licence=HOSTILE,
+        preprocess=preprocess,
+        artifacts=(artifact,),
+        cases=cases,
+    )
+    affine = Affine(scale=(0.1,), zero_point=(7,), axis=None) if kind.has_codes else None
+    model = tflite_of(kind.dtype, affine=affine, px=_PX, channels=kind.channels)
+    return Shipped(artifact=artifact, model=model, labels=labels, golden=golden, files=files)
+
+
+def _case(
+    name: str,
+    photo: Image.Image,
+    artifact: GoldenArtifact,
+    preprocess: Preprocess,
+    labels: tuple[str, ...],
+    files: dict[str, bytes],
+) -> Case:
+    """A photo and what the model gives back of it; the bytes go into `files`."""
+    pixels = preprocess.pixels(photo)
+    fed: dict[str, Any] = {
+        "uint8": pixels,
+        "int8": (pixels.astype(np.int16) - 128).astype(np.int8),
+        "float32": preprocess.normalize(pixels),
+    }
+    output = fed[artifact.input.dtype].reshape(-1)
+    raw, resized, answer = f"{name}/raw.rgb", f"{name}/resized.rgb", f"{name}/{artifact.file}.out"
+    files |= {raw: photo.tobytes(), resized: pixels.tobytes(), answer: output.tobytes()}
+    top = int(output.argmax())
+    expected = Expected(output=answer, top=top, label=labels[top], score=float(output[top]))
+    return Case(
+        name=name,
+        width=photo.width,
+        height=photo.height,
+        raw=raw,
+        resized=resized,
+        truth=None,
+        expected={artifact.file: expected},
+    )
+
+
+@functools.cache
+def _photos() -> tuple[Image.Image, ...]:
+    """The photos that scikit-learn brings along, RGB of 640 x 427 pixels."""
+    return tuple(Image.fromarray(photo) for photo in load_sample_images().images)
+
+
+def write_package(shipped: Shipped, folder: Path, litert: Path) -> None:
+    """The files of the bundle, and where SwiftPM finds the stand-in for the package that it asks for."""
+    for name, content in ios_files(shipped).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    mirror(folder, litert)
+
+
+def mirror(folder: Path, litert: Path) -> None:
+    """Lets SwiftPM in `folder` take the package `litert` for Google's."""
+    mirrors = {"object": [{"original": _URL, "mirror": litert.as_uri()}], "version": 1}
+    configuration = folder / ".swiftpm" / "configuration" / "mirrors.json"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text(json.dumps(mirrors))
+
+
+def write_litert(folder: Path) -> Path:
+    """The stand-in for Google's package in a repository of its own: SwiftPM asks for a branch."""
+    for source in sorted((HERE / "swift" / "litert").rglob("*.*")):
+        if source.is_file():
+            target = folder / source.relative_to(HERE / "swift" / "litert")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(source.read_text().replace("@LIBRARY@", str(LIBRARY)))
+    git = ["git", "-C", folder, "-c", "user.name=a test", "-c", "user.email=test@example.com"]
+    run(["git", "init", "-q", "-b", "release/2.3.0", folder], is_ours=False)
+    run([*git, "add", "."], is_ours=False)
+    run([*git, "commit", "-qm", "A stand-in for LiteRT"], is_ours=False)
+    return folder
+
+
+def write_vectors(folder: Path, labels: tuple[str, ...]) -> None:
+    """What Python makes of many parts of photos: turned, transparent, grey, larger and smaller."""
+    folder.mkdir()
+    rng = np.random.default_rng(_RNG)
+    cases = [_vector(folder, f"{at:03}", rng) for at in range(150)]
+    (folder / "cases.json").write_text(json.dumps(cases))
+    (folder / "labels.json").write_text(json.dumps(labels))
+    grid = np.zeros((256, 256, 4), np.uint8)
+    grid[..., 0], grid[..., 3] = np.arange(256), np.arange(256)[:, None]
+    (folder / "over_white").write_bytes(np.asarray(_decoded(grid, 1))[..., 0].tobytes())
+    norm = Normalization(mean=(103.939, 116.779, 123.68), std=(1.0, 57.375, 3.0), is_bgr=True)
+    shades = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 3)
+    (folder / "floats").write_bytes(Preprocess(resolution_px=1, normalization=norm).normalize(shades).tobytes())
+
+
+def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]:
+    photo = np.asarray(_photos()[int(rng.integers(2))])
+    height, width = (int(rng.integers(1, side + 1) ** rng.choice((0.5, 1))) for side in photo.shape[:2])
+    has_alpha = bool(rng.integers(2))
+    rgba = np.empty((height, width, 4), np.uint8)
+    rgba[..., :3] = photo[-height:, -width:]
+    rgba[..., 3] = rng.integers(256, size=(height, width)) if has_alpha else 255
+    case = {
+        "name": name,
+        "width": width,
+        "height": height,
+        "resolution": int(rng.choice((1, 2, 31, 32, 96, 128, 224, 225, min(height, width)))),
+        "cropFraction": float(rng.choice((1.0, 0.875, 0.5, 1 / 3, 0.01))),
+        "channels": int(rng.choice((1, 3))),
+        "orientation": int(rng.integers(1, 9)),
+        "hasAlpha": has_alpha,
+    }
+    grey = Normalization(mean=(0.0,), std=(1.0,))
+    preprocess = Preprocess(
+        resolution_px=case["resolution"],
+        crop_fraction=case["cropFraction"],
+        channels=case["channels"],
+        normalization=grey,
+    )
+    (folder / f"{name}.rgba").write_bytes(rgba.tobytes())
+    (folder / f"{name}.out").write_bytes(preprocess.pixels(_decoded(rgba, case["orientation"])).tobytes())
+    return case
+
+
+def _decoded(rgba: Any, orientation: int) -> Image.Image:
+    """The pixels as a file with an orientation, read as the calibration reads files."""
+    stream = io.BytesIO()
+    exif = Image.Exif()
+    exif[_ORIENTATION] = orientation
+    Image.fromarray(rgba).save(stream, "PNG", exif=exif)
+    return decode_image(stream.getvalue(), name="by hand")

@@ -1,0 +1,124 @@
+"""Swift builds the iOS folder, replays its golden vectors, and makes of images what Python makes, to the byte."""
+
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from clients.environments import HERE, ProcessError, run
+from clients.swift_packages import HOSTILE, LIBRARY, Kind, mirror, shipped_of, write_litert, write_package
+from clients.swift_packages import write_vectors
+
+from mbexport.bundles.ios import ios_files
+from mbexport.bundles.ios_names import module_name
+
+pytestmark = pytest.mark.client
+
+KINDS = [
+    Kind(dtype="uint8", stem=HOSTILE),
+    Kind(dtype="int8", is_bgr=True, kind="logits", stem="3 int8"),
+    Kind(dtype="float32", channels=1, kind="sigmoid", stem="self"),
+]
+GOLDEN, MORE = 3, 15  # tests in GoldenTests.swift and in MoreTests.swift
+TRY = """
+let scores = try Classifier(threads: 3).classify(rgba: [9, 8, 7, 255], width: 1, height: 1)
+print(scores.prefix(2).map { "\\($0.index) \\($0.value)" }.joined(separator: ", "))
+"""
+
+
+@pytest.fixture(scope="session")
+def swift() -> str:
+    """Apple's Swift; a client of OpenStack has the same name."""
+    found = shutil.which("swift")
+    if found is None or "Swift version" not in run([found, "--version"], is_ours=False, allowed=range(256)):
+        pytest.skip("Swift is not installed")
+    if not (LIBRARY / "libLiteRt.so").is_file():
+        pytest.skip("LiteRT's libLiteRt.so is missing")
+    return found
+
+
+@pytest.fixture(scope="session")
+def litert(swift, tmp_path_factory) -> Path:
+    """A stand-in for Google's Swift package of LiteRT."""
+    return write_litert(tmp_path_factory.mktemp("litert"))
+
+
+def executed(printed: str) -> int:
+    """How many tests were run; none failed."""
+    (count,) = re.findall(r"'All tests' passed.*\s+Executed (\d+) tests, with 0 failures", printed)
+    return int(count)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.dtype}, {kind.channels} channels")
+def test_the_package_s_own_tests_and_ours_pass(swift, litert, kind, tmp_path, monkeypatch):
+    shipped, name = shipped_of(kind), module_name(kind.stem)
+    package = tmp_path / "ios"
+    write_package(shipped, package, litert)
+    tests = package / "Tests" / f"{name}Tests"
+    (tests / "MoreTests.swift").write_text((HERE / "swift" / "MoreTests.swift").read_text().replace("@NAME@", name))
+    write_vectors(tmp_path / "vectors", shipped.labels)
+    monkeypatch.setenv("VECTORS", str(tmp_path / "vectors"))
+
+    told = json.loads(run([swift, "package", "dump-package"], is_ours=False, cwd=package))
+    assert (told["name"], told["products"][0]["name"]) == (name, name)
+    assert executed(run([swift, "test"], is_ours=False, cwd=package)) == GOLDEN + MORE
+
+    (pixels,) = (package / ".build" / "debug").glob(f"*_{name}Tests.resources/golden/case_1/resized.rgb")
+    pixels.write_bytes(bytes([pixels.read_bytes()[0] ^ 1]) + pixels.read_bytes()[1:])
+    with pytest.raises(ProcessError) as failed:
+        run([swift, "test", "--skip-build", "--filter", "GoldenTests"], is_ours=False, cwd=package)
+    assert "testImagesAreResizedToTheByte' failed" in failed.value.output
+
+
+def test_an_app_needs_no_more_than_the_readme_says(swift, litert, tmp_path):
+    """The app's manifest takes the lines of the README, its program the snippet."""
+    shipped = shipped_of(KINDS[2])
+    write_package(shipped, tmp_path / "path" / "to" / "ios", litert)
+    readme = (tmp_path / "path" / "to" / "ios" / "README.md").read_text()
+    manifest, program = re.findall("```swift\n(.*?)```", readme, re.DOTALL)
+    sources = tmp_path / "Sources" / "App"
+    sources.mkdir(parents=True)
+    mirror(tmp_path, litert)
+    (tmp_path / "Package.swift").write_text(
+        "// swift-tools-version:5.9\nimport PackageDescription\n"
+        f'let package = Package(name: "App", {manifest.replace(".target(", ".executableTarget(")})\n'
+    )
+    photo = "import UIKit\nlet bytes = [UInt8](repeating: 200, count: 400)\n"
+    photo += "let photo = UIImage(cgImage: CGImage(rgba: bytes, width: 10, height: 10), orientation: .right)\n"
+    (sources / "main.swift").write_text(photo + program)
+
+    printed = run([swift, "run"], is_ours=False, cwd=tmp_path)
+
+    names = [line.split(" ", 1) for line in printed.splitlines()]
+    assert [(int(at), label.rsplit(" ", 1)[0]) for at, label in names] == [
+        (at, shipped.labels[at]) for at in range(len(names))
+    ]
+
+
+def test_copied_files_run_on_tensorflow_lite(swift, tmp_path):
+    """As a pod or in an app there is no Bundle.module; 9 + 3 threads - zero point 7, by 0.1."""
+    kind = KINDS[0]
+    shipped = replace(shipped_of(kind), model=b"12")
+    name = module_name(kind.stem)
+    sources = []
+    for path, content in ios_files(shipped).items():
+        if path.startswith(f"Sources/{name}/"):
+            target = tmp_path / path.removeprefix(f"Sources/{name}/").removeprefix("Resources/")
+            target.write_bytes(content)
+            sources += [target] if target.suffix == ".swift" else []
+    (tmp_path / "main.swift").write_text(TRY)
+    stand_in = HERE / "swift" / "tensorflowlite"
+    swiftc = shutil.which("swiftc") or Path(swift).with_name("swiftc")
+    run(["cc", "-c", "-Wall", "-Werror", "-o", tmp_path / "c.o", stand_in / "TensorFlowLiteC.c"], is_ours=False)
+    command = [swiftc, "-module-name", name, "-I", stand_in, "-o", tmp_path / "app"]
+    run([*command, *sources, tmp_path / "main.swift", tmp_path / "c.o"], is_ours=False, cwd=tmp_path)
+
+    assert in_the_same_system(swift, tmp_path / "app") == "0 0.5, 3 0.5"
+
+
+def in_the_same_system(swift: str, program: Path) -> str:
+    """What a program prints that needs Swift's libraries."""
+    return run([program], is_ours=False, cwd=program.parent).strip()
