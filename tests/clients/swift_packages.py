@@ -40,9 +40,20 @@ class Kind:
     kind: str = "softmax"
     stem: str = "by hand"
 
+    def __str__(self) -> str:
+        return f"{self.dtype}-{self.channels}"
+
     @property
     def has_codes(self) -> bool:
+        """Whether its numbers are codes with a scale."""
         return self.dtype != "float32"
+
+
+KINDS: Final = (
+    Kind(dtype="uint8", stem=HOSTILE),
+    Kind(dtype="int8", is_bgr=True, kind="logits", stem="3 int8"),
+    Kind(dtype="float32", channels=1, kind="sigmoid", stem="self"),
+)
 
 
 def shipped_of(kind: Kind) -> Shipped:
@@ -78,7 +89,8 @@ def shipped_of(kind: Kind) -> Shipped:
         ),
     )
     files: dict[str, bytes] = {}
-    cases = tuple(_case(f"case_{at}", photo, artifact, preprocess, labels, files) for at, photo in enumerate(_photos()))
+    shared: dict[str, Any] = {"artifact": artifact, "preprocess": preprocess, "labels": labels, "files": files}
+    cases = tuple(_case(f"case_{at}", photo, **shared) for at, photo in enumerate(_photos()))
     golden = replace(
         golden_by_hand(),
         stem=kind.stem,
@@ -96,6 +108,7 @@ def shipped_of(kind: Kind) -> Shipped:
 def _case(
     name: str,
     photo: Image.Image,
+    *,
     artifact: GoldenArtifact,
     preprocess: Preprocess,
     labels: tuple[str, ...],

@@ -1,7 +1,6 @@
 """Swift builds the iOS folder, replays its golden vectors, and makes of images what Python makes, to the byte."""
 
 import json
-import os
 import re
 import shutil
 from dataclasses import replace
@@ -9,19 +8,21 @@ from pathlib import Path
 
 import pytest
 from clients.environments import HERE, ProcessError, run
-from clients.swift_packages import HOSTILE, LIBRARY, Kind, mirror, shipped_of, write_litert, write_package
-from clients.swift_packages import write_vectors
+from clients.swift_packages import (
+    KINDS,
+    LIBRARY,
+    mirror,
+    shipped_of,
+    write_litert,
+    write_package,
+    write_vectors,
+)
 
 from mbexport.bundles.ios import ios_files
 from mbexport.bundles.ios_names import module_name
 
 pytestmark = pytest.mark.client
 
-KINDS = [
-    Kind(dtype="uint8", stem=HOSTILE),
-    Kind(dtype="int8", is_bgr=True, kind="logits", stem="3 int8"),
-    Kind(dtype="float32", channels=1, kind="sigmoid", stem="self"),
-]
 GOLDEN, MORE = 3, 15  # tests in GoldenTests.swift and in MoreTests.swift
 TRY = """
 let scores = try Classifier(threads: 3).classify(rgba: [9, 8, 7, 255], width: 1, height: 1)
@@ -52,7 +53,7 @@ def executed(printed: str) -> int:
     return int(count)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.dtype}, {kind.channels} channels")
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_the_package_s_own_tests_and_ours_pass(swift, litert, kind, tmp_path, monkeypatch):
     shipped, name = shipped_of(kind), module_name(kind.stem)
     package = tmp_path / "ios"
@@ -75,7 +76,7 @@ def test_the_package_s_own_tests_and_ours_pass(swift, litert, kind, tmp_path, mo
 
 def test_an_app_needs_no_more_than_the_readme_says(swift, litert, tmp_path):
     """The app's manifest takes the lines of the README, its program the snippet."""
-    shipped = shipped_of(KINDS[2])
+    shipped = shipped_of(KINDS[-1])
     write_package(shipped, tmp_path / "path" / "to" / "ios", litert)
     readme = (tmp_path / "path" / "to" / "ios" / "README.md").read_text()
     manifest, program = re.findall("```swift\n(.*?)```", readme, re.DOTALL)
@@ -116,9 +117,4 @@ def test_copied_files_run_on_tensorflow_lite(swift, tmp_path):
     command = [swiftc, "-module-name", name, "-I", stand_in, "-o", tmp_path / "app"]
     run([*command, *sources, tmp_path / "main.swift", tmp_path / "c.o"], is_ours=False, cwd=tmp_path)
 
-    assert in_the_same_system(swift, tmp_path / "app") == "0 0.5, 3 0.5"
-
-
-def in_the_same_system(swift: str, program: Path) -> str:
-    """What a program prints that needs Swift's libraries."""
-    return run([program], is_ours=False, cwd=program.parent).strip()
+    assert run([tmp_path / "app"], is_ours=False).strip() == "0 0.5, 3 0.5"

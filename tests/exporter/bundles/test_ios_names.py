@@ -19,7 +19,7 @@ HOSTILE = (
     "#$0 #@x",
     "it's `ls` \n and\ttab\r\n",
     "\x00\x07\x1b\u2028\u200b",
-    "Straße ☃ 𝔘 e\u0301",
+    "Straße ☃ \U0001d518 e\u0301",
     "%s %d {0} {{ name }} {% raw %}",
 )
 
