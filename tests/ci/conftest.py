@@ -1,9 +1,6 @@
 """What tests of CI share: an environment in which nothing is set, a stand-in for mbexport, and jobs."""
 
-import ast
 import os
-import re
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -13,7 +10,7 @@ from typing import Final
 
 import pytest
 from ci.composite import Job
-from clients.environments import ROOT
+from clients.environments import ROOT, pip_settings
 
 # A package that takes mbexport's place: --exit N and --check-exit N decide how it ends, --words FILE keeps what it got.
 _STAND_IN: Final = """
@@ -48,14 +45,6 @@ def main():
 """
 
 
-def pip_settings() -> dict[str, str]:
-    """How pip is set up on this machine, as environment variables: an empty environment would not reach its index."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.findall(r"^(?:global|install|:env:)\.([\w-]+)=(.*)$", listed, re.MULTILINE)
-    return {f"PIP_{name.upper().replace('-', '_')}": " ".join(ast.literal_eval(value).split()) for name, value in found}
-
-
 @pytest.fixture
 def empty_environment(tmp_path) -> dict[str, str]:
     """No variable but PATH, HOME and pip's; `python` and `python3` are this Python without its packages."""
@@ -66,7 +55,8 @@ def empty_environment(tmp_path) -> dict[str, str]:
         (programs / name).write_text(f'#!/bin/sh\nexec "{real}" "$@"\n')
         (programs / name).chmod(0o755)
     (tmp_path / "home").mkdir()
-    return {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(tmp_path / "home"), **pip_settings()}
+    pip = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in pip_settings().items()}
+    return {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(tmp_path / "home"), **pip}
 
 
 @pytest.fixture(scope="session")

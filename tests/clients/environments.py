@@ -1,5 +1,6 @@
 """Turns a list of pinned packages, Python's or node's, into an environment that holds just these, made once."""
 
+import ast
 import hashlib
 import os
 import platform
@@ -61,6 +62,16 @@ def run(
         reason = lines[-1].strip() if lines else f"exit code {done.returncode}"
         raise ProcessError(reason.replace(f"{Path.cwd()}/", ""), output=done.stdout + done.stderr)
     return done.stdout
+
+
+def pip_settings() -> dict[str, str]:
+    """How pip is set up on this machine, by its options' names; several values of one option are parted by blanks.
+
+    Who starts pip where neither its files nor its variables are has to hand them on.
+    """
+    listed = run([sys.executable, "-m", "pip", "config", "list"], is_ours=False)
+    found = re.findall(r"^(?:global|install|:env:)\.([\w-]+)=(.*)$", listed, re.MULTILINE)
+    return {name: " ".join(ast.literal_eval(value).split()) for name, value in found}
 
 
 def python_with(requirements: Path, *, cache: Path = CACHE) -> Path:

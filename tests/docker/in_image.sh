@@ -4,7 +4,7 @@
 #   unshare --mount --net --ipc --pid --fork sh in_image.sh ROOT OUT USER:GROUP NAME=VALUE... COMMAND...
 # ROOT is read-only, its /tmp a new memory file system, OUT its /work. NAME=VALUE is all of the environment.
 set -eu
-root=$1 out=$2 user=${3%:*} group=${3#*:}
+root=${1:?} out=${2:?} user=${3%:*} group=${3#*:}
 shift 3
 mount --make-rprivate /
 mount --bind "$root" "$root"
