@@ -92,10 +92,12 @@ def _rendered(shipped: Shipped, name: str, templates: Mapping[str, str]) -> dict
     for word in ("swift", "ruby", "double", "doubles", "code"):
         environment.filters[word] = getattr(ios_names, word)
     licence = shipped.golden.licence
+    source = shipped.artifact.input
     values = {
         "name": name,
         "version": shipped.version,
         "artifact": shipped.artifact,
+        "is_blue_first": source.channel_order == "BGR" and source.dtype == "float32",  # codes are bytes of RGB
         "labels": shipped.labels,
         "preprocess": shipped.golden.preprocess,
         "cases": len(shipped.golden.cases),

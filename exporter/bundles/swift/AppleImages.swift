@@ -16,7 +16,8 @@
         throw ClassifierError("a CGImage must have pixels that RGBA can hold, got \(image)")
       }
       var buffer = vImage_Buffer()
-      let status = vImageBuffer_InitWithCGImage(&buffer, &format, nil, image, vImage_Flags(kvImageNoFlags))
+      let flags = vImage_Flags(kvImageNoFlags)
+      let status = vImageBuffer_InitWithCGImage(&buffer, &format, nil, image, flags)
       guard status == kvImageNoError, let start = buffer.data else {
         throw ClassifierError("a CGImage must be convertible to RGBA, got vImage's error \(status)")
       }

@@ -35,7 +35,8 @@ public final class Classifier: @unchecked Sendable {
       (rgba.count / 4).quotientAndRemainder(dividingBy: width) == (height, 0)
     else {
       throw ClassifierError(
-        "an image must have 4 bytes for each of its pixels, got \(rgba.count) for \(width) x \(height)")
+        "an image must have 4 bytes for each of its pixels, got \(rgba.count) for \(width) x \(height)"
+      )
     }
     return try rgba.withUnsafeBytes { bytes in
       try classify(

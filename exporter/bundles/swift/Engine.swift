@@ -15,6 +15,7 @@ func linkedEngine(model: URL, threads: Int) throws -> Engine {
     return try TensorFlowLiteEngine(model: model, threads: threads)
   #else
     throw ClassifierError(
-      "the app must link LiteRT (Swift package) or TensorFlowLiteC (pod), got neither; see README.md")
+      "the app must link LiteRT (Swift package) or TensorFlowLiteC (pod), got neither; see README.md"
+    )
   #endif
 }

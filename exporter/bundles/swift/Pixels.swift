@@ -39,7 +39,8 @@ struct Pixels {
     }
     let (needed, isTooLarge) = bytesPerRow.multipliedReportingOverflow(by: height - 1)
     guard bytesPerRow / 4 >= width, !isTooLarge, bytes.count - width * 4 >= needed else {
-      throw ClassifierError("\(width) x \(height) pixels need 4 bytes each, got \(bytes.count) bytes")
+      throw ClassifierError(
+        "\(width) x \(height) pixels need 4 bytes each, got \(bytes.count) bytes")
     }
     self.bytes = bytes
     self.width = width

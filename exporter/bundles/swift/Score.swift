@@ -21,9 +21,12 @@ enum Element: String, Equatable {
 ///
 /// A code stands for scale * (code - zeroPoint); without a scale the number is meant itself. Logits become
 /// probabilities.
-func scores(of output: [UInt8], as element: Element, affine: Affine?, areLogits: Bool) throws -> [Double] {
+func scores(
+  of output: [UInt8], as element: Element, affine: Affine?, areLogits: Bool
+) throws -> [Double] {
   guard output.count % element.size == 0, !output.isEmpty else {
-    throw ClassifierError("the output must be whole elements of \(element.rawValue), got \(output.count) bytes")
+    throw ClassifierError(
+      "the output must be whole elements of \(element.rawValue), got \(output.count) bytes")
   }
   var values: [Double]
   switch element {
@@ -43,7 +46,8 @@ func scores(of output: [UInt8], as element: Element, affine: Affine?, areLogits:
 /// The best first; of equal ones the class with the lower number.
 func ranked(_ values: [Double], labels: [String]) throws -> [Score] {
   guard values.count == labels.count else {
-    throw ClassifierError("there must be one label for each score, got \(labels.count) for \(values.count)")
+    throw ClassifierError(
+      "there must be one label for each score, got \(labels.count) for \(values.count)")
   }
   let scores = values.indices.map { Score(index: $0, label: labels[$0], value: values[$0]) }
   return scores.sorted { ($1.value, $0.index) < ($0.value, $1.index) }

@@ -121,6 +121,11 @@ def test_settings_are_those_of_the_model():
     assert "areLogits = true" in told
 
 
+def test_codes_are_red_first_whatever_floats_are():
+    told = settings(with_input(shipped_by_hand(), channel_order="BGR"))
+    assert "element: .uint8, isBlueFirst: false," in told
+
+
 def test_numbers_without_codes_have_no_scale():
     told = settings(with_output(shipped_by_hand(), dtype="float32", scale=None, zero_point=None))
     assert "affine: Affine? = nil" in told
