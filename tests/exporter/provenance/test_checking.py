@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from delivered_by_hand import MODEL, contents_by_hand, deliver, listing, with_proof
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
@@ -55,7 +55,6 @@ def test_what_was_delivered_is_right(delivered, signed):
     assert (unchecked.status, unchecked.got) == (Status.NOTE, "a signature and no key to check it with")
 
 
-@settings(deadline=None)
 @given(st.sampled_from(FILES), st.integers(0, 1 << 20), st.integers(0, 7))
 def test_any_flipped_bit_is_found(signed, name, at, bit):
     file = signed / name
@@ -74,7 +73,6 @@ def test_any_flipped_bit_is_found(signed, name, at, bit):
         file.write_bytes(whole)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(FILES))
 def test_any_removed_file_is_found(signed, name):
     (signed / name).rename(signed.parent / "removed")
@@ -93,7 +91,6 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, max_size=3), st.text("ab.", min_size=1, max_size=3).filter(lambda name: set(name) != {"."}))
 def test_any_added_file_is_found(signed, folders, name):
     added = Path(*folders, name)
@@ -111,7 +108,6 @@ def test_any_added_file_is_found(signed, folders, name):
         shutil.rmtree(new[0]) if new[0].is_dir() else new[0].unlink()
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(CONTENTS)), st.sampled_from(sorted(CONTENTS)))
 @example("android/README.md", "ios/Package.swift")
 def test_two_swapped_files_are_found_unless_they_are_the_same(signed, one, other):
