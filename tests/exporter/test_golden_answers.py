@@ -115,6 +115,19 @@ def test_blue_comes_first_where_the_network_wants_it(flat):
     assert found.tolist() == pytest.approx([30 - 103.939, 20 - 116.779, 10 - 123.68])
 
 
+def test_floats_that_are_quantized_at_once_are_fed_by_mean_and_std_too(tmp_path, monkeypatch):
+    """golden.json says nothing of the codes inside: (byte - 127.5) / 127.5, not (byte - 128) / 127.5."""
+    path = tmp_path / "entry.tflite"
+    path.write_bytes(tflite_of("float32", codes="uint8", affine=_AFFINES["uint8"]))
+    pixels = Preprocess(resolution_px=2, crop_fraction=1)
+    told = match(open_runner(path), pixels=pixels, given=None, classes=12, background=False)
+    fed = []
+    monkeypatch.setattr(told.runner, "invoke", lambda feed: fed.append(feed) or np.zeros((1, 12), np.float32))
+    answered(replace(told, preprocess=pixels), np.full((1, 2, 2, 3), 255, np.uint8))
+    assert told.preprocess.normalization.mean == (128.0,)
+    assert np.unique(fed[0]).tolist() == [1.0]
+
+
 def test_a_file_that_wants_other_codes_than_bytes_is_refused(flat):
     with pytest.raises(DataError, match="feed bytes as they are"):
         answered(replace(flat("uint8"), takes_bytes=False), np.zeros((1, 2, 2, 3), np.uint8))

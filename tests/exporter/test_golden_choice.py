@@ -53,6 +53,10 @@ def test_the_artifact_that_is_least_sure_decides():
     assert chosen(screened([[1, 1], [2, 2]], [[99.0, 2.0], [3.0, 3.0]]), most=3) == [1]
 
 
+def test_just_sure_is_sure():
+    assert len(chosen(screened([1, 2], [SURE, SURE]), most=3)) == 2
+
+
 def test_without_a_sure_image_the_best_one_alone():
     assert chosen(screened([1, 2, 3], [1.0, 2.0, float("nan")]), most=3) == [1]
 
