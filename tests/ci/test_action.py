@@ -1,5 +1,7 @@
 """Tests of action.yml: its steps as plain shell, with a stand-in for mbexport; its colour, its uploads, its cache."""
 
+import shutil
+
 import pytest
 from ci.composite import Job
 
@@ -129,6 +131,18 @@ def test_an_environment_that_cannot_be_installed_is_red_and_leaves_nothing(job):
     assert outputs["passed"] == ""
     assert uploaded(made) == {}
     assert list(made.caches.iterdir()) == []
+
+
+def test_what_a_step_that_broke_has_left_is_uploaded(job, stand_in):
+    whole = job(given={"install": stand_in}, arguments="--exit 0")
+    whole.run()
+    broken = job(given={"install": {"python": "/no/such/python"}})
+    shutil.copytree(whole.workspace / "dist", broken.workspace / "dist")
+    broken.run()
+
+    assert not broken.passed
+    assert uploaded(broken) == uploaded(whole)
+    assert broken.ran == ["Set up Python", "Install mbexport", "Name the stages", *UPLOADS[:2]]
 
 
 def test_it_installs_into_an_empty_environment_and_runs(job, stand_in_wheel):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from clients.environments import ROOT
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 GIVEN = {
@@ -45,6 +45,8 @@ def test_words_that_a_shell_would_read_are_the_words_that_mbexport_gets(words):
 
 
 @given(st.text(), st.booleans())
+@example("50%0A", False)  # a text that holds what stands for another
+@example("50%3A", True)
 def test_an_annotation_is_one_line_that_reads_back_as_the_text(text, in_property):
     escaped = annotations.escaped(text, in_property=in_property)
 
