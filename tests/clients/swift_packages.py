@@ -178,7 +178,7 @@ def write_vectors(folder: Path, labels: tuple[str, ...]) -> None:
     """What Python makes of many parts of photos: turned, transparent, grey, larger and smaller."""
     folder.mkdir()
     rng = np.random.default_rng(_RNG)
-    cases = [_vector(folder, f"{at:03}", rng) for at in range(150)]
+    cases = [_vector(folder, f"{at:03}", rng) for at in range(200)]
     (folder / "cases.json").write_text(json.dumps(cases))
     (folder / "labels.json").write_text(json.dumps(labels))
     grid = np.zeros((256, 256, 4), np.uint8)
@@ -191,7 +191,7 @@ def write_vectors(folder: Path, labels: tuple[str, ...]) -> None:
 
 def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]:
     photo = np.asarray(_photos()[int(rng.integers(2))])
-    height, width = (int(rng.integers(1, side + 1) ** rng.choice((0.5, 1))) for side in photo.shape[:2])
+    height, width = (int(rng.integers(1, side + 1) ** rng.choice((0.5, 1, 1, 1))) for side in photo.shape[:2])
     has_alpha = bool(rng.integers(2))
     rgba = np.empty((height, width, 4), np.uint8)
     rgba[..., :3] = photo[-height:, -width:]
@@ -200,8 +200,8 @@ def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]
         "name": name,
         "width": width,
         "height": height,
-        "resolution": int(rng.choice((1, 2, 31, 32, 96, 128, 224, 225, min(height, width)))),
-        "cropFraction": float(rng.choice((1.0, 0.875, 0.5, 1 / 3, 0.01))),
+        "resolution": int(rng.choice((1, 2, 7, 31, 32, 33, 64, 96, 224, min(height, width)))),
+        "cropFraction": float(rng.choice((1.0, 0.875, 0.875, 0.5, 1 / 3, 0.01))),
         "channels": int(rng.choice((1, 3))),
         "orientation": int(rng.integers(1, 9)),
         "hasAlpha": has_alpha,
