@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SUBPACKAGES := commands bundles provenance reporting verdict latency runtimes onnx_passes
 
-.PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert bench-verify lint types layers check tree wheel clean
+.PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert bench-verify java-classes lint types layers check tree wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -43,6 +43,10 @@ bench-convert: $(STAMP) tree
 # precisions fp32, fp16 and int8 at 224 px made.
 bench-verify: $(STAMP) tree
 	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_verify.py $(ARGS)
+
+# The Android wrapper's classes, which are committed: javac 17 is needed by those alone who change its sources.
+java-classes: $(STAMP) tree
+	PYTHONPATH=build/tree:tests $(BIN)/python tests/wrapper_classes.py
 
 check: lint types layers
 

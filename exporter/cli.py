@@ -24,6 +24,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "export": "quantize, export and verify a network that is already trained",
         "verify": "compare .tflite and .onnx files on labelled images",
         "bench": "time artifacts, interleaved",
+        "bundle": "make what apps take again, or check every byte of a folder",
         "inspect": "tensors, quantization and kernels of an artifact",
         "rebuild": "make an earlier run's files again and compare every byte",
         "cost": "mult-adds and parameters, without building anything",

@@ -1,28 +1,25 @@
-"""Turns finished stages into what the user gets: the files in the output folder, and the report's words on the run."""
+"""Turns what a run made, and the words on it, into what the user gets."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from mbexport import __version__
-from mbexport.fingerprint import library_versions, path_hash
-from mbexport.manifest import MANIFEST, FileFacts, Input, Manifest, Recipe, Tool, input_at, recorded_name
-from mbexport.models.data import Data
-from mbexport.models.facts import Facts
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX
-from mbexport.plan import BuildPlan, Foreign, Origin, Trained
-from mbexport.report import preprocess_json, stages_json, unreadable_json
-from mbexport.reporting.files import JUNIT, PAGE, rendered
+from mbexport.bundles.packing import bundle_files
+from mbexport.golden_vectors import FOLDER, INDEX
+from mbexport.manifest import MANIFEST, Input, Manifest, Recipe, Tool, input_at, recorded_name
+from mbexport.plan import BuildPlan, Foreign, Origin
+from mbexport.provenance.git import git_state
+from mbexport.provenance.sbom import SBOM, sbom_json
+from mbexport.provenance.statement import STATEMENT, statement_json
+from mbexport.publishing import LABELS, Delivery, Sign, labels_file, report_files
+from mbexport.reporting.model_card import CARD, model_card
 from mbexport.sources import Sources
 from mbexport.stage_runner import StageRunner
-from mbexport.workdir import Workdir
 
-REPORT: Final = "report.json"
-LABELS: Final = "labels.txt"
 _CONTENTS: Final = "contents.json"
-_PUBLISHED: Final = ".mbexport/published.json"
 
 
 def ranges_name(stem: str) -> str:
@@ -31,7 +28,7 @@ def ranges_name(stem: str) -> str:
 
 
 def manifest_of(recipe: Recipe, origin: Origin, sources: Sources, runner: StageRunner) -> Manifest:
-    """What the manifest says of a run; `publish` knows its files."""
+    """What the manifest says of a run; its files and the verdict are not known yet."""
     if sources.has_files:  # maybe millions: what was read once is not read again
         record = runner.run(
             "hash-images",
@@ -42,7 +39,9 @@ def manifest_of(recipe: Recipe, origin: Origin, sources: Sources, runner: StageR
         contents = json.loads(record.files[_CONTENTS].read_bytes())
     else:
         contents = sources.contents()
-    return Manifest(tool=Tool.here(), recipe=recipe, inputs=inputs_of(recipe, origin, contents))
+    return Manifest(
+        tool=Tool.here(), recipe=recipe, inputs=inputs_of(recipe, origin, contents), git=git_state(Path.cwd())
+    )
 
 
 def inputs_of(recipe: Recipe, origin: Origin, contents: Mapping[str, str]) -> dict[str, Input]:
@@ -65,102 +64,46 @@ def inputs_of(recipe: Recipe, origin: Origin, contents: Mapping[str, str]) -> di
     return inputs
 
 
-def publish(
-    workdir: Workdir,
-    class_names: Sequence[str],
-    made: Mapping[str, Path],
-    report: bytes | None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is told of a run that was judged: the content of report.json, the images that it shows as JPEGs by name."""
+
+    report: bytes
+    pictures: Mapping[str, bytes]
+
+
+def delivery_of(
+    plan: BuildPlan,
+    made: Mapping[str, bytes],
+    told: Told | None,
     *,
-    pictures: Mapping[str, bytes] | None = None,
-    manifest: Manifest | None = None,
-) -> None:
-    """Puts the deliverables into the output folder, the report last; what an earlier run left over goes first.
-
-    `made` are those that lie in files, by the names that they get; `pictures` are of images that the report shows.
-    A `manifest` lists all but the report and what is rendered of it, whose bytes do not repeat.
-    """
-    files = {name: path.read_bytes() for name, path in made.items()}
-    files[LABELS] = "".join(f"{name}\n" for name in class_names).encode()
+    labels: tuple[str, ...],
+    manifest: Manifest | None,
+    sign: Sign | None = None,
+) -> Delivery:
+    """All that the user gets: what stages `made`, by name, the bundles of it, and what proves or tells of that."""
+    made = {**made, LABELS: labels_file(labels)}
+    if plan.is_bundled and f"{FOLDER}/{INDEX}" in made:
+        made |= bundle_files(made, labels, plan.bundling)
+    report = json.loads(told.report) if told else None
+    if manifest is not None and report is not None:
+        manifest = replace(manifest, verdict=_verdict(report))
+    words: dict[str, bytes] = {}
+    if told is not None and report is not None:
+        proof = [] if manifest is None else [MANIFEST, SBOM, STATEMENT]
+        card = model_card(report, licence=plan.licence, files=[*made, *proof])
+        words = {CARD: card.encode(), **report_files(told.report, told.pictures)}
+    delivery = Delivery(made=made, told=words, manifest=manifest, sign=sign)
     if manifest is not None:
-        facts = {name: FileFacts.of(content) for name, content in files.items()}
-        files[MANIFEST] = replace(manifest, files=facts).to_bytes()
-    index = workdir.root / _PUBLISHED
-    earlier = json.loads(index.read_bytes()) if index.exists() else []
-    for name in (REPORT, PAGE, JUNIT):
-        workdir.remove(name)
-    for name in earlier:
-        if name not in files or name == MANIFEST:  # which tells of other files than those that come now
-            workdir.remove(name)
-    workdir.write(_PUBLISHED, json.dumps(sorted(files)).encode())
-    for name, content in files.items():
-        path = workdir.root / name
-        if not path.is_file() or path.read_bytes() != content:
-            workdir.write(name, content)
-    if report is not None:
-        write_report(workdir, report, pictures or {})
+        bill = sbom_json(delivery.listing(), stem=plan.name, version=__version__, licence=plan.licence)
+        delivery = replace(delivery, told={SBOM: bill, **words})
+        delivery = replace(delivery, told={STATEMENT: statement_json(delivery.listing()), **delivery.told})
+    return delivery
 
 
-def write_report(workdir: Workdir, report: bytes, pictures: Mapping[str, bytes]) -> None:
-    """Writes the report, and before it the files that show the same."""
-    for name, content in rendered(json.loads(report), pictures).items():
-        workdir.write(name, content)
-    workdir.write(REPORT, report)
-
-
-def about(
-    plan: BuildPlan, facts: Facts, data: Data | None, sources: Sources, stages: Sequence[tuple[str, float, bool]]
-) -> dict[str, Any]:
-    """The report's part on the run itself: tool, model, data, options, and each stage with its seconds."""
-    preprocess = facts.preprocess
-    sifted = sources.sifted
+def _verdict(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
-        "model": {
-            "name": plan.name,
-            **_origin(plan.origin),
-            "alpha": facts.alpha,
-            "resolution_px": preprocess.resolution_px,
-            "rho": preprocess.resolution_px / REFERENCE_RESOLUTION_PX,
-            "channels": preprocess.channels,
-            "classes": facts.classes,
-            "output": facts.output.value,
-            "mult_adds": facts.mult_adds,
-            "parameters": facts.parameters,
-        },
-        "data": {
-            "name": data.name if data else None,
-            "fingerprint": sources.fingerprints[0] or None,
-            "calibration_fingerprint": sources.fingerprints[1],
-            **preprocess_json(preprocess),
-            "images": sifted.checked - len(sifted.bad) if sifted else None,
-            "best_epoch_chosen_on_test": isinstance(plan.origin, Trained)
-            and plan.origin.weights is not None
-            and sources.validation is not None,
-            "unreadable": unreadable_json(sifted.bad if sifted else ()),
-        },
-        "options": {
-            "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,
-            "qat_epochs": plan.qat_epochs if plan.qat_steps is None else None,
-            "qat_steps": plan.qat_steps,
-            "calibration_samples": plan.calibration_samples,
-            "observer": None if plan.ranges else plan.observer.value,
-            "ranges": plan.ranges.name if plan.ranges else None,
-            "corrections": [each.value for each in plan.corrections],
-            "max_bad": plan.max_bad,
-            "io": plan.io.value,
-            "seed": plan.seed,
-            "threads": plan.threads,
-        },
-        "stages": stages_json(stages),
-    }
-
-
-def _origin(origin: Origin) -> dict[str, Any]:
-    """Where the float network came from."""
-    spec, file = (None, origin.model) if isinstance(origin, Foreign) else (origin.spec, origin.weights)
-    return {
-        "conv": spec.conv.value if spec else None,
-        "shallow": spec.shallow if spec else None,
-        "trained_here": isinstance(origin, Trained),
-        "source": {"file": file.name, "sha256": path_hash(file)} if file else None,
+        "passed": report["passed"],
+        "strict": report["strict"],
+        "gates": {gate["name"]: gate["verdict"] for gate in report["gates"]},
     }

@@ -4,6 +4,7 @@ import hashlib
 import os
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,9 @@ _PACKAGES: Final = (
     mbexport.calibration,
 )
 
+_DELIVERING: Final = ("mbexport.bundles", "mbexport.provenance", "mbexport.reporting")
+_CACHE: Final = "__pycache__"
+
 
 @cache
 def library_versions() -> dict[str, str]:
@@ -50,12 +54,25 @@ def library_versions() -> dict[str, str]:
 
 @cache
 def code_fingerprint() -> str:
-    """A hash of this package's own modules."""
+    """A hash of those of our modules that decide what stages make."""
     digest = hashlib.sha256(mbexport.__version__.encode())
     for package in _PACKAGES:
         for folder in package.__path__:
             for file in sorted(Path(folder).glob("*.py")):
                 digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def tool_fingerprint() -> str:
+    """A hash of all that decides what is delivered: our modules, and the templates and sources that bundles copy."""
+    digest = hashlib.sha256(code_fingerprint().encode())
+    for name in _DELIVERING:
+        spec = find_spec(name)  # by name: they stand above this module
+        for folder in map(Path, (spec and spec.submodule_search_locations) or ()):
+            files = (file for file in folder.rglob("*") if file.is_file() and _CACHE not in file.parts)
+            for file in sorted(files):
+                digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from mbexport.errors import StageError
 from mbexport.golden import Files, golden_files
 from mbexport.handoff import Float
 from mbexport.models.imageset import ImageSet
@@ -22,20 +23,23 @@ def golden_stage(
 ) -> Files:
     """What each artifact gives for a few of `images`, fed what it says itself that it expects.
 
-    Does not load TensorFlow. Raises `StageError` if no image can be used.
+    Does not load TensorFlow. No files if there is no image that all artifacts answer: their gates tell why.
     """
     facts = source.facts
     subjects = [
         match(open_runner(path), pixels=facts.preprocess, given=None, classes=facts.classes, background=False)
         for path in artifacts
     ]
-    return golden_files(
-        stem=plan.name,
-        licence=plan.licence,
-        preprocess=facts.preprocess,
-        labels=labels,
-        subjects=subjects,
-        images=images,
-        is_labelled=is_labelled,
-        seed=plan.seed,
-    )
+    try:
+        return golden_files(
+            stem=plan.name,
+            licence=plan.licence,
+            preprocess=facts.preprocess,
+            labels=labels,
+            subjects=subjects,
+            images=images,
+            is_labelled=is_labelled,
+            seed=plan.seed,
+        )
+    except StageError:
+        return {}

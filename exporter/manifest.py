@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mbexport import __version__
 from mbexport.errors import DataError
-from mbexport.fingerprint import code_fingerprint, library_versions, path_hash
+from mbexport.fingerprint import library_versions, path_hash, tool_fingerprint
 from mbexport.workdir import sha256_of
 
 MANIFEST: Final = "manifest.json"
@@ -94,7 +94,7 @@ class Tool:
             CORES: os.environ.get(CORES_VARIABLE) or str(_cores()),
         }
         versions = {NAME: __version__, **library_versions()}
-        return cls(versions=versions, code=code_fingerprint(), environment=environment)
+        return cls(versions=versions, code=tool_fingerprint(), environment=environment)
 
 
 def _cores() -> int | None:

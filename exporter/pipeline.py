@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mbexport.about import about
 from mbexport.artifact import Io
 from mbexport.artifact_stages import artifacts
 from mbexport.calibration.range_file import read_ranges
-from mbexport.deliver import about, manifest_of, publish, ranges_name
+from mbexport.deliver import Told, delivery_of, manifest_of, ranges_name
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.handoff import Float
@@ -32,6 +33,7 @@ from mbexport.plan import (
     Trained,
 )
 from mbexport.progress import Progress
+from mbexport.publishing import Sign, publish
 from mbexport.report import Json, report_json, to_bytes
 from mbexport.run import Run
 from mbexport.sources import FINDINGS, Sources
@@ -57,28 +59,35 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Made:
-    """What the stages of a run made: each artifact by its file name, and their JSON files by name."""
+    """What the stages of a run made: artifacts and golden vectors by their file names, and JSON files by name."""
 
     run: Run
     artifacts: Mapping[str, Path]
+    golden: Mapping[str, Path]
     results: Mapping[str, Path]
 
     def read(self, name: str) -> Any:
         """What the file called `name` holds; None if no stage made one."""
         return json.loads(self.results[name].read_bytes()) if name in self.results else None
 
-    def delivered(self, stem: str) -> dict[str, Path]:
-        """The files that the user gets, by the names that they get there."""
+    def delivered(self, stem: str) -> dict[str, bytes]:
+        """What the user gets, by the names that it gets there."""
         ranges = {ranges_name(stem): self.results[OBSERVED]} if OBSERVED in self.results else {}
-        return {**self.artifacts, **ranges}
+        return {name: path.read_bytes() for name, path in {**self.artifacts, **ranges, **self.golden}.items()}
 
 
 def run(
-    plan: BuildPlan, data: Data | None, progress: Progress, *, class_names: tuple[str, ...] | None = None
+    plan: BuildPlan,
+    data: Data | None,
+    progress: Progress,
+    *,
+    class_names: tuple[str, ...] | None = None,
+    sign: Sign | None = None,
 ) -> Outcome:
     """Makes what `plan` says into `plan.out`, verifies it on `data`, and gives the report.
 
     Without `data` artifacts are compared on the calibration images; `class_names` then says what the scores are.
+    `sign` gives the signature of the manifest.
     Raises `InputError` before any work for data or a folder that cannot be used, `StageError` for a failure later.
     """
     labels = data.class_names if data else class_names
@@ -90,18 +99,13 @@ def run(
         sources = Sources(plan, data)
         made = _stages(plan, sources, runner, labels=labels)
         manifest = manifest_of(plan.recipe, plan.origin, sources, runner) if plan.recipe else None
-        report = (
-            _report(made, about(plan, made.run.source.facts, data, sources, runner.log)) if plan.is_judged else None
-        )
-        publish(
-            workdir,
-            made.run.labels,
-            made.delivered(plan.name),
-            report,
-            pictures=pictures_from_json(made.results[PICTURES].read_bytes()) if report else None,
-            manifest=manifest,
-        )
-        return Outcome(report=json.loads(report) if report else {}, out=plan.out)
+        told = None
+        if plan.is_judged:
+            report = _report(made, about(plan, made.run.source.facts, data, sources, runner.log))
+            told = Told(report=report, pictures=pictures_from_json(made.results[PICTURES].read_bytes()))
+        delivered = made.delivered(plan.name)
+        publish(workdir, delivery_of(plan, delivered, told, labels=made.run.labels, manifest=manifest, sign=sign))
+        return Outcome(report=json.loads(told.report) if told else {}, out=plan.out)
 
 
 def _report(made: _Made, told: Json) -> bytes:
@@ -132,6 +136,7 @@ def _stages(plan: BuildPlan, sources: Sources, runner: StageRunner, *, labels: t
     return _Made(
         run=run,
         artifacts={name: record.files[name] for name, record in made.stages.items()},
+        golden=_golden(run, made.stages).files,
         results={**network.files, **judged, **made.found},
     )
 
@@ -154,6 +159,24 @@ def _judged(run: Run, artifacts: Mapping[str, StageRecord]) -> Mapping[str, Path
         ),
     )
     return {**measured.files, **_tried_normalizations(run)}
+
+
+def _golden(run: Run, artifacts: Mapping[str, StageRecord]) -> StageRecord:
+    """A few images and what each artifact answers, for the tests of those who use it."""
+    plan, sources = run.plan, run.sources
+    return run.runner.run(
+        "golden",
+        {"images": sources.fingerprints, "artifacts": sorted(artifacts), "seed": plan.seed, **run.form},
+        (run.network, *run.checked, *artifacts.values()),
+        lambda _: _golden_stage()(
+            plan,
+            run.source,
+            [record.files[name] for name, record in artifacts.items()],
+            sources.test,
+            labels=run.labels,
+            is_labelled=sources.is_labelled,
+        ),
+    )
 
 
 def _checked_images(plan: BuildPlan, sources: Sources, runner: StageRunner) -> tuple[StageRecord, ...]:
@@ -241,6 +264,13 @@ def _origins() -> Any:
     from mbexport import origins
 
     return origins
+
+
+def _golden_stage() -> Any:
+    """What makes golden vectors, imported when they are: runtimes are loaded, TensorFlow is not."""
+    from mbexport.golden_stage import golden_stage
+
+    return golden_stage
 
 
 def _heavy() -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.artifact import FORMATS, Format, Io, Layout, Precision
+from mbexport.bundles.choices import Bundling
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import OptionError
 from mbexport.limits import MAX_BATCH, MAX_SEED, MAX_THREADS, require_within
@@ -88,7 +89,7 @@ class BuildPlan:
     `logits` all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images
     that may be unreadable. With `strict` a gate that the images are too few to decide fails. Without `is_judged`
     artifacts are made and nothing is found out about them: there is no report. A `recipe` says how the run was asked
-    for, in a manifest.
+    for, in a manifest. `bundling` says what apps get.
     """
 
     name: str
@@ -111,6 +112,7 @@ class BuildPlan:
     layout: Layout = Layout.NHWC
     opset: int = OPSET
     licence: str | None = None
+    bundling: Bundling = field(default_factory=Bundling)
     sensitivity: bool = True
     limits: Mapping[str, float] = field(default_factory=dict)
     strict: bool = False
@@ -140,6 +142,16 @@ class BuildPlan:
         require_opset(self.opset)
         check_limits(self.limits)
         self.preprocess(resolution_px=1)  # checks the crop fraction
+        if self.bundling.is_required and not self.is_bundled:
+            raise OptionError(
+                f"a bundle needs a .tflite that takes one image at a time, got --format "
+                f"{' and '.join(self.formats)} with --batch {self.batch or 'dynamic'}"
+            )
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether there is an artifact that an app can use: a .tflite, for one image at a time."""
+        return Format.TFLITE in self.formats and self.batch in (None, 1)
 
     @property
     def is_distilled(self) -> bool:

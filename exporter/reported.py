@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from mbexport.artifact import Precision
-from mbexport.deliver import REPORT
 from mbexport.errors import DataError
+from mbexport.publishing import REPORT
 from mbexport.report import Json
 from mbexport.workdir import sha256_of
 

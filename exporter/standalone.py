@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from mbexport import __version__
 from mbexport.artifact import Precision
-from mbexport.deliver import write_report
 from mbexport.errors import DataError, OptionError
 from mbexport.fingerprint import library_versions
 from mbexport.models.cost import cost
@@ -19,6 +18,7 @@ from mbexport.models.readable import Findings, Sifted, sift
 from mbexport.models.spec import ModelSpec
 from mbexport.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.progress import Progress
+from mbexport.publishing import report_files
 from mbexport.report import Json, preprocess_json, report_json, to_bytes, unreadable_json
 from mbexport.runtimes.contents import alpha_of
 from mbexport.runtimes.matching import match
@@ -84,7 +84,8 @@ def verify_files(inquiry: Inquiry, data: Data, *, out: Path | None, progress: Pr
         about = _about(reference, data, sifted)
         content = to_bytes(report_json(found.measured, gates, about, strict=inquiry.strict))
         if workdir is not None:
-            write_report(workdir, content, found.pictures)
+            for name, form in report_files(content, found.pictures).items():
+                workdir.write(name, form)
     loaded: Json = json.loads(content)
     return loaded
 

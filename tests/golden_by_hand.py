@@ -1,12 +1,17 @@
 """Golden vectors of an artifact that nobody ran: for tests of what is made of them."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+
 from PIL import Image
 
 from mbexport.bundles.shipped import Shipped
-from mbexport.golden_vectors import Case, Expected, Golden, GoldenArtifact, GoldenInput, GoldenOutput
+from mbexport.golden_vectors import FOLDER, INDEX, Case, Expected, Golden, GoldenArtifact, GoldenInput, GoldenOutput
 from mbexport.models.preprocess import Preprocess
 
 MODEL = "mobilenet_v1_0.25_32_int8.tflite"
+OUTPUT = f"case_0/{MODEL}.out"
 LABELS = ("cat", "dog", "tree")
 
 
@@ -46,7 +51,7 @@ def golden_by_hand() -> Golden:
                 raw="case_0/raw.rgb",
                 resized="case_0/resized.rgb",
                 truth=2,
-                expected={MODEL: Expected(output=f"case_0/{MODEL}.out", top=2, label="tree", score=200 / 256)},
+                expected={MODEL: Expected(output=OUTPUT, top=2, label="tree", score=200 / 256)},
             ),
         ),
     )
@@ -57,5 +62,31 @@ def shipped_by_hand(*, model: bytes = b"TFL3 by hand") -> Shipped:
     golden = golden_by_hand()
     raw = bytes(range(5 * 4 * 3))
     resized = golden.preprocess.pixels(Image.frombytes("RGB", (5, 4), raw)).tobytes()
-    files = {"case_0/raw.rgb": raw, "case_0/resized.rgb": resized, f"case_0/{MODEL}.out": bytes([20, 36, 200])}
-    return Shipped(artifact=golden.artifacts[0], model=model, labels=LABELS, golden=golden, files=files)
+    files = {"case_0/raw.rgb": raw, "case_0/resized.rgb": resized, OUTPUT: bytes([20, 36, 200])}
+    return Shipped(
+        name=golden.stem, artifact=golden.artifacts[0], model=model, labels=LABELS, golden=golden, files=files
+    )
+
+
+def golden_files_of(stem: str, models: Mapping[str, bytes], *, px: int) -> dict[str, bytes]:
+    """The golden vectors of artifacts of three classes that are called so."""
+    by_hand = golden_by_hand()
+    artifact, case = by_hand.artifacts[0], by_hand.cases[0]
+    golden = replace(
+        by_hand,
+        stem=stem,
+        preprocess=replace(by_hand.preprocess, resolution_px=px),
+        artifacts=tuple(
+            replace(artifact, file=name, sha256=sha256(model).hexdigest(), format=name.rsplit(".", 1)[1])
+            for name, model in models.items()
+        ),
+        cases=(replace(case, expected=dict.fromkeys(models, case.expected[MODEL])),),
+    )
+    raw = bytes(range(5 * 4 * 3))
+    files = {
+        INDEX: golden.to_bytes(),
+        case.raw: raw,
+        case.resized: golden.preprocess.pixels(Image.frombytes("RGB", (5, 4), raw)).tobytes(),
+        case.expected[MODEL].output: bytes([20, 36, 200]),
+    }
+    return {f"{FOLDER}/{name}": content for name, content in files.items()}

@@ -26,7 +26,7 @@ def android_files(shipped: Shipped, *, package: str) -> dict[str, bytes]:
     """
     require_package(package)
     assets = asset_files(shipped)
-    at = Coordinates(group=package, artifact=artifact_id(shipped.golden.stem), version=shipped.version)
+    at = Coordinates(group=package, artifact=artifact_id(shipped.name), version=shipped.version)
     folder = package.replace(".", "/")
     sources = wrapper.sources(package)
     test = sources.pop(wrapper.TEST)

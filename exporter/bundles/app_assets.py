@@ -1,12 +1,11 @@
 """Turns what an app gets into the files of its assets: model, labels, settings and golden vectors."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
-from mbexport.bundles.shipped import Shipped
+from mbexport.bundles.shipped import Shipped, of_one_artifact
 from mbexport.errors import DataError
-from mbexport.golden_vectors import FOLDER, INDEX, Case, Golden
+from mbexport.golden_vectors import FOLDER, INDEX
 
 LABELS: Final = "labels.txt"
 SETTINGS: Final = "settings.properties"
@@ -21,14 +20,13 @@ def asset_files(shipped: Shipped) -> dict[str, bytes]:
     Raises `DataError` for a model whose tensors the wrapper does not know.
     """
     _require_known(shipped)
-    golden = _of_one_artifact(shipped)
-    vectors = {name: shipped.files[name] for case in golden.cases for name in _vectors(case, shipped.artifact.file)}
+    shipped = of_one_artifact(shipped)
     return {
         shipped.artifact.file: shipped.model,
         LABELS: "".join(f"{label}\n" for label in _lines(shipped.labels)).encode(),
-        SETTINGS: properties(_settings(shipped, golden)),
-        f"{FOLDER}/{INDEX}": golden.to_bytes(),
-        **{f"{FOLDER}/{name}": content for name, content in vectors.items()},
+        SETTINGS: properties(_settings(shipped)),
+        f"{FOLDER}/{INDEX}": shipped.golden.to_bytes(),
+        **{f"{FOLDER}/{name}": content for name, content in shipped.files.items()},
     }
 
 
@@ -62,26 +60,17 @@ def _require_known(shipped: Shipped) -> None:
         raise DataError(f"{shipped.artifact.file}: an output of codes must have a scale, got none")
 
 
-def _of_one_artifact(shipped: Shipped) -> Golden:
-    name = shipped.artifact.file
-    cases = (replace(each, expected={name: each.expected[name]}) for each in shipped.golden.cases)
-    return replace(shipped.golden, artifacts=(shipped.artifact,), cases=tuple(cases))
-
-
-def _vectors(case: Case, artifact: str) -> tuple[str, str, str]:
-    return case.raw, case.resized, case.expected[artifact].output
-
-
 def _lines(labels: tuple[str, ...]) -> tuple[str, ...]:
     """Labels that are a line each: a folder's name may hold anything."""
     return tuple(" ".join(label.split("\n")) for label in labels)
 
 
-def _settings(shipped: Shipped, golden: Golden) -> dict[str, str]:
+def _settings(shipped: Shipped) -> dict[str, str]:
     """What Settings.java reads. Numbers are spelt so that a double comes back as it was."""
+    golden, file = shipped.golden, shipped.artifact.file
     source, target, preprocess = shipped.artifact.input, shipped.artifact.output, golden.preprocess
     told = {
-        "model": shipped.artifact.file,
+        "model": file,
         "classes": str(golden.classes),
         "resolution": str(preprocess.resolution_px),
         "channels": str(preprocess.channels),
@@ -98,15 +87,14 @@ def _settings(shipped: Shipped, golden: Golden) -> dict[str, str]:
         "cases": str(len(golden.cases)),
     }
     for number, case in enumerate(golden.cases):
-        raw, resized, output = (f"{FOLDER}/{name}" for name in _vectors(case, shipped.artifact.file))
         entry = {
             "name": case.name,
             "width": str(case.width),
             "height": str(case.height),
-            "raw": raw,
-            "resized": resized,
-            "output": output,
-            "top": str(case.expected[shipped.artifact.file].top),
+            "raw": f"{FOLDER}/{case.raw}",
+            "resized": f"{FOLDER}/{case.resized}",
+            "output": f"{FOLDER}/{case.expected[file].output}",
+            "top": str(case.expected[file].top),
         }
         told.update({f"case.{number}.{name}": value for name, value in entry.items()})
     return told

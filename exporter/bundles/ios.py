@@ -1,14 +1,13 @@
 """Turns what an app gets of a run into a Swift package and a pod: the model, its classifier, tests of both."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mbexport.bundles import ios_names
-from mbexport.bundles.shipped import Shipped
+from mbexport.bundles.shipped import Shipped, of_one_artifact
 from mbexport.errors import DataError
 from mbexport.golden_vectors import FOLDER, INDEX
 
@@ -26,8 +25,8 @@ def ios_files(shipped: Shipped) -> dict[str, bytes]:
     for golden vectors that are not whole.
     """
     _require_readable(shipped)
-    name = ios_names.module_name(shipped.golden.stem)
-    shipped = _of_one_artifact(shipped, ios_names.file_name(shipped.artifact.file, name=name))
+    name = ios_names.module_name(shipped.name)
+    shipped = of_one_artifact(shipped, file=ios_names.file_name(shipped.artifact.file, name=name))
     sources, tests = f"Sources/{name}", f"Tests/{name}Tests"
     labels = "".join(f"{label}\n" for label in shipped.labels).encode()
     resources = {shipped.artifact.file: shipped.model, "labels.txt": labels}
@@ -59,25 +58,6 @@ def _require_readable(shipped: Shipped) -> None:
     broken = next((label for label in shipped.labels if "\n" in label), None)
     if broken is not None:
         raise DataError(f"a label must be one line, got {broken!r}")
-
-
-def _of_one_artifact(shipped: Shipped, file: str) -> Shipped:
-    """The same without golden vectors of other artifacts, and with the model's file called `file`."""
-    known = shipped.artifact.file
-    artifact = replace(shipped.artifact, file=file)
-    cases, files = [], {}
-    for case in shipped.golden.cases:
-        if known not in case.expected:
-            raise DataError(f"golden.json does not say what {known} answers to {case.name}")
-        expected = case.expected[known]
-        output = expected.output.replace(known, file)
-        for name, source in ((case.raw, case.raw), (case.resized, case.resized), (output, expected.output)):
-            if source not in shipped.files:
-                raise DataError(f"golden.json names {source}, which is not there")
-            files[name] = shipped.files[source]
-        cases.append(replace(case, expected={file: replace(expected, output=output)}))
-    golden = replace(shipped.golden, artifacts=(artifact,), cases=tuple(cases))
-    return replace(shipped, artifact=artifact, golden=golden, files=files)
 
 
 def _rendered(shipped: Shipped, name: str, templates: Mapping[str, str]) -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """Turns the files of a finished run into the one value that every bundle is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mbexport import __version__
@@ -17,9 +17,11 @@ _PREFERRED: Final = (Precision.INT8, Precision.FP16, Precision.FP32, Precision.D
 class Shipped:
     """What goes into an app: one .tflite that takes one image, its classes, the vectors that prove that it works.
 
-    `files` are those of `golden`, by the names that golden.json has for them; `version` is that of the bundle.
+    `files` are those of `golden`, by the names that golden.json has for them; `name` and `version` are those of the
+    bundle.
     """
 
+    name: str
     artifact: GoldenArtifact
     model: bytes
     labels: tuple[str, ...]
@@ -44,7 +46,32 @@ def shipped(files: Mapping[str, bytes], labels: tuple[str, ...]) -> Shipped:
         raise DataError(f"a bundle needs a .tflite that takes one image at a time, got {names}")
     vectors = {name.removeprefix(f"{FOLDER}/"): each for name, each in files.items() if name.startswith(f"{FOLDER}/")}
     del vectors[INDEX]
-    return Shipped(artifact=chosen, model=files[chosen.file], labels=labels, golden=golden, files=vectors)
+    return Shipped(
+        name=golden.stem, artifact=chosen, model=files[chosen.file], labels=labels, golden=golden, files=vectors
+    )
+
+
+def of_one_artifact(shipped: Shipped, *, file: str | None = None) -> Shipped:
+    """The same without golden vectors of other artifacts, and with the model's file called `file`.
+
+    Raises `DataError` for vectors that are not whole.
+    """
+    known = shipped.artifact.file
+    file = file or known
+    artifact = replace(shipped.artifact, file=file)
+    cases, files = [], {}
+    for case in shipped.golden.cases:
+        if known not in case.expected:
+            raise DataError(f"golden.json does not say what {known} answers to {case.name}")
+        expected = case.expected[known]
+        output = expected.output.replace(known, file)
+        for name, source in ((case.raw, case.raw), (case.resized, case.resized), (output, expected.output)):
+            if source not in shipped.files:
+                raise DataError(f"golden.json names {source}, which is not there")
+            files[name] = shipped.files[source]
+        cases.append(replace(case, expected={file: replace(expected, output=output)}))
+    golden = replace(shipped.golden, artifacts=(artifact,), cases=tuple(cases))
+    return replace(shipped, artifact=artifact, golden=golden, files=files)
 
 
 def _is_usable(artifact: GoldenArtifact) -> bool:

@@ -66,6 +66,7 @@ def task(given: dict[str, Any]) -> making.Task:
         plan_of=lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr),
         data=source,
         summary=given["summary"],
+        signing_key=given["signing_key"],
     )
 
 

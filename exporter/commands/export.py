@@ -69,7 +69,10 @@ def task(given: dict[str, Any]) -> making.Task:
         source = open_data(data, classes_file=classes_file)
         names, is_photos = source.class_names, source.is_photos
         return making.Task(
-            plan_of=lambda stderr: plan_of(len(names), is_photos, stderr), data=source, summary=given["summary"]
+            plan_of=lambda stderr: plan_of(len(names), is_photos, stderr),
+            data=source,
+            summary=given["summary"],
+            signing_key=given["signing_key"],
         )
     labels = read_labels(classes_file) if classes_file is not None else None
     return making.Task(
@@ -77,6 +80,7 @@ def task(given: dict[str, Any]) -> making.Task:
         data=None,
         class_names=labels,
         summary=given["summary"],
+        signing_key=given["signing_key"],
     )
 
 
@@ -113,8 +117,14 @@ def _checked_before_data(
 
 
 def stem_of(model: Path) -> str:
-    """What the artifacts of somebody's model are called: as its file or folder."""
-    return model.name.removesuffix(model.suffix)
+    """What the artifacts of somebody's model are called: as its file or folder.
+
+    Raises `DataError` for a name that no manifest could hold.
+    """
+    stem = model.name.removesuffix(model.suffix)
+    if "\\" in stem or not stem.isprintable():
+        raise DataError(f"a model's file must have a name without control characters and \\, got {model.name!r}")
+    return stem
 
 
 def _foreign(given: dict[str, Any]) -> "Foreign":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from mbexport.commands import options
+from mbexport.commands import bundle_options, options
 from mbexport.commands.outcome import require_writable, show
 from mbexport.commands.recipes import recipe_of
 from mbexport.errors import DataError, OptionError
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 class Task:
     """What a command is to make: the plan, for the real stderr, and the labelled images or else the classes' names.
 
-    `summary` is the file that gets the verdict as Markdown.
+    `summary` is the file that gets the verdict as Markdown; the manifest is signed with `signing_key`.
     """
 
     plan_of: "Callable[[TextIO], BuildPlan]"
     data: "Data | None"
     class_names: tuple[str, ...] | None = None
     summary: Path | None = None
+    signing_key: Path | None = None
 
 
 _SHARED: Final = (
@@ -103,6 +104,8 @@ _SHARED: Final = (
     ),
     options.option("--opset", type=int, default=17, metavar="N", help="Of .onnx files; phones carry old runtimes."),
     options.option("--license", metavar="TEXT", help="The model's licence, which its files then name."),
+    *bundle_options.CHOICES,
+    bundle_options.SIGN,
     options.option(
         "--sensitivity/--no-sensitivity",
         default=True,
@@ -156,6 +159,7 @@ def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, 
         "layout": Layout(given["layout"]),
         "opset": given["opset"],
         "licence": given["license"],
+        "bundling": bundle_options.bundling(given),
         "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
         "limits": options.gate_limits(given["gates"]),
@@ -236,12 +240,15 @@ def run_and_show(task: Task) -> int:
     from mbexport.quiet import quiet_libraries
 
     require_writable(task.summary)
+    sign = bundle_options.signer(task.signing_key)
     recipe = recipe_of(click.get_current_context())
     with quiet_libraries() as streams:
         plan = replace(task.plan_of(streams.err), recipe=recipe)
         progress = ConsoleProgress(streams.err)
         try:
-            outcome = run(plan, task.data, progress, class_names=task.class_names)
+            outcome = run(plan, task.data, progress, class_names=task.class_names, sign=sign)
         finally:
             progress.close()
+        if not plan.is_bundled:
+            streams.err.write("no bundles for apps: they need a .tflite that takes one image at a time\n")
         return show(outcome.report, streams, out=outcome.out, summary=task.summary)

@@ -30,7 +30,7 @@ def statement_json(manifest: Manifest, *, invocation: str | None = None) -> byte
     run: dict[str, Any] = {
         "builder": {
             "id": BUILDER,
-            "version": {NAME: versions[NAME], "python": manifest.tool.environment["python"]},
+            "version": {NAME: versions[NAME], "python": manifest.tool.environment.get("python", "unknown")},
         }
     }
     if invocation is not None:

@@ -21,6 +21,7 @@ def session_options(threads: int = 1) -> Any:
     """
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # what is classified here is nobody else's business
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -102,7 +102,7 @@ def shipped_of(kind: Kind) -> Shipped:
     )
     affine = Affine(scale=(0.1,), zero_point=(7,), axis=None) if kind.has_codes else None
     model = tflite_of(kind.dtype, affine=affine, px=_PX, channels=kind.channels)
-    return Shipped(artifact=artifact, model=model, labels=labels, golden=golden, files=files)
+    return Shipped(name=golden.stem, artifact=artifact, model=model, labels=labels, golden=golden, files=files)
 
 
 def _case(

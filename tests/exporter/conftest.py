@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from golden_by_hand import golden_files_of
 from measured_by_hand import artifact_json, measured_json
 from onnx import TensorProto, helper, numpy_helper
 
@@ -142,6 +143,10 @@ class StandIns:
     def onnx_file(self, _plan, _source, _tflite, target):
         return {target.name: self.network.read_bytes()}
 
+    def golden_stage(self, plan, _source, artifacts, _images, *, labels, is_labelled):
+        models = {path.name: path.read_bytes() for path in artifacts}
+        return golden_files_of(plan.name, models, px=self.preprocess.resolution_px)
+
     def measured_file(self, _plan, _source, artifacts, images, *, labels, is_labelled, progress):
         told = {"pixels": self.preprocess, "given": MOBILENET, "classes": 2, "background": False}
         found = measure_all(
@@ -162,6 +167,7 @@ def stand_ins(monkeypatch, facts, colour_network, tmp_path) -> StandIns:
     made = StandIns(facts(spec), colour_network(tmp_path / "colours.onnx", classes=2))
     monkeypatch.setattr("mbexport.pipeline._origins", lambda: made)
     monkeypatch.setattr("mbexport.pipeline._heavy", lambda: made)
+    monkeypatch.setattr("mbexport.pipeline._golden_stage", lambda: made.golden_stage)
     monkeypatch.setattr("mbexport.artifact_stages._exports", lambda: made)
     return made
 

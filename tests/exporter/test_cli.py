@@ -11,7 +11,7 @@ import pytest
 import mbexport
 from mbexport.cli import run
 
-COMMANDS = ("build", "export", "verify", "bench", "inspect", "rebuild", "cost", "doctor")
+COMMANDS = ("build", "export", "verify", "bench", "bundle", "inspect", "rebuild", "cost", "doctor")
 HEAVY = ("numpy", "tensorflow", "tf_keras", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "PIL", "rich")
 FULL_DEVICE = Path("/dev/full")  # Linux: every write finds it full
 

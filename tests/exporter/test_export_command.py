@@ -36,7 +36,7 @@ def planned(here, monkeypatch, capfd):
     def plan(arguments: str):
         caught = []
 
-        def stop(plan, data, _progress, *, class_names):
+        def stop(plan, data, _progress, *, class_names, **_named):
             caught.append((plan, data, class_names))
             raise StageError("this is as far as the test goes")
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import os
+import shutil
+from importlib.machinery import ModuleSpec
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mbexport import fingerprint
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 
@@ -67,3 +70,24 @@ def test_name_that_is_no_text_is_hashed_like_any_other(tmp_path):
 def test_what_is_not_there_is_a_data_error_that_names_it(tmp_path, name):
     with pytest.raises(DataError, match=rf"{name} cannot be read: No such file or directory$"):
         path_hash(tmp_path / name)
+
+
+def test_what_bundles_copy_is_part_of_the_tool_and_of_no_stage(monkeypatch, tmp_path):
+    import mbexport.bundles
+
+    def both() -> tuple[str, str]:
+        fingerprint.code_fingerprint.cache_clear()
+        fingerprint.tool_fingerprint.cache_clear()
+        return fingerprint.code_fingerprint(), fingerprint.tool_fingerprint()
+
+    before = both()
+    (copied,) = mbexport.bundles.__path__
+    shutil.copytree(copied, tmp_path / "bundles")
+    spec = ModuleSpec("mbexport.bundles", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path / "bundles")]
+    real = fingerprint.find_spec
+    monkeypatch.setattr(fingerprint, "find_spec", lambda name: spec if name == "mbexport.bundles" else real(name))
+    assert both() == before
+    (tmp_path / "bundles" / "swift" / "Preprocess.swift").write_bytes(b"// another")
+    after = both()
+    assert (after[0], after[1] == before[1]) == (before[0], False)

@@ -13,18 +13,16 @@ import mbexport
 from mbexport.commands import build, export, rebuild
 from mbexport.commands.options import PATH, Option
 from mbexport.commands.recipes import context_of, recipe_of, recorded
-from mbexport.deliver import inputs_of, publish
+from mbexport.deliver import inputs_of
 from mbexport.errors import DataError, OptionError
-from mbexport.fingerprint import code_fingerprint, library_versions, path_hash
+from mbexport.fingerprint import library_versions, path_hash, tool_fingerprint
 from mbexport.manifest import FileFacts, Git, Input, Recipe, Tool, input_at, is_inside, recorded_name
-from mbexport.manifest_reading import read_manifest
 from mbexport.models.spec import ModelSpec
 from mbexport.plan import Foreign, Trained
-from mbexport.workdir import Workdir
 
 SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
 # They cannot change a byte of what is made: `test_reproducible.py` varies them.
-ASIDE = {"config", "gate", "log-dir", "out", "resume", "sensitivity", "strict", "summary", "threads"}
+ASIDE = {"config", "gate", "log-dir", "out", "resume", "sensitivity", "sign", "strict", "summary", "threads"}
 MAKERS = (build.command, export.command)
 
 
@@ -135,20 +133,7 @@ def test_tool_is_the_one_that_runs():
     versions = Tool.here().versions
     assert versions["mbexport"] == mbexport.__version__
     assert {name: versions[name] for name in library_versions()} == library_versions()
-    assert Tool.here().code == code_fingerprint()
-
-
-def test_publishing_lists_every_file_but_the_report_and_the_manifest(tmp_path):
-    (tmp_path / "made").write_bytes(b"abc")
-    with Workdir.open(tmp_path / "out") as workdir:
-        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, None, manifest=manifest_by_hand(files={}))
-        told = read_manifest(tmp_path / "out" / "manifest.json")
-        assert told.files == {"net.onnx": FileFacts.of(b"abc"), "labels.txt": FileFacts.of(b"a\n")}
-        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, None)
-        assert not (tmp_path / "out" / "manifest.json").exists()
-        (tmp_path / "out" / "manifest.json").write_text("somebody's own")
-        publish(workdir, ["a"], {"net.onnx": tmp_path / "made"}, None)
-    assert (tmp_path / "out" / "manifest.json").read_text() == "somebody's own"
+    assert Tool.here().code == tool_fingerprint()
 
 
 @pytest.mark.parametrize("command", MAKERS)

@@ -10,22 +10,23 @@ import time
 from pathlib import Path
 
 import pytest
+from delivered import beside, repeating
 
 # The smallest network that takes every stage; how well it learns does not matter here.
 TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-epochs", "1", "--calibration-samples", "40")
 STAGES = (
     *("train", "tflite-fp32", "onnx-fp32"),
-    *("calibrate", "quantize", "tflite-int8", "simulation", "sensitivity", "onnx-int8", "verify"),
+    *("calibrate", "quantize", "tflite-int8", "simulation", "sensitivity", "onnx-int8", "verify", "golden"),
 )
 DELIVERED = {f"mobilenet_v1_0.1_32_{kind}" for kind in ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")}
-REPORTS = {"report.json", "report.html", "junit.xml"}
-OTHERS = {"labels.txt", "manifest.json", "mobilenet_v1_0.1_32_ranges.json"}
+REPORTS = {"report.json", "report.html", "junit.xml", "MODEL_CARD.md"}
+PROOF = {"manifest.json", "sbom.cdx.json", "provenance.intoto.json"}
+OTHERS = {"labels.txt", "mobilenet_v1_0.1_32_ranges.json"}
 
 
 def delivered_hashes(out: Path) -> dict[str, str]:
-    """The sha256 of every delivered file but the report in its three forms, which hold times."""
-    files = [path for path in out.iterdir() if path.is_file() and path.name not in REPORTS]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    """The sha256 of every delivered file whose bytes repeat, by its path."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in repeating(out).items()}
 
 
 def reused_stages(out: Path) -> dict[str, bool]:
@@ -49,17 +50,19 @@ def undisturbed_hashes(undisturbed) -> dict[str, str]:
 
 
 def test_delivers_the_files_of_the_contract(undisturbed, undisturbed_hashes):
-    assert set(undisturbed_hashes) == DELIVERED | OTHERS
+    assert set(beside(undisturbed_hashes)) == DELIVERED | OTHERS
+    assert {name.split("/")[0] for name in undisturbed_hashes if "/" in name} == {"golden", "android", "ios"}
+    assert {path.name for path in undisturbed.iterdir() if path.is_file()} == DELIVERED | OTHERS | REPORTS | PROOF
     assert all((undisturbed / name).is_file() for name in REPORTS)
     assert (undisturbed / "labels.txt").read_text().split() == list("0123456789")
 
 
-def test_report_says_how_long_each_stage_took(undisturbed):
+def test_report_says_how_long_each_stage_took(undisturbed, undisturbed_hashes):
     report = json.loads((undisturbed / "report.json").read_bytes())
     assert [stage["name"] for stage in report["stages"]] == list(STAGES)
     assert all(stage["seconds"] > 0 for stage in report["stages"] if stage["name"].startswith(("train", "tflite")))
     hashes = {entry["file"]: entry["sha256"] for entry in report["artifacts"]}
-    assert hashes == {name: digest for name, digest in delivered_hashes(undisturbed).items() if name not in OTHERS}
+    assert hashes == {name: digest for name, digest in undisturbed_hashes.items() if name in DELIVERED}
 
 
 def test_report_says_how_distillation_went(undisturbed):
@@ -93,7 +96,7 @@ def test_a_changed_io_type_runs_only_what_depends_on_it(undisturbed, cli):
     done = cli("build", *TINY, "--int8", "--out", undisturbed, "--io", "int8")
     assert done.returncode in (0, 1), done.stderr
     ran = {name for name, reused in reused_stages(undisturbed).items() if not reused}
-    assert ran == {"tflite-int8", "simulation", "onnx-int8", "verify"}
+    assert ran == {"tflite-int8", "simulation", "onnx-int8", "verify", "golden"}
     report = json.loads((undisturbed / "report.json").read_bytes())
     twins = next(pair for pair in report["pairs"])
     assert twins["agreement"] >= 0.995
@@ -103,7 +106,7 @@ def test_a_changed_io_type_runs_only_what_depends_on_it(undisturbed, cli):
 def test_leftovers_of_another_choice_are_removed(undisturbed, cli):
     done = cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
     assert done.returncode in (0, 1), done.stderr
-    assert set(delivered_hashes(undisturbed)) == {"mobilenet_v1_0.1_32_fp32.tflite", "labels.txt", "manifest.json"}
+    assert set(beside(delivered_hashes(undisturbed))) == {"mobilenet_v1_0.1_32_fp32.tflite", "labels.txt"}
 
 
 def test_a_damaged_delivery_is_mended_from_finished_stages(undisturbed, cli):

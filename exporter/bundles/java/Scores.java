@@ -49,7 +49,8 @@ final class Scores {
         Collections.sort(labels, new Comparator<Label>() {
             @Override
             public int compare(Label one, Label other) {
-                return Double.compare(other.score, one.score); // the sort is stable
+                // The sort is stable; 0 and -0 are equal, as they are to everybody but Double.compare.
+                return Double.compare(other.score + 0.0, one.score + 0.0);
             }
         });
         return Collections.unmodifiableList(new ArrayList<>(labels.subList(0, Math.min(count, labels.size()))));

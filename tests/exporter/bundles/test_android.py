@@ -82,8 +82,8 @@ def test_the_pom_asks_for_litert_as_an_aar(files):
 
 
 def test_names_of_models_may_hold_anything(shipped):
-    golden = replace(shipped.golden, stem="R&D <flowers> 2", licence=None)
-    files = android_files(replace(shipped, golden=golden), package=PACKAGE)
+    golden = replace(shipped.golden, licence=None)
+    files = android_files(replace(shipped, name="R&D <flowers> 2", golden=golden), package=PACKAGE)
     (pom,) = (ET.fromstring(content) for name, content in files.items() if name.endswith(".pom"))
     assert pom.findtext(f"{POM}artifactId") == "R-D-flowers-2"
     assert pom.find(f"{POM}licenses") is None

@@ -1,26 +1,21 @@
-"""What the user gets: the report's words on the run, for each origin of the network, and the files."""
+"""The report's words on the run, for each origin of the network."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from example_reports import of_build, of_verify
 from PIL import Image
 
+from mbexport.about import about
 from mbexport.calibration.choices import Correction
-from mbexport.deliver import about, publish
 from mbexport.fingerprint import path_hash
 from mbexport.models.data import open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, Preprocess
 from mbexport.models.spec import Convolution, ModelSpec
 from mbexport.plan import BuildPlan, Foreign, Stored, Trained
-from mbexport.report import to_bytes
-from mbexport.reporting.junit import junit
-from mbexport.reporting.page import page
 from mbexport.sources import FINDINGS, Sources
-from mbexport.workdir import Workdir
 
 SPEC = ModelSpec(alpha=0.5, resolution_px=128, classes=10, conv=Convolution.STANDARD, shallow=True)
 
@@ -161,33 +156,3 @@ def test_the_whole_part_is_json(told, weights):
     for origin in (Trained(spec=SPEC, epochs=1), Stored(spec=SPEC, weights=weights), Foreign(model=weights)):
         report = told(origin)
         assert json.loads(json.dumps(report)) == report
-
-
-def published(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def test_published_files_are_the_artifacts_the_labels_and_the_report_in_three_forms(tmp_path):
-    (tmp_path / "made.onnx").write_bytes(b"network")
-    report = to_bytes(of_build())
-    with Workdir.open(tmp_path / "out") as workdir:
-        publish(workdir, ["cat", "dog"], {"net.onnx": tmp_path / "made.onnx"}, to_bytes(of_verify()))
-        publish(workdir, ["owl"], {"other.onnx": tmp_path / "made.onnx"}, report)
-    found = published(tmp_path / "out")
-    forms = {"report.json": report, "report.html": page(json.loads(report), {}), "junit.xml": junit(json.loads(report))}
-    assert found == {"other.onnx": b"network", "labels.txt": b"owl\n", **forms}
-
-
-def test_what_was_not_judged_leaves_no_earlier_verdict(tmp_path):
-    with Workdir.open(tmp_path / "out") as workdir:
-        publish(workdir, ["cat"], {}, to_bytes(of_verify()))
-        publish(workdir, ["cat"], {}, None)
-    assert published(tmp_path / "out") == {"labels.txt": b"cat\n"}
-
-
-def test_files_of_the_user_stay_in_the_folder(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "notes.onnx").write_bytes(b"precious")
-    with Workdir.open(tmp_path / "out") as workdir:
-        publish(workdir, [], {}, to_bytes(of_verify()))
-    assert (tmp_path / "out" / "notes.onnx").read_bytes() == b"precious"

@@ -1,0 +1,72 @@
+"""Turns a run into the report's words on it: tool, model, data, options, stages."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mbexport import __version__
+from mbexport.fingerprint import library_versions, path_hash
+from mbexport.models.data import Data
+from mbexport.models.facts import Facts
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX
+from mbexport.plan import BuildPlan, Foreign, Origin, Trained
+from mbexport.report import preprocess_json, stages_json, unreadable_json
+from mbexport.sources import Sources
+
+
+def about(
+    plan: BuildPlan, facts: Facts, data: Data | None, sources: Sources, stages: Sequence[tuple[str, float, bool]]
+) -> dict[str, Any]:
+    """The report's part on the run itself: tool, model, data, options, and each stage with its seconds."""
+    preprocess = facts.preprocess
+    sifted = sources.sifted
+    return {
+        "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
+        "model": {
+            "name": plan.name,
+            **_origin(plan.origin),
+            "alpha": facts.alpha,
+            "resolution_px": preprocess.resolution_px,
+            "rho": preprocess.resolution_px / REFERENCE_RESOLUTION_PX,
+            "channels": preprocess.channels,
+            "classes": facts.classes,
+            "output": facts.output.value,
+            "mult_adds": facts.mult_adds,
+            "parameters": facts.parameters,
+        },
+        "data": {
+            "name": data.name if data else None,
+            "fingerprint": sources.fingerprints[0] or None,
+            "calibration_fingerprint": sources.fingerprints[1],
+            **preprocess_json(preprocess),
+            "images": sifted.checked - len(sifted.bad) if sifted else None,
+            "best_epoch_chosen_on_test": isinstance(plan.origin, Trained)
+            and plan.origin.weights is not None
+            and sources.validation is not None,
+            "unreadable": unreadable_json(sifted.bad if sifted else ()),
+        },
+        "options": {
+            "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,
+            "qat_epochs": plan.qat_epochs if plan.qat_steps is None else None,
+            "qat_steps": plan.qat_steps,
+            "calibration_samples": plan.calibration_samples,
+            "observer": None if plan.ranges else plan.observer.value,
+            "ranges": plan.ranges.name if plan.ranges else None,
+            "corrections": [each.value for each in plan.corrections],
+            "max_bad": plan.max_bad,
+            "io": plan.io.value,
+            "seed": plan.seed,
+            "threads": plan.threads,
+        },
+        "stages": stages_json(stages),
+    }
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    """Where the float network came from."""
+    spec, file = (None, origin.model) if isinstance(origin, Foreign) else (origin.spec, origin.weights)
+    return {
+        "conv": spec.conv.value if spec else None,
+        "shallow": spec.shallow if spec else None,
+        "trained_here": isinstance(origin, Trained),
+        "source": {"file": file.name, "sha256": path_hash(file)} if file else None,
+    }

@@ -1,0 +1,66 @@
+"""Turns a finished output folder into one with other bundles, without making anything else again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mbexport.bundles.choices import Bundling
+from mbexport.bundles.packing import bundle_files, is_bundled
+from mbexport.errors import DataError
+from mbexport.manifest import MANIFEST, FileFacts, Manifest
+from mbexport.manifest_reading import read_manifest
+from mbexport.provenance.statement import STATEMENT, statement_json
+from mbexport.publishing import LABELS, SIGNATURE, Delivery, labels_of, publish
+from mbexport.workdir import Workdir
+
+
+def bundle_again(
+    folder: Path, bundling: Bundling, *, out: Path | None = None, sign: Callable[[bytes], bytes] | None = None
+) -> tuple[str, ...]:
+    """The names of the files of the bundles, made of what a run left in `folder`, and put there or into `out`.
+
+    All else stays as it is, but for what tells of the bundles: the manifest, signed if there is `sign`, and the
+    statement of provenance. Raises `DataError` unless the folder is as the run left it, the old bundles apart.
+    """
+    manifest = read_manifest(folder / MANIFEST)
+    kept = {name: facts for name, facts in manifest.files.items() if not is_bundled(name)}
+    content = {name: _unchanged(folder / name, facts) for name, facts in kept.items()}
+    if LABELS not in content:
+        raise DataError(f"{folder} must hold what build or export wrote, got no {LABELS}")
+    made = {name: each for name, each in content.items() if kept[name].repeats}
+    bundles = bundle_files(made, labels_of(content[LABELS]), bundling)
+    manifest = _as_bundled(manifest, bundling)
+    delivery = Delivery(
+        made={**made, **bundles},
+        told={name: each for name, each in content.items() if not kept[name].repeats and name != STATEMENT},
+        manifest=manifest,
+        sign=sign,
+    )
+    delivery = replace(delivery, told={**delivery.told, STATEMENT: statement_json(delivery.listing())})
+    with Workdir.open(out or folder) as workdir:
+        publish(workdir, delivery, earlier=[] if out else [*manifest.files, SIGNATURE])
+    return tuple(bundles)
+
+
+def _unchanged(path: Path, facts: FileFacts) -> bytes:
+    """The content of a file that the manifest lists."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if FileFacts.of(content).sha256 != facts.sha256:
+        raise DataError(f"{path} must be as the run left it, with sha256 {facts.sha256[:16]}…, got other bytes")
+    return content
+
+
+def _as_bundled(manifest: Manifest, bundling: Bundling) -> Manifest:
+    """What the manifest says if the run itself had been asked for these bundles."""
+    options: dict[str, Any] = {
+        "platform": [each.value for each in bundling.platforms] if bundling.is_required else [],
+        "bundle-name": bundling.name,
+        "bundle-version": bundling.version,
+        "android-package": bundling.android_package,
+        "zip": bundling.is_zipped,
+    }
+    return replace(manifest, recipe=replace(manifest.recipe, options={**manifest.recipe.options, **options}))

@@ -1,0 +1,91 @@
+"""Turns a finished output folder into bundles for apps, or into proof that no byte of it has changed."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mbexport.commands import bundle_options, options
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, OptionError
+
+if TYPE_CHECKING:
+    from mbexport.provenance.finding import Finding
+
+_EXAMPLES = """\b
+Examples:
+  mbexport bundle dist/mobilenet_v1_0.75_224 --android-package com.example.flowers --zip
+  mbexport bundle --check dist/mobilenet_v1_0.75_224 --key public.pem
+"""
+_MAKING = ("platforms", "bundle_name", "bundle_version", "android_package", "is_zipped", "signing_key", "out")
+
+
+def _choices(command: Any) -> Any:
+    for option in reversed((*bundle_options.CHOICES, bundle_options.SIGN)):
+        command = option(command)
+    return command
+
+
+@click.command("bundle", epilog=_EXAMPLES)
+@click.argument("folder", metavar="DIR", type=options.PATH)
+@_choices
+@options.option("--out", type=options.PATH, metavar="DIR", help="Put everything there, instead of into DIR itself.")
+@options.option("--check", is_flag=True, help="Change nothing: compare every file with DIR/manifest.json.")
+@options.option("--key", type=options.PATH, metavar="PUB", help="With --check: whose signature there must be (PEM).")
+@options.as_json
+def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_json: bool, **given: Any) -> int:
+    """Make the bundles of DIR, which `build` or `export` wrote, again, as these options say.
+
+    With --check: verify that DIR holds what its manifest lists, and nothing else.
+
+    Exit codes: 0 done, or every byte is as listed; 1 a file differs, is missing or is not listed, or the signature is
+    not valid; 2 bad input.
+    """
+    _require_sense({**given, "out": out}, check=check, key=key, as_json=as_json)
+    if check:
+        return _checked(folder, key, as_json=as_json)
+    from mbexport.bundling import bundle_again
+
+    files = bundle_again(
+        folder, bundle_options.bundling(given), out=out, sign=bundle_options.signer(given["signing_key"])
+    )
+    for name in files:
+        click.echo(name)
+    click.echo(f"files: {out or folder}/")
+    return EXIT_DONE
+
+
+def _require_sense(given: dict[str, Any], *, check: bool, key: Path | None, as_json: bool) -> None:
+    """Raises `OptionError` for options that ask for nothing together."""
+    if not check and (key is not None or as_json):
+        raise OptionError(f"{'--key' if key else '--json'} is for --check, got no --check")
+    made = [name for name in _MAKING if given[name]]
+    if check and made:
+        named = {each.name: each.long_name for each in command.params if isinstance(each, options.Option)}
+        raise OptionError(f"--check changes nothing, got --{named[made[0]]}")
+
+
+def _checked(folder: Path, key: Path | None, *, as_json: bool) -> int:
+    from mbexport.provenance.checking import check
+    from mbexport.provenance.signing import load_public_key
+
+    found = check(folder, None if key is None else load_public_key(key))
+    click.echo(_json(found) if as_json else _lines(found))
+    return EXIT_DONE if _is_sound(found) else EXIT_GATE_FAILED
+
+
+def _lines(found: Sequence["Finding"]) -> str:
+    verdict = "SOUND: every byte is as listed" if _is_sound(found) else "NOT SOUND"
+    return "\n".join([*(each.line for each in found), verdict])
+
+
+def _json(found: Sequence["Finding"]) -> str:
+    findings = [
+        {"file": each.name, "status": each.status.value, "got": each.got, "expected": each.expected} for each in found
+    ]
+    return json.dumps({"schema": 1, "sound": _is_sound(found), "findings": findings}, indent=2)
+
+
+def _is_sound(found: Sequence["Finding"]) -> bool:
+    return not any(each.is_failure for each in found)

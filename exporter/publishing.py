@@ -1,0 +1,96 @@
+"""Turns the content of files into an output folder: what an earlier run left goes first, the proof comes last."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from mbexport.manifest import MANIFEST, FileFacts, Manifest
+from mbexport.reporting.files import JUNIT, PAGE, rendered
+from mbexport.workdir import Workdir
+
+REPORT: Final = "report.json"
+LABELS: Final = "labels.txt"
+SIGNATURE: Final = "manifest.json.sig"
+_PUBLISHED: Final = ".mbexport/published.json"
+_VERDICTS: Final = (REPORT, PAGE, JUNIT)
+
+Sign = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What the user gets, by names in the output folder: `made` repeats byte for byte, `told` is of this run alone.
+
+    A `manifest` lists all of it; what `sign` makes of its bytes lies beside it.
+    """
+
+    made: Mapping[str, bytes]
+    told: Mapping[str, bytes] = field(default_factory=dict)
+    manifest: Manifest | None = None
+    sign: Sign | None = None
+
+    def sealed(self) -> dict[str, bytes]:
+        """The manifest and its signature, where there are such."""
+        if self.manifest is None:
+            return {}
+        content = self.listing().to_bytes()
+        return {MANIFEST: content} | ({SIGNATURE: self.sign(content)} if self.sign else {})
+
+    def listing(self) -> Manifest:
+        """The manifest with its files; there must be one."""
+        assert self.manifest is not None
+        made = {name: FileFacts.of(content) for name, content in self.made.items()}
+        told = {name: replace(FileFacts.of(content), repeats=False) for name, content in self.told.items()}
+        return replace(self.manifest, files=made | told)
+
+
+def labels_file(class_names: Iterable[str]) -> bytes:
+    """The content of labels.txt: a class a line, in the order of the scores."""
+    return "".join(f"{name}\n" for name in class_names).encode()
+
+
+def publish(workdir: Workdir, delivery: Delivery, *, earlier: Iterable[str] = ()) -> None:
+    """Puts the delivery into the output folder, the report behind what it tells of, the manifest last.
+
+    Files of an earlier delivery that are not in this one are removed, `earlier` among them; those of the user stay.
+    """
+    sealed = delivery.sealed()
+    files = {**delivery.made, **delivery.told}
+    index = workdir.root / _PUBLISHED
+    delivered = json.loads(index.read_bytes()) if index.exists() else []
+    for name in (
+        *_VERDICTS,
+        *delivered,
+        *earlier,
+    ):  # the manifest too: it tells of other files than those that come now
+        if name not in delivery.made:
+            _remove(workdir, name)
+    workdir.write(_PUBLISHED, json.dumps(sorted({*files, *sealed})).encode())
+    for name, content in files.items():
+        path = workdir.root / name
+        if not path.is_file() or path.read_bytes() != content:
+            workdir.write(name, content)
+    for name, content in sealed.items():
+        workdir.write(name, content)
+
+
+def labels_of(content: bytes) -> tuple[str, ...]:
+    """The classes that `labels_file` wrote."""
+    return tuple(content.decode().split("\n")[:-1])
+
+
+def report_files(report: bytes, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The report, last, and the files that show the same, by their names."""
+    return {**rendered(json.loads(report), pictures), REPORT: report}
+
+
+def _remove(workdir: Workdir, name: str) -> None:
+    """Removes a file, and folders that then hold nothing."""
+    workdir.remove(name)
+    for folder in PurePosixPath(name).parents[:-1]:
+        try:
+            (workdir.root / folder).rmdir()
+        except OSError:  # something else lies there, or it has gone already
+            return
