@@ -17,8 +17,8 @@ from mbexport.workdir import Workdir
 
 def bundle_again(
     folder: Path, bundling: Bundling, *, out: Path | None = None, sign: Callable[[bytes], bytes] | None = None
-) -> tuple[str, ...]:
-    """The names of the files of the bundles, made of what a run left in `folder`, and put there or into `out`.
+) -> dict[str, int]:
+    """The files of the bundles, made of what a run left in `folder`, and put there or into `out`: sizes in bytes by path.
 
     All else stays as it is, but for what tells of the bundles: the manifest, signed if there is `sign`, and the
     statement of provenance. Raises `DataError` unless the folder is as the run left it, the old bundles apart.
@@ -40,7 +40,7 @@ def bundle_again(
     delivery = replace(delivery, told={**delivery.told, STATEMENT: statement_json(delivery.listing())})
     with Workdir.open(out or folder) as workdir:
         publish(workdir, delivery, earlier=[] if out else [*manifest.files, SIGNATURE])
-    return tuple(bundles)
+    return {name: len(each) for name, each in bundles.items()}
 
 
 def _unchanged(path: Path, facts: FileFacts) -> bytes:

@@ -1,7 +1,7 @@
 """Turns a finished output folder into bundles for apps, or into proof that no byte of it has changed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,10 +50,21 @@ def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_js
     files = bundle_again(
         folder, bundle_options.bundling(given), out=out, sign=bundle_options.signer(given["signing_key"])
     )
-    for name in files:
-        click.echo(name)
+    click.echo(_told(files))
     click.echo(f"files: {out or folder}/")
     return EXIT_DONE
+
+
+def _told(files: Mapping[str, int]) -> str:
+    """A line for each bundle: how many files, of what size."""
+    sizes: dict[str, list[int]] = {}
+    for name, size_bytes in files.items():
+        place, slash, _ = name.partition("/")
+        sizes.setdefault(place + slash, []).append(size_bytes)
+    width = max(map(len, sizes))
+    return "\n".join(
+        f"{name:<{width}}  {len(each):>3} files  {sum(each) / 1e6:6.2f} MB" for name, each in sizes.items()
+    )
 
 
 def _require_sense(given: dict[str, Any], *, check: bool, key: Path | None, as_json: bool) -> None:

@@ -159,7 +159,8 @@ def test_bad_options_are_one_line_and_change_nothing(folder, capfd, words, said)
 
 def test_command_makes_and_checks(folder, capfd):
     assert run(["bundle", str(folder), "--android-package", "com.example.trees"]) == 0
-    assert "files: " in capfd.readouterr().out
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["android/", "ios/", "files:"]
     assert run(["bundle", "--check", str(folder)]) == 0
     (folder / "notes.txt").write_bytes(b"extra")
     capfd.readouterr()
