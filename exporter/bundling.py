@@ -18,7 +18,7 @@ from mbexport.workdir import Workdir
 def bundle_again(
     folder: Path, bundling: Bundling, *, out: Path | None = None, sign: Callable[[bytes], bytes] | None = None
 ) -> dict[str, int]:
-    """The files of the bundles, made of what a run left in `folder`, and put there or into `out`: sizes in bytes by path.
+    """The files of the bundles, made of what a run left in `folder`, and put there or into `out`: bytes by path.
 
     All else stays as it is, but for what tells of the bundles: the manifest, signed if there is `sign`, and the
     statement of provenance. Raises `DataError` unless the folder is as the run left it, the old bundles apart.
