@@ -162,7 +162,7 @@ def test_through_the_command_line_on_a_folder_of_images_with_and_without_labels(
     assert judged == set(GATES) - {"classes", "above_chance", "top1_drop"}  # which need images with labels
     assert (tmp_path / "b" / "labels.txt").read_text().split() == [str(number) for number in range(10)]
     again = cli(*common, "--calibration", photos, "--out", tmp_path / "b")
-    assert again.stderr.count("reused") == 12  # all, and the hashes of the images
+    assert again.stderr.count("reused") == 13  # all, and the hashes of the images
 
 
 def test_wrong_normalization_is_warned_of_and_the_right_one_named(cli, grey_model, tmp_path):
