@@ -165,7 +165,7 @@ def test_a_whole_run_reports_all_that_was_found_out(exported: Callable[..., tupl
     whole = costs["divergence"]
     for entry in costs["layers"]:
         assert entry["share"] == pytest.approx((whole - entry["without"]["divergence"]) / whole)
-    assert [stage["name"] for stage in report["stages"]][-3:] == ["simulation", "sensitivity", "verify"]
+    assert [stage["name"] for stage in report["stages"]][-4:] == ["simulation", "sensitivity", "verify", "golden"]
     # Left out, it is not made; what else was finished is not made again.
     code, errors = exported("--no-sensitivity")
     again = json.loads((tmp_path / "out" / "report.json").read_bytes())
