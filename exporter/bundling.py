@@ -24,7 +24,7 @@ def bundle_again(
     statement of provenance. Raises `DataError` unless the folder is as the run left it, the old bundles apart.
     """
     manifest = read_manifest(folder / MANIFEST)
-    kept = {name: facts for name, facts in manifest.files.items() if not is_bundled(name)}
+    kept = {name: facts for name, facts in manifest.files.items() if not _is_made(name)}
     content = {name: _unchanged(folder / name, facts) for name, facts in kept.items()}
     if LABELS not in content:
         raise DataError(f"{folder} must hold what build or export wrote, got no {LABELS}")
@@ -33,14 +33,21 @@ def bundle_again(
     manifest = _as_bundled(manifest, bundling)
     delivery = Delivery(
         made={**made, **bundles},
-        told={name: each for name, each in content.items() if not kept[name].repeats and name != STATEMENT},
+        told={name: each for name, each in content.items() if not kept[name].repeats},
         manifest=manifest,
         sign=sign,
     )
     delivery = replace(delivery, told={**delivery.told, STATEMENT: statement_json(delivery.listing())})
-    with Workdir.open(out or folder) as workdir:
-        publish(workdir, delivery, earlier=[] if out else [*manifest.files, SIGNATURE])
+    target = out or folder
+    replaced = [*manifest.files, SIGNATURE] if target.resolve() == folder.resolve() else []
+    with Workdir.open(target) as workdir:
+        publish(workdir, delivery, earlier=replaced)
     return {name: len(each) for name, each in bundles.items()}
+
+
+def _is_made(name: str) -> bool:
+    """Whether the file is made here."""
+    return is_bundled(name) or name == STATEMENT
 
 
 def _unchanged(path: Path, facts: FileFacts) -> bytes:

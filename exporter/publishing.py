@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mbexport.manifest import MANIFEST, FileFacts, Manifest
@@ -55,24 +55,21 @@ def publish(workdir: Workdir, delivery: Delivery, *, earlier: Iterable[str] = ()
     """Puts the delivery into the output folder, the report behind what it tells of, the manifest last.
 
     Files of an earlier delivery that are not in this one are removed, `earlier` among them; those of the user stay.
+    An earlier manifest stays until the new one takes its place: whoever is killed before loses nothing but the proof,
+    since files that have changed by then are not those that it lists.
     """
     sealed = delivery.sealed()
     files = {**delivery.made, **delivery.told}
     index = workdir.root / _PUBLISHED
     delivered = json.loads(index.read_bytes()) if index.exists() else []
-    for name in (
-        *_VERDICTS,
-        *delivered,
-        *earlier,
-    ):  # the manifest too: it tells of other files than those that come now
-        if name not in delivery.made:
+    new = {name for name, content in files.items() if not _holds(workdir.root / name, content)}
+    kept = {*delivery.made, *(set(files) - new), *({MANIFEST} & set(sealed))}
+    for name in (*_VERDICTS, *delivered, *earlier):
+        if name not in kept:
             _remove(workdir, name)
     workdir.write(_PUBLISHED, json.dumps(sorted({*files, *sealed})).encode())
-    for name, content in files.items():
-        path = workdir.root / name
-        if not path.is_file() or path.read_bytes() != content:
-            workdir.write(name, content)
-    for name, content in sealed.items():
+    written = {name: content for name, content in files.items() if name in new}
+    for name, content in (*written.items(), *sealed.items()):
         workdir.write(name, content)
 
 
@@ -84,6 +81,10 @@ def labels_of(content: bytes) -> tuple[str, ...]:
 def report_files(report: bytes, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
     """The report, last, and the files that show the same, by their names."""
     return {**rendered(json.loads(report), pictures), REPORT: report}
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def _remove(workdir: Workdir, name: str) -> None:

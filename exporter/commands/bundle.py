@@ -63,7 +63,8 @@ def _told(files: Mapping[str, int]) -> str:
         sizes.setdefault(place + slash, []).append(size_bytes)
     width = max(map(len, sizes))
     return "\n".join(
-        f"{name:<{width}}  {len(each):>3} files  {sum(each) / 1e6:6.2f} MB" for name, each in sizes.items()
+        f"{name:<{width}}  {len(each):>3} {'file ' if len(each) == 1 else 'files'}  {sum(each) / 1e6:6.2f} MB"
+        for name, each in sizes.items()
     )
 
 

@@ -87,6 +87,30 @@ def test_another_folder_gets_everything_and_the_first_stays_as_it_was(folder, tm
     assert set(read_manifest(tmp_path / "other" / "manifest.json").files) == set(after) - {"manifest.json"}
 
 
+def test_whoever_is_killed_in_between_makes_the_bundles_again(folder, monkeypatch):
+    bundling = Bundling(android_package="com.example.trees")
+    write, left = Workdir.write, [20]
+
+    def dying(workdir: Workdir, name: str, each: bytes) -> Path:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return write(workdir, name, each)
+
+    monkeypatch.setattr(Workdir, "write", dying)
+    with pytest.raises(KeyboardInterrupt):
+        bundle_again(folder, bundling)
+    monkeypatch.undo()
+    assert run(["bundle", "--check", str(folder)]) == 1
+    bundle_again(folder, bundling)
+    assert run(["bundle", "--check", str(folder)]) == 0
+
+
+def test_the_folder_itself_may_be_named_as_the_other_one(folder):
+    names = bundle_again(folder, Bundling(android_package="com.example.trees"), out=folder / ".." / folder.name)
+    assert {name for name in content(folder) if is_bundled(name)} == set(names)
+
+
 def test_a_zip_holds_its_bundle_and_its_bytes_repeat(folder):
     bundle_again(folder, Bundling(is_zipped=True))
     first = content(folder)

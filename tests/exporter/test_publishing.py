@@ -1,6 +1,7 @@
 """What lies in an output folder: what is delivered, what is swept away, what stays, in which order it is written."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -105,26 +106,56 @@ def test_what_is_signed_is_the_manifest_as_it_lies_there(tmp_path):
     assert "manifest.json.sig" not in published(tmp_path / "out")
 
 
-def test_the_manifest_comes_last_and_is_gone_while_others_come(tmp_path, monkeypatch):
+def test_the_manifest_comes_last_and_the_signature_of_the_old_one_goes_first(tmp_path, monkeypatch):
     written = []
-    delivery = Delivery(
-        made={"net.onnx": b"1"}, told={"report.json": b"{}"}, manifest=manifest_by_hand(files={}), sign=lambda _: b"s"
-    )
+
+    def delivery(content: bytes) -> Delivery:
+        told = {"report.json": b"{" + content + b"}"}
+        manifest = manifest_by_hand(files={})
+        return Delivery(made={"net.onnx": content}, told=told, manifest=manifest, sign=lambda _: b"signature")
+
     with Workdir.open(tmp_path / "out") as workdir:
-        publish(workdir, delivery)
+        publish(workdir, delivery(b"1"))
         write = workdir.write
 
         def writing(name: str, content: bytes) -> Path:
-            written.append((name, (tmp_path / "out" / "manifest.json").exists()))
+            written.append((name, (tmp_path / "out" / "manifest.json.sig").exists()))
             return write(name, content)
 
         monkeypatch.setattr(workdir, "write", writing)
-        publish(
-            workdir, Delivery(**{**{n: getattr(delivery, n) for n in Delivery.__slots__}, "made": {"net.onnx": b"2"}})
-        )
+        publish(workdir, delivery(b"2"))
     names = [name for name, _ in written if not name.startswith(".mbexport")]
     assert names == ["net.onnx", "report.json", "manifest.json", "manifest.json.sig"]
-    assert [there for _, there in written] == [False, False, False, False, True]
+    assert not any(is_signed for _, is_signed in written)
+
+
+@pytest.mark.parametrize("writes", range(1, 6))
+def test_who_is_killed_half_way_has_whole_files_and_a_manifest_that_no_longer_fits(tmp_path, monkeypatch, writes):
+    def delivery(content: bytes) -> Delivery:
+        told = {"report.json": b"{}"}
+        return Delivery(made={"a": content, "b": content}, told=told, manifest=manifest_by_hand(files={}))
+
+    left = [writes]
+
+    def dying(name: str, content: bytes) -> Path:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return write(name, content)
+
+    with Workdir.open(tmp_path / "out") as workdir:
+        publish(workdir, delivery(b"1"))
+        before, write = published(tmp_path / "out"), workdir.write
+        monkeypatch.setattr(workdir, "write", dying)
+        with suppress(KeyboardInterrupt):
+            publish(workdir, delivery(b"2"))
+        found = published(tmp_path / "out")
+        assert set(found) == set(before)
+        is_sound = read_manifest(tmp_path / "out" / "manifest.json").files["b"] == FileFacts.of(found["b"])
+        assert is_sound is (found in (before, {**before, "a": b"2"}) or writes == 5)
+        monkeypatch.setattr(workdir, "write", write)
+        publish(workdir, delivery(b"2"))
+    assert published(tmp_path / "out")["b"] == b"2"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"))))
