@@ -153,6 +153,15 @@ def test_a_folder_of_an_earlier_version_has_no_golden_vectors(tmp_path):
         bundle_again(tmp_path / "out", Bundling())
 
 
+def test_answers_that_are_no_numbers_make_no_bundle_and_no_failure(tmp_path):
+    """There are no golden vectors then; gates tell why."""
+    plan = BuildPlan(
+        name=STEM, origin=Trained(spec=ModelSpec(alpha=0.25, resolution_px=32, classes=3), epochs=1), out=tmp_path
+    )
+    made = delivery_of(plan, MODELS, None, labels=LABELS, manifest=None).made
+    assert set(made) == {MODEL, "labels.txt"}
+
+
 def test_a_signature_is_of_the_new_manifest_and_goes_when_nobody_signs(folder):
     bundle_again(folder, Bundling(), sign=lambda manifest: b"signed " + manifest[:1])
     assert (folder / "manifest.json.sig").read_bytes() == b"signed {"

@@ -34,11 +34,11 @@ def images(count):
     return ImageSet(labels=np.zeros(count, np.int64), names=("",) * count, read=lambda i: pictures[i])
 
 
-def write_flat(path, batch):
-    """Gives the image as its scores, from an input with the channels first, and says what it expects."""
+def write_flat(path, batch, *, op="Identity"):
+    """Gives `op` of the image as its scores, from an input with the channels first, and says what it expects."""
     shape = (batch, 3, PX, PX)
     graph = helper.make_graph(
-        [helper.make_node("Flatten", ["image"], ["scores"], axis=1)],
+        [helper.make_node("Flatten", ["image"], ["flat"], axis=1), helper.make_node(op, ["flat"], ["scores"])],
         "flat",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, (batch, CLASSES))],
@@ -73,6 +73,13 @@ def test_channels_first_and_any_batch(source, tmp_path, batch, size):
     assert artifact.output.shape == (size, CLASSES)
     assert len(files["golden/case_0/net_fp32.onnx.out"]) == 4 * CLASSES  # one row, whatever the batch
     assert replay(tmp_path) == len(golden.cases)
+
+
+def test_answers_that_are_no_numbers_make_no_vectors(source, tmp_path):
+    """The run goes on: its gates fail, and say why."""
+    path = write_flat(tmp_path / "net_fp32.onnx", 1, op="Sqrt")  # of what is dark, which is below zero
+    labels = [str(number) for number in range(CLASSES)]
+    assert golden_stage(PLAN, source, [path], images(5), labels=labels, is_labelled=False) == {}
 
 
 def test_no_tensorflow_is_loaded():

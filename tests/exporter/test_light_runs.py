@@ -79,6 +79,7 @@ def test_sound_images_are_no_warning(checked, tmp_path):
     code, _, errors = checked()
     assert code in (0, 1)
     assert "WARNING" not in errors
+    assert ("no bundles for apps: they need a .tflite" in errors) is (tmp_path / "out" / "manifest.json").exists()
     assert report_in(tmp_path / "out")["data"]["unreadable"] == []
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.machinery
 import importlib.util
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mbexport.artifact import Format, Io, Precision
+from mbexport.bundles.choices import Bundling
 from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW
@@ -223,3 +225,32 @@ def test_pixels_of_a_plan_are_mobilenets_unless_somebody_says_otherwise(origin):
     assert make(origin=origin).preprocess(resolution_px=32).normalization == MOBILENET
     preprocess = make(origin=origin, normalization=RAW, crop_fraction=0.5).preprocess(resolution_px=96)
     assert (preprocess.resolution_px, preprocess.crop_fraction, preprocess.normalization) == (96, 0.5, RAW)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"formats": (Format.ONNX,)}, "got --format onnx with --batch 1"),
+        ({"batch": 4}, "got --format tflite and onnx with --batch 4"),
+    ],
+)
+def test_bundles_that_were_asked_for_need_a_file_that_apps_can_use(changed, said):
+    with pytest.raises(OptionError, match=f"takes one image at a time, {said}"):
+        make(**changed, bundling=Bundling(is_required=True))
+    assert not make(**changed).is_bundled
+    assert make(batch=None, bundling=Bundling(is_required=True)).is_bundled
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "../etc"}, "--bundle-name must be"),
+        ({"name": ""}, "--bundle-name must be"),
+        ({"version": "1.0"}, "--bundle-version must be three numbers such as 1.0.0, got '1.0'"),
+        ({"version": "01.0.0"}, "--bundle-version must be"),
+        ({"android_package": "Flowers"}, "--android-package must be"),
+    ],
+)
+def test_names_that_no_bundle_can_have_are_refused(given, said):
+    with pytest.raises(OptionError, match=re.escape(said)):
+        Bundling(**given)
