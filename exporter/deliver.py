@@ -32,7 +32,7 @@ def manifest_of(recipe: Recipe, origin: Origin, sources: Sources, runner: StageR
     if sources.has_files:  # maybe millions: what was read once is not read again
         record = runner.run(
             "hash-images",
-            {"images": sources.fingerprints},
+            {"images": sources.fingerprints, "golden": sources.golden_fingerprint},
             (),
             lambda _: {_CONTENTS: json.dumps(sources.contents()).encode()},
         )

@@ -166,15 +166,20 @@ def _golden(run: Run, artifacts: Mapping[str, StageRecord]) -> StageRecord:
     plan, sources = run.plan, run.sources
     return run.runner.run(
         "golden",
-        {"images": sources.fingerprints, "artifacts": sorted(artifacts), "seed": plan.seed, **run.form},
+        {
+            "images": sources.golden_fingerprint or sources.fingerprints,
+            "artifacts": sorted(artifacts),
+            "seed": plan.seed,
+            **run.form,
+        },
         (run.network, *run.checked, *artifacts.values()),
         lambda _: _golden_stage()(
             plan,
             run.source,
             [record.files[name] for name, record in artifacts.items()],
-            sources.test,
+            sources.golden,
             labels=run.labels,
-            is_labelled=sources.is_labelled,
+            is_labelled=sources.is_golden_labelled,
         ),
     )
 

@@ -89,7 +89,8 @@ class BuildPlan:
     `logits` all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images
     that may be unreadable. With `strict` a gate that the images are too few to decide fails. Without `is_judged`
     artifacts are made and nothing is found out about them: there is no report. A `recipe` says how the run was asked
-    for, in a manifest. `bundling` says what apps get.
+    for, in a manifest. `bundling` says what apps get; `golden` is a folder of images that may travel with that,
+    instead of test images.
     """
 
     name: str
@@ -98,6 +99,7 @@ class BuildPlan:
     crop_fraction: float = DIGITS_CROP
     normalization: Normalization | None = None
     calibration: Path | None = None
+    golden: Path | None = None
     calibration_samples: int = CALIBRATION_SAMPLES
     observer: Observer = OBSERVER
     ranges: Path | None = None

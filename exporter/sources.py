@@ -10,6 +10,7 @@ from mbexport.models.readable import Findings, Sifted, examine, sift
 from mbexport.plan import BuildPlan, Trained
 
 FINDINGS: Final = "unreadable.json"
+_MOST_GOLDEN: Final = 100  # they are read before any work, to choose three
 
 
 class Sources:
@@ -24,6 +25,7 @@ class Sources:
             raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
         self._plan, self._data = plan, data
         self._unlabelled = open_unlabelled(plan.calibration) if plan.calibration else None
+        self._golden = _open_golden(plan.golden) if plan.golden else None
         self._sets: dict[str, ImageSet] | None = None
         self.sifted: Sifted | None = None
 
@@ -50,6 +52,16 @@ class Sources:
         return sets["calibration" if self._unlabelled else "train"]
 
     @property
+    def golden(self) -> ImageSet:
+        """The images of which golden vectors are made."""
+        return self._golden[0] if self._golden else self.test
+
+    @property
+    def is_golden_labelled(self) -> bool:
+        """Whether their labels mean something."""
+        return self._golden is None and self.is_labelled
+
+    @property
     def is_labelled(self) -> bool:
         """Whether the test images have labels that mean something."""
         return self._data is not None
@@ -70,11 +82,18 @@ class Sources:
         data = self._data.fingerprint if self._data else ""
         return data, self._unlabelled[1] if self._unlabelled else data
 
+    @property
+    def golden_fingerprint(self) -> str | None:
+        """What decides the images of golden vectors, where these are others than the test images."""
+        return self._golden[1] if self._golden else None
+
     def contents(self) -> Mapping[str, str]:
-        """A hash of what the labelled (`data`) and the calibration images hold; reads every file that there is."""
+        """A hash of what each kind of images holds, labelled ones as `data`; reads every file that there is."""
         contents = {"data": self._data.contents()} if self._data else {}
         if self._plan.calibration:
             contents["calibration"] = unlabelled_contents(self._plan.calibration)
+        if self._plan.golden:
+            contents["golden"] = unlabelled_contents(self._plan.golden)
         return contents
 
     def look(self) -> Mapping[str, bytes]:
@@ -105,3 +124,15 @@ class Sources:
             if self._unlabelled:
                 self._sets["calibration"] = self._unlabelled[0]
         return self._sets
+
+
+def _open_golden(folder: Path) -> tuple[ImageSet, str]:
+    """The images and their fingerprint. Raises `DataError`, before any work, for one that cannot be read."""
+    if not folder.is_dir():
+        raise DataError(f"golden images must lie in a folder, got {folder}")
+    images, fingerprint = open_unlabelled(folder)
+    if len(images) > _MOST_GOLDEN:
+        raise DataError(f"{folder} must hold at most {_MOST_GOLDEN} golden images, got {len(images)}")
+    for index in range(len(images)):
+        images.read(index)
+    return images, fingerprint

@@ -65,6 +65,13 @@ _SHARED: Final = (
         help="Images to calibrate on, instead of --data's.",
     ),
     options.option(
+        "--golden",
+        type=options.PATH,
+        metavar="DIR",
+        is_input=True,
+        help="Images for golden vectors, which travel with the files, instead of --data's.",
+    ),
+    options.option(
         "--calibration-samples", type=int, default=300, metavar="N", help="Images to calibrate on, at most."
     ),
     options.option(
@@ -146,6 +153,7 @@ def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, 
     return {
         "normalization": options.normalization(given["preprocess"], given["mean"], given["scale"]),
         "calibration": given["calibration"],
+        "golden": given["golden"],
         "calibration_samples": given["calibration_samples"],
         "observer": _observer(given["observer"], ranges=given["ranges"]),
         "ranges": given["ranges"],

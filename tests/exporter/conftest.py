@@ -119,6 +119,7 @@ class StandIns:
         self.files = {NETWORK: facts_to_json(facts).encode(), WEIGHTS: b"weights"}
         self.network, self.preprocess, self.trained_on = network, facts.preprocess, []
         self.tried_on: list[Any] = []
+        self.golden_of: list[Any] = []
 
     def trained_network(self, _plan, _origin, images, **_named):
         self.trained_on.append(images)
@@ -143,7 +144,8 @@ class StandIns:
     def onnx_file(self, _plan, _source, _tflite, target):
         return {target.name: self.network.read_bytes()}
 
-    def golden_stage(self, plan, _source, artifacts, _images, *, labels, is_labelled):
+    def golden_stage(self, plan, _source, artifacts, images, *, labels, is_labelled):
+        self.golden_of.append((images, is_labelled))
         models = {path.name: path.read_bytes() for path in artifacts}
         return golden_files_of(plan.name, models, px=self.preprocess.resolution_px)
 

@@ -141,6 +141,15 @@ def test_stages_that_nothing_changed_for_are_reused_and_the_warning_is_repeated(
     assert len(stand_ins.trained_on) == 1
 
 
+def test_other_golden_images_run_nothing_but_what_they_decide(build, tmp_path):
+    build()
+    (tmp_path / "seen").mkdir()
+    Image.fromarray(np.full((2, 2, 3), 7, np.uint8)).save(tmp_path / "seen" / "a.png")
+    _, _, errors = build("--golden", tmp_path / "seen")
+    ran = {line.split()[0] for line in errors.splitlines() if " done in " in line}
+    assert ran == {"golden", "hash-images"}
+
+
 def test_another_seed_splits_anew_and_still_leaves_out_what_is_broken(build, stand_ins, photos):
     # What was found in one split must not be looked up in another.
     break_images(photos, 2)

@@ -189,6 +189,23 @@ def test_images_written_at_another_time_are_the_same_images(exported, rebuild, h
     assert rebuild("--check", exported, "--data", "copied")[0] == 0
 
 
+def test_golden_images_are_an_input_like_any_other(exported, rebuild, stand_ins, here, capfd):
+    (here / "seen").mkdir()
+    Image.fromarray(np.full((2, 2, 3), 7, np.uint8)).save(here / "seen" / "a.png")
+    words = ["--model", "net.keras", "--data", "photos", "--format", "onnx", "--out", "out"]
+    assert run(["export", *words, "--golden", "seen"]) in (0, 1)
+    capfd.readouterr()
+    images, is_labelled = stand_ins.golden_of[-1]
+    assert ([Path(name).name for name in images.names], is_labelled) == (["a.png"], False)
+    assert set(read_manifest(exported).inputs) == {"model", "data", "golden"}
+    (here / "seen").rename(here / "moved")
+    assert rebuild("--check", exported)[0] == 2
+    assert rebuild("--check", exported, "--golden", "moved")[0] == 0
+    Image.fromarray(np.full((2, 2, 3), 8, np.uint8)).save(here / "moved" / "a.png")
+    code, _, errors = rebuild("--check", exported, "--golden", "moved")
+    assert (code, "--golden must hold what the manifest was made from" in errors) == (2, True)
+
+
 @pytest.mark.parametrize("change", ["one byte", "renamed", "added", "removed"])
 def test_other_images_are_refused_before_any_stage(exported, rebuild, here, change):
     file = here / "photos" / "dark" / "07.png"

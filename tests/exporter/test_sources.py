@@ -104,6 +104,32 @@ def test_export_without_data_compares_on_the_calibration_images(pictures, origin
     assert found.has_files
 
 
+def test_golden_images_are_test_images_unless_others_are_given(photos, pictures):
+    found = sources(photos)
+    assert (found.golden.names, found.is_golden_labelled) == (found.test.names, True)
+    assert found.golden_fingerprint is None
+    found = sources(photos, golden=pictures)
+    assert (names(found.golden), found.is_golden_labelled) == (PICTURES, False)
+    assert found.golden_fingerprint is not None
+    assert set(found.contents()) == {"data", "golden"}
+    assert found.test.names == sources(photos).test.names
+
+
+def test_golden_images_are_all_read_before_any_work(photos, pictures):
+    (pictures / "more" / "b.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"b\.png is not an image"):
+        sources(photos, golden=pictures)
+    with pytest.raises(DataError, match="golden images must lie in a folder, got"):
+        sources(photos, golden=pictures / "c.png")
+
+
+def test_golden_images_are_few(photos, pictures):
+    for number in range(98):
+        (pictures / f"{number}.png").write_bytes((pictures / "c.png").read_bytes())
+    with pytest.raises(DataError, match="must hold at most 100 golden images, got 101"):
+        sources(photos, golden=pictures)
+
+
 def test_no_images_at_all_are_refused():
     with pytest.raises(DataError, match="give --data, --calibration or both"):
         sources(None, origin=STORED)
