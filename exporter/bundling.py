@@ -1,6 +1,5 @@
 """Turns a finished output folder into one with other bundles, without making anything else again."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,16 @@ from typing import Any
 from mbexport.bundles.choices import Bundling
 from mbexport.bundles.packing import bundle_files, is_bundled
 from mbexport.errors import DataError
-from mbexport.manifest import MANIFEST, FileFacts, Manifest
+from mbexport.label_file import LABELS, labels_in
+from mbexport.manifest import MANIFEST, SIGNATURE, FileFacts, Manifest
 from mbexport.manifest_reading import read_manifest
 from mbexport.provenance.statement import STATEMENT, statement_json
-from mbexport.publishing import LABELS, SIGNATURE, Delivery, labels_of, publish
+from mbexport.publishing import Delivery, Sign, publish
 from mbexport.workdir import Workdir
 
 
 def bundle_again(
-    folder: Path, bundling: Bundling, *, out: Path | None = None, sign: Callable[[bytes], bytes] | None = None
+    folder: Path, bundling: Bundling, *, out: Path | None = None, sign: Sign | None = None
 ) -> dict[str, int]:
     """The files of the bundles, made of what a run left in `folder`, and put there or into `out`: bytes by path.
 
@@ -29,7 +29,7 @@ def bundle_again(
     if LABELS not in content:
         raise DataError(f"{folder} must hold what build or export wrote, got no {LABELS}")
     made = {name: each for name, each in content.items() if kept[name].repeats}
-    bundles = bundle_files(made, labels_of(content[LABELS]), bundling)
+    bundles = bundle_files(made, labels_in(content[LABELS]), bundling)
     manifest = _as_bundled(manifest, bundling)
     delivery = Delivery(
         made={**made, **bundles},

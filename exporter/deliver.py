@@ -9,12 +9,13 @@ from typing import Any, Final
 from mbexport import __version__
 from mbexport.bundles.packing import bundle_files
 from mbexport.golden_vectors import FOLDER, INDEX
+from mbexport.label_file import LABELS, labels_file
 from mbexport.manifest import MANIFEST, Input, Manifest, Recipe, Tool, input_at, recorded_name
 from mbexport.plan import BuildPlan, Foreign, Origin
 from mbexport.provenance.git import git_state
 from mbexport.provenance.sbom import SBOM, sbom_json
 from mbexport.provenance.statement import STATEMENT, statement_json
-from mbexport.publishing import LABELS, Delivery, Sign, labels_file, report_files
+from mbexport.publishing import Delivery, Sign, report_files
 from mbexport.reporting.model_card import CARD, model_card
 from mbexport.sources import Sources
 from mbexport.stage_runner import StageRunner

@@ -28,7 +28,7 @@ from mbexport.golden_vectors import (
 )
 from mbexport.golden_words import READ_ME
 from mbexport.models.imageset import ImageSet, reader_pool
-from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.models.preprocess import Pixels, Preprocess, widened
 from mbexport.runtimes.matching import input_json
 from mbexport.runtimes.opening import format_of
 from mbexport.runtimes.runner import FLOAT
@@ -170,7 +170,7 @@ def _artifact(given: Answered) -> GoldenArtifact:
     runner, told = given.subject.runner, input_json(given.subject)
     has_codes, affine = runner.input.dtype != FLOAT, runner.output.affine if runner.output.dtype != FLOAT else None
     norm = given.subject.preprocess.normalization
-    mean, std = (() if has_codes else _for_each(values, runner.channels) for values in (norm.mean, norm.std))
+    mean, std = (() if has_codes else widened(values, runner.channels) for values in (norm.mean, norm.std))
     return GoldenArtifact(
         file=runner.name,
         sha256=sha256_of(runner.path),
@@ -196,10 +196,6 @@ def _artifact(given: Answered) -> GoldenArtifact:
             zero_point=affine.zero_point[0] if affine else None,
         ),
     )
-
-
-def _for_each(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    return values * channels if len(values) == 1 else values
 
 
 def _case(place: int, pictures: _Pictures, answers: Sequence[Answered], labels: Sequence[str]) -> Case:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from mbexport.errors import DataError
-from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.preprocess import Preprocess, preprocess_from_json
 
 FOLDER: Final = "golden"
 INDEX: Final = "golden.json"
@@ -119,18 +119,12 @@ def golden_from_bytes(content: bytes) -> Golden:
         schema = told.pop("schema")
         if schema != SCHEMA:
             raise ValueError(f"schema must be {SCHEMA}, got {schema}")
-        told["preprocess"] = _preprocess(told["preprocess"])
+        told["preprocess"] = preprocess_from_json(told["preprocess"])
         told["artifacts"] = tuple(_artifact(each) for each in told["artifacts"])
         told["cases"] = tuple(_case(each) for each in told["cases"])
         return Golden(**told)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"not a golden.json of mbexport: {error}") from None
-
-
-def _preprocess(told: dict[str, Any]) -> Preprocess:
-    norm = told["normalization"]
-    normalization = Normalization(mean=tuple(norm["mean"]), std=tuple(norm["std"]), is_bgr=norm["is_bgr"])
-    return Preprocess(**{**told, "normalization": normalization})
 
 
 def _artifact(told: dict[str, Any]) -> GoldenArtifact:

@@ -19,6 +19,7 @@ from mbexport.fingerprint import library_versions, path_hash, tool_fingerprint
 from mbexport.workdir import sha256_of
 
 MANIFEST: Final = "manifest.json"
+SIGNATURE: Final = f"{MANIFEST}.sig"
 CORES: Final = "cores"
 CORES_VARIABLE: Final = "TF_NUM_INTRAOP_THREADS"  # read by TensorFlow when its first session starts
 SCHEMA: Final = 2

@@ -8,6 +8,7 @@ import numpy as np
 
 from mbexport.artifact import TensorSpec, for_bytes
 from mbexport.description import Description
+from mbexport.label_file import LABELS
 from mbexport.metadata_schema import (
     MIN_PARSER_VERSION,
     NORMALIZATION_OPTIONS,
@@ -28,7 +29,6 @@ from mbexport.metadata_schema import (
     Writer,
 )
 
-LABELS: Final = "labels.txt"
 _COLOUR_SPACES: Final = {"RGB": ColorSpace.RGB, "GREY": ColorSpace.GRAYSCALE}
 _LIMITS: Final = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from mbexport.manifest import MANIFEST, FileFacts, Manifest
+from mbexport.manifest import MANIFEST, SIGNATURE, FileFacts, Manifest
+from mbexport.report import REPORT
 from mbexport.reporting.files import JUNIT, PAGE, rendered
 from mbexport.workdir import Workdir
 
-REPORT: Final = "report.json"
-LABELS: Final = "labels.txt"
-SIGNATURE: Final = "manifest.json.sig"
 _PUBLISHED: Final = ".mbexport/published.json"
 _VERDICTS: Final = (REPORT, PAGE, JUNIT)
 
@@ -42,13 +40,8 @@ class Delivery:
         """The manifest with its files; there must be one."""
         assert self.manifest is not None
         made = {name: FileFacts.of(content) for name, content in self.made.items()}
-        told = {name: replace(FileFacts.of(content), repeats=False) for name, content in self.told.items()}
+        told = {name: FileFacts.of(content, repeats=False) for name, content in self.told.items()}
         return replace(self.manifest, files=made | told)
-
-
-def labels_file(class_names: Iterable[str]) -> bytes:
-    """The content of labels.txt: a class a line, in the order of the scores."""
-    return "".join(f"{name}\n" for name in class_names).encode()
 
 
 def publish(workdir: Workdir, delivery: Delivery, *, earlier: Iterable[str] = ()) -> None:
@@ -71,11 +64,6 @@ def publish(workdir: Workdir, delivery: Delivery, *, earlier: Iterable[str] = ()
     written = {name: content for name, content in files.items() if name in new}
     for name, content in (*written.items(), *sealed.items()):
         workdir.write(name, content)
-
-
-def labels_of(content: bytes) -> tuple[str, ...]:
-    """The classes that `labels_file` wrote."""
-    return tuple(content.decode().split("\n")[:-1])
 
 
 def report_files(report: bytes, pictures: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from mbexport.calibration.sites import StoredSite
 from mbexport.models.preprocess import Preprocess
 from mbexport.verdict.gates import Gate, all_passed
 
+REPORT: Final = "report.json"
 SCHEMA: Final = 1
 Json = dict[str, Any]
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
-from mbexport.publishing import REPORT
-from mbexport.report import Json
+from mbexport.report import REPORT, Json
 from mbexport.workdir import sha256_of
 
 

@@ -17,7 +17,8 @@ from mbexport.artifact import TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.description import Description
 from mbexport.errors import DataError, StageError
-from mbexport.metadata_words import LABELS, read_words, words
+from mbexport.label_file import LABELS, labels_file, labels_in
+from mbexport.metadata_words import read_words, words
 from mbexport.tflite_file import canonicalize, metadata_buffer, min_runtime_version, opened, packed
 
 _NAME: Final = b"TFLITE_METADATA"  # tensorflow/lite/schema/schema.fbs: where readers of metadata look
@@ -84,7 +85,7 @@ def labels_of(content: bytes) -> tuple[str, ...]:
     with zipfile.ZipFile(file) as archive:
         if LABELS not in archive.namelist():
             return ()
-        return tuple(archive.read(LABELS).decode().split("\n")[:-1])
+        return labels_in(archive.read(LABELS))
 
 
 def _with_labels(content: bytes, labels: tuple[str, ...]) -> bytes:
@@ -98,7 +99,7 @@ def _with_labels(content: bytes, labels: tuple[str, ...]) -> bytes:
     entry.create_system, entry.external_attr = _ZIP_UNIX, _ZIP_RIGHTS
     file = io.BytesIO(content)
     with zipfile.ZipFile(file, "a", compression=zipfile.ZIP_STORED) as archive:
-        archive.writestr(entry, "".join(f"{label}\n" for label in labels))
+        archive.writestr(entry, labels_file(labels))
     return file.getvalue()
 
 

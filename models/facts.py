@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from mbexport.errors import DataError, OptionError
-from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.preprocess import Preprocess, preprocess_from_json
 
 
 class Output(StrEnum):
@@ -46,10 +46,7 @@ def facts_from_json(text: str) -> Facts:
     """The facts that `facts_to_json` wrote. Raises `DataError` if the text is something else."""
     try:
         values: dict[str, Any] = json.loads(text)
-        given = values.pop("preprocess")
-        norm = given.pop("normalization")
-        normalization = Normalization(mean=tuple(norm["mean"]), std=tuple(norm["std"]), is_bgr=norm["is_bgr"])
-        preprocess = Preprocess(normalization=normalization, **given)
-        return Facts(preprocess=preprocess, **{**values, "output": Output(values["output"])})
+        preprocess = preprocess_from_json(values["preprocess"])
+        return Facts(**{**values, "preprocess": preprocess, "output": Output(values["output"])})
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, OptionError) as error:
         raise DataError(f"not a file of facts on a network: {error}") from None

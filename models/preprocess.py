@@ -53,7 +53,7 @@ class Normalization:
         Raises `OptionError` for a scale that is not positive.
         """
         size = max(map(len, (self.mean, self.std, scale, offset)))
-        mean, std, factor, shift = (_widened(values, size) for values in (self.mean, self.std, scale, offset))
+        mean, std, factor, shift = (widened(values, size) for values in (self.mean, self.std, scale, offset))
         if not all(0 < value < math.inf for value in factor):
             raise OptionError(f"a network's own rescaling must be by positive numbers, got {scale}")
         return Normalization(
@@ -169,8 +169,19 @@ class Preprocess:
         return pixels.astype(np.float32) - np.float32(self.input_zero_point)
 
     def _each(self, values: tuple[float, ...]) -> tuple[float, ...]:
-        return _widened(values, self.channels)
+        return widened(values, self.channels)
 
 
-def _widened(values: tuple[float, ...], size: int) -> tuple[float, ...]:
+def widened(values: tuple[float, ...], size: int) -> tuple[float, ...]:
+    """`size` values, where there may be one for all."""
     return values * size if len(values) == 1 else values
+
+
+def preprocess_from_json(told: Mapping[str, Any]) -> Preprocess:
+    """What `dataclasses.asdict` and JSON made of a `Preprocess`.
+
+    Raises `KeyError`, `TypeError` or `OptionError` for anything else.
+    """
+    norm = told["normalization"]
+    normalization = Normalization(mean=tuple(norm["mean"]), std=tuple(norm["std"]), is_bgr=norm["is_bgr"])
+    return Preprocess(**{**told, "normalization": normalization})

@@ -3,8 +3,6 @@
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from mbexport.bundles import wrapper
 from mbexport.bundles.aar import MIN_SDK, aar_bytes
 from mbexport.bundles.app_assets import asset_files
@@ -12,6 +10,7 @@ from mbexport.bundles.archive import zip_bytes
 from mbexport.bundles.maven import LITERT, LITERT_GROUP, Coordinates, artifact_id, repository
 from mbexport.bundles.package_name import kotlin_name, require_package
 from mbexport.bundles.shipped import Shipped
+from mbexport.bundles.templates import environment
 
 _REPOSITORY: Final = "maven"
 _README: Final = "README.md"
@@ -54,14 +53,6 @@ def _description(shipped: Shipped) -> str:
 
 
 def _texts(shipped: Shipped, *, package: str, at: Coordinates) -> dict[str, bytes]:
-    environment = Environment(
-        loader=PackageLoader("mbexport.bundles", "."),
-        autoescape=False,  # Markdown and Kotlin, for a developer to read
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     told: dict[str, Any] = {
         "shipped": shipped,
         "package": package,
@@ -74,5 +65,6 @@ def _texts(shipped: Shipped, *, package: str, at: Coordinates) -> dict[str, byte
         "is_codes": shipped.artifact.output.scale is not None,
         "folder": package.replace(".", "/"),
     }
+    found = environment()
     templates = {_README: "android_readme.md.j2", _USAGE: "android_usage.kt.j2"}
-    return {name: environment.get_template(template).render(told).encode() for name, template in templates.items()}
+    return {name: found.get_template(template).render(told).encode() for name, template in templates.items()}

@@ -6,8 +6,8 @@ from typing import Final
 from mbexport.bundles.shipped import Shipped, of_one_artifact
 from mbexport.errors import DataError
 from mbexport.golden_vectors import FOLDER, INDEX
+from mbexport.label_file import LABELS, labels_file
 
-LABELS: Final = "labels.txt"
 SETTINGS: Final = "settings.properties"
 _CODES: Final = ("uint8", "int8")
 _DTYPES: Final = (*_CODES, "float32")
@@ -23,7 +23,7 @@ def asset_files(shipped: Shipped) -> dict[str, bytes]:
     shipped = of_one_artifact(shipped)
     return {
         shipped.artifact.file: shipped.model,
-        LABELS: "".join(f"{label}\n" for label in _lines(shipped.labels)).encode(),
+        LABELS: labels_file(_lines(shipped.labels)),
         SETTINGS: properties(_settings(shipped)),
         f"{FOLDER}/{INDEX}": shipped.golden.to_bytes(),
         **{f"{FOLDER}/{name}": content for name, content in shipped.files.items()},

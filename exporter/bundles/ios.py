@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from mbexport.bundles import ios_names
 from mbexport.bundles.shipped import Shipped, of_one_artifact
+from mbexport.bundles.templates import environment
 from mbexport.errors import DataError
 from mbexport.golden_vectors import FOLDER, INDEX
+from mbexport.label_file import LABELS, labels_file
 
 _HERE: Final = "mbexport.bundles"
 # Google's own package, litert/swift/README.md there: the branch of a release has the binaries' addresses and checksums.
@@ -28,8 +28,7 @@ def ios_files(shipped: Shipped) -> dict[str, bytes]:
     name = ios_names.module_name(shipped.name)
     shipped = of_one_artifact(shipped, file=ios_names.file_name(shipped.artifact.file, name=name))
     sources, tests = f"Sources/{name}", f"Tests/{name}Tests"
-    labels = "".join(f"{label}\n" for label in shipped.labels).encode()
-    resources = {shipped.artifact.file: shipped.model, "labels.txt": labels}
+    resources = {shipped.artifact.file: shipped.model, LABELS: labels_file(shipped.labels)}
     rendered = {
         "Package.swift": "ios_package.j2",
         "README.md": "ios_readme.j2",
@@ -61,16 +60,9 @@ def _require_readable(shipped: Shipped) -> None:
 
 
 def _rendered(shipped: Shipped, name: str, templates: Mapping[str, str]) -> dict[str, bytes]:
-    environment = Environment(
-        loader=PackageLoader(_HERE, "."),
-        autoescape=False,  # no HTML: each value is a literal of its file's language, by one of the filters
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    found = environment()
     for word in ("swift", "ruby", "double", "doubles", "code"):
-        environment.filters[word] = getattr(ios_names, word)
+        found.filters[word] = getattr(ios_names, word)
     licence = shipped.golden.licence
     source = shipped.artifact.input
     values = {
@@ -86,7 +78,7 @@ def _rendered(shipped: Shipped, name: str, templates: Mapping[str, str]) -> dict
         "runtime_url": _RUNTIME_URL,
         "runtime_branch": _RUNTIME_BRANCH,
     }
-    return {file: environment.get_template(template).render(values).encode() for file, template in templates.items()}
+    return {file: found.get_template(template).render(values).encode() for file, template in templates.items()}
 
 
 def _swift_sources() -> dict[str, bytes]:

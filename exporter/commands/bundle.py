@@ -21,15 +21,9 @@ Examples:
 _MAKING = ("platforms", "bundle_name", "bundle_version", "android_package", "is_zipped", "signing_key", "out")
 
 
-def _choices(command: Any) -> Any:
-    for option in reversed((*bundle_options.CHOICES, bundle_options.SIGN)):
-        command = option(command)
-    return command
-
-
 @click.command("bundle", epilog=_EXAMPLES)
 @click.argument("folder", metavar="DIR", type=options.PATH)
-@_choices
+@options.together(*bundle_options.CHOICES, bundle_options.SIGN)
 @options.option("--out", type=options.PATH, metavar="DIR", help="Put everything there, instead of into DIR itself.")
 @options.option("--check", is_flag=True, help="Change nothing: compare every file with DIR/manifest.json.")
 @options.option("--key", type=options.PATH, metavar="PUB", help="With --check: whose signature there must be (PEM).")

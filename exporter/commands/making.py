@@ -137,11 +137,8 @@ _SHARED: Final = (
 )
 
 
-def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives `command` the options that every maker of artifacts has."""
-    for option in reversed(_SHARED):
-        command = option(command)
-    return command
+# The options that every maker of artifacts has.
+shared_options: Final = options.together(*_SHARED)
 
 
 def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, Any]:

@@ -46,6 +46,18 @@ class Option(click.Option):
 
 option: Final = partial(click.option, cls=Option)
 
+
+def together(*decorators: Decorator) -> Decorator:
+    """One decorator for several options, which --help lists in this order."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for each in reversed(decorators):
+            command = each(command)
+        return command
+
+    return decorate
+
+
 alpha: Final = option("--alpha", type=float, default=1.0, metavar="A", help="Width multiplier, in (0, 1].")
 resolution: Final = option("--resolution", type=int, metavar="PX", help="Input side, a multiple of 32 from 32 to 1024.")
 rho: Final = option(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
-from mbexport.manifest import MANIFEST, Manifest
+from mbexport.manifest import MANIFEST, SIGNATURE, Manifest
 from mbexport.manifest_reading import manifest_from_bytes
 from mbexport.provenance.claims import documents_apart
 from mbexport.provenance.copies import copies_apart
@@ -17,7 +17,6 @@ from mbexport.provenance.finding import Finding, Status
 from mbexport.provenance.signing import PublicKey, verify
 from mbexport.provenance.tree import hashed, opened, regular_files, sizes_apart
 
-SIGNATURE: Final = f"{MANIFEST}.sig"
 _PRIVATE: Final = (".mbexport",)
 _MAX_MANIFEST_BYTES: Final = 1 << 26
 _MAX_SIGNATURE_BYTES: Final = 1 << 14  # RSA of 16384 bits has 2048

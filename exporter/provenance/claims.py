@@ -15,8 +15,8 @@ from mbexport.provenance.finding import Finding, Status
 from mbexport.provenance.sbom import SBOM, is_component
 from mbexport.provenance.statement import STATEMENT
 from mbexport.provenance.tree import opened
+from mbexport.report import REPORT
 
-REPORT: Final = "report.json"
 GOLDEN: Final = f"{FOLDER}/{INDEX}"
 _MAX_DOCUMENT_BYTES: Final = 1 << 26
 _VERDICT: Final = ("passed", "strict")

@@ -16,11 +16,12 @@ from mbexport.bundling import bundle_again
 from mbexport.cli import run
 from mbexport.deliver import delivery_of
 from mbexport.errors import DataError
+from mbexport.label_file import labels_file
 from mbexport.manifest import Recipe, Tool
 from mbexport.manifest_reading import read_manifest
 from mbexport.models.spec import ModelSpec
 from mbexport.plan import BuildPlan, Trained
-from mbexport.publishing import Delivery, labels_file, publish
+from mbexport.publishing import Delivery, publish
 from mbexport.workdir import Workdir
 
 STEM = MODEL.removesuffix("_int8.tflite")

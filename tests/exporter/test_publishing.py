@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manifest_by_hand import manifest_by_hand
 
+from mbexport.label_file import labels_file, labels_in
 from mbexport.manifest import FileFacts
 from mbexport.manifest_reading import read_manifest
-from mbexport.publishing import Delivery, labels_file, labels_of, publish, report_files
+from mbexport.publishing import Delivery, publish, report_files
 from mbexport.report import to_bytes
 from mbexport.reporting.junit import junit
 from mbexport.reporting.page import page
@@ -160,7 +161,7 @@ def test_who_is_killed_half_way_has_whole_files_and_a_manifest_that_no_longer_fi
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"))))
 def test_classes_are_read_as_they_were_written(names):
-    assert labels_of(labels_file(names)) == tuple(names)
+    assert labels_in(labels_file(names)) == tuple(names)
 
 
 @pytest.mark.parametrize(("names", "content"), [((), b""), (("cat", "dog"), b"cat\ndog\n")])
