@@ -4,49 +4,48 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SUBPACKAGES := commands bundles provenance reporting verdict latency runtimes onnx_passes
 
-.PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert bench-verify java-classes lint types layers check tree wheel clean
+.PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert bench-verify java-classes lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
 
-test: $(STAMP) tree
+test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow and not client"
 
 # Programs that others wrote, in environments of their own, read our files: pip, npm and the network are needed once.
-test-clients: $(STAMP) tree
+test-clients: $(STAMP)
 	$(BIN)/python -m pytest -m client
 
-test-all: $(STAMP) tree
+test-all: $(STAMP)
 	$(BIN)/python -m pytest
 
 # How fast images reach a training, and in how much memory; prints two tables, takes some minutes.
-bench-data: $(STAMP) tree
-	PYTHONPATH=build/tree TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_data.py
+bench-data: $(STAMP)
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_data.py
 
 # Other quantizers and ours side by side, peers in environments of their own; takes most of an hour.
 # ARGS="--quick" tries everything in minutes.
-bench-quality: $(STAMP) tree
-	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_quality.py $(ARGS)
+bench-quality: $(STAMP)
+	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_quality.py $(ARGS)
 
 # How fast our files are beside others' of the same networks, on one and two threads; takes about 25 minutes, and wants
 # a machine that does nothing else. ARGS="--quick" tries everything in minutes.
-bench-latency: $(STAMP) tree
-	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_latency.py $(ARGS)
+bench-latency: $(STAMP)
+	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_latency.py $(ARGS)
 
 # How long our conversion to int8 .tflite takes beside the usual one; takes some minutes.
-bench-convert: $(STAMP) tree
-	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_convert.py $(ARGS)
+bench-convert: $(STAMP)
+	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_convert.py $(ARGS)
 
 # How fast six artifacts are verified, and in how much memory; takes some minutes. ARGS="FOLDER" is what a build of the
 # precisions fp32, fp16 and int8 at 224 px made.
-bench-verify: $(STAMP) tree
-	PYTHONPATH=build/tree:tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_verify.py $(ARGS)
+bench-verify: $(STAMP)
+	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_verify.py $(ARGS)
 
 # The Android wrapper's classes, which are committed: javac 17 is needed by those alone who change its sources.
-java-classes: $(STAMP) tree
-	PYTHONPATH=build/tree:tests $(BIN)/python tests/wrapper_classes.py
+java-classes: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python tests/wrapper_classes.py
 
 check: lint types layers
 
@@ -54,18 +53,11 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) tree
+types: $(STAMP)
 	$(BIN)/mypy
 
-layers: $(STAMP) tree
-	cd build/tree && PYTHONPATH=. ../../$(BIN)/lint-imports --config ../../pyproject.toml
-
-# Symlinks in the installed shape: mypy and import-linter cannot see an editable install.
-tree:
-	rm -rf build/tree
-	mkdir -p build/tree/mbexport
-	cd build/tree/mbexport && ln -s ../../../exporter/py.typed ../../../exporter/*.py $(addprefix ../../../exporter/,$(SUBPACKAGES)) \
-	  ../../../models ../../../calibration .
+layers: $(STAMP)
+	$(BIN)/lint-imports
 
 wheel: $(STAMP)
 	rm -rf build dist-wheel
