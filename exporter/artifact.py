@@ -1,29 +1,31 @@
 """Turns what is known of one exported file into values: format, precision, tensors, hash and size."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mbexport.calibration.affine import Affine
+from mbexport.errors import OptionError
+
+if TYPE_CHECKING:
+    from mbexport.calibration.affine import Affine
+
+LABELS: Final = "labels.txt"
+
+
+def labels_file(names: Iterable[str]) -> bytes:
+    """The content of labels.txt for names that are a line each."""
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+def labels_in(content: bytes) -> tuple[str, ...]:
+    """The names that `labels_file` wrote."""
+    return tuple(content.decode().split("\n")[:-1])
+
 
 # From a code to the byte that it is: an int8 code is the byte minus 128.
 _BYTE_OFFSETS: Final = {"uint8": 0, "int8": 128}
-
-
-class Format(StrEnum):
-    """The file formats that are exported."""
-
-    TFLITE = "tflite"
-    ONNX = "onnx"
-
-
-class ReadFormat(StrEnum):
-    """The file formats that are compared with, and never exported."""
-
-    KERAS = "keras"  # a .h5, a .keras or a SavedModel folder
 
 
 class Precision(StrEnum):
@@ -51,18 +53,6 @@ class Io(StrEnum):
     FLOAT32 = "float32"
 
 
-# The formats that a precision is made in: ONNX has no kernels for the others that would be faster than floats.
-FORMATS: Final[Mapping[Precision, tuple[Format, ...]]] = MappingProxyType(
-    {
-        Precision.FP32: (Format.TFLITE, Format.ONNX),
-        Precision.FP16: (Format.TFLITE, Format.ONNX),
-        Precision.INT8: (Format.TFLITE, Format.ONNX),
-        Precision.DYNAMIC: (Format.TFLITE,),
-        Precision.INT16X8: (Format.TFLITE,),
-    }
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
     """One input or output: shape (1 for a batch of any size), numpy's name of its type, what its codes stand for.
@@ -74,11 +64,13 @@ class TensorSpec:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    affine: Affine | None = None
+    affine: "Affine | None" = None
 
 
-def for_bytes(codes: TensorSpec) -> Affine | None:
+def for_bytes(codes: TensorSpec) -> "Affine | None":
     """The quantization of 8-bit `codes`, said for bytes 0..255; None if there is none, or the codes are no bytes."""
+    from mbexport.calibration.affine import Affine  # numpy, which the command line does without
+
     if codes.affine is None or codes.dtype not in _BYTE_OFFSETS:
         return None
     return Affine(scale=codes.affine.scale, zero_point=(codes.affine.zero_point[0] + _BYTE_OFFSETS[codes.dtype],))
@@ -88,7 +80,7 @@ def for_bytes(codes: TensorSpec) -> Affine | None:
 class Artifact:
     """One exported file, or one that is compared with such, as it was read back from the disk."""
 
-    format: Format | ReadFormat
+    format: str
     precision: Precision
     path: Path
     sha256: str
@@ -104,6 +96,31 @@ class Target:
     labels: tuple[str, ...]
 
 
-def file_name(stem: str, precision: Precision, file_format: Format) -> str:
+def file_name(stem: str, precision: Precision, file_format: str) -> str:
     """The name of an artifact: `<stem>_<precision>.<format>`."""
-    return f"{stem}_{precision.value}.{file_format.value}"
+    return f"{stem}_{precision.value}.{file_format}"
+
+
+OPSET: Final = 17  # phones carry old runtimes: onnxruntime 1.12 (2022) reads this opset
+# Quantization per channel begins with 13; onnxruntime 1.23, the oldest that we take, ends with 23 (their changelogs).
+OPSETS: Final = range(13, 24)
+
+
+def require_opset(opset: int) -> int:
+    """The same opset. Raises `OptionError` for one in which not every artifact can be written."""
+    if opset not in OPSETS:
+        raise OptionError(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, got {opset}")
+    return opset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxForm:
+    """The input's layout, the opset, what the file says of itself in words, by name, and the name of its graph."""
+
+    layout: Layout = Layout.NHWC
+    opset: int = OPSET
+    properties: Mapping[str, str] = field(default_factory=dict)
+    graph_name: str = "mobilenet_v1"
+
+    def __post_init__(self) -> None:
+        require_opset(self.opset)

@@ -16,7 +16,7 @@ import click
 
 from mbexport import __version__
 from mbexport.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED, EXIT_STAGE_FAILED, MbexportError
-from mbexport.interrupt import remember_interrupts, was_interrupted
+from mbexport.progress import remember_interrupts, was_interrupted
 
 _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {

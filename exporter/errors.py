@@ -12,6 +12,8 @@ A gate that fails is a result, not an error (exit code 1). Anything that is not 
 its traceback. Messages say what, got and legal: `alpha must be in (0, 1], got 3`.
 """
 
+from typing import Final
+
 EXIT_DONE = 0
 EXIT_GATE_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -49,3 +51,17 @@ class StageError(MbexportError):
 
 class StorageError(StageError):
     """The disk is read-only or full."""
+
+
+MAX_THREADS: Final = 256  # more than any phone or runner has; runtimes crash on absurd counts
+MAX_RUNS: Final = 1_000_000
+MAX_BATCH: Final = 1024  # a gigabyte of float activations at alpha 1 and 224 px
+MAX_SEED: Final = 2**31 - 1
+
+
+def require_within(name: str, value: int, least: int, most: int | None = None) -> None:
+    """Raises `OptionError` unless `least` <= `value` <= `most`; without `most` there is no upper end."""
+    if most is None and not value >= least:
+        raise OptionError(f"{name} must be at least {least}, got {value}")
+    if most is not None and not least <= value <= most:
+        raise OptionError(f"{name} must be from {least} to {most}, got {value}")

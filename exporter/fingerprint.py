@@ -2,20 +2,13 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import mbexport
-import mbexport.calibration
-import mbexport.latency
-import mbexport.models
-import mbexport.models.keras_import
-import mbexport.onnx_passes
-import mbexport.runtimes
-import mbexport.verdict
 from mbexport.errors import DataError
 
 LIBRARIES: Final = (
@@ -31,18 +24,9 @@ LIBRARIES: Final = (
     "pillow",
     "scikit-learn",
 )
-_PACKAGES: Final = (
-    mbexport,
-    mbexport.verdict,
-    mbexport.latency,
-    mbexport.runtimes,
-    mbexport.onnx_passes,
-    mbexport.models,
-    mbexport.models.keras_import,
-    mbexport.calibration,
-)
-
-_DELIVERING: Final = ("mbexport.bundles", "mbexport.provenance", "mbexport.reporting")
+# What no stage stands on: the command line, and what makes bundles, proof and reports of finished stages.
+_BEHIND_STAGES: Final = frozenset({"bundles", "commands", "provenance", "report"})
+_DELIVERING: Final = ("bundles", "provenance", "report")
 _CACHE: Final = "__pycache__"
 
 
@@ -56,10 +40,9 @@ def library_versions() -> dict[str, str]:
 def code_fingerprint() -> str:
     """A hash of those of our modules that decide what stages make."""
     digest = hashlib.sha256(mbexport.__version__.encode())
-    for package in _PACKAGES:
-        for folder in package.__path__:
-            for file in sorted(Path(folder).glob("*.py")):
-                digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in _files(_root(), without=_BEHIND_STAGES):
+        if file.suffix == ".py":
+            digest.update(_entry(file, _root()))
     return digest.hexdigest()
 
 
@@ -68,12 +51,25 @@ def tool_fingerprint() -> str:
     """A hash of all that decides what is delivered: our modules, and the templates and sources that bundles copy."""
     digest = hashlib.sha256(code_fingerprint().encode())
     for name in _DELIVERING:
-        spec = find_spec(name)  # by name: they stand above this module
-        for folder in map(Path, (spec and spec.submodule_search_locations) or ()):
-            files = (file for file in folder.rglob("*") if file.is_file() and _CACHE not in file.parts)
-            for file in sorted(files):
-                digest.update(os.fsencode(file.relative_to(folder)) + b"\0" + file.read_bytes())
+        for file in _files(_root() / name):
+            digest.update(_entry(file, _root()))
     return digest.hexdigest()
+
+
+def _root() -> Path:
+    return Path(mbexport.__file__).parent
+
+
+def _files(folder: Path, *, without: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Every file below `folder`, in order; through links, which hold a checkout's package together."""
+    for base, folders, names in os.walk(folder, followlinks=True):
+        is_top = Path(base) == folder
+        folders[:] = sorted(name for name in folders if name != _CACHE and not (is_top and name in without))
+        yield from (Path(base) / name for name in sorted(names))
+
+
+def _entry(file: Path, root: Path) -> bytes:
+    return os.fsencode(file.relative_to(root)) + b"\0" + file.read_bytes()
 
 
 def path_hash(path: Path) -> str:

@@ -1,6 +1,33 @@
 """What a long run says while it works: the interface that the command line implements."""
 
-from typing import Protocol
+import signal
+import threading
+from types import FrameType
+from typing import Final, Protocol
+
+_requested: Final = threading.Event()
+
+
+def remember_interrupts() -> None:
+    """From now on an interrupt is remembered, beside being raised."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        _requested.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handle)
+
+
+def was_interrupted() -> bool:
+    """Whether an interrupt was asked for and has not ended the run yet."""
+    return _requested.is_set()
+
+
+def raise_if_interrupted() -> None:
+    """Raises KeyboardInterrupt if one was asked for since, even if it was swallowed then."""
+    if _requested.is_set():
+        _requested.clear()
+        raise KeyboardInterrupt
 
 
 class Progress(Protocol):

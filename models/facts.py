@@ -25,7 +25,8 @@ class Facts:
     """A float network: what goes in, what comes out, what it costs.
 
     `alpha` is None where the width multiplier is not known; `mult_adds` counts one image; `architecture` is the
-    JSON of tf_keras.
+    JSON of tf_keras; `family` is the name of the row of `models.architectures` that it was built from, None for a
+    network that was made elsewhere.
     """
 
     preprocess: Preprocess
@@ -35,6 +36,7 @@ class Facts:
     mult_adds: int
     parameters: int
     architecture: str
+    family: str | None = None
 
 
 def facts_to_json(facts: Facts) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 
 import tf_keras
 
-from mbexport.models.cost import cost
+from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.facts import Facts, Output
 from mbexport.models.folding import is_convolution
+from mbexport.models.mobilenet_v1.cost import cost
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.spec import ModelSpec
 from mbexport.models.weights import load_weights
 
 
@@ -22,6 +23,7 @@ def facts_of_spec(model: tf_keras.Model, spec: ModelSpec, preprocess: Preprocess
         classes=spec.classes,
         output=Output.SOFTMAX,
         alpha=spec.alpha,
+        family=MOBILENET_V1.name,
         mult_adds=total.mult_adds,
         parameters=total.parameters,
         architecture=model.to_json(),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mbexport.manifest_reading import read_manifest
+from mbexport.provenance.read_manifest import read_manifest
 
 
 def repeating(folder: Path) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-EXAMPLE = json.loads((Path(__file__).parent / "exporter" / "reporting" / "example_report.json").read_text("utf-8"))
+EXAMPLE = json.loads((Path(__file__).parent / "exporter" / "report" / "example_report.json").read_text("utf-8"))
 OF_BUILDS = ("stages", "options", "calibration", "sensitivity", "simulation", "health", "qat", "training")
 
 

@@ -6,8 +6,8 @@ from hashlib import sha256
 
 from PIL import Image
 
-from mbexport.bundles.shipped import Shipped
-from mbexport.golden_vectors import FOLDER, INDEX, Case, Expected, Golden, GoldenArtifact, GoldenInput, GoldenOutput
+from mbexport.bundles.app import Shipped
+from mbexport.golden.vectors import FOLDER, INDEX, Case, Expected, Golden, GoldenArtifact, GoldenInput, GoldenOutput
 from mbexport.models.preprocess import Preprocess
 
 MODEL = "mobilenet_v1_0.25_32_int8.tflite"

@@ -7,8 +7,8 @@ from golden_by_hand import shipped_by_hand
 from PIL import Image
 from tflite_by_hand import tflite_of
 
-from mbexport.bundles.shipped import Shipped
-from mbexport.golden_vectors import Case, Expected
+from mbexport.bundles.app import Shipped
+from mbexport.golden.vectors import Case, Expected
 from mbexport.models.preprocess import Preprocess
 
 PX = 8

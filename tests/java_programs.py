@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from wrapper_classes import compiled
 
-_HERE = Path(__file__).parent / "exporter/bundles"
+_HERE = Path(__file__).parent / "exporter/bundles/android"
 PROGRAMS, DOUBLES = _HERE / "jvm", _HERE / "doubles"
 
 needs_java = pytest.mark.skipif(not (shutil.which("javac") and shutil.which("java")), reason="no JDK is installed")

@@ -1,6 +1,6 @@
 """A manifest that no run wrote: for tests of what is made of manifests."""
 
-from mbexport.manifest import FileFacts, Input, Manifest, Recipe, Tool
+from mbexport.provenance.manifest import FileFacts, Input, Manifest, Recipe, Tool
 
 # FIPS 180-2, appendix B.1.
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

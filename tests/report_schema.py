@@ -7,12 +7,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from mbexport import reporting
+from mbexport import report
 
 
 @cache
 def validator() -> Draft202012Validator:
-    schema = Path(str(reporting.__file__)).with_name("report.schema.json")
+    schema = Path(str(report.__file__)).with_name("report.schema.json")
     return Draft202012Validator(json.loads(schema.read_bytes()))
 
 

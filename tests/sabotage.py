@@ -12,8 +12,8 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 from onnx import helper, numpy_helper
 
-from mbexport.tflite_file import opened, packed
-from mbexport.tflite_metadata import labels_of
+from mbexport.formats.tflite.file import opened, packed
+from mbexport.formats.tflite.metadata import labels_of
 
 _NO_RANGE = 1e-9
 

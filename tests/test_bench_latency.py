@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from mbexport.formats.kernels import DELEGATE, Arithmetic, KernelRow, Kernels
 from mbexport.models.preprocess import Preprocess
-from mbexport.runtimes.kernels import DELEGATE, Arithmetic, KernelRow, Kernels
 
 BENCH = Path(__file__).resolve().parent / "bench"
 INT8, FP32, PTQ = "ours, int8", "ours, fp32", "TFLite PTQ"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from mbexport.artifact import TensorSpec
 from mbexport.calibration.affine import Affine
+from mbexport.formats.runner import Runner
 from mbexport.models.preprocess import Preprocess
-from mbexport.runtimes.runner import Runner
 
 BENCH = Path(__file__).resolve().parent / "bench"
 

@@ -7,7 +7,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from mbexport.calibration.affine import Affine
-from mbexport.tflite_file import packed
+from mbexport.formats.tflite.file import packed
 
 
 def tflite_of(kind: str, *, codes: str = "", affine: Affine | None = None, px: int = 2, channels: int = 3) -> bytes:

@@ -9,10 +9,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from mbexport.bundles.archive import zip_bytes
+from mbexport.bundles.files import zip_bytes
 
-STUBS = Path(__file__).parent / "exporter/bundles/stubs"
-JAVA = Path(__file__).parent.parent / "exporter/bundles/java"
+STUBS = Path(__file__).parent / "exporter/bundles/android/stubs"
+JAVA = Path(__file__).parent.parent / "exporter/bundles/android/java"
 TEST = "GoldenTest.java"  # for an app's own tests: no part of its classes
 JAVAC = (
     "javac",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from mbexport.bundles.package_name import require_package
+from mbexport.bundles.android.names import require_package
 from mbexport.errors import OptionError
 
 # A name of Maven's and CocoaPods', of which each language makes its own: it starts with a letter.

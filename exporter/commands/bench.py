@@ -6,7 +6,7 @@ from typing import Any, TextIO
 import click
 
 from mbexport.commands import options
-from mbexport.limits import MAX_BATCH, MAX_RUNS, MAX_THREADS, require_within
+from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_THREADS, require_within
 
 _MIN_RUNS = 2  # one in each of two sittings: a ratio's interval needs both
 _WARMUP = 2
@@ -42,11 +42,11 @@ def command(
         require_within("runs", runs, _MIN_RUNS, MAX_RUNS)
     require_within("warmup", warmup, 0, MAX_RUNS)
     require_within("batch", given["batch"], 1, MAX_BATCH)
-    from mbexport.benching import bench_files
     from mbexport.commands.console import ConsoleProgress
     from mbexport.latency.sittings import Effort, exactly
+    from mbexport.pipeline.bench_files import bench_files
     from mbexport.quiet import quiet_libraries
-    from mbexport.reporting.tables import print_latencies
+    from mbexport.report.terminal import print_latencies
 
     effort = Effort(warmup=warmup) if runs is None else exactly(runs, warmup=warmup)
     with quiet_libraries() as streams:

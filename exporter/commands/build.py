@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from mbexport.commands import making, options
+from mbexport.commands import build_and_export as making
+from mbexport.commands import options
 
 if TYPE_CHECKING:
-    from mbexport.plan import BuildPlan
+    from mbexport.pipeline.plan import BuildPlan
 
 _EXAMPLES = """\b
 Examples:
@@ -59,7 +60,7 @@ def command(**given: Any) -> int:
 def task(given: dict[str, Any]) -> making.Task:
     """What these values of the options ask for; all of them are checked."""
     plan_of = _checked_before_data(given)
-    from mbexport.models.data import open_data
+    from mbexport.models.data.open import open_data
 
     source = open_data(given["data"], classes_file=given["classes_file"])
     return making.Task(
@@ -72,8 +73,8 @@ def task(given: dict[str, Any]) -> making.Task:
 
 def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO | None], BuildPlan]":
     """What makes the plan once the data is known; every option that can be checked before is."""
-    from mbexport import plan as plans
-    from mbexport.models.spec import ModelSpec
+    from mbexport.models.mobilenet_v1.spec import ModelSpec
+    from mbexport.pipeline import plan as plans
 
     if given["log_dir"] is not None:
         options.require_library("tensorboard", needed_by="--log-dir", extra="tensorboard")

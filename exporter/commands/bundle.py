@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mbexport.commands import bundle_options, options
+from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, OptionError
 
 if TYPE_CHECKING:
-    from mbexport.provenance.finding import Finding
+    from mbexport.provenance.tree import Finding
 
 _EXAMPLES = """\b
 Examples:
@@ -23,7 +23,7 @@ _MAKING = ("platforms", "bundle_name", "bundle_version", "android_package", "is_
 
 @click.command("bundle", epilog=_EXAMPLES)
 @click.argument("folder", metavar="DIR", type=options.PATH)
-@options.together(*bundle_options.CHOICES, bundle_options.SIGN)
+@options.together(*options.bundles, options.sign)
 @options.option("--out", type=options.PATH, metavar="DIR", help="Put everything there, instead of into DIR itself.")
 @options.option("--check", is_flag=True, help="Change nothing: compare every file with DIR/manifest.json.")
 @options.option("--key", type=options.PATH, metavar="PUB", help="With --check: whose signature there must be (PEM).")
@@ -39,11 +39,9 @@ def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_js
     _require_sense({**given, "out": out}, check=check, key=key, as_json=as_json)
     if check:
         return _checked(folder, key, as_json=as_json)
-    from mbexport.bundling import bundle_again
+    from mbexport.pipeline.rebundle import bundle_again
 
-    files = bundle_again(
-        folder, bundle_options.bundling(given), out=out, sign=bundle_options.signer(given["signing_key"])
-    )
+    files = bundle_again(folder, options.bundling(given), out=out, sign=options.signer(given["signing_key"]))
     click.echo(_told(files))
     click.echo(f"files: {out or folder}/")
     return EXIT_DONE
@@ -73,7 +71,7 @@ def _require_sense(given: dict[str, Any], *, check: bool, key: Path | None, as_j
 
 
 def _checked(folder: Path, key: Path | None, *, as_json: bool) -> int:
-    from mbexport.provenance.checking import check
+    from mbexport.provenance.check import check
     from mbexport.provenance.signing import load_public_key
 
     found = check(folder, None if key is None else load_public_key(key))

@@ -8,9 +8,9 @@ import click
 
 from mbexport.commands import options
 from mbexport.errors import OptionError
-from mbexport.models.cost import Cost, LayerCost, cost
-from mbexport.models.published import PAPER, PUBLISHED, PaperNetwork
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX, Convolution, ModelSpec
+from mbexport.models.mobilenet_v1.cost import Cost, LayerCost, cost
+from mbexport.models.mobilenet_v1.published import PAPER, PUBLISHED, PaperNetwork
+from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, Convolution, ModelSpec
 
 _EXAMPLES = """\b
 Examples:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from mbexport.commands import making, options
+from mbexport.commands import build_and_export as making
+from mbexport.commands import options
 from mbexport.errors import DataError, OptionError
 
 if TYPE_CHECKING:
-    from mbexport.plan import BuildPlan, Foreign, Stored
+    from mbexport.pipeline.plan import BuildPlan, Foreign, Stored
 
 _EXAMPLES = """\b
 Examples:
@@ -62,8 +63,8 @@ def task(given: dict[str, Any]) -> making.Task:
     """What these values of the options ask for; all of them are checked."""
     data, classes_file = given["data"], given["classes_file"]
     plan_of = _checked_before_data(given, has_data=data is not None)
-    from mbexport.models.data import open_data
-    from mbexport.models.folder import read_labels
+    from mbexport.models.data.folder import read_labels
+    from mbexport.models.data.open import open_data
 
     if data is not None:
         source = open_data(data, classes_file=classes_file)
@@ -88,7 +89,7 @@ def _checked_before_data(
     given: dict[str, Any], *, has_data: bool
 ) -> "Callable[[int | None, bool, TextIO | None], BuildPlan]":
     """What makes the plan once the data is known; every option that can be checked before is."""
-    from mbexport import plan as plans
+    from mbexport.pipeline import plan as plans
 
     if (given["model"] is None) == (given["weights"] is None):
         got = "neither" if given["model"] is None else "both"
@@ -128,8 +129,8 @@ def stem_of(model: Path) -> str:
 
 
 def _foreign(given: dict[str, Any]) -> "Foreign":
-    from mbexport.models.spec import resolution_from_rho
-    from mbexport.plan import Foreign
+    from mbexport.models.mobilenet_v1.spec import resolution_from_rho
+    from mbexport.pipeline.plan import Foreign
 
     if not given["model"].exists():
         raise DataError(f"no such file: {given['model']}")
@@ -141,9 +142,9 @@ def _foreign(given: dict[str, Any]) -> "Foreign":
 
 def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -> "Stored":
     from mbexport.models.keras_import.weights import stored_weights
-    from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes
-    from mbexport.models.spec import REFERENCE_RESOLUTION_PX, ModelSpec
-    from mbexport.plan import Stored
+    from mbexport.models.mobilenet_v1.pretrained import IMAGENET_CLASSES, head_classes
+    from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, ModelSpec
+    from mbexport.pipeline.plan import Stored
 
     spec = ModelSpec(
         alpha=given["alpha"],

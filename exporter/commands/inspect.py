@@ -6,8 +6,47 @@ from typing import Any, TextIO
 
 import click
 
+from mbexport.artifact import Precision
 from mbexport.commands import options
-from mbexport.errors import OptionError
+from mbexport.errors import DataError, OptionError
+from mbexport.report.content import REPORT, Json
+from mbexport.workdir import sha256_of
+
+
+def sensitivity_of(file: Path) -> Json:
+    """What each layer of the int8 artifact `file` costs, as `sensitivity_json` wrote it, and the artifact's name.
+
+    Raises `DataError` if there is no report beside it, if it tells of another file, or does not say.
+    """
+    if not file.is_file():
+        raise DataError(f"no such file: {file}")
+    path = file.parent / REPORT
+    report = _read(path)
+    digest = sha256_of(file)
+    entry = next((entry for entry in report["artifacts"] if entry["sha256"] == digest), None)
+    if entry is None:
+        raise DataError(f"{path} does not belong to {file}: none of the artifacts it lists has its sha256")
+    if entry["precision"] != Precision.INT8.value:
+        raise DataError(f"only an int8 artifact's layers cost accuracy, got {file}, which is {entry['precision']}")
+    if not report.get("sensitivity"):
+        raise DataError(f"{path} does not say what the layers of {file} cost: make it anew, without --no-sensitivity")
+    return {"file": file.name, "sha256": digest, **report["sensitivity"]}
+
+
+def _read(path: Path) -> Json:
+    """The report. Raises `DataError` if there is none, or it is something else."""
+    try:
+        report = json.loads(path.read_bytes())
+        if all({"sha256", "precision"} <= set(entry) for entry in report["artifacts"]):
+            return dict(report)
+    except FileNotFoundError:
+        raise DataError(
+            f"what the layers cost stands in the report of the run that made them: there is no {path}"
+        ) from None
+    except (OSError, TypeError, KeyError, ValueError, RecursionError):
+        pass  # the message is the same
+    raise DataError(f"{path} is not a report of mbexport")
+
 
 _EXAMPLES = """\b
 Examples:
@@ -30,8 +69,8 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
     """
     if kernels and sensitivity:
         raise OptionError("--kernels and --sensitivity are two tables: ask for one, got both")
+    from mbexport.formats.registry import open_runner
     from mbexport.quiet import quiet_libraries
-    from mbexport.runtimes.opening import open_runner
 
     with quiet_libraries() as streams:
         if sensitivity:
@@ -44,22 +83,22 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
 
 
 def _print_sensitivity(file: Path, stream: TextIO, *, as_json: bool) -> None:
-    from mbexport.reported import sensitivity_of
-    from mbexport.reporting.tables import print_sensitivity
+    from mbexport.commands.inspect import sensitivity_of
+    from mbexport.report.terminal import print_sensitivity
 
     print_sensitivity(sensitivity_of(file), stream, as_json=as_json)
 
 
 def _facts(file: Path) -> dict[str, Any]:
-    from mbexport.runtimes.contents import read_artifact
-    from mbexport.runtimes.kernels import kernels_json, kernels_of
-    from mbexport.runtimes.opening import open_runner
+    from mbexport.formats.contents import read_artifact
+    from mbexport.formats.kernels import kernels_json
+    from mbexport.formats.registry import kernels_of, open_runner
 
     runner = open_runner(file)
     artifact, kernels = read_artifact(runner), kernels_of(runner)
     return {
         "file": file.name,
-        "format": artifact.format.value,
+        "format": artifact.format,
         "precision": artifact.precision.value,
         "size_bytes": artifact.size_bytes,
         "sha256": artifact.sha256,
@@ -72,7 +111,8 @@ def _facts(file: Path) -> dict[str, Any]:
 
 
 def _kernel_facts(runner: Any) -> dict[str, Any]:
-    from mbexport.runtimes.kernels import kernels_json, kernels_of
+    from mbexport.formats.kernels import kernels_json
+    from mbexport.formats.registry import kernels_of
 
     kernels = kernels_of(runner)
     rows = [

@@ -1,20 +1,25 @@
 """Turns the options that several subcommands share into decorators and checked values."""
 
-import importlib.util
 import os
-import tomllib
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+if TYPE_CHECKING:
+    from mbexport.bundles.choices import Bundling
+import importlib.util
+import tomllib
+from functools import partial
+from typing import TYPE_CHECKING
+
 from mbexport.errors import OptionError
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX, Convolution, resolution_from_rho
+from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, Convolution, resolution_from_rho
 
 if TYPE_CHECKING:
     from mbexport.models.preprocess import Normalization
+
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH: Final = click.Path(path_type=Path)
@@ -230,3 +235,57 @@ def gate_limits(gates: tuple[str, ...]) -> dict[str, float]:
         except ValueError:
             raise OptionError(f"a gate must be NAME=VALUE with a number, got {text}") from None
     return limits
+
+
+_PASSPHRASE: Final = "MBEXPORT_SIGN_PASSPHRASE"
+
+bundles: Final = (
+    option(
+        "--platform",
+        "platforms",
+        type=click.Choice(["android", "ios"]),
+        multiple=True,
+        help="Whose apps get a bundle; may be repeated, both if absent.",
+    ),
+    option("--bundle-name", metavar="NAME", help="What bundles call the model; <model> if absent."),
+    option("--bundle-version", metavar="X.Y.Z", help="What app teams order bundles by; mbexport's if absent."),
+    option(
+        "--android-package",
+        metavar="NAME",
+        help="Java package of the Android bundle; mbexport.<model> if absent.",
+    ),
+    option("--zip", "is_zipped", is_flag=True, help="Make each bundle as one zip, too."),
+)
+sign: Final = option(
+    "--sign",
+    "signing_key",
+    type=PATH,
+    metavar="KEY",
+    is_recorded=False,
+    help=f"Sign the manifest with this private key (PEM); {_PASSPHRASE} opens one that is encrypted.",
+)
+
+
+def bundling(given: dict[str, Any]) -> "Bundling":
+    """The bundles that these values of the options ask for; all that are possible if they say nothing."""
+    from mbexport.bundles.choices import Bundling, Platform
+
+    named = tuple(dict.fromkeys(map(Platform, given["platforms"])))
+    return Bundling(
+        platforms=named or tuple(Platform),
+        is_required=bool(named),
+        name=given["bundle_name"],
+        version=given["bundle_version"],
+        android_package=given["android_package"],
+        is_zipped=given["is_zipped"],
+    )
+
+
+def signer(key: Path | None) -> Callable[[bytes], bytes] | None:
+    """What signs with the key in that file. Raises `DataError` for one that cannot be used: not after hours of work."""
+    if key is None:
+        return None
+    from mbexport.provenance.signing import load_private_key, sign
+
+    loaded = load_private_key(key, passphrase=os.environ.get(_PASSPHRASE) or None)
+    return lambda content: sign(content, loaded)

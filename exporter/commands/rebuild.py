@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from mbexport.commands import making, options
-from mbexport.commands.recipes import context_of, recipe_of
-from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, DataError, OptionError
-from mbexport.limits import MAX_THREADS
+from mbexport.commands import build_and_export as making
+from mbexport.commands import options
+from mbexport.commands.recipe import context_of, recipe_of
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, OptionError
 
 if TYPE_CHECKING:
-    from mbexport.manifest import Manifest
-    from mbexport.plan import BuildPlan
-    from mbexport.rebuilding import Compared
+    from mbexport.pipeline.plan import BuildPlan
+    from mbexport.provenance.compare import Compared
+    from mbexport.provenance.manifest import Manifest
 
 _EXAMPLES = """\b
 Examples:
@@ -55,9 +55,9 @@ def command(
 
     Exit codes: 0 every byte is the same, 1 a byte differs, 2 bad input, 3 a stage failed.
     """
-    from mbexport.manifest_reading import read_manifest
+    from mbexport.provenance.compare import compared, other_tools
+    from mbexport.provenance.read_manifest import read_manifest
     from mbexport.quiet import quiet_libraries
-    from mbexport.rebuilding import compared, other_tools
 
     _require_sense(manifest_file, check=check, keep=keep, as_json=as_json)
     manifest = read_manifest(manifest_file)
@@ -93,7 +93,7 @@ def _cores_of(manifest: "Manifest") -> Iterator[None]:
 
     It reads how many threads to take from the environment, when it starts.
     """
-    from mbexport.manifest import CORES, CORES_VARIABLE
+    from mbexport.provenance.manifest import CORES, CORES_VARIABLE
 
     cores = manifest.tool.environment.get(CORES, "")
     if CORES_VARIABLE in os.environ or not (cores.isascii() and cores.isdigit() and 0 < int(cores) <= MAX_THREADS):
@@ -124,11 +124,11 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
     """Makes the files into `out`, once it is sure that every input holds what it held."""
     from mbexport.commands.console import ConsoleProgress
     from mbexport.commands.export import stem_of
-    from mbexport.deliver import inputs_of
-    from mbexport.pipeline import run
-    from mbexport.plan import Foreign
-    from mbexport.rebuilding import require_inputs
-    from mbexport.sources import Sources
+    from mbexport.pipeline.build import run
+    from mbexport.pipeline.deliver import inputs_of
+    from mbexport.pipeline.image_sets import ImageSets
+    from mbexport.pipeline.plan import Foreign
+    from mbexport.provenance.compare import require_inputs
 
     recipe = recipe_of(context)
     try:
@@ -139,7 +139,7 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
         raise DataError(f"{error} (the manifest has {places}; give an option for what lies elsewhere)") from None
     if isinstance(plan.origin, Foreign):  # the file may be called otherwise by now, its artifacts must not be
         plan = replace(plan, name=stem_of(Path(manifest.recipe.options["model"])))
-    require_inputs(manifest, inputs_of(recipe, plan.origin, Sources(plan, task.data).contents()))
+    require_inputs(manifest, inputs_of(recipe, plan.origin, ImageSets(plan, task.data).contents()))
     progress = ConsoleProgress(stderr)
     try:
         run(plan, task.data, progress, class_names=task.class_names)

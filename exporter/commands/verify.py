@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from mbexport.commands import options
-from mbexport.commands.outcome import require_writable, show
-from mbexport.limits import MAX_SEED, MAX_THREADS, require_within
+from mbexport.commands.console import require_writable, show
+from mbexport.errors import MAX_SEED, MAX_THREADS, require_within
 
 _EXAMPLES = """\b
 Examples:
@@ -55,8 +55,8 @@ def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_
     Every file sees the same pixels, as the numbers that it says it expects; --preprocess, --mean and --scale speak
     for files that do not say. Exits with 1 if a gate fails.
     """
-    from mbexport.models.readable import parse_max_bad
-    from mbexport.verdict.gates import check_limits
+    from mbexport.models.data.readable import parse_max_bad
+    from mbexport.verify.judge import check_limits
 
     limits, summary, out = options.gate_limits(gates), given.pop("summary"), given.pop("out")
     normalization = options.normalization(given.pop("preprocess"), given.pop("mean"), given.pop("scale"))
@@ -66,9 +66,9 @@ def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_
     require_within("threads", given["threads"], 1, MAX_THREADS)
     require_writable(summary)
     from mbexport.commands.console import ConsoleProgress
-    from mbexport.models.data import open_data
+    from mbexport.models.data.open import open_data
+    from mbexport.pipeline.verify_files import Inquiry, verify_files
     from mbexport.quiet import quiet_libraries
-    from mbexport.standalone import Inquiry, verify_files
 
     inquiry = Inquiry(normalization=normalization, max_bad=max_bad, limits=limits, **given)
     source = open_data(data, classes_file=classes_file)

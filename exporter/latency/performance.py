@@ -1,16 +1,90 @@
 """Turns opened artifacts into all that is measured of their speed, one thing at a time: nothing else runs meanwhile."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from mbexport.latency.probing import Probe, probe_all
+from mbexport.artifact import Precision
+from mbexport.errors import MAX_THREADS
+from mbexport.formats.registry import format_of
+from mbexport.formats.runner import Runner
+from mbexport.formats.subject import Subject
+from mbexport.latency.interleaved import PERCENTS, Latency, Ratio
+from mbexport.latency.machine import machine_json, usable_cores
+from mbexport.latency.probe import Probe, probe_all
 from mbexport.latency.sittings import FULL, Effort, Timings, time_artifacts
 from mbexport.latency.throughput import BATCH, Throughput, measure_throughput, throughput_of
-from mbexport.latency.words import performance_json
-from mbexport.runtimes.runner import Runner
+from mbexport.models.preprocess import Pixels
+from mbexport.progress import Progress
+
+Json = dict[str, Any]
+
+
+def performance_json(
+    name: str, timings: Timings, *, probe: Probe | None = None, throughputs: Sequence[Throughput] = ()
+) -> Json:
+    """All that an artifact's entry says of its speed; `latency_ms` is with the fewest threads."""
+    return {
+        "latency_ms": latency_json(timings.latency(name, timings.threads[0])),
+        "threads": [threads_json(timings.latency(name, each), each) for each in timings.threads],
+        "cold_start_ms": None if probe is None else cold_start_json(probe),
+        "peak_memory_bytes": None if probe is None else probe.peak_memory_bytes,
+        "throughput": [throughput_json(each) for each in throughputs],
+    }
+
+
+def latency_json(latency: Latency) -> Json:
+    """The percentiles, rounded to a microsecond."""
+    return {
+        "p50": round(latency.p50_ms, 3),
+        "p90": round(latency.p90_ms, 3),
+        "p99": round(latency.p99_ms, 3),
+        "runs": latency.runs,
+        "percentiles": [
+            [percent, round(value, 3)] for percent, value in zip(PERCENTS, latency.percentiles_ms, strict=False)
+        ],
+    }
+
+
+def threads_json(latency: Latency, threads: int) -> Json:
+    """The latency with so many threads, without its distribution."""
+    found = latency_json(latency)
+    return {"threads": threads, **{key: found[key] for key in ("p50", "p90", "p99", "runs")}}
+
+
+def cold_start_json(probe: Probe) -> Json:
+    """What the first answer of a fresh process takes, the runtime's own import not counted."""
+    return {
+        "load": round(probe.load_ms, 3),
+        "first_inference": round(probe.first_inference_ms, 3),
+        "total": round(probe.total_ms, 3),
+        "processes": probe.processes,
+    }
+
+
+def throughput_json(throughput: Throughput) -> Json:
+    """Images per second, or the reason why there are none."""
+    rate = throughput.images_per_s
+    return {
+        "batch": throughput.batch,
+        "threads": throughput.threads,
+        "images_per_s": None if rate is None else round(rate, 1),
+        "reason": throughput.reason,
+    }
+
+
+def ratio_json(ratio: Ratio) -> Json:
+    """Two medians as a ratio, with its interval."""
+    return {
+        "a": ratio.a,
+        "b": ratio.b,
+        "latency_ratio": ratio.ratio,
+        "latency_ratio_ci95": list(ratio.ci95),
+        "threads": ratio.threads,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +131,79 @@ def _throughputs(runner: Runner, timings: Timings, asked: Throughput, threads: i
     """With as many images at a time as the file says, and in the batch that was asked for."""
     own = throughput_of(timings.latency(runner.name, threads), batch=runner.batch, threads=threads)
     return (asked,) if asked.batch == own.batch else (own, asked)
+
+
+_UNTIMED: Final[Json] = {
+    "latency_ms": {"p50": None, "p90": None, "p99": None, "runs": 0, "percentiles": []},
+    "threads": [],
+    "cold_start_ms": None,
+    "peak_memory_bytes": None,
+    "throughput": [],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """What was timed; `performance` is None where nothing was."""
+
+    performance: Performance | None = None
+
+    def artifact(self, name: str) -> Json:
+        """What the entry of the artifact says of its speed."""
+        if self.performance is None or name not in self.performance.throughputs:
+            return dict(_UNTIMED)
+        return self.performance.artifact(name)
+
+    def pair(self, a: str, b: str) -> Json:
+        """The ratio of two artifacts' medians, with one thread."""
+        if self.performance is None or not {a, b} <= set(self.performance.throughputs):
+            return {"latency_ratio": None, "latency_ratio_ci95": None}
+        found = ratio_json(self.performance.timings.ratio(a, b))
+        return {name: found[name] for name in ("latency_ratio", "latency_ratio_ci95")}
+
+    def speedups(self, subjects: Sequence[Subject]) -> list[Json]:
+        """Every fp32 artifact over every int8 artifact of its format, with each number of threads."""
+        if self.performance is None:
+            return []
+        timings = self.performance.timings
+        return [
+            ratio_json(timings.ratio(fp32.name, int8.name, threads))
+            for threads in timings.threads
+            for fp32, int8 in _same_format(subjects)
+        ]
+
+    @property
+    def machine(self) -> Json:
+        """Where this was measured, and what else the machine did meanwhile."""
+        return machine_json(self.performance.timings.conditions if self.performance else None)
+
+
+def speed_of(subjects: Sequence[Subject], pixels: Pixels, *, threads: int, seed: int, progress: Progress) -> Speed:
+    """The speed of all artifacts on an image (1, px, px, channels), with one thread and with `threads`, all cores if 1.
+
+    Keras files are not timed: no app runs them. Raises `DataError` for one that cannot be run in a new process.
+    """
+    timed = [subject for subject in subjects if format_of(subject.runner.path).load is not None]
+    if not timed:
+        return Speed()
+    return Speed(
+        performance=performance_of(
+            [subject.runner for subject in timed],
+            {each.name: each.feeds(pixels.repeat(each.runner.batch, axis=0)) for each in timed},
+            threads=threads if threads > 1 else min(usable_cores(), MAX_THREADS),
+            seed=seed,
+            on_step=progress.step,
+        )
+    )
+
+
+def _same_format(subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Subject]]:
+    for fp32 in subjects:
+        for int8 in subjects:
+            precisions = (fp32.runner.precision, int8.runner.precision)
+            if precisions == (Precision.FP32, Precision.INT8) and _is_one_format(fp32.runner.path, int8.runner.path):
+                yield fp32, int8
+
+
+def _is_one_format(a: Path, b: Path) -> bool:
+    return format_of(a) is format_of(b) and format_of(a).load is not None

@@ -1,100 +1,80 @@
-"""Turns one file into its cold start and its memory, in a process that does nothing else.
-
-`python -m mbexport.latency.probe FILE THREADS` prints JSON as its last line, or one line of complaint on stderr.
-"""
+"""Turns files into cold starts and memory, each measured in fresh processes of its own."""
 
 import json
-import os
+import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
-from mbexport.errors import EXIT_DONE, DataError, MbexportError
-from mbexport.latency.bare import loaded_runtime
-from mbexport.runtimes.opening import format_of
-from mbexport.runtimes.runner import first_line
+import numpy as np
 
-_CLEAR_REFS: Final = Path("/proc/self/clear_refs")
-_STATUS: Final = Path("/proc/self/status")
-_RESET_PEAK: Final = "5"  # proc_pid_clear_refs(5): the peak resident size becomes the present one
-_KIB: Final = 1024
+from mbexport.errors import EXIT_BAD_INPUT, DataError, StageError
+
+_MODULE: Final = "mbexport.latency.probe_process"
+_PATIENCE_S: Final = 300  # the largest network that we make needs seconds
+PROCESSES: Final = 3
 
 
-def probed(path: Path, *, threads: int) -> dict[str, Any]:
-    """What the first load and the first inference take, in ms, and the most memory meanwhile, in bytes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One file in fresh processes: medians of what loading and the first inference take, and of the memory.
 
-    The runtime is there before the clock starts: its import is no property of the file. Raises `DataError` for a file
-    that cannot be loaded or run.
+    `peak_memory_bytes` is the most that was resident, beyond what the runtime alone takes: the file's pages, packed
+    weights and activations. On macOS, which cannot forget a process's earlier peak, it is no less than what stayed.
     """
-    load = loaded_runtime(format_of(path), threads=threads)
-    before = _resident_bytes()
-    is_reset = _reset_peak()
-    peak_before = _peak_bytes()
-    start = time.perf_counter()
-    bare = load(path)
-    loaded = time.perf_counter()
-    feed = bare.noise()
-    ready = time.perf_counter()
+
+    load_ms: float
+    first_inference_ms: float
+    total_ms: float
+    peak_memory_bytes: int
+    processes: int
+
+
+def probe_all(
+    paths: Sequence[Path],
+    *,
+    threads: int = 1,
+    processes: int = PROCESSES,
+    seed: int = 0,
+    on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
+) -> dict[str, Probe]:
+    """Each file, by name, in so many processes, one after the other; in each round in a new random order.
+
+    Raises `DataError` for a file that cannot be loaded or run, `StageError` for a process that dies or hangs.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[dict[str, Any]]] = {path.name: [] for path in paths}
+    order = [paths[index] for _ in range(processes) for index in rng.permutation(len(paths))]
+    for place, path in enumerate(order):
+        found[path.name].append(_probe(path, threads))
+        on_step(place + 1, len(order), "processes")
+    return {name: _medians(rows) for name, rows in found.items()}
+
+
+def _probe(path: Path, threads: int) -> dict[str, Any]:
+    # -P: nothing that lies in the user's folder by chance is imported.
+    words = [sys.executable, "-P", "-m", _MODULE, str(path), str(threads)]
     try:
-        bare.invoke(feed)
-    except Exception as error:  # onnxruntime's own exceptions share no public base class
-        raise DataError(f"{path} loads, but fails when it runs: {first_line(error)}") from None
-    done = time.perf_counter()
-    peak = _peak_bytes()
-    if not is_reset and peak == peak_before:
-        peak = _resident_bytes()  # an earlier peak hides that of the file; what stayed is the least it can be
-    return {
-        "load_ms": (loaded - start) * 1000,
-        "first_inference_ms": (done - ready) * 1000,
-        "peak_memory_bytes": max(0, peak - before),
-    }
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        raise StageError(f"{path} did not answer in a process of its own within {_PATIENCE_S} s") from None
+    said = (done.stderr if done.returncode else done.stdout).strip().splitlines() or [""]
+    if done.returncode == EXIT_BAD_INPUT:
+        raise DataError(said[-1])
+    if done.returncode:
+        raise StageError(f"{path} failed in a process of its own with exit code {done.returncode}: {said[-1]}")
+    row: dict[str, Any] = json.loads(said[-1])
+    return row
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Prints what was found; the exit code is that of the error if there is one."""
-    path, threads = arguments
-    try:
-        found = probed(Path(path), threads=int(threads))
-    except MbexportError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
-    return EXIT_DONE
-
-
-def _resident_bytes() -> int:
-    from psutil import Process
-
-    return int(Process().memory_info().rss)
-
-
-def _reset_peak() -> bool:
-    """Whether the system lets a process forget the peak of its past; Linux does."""
-    try:
-        _CLEAR_REFS.write_text(_RESET_PEAK)
-    except OSError:
-        return False
-    return True
-
-
-def _peak_bytes() -> int:
-    """The most memory that was resident; since the last reset on Linux, since the process began elsewhere."""
-    try:
-        lines = _STATUS.read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * _KIB
-    import resource  # Unix alone has it
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * _KIB  # getrusage(2): bytes on macOS, KiB elsewhere
-
-
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(code)  # a runtime's threads need not be waited for
+def _medians(rows: Sequence[dict[str, Any]]) -> Probe:
+    return Probe(
+        load_ms=median(row["load_ms"] for row in rows),
+        first_inference_ms=median(row["first_inference_ms"] for row in rows),
+        total_ms=median(row["load_ms"] + row["first_inference_ms"] for row in rows),
+        peak_memory_bytes=round(median(row["peak_memory_bytes"] for row in rows)),
+        processes=len(rows),
+    )

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.errors import OptionError
+from mbexport.formats.registry import open_runner
+from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Latency, Ratio, measure, summarize
 from mbexport.latency.intervals import MIN_SITTINGS, Times, ratio_of
-from mbexport.latency.machine import Conditions, busy_share, load_average
-from mbexport.latency.noise import noise_of
-from mbexport.runtimes.opening import open_runner
-from mbexport.runtimes.runner import Runner
+from mbexport.latency.machine import Conditions, busy_share, load_average, noise_of
 
 _SITTINGS: Final = 20
 _TRIALS: Final = 3

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from mbexport.errors import DataError
-from mbexport.latency.bare import Bare, loaded_runtime
+from mbexport.formats.loader import Bare
+from mbexport.formats.registry import format_of, loaded_runtime
+from mbexport.formats.runner import first_line
 from mbexport.latency.interleaved import Latency, measure
-from mbexport.runtimes.opening import format_of
-from mbexport.runtimes.runner import first_line
 
 BATCH: Final = 8
 _RUNS: Final = 8

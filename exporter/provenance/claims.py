@@ -9,13 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from mbexport.golden_vectors import FOLDER, INDEX
-from mbexport.manifest import SHA256, FileFacts, Manifest
-from mbexport.provenance.finding import Finding, Status
+from mbexport.golden.vectors import FOLDER, INDEX
+from mbexport.provenance.manifest import SHA256, FileFacts, Manifest
 from mbexport.provenance.sbom import SBOM, is_component
 from mbexport.provenance.statement import STATEMENT
-from mbexport.provenance.tree import opened
-from mbexport.report import REPORT
+from mbexport.provenance.tree import Finding, Status, opened
+from mbexport.report.content import REPORT
 
 GOLDEN: Final = f"{FOLDER}/{INDEX}"
 _MAX_DOCUMENT_BYTES: Final = 1 << 26

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from mbexport.manifest import Git
+from mbexport.provenance.manifest import Git
 
 _COMMIT: Final = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _TIMEOUT_S: Final = 20

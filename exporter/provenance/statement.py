@@ -7,7 +7,7 @@ It bears no time: the same manifest gives the same bytes.
 import json
 from typing import Any, Final
 
-from mbexport.manifest import NAME, SHA256, FileFacts, Input, Manifest
+from mbexport.provenance.manifest import NAME, SHA256, FileFacts, Input, Manifest
 
 STATEMENT: Final = "provenance.intoto.json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"

@@ -24,9 +24,10 @@ from mbexport.models.keras_import.chain import (
     Shape,
     Step,
     clean_name,
+    followed,
+    preceded,
     resolved,
 )
-from mbexport.models.keras_import.chain_algebra import followed, preceded
 
 INPUT_NAME: Final = "image"
 _layers = tf_keras.layers

@@ -19,18 +19,18 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 from mbexport.artifact import Io
-from mbexport.calibration.fake_quant import quantizable
-from mbexport.calibration.ranges import observe
+from mbexport.calibration.qat.fake_quant import quantizable
+from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import EXIT_BAD_INPUT
+from mbexport.formats.tflite.convert import int8_tflite
 from mbexport.latency.interleaved import ratio_of_medians
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.keras_import.weights import stored_weights
-from mbexport.models.mobilenet_v1 import build
+from mbexport.models.mobilenet_v1.network import build
+from mbexport.models.mobilenet_v1.pretrained import IMAGENET_CLASSES, set_weights
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
-from mbexport.models.spec import ModelSpec
-from mbexport.plan import OBSERVER
-from mbexport.to_tflite import int8_tflite
+from mbexport.pipeline.plan import OBSERVER
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ALPHA, RESOLUTION_PX, WEIGHTS = 0.75, 224, "mobilenet_7_5_224_tf.h5"

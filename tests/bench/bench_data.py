@@ -17,11 +17,11 @@ from photos import write_photos
 from PIL import Image
 
 from mbexport.latency.interleaved import ratio_of_medians
-from mbexport.models.augment import PHOTO_AUGMENTATION
-from mbexport.models.data import ImageSet, open_unlabelled
-from mbexport.models.pixel_store import PixelStore
+from mbexport.models.data.open import ImageSet, open_unlabelled
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.stream import training_batches
+from mbexport.models.training.augment import PHOTO_AUGMENTATION
+from mbexport.models.training.pixel_store import PixelStore
+from mbexport.models.training.stream import training_batches
 
 PHOTOS, ROUNDS, BATCH = 500, 9, 50
 PREPARED = Preprocess(resolution_px=224)

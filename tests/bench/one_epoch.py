@@ -9,11 +9,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from mbexport.models.augment import PHOTO_AUGMENTATION
-from mbexport.models.data import open_unlabelled
-from mbexport.models.pixel_store import open_store
+from mbexport.models.data.open import open_unlabelled
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.stream import training_batches
+from mbexport.models.training.augment import PHOTO_AUGMENTATION
+from mbexport.models.training.pixel_store import open_store
+from mbexport.models.training.stream import training_batches
 
 BATCH = 16  # small: the peak of a few steps is then that of many, whatever the allocator keeps of them
 

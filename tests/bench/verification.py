@@ -10,13 +10,13 @@ from typing import Final
 
 import numpy as np
 
-from mbexport.models.data import ImageSet, open_data
+from mbexport.formats.registry import open_runner
+from mbexport.formats.subject import Source, Subject
+from mbexport.models.data.open import ImageSet, open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
-from mbexport.runtimes.opening import open_runner
-from mbexport.runtimes.subject import Source, Subject
-from mbexport.verdict.comparison import verify
-from mbexport.verdict.streaming import Baseline
+from mbexport.verify.classification.comparison import verify
+from mbexport.verify.streaming import Baseline
 
 PRECISIONS: Final = ("fp32", "fp16", "int8")
 FORMATS: Final = ("tflite", "onnx")

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbexport.models.data import DIGITS, ImageSet, iter_pixels, open_data
+from mbexport.models.data.open import DIGITS, ImageSet, iter_pixels, open_data
+from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.spec import Convolution, ModelSpec
 
 Network = Any  # a tf_keras model: tf_keras publishes no types
 
@@ -41,7 +41,7 @@ def tiny_mobilenet(inputs: np.ndarray) -> Callable[..., Network]:
     import tf_keras
 
     from mbexport.models.folding import fold_batch_norm
-    from mbexport.models.mobilenet_v1 import build
+    from mbexport.models.mobilenet_v1.network import build
 
     def make(*, conv: Convolution = Convolution.SEPARABLE, shallow: bool = False) -> Network:
         tf_keras.utils.set_random_seed(0)

@@ -11,9 +11,9 @@ import pytest
 from clients.environments import HERE, ROOT, UnreachableError, node_with, python_with
 from numpy.typing import NDArray
 
-from mbexport.models.data import open_data, open_unlabelled
+from mbexport.formats.registry import open_runner
+from mbexport.models.data.open import open_data, open_unlabelled
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtimes.opening import open_runner
 
 IMAGES = 20
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")

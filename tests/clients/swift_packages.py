@@ -15,11 +15,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from tflite_by_hand import tflite_of
 
-from mbexport.bundles.ios import ios_files
-from mbexport.bundles.shipped import Shipped
+from mbexport.bundles.app import Shipped
+from mbexport.bundles.ios.bundle import ios_files
 from mbexport.calibration.affine import Affine
-from mbexport.golden_vectors import Case, Expected, GoldenArtifact, GoldenInput, GoldenOutput
-from mbexport.models.images import decode_image
+from mbexport.golden.vectors import Case, Expected, GoldenArtifact, GoldenInput, GoldenOutput
+from mbexport.models.data.decode import decode_image
 from mbexport.models.preprocess import Normalization, Preprocess
 
 LIBRARY: Final = Path(ai_edge_litert.__file__).parent

@@ -7,7 +7,7 @@ import pytest
 from clients.environments import HERE, run
 from example_reports import KINDS, of_build
 
-from mbexport.reporting.model_card import model_card
+from mbexport.report.card.card import model_card
 
 pytestmark = pytest.mark.client
 HOSTILE = 'a "b"\n---\nlicense: mit # <b>|`\\ \u2028 \U0001f98a'

@@ -13,11 +13,11 @@ from PIL import Image
 from tflite_by_hand import tflite_of
 
 from mbexport.calibration.affine import Affine
-from mbexport.description import Description
+from mbexport.formats.description import Description
+from mbexport.formats.registry import open_runner
+from mbexport.formats.tflite.metadata import with_metadata
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization
-from mbexport.runtimes.opening import open_runner
-from mbexport.tflite_metadata import with_metadata
 
 pytestmark = pytest.mark.client
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from clients.environments import HERE, ROOT, run
 
-from mbexport.runtimes.tflite_runner import TfliteRunner
+from mbexport.formats.tflite.runner import TfliteRunner
 
 pytestmark = pytest.mark.client
 

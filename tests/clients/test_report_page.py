@@ -8,7 +8,7 @@ from clients.environments import HERE, ROOT, run
 from example_reports import KINDS, of_build
 from PIL import Image
 
-from mbexport.reporting.page import page
+from mbexport.report.page.render import page
 
 pytestmark = pytest.mark.client
 

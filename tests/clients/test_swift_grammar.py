@@ -6,7 +6,7 @@ import pytest
 from clients.environments import HERE, run
 from clients.swift_packages import KINDS, shipped_of
 
-from mbexport.bundles.ios import ios_files
+from mbexport.bundles.ios.bundle import ios_files
 
 pytestmark = pytest.mark.client
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mbexport.artifact import Precision, TensorSpec
 from mbexport.calibration.affine import Affine
-from mbexport.models.cost import cost
+from mbexport.formats.matching import match
+from mbexport.formats.registry import open_runner
+from mbexport.formats.runner import Runner
 from mbexport.models.facts import Facts, Output, facts_to_json
+from mbexport.models.mobilenet_v1.cost import cost
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Preprocess
-from mbexport.models.spec import ModelSpec
-from mbexport.plan import HISTORY, MEASURED, NETWORK, PICTURES, TRIED, WEIGHTS
-from mbexport.report import to_bytes
-from mbexport.runtimes.matching import match
-from mbexport.runtimes.opening import open_runner
-from mbexport.runtimes.runner import Runner
-from mbexport.verdict.measure import Asked, measure_all
-from mbexport.verdict.pictures import pictures_to_json
-from mbexport.verdict.streaming import Baseline
+from mbexport.pipeline import build
+from mbexport.pipeline.stage_files import HISTORY, MEASURED, NETWORK, PICTURES, TRIED, WEIGHTS
+from mbexport.report.content import to_bytes
+from mbexport.verify.classification.measure import Asked, measure_all, pictures_to_json
+from mbexport.verify.streaming import Baseline
 
 
 class TableRunner(Runner):
@@ -121,45 +122,55 @@ class StandIns:
         self.tried_on: list[Any] = []
         self.golden_of: list[Any] = []
 
-    def trained_network(self, _plan, _origin, images, **_named):
-        self.trained_on.append(images)
-        for index in range(len(images)):
-            images.read(index)
+    def train(self, run):
+        self.trained_on.append(run.images.train)
+        for index in range(len(run.images.train)):
+            run.images.train.read(index)
         return {**self.files, HISTORY: b"[]"}
 
-    def stored_network(self, _plan, _origin):
+    def read_network(self, _run):
         return self.files
 
-    def foreign_network(self, _plan, _origin, *, classes):
-        assert classes in (None, 2)
-        return self.files
+    def try_normalizations(self, run):
+        self.tried_on.append(run.images.test)
+        told = {"samples": len(run.images.test), "top1": {"mobilenet": 0.25, "raw": 0.75}}
+        return {TRIED: json.dumps(told).encode()}
 
-    def tried_file(self, _plan, _source, images):
-        self.tried_on.append(images)
-        return {TRIED: json.dumps({"samples": len(images), "top1": {"mobilenet": 0.25, "raw": 0.75}}).encode()}
+    def tflite(self, run):
+        return {run.target("tflite", Precision.FP32).name: b"stand-in"}
 
-    def float_tflite_file(self, _plan, _source, target):
-        return {target.name: b"stand-in"}
+    def onnx(self, run):
+        return {run.target("onnx", Precision.FP32).name: self.network.read_bytes()}
 
-    def onnx_file(self, _plan, _source, _tflite, target):
-        return {target.name: self.network.read_bytes()}
+    def golden(self, run):
+        self.golden_of.append((run.images.golden, run.images.is_golden_labelled))
+        models = {name: path.read_bytes() for name, path in run.artifacts.items()}
+        return golden_files_of(run.plan.name, models, px=self.preprocess.resolution_px)
 
-    def golden_stage(self, plan, _source, artifacts, images, *, labels, is_labelled):
-        self.golden_of.append((images, is_labelled))
-        models = {path.name: path.read_bytes() for path in artifacts}
-        return golden_files_of(plan.name, models, px=self.preprocess.resolution_px)
-
-    def measured_file(self, _plan, _source, artifacts, images, *, labels, is_labelled, progress):
+    def verify(self, run):
         told = {"pixels": self.preprocess, "given": MOBILENET, "classes": 2, "background": False}
         found = measure_all(
-            [match(open_runner(path), **told) for path in artifacts],
-            images,
+            [match(open_runner(path), **told) for path in run.artifacts.values()],
+            run.images.test,
             self.preprocess,
             Baseline.of(match(open_runner(self.network), **told)),
-            Asked(labels=labels, is_timed=False, is_labelled=is_labelled),
-            progress=progress,
+            Asked(labels=run.labels, is_timed=False, is_labelled=run.images.is_labelled),
+            progress=run.progress,
         )
         return {MEASURED: to_bytes(found.measured), PICTURES: pictures_to_json(found.pictures)}
+
+    def works(self):
+        """The stand-in for each stage that loads TensorFlow or takes long, by the stage's name."""
+        return {
+            "train": self.train,
+            "weights": self.read_network,
+            "import": self.read_network,
+            "tflite-fp32": self.tflite,
+            "onnx-fp32": self.onnx,
+            "verify": self.verify,
+            "normalizations": self.try_normalizations,
+            "golden": self.golden,
+        }
 
 
 @pytest.fixture
@@ -167,10 +178,9 @@ def stand_ins(monkeypatch, facts, colour_network, tmp_path) -> StandIns:
     """Runs take these stages in the place of those that load TensorFlow."""
     spec = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
     made = StandIns(facts(spec), colour_network(tmp_path / "colours.onnx", classes=2))
-    monkeypatch.setattr("mbexport.pipeline._origins", lambda: made)
-    monkeypatch.setattr("mbexport.pipeline._heavy", lambda: made)
-    monkeypatch.setattr("mbexport.pipeline._golden_stage", lambda: made.golden_stage)
-    monkeypatch.setattr("mbexport.artifact_stages._exports", lambda: made)
+    works = made.works()
+    stages = tuple(replace(stage, work=works.get(stage.name, stage.work)) for stage in build.STAGES)
+    monkeypatch.setattr(build, "STAGES", stages)
     return made
 
 

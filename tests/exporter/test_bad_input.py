@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from mbexport.models.data import find_unreadable, open_data
+from mbexport.models.data.open import find_unreadable, open_data
 
 STEM = "mobilenet_v1_0.25_32"
 DIGITS = ("--data", "digits")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError, OutputError, StorageError
-from mbexport.models.spec import ModelSpec
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.workdir import Workdir, sha256_of, stage_key
 
 OPTIONS = st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4), max_size=4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mbexport.models.imageset import ImageSet
+from mbexport.models.data.imageset import ImageSet
 
 Shades = Callable[..., ImageSet]
 Randomize = Callable[..., Any]

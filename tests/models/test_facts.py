@@ -14,12 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.cost import cost
 from mbexport.models.facts import Facts, Output, facts_from_json, facts_to_json
-from mbexport.models.mobilenet_v1 import build
+from mbexport.models.mobilenet_v1.cost import cost
+from mbexport.models.mobilenet_v1.network import build
+from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.network import build_network, facts_of_network, facts_of_spec, load_network
 from mbexport.models.preprocess import CAFFE, Normalization, Preprocess
-from mbexport.models.spec import Convolution, ModelSpec
 from mbexport.models.weights import weights_to_bytes
 
 layers = tf_keras.layers

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mbexport.errors import StageError
 from mbexport.models.folding import fold_batch_norm, is_convolution
-from mbexport.models.mobilenet_v1 import build
+from mbexport.models.mobilenet_v1.network import build
+from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.preprocess import Normalization, Preprocess
-from mbexport.models.spec import Convolution, ModelSpec
 
 layers = tf_keras.layers
 TINY_VARIANCE = 1e-9

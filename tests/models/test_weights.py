@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.mobilenet_v1 import build
-from mbexport.models.spec import ModelSpec
+from mbexport.models.mobilenet_v1.network import build
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.weights import load_weights, weights_to_bytes
 
 layers = tf_keras.layers

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import tf_keras
 
-from mbexport.models.data import iter_pixels, open_unlabelled
-from mbexport.models.mobilenet_v1 import build
+from mbexport.models.data.open import iter_pixels, open_unlabelled
+from mbexport.models.mobilenet_v1.network import build
+from mbexport.models.mobilenet_v1.pretrained import HEAD, IMAGENET_CLASSES
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.pretrained import HEAD, IMAGENET_CLASSES
-from mbexport.models.spec import ModelSpec
 
 _IMAGES = 32
 _LOGIT_DEVIATION = 3.0  # about that of the published networks on photos

@@ -19,11 +19,11 @@ from peers.making import Made
 from quality.judging import Rounds, feed
 
 from mbexport.errors import DataError
+from mbexport.formats.kernels import Kernels
+from mbexport.formats.registry import kernels_of, open_runner
+from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Ratio, measure, ratio_of_medians, summarize
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtimes.kernels import Kernels, kernels_of
-from mbexport.runtimes.opening import open_runner
-from mbexport.runtimes.runner import Runner
 
 Key = tuple[str, str]  # the name of a row, and its suffix
 

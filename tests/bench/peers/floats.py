@@ -13,17 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from mbexport.artifact import Precision
-from mbexport.models.data import ImageSet, iter_pixels, open_data, open_unlabelled
+from mbexport.artifact import OnnxForm, Precision
+from mbexport.formats.onnx.convert import onnx_from_tflite
+from mbexport.formats.tflite.convert import fp32_tflite
+from mbexport.models.data.open import ImageSet, iter_pixels, open_data, open_unlabelled
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.keras_import.weights import stored_weights
-from mbexport.models.mobilenet_v1 import build
+from mbexport.models.mobilenet_v1.network import build
+from mbexport.models.mobilenet_v1.pretrained import IMAGENET_CLASSES, set_weights
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
-from mbexport.models.spec import ModelSpec
-from mbexport.onnx_form import OnnxForm
-from mbexport.to_onnx import onnx_from_tflite
-from mbexport.to_tflite import fp32_tflite
 
 
 def write_network(weights: Path, spec: ModelSpec, given: Path) -> Any:

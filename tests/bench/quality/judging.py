@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from peers.making import Made
 
 from mbexport.errors import DataError
+from mbexport.formats.registry import open_runner
+from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Ratio, measure, ratio_of_medians, summarize
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.runtimes.opening import open_runner
-from mbexport.runtimes.runner import Runner
-from mbexport.verdict.statistics import wilson_interval
+from mbexport.verify.statistics import wilson_interval
 
 _THREADS: Final = 1
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.latency.noise import noise_of
+from mbexport.latency.machine import noise_of
 
 QUIET = tuple(np.array([1.0, 1.01, 1.02]) for _ in range(8))
 KEY = "a.onnx", 1

@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from tflite_by_hand import tflite_of
 
 from mbexport.errors import DataError, StageError
-from mbexport.latency import probe, probing
-from mbexport.latency.probe import probed
-from mbexport.latency.probing import probe_all
+from mbexport.latency import probe as probing
+from mbexport.latency import probe_process as probe
+from mbexport.latency.probe import probe_all
+from mbexport.latency.probe_process import probed
 
 MIB = 2**20
 WEIGHTS_MIB = 32

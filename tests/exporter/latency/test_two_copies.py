@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mbexport.benching import feeds_of
+from mbexport.formats.registry import open_runner
 from mbexport.latency.sittings import time_artifacts
-from mbexport.runtimes.opening import open_runner
+from mbexport.pipeline.bench_files import feeds_of
 
 REPETITIONS = 20
 LAYERS, CHANNELS, PX = 6, 16, 48

@@ -16,9 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.manifest import FileFacts
-from mbexport.provenance.checking import check
-from mbexport.provenance.finding import Finding, Status, printable
+from mbexport.provenance.check import check
+from mbexport.provenance.manifest import FileFacts
+from mbexport.provenance.tree import Finding, Status, printable
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 CONTENTS = with_proof(contents_by_hand())

@@ -10,8 +10,8 @@ from delivered_by_hand import AAR, MODEL, contents_by_hand, deliver, listing, wi
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.bundles.archive import zip_bytes
-from mbexport.provenance.checking import check
+from mbexport.bundles.files import zip_bytes
+from mbexport.provenance.check import check
 
 CONTENTS = with_proof(contents_by_hand())
 FORGED = b"TFL3 forged "

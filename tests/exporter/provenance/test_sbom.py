@@ -15,10 +15,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 from delivered_by_hand import contents_by_hand, listing
 from manifest_by_hand import ABC
 
-from mbexport.manifest import FileFacts, Input, Recipe
 from mbexport.provenance import sbom
-from mbexport.provenance.distributions import Installed
-from mbexport.provenance.sbom import sbom_json
+from mbexport.provenance.manifest import FileFacts, Input, Recipe
+from mbexport.provenance.sbom import Installed, sbom_json
 
 INPUTS = {
     "data": Input(name="photos", is_file=False, digest=ABC),

@@ -20,8 +20,9 @@ from mbexport.models.keras_import.chain import (
     Scale,
     Shape,
     clean_name,
+    followed,
+    preceded,
 )
-from mbexport.models.keras_import.chain_algebra import followed, preceded
 
 
 def convolved(x: Array, step: Convolve) -> Array:

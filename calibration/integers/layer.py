@@ -1,0 +1,167 @@
+"""Turns one convolution, and what it is really given, into the integers that bring its output nearest to float's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.calibration.affine import INT8_MAX, least_largest_weights
+from mbexport.calibration.integers.equalization import Scaling
+from mbexport.calibration.integers.moments import depthwise_moments, full_moments
+from mbexport.calibration.integers.rounding import compensated_at_best, descended_at_best, nearest, refitted
+from mbexport.calibration.integers.tensors import StoredTensor
+from mbexport.calibration.steps import Step
+
+_RIDGE: Final = 1.0  # measured: weaker ones fit the calibration images better and others worse
+_SHARES: Final = np.array([1.0, 0.97, 0.94, 0.9])  # of the scale that the largest weight asks for: candidates
+_TAP_SHARES: Final = np.linspace(1.0, 0.7, 41)  # for the nine weights of a depthwise channel
+_POSITIONS_EACH: Final = 4  # of the output, for each weight: fewer say too little about the moments
+_MOMENT_VALUES: Final = 25_000_000  # values of the input that moments are taken over
+_DEPTHWISE_VALUES: Final = 6_000_000  # the same, where each is seen by every tap of the kernel
+_BIAS_VALUES: Final = 25_000_000
+_NEWTON_STEPS: Final = 3
+_LARGEST_STEP: Final = 1.0
+_LEAST_ACTIVE: Final = 0.02  # of the positions: where fewer let a bias through, a step could be of any size
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounded:
+    """A kernel of whole multiples of its `scales` (channels of the output,)."""
+
+    kernel: Array
+    scales: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledLayer:
+    """A convolution between two tensors whose channels have been scaled.
+
+    `kernel` (kh, kw, in, out) or (kh, kw, channels, 1) and `bias` compute in these units; `scales` (channels of the
+    output,) are those with which an integer kernel holds its largest weights, `least_scales` (the same shape) the
+    least with which 32 bits hold its bias; `outgoing` is how the output's channels are stored; `high` is where its
+    range ends, infinite without a ReLU.
+    """
+
+    step: Step
+    kernel: Array
+    bias: Array
+    scales: NDArray[np.float64]
+    least_scales: NDArray[np.float64]
+    outgoing: Scaling
+    high: float
+
+    @classmethod
+    def of(
+        cls,
+        step: Step,
+        *,
+        incoming: Scaling,
+        outgoing: Scaling,
+        input_scale: float,
+        high: float,
+    ) -> "ScaledLayer":
+        """The step's own convolution, between an input stored as `incoming` and an output stored as `outgoing`."""
+        kernel, bias = scaled_weights(step, incoming=incoming, outgoing=outgoing)
+        others = (0, 1, 3) if step.is_depthwise else (0, 1, 2)
+        least = least_largest_weights(bias, input_scale=input_scale)
+        largest = np.maximum(np.abs(kernel).max(axis=others), least)
+        return cls(
+            step=step,
+            kernel=kernel,
+            bias=bias,
+            scales=largest / INT8_MAX,
+            least_scales=least / INT8_MAX,
+            outgoing=outgoing,
+            high=high,
+        )
+
+    def nearest(self) -> Rounded:
+        """Each weight rounded by itself."""
+        return self._rounded(nearest(self._columns(), self.scales), self.scales)
+
+    def rounded(self, given: StoredTensor) -> Rounded:
+        """Weights rounded so that the output on what is `given` stays nearest to float's."""
+        return self._rounded_taps(given) if self.step.is_depthwise else self._rounded_columns(given)
+
+    def _rounded_columns(self, given: StoredTensor) -> Rounded:
+        columns = self._columns()
+        found = full_moments(self.step, given.pairs(at_most=_MOMENT_VALUES))
+        if found.positions < _POSITIONS_EACH * len(columns):
+            return self.nearest()
+        aim = refitted(columns, found.own, found.cross, ridge=_RIDGE)
+        return self._rounded(*compensated_at_best(aim, self._tried(_SHARES), found.own))
+
+    def _rounded_taps(self, given: StoredTensor) -> Rounded:
+        columns, tried = self._columns(), self._tried(_TAP_SHARES)
+        pairs = given.pairs(at_most=_DEPTHWISE_VALUES)
+        found = depthwise_moments(self.step, pairs, self.kernel, self.bias, self.high)
+        kernel, scales = nearest(columns, self.scales), self.scales.copy()
+        for channel in np.flatnonzero(found.positions >= _POSITIONS_EACH * len(columns)):
+            own, cross = found.own[channel], found.cross[channel]
+            aim = refitted(columns[:, channel, None], own, cross, ridge=_RIDGE)[:, 0]
+            kernel[:, channel], scales[channel] = descended_at_best(aim, tried[:, channel], own)
+        return self._rounded(kernel, scales)
+
+    def _tried(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scales (candidates, channels) to try: these shares of that of the largest weight, as the bias allows."""
+        return np.maximum(self.scales * shares[:, None], self.least_scales)
+
+    def _rounded(self, columns: NDArray[np.float64], scales: NDArray[np.float64]) -> Rounded:
+        return Rounded(kernel=columns.reshape(self.kernel.shape).astype(np.float32), scales=scales)
+
+    def corrected_bias(self, given: StoredTensor, kernel: Array) -> Array:
+        """The bias with which `kernel` gives each channel of the output the mean that it has in float."""
+        pairs = [self._outputs(*pair, kernel, self.bias) for pair in given.pairs(at_most=_BIAS_VALUES)]
+        expected, found = (np.concatenate([pair[i].reshape(-1, len(self.bias)) for pair in pairs]) for i in (0, 1))
+        shift = np.zeros(len(self.bias))
+        if self.step.ceiling is None:
+            shift += (expected - found).mean(axis=0, dtype=np.float64)
+        else:
+            wanted = np.clip(expected, 0, self.high).mean(axis=0, dtype=np.float64)
+            for _ in range(_NEWTON_STEPS):
+                shifted = found + shift.astype(np.float32)
+                active = ((shifted > 0) & (shifted < self.high)).mean(axis=0)
+                missing = wanted - np.clip(shifted, 0, self.high).mean(axis=0, dtype=np.float64)
+                shift += np.clip(missing / np.maximum(active, _LEAST_ACTIVE), -_LARGEST_STEP, _LARGEST_STEP)
+        corrected: Array = (self.bias + shift).astype(np.float32)
+        return corrected
+
+    def outputs(self, given: StoredTensor, kernel: Array, bias: Array) -> Iterator[tuple[Array, Array]]:
+        """What float arithmetic and the quantized layer make of each batch, behind the ReLU if there is one."""
+        for pair in given.pairs():
+            yield self._rectified(*self._outputs(*pair, kernel, bias))
+
+    def _outputs(self, floats: Array, quantized: Array, kernel: Array, bias: Array) -> tuple[Array, Array]:
+        expected = self.step.convolve(self.step.prepare(floats), self.kernel, self.bias)
+        return np.asarray(expected), np.asarray(self.step.convolve(self.step.prepare(quantized), kernel, bias))
+
+    def _rectified(self, expected: Array, found: Array) -> tuple[Array, Array]:
+        if self.step.ceiling is None:
+            return expected, found
+        # Float's own zero and ceiling, in these units. The quantized layer is cut where its range ends, within them.
+        floor, ceiling = (
+            ((end - self.outgoing.shifts) * self.outgoing.factors).astype(np.float32)
+            for end in (0.0, self.step.ceiling)
+        )
+        return np.clip(expected, floor, ceiling), np.clip(found, 0, ceiling)
+
+    def _columns(self) -> NDArray[np.float64]:
+        """The weights of each output as a column: (taps, channels), or (kh * kw * in, out)."""
+        return self.kernel.reshape(-1, len(self.bias)).astype(np.float64)
+
+
+def scaled_weights(step: Step, *, incoming: Scaling, outgoing: Scaling) -> tuple[Array, Array]:
+    """Kernel and bias of the step's convolution between an input stored as `incoming` and an output as `outgoing`."""
+    kernel, bias = (weights.astype(np.float64) for weights in step.weights)
+    if step.is_depthwise:
+        bias = bias + kernel.sum(axis=(0, 1, 3)) * incoming.shifts
+        kernel = kernel * (outgoing.factors / incoming.factors)[:, None]
+    else:
+        bias = bias + incoming.shifts @ kernel.sum(axis=(0, 1))
+        kernel = kernel * (outgoing.factors / incoming.factors[:, None])
+    bias = (bias - outgoing.shifts) * outgoing.factors
+    return kernel.astype(np.float32), bias.astype(np.float32)

@@ -1,0 +1,271 @@
+"""Turns a folded network with calibrated ranges into one whose weights have learned to live with 8 bits."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.calibration.affine import activation_affine
+from mbexport.calibration.qat.fake_quant import Largest, float_weights, input_range, quantizable, set_whole_biases
+from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.errors import DataError
+from mbexport.models.data.open import ImageSet, iter_pixels
+from mbexport.models.facts import Output
+from mbexport.models.folding import gives_probabilities
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.training.best_epoch import Judgement, judge
+from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
+from mbexport.models.training.objective import Lesson
+from mbexport.models.training.train import make_deterministic
+
+_MOST_MORE_CLIPPED: Final = 0.01  # of a tensor's values
+_LEAST_USED: Final = 0.5  # of a range: below it one of eight bits tells nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeUse:
+    """What a layer makes for one range: which share of it, from 0 to 1, is cut off, and how far up it reaches.
+
+    `reach` is the largest value as a share of the range's upper end, above 1 where it is cut off.
+    """
+
+    clipped: float
+    reach: float
+
+
+def range_uses(
+    quantized: tf_keras.Model, ranges: Ranges, batches: Iterable[NDArray[np.float32]]
+) -> dict[str, RangeUse]:
+    """How each rectified tensor uses its range, over batches (n, px, px, channels) of the network's input.
+
+    What a ReLU gives is looked at before it is rounded; values that rounding brings back to the range's upper end are
+    not cut off.
+    """
+    rectified = {
+        layer.layer.name: layer
+        for layer in quantized.layers
+        if isinstance(getattr(layer, "layer", None), tf_keras.layers.ReLU)
+    }
+    if not rectified:
+        return {}
+    probe = tf_keras.Model(quantized.input, [_unrounded(layer) for layer in rectified.values()])
+    clipped, count, peaks = (dict.fromkeys(rectified, 0.0) for _ in range(3))
+    for batch in batches:
+        outputs = probe.predict_on_batch(batch)
+        for site, values in zip(rectified, outputs if len(rectified) > 1 else [outputs], strict=True):
+            end = ranges[site].high + activation_affine(ranges[site]).scale[0] / 2
+            clipped[site] += float((values > end).sum())
+            count[site] += values.size
+            peaks[site] = max(peaks[site], float(values.max()))
+    return {
+        site: RangeUse(clipped=clipped[site] / max(count[site], 1), reach=peaks[site] / ranges[site].high)
+        for site in rectified
+    }
+
+
+def unsettled(before: Mapping[str, RangeUse], after: Mapping[str, RangeUse]) -> tuple[str, ...]:
+    """The tensors that no longer suit their ranges, which stayed: much more is cut off, or they fell below half."""
+    return tuple(
+        site
+        for site, now in after.items()
+        if now.clipped > before[site].clipped + _MOST_MORE_CLIPPED or now.reach < _LEAST_USED <= before[site].reach
+    )
+
+
+def _unrounded(wrapper: Any) -> Any:
+    return type(wrapper.layer).from_config(wrapper.layer.get_config())(wrapper.input)
+
+
+_HELD_OUT: Final = 5  # every fifth image
+_MOST_HELD_OUT: Final = 256
+_LEAST_IMAGES: Final = 2  # one to learn from, one to judge by
+_JUDGEMENTS: Final = 5  # at least, in a training that is long enough for it
+_LEARNING_RATE: Final = 1e-5  # weights only have to find the nearest grid point that works
+_PROBE_BATCH: Final = 8  # every rectified tensor of a batch is held at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """How long a training is: so many `epochs`, or so many `steps` of the optimizer in all, whatever an epoch is."""
+
+    epochs: int = 0
+    steps: int | None = None
+
+    def steps_with(self, per_epoch: int) -> int:
+        """The optimizer's steps, where an epoch has `per_epoch`."""
+        return self.epochs * per_epoch if self.steps is None else self.steps
+
+    def phase(self, per_epoch: int) -> Phase:
+        """As `fit` takes it: judged after each epoch, or more often, so that there is something to choose from."""
+        steps = self.steps_with(per_epoch)
+        judgements = max(-(-steps // per_epoch), min(steps, _JUDGEMENTS))
+        return Phase(epochs=judgements, steps=steps, learning_rate=_LEARNING_RATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distilled:
+    """How a training went: on so many `images`, judged on `held_out` others, from `start` to the `best` it reached.
+
+    The best has whole biases where it was better than the start without. Unless `is_kept` that was not better, and the
+    network stayed as it was. `history` has the judgement of each epoch, and the step behind which it was made.
+    `unsettled` names the tensors that no longer suit their ranges.
+    """
+
+    images: int
+    held_out: int
+    start: Judgement
+    best: Judgement
+    is_kept: bool
+    history: tuple[tuple[int, Judgement], ...]
+    unsettled: tuple[str, ...]
+
+
+def quantization_aware_training(
+    folded: tf_keras.Model,
+    images: ImageSet,
+    preprocess: Preprocess,
+    settings: TrainSettings,
+    *,
+    ranges: Ranges,
+    largest: Largest,
+    teacher: tf_keras.Model,
+    duration: Duration,
+    output: Output = Output.SOFTMAX,
+    seen: NDArray[np.int64] | None = None,
+    session: Session,
+    on_step: OnStep,
+) -> Distilled | None:
+    """Trains `folded` in place, through a fake-quantized copy that starts from `ranges` and keeps them.
+
+    `teacher` is the float network, with the same input and scores of the kind `output`: what counts is that the
+    quantized one answers as it does. A fifth of the images is held out to judge that by the divergence, none of those
+    `seen` by calibration (their indices) while there are others: it did its best for these. The best weights are kept,
+    with whole biases as an artifact has them; if they are not better than those that training began with, `folded`
+    stays as it is. It does, too, without a step to take; then there is nothing to tell.
+
+    Batch normalization is frozen by being folded: its statistics cannot move. So are the scales of the weights, in
+    which `largest` is code 127. The learning rate falls from its peak to zero along a cosine. Raises `DataError` for
+    fewer than two images.
+    """
+    if not duration.steps_with(1):
+        return None
+    make_deterministic(settings.seed)
+    learned, held_out = _split(images, seed=settings.seed, seen=seen)
+    phase = duration.phase(steps_per_epoch(learned, settings))
+    lesson = Lesson(
+        images=learned,
+        preprocess=preprocess,
+        as_input=preprocess.dequantize_floats,
+        teacher=teacher,
+        output=output,
+        validation=held_out,
+        patience=phase.epochs,
+    )
+    grid = _Grid(ranges=ranges, largest=largest, preprocess=preprocess)
+    student = grid.student(folded)
+    start, uses = judge(student, lesson, held_out), grid.uses(student, held_out)
+    history = fit(student, lesson, settings, (phase,), session=session, on_step=on_step)
+    return _kept(folded, student, grid, lesson, start=start, uses=uses, judged=_judged(history, phase))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    """What training keeps: the codes that a network's input, weights and activations are rounded to."""
+
+    ranges: Ranges
+    largest: Largest
+    preprocess: Preprocess
+
+    def student(self, folded: tf_keras.Model) -> tf_keras.Model:
+        """The fake-quantized `folded`, but for its probabilities.
+
+        Most of a thousand probabilities round to none of their 256 codes: they would say nothing of how far they are
+        from float's, and learn nothing. Their order is that of the logits, which are rounded.
+        """
+        quantized = quantizable(
+            folded,
+            self.ranges,
+            input_scale=self.preprocess.input_scale,
+            input_zero_point=self.preprocess.input_zero_point,
+            largest=self.largest,
+        )
+        last = folded.layers[-1]
+        if not gives_probabilities(last):
+            return quantized
+        return tf_keras.Model(quantized.input, type(last).from_config(last.get_config())(quantized.layers[-1].input))
+
+    def learn(self, folded: tf_keras.Model, student: tf_keras.Model) -> None:
+        """Gives `folded` what `student` learned: weights within their scales, and whole biases."""
+        for name, (kernel, bias) in float_weights(student).items():
+            ends = self.largest[name].astype(np.float32)
+            if isinstance(folded.get_layer(name), tf_keras.layers.DepthwiseConv2D):
+                ends = ends[:, None]
+            folded.get_layer(name).set_weights([np.clip(kernel, -ends, ends), bias])
+        entry = input_range(input_scale=self.preprocess.input_scale, input_zero_point=self.preprocess.input_zero_point)
+        set_whole_biases(folded, self.ranges, entry, self.largest)
+
+    def uses(self, student: tf_keras.Model, images: ImageSet) -> dict[str, RangeUse]:
+        """How each rectified tensor uses its range on `images`."""
+
+        def inputs() -> Iterator[NDArray[np.float32]]:
+            for pixels in iter_pixels(images, self.preprocess, batch=_PROBE_BATCH):
+                yield self.preprocess.dequantize(pixels)
+
+        return range_uses(student, self.ranges, inputs())
+
+
+def _kept(
+    folded: tf_keras.Model,
+    student: tf_keras.Model,
+    grid: _Grid,
+    lesson: Lesson,
+    *,
+    start: Judgement,
+    uses: dict[str, RangeUse],
+    judged: tuple[tuple[int, Judgement], ...],
+) -> Distilled:
+    """Gives `folded` what `student` learned, if that is better than what it had, of which are `start` and `uses`."""
+    held_out = lesson.validation
+    if held_out is None:
+        raise ValueError("the lesson must have images to judge by")
+    before = folded.get_weights()
+    grid.learn(folded, student)
+    rounded = grid.student(folded)
+    end = judge(rounded, lesson, held_out)
+    is_kept = end.loss < start.loss
+    if not is_kept:
+        folded.set_weights(before)
+    reached = min((found for _, found in judged), key=lambda found: found.loss)
+    return Distilled(
+        images=len(lesson.images),
+        held_out=len(held_out),
+        start=start,
+        best=end if reached.loss < start.loss else reached,
+        is_kept=is_kept,
+        history=judged,
+        unsettled=unsettled(uses, grid.uses(rounded, held_out)) if is_kept else (),
+    )
+
+
+def _split(images: ImageSet, *, seed: int, seen: NDArray[np.int64] | None) -> tuple[ImageSet, ImageSet]:
+    """The images to learn from, and those to judge by."""
+    if len(images) < _LEAST_IMAGES:
+        raise DataError(f"quantization-aware training needs at least {_LEAST_IMAGES} images, got {len(images)}")
+    order = np.random.default_rng(seed).permutation(len(images))
+    if seen is not None:
+        is_seen = np.isin(order, seen)
+        order = np.concatenate([order[~is_seen], order[is_seen]])
+    held_out = order[: max(1, len(images) // _HELD_OUT)]
+    return images.without(held_out.tolist()), images.subset(held_out[:_MOST_HELD_OUT])
+
+
+def _judged(history: list[dict[str, float]], phase: Phase) -> tuple[tuple[int, Judgement], ...]:
+    """What was found behind each epoch, and behind how many steps that was."""
+    steps = phase.total(0)
+    return tuple(
+        (steps * number // phase.epochs, Judgement(loss=figures["val_loss"], accuracy=figures["val_accuracy"]))
+        for number, figures in enumerate(history, start=1)
+    )

@@ -1,0 +1,136 @@
+"""Turns what an app gets into the files of its assets: model, labels, settings and golden vectors."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from mbexport.artifact import LABELS, labels_file
+from mbexport.bundles.app import Shipped, of_one_artifact
+from mbexport.bundles.files import zip_bytes
+from mbexport.errors import DataError
+from mbexport.golden.vectors import FOLDER, INDEX
+
+MODEL_SUFFIX: Final = ".tflite"
+# The lowest Android of LiteRT 1.4.1, by "Supported Android versions" of ai.google.dev/edge/litert/android.
+MIN_SDK: Final = 21
+
+_MANIFEST: Final = """<?xml version="1.0" encoding="utf-8"?>
+<manifest xmlns:android="http://schemas.android.com/apk/res/android" package="{package}">
+    <uses-sdk android:minSdkVersion="{min_sdk}" />
+</manifest>
+"""
+# What the app's shrinker has to know.
+_RULES: Final = """# Nothing is reached by reflection; but tests on the device, of the shrunk app, call these.
+-keep public class {package}.* {{ public *; }}
+"""
+# https://developer.android.com/studio/projects/android-library#aar-contents; a library of any other version is refused.
+_METADATA: Final = "aarFormatVersion=1.0\naarMetadataVersion=1.0\n"
+
+
+def aar_bytes(*, package: str, assets: Mapping[str, bytes], classes: Mapping[str, bytes]) -> bytes:
+    """The archive: `assets` by their names in the folder that is called as the package, `classes` by their paths.
+
+    The model is not compressed, so that what unpacks nothing may map it into memory.
+    """
+    return zip_bytes(
+        {
+            "AndroidManifest.xml": _MANIFEST.format(package=package, min_sdk=MIN_SDK).encode(),
+            "R.txt": b"",  # the library has no resources; the Android Gradle plugin wants the file
+            "classes.jar": zip_bytes(classes),
+            "proguard.txt": _RULES.format(package=package).encode(),
+            "META-INF/com/android/build/gradle/aar-metadata.properties": _METADATA.encode(),
+            **{f"assets/{package}/{name}": content for name, content in assets.items()},
+        },
+        is_stored=lambda name: name.endswith((MODEL_SUFFIX, ".jar")),
+    )
+
+
+SETTINGS: Final = "settings.properties"
+_CODES: Final = ("uint8", "int8")
+_DTYPES: Final = (*_CODES, "float32")
+_SPECIAL: Final = frozenset("\\ \t\f:=#!")  # what java.util.Properties takes for more than a letter
+
+
+def asset_files(shipped: Shipped) -> dict[str, bytes]:
+    """The files by their names in the bundle's folder of assets.
+
+    Raises `DataError` for a model whose tensors the wrapper does not know.
+    """
+    _require_known(shipped)
+    shipped = of_one_artifact(shipped)
+    return {
+        shipped.artifact.file: shipped.model,
+        LABELS: labels_file(_lines(shipped.labels)),
+        SETTINGS: properties(_settings(shipped)),
+        f"{FOLDER}/{INDEX}": shipped.golden.to_bytes(),
+        **{f"{FOLDER}/{name}": content for name, content in shipped.files.items()},
+    }
+
+
+def properties(values: Mapping[str, str]) -> bytes:
+    """A file that `java.util.Properties` reads back as `values`: Latin-1 with escapes, in the order given."""
+    return "".join(f"{_escaped(name)}={_escaped(value)}\n" for name, value in values.items()).encode("ascii")
+
+
+def _escaped(text: str) -> str:
+    return "".join(map(_escaped_letter, text))
+
+
+def _escaped_letter(letter: str) -> str:
+    if letter in _SPECIAL:
+        return "\\" + {"\t": "t", "\f": "f"}.get(letter, letter)
+    if " " < letter <= "~":
+        return letter
+    units = letter.encode("utf-16-be")  # Java's characters: two of them beyond the first plane
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+
+
+def _require_known(shipped: Shipped) -> None:
+    source, target = shipped.artifact.input, shipped.artifact.output
+    wrong = [dtype for dtype in (source.dtype, target.dtype) if dtype not in _DTYPES]
+    if wrong or source.layout != "nhwc":
+        raise DataError(
+            f"{shipped.artifact.file}: an Android bundle needs uint8, int8 or float32 tensors with the channels last, "
+            f"got {source.dtype} ({source.layout}) and {target.dtype}"
+        )
+    if target.dtype in _CODES and target.scale is None:
+        raise DataError(f"{shipped.artifact.file}: an output of codes must have a scale, got none")
+
+
+def _lines(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels that are a line each: a folder's name may hold anything."""
+    return tuple(" ".join(label.split("\n")) for label in labels)
+
+
+def _settings(shipped: Shipped) -> dict[str, str]:
+    """What Settings.java reads. Numbers are spelt so that a double comes back as it was."""
+    golden, file = shipped.golden, shipped.artifact.file
+    source, target, preprocess = shipped.artifact.input, shipped.artifact.output, golden.preprocess
+    told = {
+        "model": file,
+        "classes": str(golden.classes),
+        "resolution": str(preprocess.resolution_px),
+        "channels": str(preprocess.channels),
+        "crop_fraction": repr(float(preprocess.crop_fraction)),
+        "input.type": source.dtype,
+        "input.channel_order": source.channel_order,
+        "input.mean": ",".join(repr(float(each)) for each in source.mean),
+        "input.std": ",".join(repr(float(each)) for each in source.std),
+        "output.type": target.dtype,
+        "output.kind": target.kind,
+        "output.scale": repr(1.0 if target.scale is None else float(target.scale)),
+        "output.zero_point": str(target.zero_point or 0),
+        "output.tolerance": repr(float(target.tolerance)),
+        "cases": str(len(golden.cases)),
+    }
+    for number, case in enumerate(golden.cases):
+        entry = {
+            "name": case.name,
+            "width": str(case.width),
+            "height": str(case.height),
+            "raw": f"{FOLDER}/{case.raw}",
+            "resized": f"{FOLDER}/{case.resized}",
+            "output": f"{FOLDER}/{case.expected[file].output}",
+            "top": str(case.expected[file].top),
+        }
+        told.update({f"case.{number}.{name}": value for name, value in entry.items()})
+    return told

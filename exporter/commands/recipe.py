@@ -1,0 +1,60 @@
+"""Turns the options that a command was given into what a manifest records, and back."""
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mbexport.commands.options import Option, require_type
+from mbexport.errors import DataError
+
+if TYPE_CHECKING:
+    from mbexport.provenance.manifest import Recipe
+
+
+def recorded(command: click.Command) -> Iterator[Option]:
+    """The options of `command` that can change a byte of what it makes."""
+    return (each for each in command.params if isinstance(each, Option) and each.is_recorded)
+
+
+def recipe_of(context: click.Context) -> "Recipe":
+    """What was asked for, whether a flag, the environment, a file or a default said so."""
+    from mbexport.provenance.manifest import Recipe
+
+    options = {each.long_name: _plain(context.params[str(each.name)]) for each in recorded(context.command)}
+    return Recipe(
+        command=str(context.command.name),
+        options=options,
+        inputs=tuple(
+            each.long_name
+            for each in recorded(context.command)
+            if each.is_input and options[each.long_name] is not None
+        ),
+    )
+
+
+def context_of(command: click.Command, options: Mapping[str, Any], *, source: Path) -> click.Context:
+    """`command` as `options`, recorded in `source`, ask for it: nothing else speaks, no environment and no file.
+
+    Raises `DataError` for what this version does not know, `OptionError` or click's own error for a wrong value.
+    """
+    known = {each.long_name: each for each in recorded(command)}
+    defaults = {}
+    for name, value in options.items():
+        if name not in known:
+            raise DataError(f"{source} must hold options of {command.name}, got {name}: another version made it")
+        if value is not None:
+            require_type(known[name], value, where=f"{source}: {name}")
+            defaults[str(known[name].name)] = value
+    return command.make_context(str(command.name), [], default_map=defaults)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value

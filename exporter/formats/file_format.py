@@ -1,0 +1,93 @@
+"""What a file format is: the fields of one row of `formats.registry`, and what its converter is given.
+
+Rows hold functions whose heavy imports lie inside, so that the command line reads the registry without loading a
+runtime.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mbexport.artifact import Io, Layout, Precision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mbexport.formats.description import Description
+    from mbexport.formats.kernels import Kernels
+    from mbexport.formats.loader import Loader
+    from mbexport.formats.runner import Runner
+
+
+class Networks(Protocol):
+    """The Keras networks behind one artifact, loaded when a converter asks for them."""
+
+    def network(self) -> Any:
+        """The tf_keras network of the artifact's precision, with the output that the artifact has."""
+
+    def decided(self) -> Mapping[str, Any]:
+        """Each convolution's integers as the file must hold them: `tflite.integers.Decided` by layer, in order."""
+
+    def ranges(self) -> Mapping[str, Any]:
+        """The calibrated range of each activation by tensor: `calibration.affine.Range`."""
+
+    def inputs(self) -> "Iterable[NDArray[np.float32]]":
+        """The calibration images as normalized batches of one, (1, px, px, channels) each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """One artifact to be made.
+
+    `description` is what it says of itself, `architecture` names its graph, `versions` are those of the libraries. A
+    `batch` of None is decided when it is run. `io` is the type of an int8 artifact's input and output, `layout` and `opset` are of .onnx files. `source` is
+    the content of the file that it is made from, empty for a format that is made from `networks`.
+    """
+
+    precision: Precision
+    description: "Description"
+    architecture: str
+    versions: Mapping[str, str]
+    networks: Networks
+    batch: int | None
+    io: Io
+    layout: Layout
+    opset: int
+    source: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """How charts draw the format: matplotlib's marker, and the path of the same shape in a 12 x 12 SVG."""
+
+    chart: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFormat:
+    """One file format: how it is recognised, run, timed, looked into and, where it is exported, made.
+
+    `name` is that of `--format`, of report.json and the ending of exported files; `endings` are those of files that
+    are read. A format that is exported lists its `precisions` and has a `convert`; one that is made from another
+    format's file names that in `made_from`, and in `source` that file's precision, by its own. `options` are the
+    fields of a plan that change the bytes of a file of that precision. `kernel_paths` are the kernels that `open`
+    takes by name, first what the runtime chooses itself.
+    """
+
+    name: str
+    title: str
+    endings: tuple[str, ...]
+    marker: Marker
+    open: "Callable[[Path, int, str | None], Runner]"
+    kernels: "Callable[[Runner], Kernels]"
+    labels: "Callable[[Runner], tuple[str, ...]]"
+    load: "Callable[[int], Loader] | None" = None
+    kernel_paths: tuple[str, ...] = ()
+    precisions: tuple[Precision, ...] = ()
+    options: Callable[[Precision], tuple[str, ...]] = lambda _: ()
+    made_from: "FileFormat | None" = None
+    source: Callable[[Precision], Precision] = lambda precision: precision
+    convert: Callable[[Conversion], bytes] | None = None

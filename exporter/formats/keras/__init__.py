@@ -1,0 +1,1 @@
+"""Keras models, which are compared with and never exported."""

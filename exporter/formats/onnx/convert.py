@@ -1,0 +1,77 @@
+"""Turns a .tflite file into an .onnx file of the same network: the same integers, where it is int8."""
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import onnx
+import onnx.version_converter
+from onnx import TensorProto
+
+from mbexport import __version__
+from mbexport.artifact import OnnxForm, Precision
+from mbexport.errors import StageError
+from mbexport.formats.description import onnx_properties
+from mbexport.formats.file_format import Conversion
+from mbexport.formats.onnx.passes.order import passes_for
+from mbexport.formats.tflite.metadata import input_of
+
+IR_VERSION: Final = 8  # onnxruntime 1.12 (2022) reads it; opsets from 19 on need a newer one
+_LAST_WRITTEN: Final = 18  # the newest opset that tf2onnx 1.17 writes
+
+
+def onnx_file(conversion: Conversion) -> bytes:
+    """The .onnx made from the .tflite in `conversion.source`, which says of itself what it takes of a byte."""
+    description = conversion.description.as_fed_to(input_of(conversion.source))
+    layout = conversion.layout.value.upper()
+    form = OnnxForm(
+        layout=conversion.layout,
+        opset=conversion.opset,
+        properties=onnx_properties(description, layout=layout, versions=conversion.versions),
+        graph_name=conversion.architecture,
+    )
+    return onnx_from_tflite(conversion.source, conversion.precision, form)
+
+
+def onnx_from_tflite(tflite: bytes, precision: Precision, form: OnnxForm) -> bytes:
+    """The .onnx of a .tflite: input `image` and output `scores`, of the same types and with the same batch.
+
+    The input is (n, px, px, channels), or (n, channels, px, px) in the layout NCHW; the output is (n, classes).
+    fp16 is made of the fp32 .tflite. Raises `StageError` if the result is not valid ONNX, stores weights of an int8
+    network as floats, or would store weights as float16 that are too large for it.
+    """
+    import tf2onnx  # slow: it loads TensorFlow
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "model.tflite"  # tf2onnx reads files only
+        source.write_bytes(tflite)
+        model, _ = tf2onnx.convert.from_tflite(str(source), opset=min(form.opset, _LAST_WRITTEN))
+    if form.opset > _LAST_WRITTEN:
+        model = onnx.version_converter.convert_version(model, form.opset)
+    for transform in passes_for(precision, form.layout):
+        transform(model)
+    _set_header(model, form)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise StageError(f"the ONNX graph must be valid, got: {error}") from None
+    if precision is Precision.INT8:
+        _require_int8_weights(model)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _set_header(model: onnx.ModelProto, form: OnnxForm) -> None:
+    model.producer_name, model.producer_version = "mbexport", __version__
+    model.graph.name = form.graph_name
+    model.doc_string = model.graph.doc_string = ""
+    del model.opset_import[:]  # tf2onnx adds domains that nothing uses
+    model.opset_import.append(onnx.helper.make_opsetid("", form.opset))
+    model.ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for(model.opset_import))
+    onnx.helper.set_model_props(model, dict(sorted(form.properties.items())))
+
+
+def _require_int8_weights(model: onnx.ModelProto) -> None:
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
+            raise StageError(f"weights of an int8 network must be int8, got float32 for {tensor.name}")

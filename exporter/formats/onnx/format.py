@@ -1,0 +1,69 @@
+"""The row of ONNX in the registry of formats: what onnxruntime runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mbexport.artifact import Precision
+from mbexport.formats.file_format import Conversion, FileFormat, Marker
+from mbexport.formats.tflite.format import TFLITE
+
+if TYPE_CHECKING:
+    from mbexport.formats.kernels import Kernels
+    from mbexport.formats.loader import Loader
+    from mbexport.formats.runner import Runner
+
+KERNEL_PATHS: Final = ("optimized", "unoptimized")
+
+
+def _source(precision: Precision) -> Precision:
+    """The .tflite that an .onnx is made from: fp16 is made from fp32, all others from their own precision."""
+    return Precision.FP32 if precision is Precision.FP16 else precision
+
+
+def _convert(conversion: Conversion) -> bytes:
+    from mbexport.formats.onnx.convert import onnx_file
+
+    return onnx_file(conversion)
+
+
+def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
+    from mbexport.formats.onnx.runner import OnnxRunner
+
+    return OnnxRunner(path, threads=threads, path_name=kernel_path or KERNEL_PATHS[0])
+
+
+def _kernels(runner: "Runner") -> "Kernels":
+    from mbexport.formats.onnx.kernels import onnx_kernels
+
+    return onnx_kernels(runner)
+
+
+def _load(threads: int) -> "Loader":
+    from mbexport.formats.onnx.loader import onnxruntime_loader
+
+    return onnxruntime_loader(threads)
+
+
+def _labels(runner: "Runner") -> tuple[str, ...]:
+    from mbexport.formats.onnx.runner import labels_property
+
+    return labels_property(runner.metadata().get("labels"))
+
+
+ONNX: Final = FileFormat(
+    name="onnx",
+    title="ONNX",
+    endings=(".onnx",),
+    marker=Marker(chart="s", path="M1.5 1.5h9v9h-9z"),
+    # onnxruntime has no kernels for the other precisions that would be faster than floats.
+    precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
+    options=lambda _: ("layout", "opset"),
+    made_from=TFLITE,
+    source=_source,
+    convert=_convert,
+    open=_open,
+    kernel_paths=KERNEL_PATHS,
+    kernels=_kernels,
+    labels=_labels,
+    load=_load,
+)

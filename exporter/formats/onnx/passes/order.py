@@ -1,0 +1,58 @@
+"""Turns a precision and a layout into the ordered list of passes that make the graph that we ship.
+
+The batch is named first, so that the shapes of all tensors follow from it, and pooling gets its name, by which it
+is looked for (1). Then activations get their type (2) and what that makes redundant goes (3); what stands between a
+convolution and its neighbours' quantization goes (4): a clip only where the codes behind it are the final ones.
+Weights change their type, and the input its layout, when nothing looks at shapes any more (5). Constants are shared
+once no pass makes any, but for what onnxruntime wants for each tensor of weights (6). The order of the nodes, and the
+names that follow from it, come last (7), so that they are given to what is left.
+
+Each pass changes a ModelProto in place. In their pictures `DQ` and `Q` stand for DequantizeLinear and QuantizeLinear.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import onnx
+
+from mbexport.artifact import Layout, Precision
+from mbexport.formats.onnx.passes.ends import drop_idle_reshapes, name_batch, pool_globally, take_channels_first
+from mbexport.formats.onnx.passes.half import store_weights_as_half
+from mbexport.formats.onnx.passes.int8 import (
+    absorb_clips,
+    give_weights_their_own_zero_points,
+    merge_requantizations,
+    use_uint8_activations,
+)
+from mbexport.formats.onnx.passes.names import name_canonically, order_canonically, share_constants
+
+Pass = Callable[[onnx.ModelProto], None]
+
+_FIRST: Final[tuple[Pass, ...]] = (name_batch, pool_globally)
+_OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
+    {
+        Precision.FP32: (drop_idle_reshapes,),
+        Precision.FP16: (drop_idle_reshapes, store_weights_as_half),
+        Precision.INT8: (
+            use_uint8_activations,
+            merge_requantizations,
+            absorb_clips,
+            drop_idle_reshapes,
+        ),
+    }
+)
+_OF_LAYOUT: Final[Mapping[Layout, tuple[Pass, ...]]] = MappingProxyType(
+    {Layout.NHWC: (), Layout.NCHW: (take_channels_first,)}
+)
+_LAST: Final[tuple[Pass, ...]] = (
+    share_constants,
+    give_weights_their_own_zero_points,
+    order_canonically,
+    name_canonically,
+)
+
+
+def passes_for(precision: Precision, layout: Layout) -> tuple[Pass, ...]:
+    """What is done to the graph, first to last."""
+    return (*_FIRST, *_OF_PRECISION[precision], *_OF_LAYOUT[layout], *_LAST)

@@ -1,0 +1,80 @@
+"""The file formats, a row each: from them follow the choices of `--format`, the stages of an export, `doctor`,
+charts, legends and the enumerations of the report's schema."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mbexport.artifact import Precision
+from mbexport.errors import DataError, OptionError
+from mbexport.formats.file_format import FileFormat
+from mbexport.formats.keras.format import KERAS
+from mbexport.formats.onnx.format import ONNX
+from mbexport.formats.tflite.format import TFLITE
+
+if TYPE_CHECKING:
+    from mbexport.formats.kernels import Kernels
+    from mbexport.formats.loader import Loader
+    from mbexport.formats.runner import Runner
+
+FORMATS: Final = (TFLITE, ONNX, KERAS)
+EXPORTED: Final = tuple(each for each in FORMATS if each.convert is not None)
+_SAVED_MODEL: Final = "saved_model.pb"
+
+
+def format_named(name: str) -> FileFormat:
+    """The format of that name. Raises `OptionError` for a name that is no exported format's."""
+    for each in EXPORTED:
+        if each.name == name:
+            return each
+    raise OptionError(f"format must be one of {', '.join(each.name for each in EXPORTED)}, got {name}")
+
+
+def formats_of(precision: Precision) -> tuple[str, ...]:
+    """The names of the formats that this precision is exported in."""
+    return tuple(each.name for each in EXPORTED if precision in each.precisions)
+
+
+def format_of(path: Path) -> FileFormat:
+    """The format that the file's name ends in. Raises `DataError` for another ending or a missing file."""
+    if (path / _SAVED_MODEL).is_file():
+        return KERAS
+    for each in FORMATS:
+        if path.suffix.lower() in each.endings:
+            if not path.is_file():
+                raise DataError(f"no such file: {path}")
+            return each
+    exported = " or ".join(ending for each in EXPORTED for ending in each.endings)
+    raise DataError(f"an artifact must end in {exported}, or be a Keras .keras, .h5 or SavedModel folder, got {path}")
+
+
+def open_runner(path: Path, *, threads: int = 1) -> "Runner":
+    """The artifact at `path`, loaded with `threads` threads. Raises `DataError` if it cannot be."""
+    return format_of(path).open(path, threads, None)
+
+
+def open_path(path: Path, name: str, *, threads: int = 1) -> "Runner":
+    """The same with the kernels of that name, one of its format's. Raises `OptionError` for another."""
+    found = format_of(path)
+    if name not in found.kernel_paths:
+        legal = ", ".join(found.kernel_paths) or "none"
+        raise OptionError(f"the kernels of a {found.name} file must be one of {legal}, got {name}")
+    return found.open(path, threads, name)
+
+
+def kernels_of(runner: "Runner") -> "Kernels":
+    """The kernels of what the runtime executes: onnxruntime's own record of one run, LiteRT's ops and partitions.
+
+    A Keras file has none. Raises `DataError` for an artifact that loads but cannot be run.
+    """
+    return format_of(runner.path).kernels(runner)
+
+
+def loaded_runtime(file_format: FileFormat, *, threads: int = 1) -> "Loader":
+    """Loads the runtime of that format, and gives what loads files into it.
+
+    Raises `DataError` for a format that no app runs.
+    """
+    if file_format.load is None:
+        timed = " or ".join(f".{each.name}" for each in FORMATS if each.load is not None)
+        raise DataError(f"what is timed must be a {timed} file, got a {file_format.title} model, which no app runs")
+    return file_format.load(threads)

@@ -1,0 +1,76 @@
+"""Turns an opened artifact, and what is known of its ends, into classes' probabilities for images."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.formats.runner import Runner
+from mbexport.models.facts import Output
+from mbexport.models.preprocess import Pixels, Preprocess
+
+
+class Source(StrEnum):
+    """Who says what numbers an input expects."""
+
+    METADATA = "metadata"  # the file, in words
+    QUANTIZATION = "quantization"  # what the codes of the file's input stand for
+    MODEL = "model"  # the network rescales bytes itself
+    OPTION = "option"  # the user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """An artifact that is compared: how it is fed bytes, and how its scores are read.
+
+    `preprocess` holds the normalization that this file expects, said by `source`. With `takes_bytes` each byte is the
+    code that the file has for it, where it has codes; without, it becomes the code nearest to what `preprocess` makes
+    of it. With `skips_background` the first score is of no class of the data, and is left out everywhere.
+    `conflict` is a sentence on a file whose words and codes cannot both be right; it is fed what its words say.
+    """
+
+    runner: Runner
+    preprocess: Preprocess
+    kind: Output
+    source: Source
+    takes_bytes: bool = True
+    skips_background: bool = False
+    conflict: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The artifact's file name."""
+        return self.runner.name
+
+    @property
+    def classes(self) -> int:
+        """The number of scores that are compared."""
+        return self.runner.classes - self.skips_background
+
+    def feeds(self, pixels: Pixels) -> NDArray[Any]:
+        """The input tensors for uint8 images (n, px, px, channels), in the order and the type of the file."""
+        return self.runner.prepare(pixels, self.preprocess, takes_bytes=self.takes_bytes)
+
+    def raw(self, pixels: Pixels) -> NDArray[Any]:
+        """The raw outputs (n, classes) for uint8 images (n, px, px, channels)."""
+        return self.runner.outputs(self.feeds(pixels))[:, int(self.skips_background) :]
+
+    def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw outputs (n, classes) as real numbers."""
+        return self.runner.scores(raw)
+
+    def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Scores (n, classes) as numbers in 0..1, in which two artifacts can be compared; none is rounded anew."""
+        return probabilities(scores, self.kind)
+
+
+def probabilities(scores: NDArray[np.float32], kind: Output) -> NDArray[np.float64]:
+    """What `scores` (n, classes) of that kind say of each class, in 0..1: logits go through a softmax."""
+    wide = scores.astype(np.float64)
+    if kind is not Output.LOGITS:
+        return wide
+    powers = np.exp(wide - wide.max(axis=1, keepdims=True))
+    normalized: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return normalized

@@ -1,0 +1,182 @@
+"""Turns a tf_keras network into a .tflite file of any precision.
+
+int8 has the ranges and weights of its network's fake quantization; what the converter finds for itself in the other
+reduced precisions is put right afterwards (`tflite_weights`). The only module that calls TFLiteConverter.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from ai_edge_litert.schema_py_generated import BuiltinOperator
+from numpy.typing import NDArray
+
+from mbexport.artifact import Io, Precision
+from mbexport.errors import StageError
+from mbexport.formats.file_format import Conversion
+from mbexport.formats.tflite.file import opened, packed
+from mbexport.formats.tflite.integers import require_decided_integers, with_decided_weights
+from mbexport.formats.tflite.metadata import with_metadata
+from mbexport.models.mobilenet_v1.network import INPUT_NAME
+
+_ANY: Final = -1
+OUTPUT_NAME: Final = "scores"
+# Ops of a dynamic batch: mobile delegates refuse a graph that holds one.
+_DYNAMIC_OPS: Final = frozenset({"SHAPE", "STRIDED_SLICE", "PACK"})
+_IO_TYPES: Final = {Io.UINT8: tf.uint8, Io.INT8: tf.int8, Io.FLOAT32: tf.float32}
+
+Images = Iterable[NDArray[np.float32]]  # (1, px, px, channels) each
+
+
+def tflite_file(conversion: Conversion) -> bytes:
+    """The .tflite of that precision, with its metadata, proved to hold the integers that were decided.
+
+    Raises `StageError` if the converter changed what was asked for.
+    """
+    precision, batch, networks = conversion.precision, conversion.batch, conversion.networks
+    network = networks.network()
+    match precision:
+        case Precision.FP32:
+            content = fp32_tflite(network, batch=batch)
+        case Precision.FP16:
+            content = fp16_tflite(network, batch=batch)
+        case Precision.INT8:
+            content = int8_tflite(network, conversion.io, batch=batch)
+            require_decided_integers(content, networks.decided(), networks.ranges())
+        case Precision.DYNAMIC:
+            content = with_decided_weights(dynamic_tflite(network, batch=batch), networks.decided())
+        case Precision.INT16X8:
+            content = int16x8_tflite(network, networks.inputs(), batch=batch)
+            content = with_decided_weights(content, networks.decided())
+    return with_metadata(content, conversion.description)
+
+
+def with_open_batch(content: bytes) -> bytes:
+    """The same network with -1 for the batch in every activation's shape signature, and in what is reshaped to.
+
+    The shapes stay (1, …): what the file is until it is resized. Raises `StageError` for a file that is not for one
+    image.
+    """
+    model = opened(content)
+    for graph in model.subgraphs:
+        if any(graph.tensors[index].shape[0] != 1 for index in graph.inputs):
+            raise StageError("a .tflite whose batch is to be opened must be for one image")
+        activations = {*graph.inputs, *(index for op in graph.operators for index in op.outputs)}
+        for index in activations:
+            shape = graph.tensors[index].shape
+            graph.tensors[index].shapeSignature = np.array([_ANY, *shape[1:]], np.int32)
+        for op in graph.operators:
+            if model.operatorCodes[op.opcodeIndex].builtinCode == BuiltinOperator.RESHAPE:
+                _open_reshape(model, graph, op)
+    return packed(model)
+
+
+def _open_reshape(model: Any, graph: Any, op: Any) -> None:
+    """Lets a RESHAPE of one image to (1, …) take any number of them."""
+    constant = graph.tensors[op.inputs[1]]
+    wanted = np.frombuffer(bytes(model.buffers[constant.buffer].data), np.int32)
+    if wanted[0] not in (1, _ANY) or (wanted[1:] == _ANY).any():
+        raise StageError(f"a reshape must keep the images apart, got one to {wanted.tolist()}")
+    opened_shape = np.array([_ANY, *wanted[1:]], np.int32)
+    model.buffers[constant.buffer].data = np.frombuffer(opened_shape.tobytes(), np.uint8)
+    op.builtinOptions = None  # may hold the shape a second time; the tensor's is what counts
+    op.builtinOptionsType = 0
+
+
+def fp32_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
+    """A float32 .tflite: input `image` (batch, px, px, channels), normalized; output `scores` (batch, classes).
+
+    A batch of None is decided when the file is run; it is 1 until then.
+    """
+    return _converted(model, batch, lambda _: None)
+
+
+def fp16_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
+    """The same with weights in half precision: half the size; they are computed with in float32."""
+
+    def choose(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+
+    return _converted(model, batch, choose)
+
+
+def dynamic_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
+    """A .tflite with 8-bit weights, float32 input and output, and activations that each op rounds as it sees fit.
+
+    The weights are rounded to the nearest code.
+    """
+
+    def choose(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+    return _converted(model, batch, choose)
+
+
+def int16x8_tflite(model: tf_keras.Model, images: Images, *, batch: int | None = 1) -> bytes:
+    """A .tflite with 8-bit weights and 16-bit activations, whose ranges `images` decide; float32 input and output.
+
+    The weights are rounded to the nearest code.
+    """
+
+    def representative() -> Iterator[dict[str, NDArray[np.float32]]]:
+        return ({INPUT_NAME: np.repeat(image, batch or 1, axis=0)} for image in images)
+
+    def choose(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = representative
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+
+    return _converted(model, batch, choose)
+
+
+def int8_tflite(quantized: tf_keras.Model, io: Io, *, batch: int | None = 1) -> bytes:
+    """An all-integer .tflite of a fake-quantized network; `io` is the type of its input and output.
+
+    Raises `StageError` if the converter changed what the input's codes stand for.
+    """
+
+    def choose(converter: Any) -> None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = _IO_TYPES[io]
+        converter.inference_output_type = _IO_TYPES[io]
+
+    return _converted(quantized, batch, choose)
+
+
+def _converted(model: tf_keras.Model, batch: int | None, choose: Callable[[Any], None]) -> bytes:
+    """What a converter makes of a concrete function: from_keras_model would bake ops of a dynamic batch in.
+
+    What the function reads is tracked by a bare module: given the Keras model itself, the converter saves it
+    whole first and traces every layer again, which takes twice as long as everything else. It saves and restores
+    each variable that is tracked by ops of its own, so those that fake quantization keeps and never reads are not.
+    """
+    image = tf.TensorSpec((batch or 1, *model.input_shape[1:]), tf.float32, name=INPUT_NAME)
+    function = tf.function(lambda image: {OUTPUT_NAME: model(image, training=False)}, input_signature=[image])
+    concrete = function.get_concrete_function()
+    tracked = tf.Module()
+    tracked.variables_read = concrete.variables
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tracked)
+    choose(converter)
+    content = converter.convert()
+    return _checked(with_open_batch(content) if batch is None else content)
+
+
+def _checked(content: bytes) -> bytes:
+    """The same bytes, once they load, are static, and no quantized tensor has a range too narrow to be real."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    dynamic = sorted({op["op_name"] for op in interpreter._get_ops_details()} & _DYNAMIC_OPS)
+    if dynamic:
+        raise StageError(f"a .tflite file must be static, got the op {dynamic[0]}")
+    for tensor in interpreter.get_tensor_details():
+        scales = tensor["quantization_parameters"]["scales"]
+        is_activation = tensor["dtype"] in (np.int8, np.uint8) and len(scales) == 1
+        if is_activation and not scales[0] * 255 > 1e-5:
+            raise StageError(f"tensor {tensor['name']} must have a calibrated range, got one of {scales[0] * 255:g}")
+    return content

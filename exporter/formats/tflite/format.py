@@ -1,0 +1,60 @@
+"""The row of TFLite in the registry of formats: what LiteRT runs on phones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mbexport.artifact import Precision
+from mbexport.formats.file_format import Conversion, FileFormat, Marker
+
+if TYPE_CHECKING:
+    from mbexport.formats.kernels import Kernels
+    from mbexport.formats.loader import Loader
+    from mbexport.formats.runner import Runner
+
+KERNEL_PATHS: Final = ("xnnpack", "builtin", "reference")
+
+
+def _convert(conversion: Conversion) -> bytes:
+    from mbexport.formats.tflite.convert import tflite_file
+
+    return tflite_file(conversion)
+
+
+def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
+    from mbexport.formats.tflite.runner import TfliteRunner
+
+    return TfliteRunner(path, threads=threads, path_name=kernel_path or KERNEL_PATHS[0])
+
+
+def _kernels(runner: "Runner") -> "Kernels":
+    from mbexport.formats.tflite.kernels import tflite_kernels
+
+    return tflite_kernels(runner)
+
+
+def _load(threads: int) -> "Loader":
+    from mbexport.formats.tflite.loader import litert
+
+    return litert(threads)
+
+
+def _labels(runner: "Runner") -> tuple[str, ...]:
+    from mbexport.formats.tflite.metadata import attached_labels
+
+    return attached_labels(runner.path)
+
+
+TFLITE: Final = FileFormat(
+    name="tflite",
+    title="TFLite",
+    endings=(".tflite",),
+    marker=Marker(chart="o", path="M6 1a5 5 0 1 0 .01 0z"),
+    precisions=tuple(Precision),
+    options=lambda precision: ("io",) if precision is Precision.INT8 else (),
+    convert=_convert,
+    open=_open,
+    kernel_paths=KERNEL_PATHS,
+    kernels=_kernels,
+    labels=_labels,
+    load=_load,
+)

@@ -1,0 +1,311 @@
+"""Turns a .tflite file and its description into one that tells apps what it takes and gives; and reads that back.
+
+The words are a flatbuffer of the published metadata schema in a buffer of the file; the labels are a zip behind it.
+"""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from mbexport.artifact import LABELS, TensorSpec, for_bytes, labels_file, labels_in
+from mbexport.calibration.affine import Affine
+from mbexport.errors import DataError, StageError
+from mbexport.formats.description import Description
+from mbexport.formats.tflite.file import canonicalize, metadata_buffer, min_runtime_version, opened, packed
+from mbexport.formats.tflite.metadata_schema import (
+    MIN_PARSER_VERSION,
+    NORMALIZATION_OPTIONS,
+    TENSOR_AXIS_LABELS,
+    AssociatedFile,
+    ColorSpace,
+    Content,
+    ContentProperties,
+    ImageProperties,
+    ImageSize,
+    ModelMetadata,
+    NormalizationOptions,
+    ProcessUnit,
+    Reader,
+    Stats,
+    SubGraphMetadata,
+    TensorMetadata,
+    Writer,
+)
+
+_COLOUR_SPACES: Final = {"RGB": ColorSpace.RGB, "GREY": ColorSpace.GRAYSCALE}
+_LIMITS: Final = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
+
+
+def words(description: Description, source: TensorSpec, target: TensorSpec) -> bytes:
+    """The flatbuffer of a file with the input `source` and the output `target`.
+
+    `description` is that of this file: `as_fed_to(source)`.
+    """
+    writer = Writer()
+    graph = writer.table(
+        parts={
+            SubGraphMetadata.INPUT_TENSOR_METADATA: writer.tables([_input(writer, description, source)]),
+            SubGraphMetadata.OUTPUT_TENSOR_METADATA: writer.tables([_output(writer, description, target)]),
+        }
+    )
+    texts: dict[IntEnum, str] = {
+        ModelMetadata.NAME: description.name,
+        ModelMetadata.DESCRIPTION: description.text,
+        ModelMetadata.VERSION: description.version,
+        ModelMetadata.AUTHOR: description.author,
+        ModelMetadata.MIN_PARSER_VERSION: MIN_PARSER_VERSION,
+    }
+    if description.licence is not None:
+        texts[ModelMetadata.LICENSE] = description.licence
+    return writer.whole(writer.table(texts=texts, parts={ModelMetadata.SUBGRAPH_METADATA: writer.tables([graph])}))
+
+
+def read_words(content: bytes) -> dict[str, str]:
+    """What the flatbuffer says, by name; what it does not say is left out, or empty."""
+    root = Reader.root(content)
+    fields = {
+        "name": ModelMetadata.NAME,
+        "description": ModelMetadata.DESCRIPTION,
+        "version": ModelMetadata.VERSION,
+        "author": ModelMetadata.AUTHOR,
+        "license": ModelMetadata.LICENSE,
+        "min_parser_version": ModelMetadata.MIN_PARSER_VERSION,
+    }
+    found = {name: root.text(field) or "" for name, field in fields.items()}
+    for graph in root.tables(ModelMetadata.SUBGRAPH_METADATA):
+        for field in SubGraphMetadata:
+            for tensor in graph.tables(field):
+                found |= _read_tensor(tensor, "input" if field is SubGraphMetadata.INPUT_TENSOR_METADATA else "output")
+    return found
+
+
+def _input(writer: Writer, description: Description, source: TensorSpec) -> int:
+    # Blue first stays unknown: a client that took it for RGB would answer wrongly without a word; MediaPipe refuses.
+    colour = _COLOUR_SPACES.get(description.colour, ColorSpace.UNKNOWN)
+    size = writer.table(counts={ImageSize.WIDTH: description.px, ImageSize.HEIGHT: description.px})
+    image = writer.table(parts={ImageProperties.DEFAULT_SIZE: size}, kinds={ImageProperties.COLOR_SPACE: colour})
+    means, stds = zip(*description.channel_maps, strict=True)
+    options = writer.table(
+        parts={NormalizationOptions.MEAN: writer.floats(means), NormalizationOptions.STD: writer.floats(stds)}
+    )
+    unit = writer.table(parts={ProcessUnit.OPTIONS: options}, kinds={ProcessUnit.OPTIONS_TYPE: NORMALIZATION_OPTIONS})
+    return writer.table(
+        texts={TensorMetadata.NAME: source.name, TensorMetadata.DESCRIPTION: _input_text(description, source)},
+        parts={
+            TensorMetadata.CONTENT: _content(writer, ContentProperties.IMAGE, image),
+            TensorMetadata.PROCESS_UNITS: writer.tables([unit]),
+            TensorMetadata.STATS: _stats(writer, *_input_range(description, source)),
+        },
+    )
+
+
+def _output(writer: Writer, description: Description, target: TensorSpec) -> int:
+    parts: dict[IntEnum, int] = {TensorMetadata.CONTENT: _content(writer, ContentProperties.FEATURE, writer.table())}
+    if description.is_probability:
+        parts[TensorMetadata.STATS] = _stats(writer, *([end] for end in _codes(target, [0.0, 1.0])))
+    if description.labels:
+        file = writer.table(
+            texts={AssociatedFile.NAME: LABELS, AssociatedFile.DESCRIPTION: "A line for each score: its class."},
+            kinds={AssociatedFile.TYPE: TENSOR_AXIS_LABELS},
+        )
+        parts[TensorMetadata.ASSOCIATED_FILES] = writer.tables([file])
+    return writer.table(
+        texts={TensorMetadata.NAME: target.name, TensorMetadata.DESCRIPTION: _output_text(description, target)},
+        parts=parts,
+    )
+
+
+def _content(writer: Writer, kind: ContentProperties, properties: int) -> int:
+    return writer.table(parts={Content.PROPERTIES: properties}, kinds={Content.PROPERTIES_TYPE: kind})
+
+
+def _stats(writer: Writer, low: Iterable[float], high: Iterable[float]) -> int:
+    return writer.table(parts={Stats.MIN: writer.floats(low), Stats.MAX: writer.floats(high)})
+
+
+def _input_range(description: Description, source: TensorSpec) -> tuple[list[float], list[float]]:
+    """What the bytes 0 and 255 become in the input, for each channel or for all."""
+    if for_bytes(source) is not None:
+        least, most = _LIMITS[source.dtype]  # the bytes themselves
+        return [least], [most]
+    low, high = ([(byte - mean) / std for mean, std in description.channel_maps] for byte in _LIMITS["uint8"])
+    return _codes(source, low), _codes(source, high)
+
+
+def _codes(tensor: TensorSpec, values: list[float]) -> list[float]:
+    """What the real `values` are in a tensor: themselves in a float one, the nearest codes in another."""
+    if tensor.affine is None or tensor.dtype not in _LIMITS:
+        return values
+    low, high = _LIMITS[tensor.dtype]
+    codes = tensor.affine.quantize(np.array(values, np.float32), low=low, high=high)
+    return [float(code) for code in codes]
+
+
+def _input_text(description: Description, source: TensorSpec) -> str:
+    image = f"An image of {description.px} x {description.px} px, {description.colour}"
+    if source.dtype == "uint8":
+        return f"{image}: its bytes as they are."
+    if source.dtype == "int8":
+        return f"{image}: its bytes minus 128."
+    maps = ", ".join(f"(b - {mean:.9g}) / {std:.9g}" for mean, std in description.channel_maps)
+    each = "each byte b as" if len(description.channel_maps) == 1 else "each byte b, channel by channel, as"
+    return f"{image}: {each} {maps}{_steps(source)}."
+
+
+def _output_text(description: Description, target: TensorSpec) -> str:
+    kind = {"softmax": "Probabilities that sum to 1", "sigmoid": "A probability for each class by itself"}
+    return f"{kind.get(description.output.value, 'Logits, without limits')}{_steps(target)}."
+
+
+def _steps(tensor: TensorSpec) -> str:
+    if tensor.affine is None or tensor.dtype not in _LIMITS:
+        return ""
+    return f", real = {tensor.affine.scale[0]:.9g} * (code - {tensor.affine.zero_point[0]})"
+
+
+def _read_tensor(tensor: Reader, role: str) -> dict[str, str]:
+    found = {role: f"{tensor.text(TensorMetadata.NAME)}: {tensor.text(TensorMetadata.DESCRIPTION)}"}
+    stats = tensor.table(TensorMetadata.STATS)
+    if stats is not None:
+        low, high = (" ".join(f"{value:g}" for value in stats.floats(end)) for end in (Stats.MIN, Stats.MAX))
+        found[f"{role} range"] = f"{low} .. {high}"
+    content = tensor.table(TensorMetadata.CONTENT)
+    if content is not None and content.kind(Content.PROPERTIES_TYPE) == ContentProperties.IMAGE:
+        image = content.table(Content.PROPERTIES)
+        found[f"{role} colour space"] = ColorSpace(image.kind(ImageProperties.COLOR_SPACE)).name if image else ""
+    for unit in tensor.tables(TensorMetadata.PROCESS_UNITS):
+        options = unit.table(ProcessUnit.OPTIONS)
+        if unit.kind(ProcessUnit.OPTIONS_TYPE) == NORMALIZATION_OPTIONS and options is not None:
+            found["normalization mean"] = " ".join(
+                f"{value:.9g}" for value in options.floats(NormalizationOptions.MEAN)
+            )
+            found["normalization std"] = " ".join(f"{value:.9g}" for value in options.floats(NormalizationOptions.STD))
+    return found
+
+
+_NAME: Final = b"TFLITE_METADATA"  # tensorflow/lite/schema/schema.fbs: where readers of metadata look
+# The first moment that a zip can tell, and the rights of a plain file made on Unix: nothing of this machine.
+_ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
+_ZIP_UNIX, _ZIP_RIGHTS = 3, 0o644 << 16
+# What struct, flatbuffers, zipfile and zlib raise for bytes that they cannot read.
+_MAX_LABELS_BYTES: Final = 2**22  # the 1001 classes of ImageNet take 22 kB
+_LABELS_ENDING: Final = ".txt"
+_DAMAGE: Final = (
+    *(struct.error, IndexError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
+)
+_TYPES: Final = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+
+
+def with_metadata(content: bytes, description: Description) -> bytes:
+    """The file in its canonical form, with all that `description` says, right for its own input and output types.
+
+    The same arguments give the same bytes; metadata and labels that the file had are replaced. Without labels there
+    is no file of them. Raises `StageError` if the file takes other images or gives another number of scores.
+    """
+    model = opened(content)
+    model.metadata = [entry for entry in model.metadata or [] if entry.name != _NAME]
+    canonicalize(model)
+    source, target = _ends(model)
+    given, expected = source.shape[1:], (description.px, description.px, description.channels)
+    if given != expected:
+        raise StageError(f"the .tflite must take images of {expected}, got {given}")
+    if description.labels and len(description.labels) != target.shape[-1]:
+        raise StageError(f"labels must be as many as the {target.shape[-1]} scores, got {len(description.labels)}")
+    said = words(description.as_fed_to(source), source, target)
+    entry, buffer = schema.MetadataT(), schema.BufferT()
+    entry.name, entry.buffer = _NAME, len(model.buffers)
+    buffer.data = np.frombuffer(said, np.uint8)
+    model.metadata.append(entry)
+    model.buffers.append(buffer)
+    return _with_labels(packed(model), description.labels)
+
+
+def metadata_of(content: bytes) -> dict[str, str]:
+    """What the file says of itself, by name: empty if nothing. Raises `DataError` for metadata that is damaged."""
+    model = opened(content)
+    said = metadata_buffer(model, _NAME)
+    try:
+        found = {"min_runtime_version": min_runtime_version(model) or ""}
+        found |= {} if said is None else read_words(said.tobytes())
+        labels = labels_of(content)
+    except _DAMAGE as error:
+        raise DataError(f"the metadata of the .tflite is damaged: {error}") from None
+    if labels:
+        found["labels"] = f"{len(labels)} in {LABELS}: {', '.join(labels[:3])}{', ...' if len(labels) > 3 else ''}"
+    return {name: value for name, value in found.items() if value}
+
+
+def input_of(content: bytes) -> TensorSpec:
+    """The input, with the quantization of its codes or of the bytes that it quantizes first thing."""
+    return _ends(opened(content))[0]
+
+
+def labels_of(content: bytes) -> tuple[str, ...]:
+    """The labels that lie behind the network, in the order of the scores; empty if there are none."""
+    file = io.BytesIO(content)
+    if not zipfile.is_zipfile(file):
+        return ()
+    with zipfile.ZipFile(file) as archive:
+        if LABELS not in archive.namelist():
+            return ()
+        return labels_in(archive.read(LABELS))
+
+
+def _with_labels(content: bytes, labels: tuple[str, ...]) -> bytes:
+    """The file with a zip behind it that a reader finds from the end; not compressed, as MediaPipe reads it in place.
+
+    Positions in the zip count from the start of the whole file, since some readers take them for that.
+    """
+    if not labels:
+        return content
+    entry = zipfile.ZipInfo(LABELS, date_time=_ZIP_TIME)
+    entry.create_system, entry.external_attr = _ZIP_UNIX, _ZIP_RIGHTS
+    file = io.BytesIO(content)
+    with zipfile.ZipFile(file, "a", compression=zipfile.ZIP_STORED) as archive:
+        archive.writestr(entry, labels_file(labels))
+    return file.getvalue()
+
+
+def _ends(model: Any) -> tuple[TensorSpec, TensorSpec]:
+    """The input, with the quantization of its codes or of the bytes it quantizes first thing, and the output."""
+    graph = model.subgraphs[0]
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise StageError(f"a .tflite must have 1 input and 1 output, got {len(graph.inputs)}, {len(graph.outputs)}")
+    source, target = (_spec(graph.tensors[end]) for end in (graph.inputs[0], graph.outputs[0]))
+    if source.dtype != "float32":
+        return source, target
+    for op in graph.operators:
+        code = model.operatorCodes[op.opcodeIndex]
+        if code.builtinCode == schema.BuiltinOperator.QUANTIZE and op.inputs[0] == graph.inputs[0]:
+            source = replace(source, affine=for_bytes(_spec(graph.tensors[op.outputs[0]])))
+    return source, target
+
+
+def _spec(tensor: Any) -> TensorSpec:
+    affine, q = None, tensor.quantization
+    if q is not None and q.scale is not None and len(q.scale) == 1:
+        affine = Affine(scale=(float(q.scale[0]),), zero_point=(int(q.zeroPoint[0]),))
+    shape = tuple(int(size) for size in tensor.shape)
+    return TensorSpec(name=tensor.name.decode(), shape=shape, dtype=_TYPES[tensor.type], affine=affine)
+
+
+def attached_labels(path: Path) -> tuple[str, ...]:
+    """The lines of the only text attached to a .tflite file as a zip; none where it has none, or several."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+            texts = [entry for entry in archive.infolist() if entry.filename.endswith(_LABELS_ENDING)]
+            if len(texts) != 1 or texts[0].file_size > _MAX_LABELS_BYTES:
+                return ()
+            return tuple(archive.read(texts[0]).decode().removesuffix("\n").split("\n"))
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, OSError):
+        return ()  # labels are for people: a file without them is compared all the same

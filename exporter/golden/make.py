@@ -1,0 +1,230 @@
+"""Turns verified artifacts and images into golden vectors: what a unit test in any language proves an app with."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mbexport.artifact import Precision
+from mbexport.calibration.samples import balanced_samples
+from mbexport.errors import StageError
+from mbexport.formats.matching import input_json
+from mbexport.formats.registry import format_of
+from mbexport.formats.runner import FLOAT
+from mbexport.formats.subject import Subject
+from mbexport.golden.answers import SURE, Answered, Screened, answered, change, chosen, with_spread, wrongly_fed
+from mbexport.golden.vectors import (
+    FOLDER,
+    INDEX,
+    READ_ME,
+    README,
+    Case,
+    Expected,
+    Golden,
+    GoldenArtifact,
+    GoldenInput,
+    GoldenOutput,
+)
+from mbexport.models.data.imageset import ImageSet, reader_pool
+from mbexport.models.preprocess import Pixels, Preprocess, widened
+from mbexport.workdir import sha256_of
+
+_CANDIDATES: Final = 24
+_SHORTLIST: Final = 6
+_CASES: Final = 3
+_LONGEST_PX: Final = 320
+# LiteRT has but plain loops for these: 0.2 s an image where others take 0.01 s (MobileNet v1 0.75, 224 px).
+_SLOW: Final = frozenset({Precision.INT16X8})
+# By their place in `KERNEL_PATHS`, behind the default: those that are as fast, and LiteRT's reference kernels.
+_FAST_KERNELS, _REFERENCE_KERNELS = slice(0, 1), slice(1, None)
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pictures:
+    """A few images: `raw` as an app would have them, `resized` (n, px, px, channels), `truth` (n,) if it is known."""
+
+    raw: tuple[Image.Image, ...]
+    resized: Pixels
+    truth: NDArray[np.int64] | None
+
+    def only(self, images: Sequence[int]) -> "_Pictures":
+        return _Pictures(
+            raw=tuple(self.raw[image] for image in images),
+            resized=self.resized[list(images)],
+            truth=None if self.truth is None else self.truth[list(images)],
+        )
+
+
+def golden_files(
+    *,
+    stem: str,
+    licence: str | None,
+    preprocess: Preprocess,
+    labels: Sequence[str],
+    subjects: Sequence[Subject],
+    images: ImageSet,
+    is_labelled: bool,
+    seed: int,
+) -> Files:
+    """The files of `golden/`, by their names from the folder above it; the same for the same files and images.
+
+    `subjects` are the artifacts, at least one; `labels` name their scores; the labels of `images` are used only if
+    `is_labelled`. Of up to 24 images, drawn by `seed` from all classes alike, the best three make cases: `chosen` says
+    which these are. Raises `StageError` if there is no image, or none that every artifact answers with finite numbers.
+    """
+    if not len(images):
+        raise StageError("golden vectors need at least one image, got none")
+    candidates = _candidates(images, preprocess, is_labelled=is_labelled, seed=seed)
+    pictures, answers = _cases(subjects, candidates)
+    cases = tuple(_case(place, pictures, answers, labels) for place in range(len(pictures.raw)))
+    golden = Golden(
+        stem=stem,
+        classes=answers[0].raw.shape[1],
+        licence=licence,
+        preprocess=preprocess,
+        artifacts=tuple(map(_artifact, answers)),
+        cases=cases,
+    )
+    return {
+        f"{FOLDER}/{INDEX}": golden.to_bytes(),
+        f"{FOLDER}/{README}": READ_ME.encode(),
+        **_vectors(cases, pictures, answers),
+    }
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """The image with a longer side of at most 320 px: what a test feeds as if a camera had given it."""
+    scale = _LONGEST_PX / max(image.size)
+    if scale >= 1:
+        return image
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _cases(subjects: Sequence[Subject], candidates: _Pictures) -> tuple[_Pictures, list[Answered]]:
+    """The pictures that make cases, and what each artifact answers to them.
+
+    Three rounds, for few pictures take the time of reference kernels; the last one leaves out what these make unsure.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="golden") as pool:
+
+        def each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+            return list(pool.map(work, items))
+
+        quick = [subject for subject in subjects if subject.runner.precision not in _SLOW] or subjects
+        first = each(lambda subject: answered(subject, candidates.resized), quick)
+        kept = _shortlisted(first, candidates.truth)
+        pictures, known = candidates.only(kept), {given.subject: given.only(kept) for given in first}
+        second = each(lambda subject: _closely(known.get(subject), subject, pictures.resized), subjects)
+        wrong = wrongly_fed(pictures.resized)
+        moved = each(lambda given: change(given, wrong), [given for given in second if given.subject in known])
+        moves = np.min(moved, axis=0)
+        kept = _picked(second, pictures.truth, change=moves, most=_CASES)
+        pictures, moves, second = pictures.only(kept), moves[kept], [given.only(kept) for given in second]
+        third = each(lambda given: with_spread(given, pictures.resized, kernels=_REFERENCE_KERNELS), second)
+        kept = _picked(third, pictures.truth, change=moves, most=_CASES)
+        return pictures.only(kept), [given.only(kept) for given in third]
+
+
+def _candidates(images: ImageSet, preprocess: Preprocess, *, is_labelled: bool, seed: int) -> _Pictures:
+    drawn = images.subset(balanced_samples(images.labels, _CANDIDATES, seed=seed))
+    raw = tuple(reader_pool().map(lambda image: reduced(drawn.read(image)), range(len(drawn))))
+    return _Pictures(
+        raw=raw,
+        resized=np.stack([preprocess.pixels(image) for image in raw]),
+        truth=drawn.labels if is_labelled else None,
+    )
+
+
+def _shortlisted(given: Sequence[Answered], truth: NDArray[np.int64] | None) -> list[int]:
+    """Images to look at closely; what they change is not known yet: leads up to twice what is sure are preferred."""
+    least = np.min([each.lead for each in given], axis=0)
+    return _picked(given, truth, change=np.minimum(least, 2 * SURE), most=_SHORTLIST)
+
+
+def _picked(
+    given: Sequence[Answered], truth: NDArray[np.int64] | None, *, change: NDArray[np.float64], most: int
+) -> list[int]:
+    best, lead = (
+        np.stack(columns, axis=1) for columns in zip(*((each.best, each.lead) for each in given), strict=True)
+    )
+    picked = chosen(Screened(best=best, lead=lead, change=change, truth=truth), most=most)
+    if not picked:
+        raise StageError(f"golden vectors need an image that every artifact answers, got none among {len(best)}")
+    return picked
+
+
+def _closely(known: Answered | None, subject: Subject, pixels: Pixels) -> Answered:
+    return with_spread(known or answered(subject, pixels), pixels, kernels=_FAST_KERNELS)
+
+
+def _artifact(given: Answered) -> GoldenArtifact:
+    runner, told = given.subject.runner, input_json(given.subject)
+    has_codes, affine = runner.input.dtype != FLOAT, runner.output.affine if runner.output.dtype != FLOAT else None
+    norm = given.subject.preprocess.normalization
+    mean, std = (() if has_codes else widened(values, runner.channels) for values in (norm.mean, norm.std))
+    return GoldenArtifact(
+        file=runner.name,
+        sha256=sha256_of(runner.path),
+        format=format_of(runner.path).name,
+        precision=runner.precision.value,
+        input=GoldenInput(
+            name=runner.input.name,
+            dtype=runner.input.dtype,
+            shape=runner.input.shape,
+            layout=told["layout"],
+            channel_order=told["channel_order"],
+            mean=mean,
+            std=std,
+        ),
+        output=GoldenOutput(
+            name=runner.output.name,
+            dtype=runner.output.dtype,
+            shape=runner.output.shape,
+            kind=given.subject.kind.value,
+            tolerance=given.tolerance,
+            spread=given.spread,
+            scale=affine.scale[0] if affine else None,
+            zero_point=affine.zero_point[0] if affine else None,
+        ),
+    )
+
+
+def _case(place: int, pictures: _Pictures, answers: Sequence[Answered], labels: Sequence[str]) -> Case:
+    name, (width, height) = f"case_{place}", pictures.raw[place].size
+    return Case(
+        name=name,
+        width=width,
+        height=height,
+        raw=f"{name}/raw.rgb",
+        resized=f"{name}/resized.rgb",
+        truth=None if pictures.truth is None else int(pictures.truth[place]),
+        expected={
+            given.subject.name: Expected(
+                output=f"{name}/{given.subject.name}.out",
+                top=int(given.best[place]),
+                label=labels[int(given.best[place])],
+                score=float(given.subject.scores(given.raw)[place].max()),
+            )
+            for given in answers
+        },
+    )
+
+
+def _vectors(cases: Sequence[Case], pictures: _Pictures, answers: Sequence[Answered]) -> Files:
+    """The bytes of images and tensors."""
+    files: Files = {}
+    for place, case in enumerate(cases):
+        files[case.raw] = pictures.raw[place].tobytes()
+        files[case.resized] = pictures.resized[place].tobytes()
+        for given in answers:
+            row = given.raw[place]
+            files[case.expected[given.subject.name].output] = row.astype(row.dtype.newbyteorder("<")).tobytes()
+    return {f"{FOLDER}/{name}": content for name, content in files.items()}

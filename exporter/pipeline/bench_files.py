@@ -1,0 +1,88 @@
+"""Turns artifact files, made here or elsewhere, into their speeds side by side: what `mbexport bench` does."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.errors import MAX_THREADS
+from mbexport.formats.registry import open_runner
+from mbexport.formats.runner import Runner
+from mbexport.latency.machine import machine_json, usable_cores
+from mbexport.latency.performance import Performance, performance_of, ratio_json
+from mbexport.latency.sittings import Effort
+from mbexport.models.preprocess import Preprocess
+from mbexport.progress import Progress
+from mbexport.report.content import Json, to_bytes
+from mbexport.verify.classification.measure import require_different_names
+from mbexport.workdir import Workdir
+
+
+def bench_files(
+    files: Sequence[Path],
+    *,
+    threads: int | None,
+    effort: Effort,
+    batch: int,
+    is_probed: bool = True,
+    out: Path | None = None,
+    progress: Progress,
+) -> Json:
+    """Latencies of `files` with one and with `threads` threads, all cores if None, and their ratios to the first.
+
+    With them their throughputs and, if `is_probed`, what each costs in a process of its own. Goes to `bench.json` in
+    the folder `out` too. Raises `DataError` for a file that cannot be loaded or run.
+    """
+    runners = [open_runner(path) for path in files]
+    require_different_names(runners)
+    progress.start("bench")
+    found = performance_of(
+        runners,
+        feeds_of(runners),
+        threads=min(usable_cores(), MAX_THREADS) if threads is None else threads,
+        effort=effort,
+        batch=batch,
+        is_probed=is_probed,
+        on_step=progress.step,
+    )
+    content = to_bytes(_told(runners, found))
+    if out is not None:
+        with Workdir.open(out) as workdir:
+            workdir.write("bench.json", content)
+    loaded: Json = json.loads(content)
+    return loaded
+
+
+def _told(runners: Sequence[Runner], found: Performance) -> Json:
+    names = [runner.name for runner in runners]
+    timings = found.timings
+    return {
+        "schema": 1,
+        "threads": timings.threads[0],
+        "artifacts": [
+            {
+                "file": runner.name,
+                "runtime": runner.runtime,
+                "precision": runner.precision.value,
+                "size_bytes": runner.path.stat().st_size,
+                **found.artifact(runner.name),
+            }
+            for runner in runners
+        ],
+        "ratios": [ratio_json(timings.ratio(name, names[0], count)) for count in timings.threads for name in names[1:]],
+        "machine": machine_json(timings.conditions),
+    }
+
+
+def feeds_of(runners: Sequence[Runner]) -> dict[str, NDArray[Any]]:
+    """Random bytes as images, prepared as each runner takes them, by its name: they take as long as any others."""
+    rng = np.random.default_rng(0)
+    feeds = {}
+    for runner in runners:
+        preprocess = Preprocess(resolution_px=runner.resolution_px, channels=runner.channels)
+        pixels = rng.integers(0, 256, (runner.batch, *preprocess.shape), dtype=np.uint8)
+        feeds[runner.name] = runner.prepare(pixels, preprocess)
+    return feeds

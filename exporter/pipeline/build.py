@@ -1,0 +1,161 @@
+"""The pipeline: from a plan and images to verified artifacts in a folder.
+
+`STAGES` is the whole run, in order. A stage that finished before with the same key is not run again, and a run in which
+all did never loads TensorFlow.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mbexport.artifact import Precision
+from mbexport.calibration.ranges.ranges import read_ranges
+from mbexport.models.data.open import Data
+from mbexport.models.mobilenet_v1.cost import cost
+from mbexport.pipeline.cache import StageRunner
+from mbexport.pipeline.context import NETWORK, Context
+from mbexport.pipeline.deliver import delivery_of
+from mbexport.pipeline.facts import report_of
+from mbexport.pipeline.image_sets import ImageSets
+from mbexport.pipeline.plan import BuildPlan, Foreign
+from mbexport.pipeline.publish import Sign, publish
+from mbexport.pipeline.stage import Stage
+from mbexport.pipeline.stages import calibrate, examine, export, golden, images, quantize, train, verify
+from mbexport.progress import Progress
+from mbexport.report.content import Json
+from mbexport.workdir import Workdir
+
+_SPACE_PER_PARAMETER_BYTES: Final = 40  # float weights, folded weights and artifacts, twice: cached and delivered
+_SPACE_BYTES: Final = 8 << 20
+_BYTES_PER_PARAMETER: Final = 4  # of a file with float32 weights
+
+_IMAGES: Final = ("check-images",)
+_NETWORK: Final = (*NETWORK, *_IMAGES)
+_INT8: Final = ("calibrate", "quantize")
+_EXPORTS: Final = tuple(stage for precision in Precision for stage in export.export_stages(precision))
+_ARTIFACTS: Final = tuple(stage.name for stage in _EXPORTS)
+
+STAGES: Final = (
+    Stage(
+        name="check-images",
+        options=images.check_options,
+        work=images.check_images,
+        is_wanted=images.has_files,
+        check=images.leave_out,
+    ),
+    # The float network, from one of three origins.
+    Stage(name="train", options=train.train_options, upstream=_IMAGES, work=train.train, is_wanted=train.is_trained),
+    Stage(name="weights", options=train.weights_options, work=train.read_weights, is_wanted=train.is_stored),
+    Stage(
+        name="import",
+        options=train.import_options,
+        work=train.import_network,
+        is_wanted=train.is_foreign,
+        check=train.require_classes,
+    ),
+    # Its integers.
+    Stage(
+        name="calibrate",
+        options=calibrate.calibration_options,
+        upstream=_NETWORK,
+        work=calibrate.calibrate,
+        is_wanted=calibrate.is_int8_needed,
+    ),
+    Stage(
+        name="quantize",
+        options=quantize.quantize_options,
+        upstream=("calibrate",),
+        work=quantize.quantize,
+        is_wanted=calibrate.is_int8_needed,
+    ),
+    Stage(
+        name="round-weights",
+        options=calibrate.calibration_options,
+        upstream=_NETWORK,
+        work=calibrate.round_weights,
+        is_wanted=calibrate.is_rounding_needed,
+    ),
+    # A file of each format and precision: tflite-fp32, onnx-fp32, ...
+    *_EXPORTS,
+    # What is found out about them.
+    Stage(
+        name="simulation",
+        options=examine.simulation_options,
+        upstream=(f"tflite-{Precision.INT8.value}", *_INT8),
+        work=examine.simulate,
+        is_wanted=examine.is_simulated,
+    ),
+    Stage(
+        name="sensitivity",
+        options=calibrate.image_options,
+        upstream=_INT8,
+        work=examine.measure_sensitivity,
+        is_wanted=examine.is_sensitivity_wanted,
+    ),
+    Stage(
+        name="verify",
+        options=verify.verify_options,
+        upstream=(*_NETWORK, *_ARTIFACTS),
+        work=verify.verify,
+        is_wanted=verify.is_judged,
+    ),
+    Stage(
+        name="normalizations",
+        options=verify.normalization_options,
+        upstream=NETWORK,
+        work=verify.try_normalizations,
+        is_wanted=verify.is_assumed,
+    ),
+    Stage(
+        name="golden",
+        options=golden.golden_options,
+        upstream=(*_NETWORK, *_ARTIFACTS),
+        work=golden.golden_vectors,
+    ),
+    Stage(name="hash-images", options=images.hash_options, work=images.hash_images, is_wanted=images.is_hashed),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run made: the report, empty where nothing was judged, and the folder that holds it and the artifacts."""
+
+    report: Json
+    out: Path
+
+
+def run(
+    plan: BuildPlan,
+    data: Data | None,
+    progress: Progress,
+    *,
+    class_names: tuple[str, ...] | None = None,
+    sign: Sign | None = None,
+) -> Outcome:
+    """Make what `plan` asks for in `plan.out`, verify it on `data`, and give the report.
+
+    Without `data` artifacts are compared on the calibration images; `class_names` then name the scores. `sign` gives
+    the signature of the manifest. Raises `InputError` before any work for data or a folder that cannot be used,
+    `StageError` for a failure later.
+    """
+    if plan.ranges:
+        read_ranges(plan.ranges)  # one that is damaged must not end a run that is hours old
+    with Workdir.open(plan.out) as workdir:
+        workdir.require_space(_SPACE_PER_PARAMETER_BYTES * _parameters(plan) + _SPACE_BYTES)
+        runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)
+        done = Context(plan=plan, images=ImageSets(plan, data), progress=progress, data=data, class_names=class_names)
+        for stage in STAGES:
+            if stage.is_wanted(done):
+                done = runner.done(stage, done)
+        report = report_of(done, runner.log) if plan.is_judged else None
+        publish(workdir, delivery_of(done, report, sign=sign))
+        return Outcome(report=json.loads(report) if report else {}, out=plan.out)
+
+
+def _parameters(plan: BuildPlan) -> int:
+    """About how many weights the network has."""
+    if isinstance(plan.origin, Foreign):
+        files = [plan.origin.model, *plan.origin.model.rglob("*")]
+        return sum(file.stat().st_size for file in files if file.is_file()) // _BYTES_PER_PARAMETER
+    return cost(plan.origin.spec).parameters

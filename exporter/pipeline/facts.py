@@ -1,0 +1,96 @@
+"""What report.json says of a run: tool, model, data, options, stages, and the verdict on what was measured."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mbexport import __version__
+from mbexport.artifact import Io
+from mbexport.fingerprint import library_versions, path_hash
+from mbexport.models.data.open import Data
+from mbexport.models.facts import Facts
+from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX
+from mbexport.pipeline.context import Context
+from mbexport.pipeline.image_sets import ImageSets
+from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
+from mbexport.pipeline.stage_files import HISTORY, MEASURED, TRAINING, TRIED
+from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes, unreadable_json
+from mbexport.verify.gates import Known, default_limits, gate_values
+from mbexport.verify.judge import judge
+
+
+def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
+    """The content of report.json: what is known of the run, what its stages found, and the verdict.
+
+    `stages` are their names, seconds, and whether they were reused.
+    """
+    plan, facts, measured = run.plan, run.float.facts, run.read(MEASURED)
+    known = Known.of_parameters(
+        alpha=facts.alpha,
+        resolution_px=facts.preprocess.resolution_px,
+        mult_adds=facts.mult_adds,
+        parameters=facts.parameters,
+    )
+    defaults = default_limits(known) | ({"int8_io": 0.0} if plan.io is Io.FLOAT32 else {})
+    gates = judge(gate_values(measured), plan.limits, defaults=defaults, strict=plan.strict)
+    report = report_json(measured, gates, run_facts(plan, facts, run.data, run.images, stages), strict=plan.strict)
+    report |= {"training": run.read(HISTORY), "qat": run.read(TRAINING), "tried_normalizations": run.read(TRIED)}
+    report |= {name: run.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
+    return to_bytes(report)
+
+
+def run_facts(
+    plan: BuildPlan, facts: Facts, data: Data | None, sources: ImageSets, stages: Sequence[tuple[str, float, bool]]
+) -> dict[str, Any]:
+    """The report's part on the run itself: tool, model, data, options, and each stage with its seconds."""
+    preprocess, sifted = facts.preprocess, sources.sifted
+    return {
+        "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
+        "model": {
+            "name": plan.name,
+            **_origin(plan.origin),
+            "alpha": facts.alpha,
+            "resolution_px": preprocess.resolution_px,
+            "rho": preprocess.resolution_px / REFERENCE_RESOLUTION_PX,
+            "channels": preprocess.channels,
+            "classes": facts.classes,
+            "output": facts.output.value,
+            "mult_adds": facts.mult_adds,
+            "parameters": facts.parameters,
+        },
+        "data": {
+            "name": data.name if data else None,
+            "fingerprint": sources.fingerprints[0] or None,
+            "calibration_fingerprint": sources.fingerprints[1],
+            **preprocess_json(preprocess),
+            "images": sifted.checked - len(sifted.bad) if sifted else None,
+            "best_epoch_chosen_on_test": isinstance(plan.origin, Trained)
+            and plan.origin.weights is not None
+            and sources.validation is not None,
+            "unreadable": unreadable_json(sifted.bad if sifted else ()),
+        },
+        "options": {
+            "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,
+            "qat_epochs": plan.qat_epochs if plan.qat_steps is None else None,
+            "qat_steps": plan.qat_steps,
+            "calibration_samples": plan.calibration_samples,
+            "observer": None if plan.ranges else plan.observer.value,
+            "ranges": plan.ranges.name if plan.ranges else None,
+            "corrections": [each.value for each in plan.corrections],
+            "max_bad": plan.max_bad,
+            "io": plan.io.value,
+            "seed": plan.seed,
+            "threads": plan.threads,
+        },
+        "stages": stages_json(stages),
+    }
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    """Where the float network came from."""
+    spec, file = (None, origin.model) if isinstance(origin, Foreign) else (origin.spec, origin.weights)
+    return {
+        "conv": spec.conv.value if spec else None,
+        "shallow": spec.shallow if spec else None,
+        "trained_here": isinstance(origin, Trained),
+        "source": {"file": file.name, "sha256": path_hash(file)} if file else None,
+    }

@@ -1,0 +1,104 @@
+"""Load the Keras networks that stages left. Loads TensorFlow, so only the work of stages imports it."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.artifact import Precision
+from mbexport.calibration.qat.fake_quant import Largest, quantizable
+from mbexport.calibration.ranges.ranges import Ranges, ranges_from_json
+from mbexport.calibration.samples import balanced_samples
+from mbexport.formats.tflite.integers import Decided
+from mbexport.models.data.imageset import ImageSet, iter_pixels
+from mbexport.models.folding import fold_batch_norm, without_probabilities
+from mbexport.models.network import build_network, load_network
+from mbexport.models.weights import arrays_from_bytes, load_weights
+from mbexport.pipeline.context import Context
+from mbexport.pipeline.plan import BuildPlan
+from mbexport.pipeline.stage_files import Float, Quantized, Rounded
+
+FLOATS = (Precision.FP32, Precision.FP16)
+
+
+def float_network(source: Float) -> tf_keras.Model:
+    """The float network as it was trained, with batch normalization."""
+    return load_network(source.facts, source.weights)
+
+
+def with_wanted_output(plan: BuildPlan, network: tf_keras.Model) -> tf_keras.Model:
+    """The network with the output that the plan's artifacts have: with `logits`, without its softmax or sigmoid."""
+    return without_probabilities(network) if plan.logits else network
+
+
+def folded_network(network: Quantized | Rounded) -> tf_keras.Model:
+    """The network without batch normalization, with the weights that the stage left."""
+    folded = fold_batch_norm(build_network(network.source.facts))
+    load_weights(folded, network.weights)
+    return folded
+
+
+def quantized_network(network: Quantized) -> tf_keras.Model:
+    """The fake-quantized network, from which the int8 .tflite is converted."""
+    preprocess = network.source.facts.preprocess
+    return quantizable(
+        folded_network(network),
+        ranges_of(network),
+        input_scale=preprocess.input_scale,
+        input_zero_point=preprocess.input_zero_point,
+        largest=largest_of(network),
+    )
+
+
+def largest_of(network: Quantized | Rounded) -> Largest:
+    """The largest magnitude of each convolution's weights, by channel: what decides their scales."""
+    return arrays_from_bytes(network.largest.read_bytes(), source=str(network.largest))
+
+
+def ranges_of(network: Quantized) -> Ranges:
+    """The calibrated range of each activation tensor."""
+    return ranges_from_json(network.ranges.read_text("utf-8"))
+
+
+def calibration_images(plan: BuildPlan, images: ImageSet) -> ImageSet:
+    """Those of `images` that the plan calibrates on."""
+    return images.subset(balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed))
+
+
+class StoredNetworks:
+    """The networks behind the artifacts of one precision, for a converter (`formats.file_format.Networks`)."""
+
+    def __init__(self, run: Context, precision: Precision) -> None:
+        self._run, self._precision = run, precision
+
+    def network(self) -> tf_keras.Model:
+        """Float weights for fp32 and fp16, fake quantization for int8, rounded weights for what remains."""
+        if self._precision in FLOATS:
+            network = fold_batch_norm(float_network(self._run.float))
+        elif self._precision is Precision.INT8:
+            network = quantized_network(self._run.quantized)
+        else:
+            network = folded_network(self._run.rounded)
+        return with_wanted_output(self._run.plan, network)
+
+    def decided(self) -> Mapping[str, Decided]:
+        """Each convolution as the file must hold it, in the order of the network."""
+        stored = self._run.quantized if self._precision is Precision.INT8 else self._run.rounded
+        decided, largest = {}, largest_of(stored)
+        for layer in folded_network(stored).layers:
+            if layer.name in largest:
+                kernel, bias = layer.get_weights()
+                decided[layer.name] = Decided(kernel=kernel, bias=bias, least=largest[layer.name])
+        return decided
+
+    def ranges(self) -> Ranges:
+        """The calibrated range of each activation tensor, of an int8 network."""
+        return ranges_of(self._run.quantized)
+
+    def inputs(self) -> Iterator[NDArray[np.float32]]:
+        """The calibration images as normalized batches of one."""
+        preprocess = self._run.float.facts.preprocess
+        chosen = calibration_images(self._run.plan, self._run.images.calibration)
+        for pixels in iter_pixels(chosen, preprocess, batch=1):
+            yield preprocess.normalize(pixels)

@@ -1,0 +1,152 @@
+"""Turns the options of a build or an export into one frozen plan that cannot be wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mbexport.artifact import OPSET, Io, Layout, Precision, require_opset
+from mbexport.bundles.choices import Bundling
+from mbexport.calibration.choices import Correction, Observer
+from mbexport.errors import MAX_BATCH, MAX_SEED, MAX_THREADS, OptionError, require_within
+from mbexport.formats.registry import EXPORTED, formats_of
+from mbexport.formats.tflite.format import TFLITE
+from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
+from mbexport.provenance.manifest import Recipe
+from mbexport.verify.judge import check_limits
+
+# Where nobody says: 8x8 digits gain nothing from more pixels, photos are what the network was designed for.
+DIGITS_RESOLUTION_PX: Final = 64
+PHOTO_RESOLUTION_PX: Final = 224
+DIGITS_EPOCHS: Final = 16
+PHOTO_EPOCHS: Final = 30
+FINE_TUNING_EPOCHS: Final = 60
+QAT_EPOCHS: Final = 2
+CALIBRATION_SAMPLES: Final = 300
+OBSERVER: Final = Observer.MINMAX  # measured, docs/decisions/0012
+DIGITS_CROP: Final = 1.0
+PHOTO_CROP: Final = 0.875
+MAX_BAD: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A network of ours that learns the data: from scratch, or from `weights` with a new head."""
+
+    spec: ModelSpec
+    epochs: int
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        require_within("epochs", self.epochs, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A network of ours whose weights lie in a file, head and all."""
+
+    spec: ModelSpec
+    weights: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A trained Keras model that this tool did not build; `resolution_px` for one that takes any."""
+
+    model: Path
+    resolution_px: int | None = None
+    trust: bool = False
+
+
+Origin = Trained | Stored | Foreign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """Everything that decides what a run makes. Raises `OptionError` for a value outside its range.
+
+    `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network
+    itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. `io` is of int8
+    artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with
+    `logits` all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images
+    that may be unreadable. With `strict` a gate that the images are too few to decide fails. Without `is_judged`
+    artifacts are made and nothing is found out about them: there is no report. A `recipe` says how the run was asked
+    for, in a manifest. `bundling` says what apps get; `golden` is a folder of images that may travel with that,
+    instead of test images.
+    """
+
+    name: str
+    origin: Origin
+    out: Path
+    crop_fraction: float = DIGITS_CROP
+    normalization: Normalization | None = None
+    calibration: Path | None = None
+    golden: Path | None = None
+    calibration_samples: int = CALIBRATION_SAMPLES
+    observer: Observer = OBSERVER
+    ranges: Path | None = None
+    corrections: tuple[Correction, ...] = tuple(Correction)
+    qat_epochs: int = QAT_EPOCHS
+    qat_steps: int | None = None
+    precisions: tuple[Precision, ...] = (Precision.FP32,)
+    formats: tuple[str, ...] = tuple(each.name for each in EXPORTED)
+    io: Io = Io.UINT8
+    batch: int | None = 1
+    logits: bool = False
+    layout: Layout = Layout.NHWC
+    opset: int = OPSET
+    licence: str | None = None
+    bundling: Bundling = field(default_factory=Bundling)
+    sensitivity: bool = True
+    limits: Mapping[str, float] = field(default_factory=dict)
+    strict: bool = False
+    max_bad: float = MAX_BAD
+    log_dir: Path | None = None
+    seed: int = 0
+    threads: int = 1
+    resume: bool = True
+    is_judged: bool = True
+    recipe: Recipe | None = None
+
+    def __post_init__(self) -> None:
+        require_within("qat epochs", self.qat_epochs, 0)
+        require_within("qat steps", self.qat_steps or 0, 0)
+        require_within("threads", self.threads, 1, MAX_THREADS)
+        require_within("calibration samples", self.calibration_samples, 1)
+        require_within("batch", 1 if self.batch is None else self.batch, 1, MAX_BATCH)
+        require_within("seed", self.seed, 0, MAX_SEED)
+        if not self.precisions or not self.formats:
+            raise OptionError("a build must have at least one precision and one format, got none")
+        for precision in self.precisions:
+            if not set(formats_of(precision)) & set(self.formats):
+                only = ", ".join(formats_of(precision))
+                raise OptionError(f"precision {precision} is made as {only} only, got --format {self.formats[0]}")
+        if not 0 <= self.max_bad <= 1:
+            raise OptionError(f"max bad must be a fraction from 0 to 1, got {self.max_bad:g}")
+        require_opset(self.opset)
+        check_limits(self.limits)
+        self.preprocess(resolution_px=1)  # checks the crop fraction
+        if self.bundling.is_required and not self.is_bundled:
+            raise OptionError(
+                f"a bundle needs a .tflite that takes one image at a time, got --format "
+                f"{' and '.join(self.formats)} with --batch {self.batch or 'dynamic'}"
+            )
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether there is an artifact that an app can use: a .tflite, for one image at a time."""
+        return TFLITE.name in self.formats and self.batch in (None, 1)
+
+    @property
+    def is_distilled(self) -> bool:
+        """Whether the quantized network is trained."""
+        return (self.qat_epochs if self.qat_steps is None else self.qat_steps) > 0
+
+    def preprocess(self, *, resolution_px: int) -> Preprocess:
+        """How images become the input of a network of ours with this resolution."""
+        return Preprocess(
+            resolution_px=resolution_px,
+            crop_fraction=self.crop_fraction,
+            normalization=self.normalization or MOBILENET,
+        )

@@ -1,0 +1,125 @@
+"""Calibrate: from a float network to the integers that artifacts hold, and to rounded weights alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from mbexport.artifact import Precision
+from mbexport.calibration.choices import Correction
+from mbexport.fingerprint import path_hash
+from mbexport.pipeline.context import Context
+from mbexport.pipeline.exports import needs
+from mbexport.pipeline.stage import Files, Options
+from mbexport.pipeline.stage_files import ARRANGEMENT, CALIBRATION, LARGEST, OBSERVED, RANGES, WEIGHTS
+
+if TYPE_CHECKING:
+    from mbexport.calibration.calibrate import Calibrated
+
+_BATCH: Final = 32
+_WEIGHTS_ALONE: Final = (Correction.ROUNDING, Correction.BIAS)
+
+
+def is_int8_needed(run: Context) -> bool:
+    """Whether an int8 file has to be made."""
+    return needs(run.plan, Precision.INT8)
+
+
+def is_rounding_needed(run: Context) -> bool:
+    """Whether a file with 8-bit weights and wider activations has to be made."""
+    return needs(run.plan, Precision.DYNAMIC, Precision.INT16X8)
+
+
+def image_options(run: Context) -> dict[str, Any]:
+    """What decides which images are calibrated on."""
+    plan = run.plan
+    return {"images": run.images.fingerprints, "samples": plan.calibration_samples, "seed": plan.seed}
+
+
+def calibration_options(run: Context) -> Options:
+    """What decides ranges and integers."""
+    plan = run.plan
+    ranges = {"ranges": path_hash(plan.ranges)} if plan.ranges else {"observer": plan.observer}
+    return {**image_options(run), **ranges, "corrections": plan.corrections}
+
+
+def calibrate(run: Context) -> Files:
+    """The folded network that integer artifacts hold, and the ranges of its activations and weights.
+
+    Also the ranges as they were observed, and how it was done. Raises `DataError` if the plan's file of ranges does
+    not fit the network.
+    """
+    from mbexport.calibration.ranges.ranges import ranges_to_json
+    from mbexport.models.weights import arrays_to_bytes, weights_to_bytes
+    from mbexport.report.content import calibration_json, to_bytes
+
+    folded, made, samples = _calibrated(run, run.plan.corrections)
+    for name, weights in made.found.weights.items():
+        folded.get_layer(name).set_weights(weights)
+    told = calibration_json(
+        observer=made.seen.observer,
+        errors=made.seen.errors,
+        corrections=run.plan.corrections,
+        samples=samples,
+        sites=made.found.sites,
+    )
+    return {
+        WEIGHTS: weights_to_bytes(folded),
+        RANGES: ranges_to_json(made.found.ranges).encode(),
+        LARGEST: arrays_to_bytes(made.found.largest),
+        OBSERVED: ranges_to_json(made.seen.ranges).encode(),
+        CALIBRATION: to_bytes(told),
+        ARRANGEMENT: arrays_to_bytes(made.found.arrangement.to_arrays()),
+    }
+
+
+def round_weights(run: Context) -> Files:
+    """The folded network with 8-bit weights whose activations stay floats, or get more bits.
+
+    Of the plan's corrections those that need no 8-bit activation. The first convolution's weights are left to be
+    rounded to the nearest code: they were calibrated for the camera's bytes, and are used with normalized input.
+    """
+    import numpy as np
+
+    from mbexport.models.folding import fold_batch_norm
+    from mbexport.models.weights import arrays_to_bytes, weights_to_bytes
+    from mbexport.pipeline.networks import float_network
+
+    _, made, _ = _calibrated(run, [each for each in run.plan.corrections if each in _WEIGHTS_ALONE])
+    found = made.found
+    folded = fold_batch_norm(float_network(run.float))
+    first, *others = found.weights
+    for name in others:
+        folded.get_layer(name).set_weights(found.weights[name])
+    kernel, _ = folded.get_layer(first).get_weights()
+    largest = {**found.largest, first: np.abs(kernel).max(axis=(0, 1, 2)).astype(np.float64)}
+    return {WEIGHTS: weights_to_bytes(folded), LARGEST: arrays_to_bytes(largest)}
+
+
+def _calibrated(run: Context, corrections: Sequence[Correction]) -> "tuple[Any, Calibrated, int]":
+    """The folded network as it was, what calibration decided, and on how many images."""
+    from mbexport.calibration.calibrate import calibrate as decide
+    from mbexport.calibration.integers.corrections import Corrections
+    from mbexport.models.data.imageset import iter_pixels
+    from mbexport.models.folding import fold_batch_norm
+    from mbexport.models.training.train import make_deterministic
+    from mbexport.pipeline.networks import calibration_images, float_network
+
+    plan, preprocess = run.plan, run.float.facts.preprocess
+    make_deterministic(plan.seed)
+    folded = fold_batch_norm(float_network(run.float), preprocess=preprocess)
+    chosen = calibration_images(plan, run.images.calibration)
+    decoded = list(iter_pixels(chosen, preprocess, batch=_BATCH))  # small beside a tensor of all images
+
+    def inputs() -> Iterator[Any]:
+        return (preprocess.dequantize(pixels) for pixels in decoded)
+
+    made = decide(
+        folded,
+        inputs,
+        preprocess,
+        observer=plan.observer,
+        ranges=plan.ranges,
+        corrections=Corrections.of(corrections),
+        seed=plan.seed,
+        on_step=run.progress.step,
+    )
+    return folded, made, len(chosen)

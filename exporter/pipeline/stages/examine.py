@@ -1,0 +1,112 @@
+"""Examine an int8 network: is the file what was simulated, which channels died, what does each layer cost."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from mbexport.artifact import Precision
+from mbexport.formats.tflite.format import TFLITE
+from mbexport.pipeline.context import Context
+from mbexport.pipeline.stage import Files, Options
+from mbexport.pipeline.stage_files import HEALTH, SENSITIVITY, SIMULATION
+from mbexport.pipeline.stages.calibrate import image_options, is_int8_needed
+
+if TYPE_CHECKING:
+    from mbexport.calibration.examine.health import TensorHealth
+    from mbexport.calibration.examine.twins import Twin
+    from mbexport.models.preprocess import Pixels
+
+_SIMULATED_IMAGES: Final = 100  # each goes through four networks: at alpha 0.75 and 224 px, 100 take about 15 s
+_BATCH: Final = 16
+
+
+def is_simulated(run: Context) -> bool:
+    """Whether there is an int8 file to compare with its simulation."""
+    return run.plan.is_judged and is_int8_needed(run)
+
+
+def is_sensitivity_wanted(run: Context) -> bool:
+    """Whether the cost of each layer is to be measured."""
+    return is_simulated(run) and run.plan.sensitivity
+
+
+def simulation_options(run: Context) -> Options:
+    """What decides the images and the output that are compared."""
+    return {**image_options(run), "logits": run.plan.logits}
+
+
+def simulate(run: Context) -> Files:
+    """How alike the file and its simulation answer, and the health of the network's tensors.
+
+    Raises `StageError` where they answer too differently.
+    """
+    from mbexport.models.training.train import make_deterministic
+    from mbexport.pipeline.networks import quantized_network, with_wanted_output
+    from mbexport.report.content import health_json, simulation_json, to_bytes
+    from mbexport.verify.classification.simulation import simulated
+
+    make_deterministic(run.plan.seed)
+    preprocess, twins = run.float.facts.preprocess, _twins(run)
+    pixels = _pixels(run, at_most=_SIMULATED_IMAGES)
+    simulation = with_wanted_output(run.plan, quantized_network(run.quantized))
+    found = simulated(run.artifact(TFLITE.name, Precision.INT8), simulation, twins, pixels, preprocess)
+    return {
+        SIMULATION: to_bytes(simulation_json(found)),
+        HEALTH: to_bytes(health_json(_health(run, twins, pixels), images=len(pixels))),
+    }
+
+
+def measure_sensitivity(run: Context) -> Files:
+    """What each layer's rounding costs the answers."""
+    from mbexport.calibration.examine.sensitivity import images_for, sensitivity
+    from mbexport.models.training.train import make_deterministic
+    from mbexport.report.content import sensitivity_json, to_bytes
+
+    make_deterministic(run.plan.seed)
+    facts, twins = run.float.facts, _twins(run)
+    pixels = _pixels(run, at_most=images_for(facts.mult_adds, layers=len(twins)))
+    found = sensitivity(twins, _batches(run, pixels), output=facts.output)
+    return {SENSITIVITY: to_bytes(sensitivity_json(found, _health(run, twins, pixels), output=facts.output))}
+
+
+def _health(run: Context, twins: "Sequence[Twin]", pixels: "Pixels") -> "list[TensorHealth]":
+    from mbexport.calibration.examine.health import tensors_health
+
+    return tensors_health(twins, _batches(run, pixels))
+
+
+def _pixels(run: Context, *, at_most: int) -> "Pixels":
+    """Some of the images that were calibrated on."""
+    import numpy as np
+
+    from mbexport.calibration.samples import balanced_samples
+    from mbexport.models.data.imageset import iter_pixels
+
+    images, count = run.images.calibration, min(at_most, run.plan.calibration_samples)
+    chosen = images.subset(balanced_samples(images.labels, count, seed=run.plan.seed))
+    return np.concatenate(list(iter_pixels(chosen, run.float.facts.preprocess)))
+
+
+def _batches(run: Context, pixels: "Pixels") -> list[Any]:
+    steps = run.float.facts.preprocess.steps(pixels)
+    return [steps[start : start + _BATCH] for start in range(0, len(steps), _BATCH)]
+
+
+def _twins(run: Context) -> "list[Twin]":
+    """The steps of the float network and of the one that became the file."""
+    from mbexport.calibration.examine.twins import twins_of
+    from mbexport.calibration.integers.arrangement import Arrangement
+    from mbexport.calibration.qat.fake_quant import input_range
+    from mbexport.models.folding import fold_batch_norm
+    from mbexport.models.weights import arrays_from_bytes
+    from mbexport.pipeline.networks import float_network, folded_network, largest_of, ranges_of
+
+    network, preprocess = run.quantized, run.float.facts.preprocess
+    stored = arrays_from_bytes(network.arrangement.read_bytes(), source=str(network.arrangement))
+    return twins_of(
+        fold_batch_norm(float_network(network.source), preprocess=preprocess),
+        folded_network(network),
+        entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
+        ranges=ranges_of(network),
+        largest=largest_of(network),
+        arrangement=Arrangement.from_arrays(stored),
+    )

@@ -1,0 +1,103 @@
+"""Export: from the networks that stages left to artifact files, one stage a format and precision."""
+
+from functools import partial
+from typing import Final
+
+from mbexport.artifact import Precision, Target
+from mbexport.fingerprint import library_versions
+from mbexport.formats.description import Description
+from mbexport.formats.file_format import Conversion, FileFormat
+from mbexport.formats.registry import EXPORTED
+from mbexport.models.architectures import architecture_named
+from mbexport.models.facts import Facts, Output
+from mbexport.pipeline.context import NETWORK, Context
+from mbexport.pipeline.exports import needed
+from mbexport.pipeline.plan import BuildPlan
+from mbexport.pipeline.stage import Files, Options, Stage
+from mbexport.pipeline.stages.calibrate import image_options
+
+# The stages that leave the network of each precision.
+_NETWORKS: Final = {
+    Precision.FP32: NETWORK,
+    Precision.FP16: NETWORK,
+    Precision.INT8: ("calibrate", "quantize"),
+    Precision.DYNAMIC: ("round-weights",),
+    Precision.INT16X8: ("round-weights",),
+}
+
+
+def export_stages(precision: Precision) -> tuple[Stage, ...]:
+    """The stages that make the files of that precision, one a format."""
+    return tuple(_export_stage(each, precision) for each in EXPORTED if precision in each.precisions)
+
+
+def form_options(run: Context) -> Options:
+    """The options that decide what every artifact takes, gives and says of itself."""
+    plan = run.plan
+    return {
+        "name": plan.name,
+        "batch": plan.batch,
+        "logits": plan.logits,
+        "labels": run.labels,
+        "licence": plan.licence,
+    }
+
+
+def _export_stage(made: FileFormat, precision: Precision) -> Stage:
+    source = made.made_from
+    return Stage(
+        name=f"{made.name}-{precision.value}",
+        options=partial(_export_options, made=made, precision=precision),
+        upstream=(
+            (*_NETWORKS[precision], *NETWORK) if source is None else (f"{source.name}-{made.source(precision).value}",)
+        ),
+        is_wanted=lambda run: (made.name, precision) in needed(run.plan),
+        work=partial(_export, made=made, precision=precision),
+    )
+
+
+def _export_options(run: Context, *, made: FileFormat, precision: Precision) -> Options:
+    images = image_options(run) if made.made_from is None and precision is Precision.INT16X8 else {}
+    return {**form_options(run), **images, **{name: getattr(run.plan, name) for name in made.options(precision)}}
+
+
+def _export(run: Context, *, made: FileFormat, precision: Precision) -> Files:
+    """One artifact: from the file of another format, or from the network of its precision."""
+    from mbexport.models.training.train import make_deterministic
+    from mbexport.pipeline.networks import StoredNetworks
+
+    plan, target = run.plan, run.target(made.name, precision)
+    make_deterministic(plan.seed)
+    assert made.convert is not None
+    conversion = Conversion(
+        precision=precision,
+        description=described(plan, run.float.facts, target),
+        architecture=architecture_named(run.float.facts.family).name,
+        versions=library_versions(),
+        networks=StoredNetworks(run, precision),
+        batch=plan.batch,
+        io=plan.io,
+        layout=plan.layout,
+        opset=plan.opset,
+        source=run.artifact(made.made_from.name, made.source(precision)).read_bytes() if made.made_from else b"",
+    )
+    return {target.name: made.convert(conversion)}
+
+
+def described(plan: BuildPlan, facts: Facts, target: Target) -> Description:
+    """What an artifact says of itself in words."""
+    preprocess, normalization = facts.preprocess, facts.preprocess.normalization
+    title = architecture_named(facts.family).title
+    width = "" if facts.alpha is None else f", alpha {facts.alpha:g}"
+    return Description(
+        name=plan.name,
+        text=f"{title}{width}, {preprocess.resolution_px} px, {facts.classes} classes, {target.precision.value}.",
+        labels=target.labels,
+        px=preprocess.resolution_px,
+        channels=preprocess.channels,
+        mean=normalization.mean,
+        std=normalization.std,
+        is_bgr=normalization.is_bgr,
+        output=Output.LOGITS if plan.logits else facts.output,
+        licence=plan.licence,
+    )

@@ -1,0 +1,201 @@
+"""The float network: trained here, given the weights of a file, or imported from somebody's Keras model."""
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from mbexport.errors import DataError
+from mbexport.fingerprint import path_hash
+from mbexport.models.facts import Output, facts_to_json
+from mbexport.models.preprocess import MOBILENET, RAW, Preprocess
+from mbexport.pipeline.context import Context
+from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
+from mbexport.pipeline.stage import Files, Options
+from mbexport.pipeline.stage_files import HISTORY, NETWORK, WEIGHTS
+
+if TYPE_CHECKING:
+    from mbexport.models.facts import Facts
+    from mbexport.models.training.fit import TrainSettings
+
+_BATCH: Final = 32
+_FINE_TUNING_DROPOUT: Final = 0.2  # a new head on few images: Keras' guide to transfer learning has the same
+
+
+def is_trained(run: Context) -> bool:
+    """Whether the network learns here."""
+    return isinstance(run.plan.origin, Trained)
+
+
+def is_stored(run: Context) -> bool:
+    """Whether the network is ours, with the weights of a file."""
+    return isinstance(run.plan.origin, Stored)
+
+
+def is_foreign(run: Context) -> bool:
+    """Whether the network was made elsewhere."""
+    return isinstance(run.plan.origin, Foreign)
+
+
+def network_options(run: Context) -> dict[str, Any]:
+    """What decides how images are fed to any network, and every random choice."""
+    plan = run.plan
+    return {"crop": plan.crop_fraction, "normalization": plan.normalization, "seed": plan.seed}
+
+
+def train_options(run: Context) -> Options:
+    """What decides what a network learns."""
+    origin = _origin(run, Trained)
+    weights = path_hash(origin.weights) if origin.weights else None
+    learned = {"spec": origin.spec, "epochs": origin.epochs, "weights": weights, "data": run.images.fingerprints}
+    return {**network_options(run), **learned}
+
+
+def train(run: Context) -> Files:
+    """A network of ours that has learned the training images: from scratch, or from the weights of a file.
+
+    In the second case the best epoch is chosen on the validation images, if there are any.
+    """
+    from mbexport.models.mobilenet_v1.network import build
+    from mbexport.models.network import facts_of_spec
+    from mbexport.models.training.train import train as train_from_scratch
+
+    plan, origin = run.plan, _origin(run, Trained)
+    preprocess = plan.preprocess(resolution_px=origin.spec.resolution_px)
+    settings = train_settings(plan, is_photos=run.images.is_photos)
+    if origin.weights is None:
+        model, history = train_from_scratch(
+            origin.spec,
+            run.images.train,
+            preprocess,
+            settings,
+            epochs=origin.epochs,
+            session=run.session,
+            on_step=run.progress.step,
+        )
+    else:
+        model, history = _fine_tuned(run, origin, preprocess, settings)
+    facts = facts_of_spec(build(origin.spec), origin.spec, preprocess)
+    return {**_files(model, facts), HISTORY: json.dumps(history, indent=1).encode()}
+
+
+def _fine_tuned(run: Context, origin: Trained, preprocess: Preprocess, settings: "TrainSettings") -> tuple[Any, Any]:
+    """The network with a new head on the backbone of a file's weights, and its history."""
+    from mbexport.models.keras_import.weights import stored_weights
+    from mbexport.models.mobilenet_v1.network import build
+    from mbexport.models.mobilenet_v1.pretrained import set_weights
+    from mbexport.models.training.fine_tune import fine_tune
+    from mbexport.models.training.train import batch_norm_momentum, make_deterministic
+
+    assert origin.weights is not None
+    make_deterministic(run.plan.seed)
+    momentum = batch_norm_momentum(run.images.train, settings)
+    model = build(origin.spec, batch_norm_momentum=momentum, dropout=_FINE_TUNING_DROPOUT, is_resumable=True)
+    set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=False)
+    history = fine_tune(
+        model,
+        run.images.train,
+        preprocess,
+        settings,
+        epochs=origin.epochs,
+        validation=run.images.validation,
+        session=run.session,
+        on_step=run.progress.step,
+    )
+    return model, history
+
+
+def weights_options(run: Context) -> Options:
+    """What decides a network of ours with the weights of a file."""
+    origin = _origin(run, Stored)
+    return {**network_options(run), "spec": origin.spec, "weights": path_hash(origin.weights)}
+
+
+def read_weights(run: Context) -> Files:
+    """A network of ours with the weights of a file, head and all."""
+    from mbexport.models.keras_import.weights import stored_weights
+    from mbexport.models.mobilenet_v1.network import build
+    from mbexport.models.mobilenet_v1.pretrained import set_weights
+    from mbexport.models.network import facts_of_spec
+    from mbexport.models.training.train import make_deterministic
+
+    plan, origin = run.plan, _origin(run, Stored)
+    make_deterministic(plan.seed)
+    model = build(origin.spec)
+    set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=True)
+    preprocess = plan.preprocess(resolution_px=origin.spec.resolution_px)
+    return _files(model, facts_of_spec(model, origin.spec, preprocess))
+
+
+def import_options(run: Context) -> Options:
+    """What decides how somebody's model is read."""
+    origin = _origin(run, Foreign)
+    read = {"model": path_hash(origin.model), "px": origin.resolution_px, "trust": origin.trust}
+    return {**network_options(run), **read}
+
+
+def import_network(run: Context) -> Files:
+    """Somebody's trained Keras model as a chain of layers.
+
+    What the model does to its own input becomes part of the normalization. Where nobody says what it expects, that
+    is bytes for a model that rescales them itself, and the convention of MobileNet otherwise.
+    """
+    from mbexport.models.keras_import.model import import_model
+    from mbexport.models.network import facts_of_network
+    from mbexport.models.training.train import make_deterministic
+
+    plan, origin = run.plan, _origin(run, Foreign)
+    make_deterministic(plan.seed)
+    found = import_model(origin.model, resolution_px=origin.resolution_px, trust=origin.trust)
+    rescales = (set(found.input_scale), set(found.input_offset)) != ({1.0}, {0.0})
+    outside = plan.normalization or (RAW if rescales else MOBILENET)
+    _, resolution_px, _, channels = found.network.input_shape
+    preprocess = Preprocess(
+        resolution_px=resolution_px,
+        crop_fraction=plan.crop_fraction,
+        channels=channels,
+        normalization=outside.then(found.input_scale, found.input_offset),
+    )
+    facts = facts_of_network(found.network, preprocess, Output(found.output))
+    _require_classes(run, facts.classes)
+    return _files(found.network, facts)
+
+
+def require_classes(run: Context) -> None:
+    """Raises `DataError` unless somebody's model gives a score for each class of the data, where these are known."""
+    _require_classes(run, run.float.facts.classes)
+
+
+def train_settings(plan: BuildPlan, *, is_photos: bool) -> "TrainSettings":
+    """How networks learn from photos, and from digits, which must not be mirrored."""
+    from mbexport.models.training.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION
+    from mbexport.models.training.fit import TrainSettings
+
+    augmentation = PHOTO_AUGMENTATION if is_photos else DIGITS_AUGMENTATION
+    return TrainSettings(batch=_BATCH, seed=plan.seed, augmentation=augmentation)
+
+
+def distillation_settings(plan: BuildPlan, *, is_photos: bool) -> "TrainSettings":
+    """The same for a network with a teacher, which knows what is right for a mix of two photos."""
+    settings = train_settings(plan, is_photos=is_photos)
+    return replace(settings, augmentation=replace(settings.augmentation, mixes=is_photos))
+
+
+def _require_classes(run: Context, found: int) -> None:
+    classes = len(run.known_labels) if run.known_labels else None
+    if classes is not None and found != classes:
+        model = _origin(run, Foreign).model
+        raise DataError(
+            f"{model} must give a score for each class of the data, got {found} scores for {classes} classes"
+        )
+
+
+def _origin(run: Context, kind: type) -> Any:
+    """The plan's origin; a stage is wanted for one kind only."""
+    assert isinstance(run.plan.origin, kind)
+    return run.plan.origin
+
+
+def _files(model: Any, facts: "Facts") -> dict[str, bytes]:
+    from mbexport.models.weights import weights_to_bytes
+
+    return {NETWORK: facts_to_json(facts).encode(), WEIGHTS: weights_to_bytes(model)}

@@ -1,0 +1,100 @@
+"""Measure every artifact beside the float network, on the test images."""
+
+import json
+from dataclasses import replace
+from typing import Final
+
+from mbexport.models.preprocess import MOBILENET
+from mbexport.pipeline.context import Context
+from mbexport.pipeline.plan import Foreign
+from mbexport.pipeline.stage import Files, Options
+from mbexport.pipeline.stage_files import MEASURED, PICTURES, TRIED
+
+_EVALUATION_BATCH: Final = 32
+_TRIED_IMAGES: Final = 200
+_FLOAT_NAME: Final = "Keras, float"
+
+
+def is_judged(run: Context) -> bool:
+    """Whether anything is found out about the artifacts."""
+    return run.plan.is_judged
+
+
+def verify_options(run: Context) -> Options:
+    """What decides the answers and how they are measured."""
+    return {
+        "images": run.images.fingerprints,
+        "threads": run.plan.threads,
+        "artifacts": sorted(run.artifacts),
+        "seed": run.plan.seed,
+    }
+
+
+def verify(run: Context) -> Files:
+    """Every artifact against the float network; each is fed what it says itself that it expects."""
+    from mbexport.formats.matching import match
+    from mbexport.formats.registry import open_runner
+    from mbexport.models.facts import Output
+    from mbexport.models.training.train import make_deterministic
+    from mbexport.pipeline.networks import float_network, with_wanted_output
+    from mbexport.report.content import to_bytes
+    from mbexport.verify.classification.measure import Asked, measure_all, pictures_to_json
+    from mbexport.verify.streaming import Baseline
+
+    plan, facts = run.plan, run.float.facts
+    make_deterministic(plan.seed)
+    network = with_wanted_output(plan, float_network(run.float))
+    subjects = [
+        match(open_runner(path), pixels=facts.preprocess, given=None, classes=facts.classes, background=False)
+        for path in run.artifacts.values()
+    ]
+    found = measure_all(
+        subjects,
+        run.images.test,
+        facts.preprocess,
+        Baseline(
+            name=_FLOAT_NAME,
+            kind=Output.LOGITS if plan.logits else facts.output,
+            scores=lambda pixels: network.predict_on_batch(facts.preprocess.normalize(pixels)),
+        ),
+        Asked(labels=run.labels, threads=plan.threads, is_labelled=run.images.is_labelled, seed=plan.seed),
+        progress=run.progress,
+    )
+    return {MEASURED: to_bytes(found.measured), PICTURES: pictures_to_json(found.pictures)}
+
+
+def is_assumed(run: Context) -> bool:
+    """Whether nobody says what numbers somebody's model expects, and labelled images can tell."""
+    plan = run.plan
+    if not (plan.is_judged and isinstance(plan.origin, Foreign) and run.images.is_labelled):
+        return False
+    return plan.normalization is None and run.float.facts.preprocess.normalization == MOBILENET
+
+
+def normalization_options(run: Context) -> Options:
+    """What decides the images that conventions are tried on."""
+    return {"images": run.images.fingerprints, "seed": run.plan.seed}
+
+
+def try_normalizations(run: Context) -> Files:
+    """How often the float network is right with each convention of normalization, on a few images."""
+    import numpy as np
+
+    from mbexport.calibration.samples import balanced_samples
+    from mbexport.models.data.imageset import iter_pixels
+    from mbexport.models.preprocess import NORMALIZATIONS
+    from mbexport.models.training.train import make_deterministic
+    from mbexport.pipeline.networks import float_network
+
+    make_deterministic(run.plan.seed)
+    preprocess, network, images = run.float.facts.preprocess, float_network(run.float), run.images.test
+    chosen = images.subset(balanced_samples(images.labels, _TRIED_IMAGES, seed=run.plan.seed))
+    pixels = np.concatenate(list(iter_pixels(chosen, preprocess)))
+    top1 = {}
+    for name, normalization in NORMALIZATIONS.items():
+        if preprocess.channels == 1 and normalization.is_bgr:
+            continue
+        tried = replace(preprocess, normalization=normalization)
+        scores = network.predict(tried.normalize(pixels), batch_size=_EVALUATION_BATCH, verbose=0)
+        top1[name] = float((scores.argmax(axis=1) == chosen.labels).mean())
+    return {TRIED: json.dumps({"samples": len(chosen), "top1": top1}).encode()}

@@ -1,0 +1,106 @@
+"""Turns the copies in bundles, and the checksums beside them, into where they are not of what the manifest lists."""
+
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from mbexport.provenance.manifest import FileFacts
+from mbexport.provenance.tree import Finding, Status, hashed, opened
+
+_MODEL: Final = ".tflite"
+_LIBRARY: Final = ".aar"
+_ALGORITHMS: Final = {"md5": "md5", "sha1": "sha1", "sha256": "sha256", "sha512": "sha512"}  # by the file's ending
+_MAX_CHECKSUM_BYTES: Final = 1 << 10
+_BAD_ZIP: Final = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, zlib.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError),  # of another compression, encrypted, with damaged names
+)
+
+
+def copies_apart(root: Path, listed: Mapping[str, FileFacts], sound: Collection[str]) -> Iterator[Finding]:
+    """What a bundle, a zip or a checksum among the `sound` files holds that is not as `listed`."""
+    models = {facts.sha256: facts.size_bytes for name, facts in listed.items() if "/" not in name and _is_model(name)}
+    for name in sorted(sound):
+        try:
+            if "/" in name and _is_model(name) and listed[name].sha256 not in models:
+                yield _other_model(name, listed[name].sha256)
+            elif name.endswith(_LIBRARY):
+                yield from _models_apart(root / name, name, models)
+            elif name.endswith(".zip") and "/" not in name:
+                yield from _zip_apart(root / name, name, listed)
+            elif name.rpartition(".")[2] in _ALGORITHMS:
+                yield from _checksum_apart(root, name, listed, sound)
+        except _BAD_ZIP as error:
+            yield Finding(status=Status.UNREADABLE, name=name, got=f"{type(error).__name__}: {error}")
+
+
+def _is_model(name: str) -> bool:
+    return name.endswith(_MODEL)
+
+
+def _other_model(name: str, sha256: str | None) -> Finding:
+    got = f"a model with sha256 {sha256}" if sha256 else "a larger model"
+    return Finding(status=Status.DISAGREES, name=name, got=got, expected="one of the artifacts")
+
+
+def _models_apart(file: Path, name: str, models: Mapping[str, int]) -> Iterator[Finding]:
+    """Whether an app's library holds one model, which is an artifact."""
+    with opened(file) as content, zipfile.ZipFile(content) as archive:
+        entries = [each for each in archive.infolist() if _is_model(each.filename)]
+        if len(entries) != 1:
+            yield Finding(status=Status.DISAGREES, name=name, got=f"{len(entries)} models", expected="one")
+            return
+        with archive.open(entries[0]) as model:
+            sha256 = hashed(model, size_bytes=max(models.values(), default=0))
+    if sha256 not in models:
+        yield _other_model(f"{name}!{entries[0].filename}", sha256)
+
+
+def _zip_apart(file: Path, name: str, listed: Mapping[str, FileFacts]) -> Iterator[Finding]:
+    """Where `<stem>-<folder>.zip` does not hold just what the folder holds; names may begin with the folder's."""
+    folder = name.removesuffix(".zip").rpartition("-")[2]
+    expected = {each: facts for each, facts in listed.items() if each.startswith(f"{folder}/")}
+    with opened(file) as content, zipfile.ZipFile(content) as archive:
+        entries = [each for each in archive.infolist() if not each.filename.endswith("/")]
+        start = "" if all(each.filename.startswith(f"{folder}/") for each in entries) else f"{folder}/"
+        names = [f"{start}{each.filename}" for each in entries]
+        counts = Counter(names)
+        yield from _names_apart(name, counts, expected)
+        for inner, entry in zip(names, entries, strict=True):
+            if inner not in expected or counts[inner] > 1:
+                continue
+            with archive.open(entry) as copy:
+                sha256 = hashed(copy, size_bytes=expected[inner].size_bytes)
+            if sha256 != expected[inner].sha256:
+                got = f"{inner} with sha256 {sha256}" if sha256 else f"a larger {inner}"
+                wanted = f"sha256 {expected[inner].sha256}"
+                yield Finding(status=Status.DISAGREES, name=name, got=got, expected=wanted)
+
+
+def _names_apart(name: str, held: Mapping[str, int], expected: Collection[str]) -> Iterator[Finding]:
+    for inner in sorted({*held, *expected}):
+        count, wanted = held.get(inner, 0), int(inner in expected)
+        if count != wanted:
+            got = f"{inner} {count} times"
+            yield Finding(status=Status.DISAGREES, name=name, got=got, expected=f"{wanted} times")
+
+
+def _checksum_apart(
+    root: Path, name: str, listed: Mapping[str, FileFacts], sound: Collection[str]
+) -> Iterator[Finding]:
+    """A file of a checksum, as Maven has it beside what it is of, that is not right."""
+    stem, _, suffix = name.rpartition(".")
+    if stem not in listed:
+        yield Finding(status=Status.DISAGREES, name=name, got="a checksum of nothing", expected=f"{stem} to be listed")
+    if stem not in sound:  # which is told already, if it is listed
+        return
+    with opened(root / name) as content:
+        told = content.read(_MAX_CHECKSUM_BYTES).decode("ascii", "replace").strip()
+    with opened(root / stem) as content:
+        found = hashed(content, size_bytes=listed[stem].size_bytes, algorithm=_ALGORITHMS[suffix])
+    if told.split()[:1] != [found]:
+        yield Finding(status=Status.DISAGREES, name=name, got=told, expected=f"{found} of {stem}")

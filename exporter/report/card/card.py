@@ -1,0 +1,171 @@
+"""Turns a report into the model card that goes with the files: what they are for, what was measured, what is not known.
+
+The card has the YAML front matter that the Hugging Face Hub reads.
+"""
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from mbexport.report import formatting as wording
+from mbexport.report.card import sentences as card_words
+from mbexport.report.card.front_matter import front_matter
+from mbexport.report.escaping import LONGEST_NAME, code, prose, table
+from mbexport.report.formatting import Json, interval, number
+from mbexport.report.warnings import network_warnings, noise
+
+CARD: Final = "MODEL_CARD.md"
+_HERE: Final = "mbexport.report.card"
+_WORST: Final = 10
+
+
+def model_card(report: Json, *, licence: str | None, files: Collection[str] = (), base_model: str | None = None) -> str:
+    """The content of MODEL_CARD.md; names and labels are shown as they are, whatever they hold.
+
+    `licence` is what the run was told of the model's; `files` are the paths, from the folder of the card, of what lies
+    beside it: the card tells of no bundle, vectors or proof that are not there. `base_model` is the Hub's name of the
+    network that this one was made from, where somebody knows it.
+    """
+    body = _template().render(_context(report, licence, files))
+    return front_matter(report, licence=licence, base_model=base_model) + body
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader(_HERE, "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_finalized,
+    )
+    return environment.get_template("model_card.j2")
+
+
+def _context(report: Json, licence: str | None, files: Collection[str]) -> dict[str, Any]:
+    """All that the template sees: texts, which it escapes, and finished tables."""
+    beside = {path.split("/")[0] for path in files}
+    return {
+        "name": wording.model_name(report),
+        "passed": report["passed"],
+        "verdict": card_words.verdict(report),
+        "warnings": network_warnings(report),
+        "about": card_words.about(report),
+        "beside": beside,
+        "resizing": card_words.resizing(report),
+        "ends": _ends(report["artifacts"]),
+        "training": card_words.training(report),
+        "reference": report["reference"]["name"],
+        "labelled": report["reference"]["labelled"],
+        "metrics": _metrics(report),
+        "machine": card_words.machine(report),
+        "noise": noise(report["machine"]),
+        "latencies": _latencies(report["artifacts"]),
+        "speedups": [f"Here {ratio['b']} is {wording.speedup(ratio)}." for ratio in report["speedups"]],
+        "gates": _gates(report["gates"]),
+        "limits": card_words.limits(report),
+        "classes": _classes(report["artifacts"]),
+        "licence": card_words.licence_line(licence),
+        "hashes": _hashes(report["artifacts"]),
+        "tools": [f"{name} {version}" for name, version in _tools(report["tool"]).items()],
+    }
+
+
+def _ends(artifacts: Sequence[Json]) -> Markup:
+    rows = [
+        [
+            code(entry["file"]),
+            prose(f"{entry['input']['dtype']} {entry['input']['layout']}, {entry['input']['channel_order']}"),
+            prose(card_words.fed(entry["input"])),
+            prose(f"{entry['output']['dtype']}, {entry['output']['kind']}"),
+        ]
+        for entry in artifacts
+    ]
+    return Markup(table(("file", "input", "takes", "output"), rows, texts=4))
+
+
+def _metrics(report: Json) -> Markup:
+    """The float network first, then every file."""
+    reference = report["reference"]
+    names = ("", "size", "top-1 [95 %]", "top-5 [95 %]", "points of top-1 lost [95 %]", "answers alike [95 %]")
+    first = [prose(reference["name"], LONGEST_NAME), "-", wording.top1(reference), _top5(reference), "-", "-"]
+    rows = [
+        [
+            code(entry["file"]),
+            wording.size(entry["size_bytes"]),
+            wording.top1(entry),
+            _top5(entry),
+            wording.drop(entry["difference"]),
+            number(entry["agreement"], ".2%") + interval(entry["agreement_ci95"], ".1%"),
+        ]
+        for entry in report["artifacts"]
+    ]
+    return Markup(table(names, [first, *rows]))
+
+
+def _top5(entry: Json) -> str:
+    return number(entry["top5"], ".2%") + interval(entry["top5_ci95"], ".1%")
+
+
+def _latencies(artifacts: Sequence[Json]) -> Markup:
+    rows = [
+        [
+            code(entry["file"]),
+            prose(entry["runtime"], LONGEST_NAME),
+            *(number(entry["latency_ms"][name], ".2f") for name in ("p50", "p90", "p99")),
+            str(entry["latency_ms"]["runs"]),
+            wording.integer_convolutions(entry["kernels"]),
+        ]
+        for entry in artifacts
+    ]
+    names = ("file", "runtime", "p50 ms", "p90 ms", "p99 ms", "runs", "int8 convolutions")
+    return Markup(table(names, rows, texts=2))
+
+
+def _gates(gates: Sequence[Json]) -> Markup:
+    rows = [
+        [
+            wording.verdict(gate),
+            code(gate["name"]),
+            prose(gate["meaning"]),
+            wording.measured(gate) + interval(gate["ci95"], ".4g"),
+            wording.limit(gate).replace("<=", "≤").replace(">=", "≥"),
+        ]
+        for gate in wording.by_urgency(gates)
+    ]
+    return Markup(table(("verdict", "gate", "what it is", "value [95 %]", "limit"), rows, texts=3) if rows else "")
+
+
+def _classes(artifacts: Sequence[Json]) -> Markup:
+    """The classes that lost most, of all files."""
+    found = [(row, entry["file"]) for entry in artifacts for row in entry["worst_classes"]]
+    found.sort(key=lambda pair: pair[0]["right"] - pair[0]["reference_right"])
+    rows = [
+        [
+            prose(row["label"], LONGEST_NAME),
+            code(file),
+            *(str(row[key]) for key in ("images", "reference_right", "right")),
+        ]
+        for row, file in found[:_WORST]
+    ]
+    names = ("class", "file", "images", "float right", "file right")
+    return Markup(table(names, rows, texts=2) if rows else "")
+
+
+def _hashes(artifacts: Sequence[Json]) -> Markup:
+    rows = [[code(entry["file"]), f"`{entry['sha256']}`", str(entry["size_bytes"])] for entry in artifacts]
+    return Markup(table(("file", "sha256", "bytes"), rows, texts=2))
+
+
+def _tools(tool: Json) -> dict[str, str]:
+    own = {tool["name"]: tool["version"]} if "version" in tool else {}
+    return {**own, **tool["libraries"]}
+
+
+def _finalized(value: Any) -> Any:
+    """Plain text as Markdown that shows just that; what is Markdown already stays as it is."""
+    return prose(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,179 @@
+"""Turns measurements, gates and stage times into the values of report.json (schema 1) and into its bytes."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from mbexport.calibration.choices import Correction, Observer
+from mbexport.calibration.integers.tensors import StoredSite
+from mbexport.models.facts import Output
+from mbexport.models.preprocess import Preprocess
+from mbexport.verify.judge import Gate, all_passed
+
+if TYPE_CHECKING:
+    from mbexport.calibration.examine.health import TensorHealth
+    from mbexport.calibration.examine.sensitivity import Answers, Sensitivity
+    from mbexport.calibration.qat.train import Distilled
+    from mbexport.models.training.best_epoch import Judgement
+    from mbexport.verify.classification.simulation import Simulation
+
+Json = dict[str, Any]
+
+
+def simulation_json(found: "Simulation") -> Json:
+    """How alike the file and its simulation answer."""
+    return {
+        "images": found.images,
+        "agreement": found.agreement,
+        "near_ties": found.near_ties,
+        "max_logit_lsb": found.max_lsb,
+        "integer_agreement": found.integers,
+    }
+
+
+def health_json(tensors: "Sequence[TensorHealth]", *, images: int) -> Json:
+    """Which channels behind a ReLU are never anything but zero: by site, where there are any."""
+    return {
+        "images": images,
+        "dead_channels": sum(tensor.dead for tensor in tensors),
+        "killed_channels": sum(tensor.killed for tensor in tensors),
+        "dead": _counts((tensor.site, tensor.dead) for tensor in tensors),
+        "killed": _counts((tensor.site, tensor.killed) for tensor in tensors),
+    }
+
+
+def sensitivity_json(found: "Sensitivity", tensors: "Sequence[TensorHealth]", *, output: Output) -> Json:
+    """What each layer costs, in the order of the network; `output` says what the divergence is."""
+    return {
+        "samples": found.samples,
+        "images": "calibration",
+        "measure": "Kullback-Leibler divergence" if output is Output.SOFTMAX else "mean squared error",
+        **_answers(found.quantized),
+        "layers": [
+            {
+                "layer": tensor.layer,
+                "snr_db": tensor.snr_db,
+                "without": _answers(found.without[tensor.layer]),
+                "share": found.share(tensor.layer),
+            }
+            for tensor in tensors
+        ],
+    }
+
+
+def distilled_json(found: "Distilled", *, output: Output) -> Json:
+    """How quantization-aware training went; `output` says what the divergence is. Steps are the optimizer's."""
+    return {
+        "steps": found.history[-1][0],
+        "images": found.images,
+        "held_out": found.held_out,
+        "measure": "mean squared error" if output is Output.LOGITS else "Kullback-Leibler divergence",
+        "start": _judgement(found.start),
+        "best": _judgement(found.best),
+        "kept": "trained" if found.is_kept else "calibrated",
+        "history": [{"step": step, **_judgement(judged)} for step, judged in found.history],
+        "unsettled": list(found.unsettled),
+    }
+
+
+def _judgement(found: "Judgement") -> Json:
+    return {"divergence": found.loss, "agreement": found.accuracy}
+
+
+def _answers(answers: "Answers") -> Json:
+    return {"divergence": answers.divergence, "agreement": answers.agreement}
+
+
+def _counts(found: Iterable[tuple[str, int]]) -> dict[str, int]:
+    return {site: count for site, count in found if count}
+
+
+REPORT: Final = "report.json"
+SCHEMA: Final = 1
+
+
+def report_json(measured: Json, gates: tuple[Gate, ...], extra: Mapping[str, Any], *, strict: bool = False) -> Json:
+    """The whole report: `extra` (model, data, stages) first, then what was measured, then the verdict."""
+    return {
+        "schema": SCHEMA,
+        **extra,
+        **measured,
+        "gates": [_gate(gate) for gate in gates],
+        "strict": strict,
+        "passed": all_passed(gates),
+    }
+
+
+def to_bytes(report: Json) -> bytes:
+    """The report as UTF-8 JSON; what is not a number (NaN, infinity) becomes null, as JSON has no word for it."""
+    return (json.dumps(_finite(report), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def stages_json(stages: Sequence[tuple[str, float, bool]]) -> list[Json]:
+    """One entry a stage: its name, the seconds it took when it ran, whether this run reused it."""
+    return [{"name": name, "seconds": round(seconds, 1), "reused": reused} for name, seconds, reused in stages]
+
+
+def preprocess_json(preprocess: Preprocess) -> Json:
+    """What an image goes through before a float network sees it; one number where all channels have the same."""
+    norm = preprocess.normalization
+    mean, std = (values[0] if len(set(values)) == 1 else list(values) for values in (norm.mean, norm.std))
+    return {
+        "crop_fraction": preprocess.crop_fraction,
+        "mean": mean,
+        "std": std,
+        "channel_order": "BGR" if norm.is_bgr else "RGB",
+    }
+
+
+def unreadable_json(bad: Sequence[tuple[str, str]]) -> list[Json]:
+    """The images that were left out, and why."""
+    return [{"file": name, "reason": reason} for name, reason in bad]
+
+
+def calibration_json(
+    *,
+    observer: Observer | None,
+    errors: Mapping[Observer, float],
+    corrections: Sequence[Correction],
+    samples: int,
+    sites: Mapping[str, StoredSite],
+) -> Json:
+    """How the ranges were found and what was corrected; then each stored tensor in the order of the network.
+
+    Without an `observer` the ranges came from a file.
+    """
+    return {
+        "observer": observer.value if observer else None,
+        "errors": {name.value: error for name, error in errors.items()},
+        "corrections": [each.value for each in corrections],
+        "samples": samples,
+        "sites": [{"site": name, **asdict(site)} for name, site in sites.items()],
+    }
+
+
+def _gate(gate: Gate) -> Json:
+    return {
+        "name": gate.name,
+        "value": gate.value,
+        "ci95": list(gate.ci95) if gate.ci95 else None,
+        "limit": gate.limit,
+        "direction": gate.direction,
+        "verdict": gate.verdict.value,
+        "passed": gate.passed,
+        "meaning": gate.meaning,
+        "advice": gate.advice,
+        "subject": gate.subject,
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,86 @@
+"""Turns a report into junit.xml: what CI servers list as tests, one for each gate.
+
+Elements and attributes are those of Jenkins' junit-10.xsd. GitLab and Bamboo show a failure's text and not its message,
+GitHub's reporters show both: the text says everything.
+"""
+
+import io
+import re
+from typing import Final
+
+from junitparser import Failure, JUnitXml, TestCase, TestSuite
+
+from mbexport.report import formatting as wording
+from mbexport.report.formatting import Json
+
+_SUITE: Final = "mbexport"
+_NO_TIME: Final = 0.0  # judging takes none, and readers want a number
+# What XML 1.0, section 2.2, does not allow even as a reference.
+_NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOTHING: Final[Json] = {
+    "name": "gates",
+    "value": None,
+    "limit": 1,
+    "direction": "at least",
+    "verdict": wording.FAIL,
+    "passed": False,
+    "subject": None,
+    "ci95": None,
+    "meaning": "gates that were judged: without any, nothing was proved",
+    "advice": "give labelled images, or a gate",
+}
+
+
+def junit(report: Json) -> bytes:
+    """The gates as a suite of tests, UTF-8; the same bytes for the same report.
+
+    A test fails where its gate did not pass: an undecided one only with --strict. Without gates there is one failure.
+    """
+    suite = TestSuite(_SUITE)
+    for name, value in _properties(report):
+        suite.add_property(name, _line(value))
+    suite.add_testcases([_case(gate, wording.model_name(report)) for gate in report["gates"] or [_NOTHING]])
+    whole = JUnitXml(_SUITE)
+    whole.add_testsuite(suite)
+    # Not update_statistics(): it counts skipped ones here too, for which the schema has no attribute.
+    whole.tests, whole.failures, whole.errors, whole.time = suite.tests, suite.failures, suite.errors, suite.time
+    content = io.BytesIO()
+    whole.write(content, pretty=True)
+    return content.getvalue()
+
+
+def _properties(report: Json) -> list[tuple[str, str]]:
+    machine, tool = report["machine"], report["tool"]
+    return [
+        ("tool", " ".join(filter(None, (tool["name"], tool.get("version"))))),
+        ("model", wording.model_name(report)),
+        ("machine", f"{machine['system']}, {machine['cpu']}, {machine['cores']} cores"),
+        ("strict", str(report["strict"]).lower()),
+    ]
+
+
+def _case(gate: Json, model: str) -> TestCase:
+    """A test: its class is the file, or the pair, that the value is of, else the model."""
+    case = TestCase(gate["name"], classname=_line(gate["subject"] or model), time=_NO_TIME)
+    interval = wording.interval(gate["ci95"], ".4g")
+    found = f"{wording.measured(gate)}{interval}, {wording.limit(gate)} is asked for"
+    lines = [
+        f"{gate['name']}: {found}",
+        f"verdict: {wording.verdict(gate)}",
+        f"value: {gate['meaning']}",
+        *([f"of: {gate['subject']}"] if gate["subject"] else []),
+        *([f"what to do: {gate['advice']}"] if wording.verdict(gate) != wording.PASS else []),
+    ]
+    text = "\n".join(map(_line, lines))
+    if gate["passed"]:
+        case.system_out = text
+        return case
+    failure = Failure(_line(f"{wording.verdict(gate)}: {found}"), wording.verdict(gate))
+    failure.text = text
+    case.result = failure
+    return case
+
+
+def _line(text: str) -> str:
+    """The text in one line, without what XML cannot hold."""
+    return " ".join(_NOT_XML.sub("\ufffd", text).split())

@@ -1,0 +1,279 @@
+"""Turns a report into the charts of its page: accuracy against cost, latencies, speed ratios, distances."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from mbexport.report.page.numbers import (
+    Json,
+    at_percentile,
+    decimals,
+    elided,
+    milliseconds,
+    number,
+    percent,
+    short_names,
+)
+from mbexport.report.page.svg import (
+    ACCENT,
+    DYNAMIC,
+    FP16,
+    FP32,
+    INK,
+    INT8,
+    INT16X8,
+    MUTED,
+    PAPER,
+    ROW_PX,
+    panels,
+    rows,
+    style,
+    to_svg,
+)
+from mbexport.report.page.view import Shown, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+_CODES: Final = 256
+_AROUND_PX: Final = 56  # title and scale
+_TICKS: Final = 3
+
+
+def layer_chart(found: Json | None) -> str | None:
+    """The signal-to-noise ratio of each layer, and the share of the divergence that is its own."""
+    layers = (found or {}).get("layers")
+    if not layers:
+        return None
+    figure, (noise, share) = panels(_AROUND_PX + ROW_PX * len(layers), 2)
+    rows(noise, [elided(entry["layer"]) for entry in layers])
+    for row, entry in enumerate(layers):
+        if entry["snr_db"] is not None:
+            noise.plot([0, entry["snr_db"]], [row, row], color=ACCENT, linewidth=1, alpha=0.5)
+            noise.plot([entry["snr_db"]], [row], marker="o", markersize=5, color=ACCENT)
+        if entry["share"] is not None:
+            share.barh(row, 100 * entry["share"], height=0.6, color=INT8, linewidth=0)
+    share.axvline(0, color=MUTED, linewidth=1)
+    noise.set_xlim(left=0)
+    for axes, title in ((noise, "SNR, dB"), (share, "share, %")):
+        axes.set_title(title)
+        axes.locator_params(axis="x", nbins=_TICKS)
+        axes.grid(visible=False, axis="y")
+    told = "; ".join(f"{e['layer']}: {decimals(e['snr_db'], 1)} dB, {percent(e['share'])}" for e in layers)
+    return to_svg(figure, name="chart-layers", title="Error of each layer", description=told)
+
+
+def range_chart(found: Json | None) -> str | None:
+    """The range of each activation tensor, the share of values outside it, and the codes that never occur."""
+    sites = (found or {}).get("sites")
+    if not sites:
+        return None
+    figure, (span, clipped, unused) = panels(_AROUND_PX + ROW_PX * len(sites), 3)
+    rows(span, [elided(site["site"]) for site in sites])
+    for row, site in enumerate(sites):
+        if site["low"] is not None and site["high"] is not None:
+            span.plot([site["low"], site["high"]], [row, row], color=ACCENT, linewidth=5, solid_capstyle="butt")
+        clipped.barh(row, 100 * (site["clipped"] or 0), height=0.6, color=INT8, linewidth=0)
+        unused.barh(row, site["unused_codes"] or 0, height=0.6, color=INT8, linewidth=0)
+    span.axvline(0, color=MUTED, linewidth=1)
+    clipped.set_xlim(0, max(1.0, *(105 * (site["clipped"] or 0) for site in sites)))
+    unused.set_xlim(0, _CODES)
+    for axes, title in ((span, "range"), (clipped, "clip %"), (unused, "unused")):
+        axes.set_title(title)
+        axes.locator_params(axis="x", nbins=_TICKS)
+        axes.grid(visible=False, axis="y")
+    unused.set_xticks([0, _CODES])
+    told = "; ".join(
+        f"{s['site']}: {number(s['low'])} to {number(s['high'])}, {percent(s['clipped'], 3)} clipped, "
+        f"{number(s['unused_codes'])} codes unused"
+        for s in sites
+    )
+    return to_svg(figure, name="chart-ranges", title="Ranges and wasted codes", description=told)
+
+
+COLOURS: Final[Mapping[str, str]] = MappingProxyType(
+    {"fp32": FP32, "fp16": FP16, "int8": INT8, "dynamic": DYNAMIC, "int16x8": INT16X8}
+)
+_MARKERS: Final[Mapping[str, str]] = MappingProxyType({"tflite": "o", "onnx": "s"})
+_OTHER_MARKER: Final = "D"
+_NEAR_PX: Final = 22  # points that are nearer to each other share a label
+_SCATTER_PX: Final = 250
+_HISTOGRAM_PX: Final = 130
+_MIDDLE_HALF: Final = (25, 75)
+_MOST: Final = (5, 95)
+
+
+def charts(report: Json) -> dict[str, str]:
+    """Each chart's name and its SVG; what the report has no numbers for is left out."""
+    artifacts = shown(report)
+    with style():
+        found = {
+            "size": _cost(report, artifacts, "size"),
+            "latency": _cost(report, artifacts, "latency"),
+            "distribution": _distributions(artifacts),
+            "ratios": _ratios(report),
+            "layers": layer_chart(report.get("sensitivity")),
+            "ranges": range_chart(report.get("calibration")),
+        }
+        for one in artifacts:
+            errors, lsb = one.entry["error_histogram"], one.entry["lsb"]
+            found |= {
+                f"errors-{one.place}": histogram(
+                    one, errors, name=f"errors-{one.place}", what="largest distance of a probability"
+                ),
+                f"lsb-{one.place}": histogram(
+                    one, lsb and lsb["histogram"], name=f"lsb-{one.place}", what="largest distance in LSB of the output"
+                ),
+            }
+    return {name: svg for name, svg in found.items() if svg is not None}
+
+
+def colour(entry: Json) -> str:
+    """Precisions have colours; formats have shapes."""
+    return COLOURS.get(entry["precision"], INK)
+
+
+def _cost(report: Json, artifacts: list[Shown], kind: str) -> str | None:
+    """Top-1, or agreement where there are no labels, against the bytes or the milliseconds that it costs."""
+    key = "top1" if report["reference"]["labelled"] else "agreement"
+    what = {"top1": "top-1", "agreement": "agreement"}[key]
+    unit = {"size": "MB", "latency": "ms"}[kind]
+    prices = [(one, _price(one.entry, kind)) for one in artifacts if one.entry[key] is not None]
+    taken = [(one, price) for one, price in prices if price is not None]
+    if not taken:
+        return None
+    figure, (axes,) = panels(_SCATTER_PX)
+    _reference_line(axes, report["reference"], key)
+    for one, price in taken:
+        _point(axes, one.entry, kind, key, price)
+    axes.set_xlim(0, 1.12 * max(price for _, price in taken))
+    axes.set_xlabel({"size": "file size, MB", "latency": "latency p50, ms"}[kind])
+    axes.set_title(f"{what}, %")
+    figure.draw_without_rendering()  # the layout decides which points are near each other
+    _label_points(axes, [(price, 100 * one.entry[key], str(one.place)) for one, price in taken])
+    told = "; ".join(f"{one.short}: {percent(one.entry[key])} at {price:.2f} {unit}" for one, price in taken)
+    return to_svg(figure, name=f"chart-{kind}", title=f"{what} against {kind} of each artifact", description=told)
+
+
+def _price(entry: Json, kind: str) -> float | None:
+    """Megabytes, or the median of the milliseconds."""
+    if kind == "size":
+        return float(entry["size_bytes"]) / 1e6
+    latency = entry["latency_ms"]
+    return None if latency is None or latency["p50"] is None else float(latency["p50"])
+
+
+def _reference_line(axes: "Axes", reference: Json, key: str) -> None:
+    if key != "top1" or reference["top1"] is None:
+        return
+    axes.axhline(100 * reference["top1"], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    if reference["top1_ci95"]:
+        low, high = reference["top1_ci95"]
+        axes.axhspan(100 * low, 100 * high, color=MUTED, alpha=0.08, linewidth=0)
+
+
+def _point(axes: "Axes", entry: Json, kind: str, key: str, price: float) -> None:
+    value, drawn = 100 * entry[key], colour(entry)
+    if interval := entry[f"{key}_ci95"]:
+        axes.plot([price, price], [100 * end for end in interval], color=drawn, linewidth=1.4, alpha=0.75)
+    if kind == "latency" and (curve := dict(entry["latency_ms"].get("percentiles") or [])):
+        spread = [at_percentile(curve, end) for end in _MIDDLE_HALF]
+        axes.plot(spread, [value, value], color=drawn, linewidth=1.4, alpha=0.75)
+    marker = _MARKERS.get(entry["format"], _OTHER_MARKER)
+    axes.plot([price], [value], marker=marker, color=drawn, markersize=7, markeredgecolor=PAPER)
+
+
+def _label_points(axes: "Axes", placed: list[tuple[float, float, str]]) -> None:
+    """The number of each point above it, towards the middle; points that hide each other have one label."""
+    groups: list[list[tuple[float, float, str]]] = []
+    for x, y, text in placed:
+        seen_x, seen_y = axes.transData.transform((x, y))
+        for group in groups:
+            near_x, near_y = axes.transData.transform(group[0][:2])
+            if abs(near_x - seen_x) < _NEAR_PX and abs(near_y - seen_y) < _NEAR_PX:
+                group.append((x, y, text))
+                break
+        else:
+            groups.append([(x, y, text)])
+    middle = sum(axes.get_xlim()) / 2
+    for group in groups:
+        is_left = group[0][0] < middle  # there is room beside it
+        x, y, _ = max(group) if is_left else min(group)
+        text = ", ".join(text for _, _, text in group)
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(7 if is_left else -7, 6),
+            textcoords="offset points",
+            ha="left" if is_left else "right",
+            annotation_clip=False,
+        )
+
+
+def _distributions(artifacts: list[Shown]) -> str | None:
+    """Of each artifact: the middle half of its times, nearly all, the median, and p99."""
+    taken = [one for one in artifacts if one.entry["latency_ms"] and one.entry["latency_ms"].get("percentiles")]
+    if not taken:
+        return None
+    figure, (axes,) = panels(60 + 1.6 * ROW_PX * len(taken))
+    rows(axes, [one.label for one in taken])
+    for row, one in enumerate(taken):
+        latency, drawn = one.entry["latency_ms"], colour(one.entry)
+        curve = dict(latency["percentiles"])
+        low, high = (at_percentile(curve, end) for end in _MIDDLE_HALF)
+        axes.plot([at_percentile(curve, end) for end in _MOST], [row, row], color=drawn, linewidth=1.4)
+        axes.barh(row, high - low, left=low, height=0.55, color=drawn, alpha=0.45, linewidth=0)
+        axes.plot([latency["p50"]] * 2, [row - 0.34, row + 0.34], color=drawn, linewidth=2.4)
+        axes.plot([latency["p99"]], [row], marker="o", markersize=4, color=drawn)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("ms, one thread")
+    told = "; ".join(
+        f"{one.short}: " + ", ".join(f"{p} {milliseconds(one.entry['latency_ms'][p])}" for p in ("p50", "p90", "p99"))
+        for one in taken
+    )
+    return to_svg(figure, name="chart-distribution", title="Latency of each artifact, ms", description=told)
+
+
+def _ratios(report: Json) -> str | None:
+    """How many times as fast as fp32, with intervals, beside the line at which nothing is gained."""
+    taken = [ratio for ratio in report["speedups"] if ratio["latency_ratio"] is not None]
+    if not taken:
+        return None
+    files = [entry["file"] for entry in report["artifacts"]]
+    short = dict(zip(files, short_names(files), strict=True))
+    figure, (axes,) = panels(64 + 1.6 * ROW_PX * len(taken))
+    names = [short.get(ratio["b"], ratio["b"]) for ratio in taken]
+    rows(axes, [f"{elided(name)}, {ratio['threads']} thr." for name, ratio in zip(names, taken, strict=True)])
+    axes.axvline(1, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    for row, ratio in enumerate(taken):
+        if interval := ratio["latency_ratio_ci95"]:
+            axes.plot(interval, [row, row], color=INT8, linewidth=2)
+        axes.plot([ratio["latency_ratio"]], [row], marker="o", markersize=6, color=INT8, markeredgecolor=PAPER)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("times as fast")
+    told = "; ".join(
+        f"{name}: {ratio['latency_ratio']:.2f} with {ratio['threads']} threads"
+        for name, ratio in zip(names, taken, strict=True)
+    )
+    return to_svg(figure, name="chart-ratios", title="Speed against fp32", description=told)
+
+
+def histogram(artifact: Shown, found: Json | None, *, name: str, what: str) -> str | None:
+    """How many images are how far from the reference."""
+    if not found or not found["counts"] or len(found["edges"]) != len(found["counts"]) + 1:
+        return None
+    edges, counts = found["edges"], found["counts"]
+    figure, (axes,) = panels(_HISTOGRAM_PX)
+    widths = [high - low for low, high in pairwise(edges)]
+    axes.bar(edges[:-1], counts, width=widths, align="edge", color=ACCENT, alpha=0.8, edgecolor=PAPER, linewidth=1)
+    axes.grid(visible=False, axis="x")
+    axes.locator_params(axis="both", nbins=4)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "\u2212"))
+    top = max(range(len(counts)), key=counts.__getitem__)
+    told = (
+        f"{number(sum(counts))} images, from {number(edges[0])} to {number(edges[-1])}; most of them, "
+        f"{number(counts[top])}, between {number(edges[top])} and {number(edges[top + 1])}"
+    )
+    return to_svg(figure, name=f"chart-{name}", title=f"{artifact.short}: {what}, images", description=told)

@@ -1,0 +1,78 @@
+"""Turns a report, and pictures of its images, into one page that needs nothing else: no network, no script, no file."""
+
+import base64
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mbexport.report.page import numbers
+from mbexport.report.page import view as page_view
+from mbexport.report.page.charts import COLOURS, charts
+from mbexport.report.page.numbers import Json
+
+_HERE: Final = "mbexport.report.page"
+
+
+def page(report: Json, pictures: Mapping[str, bytes]) -> bytes:
+    """The page as UTF-8 HTML: the same report and pictures give the same bytes.
+
+    `report` is report.json of a build or of `verify`; `pictures` are JPEG bytes by the names that the disagreements
+    have. Whatever names and labels hold is shown as text.
+    """
+    environment = Environment(
+        loader=PackageLoader(_HERE, "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalized,
+    )
+    environment.filters.update(
+        (word, getattr(numbers, word))
+        for word in ("number", "percent", "points", "percents", "numbers", "ratios", "decimals", "milliseconds")
+    )
+    environment.filters.update(
+        breakable=numbers.breakable,
+        facts=numbers.facts,
+        megabytes=numbers.megabytes,
+        probability=numbers.probability,
+    )
+    template = environment.get_template("page.j2")
+    return template.render(_context(report, pictures)).encode()
+
+
+def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
+    """All that the template sees."""
+    artifacts = page_view.shown(report)
+    apart = page_view.told_apart(artifacts)
+    return {
+        "report": report,
+        "artifacts": artifacts,
+        "short": {one.entry["file"]: one.short for one in artifacts},
+        "gates": page_view.gates(report),
+        "reason": page_view.reason(report),
+        "caveats": page_view.caveats(report),
+        "told_apart": apart,
+        "confusions_of": page_view.confusions_of,
+        "kernels_beside": page_view.kernels_beside,
+        "pictures": {case.image: _data_uri(pictures[case.image]) for case in apart if case.image in pictures},
+        "charts": {name: Markup(svg) for name, svg in charts(report).items()},
+        "precisions": [name for name in COLOURS if any(one.entry["precision"] == name for one in artifacts)],
+        "formats": sorted({one.entry["format"] for one in artifacts}),
+        "threads": page_view.threads(artifacts),
+        "tool": {report["tool"]["name"]: report["tool"].get("version"), **report["tool"]["libraries"]},
+        "batches": page_view.batches(artifacts),
+        "css": Markup(files(_HERE).joinpath("page.css").read_text("utf-8")),
+    }
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _finalized(value: Any) -> Any:
+    """Text without what no page may hold; Markup stays as it is."""
+    return numbers.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

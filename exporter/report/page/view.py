@@ -1,0 +1,142 @@
+"""Turns a report into what its page says: who is who, the verdict's reason, the images that were told apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mbexport.report.page.numbers import Json, clean, elided, number, short_names
+from mbexport.report.warnings import network_warnings
+
+MOST_IMAGES: Final = 48  # that are shown; the report holds all
+_MOST_REASONS: Final = 3
+_ORDER: Final[Mapping[str, int]] = {"fail": 0, "undecided": 1, "pass": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """An artifact of the report, with what it is called in charts: its place in the tables, and a short name."""
+
+    place: int
+    short: str
+    entry: Json
+
+    @property
+    def label(self) -> str:
+        """What stands beside it in a chart."""
+        return f"{elided(self.short)}  {self.place}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldApart:
+    """An image that artifacts answer otherwise than the reference: `answers` are (artifact, answer, its score)."""
+
+    image: str
+    label: str | None
+    reference: str
+    reference_score: float | None
+    severity: float
+    answers: tuple[tuple[Shown, str, float | None], ...]
+
+
+def shown(report: Json) -> list[Shown]:
+    """The artifacts in the report's order."""
+    entries = report["artifacts"]
+    names = short_names([entry["file"] for entry in entries])
+    return [
+        Shown(place=place, short=short, entry=entry)
+        for place, (short, entry) in enumerate(zip(names, entries, strict=True), start=1)
+    ]
+
+
+def gates(report: Json) -> list[Json]:
+    """Those that failed first, then those that could not decide."""
+    return sorted(report["gates"], key=lambda gate: (gate["passed"], _ORDER.get(gate["verdict"], 0)))
+
+
+def reason(report: Json) -> str:
+    """The verdict's reason in one sentence."""
+    found = report["gates"]
+    if not found:
+        return "There was nothing to judge."
+    failed = [gate for gate in gates(report) if not gate["passed"]]
+    if failed:
+        told = "; ".join(_missed(gate) for gate in failed[:_MOST_REASONS])
+        rest = len(failed) - _MOST_REASONS
+        return f"{told}{f'; and {rest} more' if rest > 0 else ''}."
+    samples, undecided = report["reference"]["samples"], [gate for gate in found if gate["verdict"] == "undecided"]
+    if undecided:
+        names = ", ".join(gate["name"] for gate in undecided)
+        return f"No gate fails on {number(samples)} images; they are too few to decide {names}."
+    return f"Every gate passes on {number(samples)} images."
+
+
+def _missed(gate: Json) -> str:
+    least = "at least" if gate["direction"] == "at least" else "at most"
+    subject = f" of {gate['subject']}" if gate["subject"] else ""
+    if gate["value"] is None:
+        return f"{gate['name']}{subject} was not measured"
+    told = f"{gate['name']}{subject} is {number(gate['value'])}, {least} {number(gate['limit'])} is asked for"
+    return f"{told}, and its interval holds the limit (strict)" if gate["verdict"] == "undecided" else told
+
+
+def caveats(report: Json) -> list[str]:
+    """What limits the report's worth: noise, images that were left out, answers without labels."""
+    lines = []
+    if noise := report["machine"].get("noise"):
+        lines.append(str(noise))
+    if bad := report["data"].get("unreadable"):
+        names = ", ".join(str(image["file"]) for image in bad[:_MOST_REASONS])
+        more = ", \u2026" if len(bad) > _MOST_REASONS else ""
+        lines.append(f"{len(bad)} images cannot be read and were left out: {names}{more}")
+    if not report["reference"]["labelled"]:
+        lines.append(
+            "The images have no labels: how often the artifacts agree is known, how often they are right is not."
+        )
+    if report["data"].get("best_epoch_chosen_on_test"):
+        lines.append("The best epoch of the training was chosen on these images: others are the stricter test.")
+    return [clean(line) for line in lines + network_warnings(report)]
+
+
+def told_apart(artifacts: list[Shown]) -> list[ToldApart]:
+    """The images of all artifacts' disagreements, each once, worst first; at most MOST_IMAGES."""
+    found: dict[str, list[tuple[Shown, Json]]] = {}
+    for artifact in artifacts:
+        for case in artifact.entry["disagreements"]["worst"]:
+            found.setdefault(case["image"], []).append((artifact, case))
+    cases = [_case(image, told) for image, told in found.items()]
+    return sorted(cases, key=lambda case: (-case.severity, case.image))[:MOST_IMAGES]
+
+
+def _case(image: str, told: list[tuple[Shown, Json]]) -> ToldApart:
+    first = told[0][1]
+    return ToldApart(
+        image=image,
+        label=first["label"],
+        reference=first["reference"],
+        reference_score=first["reference_score"],
+        severity=max(case["severity"] or 0 for _, case in told),
+        answers=tuple((artifact, case["artifact"], case["artifact_score"]) for artifact, case in told),
+    )
+
+
+def threads(artifacts: list[Shown]) -> list[int]:
+    """The numbers of threads that latencies were taken with."""
+    return sorted({run["threads"] for one in artifacts for run in one.entry["threads"] or []})
+
+
+def batches(artifacts: list[Shown]) -> list[tuple[int, int]]:
+    """The batches, each with its threads, that throughput was taken with."""
+    return sorted({(run["batch"], run["threads"]) for one in artifacts for run in one.entry["throughput"] or []})
+
+
+def kernels_beside(kernels: Json | None) -> str:
+    """What else a file's operations run as, beside its integer convolutions; empty where there is nothing to say."""
+    found = kernels or {}
+    told = [f"{found['hybrid_convs']} hybrid"] if found.get("hybrid_convs") else []
+    told += [f"{found['delegated_ops']} ops delegated"] if found.get("delegated_ops") else []
+    return ", ".join(told)
+
+
+def confusions_of(entry: Json, lost: Json) -> list[Json]:
+    """What an artifact answers instead of one of its worst classes, most frequent first."""
+    return [answer for answer in entry["confusions"] if answer["class"] == lost["class"]]

@@ -1,0 +1,99 @@
+"""Turns a report into what its reader must not miss."""
+
+from mbexport.calibration.choices import Observer
+from mbexport.report.formatting import Json, top1
+
+_MOST_CLIPPED = 0.01
+_FEWEST_CODES = 64  # of 256: six bits
+_CODES = 256
+_CLEARLY_BETTER = 0.05  # top-1: beyond what a few hundred images can do by chance
+
+
+def warnings_of(report: Json) -> list[str]:
+    """A line each: images that were left out, a network that only guesses or is fed wrongly, latencies of no worth."""
+    data = report["data"]
+    lines = []
+    if data["unreadable"]:
+        lines.append(f"{len(data['unreadable'])} images cannot be read and were left out; report.json lists them")
+    return lines + network_warnings(report) + noise(report["machine"])
+
+
+def network_warnings(report: Json) -> list[str]:
+    """A line each: what is wrong with the network, its integers, or how it is fed."""
+    lines = [*_guessing(report), *_killed(report.get("health") or {}), *_fed_otherwise(report)]
+    for entry in report["artifacts"]:
+        if entry["input"]["conflict"]:
+            lines.append(f"{entry['file']}: {entry['input']['conflict']}")
+    unsettled = (report.get("qat") or {}).get("unsettled", [])
+    if unsettled:
+        lines.append(f"training moved {len(unsettled)} activation tensors out of their ranges: " + ", ".join(unsettled))
+    return lines + _stored_badly(report.get("calibration") or {"sites": [], "corrections": []})
+
+
+def noise(machine: Json) -> list[str]:
+    """Why the latencies are not to be trusted, if they are not."""
+    reason = machine["noise"]
+    return [f"these latencies are not to be trusted: {reason}"] if reason else []
+
+
+def _guessing(report: Json) -> list[str]:
+    guesses = [gate for gate in report["gates"] if gate["name"] == "above_chance" and gate["value"] is not None]
+    if not guesses or guesses[0]["passed"]:
+        return []
+    reference = report["reference"]
+    return [
+        f"the FLOAT network itself reaches {top1(reference)}; always giving the most frequent class reaches "
+        f"{reference['chance']:.1%}. It was fed {_fed(report['data'])}: does it expect something else (--preprocess, "
+        "--mean, --scale)? Are its classes in another order (--classes)?"
+    ]
+
+
+def _killed(health: Json) -> list[str]:
+    killed = health.get("killed", {})
+    if not killed:
+        return []
+    return [
+        f"{sum(killed.values())} channels are zero on every image in int8 and are not in float: "
+        + ", ".join(f"{count} of {site}" for site, count in killed.items())
+    ]
+
+
+def _fed_otherwise(report: Json) -> list[str]:
+    """A convention of pixel numbers that does better, where nobody said which one holds."""
+    tried = report.get("tried_normalizations")
+    if not tried:
+        return []
+    found = tried["top1"]
+    best = max(found, key=found.get)
+    if found[best] - found["mobilenet"] <= _CLEARLY_BETTER:
+        return []
+    return [
+        f"the model does not say what it expects and was fed {_fed(report['data'])}, which gave top-1 "
+        f"{found['mobilenet']:.1%} on {tried['samples']} images; with --preprocess {best} it gives {found[best]:.1%}"
+    ]
+
+
+def _stored_badly(calibration: Json) -> list[str]:
+    """Tensors whose ranges do not suit what is stored in them; not the input, nor logits that were cut on purpose."""
+    sites = calibration["sites"][1:-1] if "logits" in calibration["corrections"] else calibration["sites"][1:]
+    clipped = [site for site in sites if site["clipped"] > _MOST_CLIPPED]
+    coarse = [site for site in sites if _CODES - site["unused_codes"] < _FEWEST_CODES]
+    lines = []
+    if clipped:
+        worst = max(clipped, key=lambda site: site["clipped"])
+        lines.append(
+            f"{len(clipped)} activation tensors cut more than {_MOST_CLIPPED:.0%} of their values, most of all "
+            f"{worst['site']} ({worst['clipped']:.1%}): does --observer {Observer.MINMAX} answer better?"
+        )
+    if coarse:
+        worst = max(coarse, key=lambda site: site["unused_codes"])
+        lines.append(
+            f"{len(coarse)} activation tensors use fewer than {_FEWEST_CODES} of {_CODES} codes on the calibration "
+            f"images, least of all {worst['site']} ({_CODES - worst['unused_codes']}): does --observer "
+            f"{Observer.AUTO} answer better?"
+        )
+    return lines
+
+
+def _fed(data: Json) -> str:
+    return f"(byte - {data['mean']}) / {data['std']}, {data['channel_order']}"

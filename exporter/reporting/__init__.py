@@ -1,1 +1,0 @@
-"""Turns a finished report into what people and programs read."""

@@ -1,1 +1,0 @@
-"""What executes artifacts: LiteRT, onnxruntime, and what each really runs."""

@@ -1,1 +1,0 @@
-"""Turns opened artifacts and labelled images into a verdict."""

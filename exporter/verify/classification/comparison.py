@@ -1,0 +1,258 @@
+"""Turns artifacts and images into accuracies, agreements and distances, each with what it leaves open.
+
+Probabilities are compared, whatever an artifact gives; codes where two artifacts have the same ones.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.formats.subject import Subject
+from mbexport.models.data.open import ImageSet
+from mbexport.models.preprocess import Preprocess
+from mbexport.verify.classification.answers import Answers, empty, joined
+from mbexport.verify.classification.classes import ClassFindings, Disagreement, agreed, class_findings, disagreements
+from mbexport.verify.statistics import (
+    Distances,
+    Interval,
+    bootstrap_interval,
+    distances,
+    mcnemar_p,
+    score_interval,
+    wilson_interval,
+)
+from mbexport.verify.streaming import BATCH, Baseline, answered_batches
+
+_UNKNOWN: Interval = (math.nan, math.nan)
+_NO_DISTANCE = distances(np.zeros(0), np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The reference's top-1 minus an artifact's, on the same images, with two 95 % intervals of it."""
+
+    top1_drop: float
+    bootstrap_ci95: Interval
+    score_ci95: Interval
+    only_reference_right: int
+    only_artifact_right: int
+    mcnemar_p: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """How one artifact, or the reference, answered: fractions 0..1 over `samples` images, 95 % intervals.
+
+    What needs labels is NaN, None or empty without them. `error` and `lsb` are distances from the reference: of
+    probabilities, and of scores in steps of the artifact's own output, None if it has no steps or other kinds of
+    scores. `distinct_outputs` counts different score vectors, `tied` is the fraction of images with two first places.
+    """
+
+    name: str
+    samples: int
+    top1: float
+    top1_ci95: Interval
+    top5: float
+    agreement: float
+    max_abs_error: float
+    distinct_outputs: int
+    top5_ci95: Interval = _UNKNOWN
+    agreement_ci95: Interval = _UNKNOWN
+    difference: Difference | None = None
+    error: Distances = _NO_DISTANCE
+    lsb: Distances | None = None
+    tied: float = math.nan
+    classes: ClassFindings = field(default_factory=ClassFindings)
+    disagreement_count: int = 0
+    disagreements: tuple[Disagreement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two artifacts with the same output type, code by code: `max_lsb` is the largest distance in codes.
+
+    Twins are two formats of one precision; where a file could have several twins, those that share its stem.
+    """
+
+    a: str
+    b: str
+    agreement: float
+    max_lsb: int
+    differing_fraction: float
+    agreement_ci95: Interval = _UNKNOWN
+    lsb: Distances = _NO_DISTANCE
+    is_twin: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _PairTally:
+    """What is kept of two artifacts' codes while the images stream by: two numbers an image."""
+
+    worst: list[NDArray[np.int64]] = field(default_factory=list)
+    mean: list[NDArray[np.float64]] = field(default_factory=list)
+    differing: int = 0
+    compared: int = 0
+
+    def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
+        distance = np.abs(a.astype(np.int64) - b.astype(np.int64))
+        self.worst.append(distance.max(axis=1))
+        self.mean.append(distance.mean(axis=1))
+        self.differing += int((distance > 0).sum())
+        self.compared += distance.size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What verification found: the reference first, then each artifact in the order given, then the twins.
+
+    `classes_seen` is 0 without labels.
+    """
+
+    reference: Accuracy
+    artifacts: tuple[Accuracy, ...]
+    pairs: tuple[Pair, ...]
+    classes_seen: int
+
+
+def verify(
+    subjects: Sequence[Subject],
+    images: ImageSet,
+    pixels: Preprocess,
+    *,
+    reference: Baseline,
+    is_labelled: bool = True,
+    batch: int = BATCH,
+    workers: int | None = None,
+    on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
+) -> Verification:
+    """Feeds the same images, cropped and resized as `pixels` says, to every artifact and the reference, and compares.
+
+    The artifacts run side by side, `workers` at once, one a core if it is None; the result does not depend on it.
+    Raises `DataError` for an image that cannot be read or an artifact that cannot be run.
+    """
+    pairs = _comparable(subjects)
+    twins = _twins(subjects, pairs)
+    tallies = [_PairTally() for _ in pairs]
+    of_reference: list[Answers] = [empty()]
+    of_artifacts: list[list[Answers]] = [[empty()] for _ in subjects]
+    for found in answered_batches(subjects, images, pixels, reference=reference, batch=batch, workers=workers):
+        of_reference.append(found.reference)
+        for kept, answers in zip(of_artifacts, found.artifacts, strict=True):
+            kept.append(answers)
+        for (a, b), tally in zip(pairs, tallies, strict=True):
+            tally.add(found.raw[a], found.raw[b])
+        on_step(sum(map(len, of_reference)), len(images), "images")
+    expected, answered = joined(of_reference), [joined(kept) for kept in of_artifacts]
+    seen = _Images(names=images.names, labels=images.labels if is_labelled else None)
+    return Verification(
+        reference=_accuracy(reference.name, expected, expected, seen),
+        artifacts=tuple(
+            _accuracy(each.name, answers, expected, seen) for each, answers in zip(subjects, answered, strict=True)
+        ),
+        pairs=tuple(
+            _pair(subjects[a], subjects[b], tally, answered[a], answered[b], is_twin=(a, b) in twins)
+            for (a, b), tally in zip(pairs, tallies, strict=True)
+        ),
+        classes_seen=len(np.unique(images.labels)) if is_labelled else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Images:
+    """Which images were answered; `labels` is None if nobody knows what they show."""
+
+    names: tuple[str, ...]
+    labels: NDArray[np.int64] | None
+
+
+def _comparable(subjects: Sequence[Subject]) -> list[tuple[int, int]]:
+    """Pairs, by place, whose outputs are codes of one type and one scale, so that a distance in codes has a sense."""
+    codes = [(subject.runner.output.dtype, subject.runner.output.affine, subject.classes) for subject in subjects]
+    return [
+        (i, k)
+        for i, (_, affine, _) in enumerate(codes)
+        for k in range(i + 1, len(codes))
+        if affine is not None and codes[i] == codes[k]
+    ]
+
+
+def _accuracy(name: str, found: Answers, reference: Answers, seen: _Images) -> Accuracy:
+    samples, labels = len(found), seen.labels
+    alike = agreed(reference, found)
+    error = distances(found.worst, found.mean)
+    is_right = None if labels is None else found.answer == labels
+    return Accuracy(
+        name=name,
+        samples=samples,
+        top1=_share(is_right),
+        top1_ci95=_interval(is_right),
+        top5=_share(None if labels is None else found.is_in_top5),
+        top5_ci95=_interval(None if labels is None else found.is_in_top5),
+        agreement=_share(alike),
+        agreement_ci95=_interval(alike),
+        difference=None if labels is None else _difference(reference.answer == labels, found.answer == labels),
+        max_abs_error=error.largest,
+        error=error,
+        lsb=None if np.isnan(found.worst_lsb).all() else distances(found.worst_lsb, found.mean_lsb),
+        tied=_share(found.is_tied),
+        distinct_outputs=len(np.unique(found.digest)),
+        classes=ClassFindings() if labels is None else class_findings(labels, reference.answer, found.answer),
+        disagreement_count=int((~alike).sum()),
+        disagreements=disagreements(seen.names, labels, reference, found),
+    )
+
+
+def _difference(reference: NDArray[np.bool_], artifact: NDArray[np.bool_]) -> Difference:
+    """What was lost, from which images (n,) either answered rightly."""
+    only_reference, only_artifact = int((reference & ~artifact).sum()), int((artifact & ~reference).sum())
+    counts = only_reference, only_artifact, len(reference)
+    return Difference(
+        top1_drop=(only_reference - only_artifact) / len(reference) if len(reference) else math.nan,
+        bootstrap_ci95=bootstrap_interval(*counts),
+        score_ci95=score_interval(*counts),
+        only_reference_right=only_reference,
+        only_artifact_right=only_artifact,
+        mcnemar_p=mcnemar_p(only_reference, only_artifact),
+    )
+
+
+def _twins(subjects: Sequence[Subject], pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of `pairs`, places of subjects, that are twins."""
+    runners = [subject.runner for subject in subjects]
+    found = {
+        (a, b)
+        for a, b in pairs
+        if runners[a].path.suffix.lower() != runners[b].path.suffix.lower()
+        and runners[a].precision is runners[b].precision
+    }
+    sure = {(a, b) for a, b in found if runners[a].path.stem == runners[b].path.stem}
+    settled = {place for pair in sure for place in pair}
+    return sure | {pair for pair in found if not settled & set(pair)}
+
+
+def _pair(a: Subject, b: Subject, tally: _PairTally, answers_a: Answers, answers_b: Answers, *, is_twin: bool) -> Pair:
+    alike = agreed(answers_a, answers_b)
+    worst = np.concatenate([np.zeros(0, np.int64), *tally.worst])
+    return Pair(
+        a=a.name,
+        b=b.name,
+        agreement=_share(alike),
+        agreement_ci95=_interval(alike),
+        max_lsb=int(worst.max(initial=0)),
+        lsb=distances(worst, np.concatenate([np.zeros(0), *tally.mean])),
+        differing_fraction=tally.differing / tally.compared if tally.compared else math.nan,
+        is_twin=is_twin,
+    )
+
+
+def _share(hits: NDArray[np.bool_] | None) -> float:
+    """The fraction of true ones among `hits` (n,); NaN, which fails every gate, of nothing."""
+    return float(hits.mean()) if hits is not None and len(hits) else math.nan
+
+
+def _interval(hits: NDArray[np.bool_] | None) -> Interval:
+    return _UNKNOWN if hits is None else wilson_interval(int(hits.sum()), len(hits))

@@ -1,0 +1,147 @@
+"""Turns an int8 .tflite and the network that simulates it into how alike they answer, or into where they part.
+
+Fake quantization sums in float32, the file in integers: now and then a value that lies between two codes is rounded
+the other way, layers that follow make more of it, and images between two classes change their answer. The same
+network in integers says what the file must give code for code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.calibration.examine.twins import Twin
+from mbexport.calibration.qat.fake_quant import PREFIX
+from mbexport.errors import StageError
+from mbexport.formats.registry import open_runner
+from mbexport.models.preprocess import Pixels, Preprocess
+
+LEAST_AGREEMENT: Final = 0.97
+_BATCH: Final = 16
+_LOCATED_ON: Final = 2  # images: each has thousands of codes in every layer
+# LiteRT's own kernels round twice, which moves up to a hundredth of the codes by one, and none by more.
+_FAR_CODES: Final = 1e-3
+_CONVOLUTIONS: Final = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_ONE_STEP: Final = 1.01  # of the logits, with room for float32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """How the file answered so many `images`, fractions 0..1.
+
+    `agreement` is that of fake quantization with the file; `near_ties` are the other images where the file's answer
+    is, for fake quantization, one code of the logits or less behind its own; `max_lsb` is how many codes its logits
+    are off at most. `integers` is the agreement of the same network in integers.
+    """
+
+    images: int
+    agreement: float
+    near_ties: float
+    max_lsb: int
+    integers: float
+
+    def require_alike(self, *, parting: str | None) -> None:
+        """Raises `StageError` if too many answers differ; `parting` is the layer where the codes begin to."""
+        alike = self.agreement + self.near_ties
+        if not (alike >= LEAST_AGREEMENT):
+            where = f"; they part at {parting}" if parting else "; no layer by itself gives other codes"
+            raise StageError(
+                f"the .tflite must answer as its simulation on at least {LEAST_AGREEMENT:.0%} of {self.images} images, "
+                f"got {alike:.1%}{where}"
+            )
+
+
+def simulated(
+    tflite: Path, quantized: tf_keras.Model, twins: Sequence[Twin], pixels: Pixels, preprocess: Preprocess
+) -> Simulation:
+    """Feeds the images (n, px, px, channels) to the file, to the fake-quantized network and to that in integers.
+
+    The file may give logits in the place of probabilities, as `quantized` then does. Raises `StageError` if fewer than
+    `LEAST_AGREEMENT` of the answers are alike.
+    """
+    runner, last = open_runner(tflite), twins[-1]
+    scores = runner.scores(runner.outputs(runner.prepare(pixels, preprocess)))
+    answers = scores.argmax(axis=1)
+    logits, wanted = _fake_quantized(quantized, last.step.site, preprocess.dequantize(pixels))
+    steps = _in_integers(twins, pixels, preprocess)
+    rows = np.arange(len(pixels))
+    is_same = wanted.argmax(axis=1) == answers
+    is_near = logits.max(axis=1) - logits[rows, answers] <= _ONE_STEP * last.units[0]
+    found = Simulation(
+        images=len(pixels),
+        agreement=float(is_same.mean()),
+        near_ties=float((~is_same & is_near).mean()),
+        max_lsb=int(np.abs(np.rint(logits / last.units) - steps).max()),
+        # Different logits may have the same code of probability.
+        integers=float((scores[rows, steps.argmax(axis=1)] == scores.max(axis=1)).mean()),
+    )
+    alike = found.agreement + found.near_ties >= LEAST_AGREEMENT
+    found.require_alike(parting=None if alike else parting_layer(tflite, twins, pixels[:_LOCATED_ON], preprocess))
+    return found
+
+
+def parting_layer(tflite: Path, twins: Sequence[Twin], pixels: Pixels, preprocess: Preprocess) -> str | None:
+    """The first convolution whose codes in the file are more than one off, given the file's own codes before it."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_path=str(tflite),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    ops = [op for op in interpreter._get_ops_details() if op["op_name"] in _CONVOLUTIONS]
+    tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+    feeds = open_runner(tflite).prepare(pixels, preprocess)
+    far: dict[str, list[float]] = {}
+    for index in range(len(pixels)):
+        source = interpreter.get_input_details()[0]
+        interpreter.set_tensor(source["index"], feeds[index : index + 1].repeat(source["shape"][0], axis=0))
+        interpreter.invoke()
+        made = [_steps(interpreter, tensors[op["outputs"][0]]) for op in ops]
+        for layer, distances in _distances(twins, preprocess.steps(pixels[index : index + 1]), made):
+            far.setdefault(layer, []).append(float((distances > 1).mean()))
+    return next((layer for layer, shares in far.items() if np.mean(shares) > _FAR_CODES), None)
+
+
+def _distances(twins: Sequence[Twin], x: Any, made: Sequence[Any]) -> list[tuple[str, NDArray[Any]]]:
+    """How far each convolution's codes in the file, `made` in its order, are from those that its own input gives."""
+    found = []
+    left = iter(made)
+    for twin in twins:
+        x = np.asarray(twin.in_integers(x))
+        if twin.integers is not None:
+            stored = next(left)
+            found.append((twin.layer, np.abs(stored.ravel() - x.ravel())))
+            x = stored.reshape(x.shape)
+    return found
+
+
+def _steps(interpreter: Any, tensor: dict[str, Any]) -> NDArray[np.float32]:
+    zero_point = tensor["quantization_parameters"]["zero_points"][0]
+    steps: NDArray[np.float32] = interpreter.get_tensor(tensor["index"])[:1].astype(np.float32) - np.float32(zero_point)
+    return steps
+
+
+def _fake_quantized(
+    quantized: tf_keras.Model, site: str, inputs: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The logits and the scores of the fake-quantized network, which may be the same, (n, classes) each."""
+    probe = tf_keras.Model(quantized.input, [quantized.get_layer(PREFIX + site).output, quantized.output])
+    logits, scores = probe.predict(inputs, batch_size=_BATCH, verbose=0)
+    return logits.reshape(len(inputs), -1), scores
+
+
+def _in_integers(twins: Sequence[Twin], pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:
+    """The logits in steps of their codes, (n, classes)."""
+    found = []
+    for start in range(0, len(pixels), _BATCH):
+        x: Any = preprocess.steps(pixels[start : start + _BATCH])
+        for twin in twins:
+            x = twin.in_integers(x)
+        found.append(np.asarray(x).reshape(len(x), -1))
+    return np.concatenate(found)

@@ -1,0 +1,62 @@
+"""Turns a ModelSpec into a tf_keras network with the layer names and weights of tf_keras.applications.MobileNet."""
+
+from typing import Any, Final
+
+import tf_keras
+
+from mbexport.models.mobilenet_v1.spec import KERNEL_PX, STEM_FILTERS, Block, Convolution, ModelSpec
+
+RELU_MAX: Final = 6.0  # ReLU6: arXiv 1704.04861 trains with it, and its fixed ceiling suits 8 bits
+DROPOUT: Final = 0.001  # the reference's rate (research/slim mobilenet_v1.py: dropout_keep_prob=0.999)
+BATCH_NORM_EPSILON: Final = 1e-3  # Keras' default, with which the published weights were trained
+INPUT_NAME: Final = "image"
+
+_layers = tf_keras.layers
+Tensor = Any  # a Keras tensor: tf_keras publishes no types
+
+
+def build(
+    spec: ModelSpec, *, batch_norm_momentum: float = 0.99, dropout: float = DROPOUT, is_resumable: bool = False
+) -> tf_keras.Model:
+    """The network: (batch, px, px, 3) float32, normalized, to (batch, classes) float32 probabilities.
+
+    What matters to training only: `batch_norm_momentum` is the decay of the moving statistics, `dropout` the share
+    of pooled features that is left out; `is_resumable` keeps dropout's position where a checkpoint can find it.
+    """
+
+    def normalize_and_clip(x: Tensor, name: str) -> Tensor:
+        x = _layers.BatchNormalization(momentum=batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=f"{name}_bn")(x)
+        return _layers.ReLU(RELU_MAX, name=f"{name}_relu")(x)
+
+    image = _layers.Input((spec.resolution_px, spec.resolution_px, 3), name=INPUT_NAME)
+    stem = _layers.Conv2D(
+        spec.channels(STEM_FILTERS), KERNEL_PX, strides=2, padding="same", use_bias=False, name="conv1"
+    )
+    x = normalize_and_clip(stem(image), "conv1")
+    for number, block in enumerate(spec.blocks, start=1):
+        if block.stride == 2:
+            # The published weights were trained with this padding: one row and column behind, none before.
+            x = _layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{number}")(x)
+        for convolution in _convolutions(spec, block, number=number):
+            x = normalize_and_clip(convolution(x), convolution.name)
+    x = _layers.GlobalAveragePooling2D(keepdims=True, name="global_average_pooling2d")(x)
+    x = _layers.Dropout(dropout, name="dropout", rng_type="stateful" if is_resumable else None)(x)
+    x = _layers.Conv2D(spec.classes, 1, name="conv_preds")(x)
+    x = _layers.Reshape((spec.classes,), name="reshape_2")(x)
+    x = _layers.Softmax(name="predictions")(x)
+    return tf_keras.Model(image, x, name="mobilenet_v1")
+
+
+def _convolutions(spec: ModelSpec, block: Block, *, number: int) -> tuple[Any, ...]:
+    """The layers of one block: a depthwise and a 1x1 convolution, or one standard convolution.
+
+    A block with stride 2 is padded by a layer before it.
+    """
+    filters = spec.channels(block.filters)
+    spatial = {"strides": block.stride, "padding": "valid" if block.stride == 2 else "same", "use_bias": False}
+    if spec.conv is Convolution.STANDARD:
+        return (_layers.Conv2D(filters, KERNEL_PX, name=f"conv_std_{number}", **spatial),)
+    return (
+        _layers.DepthwiseConv2D(KERNEL_PX, name=f"conv_dw_{number}", **spatial),
+        _layers.Conv2D(filters, 1, use_bias=False, name=f"conv_pw_{number}"),
+    )

@@ -1,0 +1,151 @@
+"""Turns weights that were trained elsewhere into the weights of our network: found or fetched, checked, set.
+
+The weights that keras.applications publishes for ImageNet are Apache-2.0.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.errors import DataError, OptionError
+from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
+
+IMAGENET: Final = "imagenet"
+IMAGENET_CLASSES: Final = 1000
+HEAD: Final = "conv_preds"
+
+# tf_keras.applications.mobilenet.MobileNet: how a file's name spells alpha, and the resolutions there are.
+_ALPHA_TEXT: Final[Mapping[float, str]] = MappingProxyType({0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"})
+_RESOLUTIONS_PX: Final = (128, 160, 192, 224)
+_LAST_FILTERS: Final = 1024  # arXiv 1704.04861, table 1, at alpha 1
+
+Stored = dict[str, list[NDArray[np.float32]]]
+
+
+def imagenet_file(spec: ModelSpec) -> str:
+    """The name under which Keras publishes ImageNet weights for `spec`, at 224 px if not at its resolution.
+
+    Raises `OptionError` where it publishes none.
+    """
+    if spec.conv is not Convolution.SEPARABLE or spec.shallow:
+        raise OptionError("ImageNet weights are published for the separable, full-depth network only")
+    if spec.alpha not in _ALPHA_TEXT:
+        legal = ", ".join(f"{alpha:g}" for alpha in _ALPHA_TEXT)
+        raise OptionError(f"ImageNet weights are published for alpha {legal}, got {spec.alpha:g}")
+    px = spec.resolution_px if spec.resolution_px in _RESOLUTIONS_PX else max(_RESOLUTIONS_PX)
+    return f"mobilenet_{_ALPHA_TEXT[spec.alpha]}_{px}_tf.h5"
+
+
+def imagenet_weights(spec: ModelSpec, keras_home: Path) -> Path:
+    """The published weights in Keras' cache below `keras_home`; Keras downloads what is not there.
+
+    Its progress bar goes to sys.stdout. Raises `DataError` if the file is not there and cannot be fetched.
+    """
+    name = imagenet_file(spec)
+    cached = keras_home / "models" / name
+    if cached.is_file():
+        return cached
+    import tf_keras
+    from tf_keras.src.applications.mobilenet import BASE_WEIGHT_PATH  # the public module leaves it out
+
+    try:
+        keras_home.mkdir(parents=True, exist_ok=True)  # Keras takes /tmp in the place of a folder that is not there
+        fetched = tf_keras.utils.get_file(
+            name, BASE_WEIGHT_PATH + name, cache_dir=str(keras_home), cache_subdir="models"
+        )
+    except Exception as error:  # the disk, urllib, ssl, socket and Keras' own plain Exception
+        raise DataError(
+            f"the ImageNet weights are not at {cached} and cannot be downloaded ({_first_line(error)}): "
+            f"put {name} there, or give --weights FILE"
+        ) from None
+    return Path(fetched)
+
+
+def set_weights(model: Any, stored: Stored, *, source: Path, keeps_head: bool) -> None:
+    """Sets the weights of `model`, a network that `mobilenet_v1.build` made, to what `source` holds.
+
+    Layers are matched by name, or, where a file has the automatic names of Keras (conv2d_1), by their order.
+    Without `keeps_head` the last convolution, which is to be trained anew, stays as it is. Raises `DataError`,
+    naming the first tensor that does not fit and what network the file looks like; `model` is then unchanged.
+    """
+    layers = [layer for layer in model.layers if layer.weights and (keeps_head or layer.name != HEAD)]
+    found = stored if any(layer.name in stored for layer in layers) else _renamed(model, stored)
+    fitting = {layer.name: _fitting(layer, found, f"the weights {source} do not fit", stored) for layer in layers}
+    strangers = [name for name, tensors in found.items() if tensors and name not in fitting and name != HEAD]
+    if strangers:
+        raise DataError(
+            f"the weights {source} do not fit: the network has no {strangers[0]}, the file has: {_looks_like(stored)}"
+        )
+    for layer in layers:
+        layer.set_weights(fitting[layer.name])
+
+
+def _fitting(layer: Any, found: Stored, complaint: str, stored: Stored) -> list[NDArray[np.float32]]:
+    """The tensors for `layer`, in its shapes."""
+    tensors = found.get(layer.name, [])
+    fitting = []
+    for index, variable in enumerate(layer.weights):
+        name = variable.name.removesuffix(":0")
+        wanted = tuple(variable.shape)
+        tensor = tensors[index] if index < len(tensors) else None
+        if tensor is not None and layer.name == HEAD and tensor.shape == wanted[2:]:
+            tensor = tensor.reshape(wanted)  # a Dense head
+        if tensor is None or tensor.shape != wanted:
+            got = "nothing" if tensor is None else tensor.shape
+            raise DataError(f"{complaint}: {name} must have shape {wanted}, got {got}; {_looks_like(stored)}")
+        fitting.append(tensor)
+    return fitting
+
+
+def _renamed(model: Any, stored: Stored) -> Stored:
+    """`stored` under the names of `model`: the n-th layer of a kind is the n-th of that kind."""
+    names = sorted((name for name in stored if stored[name]), key=_natural)
+    renamed = dict(zip(names, (stored[name] for name in names), strict=True))
+    for kind in ("conv2d", "depthwise_conv2d", "batch_normalization"):
+        ours = [layer.name for layer in model.layers if layer.weights and _kind(layer) == kind]
+        theirs = [name for name in names if re.sub(r"_\d+$", "", name) == kind]
+        for our, their in zip(ours, theirs, strict=False):
+            renamed[our] = renamed.pop(their)
+    return renamed
+
+
+def head_classes(stored: Stored) -> int | None:
+    """The classes of the head that is stored, if there is one."""
+    head = stored.get(HEAD) or next((tensors for tensors in reversed(stored.values()) if _is_head(tensors)), None)
+    return int(head[0].shape[-1]) if head else None
+
+
+def _looks_like(stored: Stored) -> str:
+    """A guess at the network that the tensors belong to."""
+    kernels = [tensor for tensors in stored.values() for tensor in tensors if tensor.ndim in (2, 4)]
+    if not kernels:
+        return "it holds no convolutions"
+    inside = [kernel.shape[-2] for kernel in kernels if kernel.shape[-1] != 1]
+    alpha = max(inside, default=0) / _LAST_FILTERS
+    classes = head_classes(stored)
+    head = f"with {classes} classes" if classes else "without a head"
+    return f"it looks like alpha {alpha:.3g} {head}"
+
+
+def _is_head(tensors: Iterable[NDArray[np.float32]]) -> bool:
+    """A kernel and a bias: every other convolution of a MobileNet has no bias."""
+    return [tensor.ndim for tensor in tensors] in ([4, 1], [2, 1])
+
+
+def _natural(name: str) -> tuple[str, int]:
+    prefix, number = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]  # matches any text
+    return prefix, int(number or 0)
+
+
+def _kind(layer: Any) -> str:
+    """The automatic name that Keras gives to the first layer of this class."""
+    return {"Conv2D": "conv2d", "DepthwiseConv2D": "depthwise_conv2d"}.get(type(layer).__name__, "batch_normalization")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,84 @@
+"""Turns held-out images into how good a network is, and keeps the weights of the best one."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.models.data.open import ImageSet, iter_pixels
+from mbexport.models.facts import Output
+from mbexport.models.training.checkpoint import Progress
+from mbexport.models.training.objective import Lesson
+from mbexport.models.weights import weights_to_bytes
+
+_BATCH: Final = 32
+_LEAST: Final = np.finfo(np.float32).tiny  # a probability of zero has no logarithm
+_LEAST_SIGMOID: Final = 1e-7  # Keras' epsilon, which its binary cross-entropy keeps from 0 and from 1, too
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How a network does on held-out images: `loss` is the lower the better, `accuracy` from 0 to 1.
+
+    With a teacher they are the divergence from its scores, 0 for the very same ones, and how often both give the same
+    answer; without one the cross-entropy, and how often the answer is right.
+    """
+
+    loss: float
+    accuracy: float
+
+
+def judge(model: tf_keras.Model, lesson: Lesson, images: ImageSet) -> Judgement:
+    """How `model` does on `images`, which are not moved, against the labels or the teacher's scores."""
+    loss, hits, done = 0.0, 0, 0
+    for pixels in iter_pixels(images, lesson.preprocess, batch=_BATCH):
+        inputs = lesson.as_input(pixels.astype(np.float32))
+        scores = np.asarray(model.predict_on_batch(inputs), np.float64)
+        if lesson.teacher is None:
+            target = np.eye(scores.shape[1])[images.labels[done : done + len(pixels)]]
+            loss -= float((target * np.log(np.maximum(scores, _LEAST))).sum())
+        else:
+            target = np.asarray(lesson.teacher.predict_on_batch(inputs), np.float64)
+            loss += float(divergences(target, scores, lesson.output).sum())
+        hits += int((scores.argmax(axis=1) == target.argmax(axis=1)).sum())
+        done += len(pixels)
+    return Judgement(loss=loss / done, accuracy=hits / done)
+
+
+def divergences(expected: Scores, found: Scores, output: Output) -> Scores:
+    """How far each row of `found` (n, classes) is from that of `expected`, (n,): 0 for the same.
+
+    The Kullback-Leibler divergence in nats for a softmax; for sigmoids that of each class by itself, and for logits
+    the squared error, both averaged over the classes.
+    """
+    if output is Output.LOGITS:
+        return np.asarray(np.square(expected - found).mean(axis=1))
+    if output is Output.SIGMOID:
+        p, q = (np.clip(scores, _LEAST_SIGMOID, 1 - _LEAST_SIGMOID) for scores in (expected, found))
+        return np.asarray((p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).mean(axis=1))
+    p, q = (np.maximum(scores, _LEAST) for scores in (expected, found))
+    return np.asarray((expected * (np.log(p) - np.log(q))).sum(axis=1))
+
+
+def keep_if_best(model: tf_keras.Model, progress: Progress, lesson: Lesson) -> None:
+    """Keeps the weights if the last epochs, taken together, were better than any before."""
+    recent = progress.history[-lesson.judged_epochs :]
+    accuracy = float(np.mean([figures["val_accuracy"] for figures in recent]))
+    loss = float(np.mean([figures["val_loss"] for figures in recent]))
+    keep_if_better(model, progress, lesson, Judgement(loss=loss, accuracy=accuracy))
+
+
+def keep_if_better(model: tf_keras.Model, progress: Progress, lesson: Lesson, found: Judgement) -> None:
+    """Keeps the weights if they were found better than any before; a few images make agreement jump, not divergence."""
+    is_better = (
+        (found.accuracy, -found.loss) > (progress.best_accuracy, -progress.best_loss)
+        if lesson.teacher is None
+        else found.loss < progress.best_loss
+    )
+    if is_better:
+        progress.best_accuracy, progress.best_loss = found.accuracy, found.loss
+        progress.best_epoch, progress.best_weights = progress.epochs_done, weights_to_bytes(model)

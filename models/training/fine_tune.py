@@ -1,0 +1,70 @@
+"""Turns a MobileNet of ours with a trained backbone and a new head into a network that knows the images.
+
+What is done, and what was measured on the way: docs/decisions/0009.
+"""
+
+from typing import Final
+
+import tf_keras
+
+from mbexport.models.data.imageset import ImageSet, stratified_split
+from mbexport.models.mobilenet_v1.pretrained import HEAD
+from mbexport.models.preprocess import Preprocess
+from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit
+from mbexport.models.training.objective import Lesson
+from mbexport.models.training.train import History, class_weights
+
+# The new head starts from random weights: its first gradients would spoil the backbone, so it learns alone until it
+# knows what the features can tell it.
+_HEAD_LEARNING_RATE: Final = 1e-2
+_HEAD_SHARE: Final = 0.2  # of the epochs
+_BACKBONE_LEARNING_RATE: Final = 3e-3
+_WEIGHT_DECAY: Final = 0.05
+_LABEL_SMOOTHING: Final = 0.1
+_HELD_OUT: Final = 0.1  # of the training images, where nobody has put others aside
+_JUDGED_EPOCHS: Final = 5  # one epoch's answers to so few images are mostly luck
+_PATIENCE: Final = 25  # the last third of a cosine is where most of what is gained is gained
+
+
+def fine_tune(
+    model: tf_keras.Model,
+    images: ImageSet,
+    preprocess: Preprocess,
+    settings: TrainSettings,
+    *,
+    epochs: int,
+    validation: ImageSet | None,
+    session: Session,
+    on_step: OnStep,
+) -> History:
+    """Trains `model` in place: first the head alone, then everything, more slowly.
+
+    The `validation` images end each phase when it stops helping, and choose the best epoch; without any, a tenth of
+    the training images is held out for that. Raises `StageError` if training diverges.
+    """
+    judged_epochs = 1
+    if validation is None:
+        judged_epochs = _JUDGED_EPOCHS
+        rest, held_out = stratified_split(images.labels, test_fraction=_HELD_OUT, seed=settings.seed)
+        images, validation = images.subset(rest), images.subset(held_out)
+    lesson = Lesson(
+        images=images,
+        preprocess=preprocess,
+        as_input=preprocess.normalize_floats,
+        class_weights=class_weights(images.labels, int(model.output_shape[-1])),
+        label_smoothing=_LABEL_SMOOTHING,
+        validation=validation,
+        judged_epochs=judged_epochs,
+        patience=_PATIENCE,
+    )
+    head_epochs = max(1, round(epochs * _HEAD_SHARE))
+    phases = (
+        Phase(epochs=head_epochs, learning_rate=_HEAD_LEARNING_RATE, frozen=lambda layer: layer.name != HEAD),
+        Phase(
+            epochs=epochs - head_epochs,
+            learning_rate=_BACKBONE_LEARNING_RATE,
+            warmup_epochs=1,
+            weight_decay=_WEIGHT_DECAY,
+        ),
+    )
+    return fit(model, lesson, settings, phases, session=session, on_step=on_step)

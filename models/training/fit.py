@@ -1,0 +1,242 @@
+"""Turns a network and labelled images into a trained network, epoch by epoch.
+
+What an epoch sees depends on the seed and its number only, and all that one epoch leaves for the next lies in a
+checkpoint, so that a run that was interrupted ends with the same weights as one that was not.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from mbexport.errors import StageError
+from mbexport.models.data.open import ImageSet
+from mbexport.models.training.augment import Augmentation
+from mbexport.models.training.best_epoch import judge, keep_if_best, keep_if_better
+from mbexport.models.training.checkpoint import Progress, checkpoint, read_progress, restore
+from mbexport.models.training.objective import Lesson, as_example, compile_options
+from mbexport.models.training.pixel_store import PixelStore, open_store
+from mbexport.models.training.stream import training_batches
+from mbexport.models.weights import weights_from_bytes
+
+
+@contextmanager
+def curves(log_dir: Path | None) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """What takes down the figures of an epoch for TensorBoard, as soon as there are any; nothing without a folder."""
+    if log_dir is None:
+        yield lambda _epoch, _figures: None
+        return
+    from tensorboard.summary import Writer
+
+    writer = Writer(str(log_dir))
+
+    def log(epoch: int, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            writer.add_scalar(f"epoch_{name}", value, step=epoch)
+        writer.flush()
+
+    try:
+        yield log
+    finally:
+        writer.close()
+
+
+OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a few words on how it goes
+
+
+class Session(Protocol):
+    """Where a training keeps what must survive it: its last checkpoint, decoded images, curves for TensorBoard."""
+
+    cache_dir: Path
+    log_dir: Path | None
+
+    def load(self) -> bytes | None:
+        """The last checkpoint of this very training, if there is one."""
+
+    def save(self, content: bytes) -> None:
+        """Puts `content` in its place, whole or not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How a network learns: `batch` images a step, moved by `augmentation`; `seed` decides every random choice."""
+
+    batch: int
+    seed: int
+    augmentation: Augmentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """Some epochs at one schedule: a cosine from `learning_rate` to zero, after `warmup_epochs` from zero to it.
+
+    With `steps` that is how many it has in all, spread evenly over its epochs, and an epoch is then merely what lies
+    between two checkpoints; without, an epoch goes through the images once.
+    `frozen` says which layers keep their weights; a frozen batch normalization keeps its statistics, too.
+    `weight_decay` is what a step takes from every weight, as a share of it and of the learning rate (Loshchilov and
+    Hutter 2019, arXiv 1711.05101).
+    """
+
+    epochs: int
+    learning_rate: float
+    steps: int | None = None
+    warmup_epochs: int = 0
+    weight_decay: float = 0.0
+    frozen: Callable[[Any], bool] = lambda _layer: False
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < self.epochs:
+            raise ValueError(f"a phase must have a step an epoch at least, got {self.steps} for {self.epochs} epochs")
+
+    def total(self, per_epoch: int) -> int:
+        """Its steps, where an epoch that goes through the images once has `per_epoch` of them."""
+        return self.epochs * per_epoch if self.steps is None else self.steps
+
+    def steps_of(self, epoch: int, per_epoch: int) -> range:
+        """Which of its steps are those of `epoch`, both counted from 0."""
+        total = self.total(per_epoch)
+        return range(total * epoch // self.epochs, total * (epoch + 1) // self.epochs)
+
+
+def fit(
+    model: tf_keras.Model,
+    lesson: Lesson,
+    settings: TrainSettings,
+    phases: tuple[Phase, ...],
+    *,
+    session: Session,
+    on_step: OnStep,
+) -> list[dict[str, float]]:
+    """Trains `model` in place with Adam, phase after phase, and gives the figures of each epoch.
+
+    `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` for images that
+    are mixed where only labels say what is right.
+    """
+    if settings.augmentation.mixes and lesson.teacher is None:
+        raise ValueError("only a teacher knows what is right for mixed images, got none")
+    per_epoch = steps_per_epoch(lesson.images, settings)
+    run = _Run(
+        model=model,
+        lesson=lesson,
+        settings=settings,
+        per_epoch=per_epoch,
+        store=open_store(session.cache_dir, count=len(lesson.images), shape=lesson.preprocess.uncropped.shape),
+        example=tf.function(as_example(lesson, int(model.output_shape[-1]))),  # traced once, not once an epoch
+        reporter=_StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step),
+    )
+    content = session.load()
+    progress = read_progress(content) if content else Progress()
+    first = first_step = 0
+    with curves(session.log_dir) as log:
+        for phase in phases:
+            last = first + phase.epochs
+            if not _is_over(progress, lesson, first=first, last=last):
+                _prepare(model, lesson, phase, per_epoch)
+                if lesson.teacher and lesson.validation and not progress.best_weights:
+                    keep_if_better(model, progress, lesson, judge(model, lesson, lesson.validation))
+                if content:
+                    restore(model, content, with_optimizer=progress.epochs_done > first)
+                    content = None
+            while not _is_over(progress, lesson, first=first, last=last):
+                steps = phase.steps_of(progress.epochs_done - first, per_epoch)
+                run.epoch(progress, range(first_step + steps.start, first_step + steps.stop))
+                log(progress.epochs_done, progress.history[-1])
+                session.save(checkpoint(model, progress))
+            first, progress.epochs_done = last, max(last, progress.epochs_done)
+            first_step += phase.total(per_epoch)
+    if content:  # there was nothing left to do
+        restore(model, content, with_optimizer=False)
+    if progress.best_weights:
+        weights_from_bytes(model, progress.best_weights, source="the best epoch")
+    return progress.history
+
+
+def steps_per_epoch(images: ImageSet, settings: TrainSettings) -> int:
+    """Whole batches in the images; a set smaller than a batch is one step."""
+    return max(1, len(images) // settings.batch)
+
+
+def _is_over(progress: Progress, lesson: Lesson, *, first: int, last: int) -> bool:
+    """Whether a phase had all its epochs, or the validation images have seen no better one for too long."""
+    waited = progress.epochs_done - max(progress.best_epoch, first)
+    return progress.epochs_done >= last or (lesson.validation is not None and waited >= lesson.patience)
+
+
+def _prepare(model: tf_keras.Model, lesson: Lesson, phase: Phase, per_epoch: int) -> None:
+    for layer in model.layers:
+        layer.trainable = not phase.frozen(layer)
+    warmup = phase.steps_of(phase.warmup_epochs, per_epoch).start if phase.warmup_epochs else 0
+    schedule = tf_keras.optimizers.schedules.CosineDecay(
+        0.0 if phase.warmup_epochs else phase.learning_rate,
+        max(1, phase.total(per_epoch) - warmup),
+        warmup_target=phase.learning_rate if phase.warmup_epochs else None,
+        warmup_steps=warmup,
+    )
+    model.compile(
+        optimizer=tf_keras.optimizers.Adam(schedule, weight_decay=phase.weight_decay or None),
+        **compile_options(lesson),
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What all epochs of a training share."""
+
+    model: tf_keras.Model
+    lesson: Lesson
+    settings: TrainSettings
+    per_epoch: int
+    store: PixelStore | None
+    example: Callable[[Any, Any], Any]
+    reporter: "_StepReporter"
+
+    def epoch(self, progress: Progress, steps: range) -> None:
+        """Trains for one epoch, that is for `steps`, counted from the first of all, and takes down how it went."""
+        batches = training_batches(
+            self.lesson.images,
+            self.lesson.preprocess.uncropped,
+            batch=self.settings.batch,
+            seed=self.settings.seed,
+            epochs=range(steps.start // self.per_epoch, -(-steps.stop // self.per_epoch)),
+            steps=steps,
+            augmentation=self.settings.augmentation,
+            store=self.store,
+            output_px=self.lesson.preprocess.resolution_px,
+        )
+        self.reporter.done = steps.start
+        logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history
+        if not all(np.isfinite(value).all() for value in self.model.get_weights()):
+            raise StageError("training diverged: the loss became NaN; lower the learning rate")
+        found = {name: float(values[-1]) for name, values in logs.items()}
+        found["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+        progress.epochs_done += 1
+        if self.lesson.validation is not None:
+            judged = judge(self.model, self.lesson, self.lesson.validation)
+            found |= {"val_loss": judged.loss, "val_accuracy": judged.accuracy}
+        progress.history.append(found)
+        if self.lesson.validation is not None:
+            keep_if_best(self.model, progress, self.lesson)
+
+
+class _StepReporter(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras publishes no types
+    """Passes each step's loss and accuracy on to whoever shows progress, and stops a run that diverged."""
+
+    def __init__(self, total: int, on_step: OnStep) -> None:
+        super().__init__()
+        self._total, self._on_step, self.done = total, on_step, 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        self.done += 1
+        values = logs or {}
+        loss = float(values.get("loss", np.nan))
+        if not math.isfinite(loss):
+            self.model.stop_training = True
+        shares = [f", {name} {values[name]:.1%}" for name in ("accuracy", "agreement") if name in values]
+        self._on_step(self.done, self._total, f"loss {loss:.3f}" + "".join(shares))

@@ -1,0 +1,84 @@
+"""Turns images, and their labels or a teacher, into what a network is to learn and the loss that says how far it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.models.data.open import ImageSet
+from mbexport.models.facts import Output
+from mbexport.models.preprocess import Preprocess
+
+AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to what the network takes
+
+# How far scores are from a teacher's, by what they are: the Kullback-Leibler divergence and a constant, or a distance.
+_TEACHER_LOSSES: Final = MappingProxyType(
+    {
+        Output.SOFTMAX: "categorical_crossentropy",
+        Output.SIGMOID: "binary_crossentropy",
+        Output.LOGITS: "mean_squared_error",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What a network is to learn: images, how they become its input, and what counts as right.
+
+    With a `teacher`, its scores for the same input take the place of the labels (Hinton et al. 2015, arXiv
+    1503.02531, at temperature 1), and "agreement" is how often both give the same answer; `output` is what the scores
+    of both are. Without one they are probabilities, and `label_smoothing` is what the right class leaves to all of them
+    together (Szegedy et al. 2016, arXiv 1512.00567, section 7). `class_weights` (one for each class, float32) multiply
+    the loss. With `validation` images an epoch is as good as the last `judged_epochs` together answered them, and as
+    low as their loss; the weights of the best one are kept, and `patience` epochs without a better one are the last.
+    With a teacher the loss alone decides, and the best weights may be those that the training started from.
+    """
+
+    images: ImageSet
+    preprocess: Preprocess
+    as_input: AsInput
+    teacher: tf_keras.Model | None = None
+    output: Output = Output.SOFTMAX
+    class_weights: NDArray[np.float32] | None = None
+    label_smoothing: float = 0.0
+    validation: ImageSet | None = None
+    judged_epochs: int = 1
+    patience: int = 0
+
+
+def compile_options(lesson: Lesson) -> dict[str, Any]:
+    """The loss and the one metric, as Keras' `compile` takes them."""
+    if lesson.teacher is not None:
+        agreement = tf_keras.metrics.CategoricalAccuracy(name="agreement")
+        return {"loss": _TEACHER_LOSSES[lesson.output], "metrics": [agreement]}
+    loss = "categorical_crossentropy" if lesson.label_smoothing else "sparse_categorical_crossentropy"
+    return {"loss": loss, "metrics": ["accuracy"]}
+
+
+def as_example(lesson: Lesson, classes: int) -> Callable[[Any, Any], Any]:
+    """What turns float32 pixels (n, px, px, channels) and int64 labels (n,) into what Keras' `fit` takes."""
+
+    def example(pixels: Any, labels: Any) -> Any:
+        inputs = lesson.as_input(pixels)
+        target = (
+            lesson.teacher(inputs, training=False)
+            if lesson.teacher
+            else _smoothed(labels, lesson.label_smoothing, classes)
+        )
+        if lesson.class_weights is None:
+            return inputs, target
+        return inputs, target, tf.gather(tf.constant(lesson.class_weights), labels)
+
+    return example
+
+
+def _smoothed(labels: Any, share: float, classes: int) -> Any:
+    if not share:
+        return labels
+    right = tf.one_hot(labels, classes)
+    return right * (1 - share) + share / classes

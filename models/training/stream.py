@@ -1,0 +1,110 @@
+"""Turns labelled images into the batches of an epoch of training, the same ones whatever ran before."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import lru_cache
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from mbexport.models.data.imageset import ImageSet, reader_pool
+from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.models.training.augment import Augmentation, augment
+from mbexport.models.training.pixel_store import PixelStore
+
+_BATCHES_AHEAD: Final = 2  # decoded while the network works on one
+_SEEDS_PER_BATCH: Final = 16  # `augment` draws from seed + 0, seed + 1, ...
+_EPOCH_BITS: Final = 32  # an epoch and a step share one 64-bit seed
+
+
+def training_batches(
+    images: ImageSet,
+    preprocess: Preprocess,
+    *,
+    batch: int,
+    seed: int,
+    epochs: range,
+    steps: range | None = None,
+    augmentation: Augmentation | None,
+    store: PixelStore | None,
+    output_px: int | None = None,
+) -> Any:
+    """A tf.data stream of (float32 pixels 0..255 of shape (batch, *preprocess.shape), int64 labels of (batch,)).
+
+    It runs through `epochs`, whose first may be any, or through those `steps` of them, which are counted from the
+    first step of epoch 0. Whole batches only, and each image at most once an epoch; a
+    set smaller than a batch is one batch. `seed` and the epoch's number alone decide the order and how each image
+    is moved: a training that is taken up again sees what an undisturbed one sees. Without `augmentation` the pixels
+    are as `preprocess` gives them; with one they may have another side, `output_px`. `store` holds pixels of these
+    very images from one epoch to the next; without one they are decoded anew. Raises `ValueError` for a store of
+    another size.
+    """
+    if store is not None and (store.count, store.shape) != (len(images), preprocess.shape):
+        raise ValueError(f"the store must be one of {len(images)} images, got one of {store.count} x {store.shape}")
+    rows = min(batch, len(images))
+    per_epoch = len(images) // rows
+    numbers = range(epochs.start * per_epoch, epochs.stop * per_epoch) if steps is None else steps
+
+    def pixels_of(index: int) -> Pixels:
+        return preprocess.pixels(images.read(index))
+
+    read = _BatchReader(
+        images.labels,
+        pixels_of if store is None else lambda index: store.pixels(index, pixels_of),
+        rows=rows,
+        seed=seed,
+        stop=numbers.stop,
+    )
+
+    def load(number: Any) -> Any:
+        pixels, labels = tf.numpy_function(read, [number], [tf.uint8, tf.int64])
+        return number, tf.ensure_shape(pixels, (rows, *preprocess.shape)), tf.ensure_shape(labels, (rows,))
+
+    def move(number: Any, pixels: Any, labels: Any) -> Any:
+        if augmentation is None:
+            return tf.cast(pixels, tf.float32), labels
+        which = number // per_epoch * (1 << _EPOCH_BITS) + number % per_epoch
+        return augment(
+            pixels, augmentation, seed=[tf.constant(seed * _SEEDS_PER_BATCH, tf.int64), which], output_px=output_px
+        ), labels
+
+    return tf.data.Dataset.range(numbers.start, numbers.stop).map(load).map(move)
+
+
+class _BatchReader:
+    """Gives batches by their number, counted over all epochs, and has the next ones decoded meanwhile.
+
+    Deterministic tf.data calls a Python function once at a time and drops every prefetch behind it
+    (tensorflow/core/grappler/optimizers/data/make_deterministic.cc), so the work ahead is done here.
+    """
+
+    def __init__(
+        self, labels: NDArray[np.int64], pixels_of: Callable[[int], Pixels], *, rows: int, seed: int, stop: int
+    ) -> None:
+        self._labels, self._pixels_of = labels, pixels_of
+        self._rows, self._seed, self._stop = rows, seed, stop
+        self._order = lru_cache(maxsize=2)(self._order_of)
+        self._begun: dict[int, list[Future[Pixels]]] = {}
+        self._lock = Lock()
+
+    def __call__(self, number: int) -> tuple[Pixels, NDArray[np.int64]]:
+        """The uint8 pixels and int64 labels of batch `number`. Raises `DataError` for an image that is damaged."""
+        first = int(number)
+        with self._lock:
+            for ahead in range(first, min(first + 1 + _BATCHES_AHEAD, self._stop)):
+                if ahead not in self._begun:
+                    chosen = self._chosen(ahead).tolist()
+                    self._begun[ahead] = [reader_pool().submit(self._pixels_of, index) for index in chosen]
+            images = self._begun.pop(first)
+            labels = self._labels[self._chosen(first)]
+        return np.stack([image.result() for image in images]), labels
+
+    def _chosen(self, number: int) -> NDArray[np.int64]:
+        epoch, step = divmod(number, len(self._labels) // self._rows)
+        return self._order(epoch)[step * self._rows : (step + 1) * self._rows]
+
+    def _order_of(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._seed, epoch]).permutation(len(self._labels))

@@ -1,0 +1,80 @@
+"""How well a tensor is stored: figures by hand, and laws."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from mbexport.calibration.affine import Range
+from mbexport.calibration.integers.tensors import StoredSite, StoredTensor
+
+BYTES = Range(low=0, high=255)  # a step is 1
+BATCHES = st.lists(
+    arrays.arrays(np.float32, st.tuples(st.integers(1, 3), st.just(2)), elements=st.floats(-50, 300, width=32)),
+    min_size=1,
+    max_size=4,
+)
+
+
+def stored(interval: Range, *batches: object) -> StoredSite:
+    """Batches of values, or pairs of float and quantized ones."""
+    tensor = StoredTensor.of(interval)
+    for batch in batches:
+        floats, quantized = batch if isinstance(batch, tuple) else (batch, batch)
+        tensor.add(np.array(floats, np.float32), np.array(quantized, np.float32))
+    return tensor.site()
+
+
+def test_by_hand():
+    # 3.5 is half a step off 4 (half to even), 255.4 within half a step of the end, 256 and -0.6 are not.
+    site = stored(BYTES, [[3.5, 255.4]], [[256.0, -0.6], [0.0, 0.0]])
+    assert (site.low, site.high, site.scale, site.zero_point) == (0, 255, 1, -128)
+    assert site.clipped == 2 / 6
+    assert site.unused_codes == 256 - 3  # 0, 4 and 255 occur
+    noise = 0.5**2 + 0.4**2 + 1**2 + 0.6**2
+    signal = 3.5**2 + 255.4**2 + 256**2 + 0.6**2
+    assert site.snr_db == pytest.approx(10 * math.log10(signal / noise), rel=1e-4)
+
+
+def test_noise_is_the_distance_of_what_is_stored_to_float():
+    site = stored(BYTES, ([[10.0]], [[11.2]]))
+    assert site.snr_db == pytest.approx(20)  # stored as 11: 10 * log10(10 ** 2 / 1)
+    assert site.clipped == 0
+
+
+def test_values_that_are_codes_have_no_noise_and_zeros_no_signal():
+    assert stored(BYTES, [[1.0, 255.0]]).snr_db == math.inf
+    assert math.isnan(stored(BYTES, [[0.0, 0.0]]).snr_db)
+
+
+def test_nothing_stored_is_no_figure():
+    site = stored(BYTES)
+    assert math.isnan(site.clipped)
+    assert site.unused_codes == 256
+
+
+@given(BATCHES)
+def test_batches_do_not_matter(batches):
+    once, often = stored(BYTES, np.concatenate(batches)), stored(BYTES, *batches)
+    assert (once.clipped, once.unused_codes) == (often.clipped, often.unused_codes)
+    assert once.snr_db == pytest.approx(often.snr_db, rel=1e-3, nan_ok=True)
+
+
+@given(BATCHES)
+def test_clipped_are_those_more_than_half_a_step_outside(batches):
+    values = np.concatenate(batches)
+    site = stored(BYTES, *batches)
+    assert site.clipped == ((values < -0.5) | (values > 255.5)).mean()
+    assert 256 - site.unused_codes == len(np.unique(np.clip(np.rint(values), 0, 255)))
+
+
+@given(BATCHES, st.integers(-10, 6))
+def test_units_do_not_matter(batches, exponent):
+    factor = 2.0**exponent
+    scaled = stored(Range(low=0, high=255 * factor), *(batch * factor for batch in batches))
+    plain = stored(BYTES, *batches)
+    assert (scaled.clipped, scaled.unused_codes) == (plain.clipped, plain.unused_codes)
+    assert scaled.snr_db == pytest.approx(plain.snr_db, rel=1e-3, nan_ok=True)

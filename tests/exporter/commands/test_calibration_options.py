@@ -1,0 +1,109 @@
+"""--observer, --ranges and --corrections: what they put into the plan, and what is refused before any work."""
+
+import json
+
+import pytest
+
+from mbexport.calibration.choices import Correction, Observer
+from mbexport.cli import run
+from mbexport.errors import StageError
+from mbexport.pipeline.plan import OBSERVER
+
+COMMANDS = {"build": ("build",), "export": ("export", "--model", "net.h5", "--data", "digits")}
+
+
+@pytest.fixture(params=COMMANDS)
+def planned(request, monkeypatch, capsys, tmp_path):
+    """The plan of either command with more arguments."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.h5").write_bytes(b"weights")
+
+    def plan(*arguments: object):
+        caught = []
+
+        def stop(plan, _data, _progress, **_named):
+            caught.append(plan)
+            raise StageError("this is as far as the test goes")
+
+        monkeypatch.setattr("mbexport.pipeline.build.run", stop)
+        assert run([*COMMANDS[request.param], *map(str, arguments)]) == 3, capsys.readouterr().err
+        return caught[0]
+
+    return plan
+
+
+@pytest.fixture(params=COMMANDS)
+def refused(request, capsys, tmp_path, monkeypatch):
+    """What either command complains of, having written nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.h5").write_bytes(b"weights")
+
+    def complaint(*arguments: object) -> str:
+        before = sorted(tmp_path.iterdir())
+        assert run([*COMMANDS[request.param], "--out", "out", *map(str, arguments)]) == 2
+        assert sorted(tmp_path.iterdir()) == before
+        printed = capsys.readouterr()
+        assert (printed.out, printed.err.count("\n")) == ("", 1)
+        return printed.err
+
+    return complaint
+
+
+def test_without_options_all_corrections_are_made_and_the_measured_observer_is_taken(planned):
+    plan = planned()
+    assert (plan.observer, plan.ranges, plan.corrections) == (OBSERVER, None, tuple(Correction))
+
+
+@pytest.mark.parametrize("observer", Observer)
+def test_observer_reaches_the_plan(planned, observer):
+    assert planned("--observer", observer).observer is observer
+
+
+def test_corrections_reach_the_plan(planned):
+    assert planned("--corrections", "none").corrections == ()
+    assert planned("--corrections", "bias,rounding").corrections == (Correction.ROUNDING, Correction.BIAS)
+
+
+def test_file_of_ranges_reaches_the_plan(planned, tmp_path):
+    assert planned("--ranges", tmp_path / "r.json").ranges == tmp_path / "r.json"
+
+
+def test_config_file_knows_the_options(planned, tmp_path):
+    (tmp_path / "o.toml").write_text('observer = "mse"\ncorrections = "none"\n')
+    plan = planned("--config", tmp_path / "o.toml")
+    assert (plan.observer, plan.corrections) == (Observer.MSE, ())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("--observer", "max"),
+            "observer must be one of minmax, moving-average, percentile, mse, entropy, auto, got max",
+        ),
+        (
+            ("--corrections", "bias,gptq"),
+            "corrections must be all, none or some of copies, equalization, rounding, bias, logits, got gptq",
+        ),
+        (("--observer", "mse", "--ranges", "r.json"), "give --observer or --ranges, not both, got --observer mse"),
+        (("--ranges", "r.json"), "r.json cannot be read: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(refused, arguments, said):
+    assert refused(*arguments) == f"Error: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "r.json: not a file of ranges: Expecting property name"),
+        ("[]", "r.json: not a file of ranges: "),
+        (
+            json.dumps({"conv1_relu": [6, 0]}),
+            "r.json: not a file of ranges: a range must hold 0 and be finite and wider than 0, got [6, 0]",
+        ),
+    ],
+)
+def test_damaged_file_of_ranges_is_refused_before_any_work(refused, tmp_path, content, said):
+    (tmp_path / "r.json").write_text(content)
+    assert refused("--ranges", "r.json").startswith(f"Error: {said}")

@@ -1,0 +1,296 @@
+"""What goes into an artifact and comes out of it, and which files are no artifact."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from mbexport.artifact import Layout, Precision
+from mbexport.calibration.affine import Affine
+from mbexport.errors import DataError
+from mbexport.formats.registry import format_of, open_runner
+from mbexport.formats.runner import Runner
+from mbexport.models.preprocess import Normalization, Preprocess
+
+FLOAT, FLOAT16, INT32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32
+INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
+PREPROCESS = Preprocess(resolution_px=4)
+IMAGE = (1, 4, 4, 3)
+Edge = tuple[str, int, Sequence[int | str]]
+Save = Callable[..., Path]
+
+
+def edge(name: str, kind: int = FLOAT, shape: Sequence[int | str] = IMAGE) -> Edge:
+    return name, kind, shape
+
+
+SCORES = edge("scores", FLOAT, [1, 48])
+
+
+def entry(save: Save, *, zero_point: object, scale: object = np.float32(1 / 127.5)) -> Runner:
+    """A file that quantizes its float image first thing, and gives the codes' numbers flat as its scores."""
+    steps = "QuantizeLinear image s z -> q; DequantizeLinear q s z -> d; Flatten d -> scores"
+    return open_runner(save([edge("image")], [SCORES], steps, s=scale, z=zero_point))
+
+
+def all_bytes() -> np.ndarray:
+    """Six images (6, 4, 4, 3) that hold every byte."""
+    return np.resize(np.arange(256, dtype=np.uint8), (6, 4, 4, 3))
+
+
+def test_a_byte_input_takes_the_bytes(save):
+    runner = open_runner(save([edge("image", UINT8)], [SCORES]))
+    feed = runner.prepare(all_bytes(), PREPROCESS)
+    assert feed.dtype == np.uint8
+    assert np.array_equal(feed, all_bytes())
+
+
+def test_an_int8_input_takes_the_bytes_minus_128(save):
+    runner = open_runner(save([edge("image", INT8)], [SCORES]))
+    feed = runner.prepare(np.array([0, 1, 127, 128, 255], np.uint8), PREPROCESS)
+    assert feed.dtype == np.int8
+    assert feed.tolist() == [-128, -127, -1, 0, 127]
+
+
+def test_a_float_input_takes_normalized_numbers(save):
+    runner = open_runner(save([edge("image")], [SCORES]))
+    preprocess = Preprocess(resolution_px=4, normalization=Normalization(mean=(51,), std=(102,)))
+    feed = runner.prepare(np.array([0, 51, 255], np.uint8), preprocess)
+    assert feed.dtype == np.float32
+    assert feed.tolist() == [-0.5, 0, 2]
+
+
+def test_a_float_input_of_another_order_takes_blue_first(save):
+    runner = open_runner(save([edge("image")], [SCORES]))
+    preprocess = Preprocess(resolution_px=4, normalization=Normalization(mean=(1, 2, 3), std=(1,), is_bgr=True))
+    feed = runner.prepare(np.array([[10, 20, 30]], np.uint8), preprocess)
+    assert feed.tolist() == [[29, 18, 7]]
+
+
+@pytest.mark.parametrize("zero_point", [np.uint8(128), np.int8(0)])
+def test_a_float_input_that_is_quantized_first_takes_what_the_codes_stand_for(save, zero_point):
+    runner = entry(save, zero_point=zero_point)
+    feed = runner.prepare(np.array([0, 128, 255], np.uint8), PREPROCESS)
+    # Not -1, 0.0039 and 1, which a mean of 127.5 makes of them.
+    assert feed == pytest.approx([-128 / 127.5, 0, 127 / 127.5])
+
+
+@pytest.mark.parametrize("zero_point", [np.uint8(128), np.int8(0), np.uint8(0), np.int8(-128)])
+def test_what_a_quantized_float_input_takes_lands_on_the_codes(save, zero_point):
+    runner = entry(save, zero_point=zero_point)
+    offset = int(zero_point) + (128 if zero_point.dtype == np.int8 else 0)
+    feeds = runner.prepare(all_bytes(), PREPROCESS)
+    # In the middle of a code, so that no runtime rounds to its neighbour.
+    assert np.abs(feeds * 127.5 + offset - all_bytes()).max() < 1e-4
+    seen = np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(6)])
+    assert np.array_equal(np.rint(seen * 127.5) + offset, all_bytes().reshape(6, 48))
+
+
+def test_scale_and_zero_point_may_be_vectors_of_one(save):
+    # As legal as scalars, and what other exporters write.
+    runner = entry(save, scale=np.float32([0.5]), zero_point=np.uint8([3]))
+    assert runner.prepare(np.array([3, 5], np.uint8), PREPROCESS).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("has_nodes", [False, True])
+@pytest.mark.parametrize(
+    ("steps", "zero_point"),
+    [
+        ("DequantizeLinear image s z -> d; Flatten d -> scores", 7),
+        ("DequantizeLinear image s -> d; Flatten d -> scores", 0),
+        ("Transpose image -> u; Transpose u -> t; DequantizeLinear t s z -> d; Flatten d -> scores", 7),
+        ("QLinearConv image s z w one none s z -> q; DequantizeLinear q s z -> d; Flatten d -> scores", 7),
+    ],
+)
+def test_quantizations_of_other_exporters_are_read(save, has_nodes, steps, zero_point):
+    """Constants may be initializers or nodes, a zero point of 0 may be left out, a convolution may take the codes."""
+    constants = {"s": np.float32(0.5), "z": np.uint8(7), "w": np.ones((3, 3, 1, 1), np.int8)}
+    constants |= {"one": np.float32(1), "none": np.int8(0)}
+    path = save([edge("image", UINT8, (1, 3, 4, 4))], [SCORES], steps, has_nodes=has_nodes, **constants)
+    assert open_runner(path).input.affine == Affine(scale=(0.5,), zero_point=(zero_point,))
+
+
+def test_a_scale_that_is_none_is_refused(save):
+    steps = "DequantizeLinear image s z -> d; Flatten d -> scores"
+    path = save([edge("image", UINT8)], [SCORES], steps, s=np.float32("nan"), z=np.uint8(0))
+    with pytest.raises(DataError, match=r"tiny\.onnx: a scale must be positive and finite, got nan"):
+        open_runner(path)
+
+
+def test_codes_of_a_convolution_are_read_as_scores(save):
+    steps = "QLinearConv image s z w s z t y -> scores"
+    constants = {"s": np.float32(1), "z": np.uint8(0), "w": np.ones((5, 3, 4, 4), np.uint8)}
+    constants |= {"t": np.float32(0.25), "y": np.uint8(9)}
+    runner = open_runner(
+        save([edge("image", UINT8, (1, 3, 4, 4))], [edge("scores", UINT8, (1, 5, 1, 1))], steps, **constants)
+    )
+    # 48 bytes of 2: 96 / 0.25 + 9 is beyond 255, which stands for (255 - 9) / 4.
+    assert runner.scores(runner.invoke(np.full((1, 3, 4, 4), 2, np.uint8))).tolist() == [[61.5] * 5]
+
+
+@pytest.mark.parametrize("kind", [FLOAT16, INT32])
+def test_an_input_of_another_type_is_refused(save, kind):
+    runner = open_runner(save([edge("image", kind)], [SCORES]))
+    with pytest.raises(DataError, match="must be uint8, int8 or float32"):
+        runner.prepare(all_bytes(), PREPROCESS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "zero_point", "raw", "expected"),
+    [
+        (UINT8, np.uint8(0), [0, 128, 255], [0, 0.5, 255 / 256]),
+        (INT8, np.int8(-128), [-128, 0, 127], [0, 0.5, 255 / 256]),
+        (UINT8, np.uint8(64), [0, 64, 255], [-0.25, 0, 191 / 256]),
+    ],
+)
+def test_scores_are_what_the_output_codes_stand_for(save, kind, zero_point, raw, expected):
+    steps = "QuantizeLinear real s z -> scores"
+    constants = {"real": np.zeros((1, 3), np.float32), "s": np.float32(1 / 256), "z": zero_point}
+    runner = open_runner(save([edge("image")], [edge("scores", kind, [1, 3])], steps, **constants))
+    found = runner.scores(np.array([raw], zero_point.dtype))
+    assert found.dtype == np.float32
+    assert found.tolist() == [expected]
+
+
+def test_float_scores_are_left_as_they_are(save):
+    runner = open_runner(save([edge("image")], [SCORES]))
+    raw = np.float32([[0.1, 0.9]])
+    assert np.array_equal(runner.scores(raw), raw)
+
+
+NO_IMAGES = [(1, 3, 4, 5), (1, 4, 5, 3), (0, 4, 4, 3), (1, 4, 4, 2), (1, 4, 4, 4), (1, 4, 5, 1), (1, 4, 4)]
+
+
+@pytest.mark.parametrize("shape", [*NO_IMAGES, (1, 1, 4, 4, 3)])
+def test_an_input_that_is_no_square_image_in_rgb_or_grey_is_refused(save, shape):
+    path = save([edge("image", FLOAT, shape)], [SCORES])
+    legal = r"\(n, px, px, channels\) or \(n, channels, px, px\) with 1 or 3 channels"
+    with pytest.raises(DataError, match=rf"input must have shape {legal}, got \(.*\)$"):
+        open_runner(path)
+
+
+@pytest.mark.parametrize("shape", [(1, 48, 1, 1), (1, 1, 1, 48)])
+def test_classes_in_one_pixel_are_a_row_of_scores(save, shape):
+    runner = open_runner(
+        save(
+            [edge("image")],
+            [edge("scores", FLOAT, shape)],
+            "Add zeros one -> scores",
+            zeros=np.arange(48, dtype=np.float32).reshape(shape),
+            one=np.float32(1),
+        )
+    )
+    raw = runner.invoke(np.zeros(IMAGE, np.float32))
+    assert (runner.output.shape, runner.classes) == ((1, 48), 48)
+    assert raw.tolist() == [list(range(1, 49))]
+
+
+@pytest.mark.parametrize("shape", [(48,), (1, 1, 48), (2, 48), (1, 1, 48, 1), (1, 2, 1, 24), (1, 1, 1, 1)])
+def test_an_output_that_is_no_row_of_scores_is_refused(save, shape):
+    path = save([edge("image")], [edge("scores", FLOAT, shape)])
+    with pytest.raises(DataError, match=r"output must have shape \(1, classes\), got \(.*\)$"):
+        open_runner(path)
+
+
+def test_two_inputs_or_two_outputs_are_refused(save):
+    with pytest.raises(DataError, match="one input and one output, got 2 and 1"):
+        open_runner(save([edge("image"), edge("other")], [SCORES]))
+    with pytest.raises(DataError, match="one input and one output, got 1 and 2"):
+        open_runner(save([edge("image")], [SCORES, edge("logits", FLOAT, [1, 48])]))
+
+
+def test_an_open_batch_counts_as_one(save):
+    runner = open_runner(save([edge("image", FLOAT, ("batch", 4, 4, 3))], [SCORES]))
+    assert (runner.input.shape, runner.resolution_px, runner.classes) == (IMAGE, 4, 48)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_and_colour_are_told_apart(save, channels):
+    runner = open_runner(save([edge("image", FLOAT, (1, 4, 4, channels))], [SCORES]))
+    assert (runner.resolution_px, runner.channels) == (4, channels)
+
+
+def test_an_open_resolution_is_refused(save):
+    # Taken for one pixel, every image would shrink to a dot without a word.
+    path = save([edge("image", FLOAT, (1, "height", "width", 3))], [SCORES])
+    with pytest.raises(DataError, match=r"\(n, px, px, channels\).*got \(1, -1, -1, 3\)"):
+        open_runner(path)
+
+
+@pytest.mark.parametrize("name", ["image.png", "model", "model.onnx.zip", "tflite", "model.pb"])
+def test_another_ending_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"1")
+    with pytest.raises(DataError, match=r"must end in \.tflite or \.onnx, or be a Keras"):
+        format_of(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", [".tflite", ".onnx"])
+def test_a_file_that_is_not_there_is_refused(tmp_path, ending):
+    (tmp_path / f"folder{ending}").mkdir()
+    for name in ("missing", "folder"):
+        with pytest.raises(DataError, match="no such file"):
+            open_runner(tmp_path / f"{name}{ending}")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("A.TFLITE", "tflite"), ("b.Onnx", "onnx")),
+        *(("c.keras", "keras"), ("d.H5", "keras"), ("e.hdf5", "keras")),
+    ],
+)
+def test_the_ending_may_be_in_capitals(tmp_path, name, expected):
+    (tmp_path / name).write_bytes(b"1")
+    assert format_of(tmp_path / name) is expected
+
+
+@pytest.mark.parametrize("ending", [".tflite", ".onnx"])
+@pytest.mark.parametrize("content", ["", "garbage", "\x1c\0\0\0TFL3" + "\1" * 200, "first half", "other format"])
+def test_what_is_no_artifact_is_refused_in_one_line(small_build, tmp_path, ending, content):
+    whole = {path.suffix: path.read_bytes() for path in small_build.glob("*_int8.*")}
+    other = ".onnx" if ending == ".tflite" else ".tflite"
+    cut = {"first half": whole[ending][: len(whole[ending]) // 2], "other format": whole[other]}
+    path = tmp_path / f"broken{ending}"
+    path.write_bytes(cut.get(content, content.encode("latin-1")))
+    with pytest.raises(DataError) as caught:
+        open_runner(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("ending", [".tflite", ".onnx"])
+def test_a_build_is_read_back_as_what_it_is(small_build, ending):
+    int8, fp32 = (open_runner(next(small_build.glob(f"*_{kind}{ending}"))) for kind in ("int8", "fp32"))
+    assert (int8.precision, fp32.precision) == (Precision.INT8, Precision.FP32)
+    assert (int8.input.dtype, fp32.input.dtype) == ("uint8", "float32")
+    assert {(runner.resolution_px, runner.classes) for runner in (int8, fp32)} == {(32, 10)}
+    assert (int8.input.affine.zero_point, int8.output.affine.scale) == ((128,), (1 / 256,))
+    assert fp32.input.affine is fp32.output.affine is None
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp32"])
+def test_the_number_of_threads_does_not_change_an_answer(small_build, kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
+    for path in small_build.glob(f"*_{kind}.*"):
+        one, two = (open_runner(path, threads=threads) for threads in (1, 2))
+        feed = one.prepare(pixels, Preprocess(resolution_px=32))
+        np.testing.assert_allclose(two.invoke(feed), one.invoke(feed), atol=1e-6)
+
+
+def test_no_thread_of_onnxruntime_spins_on_after_a_run(save):
+    """It would slow down whichever artifact is timed next."""
+    options = open_runner(save([edge("image")], [SCORES]), threads=2)._session.get_session_options()
+
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+
+
+def test_channels_first_are_seen_and_fed(save):
+    first = open_runner(save([edge("image", FLOAT, (1, 3, 4, 4))], [SCORES]))
+    assert (first.layout, first.resolution_px, first.channels) == (Layout.NCHW, 4, 3)
+    pixels = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
+    last = open_runner(save([edge("image", FLOAT, (1, 4, 4, 3))], [SCORES]))
+    preprocess = Preprocess(resolution_px=4)
+    turned = last.prepare(pixels, preprocess).transpose(0, 3, 1, 2)
+    assert np.array_equal(first.prepare(pixels, preprocess), turned)

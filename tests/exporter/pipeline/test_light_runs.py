@@ -1,0 +1,236 @@
+"""Whole runs whose heavy stages are stand-ins: images that cannot be read, runs without labels, and what is reused.
+
+The network is an .onnx that averages colours; everything between the command line and the report is real.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mbexport.cli import run
+from mbexport.errors import StageError
+from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.pipeline.stage_files import WEIGHTS
+
+SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """Two hundred photos: a hundred dark ones and a hundred bright ones."""
+    root = tmp_path / "photos"
+    for name, least in (("dark", 0), ("light", 150)):
+        (root / name).mkdir(parents=True)
+        for i in range(100):
+            Image.fromarray(np.full((2, 2, 3), least + i, np.uint8)).save(root / name / f"{i:02}.png")
+    return root
+
+
+def break_images(photos: Path, count: int) -> list[Path]:
+    victims = [photos / "dark" / f"{10 * i:02}.png" for i in range(count)]
+    for victim in victims:
+        victim.write_bytes(b"no picture")
+    return victims
+
+
+SMALL = ("--alpha", "0.25", "--resolution", "32", "--format", "onnx", "--epochs", "1")
+
+
+@pytest.fixture
+def build(photos, tmp_path, capfd):
+    """Builds on the photos: exit code, stdout, stderr."""
+
+    def start(*arguments: object) -> tuple[int, str, str]:
+        code = run(["build", *SMALL, "--data", str(photos), "--out", str(tmp_path / "out"), *map(str, arguments)])
+        return code, *capfd.readouterr()
+
+    return start
+
+
+@pytest.fixture
+def verify(photos, tmp_path, capfd, colour_network):
+    """Verifies the colour network on the photos: exit code, stdout, stderr."""
+
+    def start(*arguments: object) -> tuple[int, str, str]:
+        network = colour_network(tmp_path / "net.onnx", classes=2)
+        options = ("--data", photos, "--out", tmp_path / "out", "--no-latency", "--preprocess", "mobilenet")
+        code = run(["verify", *map(str, (network, *options, *arguments))])
+        return code, *capfd.readouterr()
+
+    return start
+
+
+@pytest.fixture(params=["build", "verify"])
+def checked(request, stand_ins):
+    """Either command that looks at a folder of labelled images."""
+    assert stand_ins.trained_on == []
+    return request.getfixturevalue(request.param)
+
+
+def report_in(folder: Path) -> dict:
+    return json.loads((folder / "report.json").read_bytes())
+
+
+def test_sound_images_are_no_warning(checked, tmp_path):
+    code, _, errors = checked()
+    assert code in (0, 1)
+    assert "WARNING" not in errors
+    assert ("no bundles for apps: they need a .tflite" in errors) is (tmp_path / "out" / "manifest.json").exists()
+    assert report_in(tmp_path / "out")["data"]["unreadable"] == []
+
+
+def test_one_broken_image_of_two_hundred_is_left_out_warned_of_and_listed(checked, photos, tmp_path):
+    (victim,) = break_images(photos, 1)
+    code, _, errors = checked()
+    assert code in (0, 1)
+    assert errors.count("WARNING: 1 images cannot be read and were left out; report.json lists them\n") == 1
+    (listed,) = report_in(tmp_path / "out")["data"]["unreadable"]
+    assert listed["file"] == "dark/00.png"
+    assert listed["reason"] == f"{victim} is not an image that can be read"
+
+
+def test_five_broken_images_of_two_hundred_are_refused_in_one_line(checked, photos, tmp_path):
+    victims = break_images(photos, 5)
+    code, printed, errors = checked()
+    assert (code, printed) == (2, "")
+    assert errors.startswith("Error: 5 of 200 images (2.50%) cannot be read, at most 1.00% may be (--max-bad); first: ")
+    assert errors.count("\n") == 1
+    assert any(str(victim) in errors for victim in victims)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("max_bad", "is_legal"), [("2.5%", True), ("0.025", True), ("2.4 %", False), ("0", False)])
+def test_limit_of_broken_images_is_the_users(checked, photos, max_bad, is_legal):
+    break_images(photos, 5)
+    code, _, errors = checked("--max-bad", max_bad)
+    assert (code != 2) is is_legal
+    assert ("WARNING: 5 images cannot be read" in errors) is is_legal
+
+
+@pytest.mark.parametrize("max_bad", ["1 percent", "-1%", "101%", "nan", ""])
+def test_limit_that_is_no_fraction_is_refused_before_images_are_looked_for(checked, max_bad):
+    code, printed, errors = checked("--max-bad", max_bad, "--data", "no-such-folder")
+    assert (code, printed) == (2, "")
+    assert errors == f"Error: max bad must be from 0% to 100% or from 0 to 1, got {max_bad}".rstrip() + "\n"
+
+
+def test_verify_counts_the_images_that_are_left(verify, photos, tmp_path):
+    break_images(photos, 1)
+    verify()
+    assert report_in(tmp_path / "out")["reference"]["samples"] == 199
+
+
+def test_build_counts_the_images_that_are_left(build, stand_ins, photos, tmp_path):
+    break_images(photos, 1)
+    build()
+    report = report_in(tmp_path / "out")
+    assert report["data"]["images"] == 199
+    assert len(stand_ins.trained_on[0]) + report["reference"]["samples"] == 199
+
+
+def test_stages_that_nothing_changed_for_are_reused_and_the_warning_is_repeated(build, stand_ins, photos, tmp_path):
+    break_images(photos, 1)
+    build()
+    _, _, errors = build()
+    assert "WARNING: 1 images cannot be read" in errors
+    assert all(stage["reused"] for stage in report_in(tmp_path / "out")["stages"])
+    assert len(stand_ins.trained_on) == 1
+
+
+def test_other_golden_images_run_nothing_but_what_they_decide(build, tmp_path):
+    build()
+    (tmp_path / "seen").mkdir()
+    Image.fromarray(np.full((2, 2, 3), 7, np.uint8)).save(tmp_path / "seen" / "a.png")
+    _, _, errors = build("--golden", tmp_path / "seen")
+    ran = {line.split()[0] for line in errors.splitlines() if " done in " in line}
+    assert ran == {"golden", "hash-images"}
+
+
+def test_another_seed_splits_anew_and_still_leaves_out_what_is_broken(build, stand_ins, photos):
+    # What was found in one split must not be looked up in another.
+    break_images(photos, 2)
+    for seed in range(4):
+        code, _, errors = build("--seed", seed)
+        assert code in (0, 1), errors
+    assert len(stand_ins.trained_on) == 4
+
+
+def test_folder_that_a_build_used_serves_an_export_of_other_images(build, stand_ins, photos, tmp_path, capfd):
+    (tmp_path / "w.h5").write_bytes(b"weights")
+    shared = ["--data", str(photos), "--calibration", str(photos), "--out", str(tmp_path / "out")]
+    build("--calibration", photos)
+    # Built, the photos were two sets; exported, they are one.
+    code = run(["export", "--weights", str(tmp_path / "w.h5"), *SMALL[:6], *shared])
+    assert code in (0, 1), capfd.readouterr().err
+    assert stand_ins.files[WEIGHTS] == b"weights"
+
+
+@pytest.fixture
+def exported(stand_ins, photos, tmp_path, capfd):
+    """Exports with no data but pictures to calibrate on: exit code, stdout, stderr, report."""
+
+    def start(*arguments: object, is_named: bool = True) -> tuple[int, str, str, dict]:
+        assert stand_ins.trained_on == []
+        (tmp_path / "w.h5").write_bytes(b"weights")
+        (tmp_path / "classes.txt").write_text("one\ntwo\n")
+        shared = ["--weights", tmp_path / "w.h5", "--calibration", photos, "--out", tmp_path / "out"]
+        if is_named:
+            shared += ["--classes", tmp_path / "classes.txt"]
+        code = run(["export", *map(str, [*shared, *SMALL[:6], *arguments])])
+        return code, *capfd.readouterr(), report_in(tmp_path / "out")
+
+    return start
+
+
+def test_without_labels_answers_are_compared_and_nothing_is_said_of_their_truth(exported):
+    code, printed, errors, report = exported()
+    assert (code, report["passed"]) == (0, True)
+    assert "reference: no labels on 200 images" in printed
+    assert "WARNING" not in errors
+    assert report["reference"]["labelled"] is False
+    assert (report["reference"]["top1"], report["reference"]["chance"]) == (None, None)
+    assert report["artifacts"][0]["agreement"] == 1.0
+    assert [gate["name"] for gate in report["gates"]] == [
+        "samples",
+        "distinct_outputs",
+        "fp32_error",
+        "named_precision",
+    ]
+
+
+def test_gate_that_needs_labels_fails_where_there_are_none_and_is_no_warning(exported):
+    code, printed, errors, _ = exported("--gate", "above_chance=1")
+    assert code == 1
+    assert "not measured" in printed
+    assert "WARNING" not in errors
+
+
+def test_labels_without_data_are_those_that_are_given(exported, tmp_path):
+    exported()
+    assert (tmp_path / "out" / "labels.txt").read_text() == "one\ntwo\n"
+
+
+def test_labels_that_nobody_gave_are_numbers(exported, tmp_path, monkeypatch):
+    head = {"conv_preds": [np.zeros((1, 1, 256, 2)), np.zeros(2)]}
+    monkeypatch.setattr("mbexport.models.keras_import.weights.stored_weights", lambda _path: head)
+    exported(is_named=False)
+    assert (tmp_path / "out" / "labels.txt").read_text() == "0\n1\n"
+
+
+def test_run_that_fails_keeps_what_an_earlier_one_delivered(build, stand_ins, photos, tmp_path, monkeypatch):
+    build()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
+
+    def fail(*_given, **_named):
+        raise StageError("out of memory")
+
+    monkeypatch.setattr(stand_ins, "trained_network", fail)
+    shutil.rmtree(tmp_path / "out" / ".mbexport" / "stages")
+    code, printed, errors = build()
+    assert (code, printed) == (3, "")
+    assert errors.endswith("Error: out of memory\n")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()} == before

@@ -1,0 +1,297 @@
+"""report.html: what its tables say, whole by itself, harmless whatever names hold, the same bytes every time."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from example_reports import KINDS, of_artifacts, of_build
+from hypothesis import example as given_example
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mbexport.report.page.numbers import clean
+from mbexport.report.page.render import page
+from mbexport.report.page.view import MOST_IMAGES, caveats, reason, shown, told_apart
+
+EMPTY_TAGS = {"meta", "link", "img", "wbr", "br", "rect", "circle", "path", "use"}
+IN_CHARTS = {"title", "desc", "defs", "clippath", "g", "path", "rect", "text", "use"}
+BUDGET = 1_000_000  # bytes beside the pictures
+FP32, INT8 = 0, 2  # places of artifacts in the example
+
+
+class Page(HTMLParser):
+    """What stands in a page: its tags, its ids, its tables' rows as texts."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self.first_in_table: list[str] = []
+        self.text = ""
+        self.drawn: list[str] = []  # tags within charts
+        self.written: list[str] = []  # tags elsewhere
+        self._open: list[str] = []
+        self._caption = ""
+        self.feed(content.decode())
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.drawn += [tag] if "svg" in self._open else []
+        self.written += [tag] if "svg" not in self._open and tag != "wbr" else []
+        if self._open and self._open[-1] == "table":
+            self.first_in_table += [tag] if len(self.first_in_table) < self.count("table") else []
+        if tag not in EMPTY_TAGS:
+            self._open.append(tag)
+        if tag == "caption":
+            self._caption = ""
+        elif tag == "tr":
+            self.tables[self._caption].append([])
+        elif tag in ("td", "th"):
+            self.tables[self._caption][-1].append("")
+        elif tag == "small" and self.tables:
+            self.handle_data(" ")
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag not in EMPTY_TAGS:
+            assert self._open.pop() == tag
+        if tag == "caption":
+            self.tables[self._caption] = []
+
+    def handle_data(self, data):
+        self.text += data
+        if "caption" in self._open:
+            self._caption += data
+        elif "td" in self._open or "th" in self._open:
+            self.tables[self._caption][-1][-1] += data
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+    def values(self, *names: str) -> list[str]:
+        return [attributes[name] or "" for _, attributes in self.tags for name in names if name in attributes]
+
+
+@pytest.fixture
+def example() -> dict[str, Any]:
+    """A report, to be changed."""
+    return of_build()
+
+
+def read(report: dict[str, Any], pictures: Any = None) -> Page:
+    return Page(page(report, pictures or {}))
+
+
+def test_the_gates_table_by_hand(example):
+    rows = [[" ".join(cell.split()) for cell in row] for row in read(example).tables["Gates, those that failed first"]]
+
+    assert rows[0] == ["Verdict", "Gate", "Value", "Limit"]
+    assert [(row[0], row[1].split()[0], *row[2:]) for row in rows[1:]] == [
+        ("\u2717 fail", "size_ratio", "0.31", "\u2264 0.2926"),
+        ("? undecided", "top1_drop", "0.008 \u22120.0034 to 0.0206", "\u2264 0.005"),
+        ("\u2713 pass", "samples", "500", "\u2265 30"),
+        ("\u2713 pass", "distinct_outputs", "495", "\u2265 5"),
+        ("\u2713 pass", "above_chance", "75.43", "\u2265 1"),
+        ("\u2713 pass", "fp32_error", "9.358e\u221206", "\u2264 0.001"),
+        ("\u2713 pass", "agreement", "0.98 0.9635 to 0.989", "\u2265 0.9"),
+        ("\u2713 pass", "twin_agreement", "1 0.9924 to 1", "\u2265 0.995"),
+        ("\u2713 pass", "int8_convs", "1", "\u2265 1"),
+        ("\u2713 pass", "int8_speedup", "2.347 2.19 to 2.35", "\u2265 1"),
+    ]
+    assert rows[2][1].endswith("of mobilenet_v1_0.75_224_int8.tflite Next: " + example["gates"][4]["advice"])
+    assert "Next:" not in rows[3][1]
+
+
+def test_an_artifact_by_hand(example):
+    tables = read(example).tables
+    accuracy = tables["Accuracy, beside the reference on the same images"][2 + INT8]
+    latency = tables["Latency in ms, one thread; cold start and memory in processes of their own"][1 + INT8]
+    fed = tables["Files, and how they are fed"][1 + INT8]
+
+    assert accuracy[:3] == ["3int8.tflite", "78.4% 74.6 to 81.8", "96.2% 94.2 to 97.5"]
+    assert accuracy[3:6] == ["0.8 \u22120.3 to 2.1", "0.289 lost 6, won 2", "98.0% 96.4 to 98.9"]
+    assert latency[:5] == ["3int8.tflite", "3.12", "3.58", "4.43", "100"]
+    assert [" ".join(cell.split()) for cell in fed] == [
+        "3mobilenet_v1_0.75_224_int8.tflite",
+        "int8",
+        "litert",
+        "uint8 NHWC RGB (byte \u2212 127.5) / 127.5, from metadata",
+        "uint8 softmax",
+        "2.72",
+        "28 of 28 30 ops delegated",
+    ]
+
+
+def gate(name: str, value: float | None, **more: Any) -> dict[str, Any]:
+    usual = {"limit": 0.5, "direction": "at least", "verdict": "pass", "passed": True, "subject": None, "ci95": None}
+    return {"name": name, "value": value, **usual, **more}
+
+
+FAILED = {"verdict": "fail", "passed": False}
+
+
+@pytest.mark.parametrize(
+    ("gates", "told"),
+    [
+        ([], "There was nothing to judge."),
+        ([gate("agreement", 0.9)], "Every gate passes on 500 images."),
+        (
+            [gate("agreement", 0.9), gate("top1_drop", 0.4, verdict="undecided")],
+            "No gate fails on 500 images; they are too few to decide top1_drop.",
+        ),
+        ([gate("agreement", 0.4, **FAILED, subject="a")], "agreement of a is 0.4, at least 0.5 is asked for."),
+        ([gate("agreement", None, **FAILED)], "agreement was not measured."),
+        (
+            [gate("drop", 0.4, verdict="undecided", passed=False, direction="at most")],
+            "drop is 0.4, at most 0.5 is asked for, and its interval holds the limit (strict).",
+        ),
+        (
+            [gate(name, None, **FAILED) for name in "abcde"],
+            "a was not measured; b was not measured; c was not measured; and 2 more.",
+        ),
+    ],
+)
+def test_the_verdict_has_one_sentence(example, gates, told):
+    assert reason({**example, "gates": gates}) == told
+
+
+def test_what_limits_the_report_is_told_on_top(example):
+    assert caveats(example) == []
+    example["machine"]["noise"] = "too noisy to tell"
+    example["data"]["unreadable"] = [{"file": f"{name}.png", "reason": "truncated"} for name in "abcd"]
+
+    found = read(example).text
+    assert found.index("too noisy to tell") < found.index("--gate")
+    assert "4 images cannot be read and were left out: a.png, b.png, c.png, \u2026" in found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_is_whole(kind):
+    content = page(KINDS[kind](), {})
+    found = Page(content)
+    ids = found.values("id")
+
+    assert found.first_in_table == ["caption"] * found.count("table")
+    assert all(rows for rows in found.tables.values())
+    assert len(ids) == len(set(ids))
+    assert {part for value in found.values("aria-labelledby") for part in value.split()} <= set(ids)
+    assert {url[1:] for url in found.values("href", "src") if url.startswith("#")} <= set(ids)
+    assert all(url.startswith(("#", "data:")) for url in found.values("href", "src", "action", "poster"))
+    assert not {"script", "iframe", "object", "base", "form"} & {tag for tag, _ in found.tags}
+    assert found.tags[0] == ("html", {"lang": "en"})
+    assert (found.count("h1"), found.written.count("title")) == (1, 1)
+    assert all(attributes.get("role") == "img" for _, attributes in found.tags if attributes.get("class") == "chart")
+    assert not any(word in content for word in (b"ndefined", b">None<", b">nan<", b"url(h", b"@import"))
+    assert len(content) < BUDGET
+
+
+@pytest.mark.parametrize(
+    ("kind", "present", "absent"),
+    [
+        ("build", {"layers", "paths", "stages", "speedups", "chart-layers", "chart-ratios", "accuracy"}, set()),
+        ("verify", {"gates", "paths", "provenance"}, {"layers", "stages", "chart-layers", "chart-ranges"}),
+        ("unlabelled", {"accuracy", "chart-size"}, {"classes-3"}),
+        ("barely measured", {"answers", "digests"}, {"paths", "layers", "threads", "speedups", "chart-size"}),
+    ],
+)
+def test_sections_are_there_as_the_report_has_them(kind, present, absent):
+    found = read(KINDS[kind]())
+    ids = {value.removesuffix("-caption").removesuffix("-title") for value in found.values("id")}
+
+    assert present <= ids
+    assert not absent & ids
+
+
+def test_pictures_stand_in_the_page_once_each(example):
+    name = example["artifacts"][INT8]["disagreements"]["worst"][0]["image"]
+    found = read(example, {name: b"\xff\xd8 of a fish", "elsewhere.png": b"not asked for"})
+
+    assert [base64.b64decode(url.partition(",")[2]) for url in found.values("src")] == [b"\xff\xd8 of a fish"]
+    assert found.values("alt") == [example["artifacts"][INT8]["disagreements"]["worst"][0]["label"]]
+
+
+def test_an_image_is_shown_once_with_all_that_answer_it_otherwise(example):
+    both = told_apart(shown(example))
+
+    assert len(both) == 10
+    assert [case.severity for case in both] == sorted((case.severity for case in both), reverse=True)
+    assert [[one.short for one, _, _ in case.answers] for case in both] == [["int8.tflite", "int8.onnx"]] * 10
+    worst = example["artifacts"][FP32]["disagreements"]["worst"]
+    worst += [{**example["artifacts"][INT8]["disagreements"]["worst"][0], "image": str(at)} for at in range(100)]
+    assert len(told_apart(shown(example))) == MOST_IMAGES
+
+
+@cache
+def named(name: str) -> Page:
+    """The page of a small report whose files, labels, layers and so on all have that name."""
+    report = of_artifacts(1)
+    entry = of_build()["artifacts"][INT8]
+    entry["file"], entry["sha256"] = name, name
+    entry["worst_classes"][0]["label"] = name
+    entry["disagreements"]["worst"] = entry["disagreements"]["worst"][:1]
+    entry["disagreements"]["worst"][0] |= {"image": name, "label": name, "reference": name, "artifact": name}
+    report["sensitivity"]["layers"] = [{**report["sensitivity"]["layers"][0], "layer": name}]
+    report |= {"artifacts": [entry], "calibration": None, "speedups": []}
+    report["model"]["name"] = report["gates"][0]["subject"] = report["machine"]["cpu"] = name
+    return read(report, {name: b"jpeg"})
+
+
+@given(text=st.text(min_size=1))
+@given_example(text="<script>alert(1)</script>")
+@given_example(text="\"' onload='x' $x_1$ {{ 7 * 7 }} </style></svg>")
+@given_example(text="\x00\ud800 \u7f8a &amp; &lt;")
+@settings(max_examples=10, deadline=None)
+def test_no_name_becomes_a_part_of_the_page(text):
+    found = named(text)
+
+    assert found.written == named("plain").written
+    assert set(found.drawn) <= IN_CHARTS
+    assert found.text.count(clean(text)) >= 8
+
+
+def test_the_same_report_gives_the_same_bytes_in_another_process(example, tmp_path):
+    program = (
+        "import json, sys; from mbexport.reporting.page import page; "
+        "sys.stdout.buffer.write(page(json.load(sys.stdin), {}))"
+    )
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\naxes.facecolor: red\n")
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(example).encode(),
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+
+    assert done.stdout == page(example, {})
+    assert done.stderr == b""
+
+
+def test_matplotlib_is_loaded_when_a_page_is_made_and_pyplot_never(example):
+    program = (
+        "import sys, json; from mbexport.reporting.page import page; print('matplotlib' in sys.modules); "
+        "page(json.load(sys.stdin), {}); print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(example),
+        capture_output=True,
+        check=True,
+        text=True,
+        env=environment,
+    )
+
+    assert done.stdout.split() == ["False", "True", "False"]

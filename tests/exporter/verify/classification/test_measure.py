@@ -1,0 +1,59 @@
+"""All that is measured together: what files must be to be compared, and what is told of them."""
+
+import numpy as np
+import pytest
+
+from mbexport.artifact import Precision
+from mbexport.errors import DataError
+from mbexport.formats.contents import read_artifact
+from mbexport.formats.registry import open_runner
+from mbexport.models.data.open import ImageSet
+from mbexport.models.facts import Output
+from mbexport.progress import Silent
+from mbexport.verify.classification.measure import Asked, measure_all
+from mbexport.verify.streaming import Baseline
+
+STEM = "mobilenet_v1_0.25_32"
+
+
+def no_images(*labels: int) -> ImageSet:
+    def read(_index: int):
+        pytest.fail("images were read before the artifacts were found to fit")
+
+    return ImageSet(labels=np.array(labels, np.int64), names=tuple(map(str, labels)), read=read)
+
+
+def unasked(_pixels):
+    pytest.fail("the reference was asked")
+
+
+@pytest.fixture
+def refused(subject, pixel, table_runner):
+    """Measures tables of the given names and class counts, and gives the complaint."""
+
+    def measure(*kinds: tuple[str, int], labels: tuple[int, ...]) -> str:
+        subjects = [subject(table_runner(name, np.zeros((1, classes)))) for name, classes in kinds]
+        baseline = Baseline(name="reference", kind=Output.SOFTMAX, scores=unasked)
+        with pytest.raises(DataError) as caught:
+            measure_all(subjects, no_images(*labels), pixel, baseline, Asked(labels=()), progress=Silent())
+        return str(caught.value)
+
+    return measure
+
+
+def test_too_few_scores_are_refused(refused):
+    assert "got 9 scores for 10 classes" in refused(("a", 9), labels=(0, 9))
+
+
+def test_file_name_given_twice_is_refused_by_its_name(refused):
+    assert "got b twice" in refused(("c", 10), ("b", 10), ("a", 10), ("b", 10), labels=(0, 1))
+
+
+@pytest.mark.parametrize("kind", ["fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx"])
+def test_file_itself_says_what_it_is(small_build, tmp_path, kind):
+    content = (small_build / f"{STEM}_{kind}").read_bytes()
+    lying_name = tmp_path / f"renamed_{'int8' if 'fp32' in kind else 'fp32'}.{kind.split('.')[1]}"
+    lying_name.write_bytes(content)
+    artifact = read_artifact(open_runner(lying_name))
+    assert (artifact.format, artifact.precision) == (kind.split(".")[1], Precision(kind.split(".")[0]))
+    assert artifact.size_bytes == len(content)

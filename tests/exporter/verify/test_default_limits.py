@@ -1,0 +1,77 @@
+"""Where limits come from: what Google's own checkpoints lost, and what integers can save in so much work."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbexport.models.mobilenet_v1.cost import cost
+from mbexport.models.mobilenet_v1.published import PUBLISHED
+from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.verify.gates import Known, default_limits
+from mbexport.verify.judge import GATES, check_limits
+
+
+def limits_of(spec: ModelSpec, **changed: float | None) -> dict[str, float]:
+    """The default limits of a network of ours, `changed` known otherwise."""
+    total = cost(spec)
+    known = {"alpha": spec.alpha, "mult_adds": total.mult_adds, "parameters": total.parameters, **changed}
+    return default_limits(Known.of_parameters(resolution_px=spec.resolution_px, **known))
+
+
+def test_default_drop_is_what_googles_own_checkpoint_lost():
+    assert limits_of(ModelSpec(alpha=0.75, resolution_px=128))["top1_drop"] == 0.023  # 62.1 % -> 59.8 %
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.alpha}_{row.resolution_px}")
+def test_no_published_checkpoint_fails_its_own_default_limit(row):
+    limits = limits_of(ModelSpec(alpha=row.alpha, resolution_px=row.resolution_px))
+    assert limits["top1_drop"] == pytest.approx(row.top1_float - row.top1_int8, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "px", "agreement"),
+    [
+        (0.75, 224, 0.95),  # 0.5 points: five times as many would be 2.5, and 5 is the least
+        (1.0, 224, 0.94),  # 1.2 points
+        (0.75, 128, 0.885),  # 2.3 points
+    ],
+)
+def test_agreement_goes_with_the_loss(alpha, px, agreement):
+    assert limits_of(ModelSpec(alpha=alpha, resolution_px=px))["agreement"] == agreement
+
+
+def test_default_size_limit_by_hand():
+    # 221,114 parameters of 4 bytes: 0.28 + 131072 / 884456 = 0.28 + 0.14820
+    assert limits_of(ModelSpec(alpha=0.25, resolution_px=32, classes=10))["size_ratio"] == 0.4282
+    # 4,253,864 parameters: 0.28 + 131072 / 17015456 = 0.28 + 0.00770
+    assert limits_of(ModelSpec())["size_ratio"] == 0.2877
+
+
+def test_network_of_common_size_must_not_get_slower():
+    assert limits_of(ModelSpec(alpha=0.25, resolution_px=128))["int8_speedup"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("mult_adds", "limit"), [(1, 0.5), (999_999, 0.5), (1_000_000, 0.8), (9_999_999, 0.8), (10_000_000, 1.0)]
+)
+def test_speed_that_is_asked_for_depends_on_the_work_that_there_is(mult_adds, limit):
+    assert limits_of(ModelSpec(), mult_adds=mult_adds)["int8_speedup"] == limit
+
+
+def test_network_of_unknown_alpha_may_lose_what_the_table_says():
+    limits = limits_of(ModelSpec(alpha=0.75, resolution_px=128), alpha=None)
+    assert not {"top1_drop", "agreement"} & set(limits)
+    assert limits["size_ratio"] == limits_of(ModelSpec(alpha=0.75))["size_ratio"]
+
+
+def test_of_what_nobody_knows_the_table_says_all():
+    assert default_limits(Known(resolution_px=224)) == {}
+
+
+@given(alpha=st.floats(0.01, 1), px=st.integers(1, 16).map(lambda step: 32 * step), classes=st.integers(2, 2000))
+def test_default_limits_are_legal_for_every_network(alpha, px, classes):
+    limits = limits_of(ModelSpec(alpha=alpha, resolution_px=px, classes=classes))
+    check_limits(limits)
+    assert set(limits) <= set(GATES)
+    assert limits["size_ratio"] > 0.28
+    assert 0.85 <= limits["agreement"] <= 0.95

@@ -1,0 +1,147 @@
+"""Images that cannot be read are found, named, left out, and too many of them are refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mbexport.errors import DataError, OptionError
+from mbexport.models.data.imageset import ImageSet
+from mbexport.models.data.open import open_data
+from mbexport.models.data.readable import Findings, examine, find_unreadable, parse_max_bad, sift
+
+
+def images(labels: list[int], *, bad: set[int] = frozenset()) -> ImageSet:
+    """Images "<label>/<index>"; those in `bad` cannot be read."""
+
+    def read(index: int) -> Image.Image:
+        if index in bad:
+            raise DataError(f"number {index}\ncannot be decoded")
+        return Image.new("RGB", (2, 2), (index, 0, 0))
+
+    names = tuple(f"{label}/{index}" for index, label in enumerate(labels))
+    return ImageSet(labels=np.array(labels, np.int64), names=names, read=read)
+
+
+def damaged_folder(root: Path) -> Path:
+    """Two classes of five: one image cut in half, one empty, one no image, one far too large."""
+    for name in "ab":
+        (root / name).mkdir(parents=True)
+        for index in range(5):
+            noise = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(root / name / f"{index}.png")
+    whole = (root / "a" / "1.png").read_bytes()
+    (root / "a" / "1.png").write_bytes(whole[: len(whole) // 2])
+    (root / "a" / "4.png").write_bytes(b"")
+    (root / "b" / "0.png").write_text("no image")
+    Image.new("1", (20_000, 10_000)).save(root / "b" / "3.png")
+    return root
+
+
+def test_what_cannot_be_read_is_found_by_index(tmp_path: Path) -> None:
+    found = find_unreadable(open_data(str(damaged_folder(tmp_path))).evaluation(0))
+    assert list(found) == [1, 4, 5, 8]
+    for index, said in ((1, "a/1.png"), (4, "a/4.png"), (5, "b/0.png"), (8, "b/3.png is too large to decode safely")):
+        assert said in found[index]
+
+
+@given(st.integers(0, 600), st.sets(st.integers(0, 599), max_size=5))
+@example(count=513, bad={255, 256, 512})
+def test_every_unreadable_image_is_found_and_no_other(count: int, bad: set[int]) -> None:
+    found = find_unreadable(images([0] * count, bad=bad))
+    assert found == {i: f"number {i} cannot be decoded" for i in sorted(bad) if i < count}
+
+
+def test_sets_are_sifted_by_hand() -> None:
+    sifted = sift([images([0, 0, 1, 1], bad={1}), images([5, 5, 5], bad={0, 2})], max_bad=0.5)
+    assert [part.names for part in sifted.sets] == [("0/0", "1/2", "1/3"), ("5/1",)]
+    assert sifted.bad == (
+        ("0/1", "number 1 cannot be decoded"),
+        ("5/0", "number 0 cannot be decoded"),
+        ("5/2", "number 2 cannot be decoded"),
+    )
+    assert sifted.checked == 7
+
+
+def test_a_folder_is_sifted_once_and_judged_again_without_looking(tmp_path: Path) -> None:
+    train, test = open_data(str(damaged_folder(tmp_path / "data"))).split(0)
+    stored = examine([train, test]).to_json()
+    for file in tmp_path.rglob("*.png"):
+        file.unlink()
+    sifted = sift([train, test], max_bad=0.5, findings=Findings.from_json(stored))
+    assert {name for name, _ in sifted.bad} == {"a/1.png", "a/4.png", "b/0.png", "b/3.png"}
+    assert sifted.checked == 10
+    assert {name for part in sifted.sets for name in part.names} == {f"{c}/{i}.png" for c in "ab" for i in range(5)} - {
+        name for name, _ in sifted.bad
+    }
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 2**40), st.text()), max_size=4))
+def test_findings_survive_json(parts: list[dict[int, str]]) -> None:
+    findings = Findings(unreadable=tuple(parts))
+    assert Findings.from_json(findings.to_json()) == findings
+    assert len(json.loads(findings.to_json())) == len(parts)
+
+
+def test_findings_of_other_sets_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        sift([images([0])], max_bad=1, findings=Findings(unreadable=({}, {})))
+
+
+def test_more_than_may_be_bad_is_refused_in_one_line() -> None:
+    labels = [0, 1] * 100
+    with pytest.raises(DataError) as caught:
+        sift([images(labels, bad={7, 8, 9})], max_bad=0.01)
+    assert str(caught.value) == (
+        "3 of 200 images (1.50%) cannot be read, at most 1.00% may be (--max-bad); first: number 7 cannot be decoded"
+    )
+
+
+@given(st.integers(1, 400), st.integers(0, 100))
+def test_exactly_as_many_as_may_be_bad_are_allowed(count: int, percent: int) -> None:
+    limit = count * percent // 100
+    max_bad = parse_max_bad(f"{percent}%")
+    if limit < count:
+        assert len(sift([images([0] * count, bad=set(range(limit)))], max_bad=max_bad).sets[0]) == count - limit
+        with pytest.raises(DataError):
+            sift([images([0] * count, bad=set(range(limit + 1)))], max_bad=max_bad)
+
+
+def test_no_bad_image_is_allowed_by_default_of_zero() -> None:
+    assert sift([images([0, 1])], max_bad=0).bad == ()
+    with pytest.raises(DataError, match=r"1 of 2 images \(50\.00%\) cannot be read, at most 0\.00% may be"):
+        sift([images([0, 1], bad={0})], max_bad=0)
+
+
+def test_a_class_that_loses_every_image_is_refused() -> None:
+    with pytest.raises(DataError, match="class 7 must hold an image that can be read, got none; first: number 1 "):
+        sift([images([3, 7, 7, 3], bad={1, 2})], max_bad=1)
+
+
+def test_an_empty_set_is_refused() -> None:
+    with pytest.raises(DataError, match="a set of images must hold at least one, got none"):
+        sift([images([0]), images([])], max_bad=1)
+
+
+@pytest.mark.parametrize("max_bad", [-0.01, 1.01, float("nan")])
+def test_a_share_beyond_its_range_is_refused(max_bad: float) -> None:
+    with pytest.raises(OptionError, match="max bad must be from 0 to 1"):
+        sift([images([0])], max_bad=max_bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "fraction"),
+    [("1%", 0.01), ("1 %", 0.01), (" 0.5 % ", 0.005), ("0.01", 0.01), ("0", 0), ("1", 1), ("100%", 1), ("1e-3", 0.001)],
+)
+def test_a_share_is_a_fraction_or_a_percentage(text: str, fraction: float) -> None:
+    assert parse_max_bad(text) == fraction
+
+
+@pytest.mark.parametrize("text", ["", "%", "one", "2", "-1%", "101%", "nan", "nan%", "inf", "1%%", "1/2", "sNaN"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match=r"max bad must be from 0% to 100% or from 0 to 1, got "):
+        parse_max_bad(text)
