@@ -42,8 +42,9 @@ class Conversion:
     """One artifact to be made.
 
     `description` is what it says of itself, `architecture` names its graph, `versions` are those of the libraries. A
-    `batch` of None is decided when it is run. `io` is the type of an int8 artifact's input and output, `layout` and `opset` are of .onnx files. `source` is
-    the content of the file that it is made from, empty for a format that is made from `networks`.
+    `batch` of None is decided when it is run. `io` is the type of an int8 artifact's input and output, `layout` and
+    `opset` are of .onnx files. `source` is the content of the file that it is made from, empty for a format that is
+    made from `networks`.
     """
 
     precision: Precision
