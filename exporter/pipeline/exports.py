@@ -26,7 +26,7 @@ def needed(plan: BuildPlan) -> frozenset[tuple[str, Precision]]:
         kind = precision
         while made is not None:
             found.add((made.name, kind))
-            made, kind = made.made_from, made.source(kind)
+            kind, made = made.source(kind), made.made_from
     return frozenset(found)
 
 
