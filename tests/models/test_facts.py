@@ -58,6 +58,7 @@ FACTS = st.builds(
     mult_adds=st.integers(0, 10**12),
     parameters=st.integers(0, 10**9),
     architecture=st.text(),
+    family=st.none() | st.text(),
 )
 ONE = Facts(
     preprocess=Preprocess(resolution_px=224, normalization=CAFFE),
@@ -105,7 +106,7 @@ def changed(**changes: Any) -> str:
         "{}",
         "[" * 100_000,
         facts_to_json(ONE)[:-10],
-        *(without(field.name) for field in dataclasses.fields(Facts)),
+        *(without(field.name) for field in dataclasses.fields(Facts) if field.default is dataclasses.MISSING),
         without("preprocess", "normalization"),
         without("preprocess", "resolution_px"),
         without("preprocess", "normalization", "mean"),
@@ -152,8 +153,10 @@ def test_what_is_counted_on_a_network_is_what_its_table_says(spec: ModelSpec) ->
     found = facts_of_network(network, preprocess, Output.SOFTMAX)
     assert (found.mult_adds, found.parameters) == (cost(spec).mult_adds, cost(spec).parameters)
     assert found.classes == spec.classes
-    # The width is the one thing that cannot be read off a network.
-    assert dataclasses.replace(found, alpha=spec.alpha) == facts_of_spec(network, spec, preprocess)
+    # The width and the architecture's name are what cannot be read off a network.
+    assert (found.alpha, found.family) == (None, None)
+    named = dataclasses.replace(found, alpha=spec.alpha, family="mobilenet_v1")
+    assert named == facts_of_spec(network, spec, preprocess)
 
 
 def test_the_cost_of_a_chain_by_hand() -> None:

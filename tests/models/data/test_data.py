@@ -96,7 +96,7 @@ def test_the_fingerprint_of_digits_is_stable() -> None:
 def test_opening_digits_does_not_import_sklearn() -> None:
     code = (
         "import sys\n"
-        "from mbexport.models.data import open_data\n"
+        "from mbexport.models.data.open import open_data\n"
         "assert len(open_data('digits').fingerprint) == 64\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'sklearn']\n"
     )

@@ -214,8 +214,8 @@ def test_another_class_costs_one_column_of_the_head() -> None:
 def test_computing_a_cost_loads_neither_numpy_nor_tensorflow() -> None:
     code = (
         "import sys\n"
-        "from mbexport.models.cost import cost\n"
-        "from mbexport.models.spec import ModelSpec\n"
+        "from mbexport.models.mobilenet_v1.cost import cost\n"
+        "from mbexport.models.mobilenet_v1.spec import ModelSpec\n"
         "assert cost(ModelSpec()).parameters == 4253864\n"
         "assert not {'numpy', 'tensorflow', 'tf_keras'} & set(sys.modules)\n"
     )

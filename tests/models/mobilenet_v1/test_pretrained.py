@@ -48,7 +48,7 @@ def test_a_cached_file_is_found_without_loading_keras(tmp_path: Path) -> None:
     cached.parent.mkdir()
     cached.touch()
     code = (
-        "import sys, pathlib; from mbexport.models.pretrained import *; "
+        "import sys, pathlib; from mbexport.models.mobilenet_v1.pretrained import *; "
         f"print(imagenet_weights(ModelSpec(alpha=0.75), pathlib.Path({str(tmp_path)!r}))); "
         "assert not {'tf_keras', 'tensorflow'} & set(sys.modules)"
     )

@@ -175,7 +175,7 @@ def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
     code = (
         "import resource, sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from mbexport.models.pixel_store import PixelStore\n"
+        "from mbexport.models.training.pixel_store import PixelStore\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
         "calls = []\n"
         "def decode(i):\n"
