@@ -261,7 +261,7 @@ def test_no_name_becomes_a_part_of_the_page(text):
 
 def test_the_same_report_gives_the_same_bytes_in_another_process(example, tmp_path):
     program = (
-        "import json, sys; from mbexport.reporting.page import page; "
+        "import json, sys; from mbexport.report.page.render import page; "
         "sys.stdout.buffer.write(page(json.load(sys.stdin), {}))"
     )
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\naxes.facecolor: red\n")
@@ -281,7 +281,7 @@ def test_the_same_report_gives_the_same_bytes_in_another_process(example, tmp_pa
 
 def test_matplotlib_is_loaded_when_a_page_is_made_and_pyplot_never(example):
     program = (
-        "import sys, json; from mbexport.reporting.page import page; print('matplotlib' in sys.modules); "
+        "import sys, json; from mbexport.report.page.render import page; print('matplotlib' in sys.modules); "
         "page(json.load(sys.stdin), {}); print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
