@@ -129,7 +129,7 @@ def test_nothing_of_its_making_is_left(image):
     said = json.dumps(image.config)
     assert [value for value in pip_settings().values() if "/" in value and value in said] == []
     (code,) = image.root.glob("opt/code/mbexport-*.dist-info")
-    assert (image.root / "opt/code/mbexport/models/spec.py").is_file()
+    assert (image.root / "opt/code/mbexport/models/mobilenet_v1/spec.py").is_file()
     assert "Name: mbexport\n" in (code / "METADATA").read_text("utf-8")
 
 

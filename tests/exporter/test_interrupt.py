@@ -6,7 +6,7 @@ import sys
 CODE = """
 import contextlib, os, signal, sys
 from mbexport.commands.console import ConsoleProgress
-from mbexport.interrupt import remember_interrupts
+from mbexport.progress import remember_interrupts
 remember_interrupts()
 progress = ConsoleProgress(sys.stderr)
 progress.step(1, 3, "before")

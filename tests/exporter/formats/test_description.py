@@ -159,6 +159,6 @@ def test_onnxruntime_shows_the_properties(tmp_path):
 
 
 def test_a_description_is_light():
-    code = "import sys, mbexport.description; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, mbexport.formats.description; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "onnx", "onnxruntime", "ai_edge_litert", "PIL"} & set(done.stdout.split())

@@ -30,10 +30,9 @@ def test_nothing_but_a_keras_file_loads_tensorflow(tmp_path):
 import sys
 from pathlib import Path
 from mbexport.models.preprocess import Preprocess
-from mbexport.runtimes.contents import alpha_of, labels_of
-from mbexport.runtimes.kernels import kernels_of
-from mbexport.runtimes.matching import match
-from mbexport.runtimes.opening import open_path
+from mbexport.formats.contents import alpha_of, labels_of
+from mbexport.formats.registry import kernels_of, open_path
+from mbexport.formats.matching import match
 runner = open_path(Path(sys.argv[1]), "builtin")
 match(runner, pixels=Preprocess(resolution_px=2), given=None, classes=12, background=False)
 alpha_of(runner), labels_of(runner), kernels_of(runner)

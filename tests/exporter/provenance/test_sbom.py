@@ -127,7 +127,7 @@ def test_libraries_are_told_where_we_are_not_installed(monkeypatch):
 SCRIPT = """
 import sys
 from pathlib import Path
-from mbexport.manifest_reading import read_manifest
+from mbexport.provenance.read_manifest import read_manifest
 from mbexport.provenance.sbom import sbom_json
 manifest = read_manifest(Path(sys.argv[1]))
 sys.stdout.buffer.write(sbom_json(manifest, stem="net", version="7.0", licence="MIT"))

@@ -28,6 +28,6 @@ def test_an_opset_is_legal_exactly_from_13_to_23(opset):
 
 def test_choosing_a_form_loads_neither_onnx_nor_tensorflow():
     heavy = "{'onnx', 'onnxruntime', 'tensorflow', 'tf2onnx'}"
-    code = f"import sys, mbexport.onnx_form as form; form.OnnxForm(opset=13); print({heavy} & set(sys.modules))"
+    code = f"import sys, mbexport.artifact as form; form.OnnxForm(opset=13); print({heavy} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
