@@ -1,8 +1,11 @@
-"""Turns a folder of images into labelled sets of images, read one at a time.
+"""Open a folder of images as labelled sets of images, read one at a time.
 
-A folder holds one sub-folder a class. If it holds `train/` and `val/` those are the two sets; else it is split,
+A folder holds one sub-folder a class. If it holds `train/` and `val/`, those are the two sets; otherwise it is split,
 seeded and class by class. Class order is the sorted folder names, or the order of a classes file (first word of
 a line: folder name; the rest: label).
+
+A link that leads out of the data folder is refused, so that nobody's folder brings in files that its owner does not
+see, unless the caller follows links: a tree that DVC or Bazel made holds nothing else.
 """
 
 import hashlib
@@ -25,7 +28,8 @@ from mbexport.models.data.imageset import Data, ImageSet, split_by_seed
 class Listing:
     """Image files: the i-th is called `names[i]` ("folder/file") and lies in `folders[labels[i]]`.
 
-    `labels` is int64 of shape (n,); `fingerprint` hashes names, labels, sizes and times of change.
+    `labels` is int64 of shape (n,); `fingerprint` hashes names, labels, sizes, times of change, and where links
+    out of the data folder lead.
     """
 
     folders: Mapping[int, Path]
@@ -35,11 +39,10 @@ class Listing:
 
     def images(self) -> ImageSet:
         """The files as images, opened when they are read."""
-
         return ImageSet(labels=self.labels, names=self.names, read=lambda index: read_image(self._path(index)))
 
     def contents(self) -> str:
-        """A hash of file names, labels and bytes: not of the place, nor of times of change. Every file is read."""
+        """The hash of file names, labels and bytes, wherever they lie and whenever they changed. Reads every file."""
         digest = hashlib.sha256()
         for index, label in enumerate(self.labels):
             path = self._path(index)
@@ -50,63 +53,81 @@ class Listing:
         return self.folders[int(self.labels[index])] / self.names[index].rpartition("/")[2]
 
 
-def sub_folders(part: Path, *, root: Path) -> list[str]:
-    """The sorted names of the folders in `part`, hidden ones left out. Raises `DataError` for one outside `root`."""
-    names = sorted(entry.name for entry in _entries(part) if not entry.name.startswith(".") and _is_folder(entry))
-    for name in names:
-        require_inside(part / name, root=root)
-    return names
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DataFolder:
+    """The data folder `root`, which may be a link itself, and whether links may lead out of it."""
 
+    root: Path
+    follow_links: bool
 
-def list_images(folders: Mapping[int, Path], *, root: Path) -> Listing:
-    """The image files in each of `folders`, by label, then by name.
+    def admit(self, path: Path) -> str:
+        """Where `path` leads if it is a link out of the data folder, else "".
 
-    Raises `DataError` if there are none, if one is a link that leaves `root`, or is no regular file.
-    """
-    digest = hashlib.sha256()
-    names: list[str] = []
-    counts = []
-    for label, folder in folders.items():
-        require_inside(folder, root=root)
-        files = sorted(_image_files(folder, root))
-        for file, size_bytes, changed_ns in files:
-            line = f"{folder.relative_to(root)}/{file}\0{label}\0{size_bytes}\0{changed_ns}\n"
-            digest.update(os.fsencode(line))
-            names.append(f"{folder.name}/{file}")
-        counts.append(len(files))
-    if not names:
-        raise DataError(f"{root} holds no image: expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return Listing(
-        folders=MappingProxyType(dict(folders)),
-        names=tuple(names),
-        labels=np.repeat(np.array(list(folders), dtype=np.int64), counts),
-        fingerprint=digest.hexdigest(),
-    )
+        Raises `DataError` for such a link unless links are followed, and for one that leads to a folder around it.
+        """
+        if not path.is_symlink() or path == self.root:
+            return ""
+        target = path.resolve()
+        if self.follow_links and path.parent.resolve().is_relative_to(target):
+            raise DataError(f"{path} links to {target}, a folder that holds the link: remove the link")
+        if target.is_relative_to(self.root.resolve()):
+            return ""
+        if not self.follow_links:
+            raise DataError(
+                f"{path} links to {target}, outside the data folder {self.root}: "
+                "pass --follow-links to read it, or copy it into the folder"
+            )
+        return str(target)
 
+    def sub_folders(self, part: Path) -> list[str]:
+        """The sorted names of the folders in `part`, without hidden ones. Raises `DataError` as `admit` does."""
+        names = sorted(entry.name for entry in _entries(part) if not entry.name.startswith(".") and _is_folder(entry))
+        for name in names:
+            self.admit(part / name)
+        return names
 
-def require_inside(path: Path, *, root: Path) -> None:
-    """Raises `DataError` if `path` is a link that leads out of `root`, which may be a link itself."""
-    if not path.is_symlink() or path == root:
-        return
-    target = path.resolve()
-    if not target.is_relative_to(root.resolve()):
-        raise DataError(f"{path} must not lead out of its data folder, got a link to {target}, outside {root}")
+    def list_images(self, folders: Mapping[int, Path]) -> Listing:
+        """The image files in each of `folders`, by label, then by name.
 
+        Raises `DataError` if there are none, for a link as `admit` does, and for what is no regular file.
+        """
+        digest = hashlib.sha256()
+        names: list[str] = []
+        counts = []
+        for label, folder in folders.items():
+            outside = self.admit(folder)
+            files = sorted(self._image_files(folder))
+            for file, size_bytes, changed_ns, target in files:
+                line = f"{folder.relative_to(self.root)}/{file}\0{label}\0{size_bytes}\0{changed_ns}"
+                # Build systems give all their files one time of change: only the link's target tells them apart.
+                linked = "".join(f"\0{place}" for place in (outside, target) if place)
+                digest.update(os.fsencode(f"{line}{linked}\n"))
+                names.append(f"{folder.name}/{file}")
+            counts.append(len(files))
+        if not names:
+            legal = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise DataError(f"{self.root} holds no image: expected files ending in {legal}")
+        return Listing(
+            folders=MappingProxyType(dict(folders)),
+            names=tuple(names),
+            labels=np.repeat(np.array(list(folders), dtype=np.int64), counts),
+            fingerprint=digest.hexdigest(),
+        )
 
-def _image_files(folder: Path, root: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of change (ns) of each image file in `folder`: a stat_result is many times as large."""
-    for entry in _entries(folder):
-        if entry.name.startswith(".") or os.path.splitext(entry.name)[1].lower() not in IMAGE_SUFFIXES:  # noqa: PTH122
-            continue
-        try:
-            state = entry.stat()
-        except OSError as error:
-            raise DataError(f"{entry.path} cannot be read: {error.strerror}") from None
-        if not stat.S_ISREG(state.st_mode):  # opening a pipe would wait for a writer that never comes
-            raise DataError(f"{entry.path} must be a regular file, got {_kind(state.st_mode)}")
-        if entry.is_symlink():
-            require_inside(folder / entry.name, root=root)
-        yield entry.name, state.st_size, state.st_mtime_ns
+    def _image_files(self, folder: Path) -> Iterator[tuple[str, int, int, str]]:
+        """Name, size in bytes, time of change (ns) and link target outside (or "") of each image file in `folder`."""
+        for entry in _entries(folder):
+            if entry.name.startswith(".") or os.path.splitext(entry.name)[1].lower() not in IMAGE_SUFFIXES:  # noqa: PTH122
+                continue
+            try:
+                state = entry.stat()  # of what a link leads to
+            except OSError as error:
+                raise DataError(f"{entry.path} cannot be read: {error.strerror}") from None
+            if not stat.S_ISREG(state.st_mode):  # opening a pipe would wait for a writer that never comes
+                raise DataError(f"{entry.path} must be a regular file, got {_kind(state.st_mode)}")
+            target = self.admit(folder / entry.name) if entry.is_symlink() else ""
+            # The numbers alone: a million stat_results would take many times their memory.
+            yield entry.name, state.st_size, state.st_mtime_ns, target
 
 
 def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
@@ -125,7 +146,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _bytes_hash(path: Path) -> bytes:
-    """A hash of a file's content; one that cannot be read may be left out of a run, and hashes like an empty one."""
+    """The hash of a file's content: of nothing for one that cannot be read, which a run may leave out (--max-bad)."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
@@ -138,21 +159,25 @@ def _kind(mode: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Classes:
+class _Classes:  # its name and fields are part of every hash of data: renaming them would make known data look new
     folders: tuple[str, ...]
     labels: tuple[str, ...]
 
 
-def open_folder(root: Path, classes_file: Path | None) -> Data:
-    """The data set in `root`, labelled by its sub-folders. Raises `DataError` if it cannot be used."""
+def open_folder(root: Path, classes_file: Path | None, *, follow_links: bool = False) -> Data:
+    """The data set in `root`, labelled by its sub-folders.
+
+    With `follow_links` files and folders may be links to anywhere. Raises `DataError` if the folder cannot be used.
+    """
     if not root.is_dir():
-        raise DataError(f"data must be `digits` or a folder with one sub-folder a class, or tfds:NAME, got {root}")
+        raise DataError(f"--data must be digits, tfds:NAME or a folder with one sub-folder a class, got {root}")
+    folder = _DataFolder(root=root, follow_links=follow_links)
     is_split = (root / "train").is_dir() and (root / "val").is_dir()
     parts = [root / "train", root / "val"] if is_split else [root]
     for part in parts:
-        require_inside(part, root=root)
-    classes = _classes(parts, classes_file, root=root)
-    listings = [_list_part(part, classes, root=root) for part in parts]
+        folder.admit(part)
+    classes = _classes(folder, parts, classes_file)
+    listings = [_list_part(folder, part, classes) for part in parts]
 
     def split(seed: int) -> tuple[ImageSet, ImageSet]:
         if is_split:
@@ -176,30 +201,31 @@ def open_folder(root: Path, classes_file: Path | None) -> Data:
     )
 
 
-def open_unlabelled(root: Path) -> tuple[ImageSet, str]:
-    """The images in `root` and one folder below it, and their fingerprint; labels tell only the folders apart.
+def open_unlabelled(root: Path, *, follow_links: bool = False) -> tuple[ImageSet, str]:
+    """The images in `root` and one folder below it, and their fingerprint; labels only tell the folders apart.
 
-    Raises `DataError` if there are none.
+    With `follow_links` files and folders may be links to anywhere. Raises `DataError` if there are no images.
     """
-    names, listing = _list_unlabelled(root)
+    names, listing = _list_unlabelled(root, follow_links=follow_links)
     return listing.images(), _hash(_Classes(folders=names, labels=names), listing.fingerprint)
 
 
-def unlabelled_contents(root: Path) -> str:
-    """A hash of the images that `open_unlabelled` finds, the same wherever they lie and whenever they were written."""
-    return _list_unlabelled(root)[1].contents()
+def unlabelled_contents(root: Path, *, follow_links: bool = False) -> str:
+    """The hash of the images that `open_unlabelled` opens, wherever they lie and whenever they were written."""
+    return _list_unlabelled(root, follow_links=follow_links)[1].contents()
 
 
-def _list_unlabelled(root: Path) -> tuple[tuple[str, ...], Listing]:
+def _list_unlabelled(root: Path, *, follow_links: bool) -> tuple[tuple[str, ...], Listing]:
     """The names of the folders in `root`, and the images in it and in these."""
     if not root.is_dir():
-        raise DataError(f"calibration data must be a folder of images, got {root}")
-    names = tuple(sub_folders(root, root=root))
-    return names, list_images(dict(enumerate([root, *(root / name for name in names)])), root=root)
+        raise DataError(f"--calibration must be a folder of images, got {root}")
+    folder = _DataFolder(root=root, follow_links=follow_links)
+    names = tuple(folder.sub_folders(root))
+    return names, folder.list_images(dict(enumerate([root, *(root / name for name in names)])))
 
 
-def _classes(parts: list[Path], classes_file: Path | None, *, root: Path) -> _Classes:
-    found = {part: sub_folders(part, root=root) for part in parts}
+def _classes(folder: _DataFolder, parts: list[Path], classes_file: Path | None) -> _Classes:
+    found = {part: folder.sub_folders(part) for part in parts}
     if classes_file is not None:
         classes = _read_classes(classes_file)
         for part, names in found.items():
@@ -209,13 +235,13 @@ def _classes(parts: list[Path], classes_file: Path | None, *, root: Path) -> _Cl
         return classes
     names = sorted({name for names in found.values() for name in names})
     if len(names) < 2:
-        said = f"one class only ({names[0]})" if names else "no sub-folder"
-        raise DataError(f"{parts[0]} must hold at least 2 sub-folders, one a class, got {said}")
+        got = f"one class only ({names[0]})" if names else "no sub-folder"
+        raise DataError(f"{parts[0]} must hold at least 2 sub-folders, one a class, got {got}")
     return _Classes(folders=tuple(names), labels=tuple(names))
 
 
 def read_labels(file: Path) -> tuple[str, ...]:
-    """The labels of a classes file, in its order. Raises `DataError` if it is none."""
+    """The labels of a classes file, in its order. Raises `DataError` if it is not one."""
     return _read_classes(file).labels
 
 
@@ -233,15 +259,15 @@ def _read_classes(file: Path) -> _Classes:
     return _Classes(folders=folders, labels=tuple(words[-1].strip() for words in lines))
 
 
-def _list_part(part: Path, classes: _Classes, *, root: Path) -> Listing:
+def _list_part(folder: _DataFolder, part: Path, classes: _Classes) -> Listing:
     """Every image file below `part` with its class index, in the order of the classes, then of the names."""
     folders = {index: part / name for index, name in enumerate(classes.folders) if (part / name).is_dir()}
-    listing = list_images(folders, root=root)
+    listing = folder.list_images(folders)
     if len(np.unique(listing.labels)) < 2:
         raise DataError(f"{part} must hold images of at least 2 classes, got one class only")
     return listing
 
 
 def _hash(classes: _Classes, *listings: str) -> str:
-    """A hash of the classes and of what is known of each listing."""
+    """The hash of the classes and of the hash of each listing."""
     return hashlib.sha256("\n".join([repr(classes), *listings]).encode("utf-8", "surrogateescape")).hexdigest()

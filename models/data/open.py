@@ -1,4 +1,7 @@
-"""Turns the name of a data set into labelled sets of images: the one door through which other packages open data."""
+"""Open a data set by its name: the built-in digits, a folder of images, or a data set of TensorFlow Datasets.
+
+Other packages import data sets and image sets from here.
+"""
 
 import hashlib
 import importlib.util
@@ -14,16 +17,41 @@ from mbexport.models.data.imageset import TEST_FRACTION, Data, ImageSet, iter_pi
 from mbexport.models.data.readable import find_unreadable
 from mbexport.models.data.tfds import TFDS_PREFIX, open_tfds
 
+__all__ = [
+    "DIGITS",
+    "TEST_FRACTION",
+    "Data",
+    "ImageSet",
+    "find_unreadable",
+    "iter_pixels",
+    "open_data",
+    "open_unlabelled",
+    "stratified_split",
+    "unlabelled_contents",
+]
+
 DIGITS: Final = "digits"
 
 
-def open_digits() -> Data:
-    """The 1797 digits, 8 x 8 px each. Raises `DataError` where scikit-learn is not installed."""
-    spec = importlib.util.find_spec("sklearn")  # finds the file without importing the library
-    if spec is None or spec.origin is None:
-        raise DataError("digits need scikit-learn, which is not installed")
-    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
+def open_data(name: str, *, classes_file: Path | None = None, follow_links: bool = False) -> Data:
+    """The data set that `--data NAME` means: `digits`, `tfds:NAME`, or the path of a folder.
 
+    A classes file goes with a folder; so does `follow_links`, with which its files and folders may be links to
+    anywhere, and which changes nothing for other data. Raises `DataError` if the data cannot be used.
+    """
+    if name != DIGITS and not name.startswith(TFDS_PREFIX):
+        return open_folder(Path(name), classes_file, follow_links=follow_links)
+    if classes_file is not None:
+        raise DataError(f"--classes goes with a folder of images, got --data {name}")
+    return open_digits() if name == DIGITS else open_tfds(name.removeprefix(TFDS_PREFIX))
+
+
+def open_digits() -> Data:
+    """The 1797 handwritten digits of scikit-learn, 8 x 8 px each. Raises `DataError` if it is not installed."""
+    spec = importlib.util.find_spec("sklearn")  # finds the file without the seconds that the library takes to load
+    if spec is None or spec.origin is None:
+        raise DataError("--data digits needs scikit-learn: pip install scikit-learn")
+    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
     fingerprint = hashlib.sha256(file.read_bytes()).hexdigest()
 
     def split(seed: int) -> tuple[ImageSet, ImageSet]:
@@ -51,27 +79,3 @@ def _load() -> ImageSet:
         names=tuple(f"digit-{i:04d}" for i in range(len(grey))),
         read=lambda i: Image.fromarray(grey[i]).convert("RGB"),
     )
-
-
-__all__ = [
-    "DIGITS",
-    "TEST_FRACTION",
-    "Data",
-    "ImageSet",
-    "find_unreadable",
-    "iter_pixels",
-    "open_data",
-    "open_unlabelled",
-    "stratified_split",
-    "unlabelled_contents",
-]
-
-
-def open_data(source: str, *, classes_file: Path | None = None) -> Data:
-    """The data set that `--data SOURCE` names. Raises `DataError` if it cannot be used."""
-    named = source if source == DIGITS or source.startswith(TFDS_PREFIX) else None
-    if named is None:
-        return open_folder(Path(source), classes_file)
-    if classes_file is not None:
-        raise DataError(f"a classes file goes with a folder of images, got one for {named}")
-    return open_digits() if named == DIGITS else open_tfds(named.removeprefix(TFDS_PREFIX))

@@ -66,9 +66,9 @@ def photos(tmp_path) -> Path:
         ("--gate top1_drop=x", "a gate must be NAME=VALUE with a number, got top1_drop=x"),
         ("--gate top1_drop", "a gate must be NAME=VALUE with a number, got top1_drop"),
         ("--gate top1_drop=nan", "the limit of gate top1_drop must be a number of at least 0, got nan"),
-        ("--data nowhere", "data must be `digits` or a folder with one sub-folder a class, or tfds:NAME, got nowhere"),
-        ("--calibration nowhere", "calibration data must be a folder of images, got nowhere"),
-        ("--classes labels.txt --data digits", "a classes file goes with a folder of images, got one for digits"),
+        ("--data nowhere", "--data must be digits, tfds:NAME or a folder with one sub-folder a class, got nowhere"),
+        ("--calibration nowhere", "--calibration must be a folder of images, got nowhere"),
+        ("--classes labels.txt --data digits", "--classes goes with a folder of images, got --data digits"),
         ("--config nowhere.toml", "the config file nowhere.toml cannot be read"),
     ],
 )

@@ -105,7 +105,7 @@ def test_opening_digits_does_not_import_sklearn() -> None:
 
 
 def test_digits_take_no_classes_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a classes file goes with a folder"):
+    with pytest.raises(DataError, match="--classes goes with a folder of images, got --data digits"):
         open_data("digits", classes_file=tmp_path / "classes.txt")
 
 
