@@ -1,4 +1,8 @@
-"""Turns the installed code and libraries into a short text: what else than options decides a stage's result."""
+"""Identify the installed code, the installed libraries and the user's files by hashes.
+
+A stage runs again when one of these hashes changes. They depend on contents and on relative names alone: a checkout,
+whose folders are joined by links, and a wheel of the same sources have the same ones.
+"""
 
 import hashlib
 import os
@@ -24,10 +28,12 @@ LIBRARIES: Final = (
     "pillow",
     "scikit-learn",
 )
-# What no stage stands on: the command line, and what makes bundles, proof and reports of finished stages.
+# No stage depends on these: the command line, and what makes bundles, proof and reports of finished stages.
 _BEHIND_STAGES: Final = frozenset({"bundles", "commands", "provenance", "report"})
 _DELIVERING: Final = ("bundles", "provenance", "report")
 _CACHE: Final = "__pycache__"
+# Editors leave these beside sources: `x.py~`, `#x.py#`, `.x.py.swp`, and `.#x.py`, a link of Emacs that leads nowhere.
+_EDITORS: Final = ("~", "#")
 
 
 @cache
@@ -39,33 +45,45 @@ def library_versions() -> dict[str, str]:
 @cache
 def code_fingerprint() -> str:
     """A hash of those of our modules that decide what stages make."""
-    digest = hashlib.sha256(mbexport.__version__.encode())
-    for file in _files(_root(), without=_BEHIND_STAGES):
-        if file.suffix == ".py":
-            digest.update(_entry(file, _root()))
-    return digest.hexdigest()
+    return _code_hash(_root())
 
 
 @cache
 def tool_fingerprint() -> str:
     """A hash of all that decides what is delivered: our modules, and the templates and sources that bundles copy."""
-    digest = hashlib.sha256(code_fingerprint().encode())
-    for name in _DELIVERING:
-        for file in _files(_root() / name):
-            digest.update(_entry(file, _root()))
-    return digest.hexdigest()
+    return _tool_hash(_root())
 
 
 def _root() -> Path:
     return Path(mbexport.__file__).parent
 
 
+def _code_hash(root: Path) -> str:
+    digest = hashlib.sha256(mbexport.__version__.encode())
+    for file in _files(root, without=_BEHIND_STAGES):
+        if file.suffix == ".py":
+            digest.update(_entry(file, root))
+    return digest.hexdigest()
+
+
+def _tool_hash(root: Path) -> str:
+    digest = hashlib.sha256(_code_hash(root).encode())
+    for name in _DELIVERING:
+        for file in _files(root / name):
+            digest.update(_entry(file, root))
+    return digest.hexdigest()
+
+
 def _files(folder: Path, *, without: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Every file below `folder`, in order; through links, which hold a checkout's package together."""
+    """Every file that belongs to the package below `folder`, in order; links are followed, for a checkout has some."""
     for base, folders, names in os.walk(folder, followlinks=True):
-        is_top = Path(base) == folder
-        folders[:] = sorted(name for name in folders if name != _CACHE and not (is_top and name in without))
-        yield from (Path(base) / name for name in sorted(names))
+        left_out = {_CACHE, *(without if Path(base) == folder else ())}
+        folders[:] = sorted(name for name in folders if name not in left_out)
+        yield from (Path(base) / name for name in sorted(names) if _is_ours(name))
+
+
+def _is_ours(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(_EDITORS)
 
 
 def _entry(file: Path, root: Path) -> bytes:

@@ -80,7 +80,7 @@ def test_an_app_needs_no_more_than_the_readme_says(swift, litert, tmp_path):
     write_package(shipped, tmp_path / "path" / "to" / "ios", litert)
     readme = (tmp_path / "path" / "to" / "ios" / "README.md").read_text()
     manifest, program = re.findall("```swift\n(.*?)```", readme, re.DOTALL)
-    sources = tmp_path / "ImageSets" / "App"
+    sources = tmp_path / "Sources" / "App"
     sources.mkdir(parents=True)
     mirror(tmp_path, litert)
     (tmp_path / "Package.swift").write_text(
@@ -104,8 +104,8 @@ def test_copied_files_run_on_tensorflow_lite(swift, tmp_path):
     name = module_name(kind.stem)
     sources = []
     for path, content in ios_files(shipped).items():
-        if path.startswith(f"ImageSets/{name}/"):
-            target = tmp_path / path.removeprefix(f"ImageSets/{name}/").removeprefix("Resources/")
+        if path.startswith(f"Sources/{name}/"):
+            target = tmp_path / path.removeprefix(f"Sources/{name}/").removeprefix("Resources/")
             target.write_bytes(content)
             sources += [target] if target.suffix == ".swift" else []
     (tmp_path / "main.swift").write_text(TRY)

@@ -1,14 +1,14 @@
-"""What identifies a model's file or folder: content and names below it, not where it lies."""
+"""What identifies files, folders and our own code: contents and relative names, not where they lie."""
 
 import hashlib
 import os
-import shutil
-from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import mbexport
 from mbexport import fingerprint
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
@@ -72,22 +72,108 @@ def test_what_is_not_there_is_a_data_error_that_names_it(tmp_path, name):
         path_hash(tmp_path / name)
 
 
-def test_what_bundles_copy_is_part_of_the_tool_and_of_no_stage(monkeypatch, tmp_path):
-    import mbexport.bundles
+PACKAGE = {
+    "__init__.py": b"",
+    "workdir.py": b"import os\n",
+    "bundles/registry.py": b"ROWS = ()\n",
+    "bundles/ios/swift/Preprocess.swift": b"// first\n",
+    "commands/build.py": b"import click\n",
+    "report/page/page.j2": b"{{ title }}\n",
+}
+SUBPACKAGES = {
+    "models": {"__init__.py": b"", "mobilenet_v1/spec.py": b"ALPHA = 1\n"},
+    "calibration": {"affine.py": b"SCALE = 1\n", "ranges/auto.py": b""},
+}
 
-    def both() -> tuple[str, str]:
-        fingerprint.code_fingerprint.cache_clear()
-        fingerprint.tool_fingerprint.cache_clear()
-        return fingerprint.code_fingerprint(), fingerprint.tool_fingerprint()
 
-    before = both()
-    (copied,) = mbexport.bundles.__path__
-    shutil.copytree(copied, tmp_path / "bundles")
-    spec = ModuleSpec("mbexport.bundles", None, is_package=True)
-    spec.submodule_search_locations = [str(tmp_path / "bundles")]
-    real = fingerprint.find_spec
-    monkeypatch.setattr(fingerprint, "find_spec", lambda name: spec if name == "mbexport.bundles" else real(name))
-    assert both() == before
-    (tmp_path / "bundles" / "swift" / "Preprocess.swift").write_bytes(b"// another")
-    after = both()
+def wheel(place: Path) -> Path:
+    """The package as a wheel installs it."""
+    for name, files in SUBPACKAGES.items():
+        fill(place / "mbexport" / name, files)
+    return fill(place / "mbexport", PACKAGE)
+
+
+def checkout(place: Path) -> Path:
+    """The same files as a checkout keeps them: three folders beside each other, joined by links."""
+    package = fill(place / "exporter", PACKAGE)
+    for name, files in SUBPACKAGES.items():
+        fill(place / name, files)
+        (package / name).symlink_to(Path("..", name), target_is_directory=True)
+    (place / "src").mkdir()
+    (place / "src" / "mbexport").symlink_to(Path("..", "exporter"), target_is_directory=True)
+    return place / "src" / "mbexport"
+
+
+@pytest.fixture
+def fingerprints(monkeypatch):
+    """The fingerprints of code and tool, of a package at that place."""
+
+    def of(root: Path) -> tuple[str, str]:
+        monkeypatch.setattr(fingerprint, "_root", lambda: root)
+        return fingerprint.code_fingerprint.__wrapped__(), fingerprint.tool_fingerprint.__wrapped__()
+
+    return of
+
+
+def test_a_checkout_and_a_wheel_have_the_same_fingerprints(fingerprints, tmp_path):
+    assert fingerprints(checkout(tmp_path / "one")) == fingerprints(wheel(tmp_path / "other"))
+
+
+def test_the_code_fingerprint_by_hand(fingerprints, tmp_path):
+    files = {**PACKAGE, **{f"{name}/{each}": text for name, held in SUBPACKAGES.items() for each, text in held.items()}}
+    of_stages = ("__init__.py", "workdir.py", "calibration/affine.py", "calibration/ranges/auto.py")
+    of_stages += ("models/__init__.py", "models/mobilenet_v1/spec.py")
+    parts = [mbexport.__version__.encode(), *(name.encode() + b"\0" + files[name] for name in of_stages)]
+    assert fingerprints(wheel(tmp_path))[0] == hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "name", ["models/mobilenet_v1/spec.py", "calibration/ranges/auto.py", "workdir.py", "verify/added.py"]
+)
+def test_a_module_that_stages_stand_on_changes_both_fingerprints(fingerprints, tmp_path, name):
+    package = checkout(tmp_path)
+    before = fingerprints(package)
+    fill(package, {name: b"changed"})
+    after = fingerprints(package)
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["bundles/ios/swift/Preprocess.swift", "bundles/registry.py", "report/page/page.j2", "bundles/web/added.js"]
+)
+def test_what_bundles_and_reports_copy_is_part_of_the_tool_and_of_no_stage(fingerprints, tmp_path, name):
+    package = checkout(tmp_path)
+    before = fingerprints(package)
+    fill(package, {name: b"changed"})
+    after = fingerprints(package)
     assert (after[0], after[1] == before[1]) == (before[0], False)
+
+
+def test_the_command_line_is_part_of_neither(fingerprints, tmp_path):
+    package = checkout(tmp_path)
+    before = fingerprints(package)
+    fill(package, {"commands/build.py": b"changed"})
+    assert fingerprints(package) == before
+
+
+@pytest.mark.parametrize("folder", ["models", "bundles/ios", "."])
+def test_what_python_and_editors_leave_behind_counts_for_nothing(fingerprints, tmp_path, folder):
+    package = checkout(tmp_path)
+    before = fingerprints(package)
+    left = (
+        "__pycache__/spec.py",
+        "__pycache__/spec.cpython-311.pyc",
+        "spec.py~",
+        "#spec.py#",
+        ".spec.py.swp",
+        ".DS_Store",
+    )
+    fill(package / folder, dict.fromkeys(left, b"left behind"))
+    (package / folder / ".#spec.py").symlink_to("somebody@somewhere.1234:1700000000")
+    assert fingerprints(package) == before
+
+
+def test_the_installed_package_has_fingerprints():
+    assert fingerprint.code_fingerprint() != fingerprint.tool_fingerprint()
+    assert fingerprint.code_fingerprint() == fingerprint.code_fingerprint.__wrapped__()

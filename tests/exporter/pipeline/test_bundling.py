@@ -4,13 +4,16 @@ import io
 import json
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from contexts import context, record
 from golden_by_hand import LABELS, MODEL, golden_files_of
 from manifest_by_hand import manifest_by_hand
 
-from mbexport.artifact import labels_file
+from mbexport.artifact import Precision, labels_file
 from mbexport.bundles.choices import Bundling, Platform
 from mbexport.bundles.registry import is_bundled
 from mbexport.cli import run
@@ -20,7 +23,7 @@ from mbexport.pipeline.deliver import delivery_of
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.pipeline.publish import Delivery, publish
 from mbexport.pipeline.rebundle import bundle_again
-from mbexport.provenance.manifest import Recipe, Tool
+from mbexport.provenance.manifest import Recipe
 from mbexport.provenance.read_manifest import read_manifest
 from mbexport.workdir import Workdir
 
@@ -38,17 +41,39 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    """What a run left, with both bundles."""
-    spec = ModelSpec(alpha=0.25, resolution_px=32, classes=3)
+def delivery(stages: Path, made: Mapping[str, bytes], recipe: Recipe | None = None) -> Delivery:
+    """What the user gets where the stages left the files `made` in the folder `stages`."""
+    for name, each in made.items():
+        (stages / name).parent.mkdir(parents=True, exist_ok=True)
+        (stages / name).write_bytes(each)
     plan = BuildPlan(
-        name=STEM, origin=Trained(spec=spec, epochs=1), out=tmp_path / "out", bundling=Bundling(is_zipped=True)
+        name=STEM,
+        origin=Trained(spec=ModelSpec(alpha=0.25, resolution_px=32, classes=3), epochs=1),
+        out=stages,
+        precisions=(Precision.INT8,),
+        formats=("tflite",),
+        bundling=Bundling(is_zipped=True),
+        recipe=recipe,
     )
-    manifest = manifest_by_hand(tool=Tool.here(), recipe=RECIPE, inputs={}, files={})
-    with Workdir.open(plan.out) as workdir:
-        publish(workdir, delivery_of(plan, MADE, None, labels=LABELS, manifest=manifest))
-    return plan.out
+    golden = [name for name in made if name not in MODELS]
+    records = {"tflite-int8": record(stages, *MODELS)} | ({"golden": record(stages, *golden)} if golden else {})
+    images = SimpleNamespace(contents=dict)
+    return delivery_of(context(plan, images=images, class_names=LABELS, records=records), None)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """What a run left, with both bundles."""
+    place = tmp_path_factory.mktemp("run")
+    with Workdir.open(place / "out") as workdir:
+        publish(workdir, delivery(place / "stages", MADE, RECIPE))
+    return place / "out"
+
+
+@pytest.fixture
+def folder(finished, tmp_path) -> Path:
+    """A copy of it, which a test may change."""
+    return shutil.copytree(finished, tmp_path / "out")
 
 
 def test_nothing_but_bundles_manifest_and_statement_changes(folder):
@@ -156,11 +181,7 @@ def test_a_folder_of_an_earlier_version_has_no_golden_vectors(tmp_path):
 
 def test_answers_that_are_no_numbers_make_no_bundle_and_no_failure(tmp_path):
     """There are no golden vectors then; gates tell why."""
-    plan = BuildPlan(
-        name=STEM, origin=Trained(spec=ModelSpec(alpha=0.25, resolution_px=32, classes=3), epochs=1), out=tmp_path
-    )
-    made = delivery_of(plan, MODELS, None, labels=LABELS, manifest=None).made
-    assert set(made) == {MODEL, "labels.txt"}
+    assert set(delivery(tmp_path, MODELS).made) == {MODEL, "labels.txt"}
 
 
 def test_a_signature_is_of_the_new_manifest_and_goes_when_nobody_signs(folder):

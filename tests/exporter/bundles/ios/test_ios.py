@@ -15,7 +15,7 @@ from mbexport.golden.vectors import golden_from_bytes
 from mbexport.models.preprocess import Normalization, Preprocess
 
 NAME = "MobilenetV1_0_25_32"
-SOURCES, TESTS = f"ImageSets/{NAME}", f"Tests/{NAME}Tests"
+SOURCES, TESTS = f"Sources/{NAME}", f"Tests/{NAME}Tests"
 HOSTILE = "\"'\\ #{exit 3} \\(Settings.model) `ls` {{ name }}"
 # Enough of CocoaPods to hear what a podspec says.
 POD = """
