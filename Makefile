@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert bench-verify java-classes lint types layers check wheel clean
+.PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -46,6 +46,10 @@ bench-verify: $(STAMP)
 # The Android wrapper's classes, which are committed: javac 17 is needed by those alone who change its sources.
 java-classes: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python tests/wrapper_classes.py
+
+# The pages of docs/ as a site in build/docs; a warning, a broken link for example, is an error. Needs no network.
+docs: $(STAMP)
+	PYTHONPATH=src $(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going --quiet -d build/docs-doctrees docs build/docs
 
 check: lint types layers
 
