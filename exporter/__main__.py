@@ -1,4 +1,4 @@
-"""Turns `python -m mbexport` into the command line."""
+"""Run the command line as `python -m mbexport`."""
 
 from mbexport.cli import main
 

@@ -1,4 +1,4 @@
-"""Turns the command line into calls of the library: the only place that exits and that catches our errors.
+"""The command line: it calls the commands, and is the only place that exits and that catches our errors.
 
 stdout carries the result, stderr the progress and the errors, a line each.
 """

@@ -1,4 +1,4 @@
-"""Turns artifact files into latencies side by side."""
+"""`mbexport bench`: time artifacts side by side."""
 
 from pathlib import Path
 from typing import Any, TextIO
@@ -6,6 +6,8 @@ from typing import Any, TextIO
 import click
 
 from mbexport.commands import options
+from mbexport.commands.config import config
+from mbexport.commands.options import Group
 from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_THREADS, require_within
 
 _MIN_RUNS = 2  # one in each of two sittings: a ratio's interval needs both
@@ -17,24 +19,60 @@ Example:
 """
 
 
-@click.command("bench", epilog=_EXAMPLES)
+@options.command("bench", epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=options.PATH)
-@options.option("--threads", type=int, metavar="N", help="Time with one and with N threads; N is all cores if absent.")
 @options.option(
-    "--runs", type=int, metavar="N", help="Timed runs of each file; at most 400, in about a second, if absent."
+    "--threads",
+    group=Group.COMMON,
+    type=int,
+    metavar="N",
+    help="Time with one thread and with N; with as many as there are cores if absent.",
 )
-@options.option("--warmup", type=int, default=_WARMUP, metavar="N", help="Untimed runs after each loading.")
-@options.option("--batch", type=int, default=8, metavar="N", help="Images at a time, for the throughput.")
-@options.option("--probe/--no-probe", default=True, help="Cold start and memory, in processes of their own.")
-@options.option("--out", type=options.PATH, metavar="DIR", help="Where to write bench.json; nowhere if absent.")
+@options.option(
+    "--runs",
+    group=Group.COMMON,
+    type=int,
+    metavar="N",
+    help="Timed runs of each file; if absent at most 400, as many as fit into about a second.",
+)
+@options.option(
+    "--out",
+    group=Group.COMMON,
+    type=options.PATH,
+    metavar="DIR",
+    help="Write bench.json to this folder; it is not written if absent.",
+)
 @options.as_json
-@options.config
+@options.option(
+    "--warmup",
+    group=Group.LATENCY,
+    type=int,
+    default=_WARMUP,
+    metavar="N",
+    help="Runs that are not timed, each time that a file has been loaded.",
+)
+@options.option(
+    "--batch",
+    group=Group.LATENCY,
+    type=int,
+    default=8,
+    metavar="N",
+    help="Images of one inference, when the throughput is measured.",
+)
+@options.option(
+    "--probe/--no-probe",
+    group=Group.LATENCY,
+    default=True,
+    help="Measure cold start and memory in processes of their own.",
+)
+@config
 def command(
     *, files: tuple[Path, ...], runs: int | None, warmup: int, probe: bool, as_json: bool, **given: Any
 ) -> None:
-    """Time artifacts: all loaded anew and interleaved in random order, twenty times over.
+    """Time artifacts side by side.
 
-    The ratios are of medians, to the first file, with 95 % bootstrap intervals.
+    They are loaded anew and run in random, interleaved order twenty times over, so that a busy machine slows all of
+    them alike. Ratios are those of the medians to the first file, with 95 % bootstrap intervals.
     """
     if given["threads"] is not None:
         require_within("threads", given["threads"], 1, MAX_THREADS)

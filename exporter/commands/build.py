@@ -1,13 +1,11 @@
-"""Turns the options of `mbexport build` into a plan, runs it, and shows what it made."""
+"""`mbexport build`: train, quantize, export and verify a MobileNet v1."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import click
-
-from mbexport.commands import build_and_export as making
-from mbexport.commands import options
+from mbexport.commands import build_and_export, options
+from mbexport.commands.options import Group
 
 if TYPE_CHECKING:
     from mbexport.pipeline.plan import BuildPlan
@@ -15,55 +13,72 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   mbexport build --alpha 0.75 --int8
-  mbexport build --alpha 0.25 --resolution 128 --weights imagenet --data photos/ --int8
+  mbexport build --alpha 0.25 --weights imagenet --data photos/ --int8
 """
 
 
-@click.command("build", epilog=_EXAMPLES)
+@options.command("build", epilog=_EXAMPLES)
+@options.option(
+    "--data",
+    group=Group.COMMON,
+    default="digits",
+    metavar="digits|DIR|tfds:NAME",
+    is_input=True,
+    help="Labelled images to train and verify on: the digits of scikit-learn, a folder with a sub-folder for each "
+    "class, or a data set of TensorFlow Datasets.",
+)
 @options.alpha
 @options.resolution
+@options.option(
+    "--weights",
+    group=Group.COMMON,
+    default="none",
+    metavar="none|imagenet|FILE",
+    is_input=True,
+    help="Start from these weights and train a new head. imagenet: the weights that Keras publishes.",
+)
+@options.option(
+    "--epochs",
+    group=Group.COMMON,
+    type=int,
+    metavar="N",
+    help="Epochs of training; if absent 16 for digits, 30 for photos, and at most 60 with --weights.",
+)
 @options.rho
 @options.conv
 @options.shallow
 @options.option(
-    "--weights",
-    default="none",
-    metavar="none|imagenet|FILE",
-    is_input=True,
-    help="What to start from; the head is trained anew. imagenet: Keras' own.",
+    "--log-dir",
+    group=Group.TRAINING,
+    type=options.PATH,
+    metavar="DIR",
+    is_recorded=False,
+    help="Write training curves for TensorBoard to this folder.",
 )
 @options.option(
-    "--data",
-    default="digits",
-    metavar="digits|DIR|tfds:NAME",
-    is_input=True,
-    help="What to learn: one sub-folder a class.",
-)
-@options.option(
-    "--epochs",
+    "--qat-epochs",
+    group=Group.QUANTIZATION,
     type=int,
     metavar="N",
-    help="Epochs of training; if absent 16 for digits, 30 for photos, 60 at most from --weights.",
+    help="Epochs of quantization-aware training, 0 for none; 2 if absent.",
 )
-@options.option("--qat-epochs", type=int, metavar="N", help="Epochs of quantization-aware training; 2 if absent.")
-@options.option("--log-dir", type=options.PATH, metavar="DIR", is_recorded=False, help="Curves for TensorBoard.")
-@making.shared_options
+@build_and_export.shared_options
 def command(**given: Any) -> int:
-    """Train, quantize, export and verify a MobileNet v1.
+    """Train a MobileNet v1, quantize it, export it and verify the artifacts.
 
-    Writes fp32 and, with --int8, int8 artifacts in both formats, labels.txt and report.json. Without --resolution
-    the side is 64 px for digits and 224 px for photos. Training goes on from the last epoch if it was stopped.
+    Writes artifacts in every format, labels.txt, a report, golden vectors and bundles for apps. Without --resolution
+    the side is 64 px for digits and 224 px for photos. A run that was stopped goes on where it ended.
     """
-    return making.run_and_show(task(given))
+    return build_and_export.run_and_show(task(given))
 
 
-def task(given: dict[str, Any]) -> making.Task:
+def task(given: dict[str, Any]) -> build_and_export.Task:
     """What these values of the options ask for; all of them are checked."""
     plan_of = _checked_before_data(given)
     from mbexport.models.data.open import open_data
 
     source = open_data(given["data"], classes_file=given["classes_file"])
-    return making.Task(
+    return build_and_export.Task(
         plan_of=lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr),
         data=source,
         summary=given["summary"],
@@ -78,7 +93,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
 
     if given["log_dir"] is not None:
         options.require_library("tensorboard", needed_by="--log-dir", extra="tensorboard")
-    shared = making.shared_plan(given, default_qat_epochs=plans.QAT_EPOCHS)
+    shared = build_and_export.shared_plan(given, default_qat_epochs=plans.QAT_EPOCHS)
 
     def plan_of(classes: int, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
         px = options.resolution_px(
@@ -96,12 +111,12 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
                 epochs = plans.FINE_TUNING_EPOCHS
         weights = None
         if given["weights"] != "none":
-            weights = making.weights_file(given["weights"], spec, stderr)
+            weights = build_and_export.weights_file(given["weights"], spec, stderr)
         return plans.BuildPlan(
             name=spec.stem_name,
             origin=plans.Trained(spec=spec, epochs=epochs, weights=weights),
             out=given["out"] or Path("dist") / spec.stem_name,
-            crop_fraction=making.crop_fraction(given["crop_fraction"], is_photos=is_photos),
+            crop_fraction=build_and_export.crop_fraction(given["crop_fraction"], is_photos=is_photos),
             log_dir=given["log_dir"],
             **shared,
         )

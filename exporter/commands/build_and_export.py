@@ -1,4 +1,4 @@
-"""Turns what `build` and `export` have in common on the command line into parts of a plan, and runs it."""
+"""Shared parts of `build` and `export`: their options, the plan that these decide, and the run."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from mbexport.artifact import Precision
+from mbexport.artifact import OPSET, OPSETS, Precision
 from mbexport.commands import options
+from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
+from mbexport.commands.options import Group
 from mbexport.commands.recipe import recipe_of
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.registry import EXPORTED
@@ -37,105 +39,153 @@ class Task:
 
 
 _SHARED: Final = (
-    options.option("--int8", is_flag=True, help="Make int8 artifacts beside the fp32 ones."),
-    options.option(
-        "--precision",
-        "precisions",
-        type=click.Choice([each.value for each in Precision]),
-        multiple=True,
-        help="May be repeated; dynamic and int16x8 are made as .tflite only.",
-    ),
-    options.option(
-        "--format",
-        "formats",
-        type=click.Choice([each.name for each in EXPORTED]),
-        multiple=True,
-        help="May be repeated; both if absent.",
-    ),
-    options.classes_file,
-    options.option(
-        "--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits if absent."
-    ),
-    options.preprocess,
-    options.mean,
-    options.scale,
     options.option(
         "--calibration",
+        group=Group.COMMON,
         type=options.PATH,
         metavar="DIR",
         is_input=True,
-        help="Images to calibrate on, instead of --data's.",
+        help="Folder of images to calibrate int8 ranges on; labels do not matter. Images of --data if absent.",
     ),
-    options.option(
-        "--golden",
-        type=options.PATH,
-        metavar="DIR",
-        is_input=True,
-        help="Images for golden vectors, which travel with the files, instead of --data's.",
-    ),
-    options.option(
-        "--calibration-samples", type=int, default=300, metavar="N", help="Images to calibrate on, at most."
-    ),
-    options.option(
-        "--observer",
-        metavar="NAME",
-        help="How ranges are found: minmax (if absent), moving-average, percentile, mse, entropy or auto.",
-    ),
-    options.option(
-        "--ranges",
-        type=options.PATH,
-        metavar="FILE",
-        is_input=True,
-        help="Reuse the ranges that an earlier run saved.",
-    ),
-    options.option(
-        "--corrections",
-        default="all",
-        metavar="all|none|NAME[,NAME]",
-        help="Of copies, equalization, rounding, bias, logits: what is done beside rounding to the nearest code.",
-    ),
-    options.option("--qat-steps", type=int, metavar="N", help="Steps of distillation, in the place of epochs."),
-    options.option(
-        "--io",
-        type=click.Choice(["uint8", "int8", "float32"]),
-        default="uint8",
-        help="Type of int8 artifacts' tensors.",
-    ),
-    options.option(
-        "--batch", default="1", metavar="N|dynamic", help="Images of one inference; dynamic: as many as are given."
-    ),
-    options.option("--logits", is_flag=True, help="Give logits: leave out the softmax or sigmoid at the end."),
-    options.option(
-        "--layout",
-        type=click.Choice(["nhwc", "nchw"]),
-        default="nhwc",
-        help="Order of an .onnx file's input; camera bytes are nhwc.",
-    ),
-    options.option("--opset", type=int, default=17, metavar="N", help="Of .onnx files; phones carry old runtimes."),
-    options.option("--license", metavar="TEXT", help="The model's licence, which its files then name."),
-    *options.bundles,
-    options.sign,
-    options.option(
-        "--sensitivity/--no-sensitivity",
-        default=True,
-        is_recorded=False,
-        help="Find out what each layer's rounding costs (int8).",
-    ),
-    options.max_bad,
+    options.option("--int8", group=Group.COMMON, is_flag=True, help="Make int8 artifacts beside the fp32 ones."),
     options.gates,
-    options.strict,
-    options.summary,
-    options.seed,
-    options.threads,
-    options.option("--resume/--no-resume", default=True, is_recorded=False, help="Reuse what an earlier run finished."),
-    options.config,
     options.option(
         "--out",
+        group=Group.COMMON,
         type=options.PATH,
         metavar="DIR",
         is_recorded=False,
         help="Output folder; dist/<model> if absent.",
     ),
+    options.classes_file,
+    options.crop_fraction,
+    options.preprocess,
+    options.mean,
+    options.scale,
+    options.option(
+        "--golden",
+        group=Group.DATA,
+        type=options.PATH,
+        metavar="DIR",
+        is_input=True,
+        help="Folder of up to 100 images for the golden vectors, which are published with the artifacts. Test images "
+        "if absent.",
+    ),
+    options.max_bad,
+    options.option(
+        "--precision",
+        "precisions",
+        group=Group.ARTIFACTS,
+        type=click.Choice([each.value for each in Precision]),
+        multiple=True,
+        help="Make artifacts of this precision; may be repeated. dynamic and int16x8 are made as .tflite only.",
+    ),
+    options.option(
+        "--format",
+        "formats",
+        group=Group.ARTIFACTS,
+        type=click.Choice([each.name for each in EXPORTED]),
+        multiple=True,
+        help="Make artifacts of this format; may be repeated. Every format if absent.",
+    ),
+    options.option(
+        "--calibration-samples",
+        group=Group.QUANTIZATION,
+        type=int,
+        default=300,
+        metavar="N",
+        help="Images to calibrate on, at most.",
+    ),
+    options.option(
+        "--observer",
+        group=Group.QUANTIZATION,
+        metavar="NAME",
+        help="How the range of a tensor follows from its values: minmax (if absent), moving-average, percentile, mse, "
+        "entropy, or auto, which tries all of them.",
+    ),
+    options.option(
+        "--ranges",
+        group=Group.QUANTIZATION,
+        type=options.PATH,
+        metavar="FILE",
+        is_input=True,
+        help="Take the ranges from a <model>_ranges.json of an earlier run, instead of an observer's.",
+    ),
+    options.option(
+        "--corrections",
+        group=Group.QUANTIZATION,
+        default="all",
+        metavar="all|none|NAME[,NAME]",
+        help="What reduces the error of int8 weights beyond rounding each to its nearest code: copies, equalization, "
+        "rounding, bias, logits.",
+    ),
+    options.option(
+        "--qat-steps",
+        group=Group.QUANTIZATION,
+        type=int,
+        metavar="N",
+        help="Steps of quantization-aware training, instead of --qat-epochs.",
+    ),
+    options.option(
+        "--sensitivity/--no-sensitivity",
+        group=Group.QUANTIZATION,
+        default=True,
+        is_recorded=False,
+        help="Measure what rounding each layer costs (int8).",
+    ),
+    options.option(
+        "--io",
+        group=Group.ARTIFACTS,
+        type=click.Choice(["uint8", "int8", "float32"]),
+        default="uint8",
+        help="Type of the input and output of int8 artifacts.",
+    ),
+    options.option(
+        "--batch",
+        group=Group.ARTIFACTS,
+        default="1",
+        metavar="N|dynamic",
+        help="Images of one inference; with dynamic, the application decides.",
+    ),
+    options.option(
+        "--logits",
+        group=Group.ARTIFACTS,
+        is_flag=True,
+        help="Leave out the softmax or sigmoid at the end: artifacts give logits.",
+    ),
+    options.option(
+        "--layout",
+        group=Group.ARTIFACTS,
+        type=click.Choice(["nhwc", "nchw"]),
+        default="nhwc",
+        help="Order of the dimensions of an .onnx file's input; camera images are nhwc.",
+    ),
+    options.option(
+        "--opset",
+        group=Group.ARTIFACTS,
+        type=int,
+        default=OPSET,
+        metavar="N",
+        help=f"Operator set of .onnx files, from {OPSETS[0]} to {OPSETS[-1]}. The lower it is, the older the runtimes "
+        "that read them.",
+    ),
+    options.option(
+        "--license", group=Group.ARTIFACTS, metavar="TEXT", help="Licence of the model, to be named in its files."
+    ),
+    options.sign,
+    *options.bundles,
+    options.strict,
+    options.summary,
+    options.threads,
+    options.seed,
+    options.option(
+        "--resume/--no-resume",
+        group=Group.RUN,
+        default=True,
+        is_recorded=False,
+        help="Reuse the stages that an earlier run finished in the output folder.",
+    ),
+    config,
 )
 
 

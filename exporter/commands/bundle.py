@@ -1,4 +1,4 @@
-"""Turns a finished output folder into bundles for apps, or into proof that no byte of it has changed."""
+"""`mbexport bundle`: make the app bundles of a finished folder again, or check that no byte of it has changed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mbexport.commands import options
+from mbexport.commands.options import Group
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, OptionError
 
 if TYPE_CHECKING:
@@ -15,23 +16,41 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\b
 Examples:
-  mbexport bundle dist/mobilenet_v1_0.75_224 --android-package com.example.flowers --zip
+  mbexport bundle dist/mobilenet_v1_0.75_224 --bundle-version 1.2.0 --zip
   mbexport bundle --check dist/mobilenet_v1_0.75_224 --key public.pem
 """
 _MAKING = ("platforms", "bundle_name", "bundle_version", "android_package", "is_zipped", "signing_key", "out")
 
 
-@click.command("bundle", epilog=_EXAMPLES)
+@options.command("bundle", epilog=_EXAMPLES)
 @click.argument("folder", metavar="DIR", type=options.PATH)
-@options.together(*options.bundles, options.sign)
-@options.option("--out", type=options.PATH, metavar="DIR", help="Put everything there, instead of into DIR itself.")
-@options.option("--check", is_flag=True, help="Change nothing: compare every file with DIR/manifest.json.")
-@options.option("--key", type=options.PATH, metavar="PUB", help="With --check: whose signature there must be (PEM).")
+@options.option(
+    "--check",
+    group=Group.COMMON,
+    is_flag=True,
+    help="Make nothing: compare every file of DIR with DIR/manifest.json.",
+)
+@options.option(
+    "--key",
+    group=Group.COMMON,
+    type=options.PATH,
+    metavar="PUB",
+    help="With --check: the public key (PEM) that must have signed the manifest.",
+)
+@options.option(
+    "--out",
+    group=Group.COMMON,
+    type=options.PATH,
+    metavar="DIR",
+    help="Write everything to this folder, instead of changing DIR.",
+)
 @options.as_json
+@options.together(*options.bundles, options.sign)
 def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_json: bool, **given: Any) -> int:
-    """Make the bundles of DIR, which `build` or `export` wrote, again, as these options say.
+    """Make the app bundles in DIR again, with other options than `build` or `export` had.
 
-    With --check: verify that DIR holds what its manifest lists, and nothing else.
+    Artifacts, report and golden vectors stay as they are. With --check nothing is made: every file of DIR must be as
+    DIR/manifest.json lists it, and nothing else may lie there.
 
     Exit codes: 0 done, or every byte is as listed; 1 a file differs, is missing or is not listed, or the signature is
     not valid; 2 bad input.

@@ -1,15 +1,15 @@
-"""Turns progress into lines and bars on stderr: bars on a terminal only."""
+"""Show progress and results: lines and bars on stderr, bars on a terminal only; the report on stdout."""
 
 import os
 from pathlib import Path
-from typing import Any, Final, TextIO
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, OutputError
 from mbexport.progress import raise_if_interrupted
 from mbexport.quiet import Streams
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 # Where GitHub's runners look for Markdown; several steps append to one file.
 _GITHUB: Final = "GITHUB_STEP_SUMMARY"
@@ -50,6 +50,9 @@ class ConsoleProgress:
     """A line for each finished stage; on a terminal, a bar for the one that runs."""
 
     def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console  # a tenth of a second that --help does without
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         self._console = Console(file=stream, highlight=False)
         self._bar = Progress(
             TextColumn("{task.description}"),

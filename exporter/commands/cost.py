@@ -1,4 +1,4 @@
-"""Turns a ModelSpec into a table of what the network costs."""
+"""`mbexport cost`: mult-adds and parameters of a MobileNet v1, without building it."""
 
 import json
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from mbexport.commands import options
+from mbexport.commands.options import Group
 from mbexport.errors import OptionError
 from mbexport.models.mobilenet_v1.cost import Cost, LayerCost, cost
 from mbexport.models.mobilenet_v1.published import PAPER, PUBLISHED, PaperNetwork
@@ -20,16 +21,28 @@ Examples:
 """
 
 
-@click.command("cost", epilog=_EXAMPLES)
+@options.command("cost", epilog=_EXAMPLES)
 @options.alpha
 @options.resolution
 @options.rho
 @options.conv
 @options.shallow
-@options.option("--classes", type=int, default=1000, metavar="N", help="Classes of the head.")
-@options.option("--all", "everything", is_flag=True, help="The sixteen published networks, beside their figures.")
-@options.option("--compare", is_flag=True, help="The paper's tables 4 and 5, beside ours.")
-@options.option("--by-layer", is_flag=True, help="Every convolution, and where the work is.")
+@options.option(
+    "--classes", group=Group.NETWORK, type=int, default=1000, metavar="N", help="Classes that the network tells apart."
+)
+@options.option(
+    "--all",
+    "everything",
+    group=Group.COMMON,
+    is_flag=True,
+    help="Show all sixteen published networks, and the figures that were published.",
+)
+@options.option(
+    "--compare", group=Group.COMMON, is_flag=True, help="Show tables 4 and 5 of the paper beside our figures."
+)
+@options.option(
+    "--by-layer", group=Group.COMMON, is_flag=True, help="Show every convolution and its share of the work."
+)
 @options.as_json
 def command(  # noqa: PLR0917  # click passes by name
     alpha: float,
@@ -43,7 +56,7 @@ def command(  # noqa: PLR0917  # click passes by name
     by_layer: bool,
     as_json: bool,
 ) -> None:
-    """Mult-adds and parameters, without building anything.
+    """Show the mult-adds and parameters of a MobileNet v1, without building it.
 
     A separable block costs D_K*D_K*aM*rD_F*rD_F + aM*aN*rD_F*rD_F mult-adds, a standard convolution
     D_K*D_K*aM*aN*rD_F*rD_F (arXiv 1704.04861, with width multiplier a and resolution multiplier r).

@@ -1,4 +1,4 @@
-"""Turns the environment into a list of what is installed and what would fail."""
+"""`mbexport doctor`: what is installed, and what would fail."""
 
 import importlib.metadata
 import os
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import click
 
 from mbexport import __version__
+from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_STAGE_FAILED
 
 _EXAMPLES = """\b
@@ -28,11 +29,11 @@ _IMPORTS = (
 )
 
 
-@click.command("doctor", epilog=_EXAMPLES)
+@options.command("doctor", epilog=_EXAMPLES)
 def command() -> int:
-    """What is installed, what would fail.
+    """Show what is installed, and what would fail.
 
-    Exits with 3 if something that a build needs is missing or does not load.
+    Exit codes: 0 a build can run, 3 something that it needs is missing or does not load.
     """
     healthy = True
     for name, found, problem in _checks():

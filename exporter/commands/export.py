@@ -1,14 +1,12 @@
-"""Turns a trained network's file into a plan that trains nothing, runs it, and shows what it made."""
+"""`mbexport export`: quantize, export and verify a network that is already trained."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import click
-
-from mbexport.commands import build_and_export as making
-from mbexport.commands import options
+from mbexport.commands import build_and_export, options
+from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -16,14 +14,15 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\b
 Examples:
-  mbexport export --weights imagenet --alpha 0.75 --data imagenet/ --classes classes.txt --int8
-  mbexport export --model my_network.keras --calibration photos/ --data test/ --int8
+  mbexport export --model net.keras --calibration photos/ --data test/ --int8
+  mbexport export --weights imagenet --alpha 0.75 --data imagenet/ --int8
 """
 
 
-@click.command("export", epilog=_EXAMPLES)
+@options.command("export", epilog=_EXAMPLES)
 @options.option(
     "--model",
+    group=Group.COMMON,
     type=options.PATH,
     metavar="FILE|DIR",
     is_input=True,
@@ -31,35 +30,49 @@ Examples:
 )
 @options.option(
     "--weights",
+    group=Group.COMMON,
     metavar="imagenet|FILE",
     is_input=True,
-    help="Weights of the network that --alpha and the like describe.",
+    help="Instead of --model: the weights of a MobileNet v1 that --alpha and the like describe. imagenet: those that "
+    "Keras publishes.",
+)
+@options.option(
+    "--data",
+    group=Group.COMMON,
+    metavar="digits|DIR|tfds:NAME",
+    is_input=True,
+    help="Labelled images to verify on: the digits of scikit-learn, a folder with a sub-folder for each class, or a "
+    "data set of TensorFlow Datasets. Without labels, --calibration alone will do.",
 )
 @options.alpha
 @options.resolution
 @options.rho
 @options.conv
 @options.shallow
-@options.option("--trust", is_flag=True, help="Load a --model that holds code (Lambda layers, pickles): it is run.")
 @options.option(
-    "--data",
-    metavar="digits|DIR|tfds:NAME",
-    is_input=True,
-    help="Labelled images to verify on; else --calibration's serve.",
+    "--trust",
+    group=Group.RUN,
+    is_flag=True,
+    help="Run the code in --model: Lambda layers and pickles. Without it such a model is refused.",
 )
 @options.option(
-    "--qat-epochs", type=int, metavar="N", help="Epochs of distillation from the float network; 0 if absent."
+    "--qat-epochs",
+    group=Group.QUANTIZATION,
+    type=int,
+    metavar="N",
+    help="Epochs of quantization-aware training (distillation from the float network); none if absent.",
 )
-@making.shared_options
+@build_and_export.shared_options
 def command(**given: Any) -> int:
-    """Quantize, export and verify a network that is already trained.
+    """Quantize a network that is already trained, export it and verify the artifacts.
 
-    Give --model, or --weights with --alpha and the like. Without --calibration, a part of --data serves.
+    The network is --model, or a MobileNet v1 with --weights. Its int8 ranges are calibrated on --calibration, or on
+    a part of --data that is then not verified on.
     """
-    return making.run_and_show(task(given))
+    return build_and_export.run_and_show(task(given))
 
 
-def task(given: dict[str, Any]) -> making.Task:
+def task(given: dict[str, Any]) -> build_and_export.Task:
     """What these values of the options ask for; all of them are checked."""
     data, classes_file = given["data"], given["classes_file"]
     plan_of = _checked_before_data(given, has_data=data is not None)
@@ -69,14 +82,14 @@ def task(given: dict[str, Any]) -> making.Task:
     if data is not None:
         source = open_data(data, classes_file=classes_file)
         names, is_photos = source.class_names, source.is_photos
-        return making.Task(
+        return build_and_export.Task(
             plan_of=lambda stderr: plan_of(len(names), is_photos, stderr),
             data=source,
             summary=given["summary"],
             signing_key=given["signing_key"],
         )
     labels = read_labels(classes_file) if classes_file is not None else None
-    return making.Task(
+    return build_and_export.Task(
         plan_of=lambda stderr: plan_of(len(labels) if labels else None, True, stderr),
         data=None,
         class_names=labels,
@@ -96,7 +109,7 @@ def _checked_before_data(
         raise OptionError(f"give --model or --weights, got {got}")
     if not has_data and given["calibration"] is None:
         raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
-    shared = making.shared_plan(given, default_qat_epochs=0)
+    shared = build_and_export.shared_plan(given, default_qat_epochs=0)
 
     def plan_of(classes: int | None, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
         origin: Foreign | Stored
@@ -109,7 +122,7 @@ def _checked_before_data(
             name=name,
             origin=origin,
             out=given["out"] or Path("dist") / name,
-            crop_fraction=making.crop_fraction(given["crop_fraction"], is_photos=is_photos),
+            crop_fraction=build_and_export.crop_fraction(given["crop_fraction"], is_photos=is_photos),
             **shared,
         )
 
@@ -153,7 +166,7 @@ def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -
         conv=given["conv"],
         shallow=given["shallow"],
     )
-    weights = making.weights_file(given["weights"], spec, stderr)
+    weights = build_and_export.weights_file(given["weights"], spec, stderr)
     if classes is None:
         spec = replace(spec, classes=head_classes(stored_weights(weights)) or IMAGENET_CLASSES)
     return Stored(spec=spec, weights=weights)

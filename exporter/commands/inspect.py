@@ -1,4 +1,4 @@
-"""Turns an artifact into what can be said of it: tensors, quantization, kernels."""
+"""`mbexport inspect`: tensors, quantization and kernels of an artifact."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 
 from mbexport.artifact import Precision
 from mbexport.commands import options
+from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
 from mbexport.report.content import REPORT, Json
 from mbexport.workdir import sha256_of
@@ -50,22 +51,32 @@ def _read(path: Path) -> Json:
 
 _EXAMPLES = """\b
 Examples:
-  mbexport inspect dist/mobilenet_v1_0.75_64/mobilenet_v1_0.75_64_int8.tflite
-  mbexport inspect dist/mobilenet_v1_0.75_64/mobilenet_v1_0.75_64_int8.tflite --kernels
-  mbexport inspect dist/mobilenet_v1_0.75_64/mobilenet_v1_0.75_64_int8.tflite --sensitivity
+  mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite
+  mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.onnx --kernels
+  mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite --sensitivity
 """
 
 
-@click.command("inspect", epilog=_EXAMPLES)
+@options.command("inspect", epilog=_EXAMPLES)
 @click.argument("file", type=options.PATH)
-@options.option("--kernels", is_flag=True, help="Each op: how often, integer or float, who executes it, input types.")
-@options.option("--sensitivity", is_flag=True, help="What each layer costs (int8), from the report.json beside FILE.")
+@options.option(
+    "--kernels",
+    group=Group.COMMON,
+    is_flag=True,
+    help="Show each op instead: how often it runs, in integers or floats, executed by what, on which types.",
+)
+@options.option(
+    "--sensitivity",
+    group=Group.COMMON,
+    is_flag=True,
+    help="Show what rounding each layer costs instead (int8), from the report.json beside FILE.",
+)
 @options.as_json
 def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None:
-    """Tensors, quantization and the kernels that really run.
+    """Show the tensors, the quantization and the kernels of an artifact.
 
-    Kernels are counted in what the runtime executes: onnxruntime's graph after its own optimization, LiteRT's
-    list of ops and those among them that its delegate took.
+    Kernels are those that the runtime executes: onnxruntime's graph after its own optimization; LiteRT's ops, with
+    those that its delegate took.
     """
     if kernels and sensitivity:
         raise OptionError("--kernels and --sensitivity are two tables: ask for one, got both")

@@ -1,40 +1,56 @@
-"""Turns the options that several subcommands share into decorators and checked values."""
+"""Options of the command line: their groups in --help, those that commands share, and checks of their values."""
 
+import importlib.util
 import os
 from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-if TYPE_CHECKING:
-    from mbexport.bundles.choices import Bundling
-import importlib.util
-import tomllib
-from functools import partial
-from typing import TYPE_CHECKING
-
-from mbexport.errors import OptionError
+from mbexport.errors import DataError, OptionError
 from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, Convolution, resolution_from_rho
 
 if TYPE_CHECKING:
+    from mbexport.bundles.choices import Bundling
     from mbexport.models.preprocess import Normalization
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH: Final = click.Path(path_type=Path)
+_WIDEST_TERM: Final = 26  # of 80 columns: what is longer stands on a line of its own, above its help
+
+
+class Group(StrEnum):
+    """The headings under which --help lists options, in this order."""
+
+    COMMON = "Common options"
+    NETWORK = "Network"
+    DATA = "Data"
+    TRAINING = "Training"
+    QUANTIZATION = "Quantization"
+    ARTIFACTS = "Artifacts"
+    BUNDLES = "Bundles"
+    VERDICT = "Verdict"
+    LATENCY = "Latency"
+    RUN = "Run"
 
 
 class Option(click.Option):
     """An option whose environment variable is named as the option is typed: MBEXPORT_<COMMAND>_<OPTION>.
 
-    What a build was made with is recorded (manifest.json), but for options that cannot change a byte of what is made:
-    those have `is_recorded` false. `is_input` says that the value may name a file or a folder that is read.
+    `group` is the heading that --help lists it under. What a build was made with is recorded (manifest.json), but for
+    options that cannot change a byte of what is made: those have `is_recorded` false. `is_input` says that the value
+    may name a file or a folder that is read.
     """
 
-    def __init__(self, *arguments: Any, is_recorded: bool = True, is_input: bool = False, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, group: Group, is_recorded: bool = True, is_input: bool = False, **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
-        self.is_recorded, self.is_input = is_recorded, is_input
+        self.group, self.is_recorded, self.is_input = group, is_recorded, is_input
 
     @property
     def long_name(self) -> str:
@@ -42,13 +58,31 @@ class Option(click.Option):
         return max(self.opts, key=len).lstrip("-")
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """What the environment says; an empty variable says nothing, and there is none for a command by itself."""
+        """The value of the environment variable; an empty one counts as unset, and a command alone has none."""
         if ctx.auto_envvar_prefix is None:
             return None
         name = f"{ctx.auto_envvar_prefix}_{self.long_name}".upper().replace("-", "_")
         return os.environ.get(name) or None
 
 
+class Command(click.Command):
+    """A command whose --help lists the options under the headings of their groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes a section for each group that has an option here."""
+        rows: dict[Group, list[tuple[str, str]]] = {group: [] for group in Group}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                group = parameter.group if isinstance(parameter, Option) else Group.RUN  # --help is click's own
+                rows[group].append((record[0].ljust(_WIDEST_TERM), record[1]))
+        shown = {group: records for group, records in rows.items() if records}
+        for group, records in shown.items():
+            with formatter.section(group if len(shown) > 1 else "Options"):
+                formatter.write_dl(records, col_max=_WIDEST_TERM)
+
+
+command: Final = partial(click.command, cls=Command)
 option: Final = partial(click.option, cls=Option)
 
 
@@ -63,71 +97,115 @@ def together(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-alpha: Final = option("--alpha", type=float, default=1.0, metavar="A", help="Width multiplier, in (0, 1].")
-resolution: Final = option("--resolution", type=int, metavar="PX", help="Input side, a multiple of 32 from 32 to 1024.")
+alpha: Final = option(
+    "--alpha", group=Group.COMMON, type=float, default=1.0, metavar="A", help="Width multiplier, in (0, 1]."
+)
+resolution: Final = option(
+    "--resolution",
+    group=Group.COMMON,
+    type=int,
+    metavar="PX",
+    help="Side of the input in pixels, a multiple of 32 from 32 to 1024.",
+)
 rho: Final = option(
-    "--rho", type=float, metavar="R", help=f"Resolution multiplier: resolution / {REFERENCE_RESOLUTION_PX}."
+    "--rho",
+    group=Group.NETWORK,
+    type=float,
+    metavar="R",
+    help=f"Resolution multiplier, instead of --resolution: the side divided by {REFERENCE_RESOLUTION_PX}.",
 )
 conv: Final = option(
     "--conv",
+    group=Group.NETWORK,
     type=click.Choice([each.value for each in Convolution]),
     default=Convolution.SEPARABLE.value,
     callback=lambda _context, _parameter, value: Convolution(value),
-    help="What the blocks are made of.",
+    help="Convolutions of the blocks: depthwise separable, or the standard ones that the paper compares them with.",
 )
-shallow: Final = option("--shallow", is_flag=True, help="Leave out the five blocks from 512 to 512 channels.")
-as_json: Final = option("--json", "as_json", is_flag=True, help="Print JSON.")
+shallow: Final = option(
+    "--shallow", group=Group.NETWORK, is_flag=True, help="Leave out the five blocks from 512 to 512 channels."
+)
+as_json: Final = option("--json", "as_json", group=Group.COMMON, is_flag=True, help="Print the result as JSON.")
 classes_file: Final = option(
     "--classes",
     "classes_file",
+    group=Group.DATA,
     type=PATH,
     metavar="FILE",
     is_input=True,
-    help="Class order: a folder name and its label a line.",
+    help="Text file with the order of the classes, a line each: the name of the sub-folder, then the label to show.",
+)
+crop_fraction: Final = option(
+    "--crop-fraction",
+    group=Group.DATA,
+    type=float,
+    metavar="F",
+    help="Side of the central crop, as a fraction of the image's; if absent 0.875 for photos and 1 for digits.",
 )
 gates: Final = option(
     "--gate",
     "gates",
+    group=Group.COMMON,
     multiple=True,
     metavar="NAME=VALUE",
     is_recorded=False,
-    help="Set a gate's limit; may be repeated.",
+    help="Set the limit of a gate, e.g. top1_drop=0.02; may be repeated.",
 )
 strict: Final = option(
-    "--strict", is_flag=True, is_recorded=False, help="Fail gates that the images are too few to decide."
+    "--strict",
+    group=Group.VERDICT,
+    is_flag=True,
+    is_recorded=False,
+    help="Fail undecided gates: those that more test images would have to decide.",
 )
 summary: Final = option(
     "--summary",
+    group=Group.VERDICT,
     type=PATH,
     metavar="FILE",
     is_recorded=False,
-    help="Write the verdict as Markdown; GITHUB_STEP_SUMMARY gets it too where it is set.",
+    help="Write the verdict to this file as Markdown. $GITHUB_STEP_SUMMARY gets it in any case, where it is set.",
 )
-seed: Final = option("--seed", type=int, default=0, metavar="N", help="Decides every random choice.")
+seed: Final = option("--seed", group=Group.RUN, type=int, default=0, metavar="N", help="Seed of every random choice.")
 threads: Final = option(
-    "--threads", type=int, default=1, metavar="N", is_recorded=False, help="Threads of one inference."
+    "--threads",
+    group=Group.LATENCY,
+    type=int,
+    default=1,
+    metavar="N",
+    is_recorded=False,
+    help="Threads of one inference when latencies are measured.",
 )
-
-
 max_bad: Final = option(
     "--max-bad",
+    group=Group.DATA,
     default="1%",
     metavar="F",
-    help="Images that may be unreadable and are then left out, in percent or as a fraction.",
+    help="How many unreadable images are left out before the run is refused, in percent or as a fraction.",
 )
-
-
 preprocess: Final = option(
     "--preprocess",
+    group=Group.DATA,
     type=click.Choice(["mobilenet", "unit", "caffe", "raw"]),
-    help="What a float network expects of bytes b: b/127.5-1, b/255, BGR minus the ImageNet mean, or b itself.",
+    help="What float networks expect for a byte b: b/127.5-1 (mobilenet), b/255 (unit), BGR minus the mean of "
+    "ImageNet (caffe) or b itself (raw).",
 )
-mean: Final = option("--mean", metavar="M[,M,M]", help="In the place of --preprocess: (b - mean) * scale.")
-scale: Final = option("--scale", metavar="S[,S,S]", help="A number or a fraction such as 1/255.")
+mean: Final = option(
+    "--mean",
+    group=Group.DATA,
+    metavar="M[,M,M]",
+    help="Instead of --preprocess: float networks expect (b - mean) * scale. One number, or one a channel.",
+)
+scale: Final = option(
+    "--scale", group=Group.DATA, metavar="S[,S,S]", help="See --mean; a number, or a fraction such as 1/255."
+)
 
 
 def normalization(preset: str | None, mean: str | None, scale: str | None) -> "Normalization | None":
-    """What --preprocess, or --mean and --scale, say; None if they say nothing. Raises `OptionError` for both."""
+    """The normalization of --preprocess, or of --mean and --scale; None without these options.
+
+    Raises `OptionError` for both, and for what is no positive scale or no number.
+    """
     from mbexport.models.preprocess import NORMALIZATIONS, Normalization
 
     if preset is not None and (mean is not None or scale is not None):
@@ -150,7 +228,7 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
 
 
 def _number(text: str) -> float:
-    """What "0.5", "1/255" or "1/127.5" says."""
+    """The value of "0.5", "1/255" or "1/127.5"."""
     numerator, slash, denominator = text.partition("/")
     return float(numerator) / (float(denominator) if slash else 1.0)
 
@@ -161,63 +239,15 @@ def require_library(name: str, *, needed_by: str, extra: str) -> None:
         raise OptionError(f"{needed_by} needs {name}: pip install 'mbexport[{extra}]'")
 
 
-def _load_config(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
-    """Makes the file's values the defaults: a flag and the environment both beat them."""
-    if value is None:
-        return
-    try:
-        settings = tomllib.loads(value.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise OptionError(f"the config file {value} cannot be read: {error}") from None
-    group = context.parent.command if context.parent else None
-    tables = set(group.list_commands(context)) if isinstance(group, click.Group) else set()
-    if any(name in tables and isinstance(table, dict) for name, table in settings.items()):
-        # One file for several commands: a table for each.
-        settings = settings.get(context.command.name or "", {})
-    known = {option.long_name: option for option in context.command.params if isinstance(option, Option)}
-    known.pop("config", None)
-    defaults: dict[str, Any] = {}
-    for name, given in settings.items():
-        option = known.get(name.replace("_", "-"))
-        if option is None or option.name is None:
-            raise OptionError(f"{value} must hold options of {context.command.name}, got {name}")
-        if name == "gate" and isinstance(given, dict):
-            given = [f"{gate}={limit}" for gate, limit in given.items()]  # noqa: PLW2901
-        require_type(option, given, where=f"{value}: {name}")
-        defaults[option.name] = given
-    context.default_map = {**(context.default_map or {}), **defaults}
-
-
-def require_type(option: "Option", given: object, *, where: str) -> None:
-    """Raises `OptionError` for a TOML value that click would quietly bend into shape: 1.5 epochs, a true alpha."""
-    wanted: type | tuple[type, ...] = str
-    if option.is_flag:
-        wanted = bool
-    elif option.type is click.INT:
-        wanted = int
-    elif option.type is click.FLOAT:
-        wanted = (int, float)
-    values = given if option.multiple and isinstance(given, list) else [given]
-    for value in values:
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            names = " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))
-            raise OptionError(f"{where} must be {names}, got {value!r}")
-
-
-config: Final = option(
-    "--config",
-    type=PATH,
-    metavar="FILE",
-    is_eager=True,
-    expose_value=False,
-    is_recorded=False,
-    callback=_load_config,
-    help="TOML file with the same names; flag beats environment beats file.",
-)
+def require_files(*paths: Path | None) -> None:
+    """Raises `DataError` for the first of these files or folders that does not exist."""
+    for path in paths:
+        if path is not None and not path.exists():
+            raise DataError(f"no such file: {path}")
 
 
 def resolution_px(resolution: int | None, rho: float | None, *, default_px: int) -> int:
-    """The resolution that --resolution or --rho says. Raises `OptionError` if both speak."""
+    """The side in pixels that --resolution or --rho gives. Raises `OptionError` for both."""
     if resolution is not None and rho is not None:
         raise OptionError(f"give --resolution or --rho, not both, got {resolution} and {rho:g}")
     if rho is not None:
@@ -243,31 +273,44 @@ bundles: Final = (
     option(
         "--platform",
         "platforms",
+        group=Group.BUNDLES,
         type=click.Choice(["android", "ios"]),
         multiple=True,
-        help="Whose apps get a bundle; may be repeated, both if absent.",
+        help="Make the bundle of this platform; may be repeated. Both if absent.",
     ),
-    option("--bundle-name", metavar="NAME", help="What bundles call the model; <model> if absent."),
-    option("--bundle-version", metavar="X.Y.Z", help="What app teams order bundles by; mbexport's if absent."),
+    option(
+        "--bundle-name",
+        group=Group.BUNDLES,
+        metavar="NAME",
+        help="Name of the model in the bundles; that of the artifacts if absent.",
+    ),
+    option(
+        "--bundle-version",
+        group=Group.BUNDLES,
+        metavar="X.Y.Z",
+        help="Version of the bundles, for the package managers of apps; mbexport's own if absent.",
+    ),
     option(
         "--android-package",
+        group=Group.BUNDLES,
         metavar="NAME",
-        help="Java package of the Android bundle; mbexport.<model> if absent.",
+        help="Java package of the classes in the Android bundle; mbexport.<model> if absent.",
     ),
-    option("--zip", "is_zipped", is_flag=True, help="Make each bundle as one zip, too."),
+    option("--zip", "is_zipped", group=Group.BUNDLES, is_flag=True, help="Pack each bundle into a .zip, too."),
 )
 sign: Final = option(
     "--sign",
     "signing_key",
+    group=Group.ARTIFACTS,
     type=PATH,
     metavar="KEY",
     is_recorded=False,
-    help=f"Sign the manifest with this private key (PEM); {_PASSPHRASE} opens one that is encrypted.",
+    help=f"Sign manifest.json with this private key (PEM); ${_PASSPHRASE} is the passphrase of an encrypted one.",
 )
 
 
 def bundling(given: dict[str, Any]) -> "Bundling":
-    """The bundles that these values of the options ask for; all that are possible if they say nothing."""
+    """The bundles that these values of the options ask for; every possible one where --platform is absent."""
     from mbexport.bundles.choices import Bundling, Platform
 
     named = tuple(dict.fromkeys(map(Platform, given["platforms"])))
@@ -282,7 +325,10 @@ def bundling(given: dict[str, Any]) -> "Bundling":
 
 
 def signer(key: Path | None) -> Callable[[bytes], bytes] | None:
-    """What signs with the key in that file. Raises `DataError` for one that cannot be used: not after hours of work."""
+    """The function that signs bytes with the private key in the file `key`; None without one.
+
+    Raises `DataError` for a key that cannot be used: before a run, not after hours of work.
+    """
     if key is None:
         return None
     from mbexport.provenance.signing import load_private_key, sign

@@ -1,4 +1,4 @@
-"""Turns a manifest into the files that it lists, made again from nothing, and tells whether every byte is the same."""
+"""`mbexport rebuild`: make the files that a manifest lists again, from nothing, and compare every byte."""
 
 import json
 import os
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from mbexport.commands import build_and_export as making
 from mbexport.commands import options
+from mbexport.commands.build_and_export import Task
+from mbexport.commands.options import Group
 from mbexport.commands.recipe import context_of, recipe_of
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, OptionError
 
@@ -24,34 +25,46 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   mbexport rebuild --check dist/mobilenet_v1_0.75_64/manifest.json
-  mbexport rebuild --check manifest.json --data /data/photos --keep rebuilt/
+  mbexport rebuild --check manifest.json --data photos/ --keep rebuilt/
 """
 _TRUST: Final = "trust"
 _MAKERS: Final = ("build", "export")
 
 
-@click.command("rebuild", epilog=_EXAMPLES)
+@options.command("rebuild", epilog=_EXAMPLES)
 @click.argument("manifest_file", metavar="MANIFEST", type=options.PATH)
-@options.option("--check", is_flag=True, help="Compare what is made with what MANIFEST lists.")
 @options.option(
-    "--keep", type=options.PATH, metavar="DIR", help="Keep what is made; else it goes to a folder that is removed."
+    "--check",
+    group=Group.COMMON,
+    is_flag=True,
+    help="Compare the rebuilt files with those that MANIFEST lists.",
 )
-@options.option("--data", metavar="digits|DIR|tfds:NAME", help="Where the labelled images lie now.")
-@options.option("--calibration", metavar="DIR", help="Where the images to calibrate on lie now.")
-@options.option("--golden", metavar="DIR", help="Where the images of golden vectors lie now.")
-@options.option("--classes", metavar="FILE", help="Where the classes file lies now.")
-@options.option("--weights", metavar="imagenet|FILE", help="Where the weights lie now.")
-@options.option("--model", metavar="FILE|DIR", help="Where the Keras model lies now.")
-@options.option("--ranges", metavar="FILE", help="Where the file of ranges lies now.")
-@options.option("--trust", is_flag=True, help="Run the code in a model again that the first run trusted.")
+@options.option(
+    "--keep",
+    group=Group.COMMON,
+    type=options.PATH,
+    metavar="DIR",
+    help="Keep the rebuilt files in this folder; without it they are removed.",
+)
+@options.option("--data", group=Group.DATA, metavar="digits|DIR|tfds:NAME", help="Labelled images, if they have moved.")
+@options.option("--calibration", group=Group.DATA, metavar="DIR", help="Calibration images, if they have moved.")
+@options.option("--golden", group=Group.DATA, metavar="DIR", help="Images of the golden vectors, if they have moved.")
+@options.option("--classes", group=Group.DATA, metavar="FILE", help="The file of classes, if it has moved.")
+@options.option("--weights", group=Group.DATA, metavar="imagenet|FILE", help="The weights, if they have moved.")
+@options.option("--model", group=Group.DATA, metavar="FILE|DIR", help="The Keras model, if it has moved.")
+@options.option("--ranges", group=Group.DATA, metavar="FILE", help="The file of ranges, if it has moved.")
+@options.option(
+    "--trust", group=Group.RUN, is_flag=True, help="Run the code in --model, as the first run did with --trust."
+)
 @options.as_json
 def command(
     manifest_file: Path, check: bool, keep: Path | None, trust: bool, as_json: bool, **moved: str | None
 ) -> int:
-    """Make again, from nothing, the files that MANIFEST (a manifest.json) lists.
+    """Make the files that MANIFEST (a manifest.json) lists again, from nothing.
 
-    Inputs are looked for where the manifest names them, below the current folder, or where an option says; they must
-    hold what they held. Nothing is measured and gates do not matter: only bytes. What a run trains is trained again.
+    Inputs are read from the paths in the manifest, which start from the current folder, unless an option gives
+    another; their content must be unchanged. Training is repeated. Nothing is measured and no gate is judged: what
+    counts is that every byte is the same.
 
     Exit codes: 0 every byte is the same, 1 a byte differs, 2 bad input, 3 a stage failed.
     """
@@ -132,7 +145,7 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
 
     recipe = recipe_of(context)
     try:
-        task: making.Task = _maker(recipe.command).task(context.params)
+        task: Task = _maker(recipe.command).task(context.params)
         plan: BuildPlan = replace(task.plan_of(stderr), out=out, resume=False, is_judged=False, recipe=recipe)
     except DataError as error:  # what is wrong may be no more than the folder that names start from
         places = ", ".join(f"--{name} {each.name}" for name, each in manifest.inputs.items())

@@ -1,4 +1,4 @@
-"""Turns the options that a command was given into what a manifest records, and back."""
+"""Record the options of a command in a manifest, and restore them from one."""
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mbexport.commands.options import Option, require_type
+from mbexport.commands.config import require_type
+from mbexport.commands.options import Option
 from mbexport.errors import DataError
 
 if TYPE_CHECKING:

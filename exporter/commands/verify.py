@@ -1,4 +1,4 @@
-"""Turns anybody's artifacts and labelled images into a verdict."""
+"""`mbexport verify`: compare artifacts, whoever made them, on labelled images."""
 
 from pathlib import Path
 from typing import Any
@@ -6,54 +6,77 @@ from typing import Any
 import click
 
 from mbexport.commands import options
+from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
+from mbexport.commands.options import Group
 from mbexport.errors import MAX_SEED, MAX_THREADS, require_within
 
 _EXAMPLES = """\b
 Examples:
-  mbexport verify dist/mobilenet_v1_0.75_64/*.tflite dist/mobilenet_v1_0.75_64/*.onnx --data digits
-  mbexport verify a_int8.tflite --reference a.keras --preprocess mobilenet --data photos/ --gate agreement=0.98
-  mbexport verify google_quant.tflite ours_int8.tflite --reference ours_fp32.tflite --data imagenet/ --background
+  mbexport verify dist/mobilenet_v1_0.75_64/*.tflite --data digits
+  mbexport verify a_int8.tflite --reference a.keras --data photos/ \\
+      --preprocess mobilenet --gate agreement=0.98
+  mbexport verify google_quant.tflite --reference ours_fp32.tflite \\
+      --data imagenet/ --background
 """
 
 
-@click.command("verify", epilog=_EXAMPLES)
+@options.command("verify", epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=options.PATH)
 @options.option(
+    "--data",
+    group=Group.COMMON,
+    required=True,
+    metavar="digits|DIR|tfds:NAME",
+    help="Labelled images: the digits of scikit-learn, a folder with a sub-folder for each class (its `val/`, where "
+    "there is one), or a data set of TensorFlow Datasets.",
+)
+@options.option(
     "--reference",
+    group=Group.COMMON,
     type=options.PATH,
     metavar="FILE",
-    help="What to compare with; the first fp32 file if absent.",
+    help="The file that all others are compared with; the first fp32 one of FILES if absent.",
 )
-@options.option("--data", required=True, metavar="digits|DIR", help="Labelled images; `val/` where there is one.")
+@options.gates
+@options.option(
+    "--out",
+    group=Group.COMMON,
+    type=options.PATH,
+    metavar="DIR",
+    help="Write report.json, report.html and junit.xml to this folder; they are not written if absent.",
+)
+@options.as_json
 @options.classes_file
-@options.option("--crop-fraction", type=float, metavar="F", help="Central crop; 0.875 for photos, 1 for digits.")
+@options.crop_fraction
 @options.preprocess
 @options.mean
 @options.scale
 @options.option(
-    "--background", is_flag=True, help="Leave out the first score of files that have one more than there are classes."
+    "--background",
+    group=Group.DATA,
+    is_flag=True,
+    help="Ignore the first score of files that give one more than there are classes.",
 )
 @options.max_bad
-@options.gates
 @options.strict
 @options.summary
-@options.option("--latency/--no-latency", default=True, help="Time the files, and load each in a process of its own.")
-@options.seed
-@options.threads
-@options.config
 @options.option(
-    "--out",
-    type=options.PATH,
-    metavar="DIR",
-    help="Where to write report.json, report.html and junit.xml; nowhere if absent.",
+    "--latency/--no-latency",
+    group=Group.LATENCY,
+    default=True,
+    help="Time the files; measure their cold start and memory in processes of their own.",
 )
-@options.as_json
+@options.threads
+@options.seed
+@config
 def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_json: bool, **given: Any) -> int:
-    """Compare Keras, .tflite and .onnx files on labelled images, whoever made them.
+    """Compare .tflite, .onnx and Keras files on labelled images, whoever made them.
 
-    Every file sees the same pixels, as the numbers that it says it expects; --preprocess, --mean and --scale speak
-    for files that do not say. Exits with 1 if a gate fails.
+    Every file gets the same pixels, scaled as the file itself says that it expects them; for files that do not say,
+    give --preprocess, or --mean and --scale.
+
+    Exit codes: 0 every gate passed, 1 a gate failed, 2 bad input.
     """
     from mbexport.models.data.readable import parse_max_bad
     from mbexport.verify.judge import check_limits

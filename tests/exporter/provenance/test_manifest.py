@@ -158,7 +158,7 @@ def test_values_are_recorded_whoever_gave_them(tmp_path, monkeypatch):
     context = build.command.make_context("build", words, auto_envvar_prefix="MBEXPORT_BUILD")
     recipe = recipe_of(context)
     assert recipe.command == "build"
-    assert recipe.inputs == ("weights", "data", "classes")
+    assert recipe.inputs == ("data", "weights", "classes")
     told = {name: recipe.options[name] for name in ("alpha", "io", "precision", "seed", "conv", "classes", "epochs")}
     assert told == {
         "alpha": 0.5,

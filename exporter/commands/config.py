@@ -1,0 +1,66 @@
+"""Read options of a command from a TOML file (`--config`)."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from mbexport.commands.options import PATH, Group, Option, option
+from mbexport.errors import OptionError
+
+
+def _load_config(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    """Makes the file's values the defaults: a flag and the environment both beat them."""
+    if value is None:
+        return
+    try:
+        settings = tomllib.loads(value.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OptionError(f"the config file {value} cannot be read: {error}") from None
+    group = context.parent.command if context.parent else None
+    tables = set(group.list_commands(context)) if isinstance(group, click.Group) else set()
+    if any(name in tables and isinstance(table, dict) for name, table in settings.items()):
+        # One file for several commands: a table for each.
+        settings = settings.get(context.command.name or "", {})
+    known = {each.long_name: each for each in context.command.params if isinstance(each, Option)}
+    known.pop("config", None)
+    defaults: dict[str, Any] = {}
+    for name, given in settings.items():
+        named = known.get(name.replace("_", "-"))
+        if named is None or named.name is None:
+            raise OptionError(f"{value} must hold options of {context.command.name}, got {name}")
+        if name == "gate" and isinstance(given, dict):
+            given = [f"{gate}={limit}" for gate, limit in given.items()]  # noqa: PLW2901
+        require_type(named, given, where=f"{value}: {name}")
+        defaults[named.name] = given
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def require_type(known: Option, given: object, *, where: str) -> None:
+    """Raises `OptionError` for a TOML value that click would quietly bend into shape: 1.5 epochs, a true alpha."""
+    wanted: type | tuple[type, ...] = str
+    if known.is_flag:
+        wanted = bool
+    elif known.type is click.INT:
+        wanted = int
+    elif known.type is click.FLOAT:
+        wanted = (int, float)
+    values = given if known.multiple and isinstance(given, list) else [given]
+    for value in values:
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            names = " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))
+            raise OptionError(f"{where} must be {names}, got {value!r}")
+
+
+config: Final = option(
+    "--config",
+    group=Group.RUN,
+    type=PATH,
+    metavar="FILE",
+    is_eager=True,
+    expose_value=False,
+    is_recorded=False,
+    callback=_load_config,
+    help="TOML file of options, named as here. The environment beats the file, a flag beats both.",
+)
