@@ -79,7 +79,7 @@ def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_
     Exit codes: 0 every gate passed, 1 a gate failed, 2 bad input.
     """
     from mbexport.models.data.readable import parse_max_bad
-    from mbexport.verify.judge import check_limits
+    from mbexport.verify.gates import check_limits
 
     limits, summary, out = options.gate_limits(gates), given.pop("summary"), given.pop("out")
     normalization = options.normalization(given.pop("preprocess"), given.pop("mean"), given.pop("scale"))

@@ -1,6 +1,7 @@
-"""Turns one file into its cold start and its memory, in a process that does nothing else.
+"""Measure one file's cold start and memory, in a process that does nothing else.
 
-`python -m mbexport.latency.probe FILE THREADS` prints JSON as its last line, or one line of complaint on stderr.
+`python -m mbexport.latency.probe_process FILE THREADS` prints JSON as its last line, or one line of complaint on
+stderr.
 """
 
 import json

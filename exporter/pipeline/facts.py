@@ -14,7 +14,7 @@ from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
 from mbexport.pipeline.stage_files import HISTORY, MEASURED, TRAINING, TRIED
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes, unreadable_json
-from mbexport.verify.gates import Known, default_limits, gate_values
+from mbexport.verify.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verify.judge import judge
 
 
@@ -24,14 +24,14 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
     `stages` are their names, seconds, and whether they were reused.
     """
     plan, facts, measured = run.plan, run.float.facts, run.read(MEASURED)
-    known = Known.of_parameters(
+    network = NetworkFacts.of_parameters(
         alpha=facts.alpha,
         resolution_px=facts.preprocess.resolution_px,
         mult_adds=facts.mult_adds,
         parameters=facts.parameters,
+        has_float_io=plan.io is Io.FLOAT32,
     )
-    defaults = default_limits(known) | ({"int8_io": 0.0} if plan.io is Io.FLOAT32 else {})
-    gates = judge(gate_values(measured), plan.limits, defaults=defaults, strict=plan.strict)
+    gates = judge(gate_values(measured), plan.limits, defaults=default_limits(network), strict=plan.strict)
     report = report_json(measured, gates, run_facts(plan, facts, run.data, run.images, stages), strict=plan.strict)
     report |= {"training": run.read(HISTORY), "qat": run.read(TRAINING), "tried_normalizations": run.read(TRIED)}
     report |= {name: run.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}

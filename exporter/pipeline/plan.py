@@ -14,7 +14,7 @@ from mbexport.formats.tflite.format import TFLITE
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.provenance.manifest import Recipe
-from mbexport.verify.judge import check_limits
+from mbexport.verify.gates import check_limits
 
 # Where nobody says: 8x8 digits gain nothing from more pixels, photos are what the network was designed for.
 DIGITS_RESOLUTION_PX: Final = 64

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from mbexport import __version__
 from mbexport.artifact import Precision
@@ -26,13 +26,10 @@ from mbexport.pipeline.publish import report_files
 from mbexport.progress import Progress
 from mbexport.report.content import Json, preprocess_json, report_json, to_bytes, unreadable_json
 from mbexport.verify.classification.measure import Asked, measure_all, require_different_names
-from mbexport.verify.gates import Known, default_limits, gate_values
+from mbexport.verify.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verify.judge import judge
 from mbexport.verify.streaming import Baseline
 from mbexport.workdir import Workdir
-
-_TINY_MS: Final = 0.3  # below, starting each op outweighs what integers save
-_TINY_SPEEDUP: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +75,7 @@ def verify_files(inquiry: Inquiry, data: Data, *, out: Path | None, progress: Pr
         progress.start("verify")
         asked = Asked(labels=data.class_names, threads=inquiry.threads, is_timed=inquiry.latency, seed=inquiry.seed)
         found = measure_all(subjects, sifted.sets[0], pixels, Baseline.of(reference), asked, progress=progress)
-        defaults = default_limits(_known(reference, found.measured)) | _tiny(found.measured)
+        defaults = default_limits(_network_facts(reference, found.measured))
         gates = judge(gate_values(found.measured), inquiry.limits, defaults=defaults, strict=inquiry.strict)
         about = _about(reference, data, sifted)
         content = to_bytes(report_json(found.measured, gates, about, strict=inquiry.strict))
@@ -113,29 +110,23 @@ def _classes(reference: Runner, data: Data, *, background: bool) -> int:
     return known
 
 
-def _known(reference: Subject, measured: Json) -> Known:
+def _network_facts(reference: Subject, measured: Json) -> NetworkFacts:
     """What the files themselves tell of the network."""
-    alpha, px = alpha_of(reference.runner), reference.runner.resolution_px
-    sizes = [entry["size_bytes"] for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
-    size = max(sizes, default=None)
-    if alpha is None:
-        return Known(resolution_px=px, fp32_bytes=size)
-    try:
-        total = cost(ModelSpec(alpha=alpha, resolution_px=px, classes=reference.classes))
-    except OptionError:  # a side that we do not build
-        return Known(resolution_px=px, alpha=alpha, fp32_bytes=size)
-    known = Known.of_parameters(alpha=alpha, resolution_px=px, mult_adds=total.mult_adds, parameters=total.parameters)
-    return known if size is None else replace(known, fp32_bytes=size)
-
-
-def _tiny(measured: Json) -> dict[str, float]:
-    """What integers may cost where a network takes next to no time, whatever is known of it."""
-    times = [
-        entry["latency_ms"]["p50"]
-        for entry in measured["artifacts"]
-        if entry["precision"] == Precision.FP32 and entry["latency_ms"]["p50"] is not None
-    ]
-    return {"int8_speedup": _TINY_SPEEDUP} if min(times, default=_TINY_MS) < _TINY_MS else {}
+    px = reference.runner.resolution_px
+    floats = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
+    times = [entry["latency_ms"]["p50"] for entry in floats if entry["latency_ms"]["p50"] is not None]
+    size = max((entry["size_bytes"] for entry in floats), default=None)
+    network = NetworkFacts(resolution_px=px, alpha=alpha_of(reference.runner), fp32_bytes=size)
+    if network.alpha is not None:
+        try:
+            total = cost(ModelSpec(alpha=network.alpha, resolution_px=px, classes=reference.classes))
+        except OptionError:  # a side that we do not build
+            pass
+        else:
+            network = NetworkFacts.of_parameters(
+                alpha=network.alpha, resolution_px=px, mult_adds=total.mult_adds, parameters=total.parameters
+            )
+    return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
 
 
 def _about(reference: Subject, data: Data, sifted: Sifted) -> dict[str, Json]:

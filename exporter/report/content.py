@@ -10,7 +10,7 @@ from mbexport.calibration.choices import Correction, Observer
 from mbexport.calibration.integers.tensors import StoredSite
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.judge import Gate, all_passed
+from mbexport.verify.judge import GateResult, all_passed
 
 if TYPE_CHECKING:
     from mbexport.calibration.examine.health import TensorHealth
@@ -94,7 +94,9 @@ REPORT: Final = "report.json"
 SCHEMA: Final = 1
 
 
-def report_json(measured: Json, gates: tuple[Gate, ...], extra: Mapping[str, Any], *, strict: bool = False) -> Json:
+def report_json(
+    measured: Json, gates: tuple[GateResult, ...], extra: Mapping[str, Any], *, strict: bool = False
+) -> Json:
     """The whole report: `extra` (model, data, stages) first, then what was measured, then the verdict."""
     return {
         "schema": SCHEMA,
@@ -154,7 +156,7 @@ def calibration_json(
     }
 
 
-def _gate(gate: Gate) -> Json:
+def _gate(gate: GateResult) -> Json:
     return {
         "name": gate.name,
         "value": gate.value,

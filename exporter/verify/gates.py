@@ -1,181 +1,270 @@
-"""Turns what was measured, in the words of report.json, into the values of the gates."""
+"""The gates of a verdict: one row each, with what it measures, its limit, and what to do about a value beyond it.
+
+A new gate is a new row of `GATES`: the command line, the report and the verdict read the table and nothing else.
+"""
 
 import math
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Final, Literal
 
-from mbexport.artifact import Precision
-from mbexport.models.mobilenet_v1.published import nearest_published
-from mbexport.verify.judge import Value
+from mbexport.errors import OptionError
+from mbexport.models.mobilenet_v1.published import Published, nearest_published
+from mbexport.verify import measured_values
+from mbexport.verify.measured_values import Json, Value
 
-# Where a network takes a tenth of a millisecond, starting each op outweighs what integers save; where it takes a
-# hundredth, little else is measured.
-_SPEEDUPS: Final = ((10_000_000, 1.0), (1_000_000, 0.8), (0, 0.5))  # mult-adds at least, limit
-# Others' quantizers change 4 to 10 answers for each that they lose, ours 2.5 (decision 0013).
-_CHANGES_PER_LOSS: Final = 5
-_MOST_CHANGES, _FEWEST_CHANGES = 0.15, 0.05
+Direction = Literal["at least", "at most"]
 _BYTES_PER_PARAMETER: Final = 4
-_GRAPH_BYTES: Final = 128 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What decides default limits: None for what nobody knows.
+class NetworkFacts:
+    """What default limits depend on; None for what is not known of a network.
 
-    `alpha` is MobileNet's width multiplier, `mult_adds` counts one image, `fp32_bytes` is the size of float weights.
+    `alpha` is MobileNet's width multiplier, `mult_adds` are those of one image, `fp32_bytes` is the size of the float
+    weights, `fp32_ms` the shortest median latency of an fp32 artifact. `has_float_io` says that the int8 artifacts
+    were asked to take and give floats.
     """
 
     resolution_px: int
     alpha: float | None = None
     mult_adds: int | None = None
     fp32_bytes: int | None = None
+    fp32_ms: float | None = None
+    has_float_io: bool = False
 
     @classmethod
-    def of_parameters(cls, *, alpha: float | None, resolution_px: int, mult_adds: int, parameters: int) -> "Known":
+    def of_parameters(
+        cls, *, alpha: float | None, resolution_px: int, mult_adds: int, parameters: int, has_float_io: bool = False
+    ) -> "NetworkFacts":
         """A network whose size is known in parameters."""
         return cls(
             alpha=alpha,
             resolution_px=resolution_px,
             mult_adds=mult_adds,
             fp32_bytes=_BYTES_PER_PARAMETER * parameters,
+            has_float_io=has_float_io,
         )
 
 
-def default_limits(known: Known) -> dict[str, float]:
-    """Limits that depend on the network; the table's hold for the others.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One row: what is compared with which limit, and which side of the limit is good.
 
-    What Google's own quantized checkpoint of nearest alpha and resolution lost, and the agreement that goes with
-    such a loss; int8 size; what integers can save where there is so much work.
+    `values` takes the gate's values from the measured part of a report: none where there is nothing to compare.
+    `limit` holds unless the user sets another or `network_limit` knows a better one for this network.
     """
-    limits = {}
-    if known.fp32_bytes is not None:
-        limits["size_ratio"] = size_limit(known.fp32_bytes)
-    if known.mult_adds is not None:
-        limits["int8_speedup"] = next(limit for least, limit in _SPEEDUPS if known.mult_adds >= least)
-    if known.alpha is not None:
-        published = nearest_published(alpha=known.alpha, resolution_px=known.resolution_px)
-        changes = min(max(_CHANGES_PER_LOSS * published.int8_drop, _FEWEST_CHANGES), _MOST_CHANGES)
-        limits |= {"top1_drop": round(published.int8_drop, 4), "agreement": round(1 - changes, 4)}
-    return limits
+
+    direction: Direction
+    limit: float
+    meaning: str
+    advice: str
+    values: Callable[[Json], Iterable[Value]]
+    network_limit: Callable[[NetworkFacts], float | None] = lambda _: None
 
 
-def size_limit(fp32_bytes: int) -> float:
-    """int8 over fp32 size: a quarter, the scales of the channels, and 128 KiB of graph, which small ones feel."""
-    return round(0.28 + _GRAPH_BYTES / fp32_bytes, 4)
+# Limits that depend on the network.
+
+_GRAPH_BYTES: Final = 128 << 10
+# Where a network takes a tenth of a millisecond, starting each op outweighs what integers save; where it takes a
+# hundredth, little else is measured.
+_SPEEDUPS: Final = ((10_000_000, 1.0), (1_000_000, 0.8), (0, 0.5))  # mult-adds at least, limit
+_SHORT_MS: Final = 0.3
+_SHORT_SPEEDUP: Final = 0.8
+# Others' quantizers change 4 to 10 answers for each that they lose, ours 2.5 (decision 0013).
+_CHANGES_PER_LOSS: Final = 5
+_MOST_CHANGES, _FEWEST_CHANGES = 0.15, 0.05
 
 
-Json = dict[str, Any]
-Values = dict[str, tuple[Value, ...]]
+def _published(network: NetworkFacts) -> Published | None:
+    """Google's own quantized checkpoint of nearest alpha and resolution; None for a network that is no MobileNet v1."""
+    if network.alpha is None:
+        return None
+    return nearest_published(alpha=network.alpha, resolution_px=network.resolution_px)
 
-_CODES: Final = ("uint8", "int8")
-_NAMES: Final = re.compile("|".join(sorted((each.value for each in Precision), key=len, reverse=True)))
+
+def _published_drop(network: NetworkFacts) -> float | None:
+    """What Google's checkpoint lost."""
+    published = _published(network)
+    return None if published is None else round(published.int8_drop, 4)
 
 
-def gate_values(measured: Json) -> Values:
-    """The values of each gate that `measured`, a report or its measured part, has; null becomes NaN."""
-    artifacts, is_labelled = measured["artifacts"], measured["reference"]["labelled"]
-    values = {
-        "samples": [Value(value=_number(measured["reference"]["samples"]))],
-        "distinct_outputs": [_fact(entry, entry["distinct_outputs"]) for entry in artifacts],
-        "fp32_error": [_fact(entry, entry["max_abs_error"]) for entry in _comparable(measured)],
-        "agreement": [
-            _sampled(entry["agreement"], entry["agreement_ci95"], entry["file"]) for entry in _reduced(measured)
-        ],
-        **_of_pairs(measured),
-        "labels": [_fact(entry, entry["labels_matched"]) for entry in artifacts if entry["labels_matched"] is not None],
-        "named_precision": [_fact(entry, named) for entry in artifacts if (named := _named(entry)) is not None],
-        "byte_input": [_fact(entry, entry["input"]["byte_distance"]) for entry in artifacts if _takes_codes(entry)],
-        "input_words": [_fact(entry, entry["input"]["conflict"] is None) for entry in _reduced(measured)],
-        **_of_int8(measured),
+def _agreement_at_published_drop(network: NetworkFacts) -> float | None:
+    """The agreement that goes with such a loss."""
+    published = _published(network)
+    if published is None:
+        return None
+    changes = min(max(_CHANGES_PER_LOSS * published.int8_drop, _FEWEST_CHANGES), _MOST_CHANGES)
+    return round(1 - changes, 4)
+
+
+def _speedup_limit(network: NetworkFacts) -> float | None:
+    """What integers can save where there is so much work."""
+    if network.fp32_ms is not None and network.fp32_ms < _SHORT_MS:
+        return _SHORT_SPEEDUP
+    mult_adds = network.mult_adds
+    return None if mult_adds is None else next(limit for least, limit in _SPEEDUPS if mult_adds >= least)
+
+
+def _size_limit(network: NetworkFacts) -> float | None:
+    """int8 over fp32 size: a quarter, the scales of the channels, and 128 KiB of graph, which small networks feel."""
+    return None if network.fp32_bytes is None else round(0.28 + _GRAPH_BYTES / network.fp32_bytes, 4)
+
+
+GATES: Final[Mapping[str, Gate]] = MappingProxyType(
+    {
+        "samples": Gate(
+            direction="at least",
+            limit=30,
+            meaning="images that were compared: fewer prove nothing",
+            advice="give more images with --data",
+            values=measured_values.samples,
+        ),
+        "classes": Gate(
+            direction="at least",
+            limit=2,
+            meaning="classes among the images: one proves nothing",
+            advice="give images of several classes with --data",
+            values=measured_values.classes_seen,
+        ),
+        "distinct_outputs": Gate(
+            direction="at least",
+            limit=5,
+            meaning="different score vectors of any one artifact: an untrained network gives one to four",
+            advice="is the network trained, and are its activations' ranges those of real images?",
+            values=measured_values.of_each(measured_values.artifacts, lambda entry: entry["distinct_outputs"]),
+        ),
+        "above_chance": Gate(
+            direction="at least",
+            limit=1,
+            meaning="float top-1's lower bound over the accuracy of guessing the most frequent class",
+            advice="are the classes in the order of the scores (--classes), and is the input normalized as it expects?",
+            values=measured_values.times_chance,
+        ),
+        "fp32_error": Gate(
+            direction="at most",
+            limit=1e-3,
+            meaning="largest distance of an fp32 artifact's probability from the float reference",
+            advice="is it the same network as the reference, and fed with the same numbers?",
+            values=measured_values.of_each(measured_values.comparable_fp32, lambda entry: entry["max_abs_error"]),
+        ),
+        "top1_drop": Gate(
+            direction="at most",
+            limit=0.02,
+            network_limit=_published_drop,
+            meaning="top-1 that an artifact of less than fp32 lost against the reference",
+            advice="calibrate on more images like the app's, or train: --qat-epochs 2; see the worst layers",
+            values=measured_values.top1_drops,
+        ),
+        "agreement": Gate(
+            direction="at least",
+            limit=0.9,
+            network_limit=_agreement_at_published_drop,
+            meaning="images that an artifact of less than fp32 answers as the reference does",
+            advice="see the disagreements: is the input normalized as it expects, and in this order of channels?",
+            values=measured_values.agreements,
+        ),
+        "twin_agreement": Gate(
+            direction="at least",
+            limit=0.99,  # of 500 images that all agree, the interval begins at 0.9924
+            meaning="images that int8 TFLite and int8 ONNX answer alike",
+            advice="were both made by one run? Make them again together",
+            values=measured_values.twin_agreements,
+        ),
+        "twin_lsb": Gate(
+            direction="at most",
+            limit=8,
+            meaning="largest distance of twins' outputs, in steps of their scale",
+            advice="one of them was changed, or they come from two runs: make them again together",
+            values=measured_values.twin_distances,
+        ),
+        "path_agreement": Gate(
+            direction="at least",
+            limit=0.85,
+            meaning="images that a file answers alike through every kernel path of its runtime",
+            advice="phones may take another path: see the report's kernel paths",
+            values=measured_values.path_agreements,
+        ),
+        "labels": Gate(
+            direction="at least",
+            limit=0.98,
+            meaning="labels inside a file that are those of the data's class at their place",
+            advice="are the labels in the order of the scores, and is --background needed?",
+            values=measured_values.label_matches,
+        ),
+        "named_precision": Gate(
+            direction="at least",
+            limit=1,
+            meaning="1 if a file holds the precision that its name says, else 0",
+            advice="rename it, or convert it again",
+            values=measured_values.named_precisions,
+        ),
+        "byte_input": Gate(
+            direction="at most",
+            limit=1,
+            meaning="how far the codes of an 8-bit input are from the camera's bytes that apps feed",
+            advice="export with --io uint8 and the normalization that the network was trained with",
+            values=measured_values.byte_distances,
+        ),
+        "input_words": Gate(
+            direction="at least",
+            limit=1,
+            meaning="1 if what a file says of its input in words and in codes can both be right, else 0",
+            advice="convert it again: apps that read the words and apps that feed bytes get different answers",
+            values=measured_values.of_each(measured_values.reduced, lambda entry: entry["input"]["conflict"] is None),
+        ),
+        "int8_io": Gate(
+            direction="at least",
+            limit=1,
+            network_limit=lambda network: 0.0 if network.has_float_io else None,
+            meaning="1 if an int8 artifact takes and gives 8-bit codes, 0 if its input or output are floats",
+            advice="export with --io uint8; where floats are wanted, say --gate int8_io=0",
+            values=measured_values.of_each(measured_values.int8, measured_values.has_codes),
+        ),
+        "int8_convs": Gate(
+            direction="at least",
+            limit=1.0,
+            meaning="share of an int8 artifact's convolutions that run in integers",
+            advice="see `mbexport inspect --kernels FILE`; convert from the int8 .tflite, not from Keras",
+            values=measured_values.of_each(measured_values.int8, measured_values.integer_share),
+        ),
+        "int8_speedup": Gate(
+            direction="at least",
+            limit=1.0,
+            network_limit=_speedup_limit,
+            meaning="fp32 over int8 latency in the same format",
+            advice="see `mbexport inspect --kernels FILE`; time it on a quiet machine",
+            values=measured_values.speedups,
+        ),
+        "size_ratio": Gate(
+            direction="at most",
+            limit=0.3,
+            network_limit=_size_limit,
+            meaning="int8 size over fp32 size, same format",
+            advice="are float weights left in the file? See `mbexport inspect FILE`",
+            values=measured_values.size_ratios,
+        ),
     }
-    if is_labelled:
-        values |= _of_labels(measured)
-    return {name: tuple(each) for name, each in values.items() if each}
+)
 
 
-def _of_labels(measured: Json) -> dict[str, list[Value]]:
-    reference = measured["reference"]
-    low, chance = _number((reference["top1_ci95"] or [None])[0]), _number(reference["chance"])
-    told = [(entry["file"], entry["difference"]) for entry in _reduced(measured)]
-    return {
-        "classes": [Value(value=_number(reference["classes_seen"]))],
-        "above_chance": [Value(value=low / chance if chance else math.nan, subject=reference["name"])],
-        "top1_drop": [_sampled(each["top1_drop"], each["score_ci95"], file) for file, each in told],
-    }
+def gate_values(measured: Json) -> dict[str, tuple[Value, ...]]:
+    """The values of each gate that `measured`, a report or its measured part, has."""
+    found = {name: tuple(gate.values(measured)) for name, gate in GATES.items()}
+    return {name: values for name, values in found.items() if values}
 
 
-def _of_pairs(measured: Json) -> dict[str, list[Value]]:
-    twins = [(f"{pair['a']} and {pair['b']}", pair) for pair in measured["pairs"] if pair["is_twin"]]
-    return {
-        "twin_agreement": [_sampled(pair["agreement"], pair["agreement_ci95"], names) for names, pair in twins],
-        "twin_lsb": [Value(value=_number(pair["max_lsb"]), subject=names) for names, pair in twins],
-        "path_agreement": [
-            _sampled(pair["agreement"], pair["agreement_ci95"], f"{told['file']}, {pair['a']} and {pair['b']}")
-            for told in measured["paths"]
-            for pair in told["pairs"]
-        ],
-    }
+def default_limits(network: NetworkFacts) -> dict[str, float]:
+    """The limits that depend on this network; for all others those of the table hold."""
+    found = {name: gate.network_limit(network) for name, gate in GATES.items()}
+    return {name: limit for name, limit in found.items() if limit is not None}
 
 
-def _of_int8(measured: Json) -> dict[str, list[Value]]:
-    int8 = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.INT8]
-    return {
-        "int8_io": [_fact(entry, _has_codes(entry)) for entry in int8],
-        "int8_convs": [_fact(entry, _integer_share(entry["kernels"])) for entry in int8],
-        "int8_speedup": [
-            _sampled(ratio["latency_ratio"], ratio["latency_ratio_ci95"], ratio["b"])
-            for ratio in measured["speedups"]
-            if ratio["threads"] == 1
-        ],
-        "size_ratio": [
-            _fact(entry, entry["size_bytes"] / fp32["size_bytes"])
-            for entry in int8
-            for fp32 in measured["artifacts"]
-            if fp32["precision"] == Precision.FP32 and fp32["format"] == entry["format"]
-        ],
-    }
-
-
-def _reduced(measured: Json) -> Iterator[Json]:
-    return (entry for entry in measured["artifacts"] if entry["precision"] != Precision.FP32)
-
-
-def _comparable(measured: Json) -> Iterable[Json]:
-    """The float artifacts whose probabilities may be held against the reference's: those of a float one."""
-    if measured["reference"]["precision"] != Precision.FP32:
-        return ()
-    return (entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32)
-
-
-def _named(entry: Json) -> bool | None:
-    """Whether the file holds the precision that its name ends in; None if its name says none."""
-    said = _NAMES.findall(entry["file"].rpartition(".")[0].rpartition("_")[2])
-    return said[-1] == entry["precision"] if said else None
-
-
-def _takes_codes(entry: Json) -> bool:
-    return entry["input"]["dtype"] in _CODES
-
-
-def _has_codes(entry: Json) -> bool:
-    return _takes_codes(entry) and entry["output"]["dtype"] in _CODES
-
-
-def _integer_share(kernels: Json) -> float:
-    convolutions = kernels["int8_convs"] + kernels["float_convs"]
-    return kernels["int8_convs"] / convolutions if convolutions else math.nan
-
-
-def _fact(entry: Json, value: float | None) -> Value:
-    return Value(value=_number(value), subject=entry["file"])
-
-
-def _sampled(value: float | None, ci95: list[float | None] | None, subject: str) -> Value:
-    low, high = (_number(end) for end in ci95 or (None, None))
-    return Value(value=_number(value), ci95=(low, high), subject=subject)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def check_limits(limits: Mapping[str, float]) -> None:
+    """Raises `OptionError` for a limit of a gate that does not exist, or that is not a number."""
+    for name, limit in limits.items():
+        if name not in GATES:
+            raise OptionError(f"gate must be one of {', '.join(GATES)}, got {name}")
+        if not 0 <= limit < math.inf:
+            raise OptionError(f"the limit of gate {name} must be a number of at least 0, got {limit:g}")

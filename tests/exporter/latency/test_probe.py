@@ -144,8 +144,12 @@ def test_a_process_that_hangs_is_told_of(monkeypatch, tmp_path):
 
 
 def test_the_probe_loads_neither_tensorflow_nor_onnx(small_tflite):
-    words = f"import sys, mbexport.latency.probe as p; p.main([{str(small_tflite)!r}, '1']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    lines = (
+        "import sys, mbexport.latency.probe_process as probe",
+        f"probe.main([{str(small_tflite)!r}, '1'])",
+        "print(*sys.modules)",
+    )
+    done = subprocess.run([sys.executable, "-c", "; ".join(lines)], capture_output=True, text=True, check=True)
     *_, row, modules = done.stdout.strip().splitlines()
     assert json.loads(row)["load_ms"] > 0
     assert {"tensorflow", "onnx", "onnxruntime", "scipy"}.isdisjoint(modules.split())

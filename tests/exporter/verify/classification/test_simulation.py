@@ -141,10 +141,10 @@ def test_a_broken_exporter_ends_the_run_with_exit_3(
     exported: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "mbexport.pipeline.stages.export.int8_tflite",
+        "mbexport.formats.tflite.convert.int8_tflite",
         lambda network, io, **form: int8_tflite(spoiled(network, "conv_pw_5"), io, **form),
     )
-    monkeypatch.setattr("mbexport.pipeline.stages.export.require_decided_integers", lambda *_: None)
+    monkeypatch.setattr("mbexport.formats.tflite.convert.require_decided_integers", lambda *_: None)
     code, errors = exported()
     assert code == 3
     (line,) = [line for line in errors.splitlines() if line.startswith("Error: ")]
