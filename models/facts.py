@@ -6,10 +6,12 @@ The network's architecture travels in the same file, as tf_keras describes it.
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from mbexport.errors import DataError, OptionError
 from mbexport.models.preprocess import Preprocess, preprocess_from_json
+
+INPUT_NAME: Final = "image"  # of the input of every float network, which converters keep
 
 
 class Output(StrEnum):

@@ -1,4 +1,4 @@
-"""Turns a float network into what is known of it, and its architecture and weights back into the network."""
+"""Describe a float network as `Facts`, and build it again from its facts and its weights."""
 
 import math
 from pathlib import Path
@@ -6,24 +6,24 @@ from typing import Any
 
 import tf_keras
 
-from mbexport.models.architectures import MOBILENET_V1
+from mbexport.models.architectures import architecture_of
 from mbexport.models.facts import Facts, Output
 from mbexport.models.folding import is_convolution
-from mbexport.models.mobilenet_v1.cost import cost
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.weights import load_weights
 
 
 def facts_of_spec(model: tf_keras.Model, spec: ModelSpec, preprocess: Preprocess) -> Facts:
-    """What is known of a network that `mobilenet_v1.build` made."""
-    total = cost(spec)
+    """The facts on a network that the architecture of `spec` built."""
+    architecture = architecture_of(spec)
+    total = architecture.cost(spec)
     return Facts(
         preprocess=preprocess,
         classes=spec.classes,
         output=Output.SOFTMAX,
         alpha=spec.alpha,
-        family=MOBILENET_V1.name,
+        family=architecture.name,
         mult_adds=total.mult_adds,
         parameters=total.parameters,
         architecture=model.to_json(),
@@ -31,7 +31,7 @@ def facts_of_spec(model: tf_keras.Model, spec: ModelSpec, preprocess: Preprocess
 
 
 def facts_of_network(model: tf_keras.Model, preprocess: Preprocess, output: Output) -> Facts:
-    """What is known of a chain of layers that was made elsewhere."""
+    """The facts on a chain of layers that was made elsewhere: its width and family are not known."""
     return Facts(
         preprocess=preprocess,
         classes=int(model.output_shape[-1]),
@@ -56,5 +56,5 @@ def load_network(facts: Facts, weights: Path) -> tf_keras.Model:
 
 
 def _mult_adds(layer: Any) -> int:
-    """One for each weight of the kernel and pixel of the output."""
+    """The mult-adds of a convolution for one image: one for each weight of the kernel and pixel of the output."""
     return math.prod((*layer.weights[0].shape, *layer.output_shape[1:3]))

@@ -2,28 +2,19 @@
 
 import hashlib
 from pathlib import Path
-from typing import Final
 
 from mbexport.artifact import Artifact
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
-from mbexport.models.mobilenet_v1.spec import BLOCKS, STEM_FILTERS
+from mbexport.models.architectures import ARCHITECTURES
 from mbexport.workdir import sha256_of
-
-_WIDEST: Final = BLOCKS[-1].filters
 
 
 def alpha_of(runner: Runner) -> float | None:
-    """The width multiplier of a MobileNet v1, told by the channels of its convolutions; None for another network."""
-    layers = runner.conv_layers()
-    pattern = [False, *(is_depthwise for _ in BLOCKS for is_depthwise in (True, False))]
-    if [layer.is_depthwise for layer in layers[: len(pattern)]] != pattern:
-        return None
-    found = [layers[0].channels, *(layer.channels for layer in layers[2 : len(pattern) : 2])]
-    for alpha in (round(found[-1] / _WIDEST, 2), found[0] / STEM_FILTERS):
-        if found == [int(filters * alpha) for filters in (STEM_FILTERS, *(block.filters for block in BLOCKS))]:
-            return alpha
-    return None
+    """The width multiplier, told by the channels of the convolutions; None for a network of no architecture of ours."""
+    layers = [(layer.channels, layer.is_depthwise) for layer in runner.conv_layers()]
+    widths = (each.alpha_of_channels(layers) for each in ARCHITECTURES)
+    return next((alpha for alpha in widths if alpha is not None), None)
 
 
 def labels_of(runner: Runner) -> tuple[str, ...] | None:

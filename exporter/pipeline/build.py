@@ -11,8 +11,8 @@ from typing import Final
 
 from mbexport.artifact import Precision
 from mbexport.calibration.ranges.ranges import read_ranges
+from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import Data
-from mbexport.models.mobilenet_v1.cost import cost
 from mbexport.pipeline.cache import StageRunner
 from mbexport.pipeline.context import NETWORK, Context
 from mbexport.pipeline.deliver import delivery_of
@@ -158,4 +158,4 @@ def _parameters(plan: BuildPlan) -> int:
     if isinstance(plan.origin, Foreign):
         files = [plan.origin.model, *plan.origin.model.rglob("*")]
         return sum(file.stat().st_size for file in files if file.is_file()) // _BYTES_PER_PARAMETER
-    return cost(plan.origin.spec).parameters
+    return architecture_of(plan.origin.spec).cost(plan.origin.spec).parameters

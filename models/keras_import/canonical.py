@@ -9,6 +9,7 @@ import numpy as np
 import tf_keras
 
 from mbexport.errors import DataError
+from mbexport.models.facts import INPUT_NAME
 from mbexport.models.keras_import.chain import (
     MAX_PX,
     Array,
@@ -29,7 +30,6 @@ from mbexport.models.keras_import.chain import (
     resolved,
 )
 
-INPUT_NAME: Final = "image"
 _layers = tf_keras.layers
 _IDENTITY: Final = (np.ones((1, 1, 1)), np.zeros((1, 1, 1)))
 

@@ -4,12 +4,12 @@ from typing import Any, Final
 
 import tf_keras
 
+from mbexport.models.facts import INPUT_NAME
 from mbexport.models.mobilenet_v1.spec import KERNEL_PX, STEM_FILTERS, Block, Convolution, ModelSpec
 
 RELU_MAX: Final = 6.0  # ReLU6: arXiv 1704.04861 trains with it, and its fixed ceiling suits 8 bits
 DROPOUT: Final = 0.001  # the reference's rate (research/slim mobilenet_v1.py: dropout_keep_prob=0.999)
 BATCH_NORM_EPSILON: Final = 1e-3  # Keras' default, with which the published weights were trained
-INPUT_NAME: Final = "image"
 
 _layers = tf_keras.layers
 Tensor = Any  # a Keras tensor: tf_keras publishes no types

@@ -4,16 +4,17 @@ The weights that keras.applications publishes for ImageNet are Apache-2.0.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.errors import DataError, OptionError
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 IMAGENET: Final = "imagenet"
 IMAGENET_CLASSES: Final = 1000
@@ -24,7 +25,7 @@ _ALPHA_TEXT: Final[Mapping[float, str]] = MappingProxyType({0.25: "2_5", 0.5: "5
 _RESOLUTIONS_PX: Final = (128, 160, 192, 224)
 _LAST_FILTERS: Final = 1024  # arXiv 1704.04861, table 1, at alpha 1
 
-Stored = dict[str, list[NDArray[np.float32]]]
+Stored = Mapping[str, Sequence["NDArray[np.float32]"]]  # the tensors of each layer, by its name
 
 
 def imagenet_file(spec: ModelSpec) -> str:
@@ -85,7 +86,7 @@ def set_weights(model: Any, stored: Stored, *, source: Path, keeps_head: bool) -
         layer.set_weights(fitting[layer.name])
 
 
-def _fitting(layer: Any, found: Stored, complaint: str, stored: Stored) -> list[NDArray[np.float32]]:
+def _fitting(layer: Any, found: Stored, complaint: str, stored: Stored) -> "list[NDArray[np.float32]]":
     """The tensors for `layer`, in its shapes."""
     tensors = found.get(layer.name, [])
     fitting = []
@@ -116,7 +117,7 @@ def _renamed(model: Any, stored: Stored) -> Stored:
 
 def head_classes(stored: Stored) -> int | None:
     """The classes of the head that is stored, if there is one."""
-    head = stored.get(HEAD) or next((tensors for tensors in reversed(stored.values()) if _is_head(tensors)), None)
+    head = stored.get(HEAD) or next((tensors for tensors in reversed(list(stored.values())) if _is_head(tensors)), None)
     return int(head[0].shape[-1]) if head else None
 
 
@@ -132,7 +133,7 @@ def _looks_like(stored: Stored) -> str:
     return f"it looks like alpha {alpha:.3g} {head}"
 
 
-def _is_head(tensors: Iterable[NDArray[np.float32]]) -> bool:
+def _is_head(tensors: "Iterable[NDArray[np.float32]]") -> bool:
     """A kernel and a bias: every other convolution of a MobileNet has no bias."""
     return [tensor.ndim for tensor in tensors] in ([4, 1], [2, 1])
 

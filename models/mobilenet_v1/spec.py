@@ -1,9 +1,10 @@
-"""Turns alpha, resolution and class count into the table of layers that is MobileNet v1.
+"""Describe one MobileNet v1: width, resolution and classes, and the table of layers that they give.
 
 Source of the architecture: Howard et al. 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile
 Vision Applications", arXiv 1704.04861, table 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -130,3 +131,19 @@ def resolution_from_rho(rho: float) -> int:
         f"rho must give a multiple of {RESOLUTION_STEP_PX} px from {MIN_RESOLUTION_PX} to {MAX_RESOLUTION_PX} "
         f"(rho * {REFERENCE_RESOLUTION_PX}, for example 1, 0.857, 0.714 or 0.571), got {rho:g}"
     )
+
+
+def alpha_of_channels(layers: Sequence[tuple[int, bool]]) -> float | None:
+    """The width multiplier of a MobileNet v1, from the (channels, is_depthwise) of its convolutions in order.
+
+    None for another network. A classifier may follow the blocks or not: it can be a convolution or a dense layer.
+    """
+    pattern = [False, *(is_depthwise for _ in BLOCKS for is_depthwise in (True, False))]
+    body = layers[: len(pattern)]
+    if [is_depthwise for _, is_depthwise in body] != pattern:
+        return None
+    found = [channels for channels, is_depthwise in body if not is_depthwise]
+    for alpha in (round(found[-1] / BLOCKS[-1].filters, 2), found[0] / STEM_FILTERS):
+        if found == [int(filters * alpha) for filters in (STEM_FILTERS, *(block.filters for block in BLOCKS))]:
+            return alpha
+    return None

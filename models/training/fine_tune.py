@@ -8,7 +8,6 @@ from typing import Final
 import tf_keras
 
 from mbexport.models.data.imageset import ImageSet, stratified_split
-from mbexport.models.mobilenet_v1.pretrained import HEAD
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit
 from mbexport.models.training.objective import Lesson
@@ -32,12 +31,13 @@ def fine_tune(
     preprocess: Preprocess,
     settings: TrainSettings,
     *,
+    head: str,
     epochs: int,
     validation: ImageSet | None,
     session: Session,
     on_step: OnStep,
 ) -> History:
-    """Trains `model` in place: first the head alone, then everything, more slowly.
+    """Train `model` in place: first the layer called `head` alone, then everything, more slowly.
 
     The `validation` images end each phase when it stops helping, and choose the best epoch; without any, a tenth of
     the training images is held out for that. Raises `StageError` if training diverges.
@@ -59,7 +59,7 @@ def fine_tune(
     )
     head_epochs = max(1, round(epochs * _HEAD_SHARE))
     phases = (
-        Phase(epochs=head_epochs, learning_rate=_HEAD_LEARNING_RATE, frozen=lambda layer: layer.name != HEAD),
+        Phase(epochs=head_epochs, learning_rate=_HEAD_LEARNING_RATE, frozen=lambda layer: layer.name != head),
         Phase(
             epochs=epochs - head_epochs,
             learning_rate=_BACKBONE_LEARNING_RATE,

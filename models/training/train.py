@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
+from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import ImageSet, iter_pixels
-from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
@@ -41,7 +41,7 @@ def train(
     """The network, trained from scratch for `epochs`, and the figures of each. Raises `StageError` if it diverges."""
     make_deterministic(settings.seed)
     momentum = batch_norm_momentum(images, settings)
-    model = build(spec, batch_norm_momentum=momentum, is_resumable=True)
+    model = architecture_of(spec).build(spec, batch_norm_momentum=momentum, is_resumable=True)
     lesson = Lesson(
         images=images,
         preprocess=preprocess,

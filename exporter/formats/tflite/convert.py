@@ -19,7 +19,7 @@ from mbexport.formats.file_format import Conversion
 from mbexport.formats.tflite.file import opened, packed
 from mbexport.formats.tflite.integers import require_decided_integers, with_decided_weights
 from mbexport.formats.tflite.metadata import with_metadata
-from mbexport.models.mobilenet_v1.network import INPUT_NAME
+from mbexport.models.facts import INPUT_NAME
 
 _ANY: Final = -1
 OUTPUT_NAME: Final = "scores"

@@ -8,7 +8,7 @@ from mbexport.fingerprint import library_versions
 from mbexport.formats.description import Description
 from mbexport.formats.file_format import Conversion, FileFormat
 from mbexport.formats.registry import EXPORTED
-from mbexport.models.architectures import architecture_named
+from mbexport.models.architectures import family_named
 from mbexport.models.facts import Facts, Output
 from mbexport.pipeline.context import NETWORK, Context
 from mbexport.pipeline.exports import needed
@@ -72,7 +72,7 @@ def _export(run: Context, *, made: FileFormat, precision: Precision) -> Files:
     conversion = Conversion(
         precision=precision,
         description=described(plan, run.float.facts, target),
-        architecture=architecture_named(run.float.facts.family).name,
+        architecture=family_named(run.float.facts.family).name,
         versions=library_versions(),
         networks=StoredNetworks(run, precision),
         batch=plan.batch,
@@ -87,7 +87,7 @@ def _export(run: Context, *, made: FileFormat, precision: Precision) -> Files:
 def described(plan: BuildPlan, facts: Facts, target: Target) -> Description:
     """What an artifact says of itself in words."""
     preprocess, normalization = facts.preprocess, facts.preprocess.normalization
-    title = architecture_named(facts.family).title
+    title = family_named(facts.family).title
     width = "" if facts.alpha is None else f", alpha {facts.alpha:g}"
     return Description(
         name=plan.name,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
+from mbexport.models.architectures import architecture_of
 from mbexport.models.facts import Output, facts_to_json
 from mbexport.models.preprocess import MOBILENET, RAW, Preprocess
 from mbexport.pipeline.context import Context
@@ -55,7 +56,6 @@ def train(run: Context) -> Files:
 
     In the second case the best epoch is chosen on the validation images, if there are any.
     """
-    from mbexport.models.mobilenet_v1.network import build
     from mbexport.models.network import facts_of_spec
     from mbexport.models.training.train import train as train_from_scratch
 
@@ -74,28 +74,30 @@ def train(run: Context) -> Files:
         )
     else:
         model, history = _fine_tuned(run, origin, preprocess, settings)
-    facts = facts_of_spec(build(origin.spec), origin.spec, preprocess)
+    facts = facts_of_spec(architecture_of(origin.spec).build(origin.spec), origin.spec, preprocess)
     return {**_files(model, facts), HISTORY: json.dumps(history, indent=1).encode()}
 
 
 def _fine_tuned(run: Context, origin: Trained, preprocess: Preprocess, settings: "TrainSettings") -> tuple[Any, Any]:
     """The network with a new head on the backbone of a file's weights, and its history."""
     from mbexport.models.keras_import.weights import stored_weights
-    from mbexport.models.mobilenet_v1.network import build
-    from mbexport.models.mobilenet_v1.pretrained import set_weights
     from mbexport.models.training.fine_tune import fine_tune
     from mbexport.models.training.train import batch_norm_momentum, make_deterministic
 
     assert origin.weights is not None
     make_deterministic(run.plan.seed)
     momentum = batch_norm_momentum(run.images.train, settings)
-    model = build(origin.spec, batch_norm_momentum=momentum, dropout=_FINE_TUNING_DROPOUT, is_resumable=True)
-    set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=False)
+    architecture = architecture_of(origin.spec)
+    model = architecture.build(
+        origin.spec, batch_norm_momentum=momentum, dropout=_FINE_TUNING_DROPOUT, is_resumable=True
+    )
+    architecture.set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=False)
     history = fine_tune(
         model,
         run.images.train,
         preprocess,
         settings,
+        head=architecture.head,
         epochs=origin.epochs,
         validation=run.images.validation,
         session=run.session,
@@ -113,15 +115,14 @@ def weights_options(run: Context) -> Options:
 def read_weights(run: Context) -> Files:
     """A network of ours with the weights of a file, head and all."""
     from mbexport.models.keras_import.weights import stored_weights
-    from mbexport.models.mobilenet_v1.network import build
-    from mbexport.models.mobilenet_v1.pretrained import set_weights
     from mbexport.models.network import facts_of_spec
     from mbexport.models.training.train import make_deterministic
 
     plan, origin = run.plan, _origin(run, Stored)
     make_deterministic(plan.seed)
-    model = build(origin.spec)
-    set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=True)
+    architecture = architecture_of(origin.spec)
+    model = architecture.build(origin.spec)
+    architecture.set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=True)
     preprocess = plan.preprocess(resolution_px=origin.spec.resolution_px)
     return _files(model, facts_of_spec(model, origin.spec, preprocess))
 

@@ -9,6 +9,7 @@ import pytest
 import tf_keras
 
 from mbexport.models.data.open import ImageSet, stratified_split
+from mbexport.models.mobilenet_v1.pretrained import HEAD
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.training import fine_tune as tuning
 from mbexport.models.training.augment import Augmentation
@@ -54,7 +55,7 @@ def tuned(shades: Callable[..., ImageSet], session_of: Callable[..., Any]) -> Tu
             weights.append(by_layer(model))
 
     history = fine_tune(
-        model, images, PREPARED, SETTINGS, epochs=10, validation=None, session=session_of(), on_step=note
+        model, images, PREPARED, SETTINGS, head=HEAD, epochs=10, validation=None, session=session_of(), on_step=note
     )
     return Tuned(model=model, images=images, weights=weights, history=history)
 
@@ -96,6 +97,7 @@ def lesson_of(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]) -
             images,
             PREPARED,
             SETTINGS,
+            head=HEAD,
             epochs=10,
             validation=validation,
             session=session_of(),
