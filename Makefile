@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-clients test-all bench-data bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
+.PHONY: demo test test-clients test-all bench-data chart bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -28,6 +28,10 @@ bench-data: $(STAMP)
 # ARGS="--quick" tries everything in minutes.
 bench-quality: $(STAMP)
 	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_quality.py $(ARGS)
+
+# The README's picture, from the figures in docs/images/quality.json; measures nothing.
+chart: $(STAMP)
+	PYTHONPATH=tests/bench $(BIN)/python tests/bench/quality/chart.py
 
 # How fast our files are beside others' of the same networks, on one and two threads; takes about 25 minutes, and wants
 # a machine that does nothing else. ARGS="--quick" tries everything in minutes.
