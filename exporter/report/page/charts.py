@@ -1,6 +1,6 @@
 """Turns a report into the charts of its page: accuracy against cost, latencies, speed ratios, distances."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -26,6 +26,7 @@ from mbexport.report.page.svg import (
     MUTED,
     PAPER,
     ROW_PX,
+    lay_out,
     panels,
     rows,
     style,
@@ -49,12 +50,13 @@ def layer_chart(found: Json | None) -> str | None:
         return None
     figure, (noise, share) = panels(_AROUND_PX + ROW_PX * len(layers), 2)
     rows(noise, [elided(entry["layer"]) for entry in layers])
-    for row, entry in enumerate(layers):
-        if entry["snr_db"] is not None:
-            noise.plot([0, entry["snr_db"]], [row, row], color=ACCENT, linewidth=1, alpha=0.5)
-            noise.plot([entry["snr_db"]], [row], marker="o", markersize=5, color=ACCENT)
-        if entry["share"] is not None:
-            share.barh(row, 100 * entry["share"], height=0.6, color=INT8, linewidth=0)
+    heard = [(entry["snr_db"], row) for row, entry in enumerate(layers) if entry["snr_db"] is not None]
+    own = [(100 * entry["share"], row) for row, entry in enumerate(layers) if entry["share"] is not None]
+    for value, row in heard:
+        noise.plot([0, value], [row, row], color=ACCENT, linewidth=1, alpha=0.5)
+    noise.plot(*_columns(heard), linestyle="none", marker="o", markersize=5, color=ACCENT)
+    values, places = _columns(own)
+    share.barh(places, values, height=0.6, color=INT8, linewidth=0)
     share.axvline(0, color=MUTED, linewidth=1)
     noise.set_xlim(left=0)
     for axes, title in ((noise, "SNR, dB"), (share, "share, %")):
@@ -63,6 +65,11 @@ def layer_chart(found: Json | None) -> str | None:
         axes.grid(visible=False, axis="y")
     told = "; ".join(f"{e['layer']}: {decimals(e['snr_db'], 1)} dB, {percent(e['share'])}" for e in layers)
     return to_svg(figure, name="chart-layers", title="Error of each layer", description=told)
+
+
+def _columns(pairs: Sequence[tuple[float, int]]) -> tuple[list[float], list[int]]:
+    """The first values of all pairs, and the second ones."""
+    return [first for first, _ in pairs], [second for _, second in pairs]
 
 
 def range_chart(found: Json | None) -> str | None:
@@ -75,8 +82,11 @@ def range_chart(found: Json | None) -> str | None:
     for row, site in enumerate(sites):
         if site["low"] is not None and site["high"] is not None:
             span.plot([site["low"], site["high"]], [row, row], color=ACCENT, linewidth=5, solid_capstyle="butt")
-        clipped.barh(row, 100 * (site["clipped"] or 0), height=0.6, color=INT8, linewidth=0)
-        unused.barh(row, site["unused_codes"] or 0, height=0.6, color=INT8, linewidth=0)
+    for axes, lengths in (
+        (clipped, [100 * (site["clipped"] or 0) for site in sites]),
+        (unused, [site["unused_codes"] or 0 for site in sites]),
+    ):
+        axes.barh(range(len(sites)), lengths, height=0.6, color=INT8, linewidth=0)
     span.axvline(0, color=MUTED, linewidth=1)
     clipped.set_xlim(0, max(1.0, *(105 * (site["clipped"] or 0) for site in sites)))
     unused.set_xlim(0, _CODES)
@@ -151,7 +161,7 @@ def _cost(report: Json, artifacts: list[Shown], kind: str) -> str | None:
     axes.set_xlim(0, 1.12 * max(price for _, price in taken))
     axes.set_xlabel({"size": "file size, MB", "latency": "latency p50, ms"}[kind])
     axes.set_title(f"{what}, %")
-    figure.draw_without_rendering()  # the layout decides which points are near each other
+    lay_out(figure)  # the layout decides which points are near each other
     _label_points(axes, [(price, 100 * one.entry[key], str(one.place)) for one, price in taken])
     told = "; ".join(f"{one.short}: {percent(one.entry[key])} at {price:.2f} {unit}" for one, price in taken)
     return to_svg(figure, name=f"chart-{kind}", title=f"{what} against {kind} of each artifact", description=told)

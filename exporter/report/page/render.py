@@ -2,10 +2,11 @@
 
 import base64
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from mbexport.report.page import numbers
@@ -22,6 +23,11 @@ def page(report: Json, pictures: Mapping[str, bytes]) -> bytes:
     `report` is report.json of a build or of `verify`; `pictures` are JPEG bytes by the names that the disagreements
     have. Whatever names and labels hold is shown as text.
     """
+    return _template().render(_context(report, pictures)).encode()
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader(_HERE, "."),
         autoescape=True,
@@ -40,8 +46,7 @@ def page(report: Json, pictures: Mapping[str, bytes]) -> bytes:
         megabytes=numbers.megabytes,
         probability=numbers.probability,
     )
-    template = environment.get_template("page.j2")
-    return template.render(_context(report, pictures)).encode()
+    return environment.get_template("page.j2")
 
 
 def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:

@@ -94,13 +94,15 @@ def style() -> Iterator[None]:
         yield
 
 
-def panels(height_px: float, count: int = 1, *, shared: bool = True) -> "tuple[Figure, list[Axes]]":
-    """A figure of `count` panels side by side, which share their rows if `shared`; within `style` only."""
+def panels(height_px: float, count: int = 1) -> "tuple[Figure, list[Axes]]":
+    """Make a figure of `count` panels side by side, which share the rows of the first; within `style` only."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH_PX / 72, height_px / 72), layout="constrained")
-    axes = figure.subplots(1, count, sharey=shared, squeeze=False)
-    return figure, list(axes[0])
+    first, *others = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    for axes in others:
+        axes.yaxis.set_visible(False)  # its rows are named on the left; thirty hidden ticks cost as much as shown ones
+    return figure, [first, *others]
 
 
 def rows(axes: "Axes", names: list[str]) -> None:
@@ -110,11 +112,20 @@ def rows(axes: "Axes", names: list[str]) -> None:
     axes.grid(visible=False, axis="y")
 
 
+def lay_out(figure: "Figure") -> None:
+    """Place the panels of the figure by what stands around them, once: what is added later moves nothing."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
 def to_svg(figure: "Figure", *, name: str, title: str, description: str) -> str:
     """The figure as an <svg> element whose ids begin with `name`; the same figure gives the same text.
 
     It is one image to those who cannot see it: `title` says what it shows, `description` what is to be seen.
     """
+    lay_out(figure)  # saving would draw all of it once more to find out
     stream = io.BytesIO()
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(stream, format="svg", metadata=metadata, transparent=True)
