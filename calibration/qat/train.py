@@ -16,9 +16,9 @@ from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.facts import Output
 from mbexport.models.folding import gives_probabilities
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.training.best_epoch import Judgement, judge
+from mbexport.models.training.best_epoch import Evaluation, evaluate
 from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
-from mbexport.models.training.objective import Lesson
+from mbexport.models.training.objective import Objective
 from mbexport.models.training.train import make_deterministic
 
 _MOST_MORE_CLIPPED: Final = 0.01  # of a tensor's values
@@ -116,10 +116,10 @@ class Distilled:
 
     images: int
     held_out: int
-    start: Judgement
-    best: Judgement
+    start: Evaluation
+    best: Evaluation
     is_kept: bool
-    history: tuple[tuple[int, Judgement], ...]
+    history: tuple[tuple[int, Evaluation], ...]
     unsettled: tuple[str, ...]
 
 
@@ -155,7 +155,7 @@ def quantization_aware_training(
     make_deterministic(settings.seed)
     learned, held_out = _split(images, seed=settings.seed, seen=seen)
     phase = duration.phase(steps_per_epoch(learned, settings))
-    lesson = Lesson(
+    objective = Objective(
         images=learned,
         preprocess=preprocess,
         as_input=preprocess.dequantize_floats,
@@ -166,9 +166,9 @@ def quantization_aware_training(
     )
     grid = _Grid(ranges=ranges, largest=largest, preprocess=preprocess)
     student = grid.student(folded)
-    start, uses = judge(student, lesson, held_out), grid.uses(student, held_out)
-    history = fit(student, lesson, settings, (phase,), session=session, on_step=on_step)
-    return _kept(folded, student, grid, lesson, start=start, uses=uses, judged=_judged(history, phase))
+    start, uses = evaluate(student, objective, held_out), grid.uses(student, held_out)
+    history = fit(student, objective, settings, (phase,), session=session, on_step=on_step)
+    return _kept(folded, student, grid, objective, start=start, uses=uses, judged=_judged(history, phase))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,26 +221,26 @@ def _kept(
     folded: tf_keras.Model,
     student: tf_keras.Model,
     grid: _Grid,
-    lesson: Lesson,
+    objective: Objective,
     *,
-    start: Judgement,
+    start: Evaluation,
     uses: dict[str, RangeUse],
-    judged: tuple[tuple[int, Judgement], ...],
+    judged: tuple[tuple[int, Evaluation], ...],
 ) -> Distilled:
     """Gives `folded` what `student` learned, if that is better than what it had, of which are `start` and `uses`."""
-    held_out = lesson.validation
+    held_out = objective.validation
     if held_out is None:
-        raise ValueError("the lesson must have images to judge by")
+        raise ValueError("the objective must have images to judge by")
     before = folded.get_weights()
     grid.learn(folded, student)
     rounded = grid.student(folded)
-    end = judge(rounded, lesson, held_out)
+    end = evaluate(rounded, objective, held_out)
     is_kept = end.loss < start.loss
     if not is_kept:
         folded.set_weights(before)
     reached = min((found for _, found in judged), key=lambda found: found.loss)
     return Distilled(
-        images=len(lesson.images),
+        images=len(objective.images),
         held_out=len(held_out),
         start=start,
         best=end if reached.loss < start.loss else reached,
@@ -262,10 +262,10 @@ def _split(images: ImageSet, *, seed: int, seen: NDArray[np.int64] | None) -> tu
     return images.without(held_out.tolist()), images.subset(held_out[:_MOST_HELD_OUT])
 
 
-def _judged(history: list[dict[str, float]], phase: Phase) -> tuple[tuple[int, Judgement], ...]:
+def _judged(history: list[dict[str, float]], phase: Phase) -> tuple[tuple[int, Evaluation], ...]:
     """What was found behind each epoch, and behind how many steps that was."""
     steps = phase.total(0)
     return tuple(
-        (steps * number // phase.epochs, Judgement(loss=figures["val_loss"], accuracy=figures["val_accuracy"]))
+        (steps * number // phase.epochs, Evaluation(loss=figures["val_loss"], accuracy=figures["val_accuracy"]))
         for number, figures in enumerate(history, start=1)
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mbexport.calibration.examine.health import TensorHealth
     from mbexport.calibration.examine.sensitivity import Answers, Sensitivity
     from mbexport.calibration.qat.train import Distilled
-    from mbexport.models.training.best_epoch import Judgement
+    from mbexport.models.training.best_epoch import Evaluation
     from mbexport.verify.classification.simulation import Simulation
 
 Json = dict[str, Any]
@@ -78,7 +78,7 @@ def distilled_json(found: "Distilled", *, output: Output) -> Json:
     }
 
 
-def _judgement(found: "Judgement") -> Json:
+def _judgement(found: "Evaluation") -> Json:
     return {"divergence": found.loss, "agreement": found.accuracy}
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.facts import Output
 from mbexport.models.training.checkpoint import Progress
-from mbexport.models.training.objective import Lesson
+from mbexport.models.training.objective import Objective
 from mbexport.models.weights import weights_to_bytes
 
 _BATCH: Final = 32
@@ -21,7 +21,7 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Evaluation:
     """How a network does on held-out images: `loss` is the lower the better, `accuracy` from 0 to 1.
 
     With a teacher they are the divergence from its scores, 0 for the very same ones, and how often both give the same
@@ -32,21 +32,21 @@ class Judgement:
     accuracy: float
 
 
-def judge(model: tf_keras.Model, lesson: Lesson, images: ImageSet) -> Judgement:
+def evaluate(model: tf_keras.Model, objective: Objective, images: ImageSet) -> Evaluation:
     """How `model` does on `images`, which are not moved, against the labels or the teacher's scores."""
     loss, hits, done = 0.0, 0, 0
-    for pixels in iter_pixels(images, lesson.preprocess, batch=_BATCH):
-        inputs = lesson.as_input(pixels.astype(np.float32))
+    for pixels in iter_pixels(images, objective.preprocess, batch=_BATCH):
+        inputs = objective.as_input(pixels.astype(np.float32))
         scores = np.asarray(model.predict_on_batch(inputs), np.float64)
-        if lesson.teacher is None:
+        if objective.teacher is None:
             target = np.eye(scores.shape[1])[images.labels[done : done + len(pixels)]]
             loss -= float((target * np.log(np.maximum(scores, _LEAST))).sum())
         else:
-            target = np.asarray(lesson.teacher.predict_on_batch(inputs), np.float64)
-            loss += float(divergences(target, scores, lesson.output).sum())
+            target = np.asarray(objective.teacher.predict_on_batch(inputs), np.float64)
+            loss += float(divergences(target, scores, objective.output).sum())
         hits += int((scores.argmax(axis=1) == target.argmax(axis=1)).sum())
         done += len(pixels)
-    return Judgement(loss=loss / done, accuracy=hits / done)
+    return Evaluation(loss=loss / done, accuracy=hits / done)
 
 
 def divergences(expected: Scores, found: Scores, output: Output) -> Scores:
@@ -64,19 +64,19 @@ def divergences(expected: Scores, found: Scores, output: Output) -> Scores:
     return np.asarray((expected * (np.log(p) - np.log(q))).sum(axis=1))
 
 
-def keep_if_best(model: tf_keras.Model, progress: Progress, lesson: Lesson) -> None:
+def keep_if_best(model: tf_keras.Model, progress: Progress, objective: Objective) -> None:
     """Keeps the weights if the last epochs, taken together, were better than any before."""
-    recent = progress.history[-lesson.judged_epochs :]
+    recent = progress.history[-objective.averaged_epochs :]
     accuracy = float(np.mean([figures["val_accuracy"] for figures in recent]))
     loss = float(np.mean([figures["val_loss"] for figures in recent]))
-    keep_if_better(model, progress, lesson, Judgement(loss=loss, accuracy=accuracy))
+    keep_if_better(model, progress, objective, Evaluation(loss=loss, accuracy=accuracy))
 
 
-def keep_if_better(model: tf_keras.Model, progress: Progress, lesson: Lesson, found: Judgement) -> None:
+def keep_if_better(model: tf_keras.Model, progress: Progress, objective: Objective, found: Evaluation) -> None:
     """Keeps the weights if they were found better than any before; a few images make agreement jump, not divergence."""
     is_better = (
         (found.accuracy, -found.loss) > (progress.best_accuracy, -progress.best_loss)
-        if lesson.teacher is None
+        if objective.teacher is None
         else found.loss < progress.best_loss
     )
     if is_better:

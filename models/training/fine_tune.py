@@ -10,7 +10,7 @@ import tf_keras
 from mbexport.models.data.imageset import ImageSet, stratified_split
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit
-from mbexport.models.training.objective import Lesson
+from mbexport.models.training.objective import Objective
 from mbexport.models.training.train import History, class_weights
 
 # The new head starts from random weights: its first gradients would spoil the backbone, so it learns alone until it
@@ -21,7 +21,7 @@ _BACKBONE_LEARNING_RATE: Final = 3e-3
 _WEIGHT_DECAY: Final = 0.05
 _LABEL_SMOOTHING: Final = 0.1
 _HELD_OUT: Final = 0.1  # of the training images, where nobody has put others aside
-_JUDGED_EPOCHS: Final = 5  # one epoch's answers to so few images are mostly luck
+_AVERAGED_EPOCHS: Final = 5  # one epoch's answers to so few images are mostly luck
 _PATIENCE: Final = 25  # the last third of a cosine is where most of what is gained is gained
 
 
@@ -42,19 +42,19 @@ def fine_tune(
     The `validation` images end each phase when it stops helping, and choose the best epoch; without any, a tenth of
     the training images is held out for that. Raises `StageError` if training diverges.
     """
-    judged_epochs = 1
+    averaged_epochs = 1
     if validation is None:
-        judged_epochs = _JUDGED_EPOCHS
+        averaged_epochs = _AVERAGED_EPOCHS
         rest, held_out = stratified_split(images.labels, test_fraction=_HELD_OUT, seed=settings.seed)
         images, validation = images.subset(rest), images.subset(held_out)
-    lesson = Lesson(
+    objective = Objective(
         images=images,
         preprocess=preprocess,
         as_input=preprocess.normalize_floats,
         class_weights=class_weights(images.labels, int(model.output_shape[-1])),
         label_smoothing=_LABEL_SMOOTHING,
         validation=validation,
-        judged_epochs=judged_epochs,
+        averaged_epochs=averaged_epochs,
         patience=_PATIENCE,
     )
     head_epochs = max(1, round(epochs * _HEAD_SHARE))
@@ -67,4 +67,4 @@ def fine_tune(
             weight_decay=_WEIGHT_DECAY,
         ),
     )
-    return fit(model, lesson, settings, phases, session=session, on_step=on_step)
+    return fit(model, objective, settings, phases, session=session, on_step=on_step)

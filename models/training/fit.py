@@ -18,9 +18,9 @@ import tf_keras
 from mbexport.errors import StageError
 from mbexport.models.data.open import ImageSet
 from mbexport.models.training.augment import Augmentation
-from mbexport.models.training.best_epoch import judge, keep_if_best, keep_if_better
+from mbexport.models.training.best_epoch import evaluate, keep_if_best, keep_if_better
 from mbexport.models.training.checkpoint import Progress, checkpoint, read_progress, restore
-from mbexport.models.training.objective import Lesson, as_example, compile_options
+from mbexport.models.training.objective import Objective, as_example, compile_options
 from mbexport.models.training.pixel_store import PixelStore, open_store
 from mbexport.models.training.stream import training_batches
 from mbexport.models.weights import weights_from_bytes
@@ -106,7 +106,7 @@ class Phase:
 
 def fit(
     model: tf_keras.Model,
-    lesson: Lesson,
+    objective: Objective,
     settings: TrainSettings,
     phases: tuple[Phase, ...],
     *,
@@ -118,16 +118,16 @@ def fit(
     `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` for images that
     are mixed where only labels say what is right.
     """
-    if settings.augmentation.mixes and lesson.teacher is None:
+    if settings.augmentation.mixes and objective.teacher is None:
         raise ValueError("only a teacher knows what is right for mixed images, got none")
-    per_epoch = steps_per_epoch(lesson.images, settings)
+    per_epoch = steps_per_epoch(objective.images, settings)
     run = _Run(
         model=model,
-        lesson=lesson,
+        objective=objective,
         settings=settings,
         per_epoch=per_epoch,
-        store=open_store(session.cache_dir, count=len(lesson.images), shape=lesson.preprocess.uncropped.shape),
-        example=tf.function(as_example(lesson, int(model.output_shape[-1]))),  # traced once, not once an epoch
+        store=open_store(session.cache_dir, count=len(objective.images), shape=objective.preprocess.uncropped.shape),
+        example=tf.function(as_example(objective, int(model.output_shape[-1]))),  # traced once, not once an epoch
         reporter=_StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step),
     )
     content = session.load()
@@ -136,14 +136,14 @@ def fit(
     with curves(session.log_dir) as log:
         for phase in phases:
             last = first + phase.epochs
-            if not _is_over(progress, lesson, first=first, last=last):
-                _prepare(model, lesson, phase, per_epoch)
-                if lesson.teacher and lesson.validation and not progress.best_weights:
-                    keep_if_better(model, progress, lesson, judge(model, lesson, lesson.validation))
+            if not _is_over(progress, objective, first=first, last=last):
+                _prepare(model, objective, phase, per_epoch)
+                if objective.teacher and objective.validation and not progress.best_weights:
+                    keep_if_better(model, progress, objective, evaluate(model, objective, objective.validation))
                 if content:
                     restore(model, content, with_optimizer=progress.epochs_done > first)
                     content = None
-            while not _is_over(progress, lesson, first=first, last=last):
+            while not _is_over(progress, objective, first=first, last=last):
                 steps = phase.steps_of(progress.epochs_done - first, per_epoch)
                 run.epoch(progress, range(first_step + steps.start, first_step + steps.stop))
                 log(progress.epochs_done, progress.history[-1])
@@ -162,13 +162,13 @@ def steps_per_epoch(images: ImageSet, settings: TrainSettings) -> int:
     return max(1, len(images) // settings.batch)
 
 
-def _is_over(progress: Progress, lesson: Lesson, *, first: int, last: int) -> bool:
+def _is_over(progress: Progress, objective: Objective, *, first: int, last: int) -> bool:
     """Whether a phase had all its epochs, or the validation images have seen no better one for too long."""
     waited = progress.epochs_done - max(progress.best_epoch, first)
-    return progress.epochs_done >= last or (lesson.validation is not None and waited >= lesson.patience)
+    return progress.epochs_done >= last or (objective.validation is not None and waited >= objective.patience)
 
 
-def _prepare(model: tf_keras.Model, lesson: Lesson, phase: Phase, per_epoch: int) -> None:
+def _prepare(model: tf_keras.Model, objective: Objective, phase: Phase, per_epoch: int) -> None:
     for layer in model.layers:
         layer.trainable = not phase.frozen(layer)
     warmup = phase.steps_of(phase.warmup_epochs, per_epoch).start if phase.warmup_epochs else 0
@@ -180,7 +180,7 @@ def _prepare(model: tf_keras.Model, lesson: Lesson, phase: Phase, per_epoch: int
     )
     model.compile(
         optimizer=tf_keras.optimizers.Adam(schedule, weight_decay=phase.weight_decay or None),
-        **compile_options(lesson),
+        **compile_options(objective),
     )
     model.optimizer.build(model.trainable_variables)
 
@@ -190,7 +190,7 @@ class _Run:
     """What all epochs of a training share."""
 
     model: tf_keras.Model
-    lesson: Lesson
+    objective: Objective
     settings: TrainSettings
     per_epoch: int
     store: PixelStore | None
@@ -200,15 +200,15 @@ class _Run:
     def epoch(self, progress: Progress, steps: range) -> None:
         """Trains for one epoch, that is for `steps`, counted from the first of all, and takes down how it went."""
         batches = training_batches(
-            self.lesson.images,
-            self.lesson.preprocess.uncropped,
+            self.objective.images,
+            self.objective.preprocess.uncropped,
             batch=self.settings.batch,
             seed=self.settings.seed,
             epochs=range(steps.start // self.per_epoch, -(-steps.stop // self.per_epoch)),
             steps=steps,
             augmentation=self.settings.augmentation,
             store=self.store,
-            output_px=self.lesson.preprocess.resolution_px,
+            output_px=self.objective.preprocess.resolution_px,
         )
         self.reporter.done = steps.start
         logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history
@@ -217,12 +217,12 @@ class _Run:
         found = {name: float(values[-1]) for name, values in logs.items()}
         found["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         progress.epochs_done += 1
-        if self.lesson.validation is not None:
-            judged = judge(self.model, self.lesson, self.lesson.validation)
+        if self.objective.validation is not None:
+            judged = evaluate(self.model, self.objective, self.objective.validation)
             found |= {"val_loss": judged.loss, "val_accuracy": judged.accuracy}
         progress.history.append(found)
-        if self.lesson.validation is not None:
-            keep_if_best(self.model, progress, self.lesson)
+        if self.objective.validation is not None:
+            keep_if_best(self.model, progress, self.objective)
 
 
 class _StepReporter(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras publishes no types

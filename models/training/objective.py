@@ -27,14 +27,14 @@ _TEACHER_LOSSES: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class Objective:
     """What a network is to learn: images, how they become its input, and what counts as right.
 
     With a `teacher`, its scores for the same input take the place of the labels (Hinton et al. 2015, arXiv
     1503.02531, at temperature 1), and "agreement" is how often both give the same answer; `output` is what the scores
     of both are. Without one they are probabilities, and `label_smoothing` is what the right class leaves to all of them
     together (Szegedy et al. 2016, arXiv 1512.00567, section 7). `class_weights` (one for each class, float32) multiply
-    the loss. With `validation` images an epoch is as good as the last `judged_epochs` together answered them, and as
+    the loss. With `validation` images an epoch is as good as the last `averaged_epochs` together answered them, and as
     low as their loss; the weights of the best one are kept, and `patience` epochs without a better one are the last.
     With a teacher the loss alone decides, and the best weights may be those that the training started from.
     """
@@ -47,32 +47,32 @@ class Lesson:
     class_weights: NDArray[np.float32] | None = None
     label_smoothing: float = 0.0
     validation: ImageSet | None = None
-    judged_epochs: int = 1
+    averaged_epochs: int = 1
     patience: int = 0
 
 
-def compile_options(lesson: Lesson) -> dict[str, Any]:
+def compile_options(objective: Objective) -> dict[str, Any]:
     """The loss and the one metric, as Keras' `compile` takes them."""
-    if lesson.teacher is not None:
+    if objective.teacher is not None:
         agreement = tf_keras.metrics.CategoricalAccuracy(name="agreement")
-        return {"loss": _TEACHER_LOSSES[lesson.output], "metrics": [agreement]}
-    loss = "categorical_crossentropy" if lesson.label_smoothing else "sparse_categorical_crossentropy"
+        return {"loss": _TEACHER_LOSSES[objective.output], "metrics": [agreement]}
+    loss = "categorical_crossentropy" if objective.label_smoothing else "sparse_categorical_crossentropy"
     return {"loss": loss, "metrics": ["accuracy"]}
 
 
-def as_example(lesson: Lesson, classes: int) -> Callable[[Any, Any], Any]:
+def as_example(objective: Objective, classes: int) -> Callable[[Any, Any], Any]:
     """What turns float32 pixels (n, px, px, channels) and int64 labels (n,) into what Keras' `fit` takes."""
 
     def example(pixels: Any, labels: Any) -> Any:
-        inputs = lesson.as_input(pixels)
+        inputs = objective.as_input(pixels)
         target = (
-            lesson.teacher(inputs, training=False)
-            if lesson.teacher
-            else _smoothed(labels, lesson.label_smoothing, classes)
+            objective.teacher(inputs, training=False)
+            if objective.teacher
+            else _smoothed(labels, objective.label_smoothing, classes)
         )
-        if lesson.class_weights is None:
+        if objective.class_weights is None:
             return inputs, target
-        return inputs, target, tf.gather(tf.constant(lesson.class_weights), labels)
+        return inputs, target, tf.gather(tf.constant(objective.class_weights), labels)
 
     return example
 

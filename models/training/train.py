@@ -12,7 +12,7 @@ from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
-from mbexport.models.training.objective import Lesson
+from mbexport.models.training.objective import Objective
 
 _LEARNING_RATE: Final = 3e-3  # peak, Adam, from scratch
 _STATISTICS_IMAGES: Final = 1024
@@ -42,14 +42,14 @@ def train(
     make_deterministic(settings.seed)
     momentum = batch_norm_momentum(images, settings)
     model = architecture_of(spec).build(spec, batch_norm_momentum=momentum, is_resumable=True)
-    lesson = Lesson(
+    objective = Objective(
         images=images,
         preprocess=preprocess,
         as_input=preprocess.normalize_floats,
         class_weights=class_weights(images.labels, spec.classes),
     )
     phases = (Phase(epochs=epochs, learning_rate=_LEARNING_RATE, warmup_epochs=1),)
-    history = fit(model, lesson, settings, phases, session=session, on_step=on_step)
+    history = fit(model, objective, settings, phases, session=session, on_step=on_step)
     estimate_batch_norm_statistics(model, images, preprocess, seed=settings.seed)
     return model, history
 

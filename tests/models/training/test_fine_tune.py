@@ -86,10 +86,10 @@ def test_every_epoch_is_judged_on_held_out_images(tuned: Tuned) -> None:
 
 
 @pytest.fixture
-def lesson_of(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]) -> Callable[..., Any]:
+def objective_of(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]) -> Callable[..., Any]:
     """What a fine-tuning has to learn."""
-    lessons: list[Any] = []
-    monkeypatch.setattr(tuning, "fit", lambda _model, lesson, *_, **__: lessons.append(lesson))
+    objectives: list[Any] = []
+    monkeypatch.setattr(tuning, "fit", lambda _model, objective, *_, **__: objectives.append(objective))
 
     def of(images: ImageSet, validation: ImageSet | None) -> Any:
         fine_tune(
@@ -103,29 +103,29 @@ def lesson_of(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]) -
             session=session_of(),
             on_step=lambda *_: None,
         )
-        return lessons.pop()
+        return objectives.pop()
 
     return of
 
 
 def test_held_out_images_are_a_tenth_of_each_class_and_not_learned_from(
-    tuned: Tuned, lesson_of: Callable[..., Any]
+    tuned: Tuned, objective_of: Callable[..., Any]
 ) -> None:
-    lesson = lesson_of(tuned.images, None)
-    learned, held_out = set(lesson.images.names), set(lesson.validation.names)
+    objective = objective_of(tuned.images, None)
+    learned, held_out = set(objective.images.names), set(objective.validation.names)
     assert not learned & held_out
     assert learned | held_out == set(tuned.images.names)
-    assert np.bincount(lesson.validation.labels).tolist() == [2, 2, 2]
+    assert np.bincount(objective.validation.labels).tolist() == [2, 2, 2]
     _, expected = stratified_split(tuned.images.labels, test_fraction=0.1, seed=SETTINGS.seed)
     assert held_out == {tuned.images.names[index] for index in expected}
-    np.testing.assert_array_equal(lesson.class_weights, np.ones(3))
+    np.testing.assert_array_equal(objective.class_weights, np.ones(3))
 
 
-def test_where_images_were_put_aside_all_others_are_learned(tuned: Tuned, lesson_of: Callable[..., Any]) -> None:
+def test_where_images_were_put_aside_all_others_are_learned(tuned: Tuned, objective_of: Callable[..., Any]) -> None:
     aside, rest = tuned.images.subset(np.arange(20)), tuned.images.subset(np.arange(20, 60))
-    lesson = lesson_of(rest, aside)
-    assert (lesson.judged_epochs, lesson_of(rest, None).judged_epochs) == (1, 5)
-    assert (lesson.images.names, lesson.validation.names) == (rest.names, aside.names)
+    objective = objective_of(rest, aside)
+    assert (objective.averaged_epochs, objective_of(rest, None).averaged_epochs) == (1, 5)
+    assert (objective.images.names, objective.validation.names) == (rest.names, aside.names)
 
 
 def test_the_epoch_is_kept_at_which_the_last_five_were_best(tuned: Tuned) -> None:

@@ -15,7 +15,7 @@ from mbexport.models.data.imageset import ImageSet
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.models.training.augment import Augmentation
 from mbexport.models.training.fit import Phase, TrainSettings, fit, steps_per_epoch
-from mbexport.models.training.objective import Lesson
+from mbexport.models.training.objective import Objective
 from mbexport.models.training.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes
 
@@ -51,11 +51,11 @@ def fitted(session_of: Callable[..., Any]) -> Callable[..., list[dict[str, float
         *phases: Phase,
         session: Any = None,
         on_step: Callable[..., None] = lambda *_: None,
-        **lesson: Any,
+        **objective: Any,
     ) -> list[dict[str, float]]:
         tf_keras.utils.set_random_seed(0)
-        options = {"preprocess": PREPARED, "as_input": PREPARED.normalize_floats, **lesson}
-        taught = Lesson(images=images, **options)
+        options = {"preprocess": PREPARED, "as_input": PREPARED.normalize_floats, **objective}
+        taught = Objective(images=images, **options)
         return fit(model, taught, SETTINGS, phases, session=session or session_of(), on_step=on_step)
 
     return run

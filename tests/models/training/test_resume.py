@@ -12,7 +12,7 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
 from mbexport.models.training.checkpoint import Progress, checkpoint, read_progress, restore
 from mbexport.models.training.fit import Phase, TrainSettings, fit
-from mbexport.models.training.objective import Lesson
+from mbexport.models.training.objective import Objective
 from mbexport.models.training.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes
 
@@ -37,11 +37,11 @@ def network() -> Any:
     return tf_keras.Model(image, layers.Dense(3, activation="softmax", name="head")(x))
 
 
-def trained(images: ImageSet, session: Any, *, phases: tuple[Phase, ...] = PHASES, **lesson: Any) -> Result:
+def trained(images: ImageSet, session: Any, *, phases: tuple[Phase, ...] = PHASES, **objective: Any) -> Result:
     """What a new process with the same options ends with."""
     make_deterministic(0)
     model = network()
-    taught = Lesson(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, **lesson)
+    taught = Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, **objective)
     history = fit(model, taught, SETTINGS, phases, session=session, on_step=lambda *_: None)
     return weights_to_bytes(model), history
 
@@ -134,9 +134,9 @@ def test_another_seed_of_the_process_does_not_matter_to_what_is_restored(
     session = session_of()
     trained(images, session)
     model = network()  # with other weights than the first one started from
-    lesson = Lesson(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats)
+    objective = Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats)
     again = session_of(content=session.content)
-    history = fit(model, lesson, SETTINGS, PHASES, session=again, on_step=lambda *_: None)
+    history = fit(model, objective, SETTINGS, PHASES, session=again, on_step=lambda *_: None)
     assert (weights_to_bytes(model), history) == whole
 
 

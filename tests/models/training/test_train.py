@@ -120,8 +120,8 @@ def test_balanced_data_weigh_one(classes: int, each: int) -> None:
 
 
 def test_training_balances_its_classes(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]) -> None:
-    lessons: list[Any] = []
-    monkeypatch.setattr(training, "fit", lambda _model, lesson, *_, **__: lessons.append(lesson))
+    objectives: list[Any] = []
+    monkeypatch.setattr(training, "fit", lambda _model, objective, *_, **__: objectives.append(objective))
     images = digits(70)
     train(SPEC, images, PREPARED, SETTINGS, epochs=1, session=session_of(), on_step=lambda *_: None)
-    np.testing.assert_array_equal(lessons[0].class_weights, class_weights(images.labels, 10))
+    np.testing.assert_array_equal(objectives[0].class_weights, class_weights(images.labels, 10))

@@ -14,9 +14,9 @@ from mbexport.models.data.imageset import ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
-from mbexport.models.training.best_epoch import judge
+from mbexport.models.training.best_epoch import evaluate
 from mbexport.models.training.fit import Phase, TrainSettings, fit
-from mbexport.models.training.objective import Lesson
+from mbexport.models.training.objective import Objective
 from mbexport.models.training.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes
 
@@ -37,15 +37,15 @@ def one_layer(output: Output = Output.SOFTMAX, *, seed: int = 0) -> Any:
     return model
 
 
-def lesson_of(images: ImageSet, output: Output = Output.SOFTMAX, **options: Any) -> Lesson:
+def objective_of(images: ImageSet, output: Output = Output.SOFTMAX, **options: Any) -> Objective:
     given = {"validation": images, "patience": 99, "teacher": one_layer(output, seed=1), **options}
-    return Lesson(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, output=output, **given)
+    return Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, output=output, **given)
 
 
-def taught(lesson: Lesson, phase: Phase, session: Any, *, steps: list[Step] | None = None) -> tuple[bytes, Any]:
+def taught(objective: Objective, phase: Phase, session: Any, *, steps: list[Step] | None = None) -> tuple[bytes, Any]:
     make_deterministic(0)
-    student, seen = one_layer(lesson.output), [] if steps is None else steps
-    history = fit(student, lesson, SETTINGS, (phase,), session=session, on_step=lambda *step: seen.append(step))
+    student, seen = one_layer(objective.output), [] if steps is None else steps
+    history = fit(student, objective, SETTINGS, (phase,), session=session, on_step=lambda *step: seen.append(step))
     return weights_to_bytes(student), history
 
 
@@ -73,10 +73,10 @@ def test_a_phase_with_fewer_steps_than_epochs_is_refused() -> None:
 
 def test_how_often_is_judged_does_not_change_what_is_learned(shades: Any, session_of: Callable[..., Any]) -> None:
     # 19 images are two batches an epoch.
-    lesson = lesson_of(shades(19, classes=3), validation=None)
+    objective = objective_of(shades(19, classes=3), validation=None)
     steps: list[Step] = []
-    expected, _ = taught(lesson, Phase(epochs=3, learning_rate=0.1), session_of())
-    found, history = taught(lesson, Phase(epochs=6, steps=6, learning_rate=0.1), session_of(), steps=steps)
+    expected, _ = taught(objective, Phase(epochs=3, learning_rate=0.1), session_of())
+    found, history = taught(objective, Phase(epochs=6, steps=6, learning_rate=0.1), session_of(), steps=steps)
     assert found == expected
     assert len(history) == 6
     assert [(done, total) for done, total, _ in steps] == [(done, 6) for done in range(1, 7)]
@@ -88,12 +88,12 @@ def test_a_training_in_steps_that_is_killed_ends_the_same(
     shades: Any, session_of: Callable[..., Any], killed: Any, epoch: int
 ) -> None:
     # Two steps go once through the images: kills come at step 1, 3 and 5, in the middle of that.
-    lesson, phase = lesson_of(shades(19, classes=3)), Phase(epochs=4, steps=7, learning_rate=0.1)
-    expected = taught(lesson, phase, session_of())
+    objective, phase = objective_of(shades(19, classes=3)), Phase(epochs=4, steps=7, learning_rate=0.1)
+    expected = taught(objective, phase, session_of())
     first = session_of(dies_at=epoch)
     with pytest.raises(killed):
-        taught(lesson, phase, first)
-    assert taught(lesson, phase, session_of(content=first.content)) == expected
+        taught(objective, phase, first)
+    assert taught(objective, phase, session_of(content=first.content)) == expected
 
 
 # ---- scores and mixes
@@ -104,26 +104,28 @@ def test_whatever_the_scores_are_they_come_nearer_to_the_teacher_s(
     shades: Any, session_of: Callable[..., Any], output: Output
 ) -> None:
     make_deterministic(0)
-    lesson, student = lesson_of(shades(16, classes=3), output), one_layer(output)
-    before = judge(student, lesson, lesson.images)
+    objective, student = objective_of(shades(16, classes=3), output), one_layer(output)
+    before = evaluate(student, objective, objective.images)
     fit(
         student,
-        lesson,
+        objective,
         SETTINGS,
         (Phase(epochs=20, learning_rate=0.05),),
         session=session_of(),
         on_step=lambda *_: None,
     )
-    assert judge(student, lesson, lesson.images).loss < before.loss / 4
+    assert evaluate(student, objective, objective.images).loss < before.loss / 4
 
 
 def test_a_training_that_only_does_harm_leaves_what_it_began_with(shades: Any, session_of: Callable[..., Any]) -> None:
-    lesson = lesson_of(shades(16, classes=3), teacher=one_layer())  # which is the student: nothing is left to learn
-    found, history = taught(lesson, Phase(epochs=2, learning_rate=0.5), session_of())
+    objective = objective_of(
+        shades(16, classes=3), teacher=one_layer()
+    )  # which is the student: nothing is left to learn
+    found, history = taught(objective, Phase(epochs=2, learning_rate=0.5), session_of())
     assert found == weights_to_bytes(one_layer())
     assert len(history) == 2
 
 
 def test_without_a_teacher_nobody_can_label_a_mix(shades: Any, session_of: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="only a teacher knows what is right for mixed images"):
-        taught(lesson_of(shades(16, classes=3), teacher=None), Phase(epochs=1, learning_rate=0.1), session_of())
+        taught(objective_of(shades(16, classes=3), teacher=None), Phase(epochs=1, learning_rate=0.1), session_of())

@@ -13,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.training.best_epoch import Judgement, divergences, judge, keep_if_better
+from mbexport.models.training.best_epoch import Evaluation, divergences, evaluate, keep_if_better
 from mbexport.models.training.checkpoint import Progress
-from mbexport.models.training.objective import Lesson
+from mbexport.models.training.objective import Objective
 
 layers = tf_keras.layers
 PREPARED = Preprocess(resolution_px=8, crop_fraction=1.0)
@@ -73,38 +73,38 @@ def test_nothing_is_nearer_than_the_same(output: Output, logits: Any, seed: int)
 )
 def test_a_network_is_judged_by_its_teacher(shades: Any, output: Output, activation: str, divergence: float) -> None:
     # A half each against 3/4 and 1/4; of two sigmoids one is the same.
-    lesson = Lesson(
+    objective = Objective(
         images=shades(4, classes=2),
         preprocess=PREPARED,
         as_input=PREPARED.normalize_floats,
         teacher=constant(0, 0, activation=activation),
         output=output,
     )
-    found = judge(constant(math.log(3), 0, activation=activation), lesson, shades(40, classes=2))
+    found = evaluate(constant(math.log(3), 0, activation=activation), objective, shades(40, classes=2))
     assert found.loss == pytest.approx(divergence, rel=1e-5)
     assert found.accuracy == 1  # equal scores go to the first one
-    same = judge(constant(0, 0, activation=activation), lesson, shades(40, classes=2))
+    same = evaluate(constant(0, 0, activation=activation), objective, shades(40, classes=2))
     assert (same.loss, same.accuracy) == (0, 1)
 
 
-def kept(images: ImageSet, *found: Judgement, teacher: Any) -> int:
+def kept(images: ImageSet, *found: Evaluation, teacher: Any) -> int:
     """Which of the judgements, counted from 1, was kept."""
-    lesson = Lesson(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, teacher=teacher)
+    objective = Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, teacher=teacher)
     model, progress = constant(0, 0), Progress()
     for number, judgement in enumerate(found, start=1):
         progress.epochs_done = number
-        keep_if_better(model, progress, lesson, judgement)
+        keep_if_better(model, progress, objective, judgement)
     return progress.best_epoch
 
 
 def test_with_a_teacher_divergence_decides_and_without_one_accuracy(shades: Any) -> None:
-    found = [Judgement(loss=loss, accuracy=accuracy) for loss, accuracy in ((0.3, 0.9), (0.2, 0.8), (0.25, 0.95))]
+    found = [Evaluation(loss=loss, accuracy=accuracy) for loss, accuracy in ((0.3, 0.9), (0.2, 0.8), (0.25, 0.95))]
     assert kept(shades(4, classes=2), *found, teacher=constant(0, 0)) == 2
     assert kept(shades(4, classes=2), *found, teacher=None) == 3
 
 
-@pytest.mark.parametrize("is_taught", [True, False])
-def test_what_is_not_better_is_not_kept(shades: Any, is_taught: bool) -> None:
-    same, unknown = Judgement(loss=0.2, accuracy=0.9), Judgement(loss=math.nan, accuracy=0.9)
-    teacher = constant(0, 0) if is_taught else None
+@pytest.mark.parametrize("has_teacher", [True, False])
+def test_what_is_not_better_is_not_kept(shades: Any, has_teacher: bool) -> None:
+    same, unknown = Evaluation(loss=0.2, accuracy=0.9), Evaluation(loss=math.nan, accuracy=0.9)
+    teacher = constant(0, 0) if has_teacher else None
     assert kept(shades(4, classes=2), same, same, unknown, teacher=teacher) == 1
