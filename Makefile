@@ -4,21 +4,31 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test test-clients test-all bench-data chart bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
+.PHONY: demo test test-runs test-clients test-all test-network bench-data chart bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
 
+# What a contributor runs all day: minutes. The order is random, and PYTEST_ADDOPTS=--randomly-seed=N repeats one.
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not client"
+	$(PYTEST) -m "not run and not slow and not client"
+
+# Whole trainings, calibrations, conversions and builds.
+test-runs: $(STAMP)
+	$(PYTEST) -m "run and not slow and not client"
 
 # Programs that others wrote, in environments of their own, read our files: pip, npm and the network are needed once.
 test-clients: $(STAMP)
 	$(BIN)/python -m pytest -m client
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# Trains the small network whose weights are committed for all tests; wanted only when its kind changes.
+test-network: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python tests/small_build.py
 
 # How fast images reach a training, and in how much memory; prints two tables, takes some minutes.
 bench-data: $(STAMP)

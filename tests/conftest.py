@@ -1,13 +1,13 @@
-"""What tests share: where real data lies, a small trained build, and a runner of the command line as users run it."""
+"""Fixtures for all tests: real data, a finished small build, the command line, sessions that keep checkpoints."""
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run_in_its_own_process, run_in_process
 from hypothesis import HealthCheck, settings
 
 # Nothing may depend on how busy the machine is, nor on the day: a counterexample is kept as an @example.
@@ -15,9 +15,6 @@ settings.register_profile("any machine", deadline=None, derandomize=True, suppre
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent
-# Options of the network that tests share: small, yet trained well enough that its answers mean something.
-SMALL_BUILD = ("--alpha", "0.25", "--resolution", "32", "--epochs", "24", "--qat-epochs", "1", "--int8")
-
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -66,36 +63,24 @@ def shared_data() -> Path:
     return folder
 
 
-def run_mbexport(
-    *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None
-) -> "subprocess.CompletedProcess[str]":
-    """`mbexport ARGUMENTS` in a process of its own; stdout, stderr and exit code are what a user sees."""
-    return subprocess.run(
-        [sys.executable, "-m", "mbexport", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-    )
-
-
 @pytest.fixture(scope="session")
 def cli() -> Cli:
-    """Runs the command line."""
-    return run_mbexport
+    """Run the command line in this process: as fast as a function call, once TensorFlow is loaded."""
+    return run_in_process
 
 
 @pytest.fixture(scope="session")
-def small_build(cli: Cli) -> Path:
-    """The folder of a finished build of the shared network.
+def cli_process() -> Cli:
+    """Run the command line in a process of its own, for tests of the process itself."""
+    return run_in_its_own_process
 
-    It lies in `build/`, where the next session finds its stages finished, unless the code has changed since.
-    """
-    out = ROOT / "build" / "tests" / "small"
-    done = cli("build", *SMALL_BUILD, "--out", out)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return out
+
+@pytest.fixture(scope="session")
+def small_build() -> Path:
+    """The folder of a finished build of a small trained network; nothing may be written into it."""
+    from small_build import small_build  # only workers that need it pay for the import
+
+    return small_build()
 
 
 @pytest.fixture(scope="session")

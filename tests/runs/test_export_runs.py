@@ -18,6 +18,7 @@ from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.progress import Silent
 from mbexport.verify.gates import GATES
 
+pytestmark = pytest.mark.run
 GREY = Preprocess(resolution_px=28, crop_fraction=1.0, channels=1, normalization=UNIT)
 COLOUR = Preprocess(resolution_px=28, crop_fraction=1.0, normalization=UNIT)
 KERAS_3 = """

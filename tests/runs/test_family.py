@@ -29,6 +29,7 @@ from mbexport.pipeline.stage_files import ARRANGEMENT, LARGEST, NETWORK, RANGES,
 from mbexport.pipeline.stages.calibrate import calibrate
 from mbexport.pipeline.stages.export import export_stages
 
+pytestmark = pytest.mark.run
 PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
 STANDARD = ModelSpec(alpha=0.1, resolution_px=32, classes=10, conv=Convolution.STANDARD)
 SHALLOW = ModelSpec(alpha=0.1, resolution_px=32, classes=10, shallow=True)

@@ -16,6 +16,7 @@ from delivered import beside, repeating
 
 from mbexport.models.data.open import open_data
 
+pytestmark = pytest.mark.run
 PLACE = "qzplace"  # part of every path of the first run, and of nothing else
 TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-steps", "3", "--int8")
 # Runs start in folders of their own.

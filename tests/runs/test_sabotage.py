@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sabotage
 
+pytestmark = pytest.mark.run
 STEM = "mobilenet_v1_0.25_32"
 FP32, INT8, FP32_ONNX, INT8_ONNX = (
     f"{STEM}_{kind}" for kind in ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")

@@ -9,6 +9,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from report_schema import objections
 
+pytestmark = pytest.mark.run
 STEM = "mobilenet_v1_0.25_32"
 KINDS = ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")
 NOISE = re.compile("INFO|WARNING(?!: these latencies)|I0000|W0000|oneDNN|XNNPACK|cuda")

@@ -85,6 +85,7 @@ def one_epoch(run) -> Run:
     return run(epochs=1)
 
 
+@pytest.mark.run
 def test_an_epoch_changes_every_kernel(one_epoch):
     assert len(one_epoch.before) == 28
     same = [name for name, (kernel, _) in one_epoch.after.items() if np.array_equal(kernel, one_epoch.before[name][0])]
@@ -92,12 +93,14 @@ def test_an_epoch_changes_every_kernel(one_epoch):
     assert all(np.isfinite(value).all() for values in one_epoch.after.values() for value in values)
 
 
+@pytest.mark.run
 def test_an_epoch_moves_a_weight_by_no_more_than_its_steps_allow(one_epoch):
     # One step of Adam, of the learning rate of 1e-5 at most (Kingma & Ba 2015, arXiv 1412.6980, section 2.1).
     for name, (kernel, _) in one_epoch.after.items():  # biases are rounded to their own steps
         assert np.abs(kernel - one_epoch.before[name][0]).max() <= 1.1e-5
 
 
+@pytest.mark.run
 def test_every_step_of_an_epoch_is_reported(one_epoch):
     # 64 images, of which a fifth is held out, 32 a batch.
     assert [(done, total) for done, total, _ in one_epoch.steps] == [(1, 1)]
@@ -110,12 +113,14 @@ def test_no_epochs_leave_the_weights_as_they_are(run):
     assert untouched.steps == []
 
 
+@pytest.mark.run
 def test_the_same_seed_gives_the_same_weights(run, one_epoch):
     again = run(epochs=1)
     assert as_bytes(again.before) == as_bytes(one_epoch.before)
     assert as_bytes(again.after) == as_bytes(one_epoch.after)
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_killed_training_that_is_taken_up_again_ends_the_same(short_network, digits, session_of, killed, epoch):
     preprocess = Preprocess(resolution_px=8, crop_fraction=1.0)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from delivered import beside, repeating
 
+pytestmark = pytest.mark.run
 # The smallest network that takes every stage; how well it learns does not matter here.
 TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-epochs", "1", "--calibration-samples", "40")
 STAGES = (
@@ -35,17 +37,23 @@ def reused_stages(out: Path) -> dict[str, bool]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cli, tmp_path_factory) -> Path:
-    """A finished build of the tiny network."""
+def finished(cli, tmp_path_factory) -> Path:
+    """A finished build of the tiny network, which no test changes."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     done = cli("build", *TINY, "--int8", "--out", out)
     assert done.returncode in (0, 1), done.stderr
     return out
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def undisturbed(finished, tmp_path) -> Path:
+    """A copy of the finished build, for one test to build other things into."""
+    return shutil.copytree(finished, tmp_path / "undisturbed")
+
+
+@pytest.fixture
 def undisturbed_hashes(undisturbed) -> dict[str, str]:
-    """What the undisturbed build delivered at first: some tests build other things into its folder later."""
+    """What the finished build delivered."""
     return delivered_hashes(undisturbed)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+pytestmark = pytest.mark.run
 EPOCHS = 6
 OPTIONS = ("--alpha", "0.1", "--resolution", "32", "--epochs", str(EPOCHS), "--qat-epochs", "1", "--int8")
 

@@ -14,6 +14,7 @@ from mbexport.pipeline.build import run
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.progress import Silent
 
+pytestmark = pytest.mark.run
 REPORTS = {"report.json", "report.html", "junit.xml", "MODEL_CARD.md"}  # they hold times
 SITES = ["relu", "depthwise_relu", "pool", "head"]
 

@@ -83,7 +83,7 @@ def test_how_often_is_judged_does_not_change_what_is_learned(shades: Any, sessio
     assert all("agreement" in text and "accuracy" not in text for _, _, text in steps)
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.run), 2, pytest.param(3, marks=pytest.mark.run)])
 def test_a_training_in_steps_that_is_killed_ends_the_same(
     shades: Any, session_of: Callable[..., Any], killed: Any, epoch: int
 ) -> None:

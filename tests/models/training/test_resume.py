@@ -25,6 +25,12 @@ PHASES = (
     Phase(epochs=2, learning_rate=0.02, warmup_epochs=1),
 )
 
+
+def in_a_whole_run(epoch: int) -> Any:
+    """An epoch that one of its neighbours stands for in `make test`."""
+    return pytest.param(epoch, marks=pytest.mark.run)
+
+
 Result = tuple[bytes, list[dict[str, float]]]
 
 
@@ -56,7 +62,7 @@ def whole(images: ImageSet, session_of: Callable[..., Any]) -> Result:
     return trained(images, session_of())
 
 
-@pytest.mark.parametrize("epoch", range(1, EPOCHS + 1))
+@pytest.mark.parametrize("epoch", [in_a_whole_run(1), 2, in_a_whole_run(3), in_a_whole_run(EPOCHS)])
 def test_a_run_killed_after_any_epoch_ends_as_if_it_had_not_been(
     images: ImageSet, whole: Result, session_of: Callable[..., Any], killed: Any, epoch: int
 ) -> None:
@@ -81,6 +87,7 @@ def test_an_epoch_that_was_not_saved_is_done_again(
     assert again.saved == 2
 
 
+@pytest.mark.run
 def test_a_run_killed_again_and_again_ends_the_same(
     images: ImageSet, whole: Result, session_of: Callable[..., Any], killed: Any
 ) -> None:
@@ -108,7 +115,7 @@ def stopped(contradicted: dict[str, Any], session_of: Callable[..., Any]) -> Res
     return weights, history
 
 
-@pytest.mark.parametrize("epoch", range(2, 6))
+@pytest.mark.parametrize("epoch", [in_a_whole_run(2), in_a_whole_run(3), 4, in_a_whole_run(5)])
 def test_a_run_that_stops_early_in_each_phase_resumes_too(
     contradicted: dict[str, Any], stopped: Result, session_of: Callable[..., Any], killed: Any, epoch: int
 ) -> None:
@@ -118,6 +125,7 @@ def test_a_run_that_stops_early_in_each_phase_resumes_too(
     assert trained(session=session_of(content=session.content), **contradicted) == stopped
 
 
+@pytest.mark.run
 def test_a_finished_training_is_not_trained_any_further(
     images: ImageSet, whole: Result, session_of: Callable[..., Any]
 ) -> None:

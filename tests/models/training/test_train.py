@@ -58,6 +58,7 @@ def once(trained: Callable[..., tuple[Any, list[Step]]]) -> tuple[Any, list[Step
     return trained()
 
 
+@pytest.mark.run
 def test_every_step_is_reported_with_the_right_total(once: tuple[Any, list[Step]]) -> None:
     _, steps = once
     # 70 images make 4 whole batches of 16, in each of 2 epochs.
@@ -65,16 +66,19 @@ def test_every_step_is_reported_with_the_right_total(once: tuple[Any, list[Step]
     assert all(text.startswith("loss ") and "accuracy" in text for _, _, text in steps)
 
 
+@pytest.mark.run
 def test_the_same_seed_gives_the_same_weights(trained: Callable[..., Any], once: tuple[Any, list[Step]]) -> None:
     again, _ = trained()
     assert weights_to_bytes(again) == weights_to_bytes(once[0])
 
 
+@pytest.mark.run
 def test_another_seed_gives_other_weights(trained: Callable[..., Any], once: tuple[Any, list[Step]]) -> None:
     other, _ = trained(seed=1)
     assert weights_to_bytes(other) != weights_to_bytes(once[0])
 
 
+@pytest.mark.run
 def test_the_statistics_of_batch_normalization_follow_a_short_training(once: tuple[Any, list[Step]]) -> None:
     # 4 steps an epoch: Keras' 0.99 would remember the start throughout.
     assert once[0].get_layer("conv1_bn").momentum == 0.9
