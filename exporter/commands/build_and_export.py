@@ -19,7 +19,7 @@ from mbexport.errors import DataError, OptionError
 from mbexport.formats.registry import EXPORTED
 
 if TYPE_CHECKING:
-    from mbexport.models.data.open import Data
+    from mbexport.models.data.open import DataSet
     from mbexport.models.mobilenet_v1.spec import ModelSpec
     from mbexport.pipeline.plan import BuildPlan
 
@@ -32,7 +32,7 @@ class Task:
     """
 
     plan_of: "Callable[[TextIO], BuildPlan]"
-    data: "Data | None"
+    data: "DataSet | None"
     class_names: tuple[str, ...] | None = None
     summary: Path | None = None
     signing_key: Path | None = None

@@ -12,7 +12,7 @@ from typing import Final
 from mbexport.artifact import Precision
 from mbexport.calibration.ranges.ranges import read_ranges
 from mbexport.models.architectures import architecture_of
-from mbexport.models.data.open import Data
+from mbexport.models.data.open import DataSet
 from mbexport.pipeline.cache import StageRunner
 from mbexport.pipeline.context import NETWORK, Context
 from mbexport.pipeline.deliver import delivery_of
@@ -127,7 +127,7 @@ class Outcome:
 
 def run(
     plan: BuildPlan,
-    data: Data | None,
+    data: DataSet | None,
     progress: Progress,
     *,
     class_names: tuple[str, ...] | None = None,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.artifact import Precision, Target, file_name
-from mbexport.models.data.open import Data
+from mbexport.models.data.open import DataSet
 from mbexport.pipeline.exports import delivered
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan
@@ -32,7 +32,7 @@ class Context:
     plan: BuildPlan
     images: ImageSets
     progress: Progress
-    data: Data | None = None
+    data: DataSet | None = None
     class_names: tuple[str, ...] | None = None
     records: Mapping[str, StageRecord] = field(default_factory=dict)
     active: "Session | None" = None

@@ -6,7 +6,7 @@ from typing import Any
 from mbexport import __version__
 from mbexport.artifact import Io
 from mbexport.fingerprint import library_versions, path_hash
-from mbexport.models.data.open import Data
+from mbexport.models.data.open import DataSet
 from mbexport.models.facts import Facts
 from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX
 from mbexport.pipeline.context import Context
@@ -39,10 +39,10 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
 
 
 def run_facts(
-    plan: BuildPlan, facts: Facts, data: Data | None, sources: ImageSets, stages: Sequence[tuple[str, float, bool]]
+    plan: BuildPlan, facts: Facts, data: DataSet | None, sources: ImageSets, stages: Sequence[tuple[str, float, bool]]
 ) -> dict[str, Any]:
     """The report's part on the run itself: tool, model, data, options, and each stage with its seconds."""
-    preprocess, sifted = facts.preprocess, sources.sifted
+    preprocess, readable = facts.preprocess, sources.readable
     return {
         "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {
@@ -62,11 +62,11 @@ def run_facts(
             "fingerprint": sources.fingerprints[0] or None,
             "calibration_fingerprint": sources.fingerprints[1],
             **preprocess_json(preprocess),
-            "images": sifted.checked - len(sifted.bad) if sifted else None,
+            "images": readable.checked - len(readable.bad) if readable else None,
             "best_epoch_chosen_on_test": isinstance(plan.origin, Trained)
             and plan.origin.weights is not None
             and sources.validation is not None,
-            "unreadable": unreadable_json(sifted.bad if sifted else ()),
+            "unreadable": unreadable_json(readable.bad if readable else ()),
         },
         "options": {
             "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
-from mbexport.models.data.open import Data, ImageSet, open_unlabelled, unlabelled_contents
-from mbexport.models.data.readable import Findings, Sifted, examine, sift
+from mbexport.models.data.open import DataSet, ImageSet, open_unlabelled, unlabelled_contents
+from mbexport.models.data.readable import ReadableSets, UnreadableImages, check_images, drop_unreadable
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.pipeline.stage_files import UNREADABLE
 
@@ -20,14 +20,14 @@ class ImageSets:
     Without a calibration folder the training images serve.
     """
 
-    def __init__(self, plan: BuildPlan, data: Data | None) -> None:
+    def __init__(self, plan: BuildPlan, data: DataSet | None) -> None:
         if data is None and plan.calibration is None:
             raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
         self._plan, self._data = plan, data
         self._unlabelled = open_unlabelled(plan.calibration) if plan.calibration else None
         self._golden = _open_golden(plan.golden) if plan.golden else None
         self._sets: dict[str, ImageSet] | None = None
-        self.sifted: Sifted | None = None
+        self.readable: ReadableSets | None = None
 
     @property
     def train(self) -> ImageSet:
@@ -102,16 +102,16 @@ class ImageSets:
         Raises `DataError` if that is more than the plan allows: a refused run must leave nothing behind.
         """
         sets = list(self._opened().values())
-        findings = examine(sets)
-        sift(sets, max_bad=self._plan.max_bad, findings=findings)
+        findings = check_images(sets)
+        drop_unreadable(sets, max_bad=self._plan.max_bad, unreadable=findings)
         return {UNREADABLE: findings.to_json()}
 
     def leave_out(self, findings: Path) -> None:
         """Takes out what cannot be read. Raises `DataError` if that is more than the plan allows."""
         opened = self._opened()
-        found = Findings.from_json(findings.read_bytes())
-        self.sifted = sift(list(opened.values()), max_bad=self._plan.max_bad, findings=found)
-        self._sets = dict(zip(opened, self.sifted.sets, strict=True))
+        found = UnreadableImages.from_json(findings.read_bytes())
+        self.readable = drop_unreadable(list(opened.values()), max_bad=self._plan.max_bad, unreadable=found)
+        self._sets = dict(zip(opened, self.readable.sets, strict=True))
 
     def _opened(self) -> dict[str, ImageSet]:
         """Every set once, by what it is for."""

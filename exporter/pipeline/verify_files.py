@@ -16,8 +16,8 @@ from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Subject
-from mbexport.models.data.open import Data
-from mbexport.models.data.readable import Findings, Sifted, sift
+from mbexport.models.data.open import DataSet
+from mbexport.models.data.readable import ReadableSets, UnreadableImages, drop_unreadable
 from mbexport.models.mobilenet_v1.cost import cost
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Normalization, Preprocess
@@ -52,7 +52,7 @@ class Inquiry:
     threads: int = 1
 
 
-def verify_files(inquiry: Inquiry, data: Data, *, out: Path | None, progress: Progress) -> Json:
+def verify_files(inquiry: Inquiry, data: DataSet, *, out: Path | None, progress: Progress) -> Json:
     """The report on the files of `inquiry`, compared on `data`; written into `out`, if there is one.
 
     Raises `DataError` for a file or an image that cannot be used, before anything is measured.
@@ -71,13 +71,13 @@ def verify_files(inquiry: Inquiry, data: Data, *, out: Path | None, progress: Pr
         told: dict[str, Any] = {"given": inquiry.normalization, "background": inquiry.background, "classes": classes}
         reference = match(judge_by, pixels=pixels, **told)
         subjects = [match(runner, pixels=pixels, **told) for runner in runners]
-        sifted = _readable(data, inquiry.seed, max_bad=inquiry.max_bad)
+        readable = _readable(data, inquiry.seed, max_bad=inquiry.max_bad)
         progress.start("verify")
         asked = Asked(labels=data.class_names, threads=inquiry.threads, is_timed=inquiry.latency, seed=inquiry.seed)
-        found = measure_all(subjects, sifted.sets[0], pixels, Baseline.of(reference), asked, progress=progress)
+        found = measure_all(subjects, readable.sets[0], pixels, Baseline.of(reference), asked, progress=progress)
         defaults = default_limits(_network_facts(reference, found.measured))
         gates = judge(gate_values(found.measured), inquiry.limits, defaults=defaults, strict=inquiry.strict)
-        about = _about(reference, data, sifted)
+        about = _about(reference, data, readable)
         content = to_bytes(report_json(found.measured, gates, about, strict=inquiry.strict))
         if workdir is not None:
             for name, form in report_files(content, found.pictures).items():
@@ -97,7 +97,7 @@ def _reference(inquiry: Inquiry, runners: list[Runner]) -> Runner:
     raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")
 
 
-def _classes(reference: Runner, data: Data, *, background: bool) -> int:
+def _classes(reference: Runner, data: DataSet, *, background: bool) -> int:
     """The number of scores that are compared."""
     known = len(data.class_names)
     if reference.classes != known + 1:
@@ -129,7 +129,7 @@ def _network_facts(reference: Subject, measured: Json) -> NetworkFacts:
     return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
 
 
-def _about(reference: Subject, data: Data, sifted: Sifted) -> dict[str, Json]:
+def _about(reference: Subject, data: DataSet, readable: ReadableSets) -> dict[str, Json]:
     return {
         "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {
@@ -141,12 +141,12 @@ def _about(reference: Subject, data: Data, sifted: Sifted) -> dict[str, Json]:
             "name": data.name,
             "fingerprint": data.fingerprint,
             **preprocess_json(reference.preprocess),
-            "unreadable": unreadable_json(sifted.bad),
+            "unreadable": unreadable_json(readable.bad),
         },
     }
 
 
-def _readable(data: Data, seed: int, *, max_bad: float) -> Sifted:
+def _readable(data: DataSet, seed: int, *, max_bad: float) -> ReadableSets:
     images = data.evaluation(seed)
-    findings = None if data.is_photos else Findings(unreadable=({},))  # digits lie in no files of their own
-    return sift([images], max_bad=max_bad, findings=findings)
+    findings = None if data.is_photos else UnreadableImages(unreadable=({},))  # digits lie in no files of their own
+    return drop_unreadable([images], max_bad=max_bad, unreadable=findings)

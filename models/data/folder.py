@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mbexport.errors import DataError
 from mbexport.models.data.decode import IMAGE_SUFFIXES, read_image
-from mbexport.models.data.imageset import Data, ImageSet, split_by_seed
+from mbexport.models.data.imageset import DataSet, ImageSet, split_by_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ class _Classes:  # its name and fields are part of every hash of data: renaming 
     labels: tuple[str, ...]
 
 
-def open_folder(root: Path, classes_file: Path | None, *, follow_links: bool = False) -> Data:
+def open_folder(root: Path, classes_file: Path | None, *, follow_links: bool = False) -> DataSet:
     """The data set in `root`, labelled by its sub-folders.
 
     With `follow_links` files and folders may be links to anywhere. Raises `DataError` if the folder cannot be used.
@@ -189,7 +189,7 @@ def open_folder(root: Path, classes_file: Path | None, *, follow_links: bool = F
             raise DataError(f"class {lone} must have at least 2 images to split off a test set, got 1 in {root}")
         return split_by_seed(images, seed)
 
-    return Data(
+    return DataSet(
         name=root.resolve().name,
         class_names=classes.labels,
         fingerprint=_hash(classes, *(listing.fingerprint for listing in listings)),

@@ -51,7 +51,7 @@ class ImageSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Data:
+class DataSet:
     """A data set that has been looked at but not read: its classes and a fingerprint of what it holds.
 
     `split()` gives the training and the test set, `evaluation()` the images to verify an artifact on. `contents()`

@@ -13,14 +13,14 @@ from PIL import Image
 
 from mbexport.errors import DataError
 from mbexport.models.data.folder import open_folder, open_unlabelled, unlabelled_contents
-from mbexport.models.data.imageset import TEST_FRACTION, Data, ImageSet, iter_pixels, split_by_seed, stratified_split
+from mbexport.models.data.imageset import TEST_FRACTION, DataSet, ImageSet, iter_pixels, split_by_seed, stratified_split
 from mbexport.models.data.readable import find_unreadable
 from mbexport.models.data.tfds import TFDS_PREFIX, open_tfds
 
 __all__ = [
     "DIGITS",
     "TEST_FRACTION",
-    "Data",
+    "DataSet",
     "ImageSet",
     "find_unreadable",
     "iter_pixels",
@@ -33,7 +33,7 @@ __all__ = [
 DIGITS: Final = "digits"
 
 
-def open_data(name: str, *, classes_file: Path | None = None, follow_links: bool = False) -> Data:
+def open_data(name: str, *, classes_file: Path | None = None, follow_links: bool = False) -> DataSet:
     """The data set that `--data NAME` means: `digits`, `tfds:NAME`, or the path of a folder.
 
     A classes file goes with a folder; so does `follow_links`, with which its files and folders may be links to
@@ -46,7 +46,7 @@ def open_data(name: str, *, classes_file: Path | None = None, follow_links: bool
     return open_digits() if name == DIGITS else open_tfds(name.removeprefix(TFDS_PREFIX))
 
 
-def open_digits() -> Data:
+def open_digits() -> DataSet:
     """The 1797 handwritten digits of scikit-learn, 8 x 8 px each. Raises `DataError` if it is not installed."""
     spec = importlib.util.find_spec("sklearn")  # finds the file without the seconds that the library takes to load
     if spec is None or spec.origin is None:
@@ -57,7 +57,7 @@ def open_digits() -> Data:
     def split(seed: int) -> tuple[ImageSet, ImageSet]:
         return split_by_seed(_load(), seed)
 
-    return Data(
+    return DataSet(
         name=DIGITS,
         class_names=tuple("0123456789"),
         fingerprint=fingerprint,

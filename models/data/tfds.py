@@ -17,7 +17,7 @@ from PIL import Image
 
 from mbexport.errors import DataError
 from mbexport.models.data.decode import decode_image
-from mbexport.models.data.imageset import Data, ImageSet, split_by_seed
+from mbexport.models.data.imageset import DataSet, ImageSet, split_by_seed
 
 TFDS_PREFIX: Final = "tfds:"
 _NAME: Final = re.compile(r"[A-Za-z_]\w*(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", re.ASCII)
@@ -28,7 +28,7 @@ _RECORDS_AT_ONCE: Final = 64
 _PART_BYTES: Final = 1 << 20
 
 
-def open_tfds(name: str) -> Data:
+def open_tfds(name: str) -> DataSet:
     """The data set that the library calls `name`.
 
     Raises `DataError` where the library is missing, for a name that it does not know, for a data set that was not
@@ -48,7 +48,7 @@ def open_tfds(name: str) -> Data:
         train = _open_split(builder, _TRAIN)
         return split_by_seed(train, seed) if held_out is None else (train, _open_split(builder, held_out))
 
-    return Data(
+    return DataSet(
         name=f"{TFDS_PREFIX}{builder.info.full_name}",
         class_names=tuple(features["label"].names),
         fingerprint=_fingerprint(builder, [_TRAIN, *([held_out] if held_out else [])]),

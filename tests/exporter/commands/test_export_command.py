@@ -138,7 +138,7 @@ REFUSED = [
     (f"{W} --data digits --qat-epochs -1", "qat epochs must be at least 0, got -1"),
     (f"{W} --data digits --seed -1", "seed must be from 0"),
     (f"{W} --data digits --gate foo=1", "got foo"),
-    (f"{W} --data digits --max-bad 101%", "max bad must be from 0% to 100% or from 0 to 1, got 101%"),
+    (f"{W} --data digits --max-bad 101%", "--max-bad must be from 0% to 100%, or from 0 to 1, got 101%"),
     (f"{W} --data digits --crop-fraction 0", "crop fraction must be in (0, 1], got 0"),
 ]
 

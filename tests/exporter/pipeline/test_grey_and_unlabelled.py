@@ -11,7 +11,7 @@ from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.subject import Subject
 from mbexport.latency.sittings import exactly
-from mbexport.models.data.open import Data, ImageSet, open_data
+from mbexport.models.data.open import DataSet, ImageSet, open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, Preprocess
 from mbexport.pipeline.bench_files import bench_files
@@ -35,8 +35,8 @@ def images_of(*bytes_: int, labels: tuple[int, ...] = ()) -> ImageSet:
     )
 
 
-def data_of(images: ImageSet) -> Data:
-    return Data(
+def data_of(images: ImageSet) -> DataSet:
+    return DataSet(
         name="greys",
         class_names=("a", "b", "c"),
         fingerprint="greys",
@@ -126,7 +126,7 @@ def test_folders_of_unlabelled_images_are_no_classes(measured):
         measured(images_of(0, 255, labels=(7, 9)), is_labelled=True)
 
 
-def verified(*files, data: Data, **given):
+def verified(*files, data: DataSet, **given):
     defaults = {"normalization": MOBILENET, "max_bad": 0.01, "limits": {}, "latency": False}
     return verify_files(Inquiry(files=files, **{**defaults, **given}), data, out=None, progress=Silent())
 

@@ -115,7 +115,7 @@ def test_limit_of_broken_images_is_the_users(checked, photos, max_bad, is_legal)
 def test_limit_that_is_no_fraction_is_refused_before_images_are_looked_for(checked, max_bad):
     code, printed, errors = checked("--max-bad", max_bad, "--data", "no-such-folder")
     assert (code, printed) == (2, "")
-    assert errors == f"Error: max bad must be from 0% to 100% or from 0 to 1, got {max_bad}".rstrip() + "\n"
+    assert errors == f"Error: --max-bad must be from 0% to 100%, or from 0 to 1, got {max_bad}".rstrip() + "\n"
 
 
 def test_verify_counts_the_images_that_are_left(verify, photos, tmp_path):

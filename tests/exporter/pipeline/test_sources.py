@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mbexport.errors import DataError
-from mbexport.models.data.open import Data, open_data
+from mbexport.models.data.open import DataSet, open_data
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
@@ -30,7 +30,7 @@ def make_photos(root: Path, *, per_class: int) -> Path:
 
 
 @pytest.fixture
-def photos(tmp_path) -> Data:
+def photos(tmp_path) -> DataSet:
     """Two classes of eight photos each: six to learn from and two to test on."""
     return open_data(str(make_photos(tmp_path / "photos", per_class=8)))
 
@@ -45,7 +45,7 @@ def pictures(tmp_path) -> Path:
     return root
 
 
-def sources(data: Data | None, *, origin=TRAINED, **given) -> ImageSets:
+def sources(data: DataSet | None, *, origin=TRAINED, **given) -> ImageSets:
     return ImageSets(BuildPlan(name="net", origin=origin, out=Path("out"), **given), data)
 
 
@@ -185,8 +185,8 @@ def test_what_cannot_be_read_is_left_out_of_every_set_it_is_in(photos, pictures,
     assert found.train.names == train.names[1:]
     assert found.test.names == test.names[:-1]
     assert names(found.calibration) == PICTURES - {"more/b.png"}
-    assert found.sifted.checked == 19
-    assert [name for name, _ in found.sifted.bad] == [train.names[0], test.names[-1], "more/b.png"]
+    assert found.readable.checked == 19
+    assert [name for name, _ in found.readable.bad] == [train.names[0], test.names[-1], "more/b.png"]
 
 
 def test_findings_of_an_earlier_run_are_applied_without_looking(photos, tmp_path):
@@ -195,7 +195,7 @@ def test_findings_of_an_earlier_run_are_applied_without_looking(photos, tmp_path
     found = sources(photos, max_bad=0.1)
     found.leave_out(tmp_path / UNREADABLE)
     assert found.train.names == (*train.names[:2], *train.names[3:])
-    assert found.sifted.bad == ((train.names[2], "it was damaged"),)
+    assert found.readable.bad == ((train.names[2], "it was damaged"),)
 
 
 def test_sound_images_are_all_kept(photos, tmp_path):
@@ -203,7 +203,7 @@ def test_sound_images_are_all_kept(photos, tmp_path):
     before = (found.train.names, found.test.names)
     found.leave_out(look(found, tmp_path))
     assert (found.train.names, found.test.names) == before
-    assert (found.sifted.checked, found.sifted.bad) == (16, ())
+    assert (found.readable.checked, found.readable.bad) == (16, ())
 
 
 @pytest.mark.parametrize(("max_bad", "is_refused"), [(1 / 16, False), (0.062, True), (0, True)])

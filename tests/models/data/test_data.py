@@ -15,7 +15,7 @@ from PIL import Image
 
 from mbexport.errors import DataError
 from mbexport.models.data.open import (
-    Data,
+    DataSet,
     ImageSet,
     find_unreadable,
     iter_pixels,
@@ -40,7 +40,7 @@ def folder(root: Path, **counts: int) -> Path:
     return root
 
 
-def opened(root: Path, classes_file: Path | None = None) -> Data:
+def opened(root: Path, classes_file: Path | None = None) -> DataSet:
     return open_data(str(root), classes_file=classes_file)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mbexport.errors import DataError
-from mbexport.models.data.open import Data, open_data
+from mbexport.models.data.open import DataSet, open_data
 
 
 def folder(root: Path, **counts: int) -> Path:
@@ -23,11 +23,11 @@ def folder(root: Path, **counts: int) -> Path:
     return root
 
 
-def opened(root: Path, classes_file: Path | None = None) -> Data:
+def opened(root: Path, classes_file: Path | None = None) -> DataSet:
     return open_data(str(root), classes_file=classes_file)
 
 
-def with_classes(root: Path, text: str) -> Data:
+def with_classes(root: Path, text: str) -> DataSet:
     file = root.parent / "classes.txt"
     file.write_text(text, "utf-8")
     return opened(root, file)

@@ -12,7 +12,13 @@ from PIL import Image
 from mbexport.errors import DataError, OptionError
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.data.open import open_data
-from mbexport.models.data.readable import Findings, examine, find_unreadable, parse_max_bad, sift
+from mbexport.models.data.readable import (
+    UnreadableImages,
+    check_images,
+    drop_unreadable,
+    find_unreadable,
+    parse_max_bad,
+)
 
 
 def images(labels: list[int], *, bad: set[int] = frozenset()) -> ImageSet:
@@ -57,45 +63,44 @@ def test_every_unreadable_image_is_found_and_no_other(count: int, bad: set[int])
 
 
 def test_sets_are_sifted_by_hand() -> None:
-    sifted = sift([images([0, 0, 1, 1], bad={1}), images([5, 5, 5], bad={0, 2})], max_bad=0.5)
-    assert [part.names for part in sifted.sets] == [("0/0", "1/2", "1/3"), ("5/1",)]
-    assert sifted.bad == (
+    readable = drop_unreadable([images([0, 0, 1, 1], bad={1}), images([5, 5, 5], bad={0, 2})], max_bad=0.5)
+    assert [part.names for part in readable.sets] == [("0/0", "1/2", "1/3"), ("5/1",)]
+    assert readable.bad == (
         ("0/1", "number 1 cannot be decoded"),
         ("5/0", "number 0 cannot be decoded"),
         ("5/2", "number 2 cannot be decoded"),
     )
-    assert sifted.checked == 7
+    assert readable.checked == 7
 
 
-def test_a_folder_is_sifted_once_and_judged_again_without_looking(tmp_path: Path) -> None:
+def test_a_folder_is_checked_once_and_its_unreadable_images_are_dropped_again_without_a_look(tmp_path: Path) -> None:
     train, test = open_data(str(damaged_folder(tmp_path / "data"))).split(0)
-    stored = examine([train, test]).to_json()
+    stored = check_images([train, test]).to_json()
     for file in tmp_path.rglob("*.png"):
         file.unlink()
-    sifted = sift([train, test], max_bad=0.5, findings=Findings.from_json(stored))
-    assert {name for name, _ in sifted.bad} == {"a/1.png", "a/4.png", "b/0.png", "b/3.png"}
-    assert sifted.checked == 10
-    assert {name for part in sifted.sets for name in part.names} == {f"{c}/{i}.png" for c in "ab" for i in range(5)} - {
-        name for name, _ in sifted.bad
-    }
+    readable = drop_unreadable([train, test], max_bad=0.5, unreadable=UnreadableImages.from_json(stored))
+    assert {name for name, _ in readable.bad} == {"a/1.png", "a/4.png", "b/0.png", "b/3.png"}
+    assert readable.checked == 10
+    everything = {f"{c}/{i}.png" for c in "ab" for i in range(5)}
+    assert {name for part in readable.sets for name in part.names} == everything - {name for name, _ in readable.bad}
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 2**40), st.text()), max_size=4))
-def test_findings_survive_json(parts: list[dict[int, str]]) -> None:
-    findings = Findings(unreadable=tuple(parts))
-    assert Findings.from_json(findings.to_json()) == findings
-    assert len(json.loads(findings.to_json())) == len(parts)
+def test_unreadable_images_survive_json(parts: list[dict[int, str]]) -> None:
+    unreadable = UnreadableImages(unreadable=tuple(parts))
+    assert UnreadableImages.from_json(unreadable.to_json()) == unreadable
+    assert len(json.loads(unreadable.to_json())) == len(parts)
 
 
-def test_findings_of_other_sets_do_not_fit() -> None:
+def test_unreadable_images_of_other_sets_do_not_fit() -> None:
     with pytest.raises(ValueError, match="zip"):
-        sift([images([0])], max_bad=1, findings=Findings(unreadable=({}, {})))
+        drop_unreadable([images([0])], max_bad=1, unreadable=UnreadableImages(unreadable=({}, {})))
 
 
 def test_more_than_may_be_bad_is_refused_in_one_line() -> None:
     labels = [0, 1] * 100
     with pytest.raises(DataError) as caught:
-        sift([images(labels, bad={7, 8, 9})], max_bad=0.01)
+        drop_unreadable([images(labels, bad={7, 8, 9})], max_bad=0.01)
     assert str(caught.value) == (
         "3 of 200 images (1.50%) cannot be read, at most 1.00% may be (--max-bad); first: number 7 cannot be decoded"
     )
@@ -106,31 +111,32 @@ def test_exactly_as_many_as_may_be_bad_are_allowed(count: int, percent: int) -> 
     limit = count * percent // 100
     max_bad = parse_max_bad(f"{percent}%")
     if limit < count:
-        assert len(sift([images([0] * count, bad=set(range(limit)))], max_bad=max_bad).sets[0]) == count - limit
+        readable = drop_unreadable([images([0] * count, bad=set(range(limit)))], max_bad=max_bad)
+        assert len(readable.sets[0]) == count - limit
         with pytest.raises(DataError):
-            sift([images([0] * count, bad=set(range(limit + 1)))], max_bad=max_bad)
+            drop_unreadable([images([0] * count, bad=set(range(limit + 1)))], max_bad=max_bad)
 
 
 def test_no_bad_image_is_allowed_by_default_of_zero() -> None:
-    assert sift([images([0, 1])], max_bad=0).bad == ()
+    assert drop_unreadable([images([0, 1])], max_bad=0).bad == ()
     with pytest.raises(DataError, match=r"1 of 2 images \(50\.00%\) cannot be read, at most 0\.00% may be"):
-        sift([images([0, 1], bad={0})], max_bad=0)
+        drop_unreadable([images([0, 1], bad={0})], max_bad=0)
 
 
 def test_a_class_that_loses_every_image_is_refused() -> None:
     with pytest.raises(DataError, match="class 7 must hold an image that can be read, got none; first: number 1 "):
-        sift([images([3, 7, 7, 3], bad={1, 2})], max_bad=1)
+        drop_unreadable([images([3, 7, 7, 3], bad={1, 2})], max_bad=1)
 
 
 def test_an_empty_set_is_refused() -> None:
-    with pytest.raises(DataError, match="a set of images must hold at least one, got none"):
-        sift([images([0]), images([])], max_bad=1)
+    with pytest.raises(DataError, match="a set of images must hold at least one image, got none"):
+        drop_unreadable([images([0]), images([])], max_bad=1)
 
 
 @pytest.mark.parametrize("max_bad", [-0.01, 1.01, float("nan")])
 def test_a_share_beyond_its_range_is_refused(max_bad: float) -> None:
-    with pytest.raises(OptionError, match="max bad must be from 0 to 1"):
-        sift([images([0])], max_bad=max_bad)
+    with pytest.raises(OptionError, match="--max-bad must be from 0 to 1"):
+        drop_unreadable([images([0])], max_bad=max_bad)
 
 
 @pytest.mark.parametrize(
@@ -143,5 +149,5 @@ def test_a_share_is_a_fraction_or_a_percentage(text: str, fraction: float) -> No
 
 @pytest.mark.parametrize("text", ["", "%", "one", "2", "-1%", "101%", "nan", "nan%", "inf", "1%%", "1/2", "sNaN"])
 def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match=r"max bad must be from 0% to 100% or from 0 to 1, got "):
+    with pytest.raises(OptionError, match=r"--max-bad must be from 0% to 100%, or from 0 to 1, got "):
         parse_max_bad(text)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mbexport.errors import DataError
-from mbexport.models.data.open import Data, open_data
+from mbexport.models.data.open import DataSet, open_data
 from mbexport.models.data.readable import find_unreadable
 
 COUNTS = {"train": 20, "validation": 6, "test": 5}
@@ -82,7 +82,7 @@ def opened(folder: Path, tfds: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda name: open_data(f"tfds:{name}")
 
 
-def shown(data: Data) -> dict[str, tuple[int, tuple[int, ...]]]:
+def shown(data: DataSet) -> dict[str, tuple[int, tuple[int, ...]]]:
     """The label and the colour of each image, by name."""
     return {
         name: (int(part.labels[i]), part.read(i).getpixel((3, 3)))
