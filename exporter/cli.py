@@ -8,9 +8,9 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,25 +18,32 @@ from mbexport import __version__
 from mbexport.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED, EXIT_STAGE_FAILED, MbexportError
 from mbexport.progress import remember_interrupts, was_interrupted
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "build": "train, quantize, export and verify a MobileNet v1",
         "export": "quantize, export and verify a network that is already trained",
-        "verify": "compare .tflite and .onnx files on labelled images",
-        "bench": "time artifacts, interleaved",
-        "bundle": "make what apps take again, or check every byte of a folder",
-        "inspect": "tensors, quantization and kernels of an artifact",
-        "rebuild": "make an earlier run's files again and compare every byte",
-        "cost": "mult-adds and parameters, without building anything",
-        "doctor": "what is installed, what would fail",
+        "verify": "compare artifacts on labelled images",
+        "bench": "time artifacts side by side",
+        "bundle": "make app bundles again, or check every byte of a folder",
+        "inspect": "show tensors, quantization and kernels of an artifact",
+        "rebuild": "make the files of an earlier run again and compare every byte",
+        "cost": "show mult-adds and parameters of a MobileNet v1",
+        "doctor": "show what is installed, and what would fail",
     }
 )
 
 _OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+_COMPLETE: Final = (
+    "_MBEXPORT_COMPLETE"  # what a shell sets to <shell>_source or <shell>_complete, by click's convention
+)
+_LIKENESS: Final = 0.7  # of spellings, from 0 to 1: below, a suggestion is a guess
 
 
 class _LazyGroup(click.Group):
-    """Imports a subcommand when it runs; the list of commands needs none of them."""
+    """A group that imports a command when it runs; neither the list of commands nor completion needs any of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(_COMMANDS)
@@ -47,9 +54,24 @@ class _LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"mbexport.commands.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command that `args` begin with. Raises `UsageError` for an unknown one, and suggests another."""
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
+            suggestion = _suggestion(args[0], _COMMANDS) or "`mbexport --help` lists them"
+            raise click.UsageError(f"no such command: {args[0]}; {suggestion}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(name, help=text) for name, text in _COMMANDS.items() if name.startswith(incomplete)]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.command(
@@ -66,12 +88,15 @@ class _LazyGroup(click.Group):
 def group() -> None:
     """From a Keras MobileNet to verified int8 TFLite and ONNX, in one command.
 
+    Every option can be set by an environment variable, MBEXPORT_<COMMAND>_<OPTION>. `mbexport <command> --help` lists
+    the options.
+
     Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 a stage failed, 130 interrupted.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits with its code."""
+    """Run the command line and exit with its code."""
     remember_interrupts()
     code = run(arguments)
     if code == EXIT_INTERRUPTED:
@@ -84,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and gives its exit code; expected errors become one line on stderr."""
+    """Run the command line and return its exit code; expected errors become one line on stderr."""
     try:
         return _invoke(sys.argv[1:] if arguments is None else arguments)
     except (Exception, KeyboardInterrupt) as error:
@@ -97,6 +122,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _invoke(arguments: Sequence[str]) -> int:
     if sys.stdout is None:  # closed by whoever started us: there is nobody to read the result
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # stays open until the end
+    if instruction := os.environ.get(_COMPLETE):
+        return _complete(instruction)
     try:
         # Not group.main(): it turns a broken pipe into exit code 1, which here means that a gate failed.
         with group.make_context("mbexport", list(arguments)) as context:
@@ -110,6 +137,33 @@ def _invoke(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else EXIT_DONE
 
 
+def _complete(instruction: str) -> int:
+    """Prints a shell's completion script, or what completes the words that the shell tells of."""
+    from click.shell_completion import shell_complete
+
+    return EXIT_BAD_INPUT if shell_complete(group, {}, "mbexport", _COMPLETE, instruction) else EXIT_DONE
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    """The known word that is spelled most like `word`, as a question; nothing if none is."""
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(word, known, n=1, cutoff=_LIKENESS)
+    return f"did you mean {nearest[0]}?" if nearest else ""
+
+
+def _no_such_option(error: click.NoSuchOption) -> str:
+    """The message for an unknown option, with the option of the command that is spelled most like it.
+
+    click compares the dashes, too, and so offers --data for --alhpa.
+    """
+    assert error.ctx is not None
+    parameters = error.ctx.command.get_params(error.ctx)
+    names = [name.lstrip("-") for each in parameters for name in (*each.opts, *each.secondary_opts)]
+    suggestion = _suggestion(error.option_name.lstrip("-"), names).replace("did you mean ", "did you mean --")
+    return f"no such option: {error.option_name}; {suggestion or f'`{error.ctx.command_path} --help` lists them'}"
+
+
 def _explained(error: BaseException) -> tuple[int, str]:
     """The exit code that an exception means, and the line to print, if any."""
     if was_interrupted():  # what an interrupt broke on its way, an import for example, is no bug
@@ -117,6 +171,8 @@ def _explained(error: BaseException) -> tuple[int, str]:
     match error:
         case MbexportError():
             answer = error.exit_code, str(error)
+        case click.NoSuchOption():
+            answer = EXIT_BAD_INPUT, _no_such_option(error)
         case click.ClickException():
             answer = EXIT_BAD_INPUT, error.format_message()
         case click.Abort() | KeyboardInterrupt():

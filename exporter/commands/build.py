@@ -73,21 +73,19 @@ def command(**given: Any) -> int:
 
 
 def task(given: dict[str, Any]) -> build_and_export.Task:
-    """What these values of the options ask for; all of them are checked."""
+    """What these values of the options ask for, all of them checked."""
     plan_of = _checked_before_data(given)
+    files = build_and_export.checked_files(given)
     from mbexport.models.data.open import open_data
 
-    source = open_data(given["data"], classes_file=given["classes_file"])
+    source = open_data(given["data"], classes_file=given["classes_file"], follow_links=given["follow_links"])
     return build_and_export.Task(
-        plan_of=lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr),
-        data=source,
-        summary=given["summary"],
-        signing_key=given["signing_key"],
+        plan_of=lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr), data=source, **files
     )
 
 
 def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO | None], BuildPlan]":
-    """What makes the plan once the data is known; every option that can be checked before is."""
+    """A function that makes the plan once the data is known. Every option that can be checked before is checked now."""
     from mbexport.models.mobilenet_v1.spec import ModelSpec
     from mbexport.pipeline import plan as plans
 

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 class Task:
     """What a command is to make: the plan, for the real stderr, and the labelled images or else the classes' names.
 
-    `summary` is the file that gets the verdict as Markdown; the manifest is signed with `signing_key`.
+    `summary` is the file that gets the verdict as Markdown; `sign` makes the signature of the manifest.
     """
 
     plan_of: "Callable[[TextIO], BuildPlan]"
     data: "DataSet | None"
     class_names: tuple[str, ...] | None = None
     summary: Path | None = None
-    signing_key: Path | None = None
+    sign: Callable[[bytes], bytes] | None = None
 
 
 _SHARED: Final = (
@@ -72,6 +72,7 @@ _SHARED: Final = (
         "if absent.",
     ),
     options.max_bad,
+    options.follow_links,
     options.option(
         "--precision",
         "precisions",
@@ -194,7 +195,7 @@ shared_options: Final = options.together(*_SHARED)
 
 
 def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, Any]:
-    """The fields of a plan that these options decide, checked; the crop is not among them: it depends on the data."""
+    """The fields of a plan that the shared options decide, checked; all but the crop, which depends on the data."""
     from mbexport.artifact import Io, Layout
     from mbexport.calibration.choices import parse_corrections
     from mbexport.models.data.readable import parse_max_bad
@@ -219,6 +220,7 @@ def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, 
         "bundling": options.bundling(given),
         "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
+        "follow_links": given["follow_links"],
         "limits": options.gate_limits(given["gates"]),
         "strict": given["strict"],
         "seed": given["seed"],
@@ -227,8 +229,20 @@ def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, 
     }
 
 
+def checked_files(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a task that files decide, `summary` and `sign`.
+
+    Raises `InputError` for a file or folder that an option names and that cannot be used: a folder of a million images
+    takes minutes to list, so that this comes first.
+    """
+    options.require_files(ranges=given["ranges"], classes=given["classes_file"])
+    options.require_folders(calibration=given["calibration"], golden=given["golden"])
+    require_writable(given["summary"])
+    return {"summary": given["summary"], "sign": options.signer(given["signing_key"])}
+
+
 def crop_fraction(given: float | None, *, is_photos: bool) -> float:
-    """The crop that was asked for, or what suits the data."""
+    """The value of --crop-fraction; if absent the usual one for photos, or for digits."""
     from mbexport.pipeline import plan as plans
 
     if given is not None:
@@ -289,19 +303,17 @@ def weights_file(text: str, spec: "ModelSpec", stderr: TextIO | None) -> Path:
 
 
 def run_and_show(task: Task) -> int:
-    """Runs the plan of `task`, prints its report, and gives the exit code."""
+    """Run the plan of `task`, print its report, and return the exit code."""
     from mbexport.commands.console import ConsoleProgress
     from mbexport.pipeline.build import run
     from mbexport.quiet import quiet_libraries
 
-    require_writable(task.summary)
-    sign = options.signer(task.signing_key)
     recipe = recipe_of(click.get_current_context())
     with quiet_libraries() as streams:
         plan = replace(task.plan_of(streams.err), recipe=recipe)
         progress = ConsoleProgress(streams.err)
         try:
-            outcome = run(plan, task.data, progress, class_names=task.class_names, sign=sign)
+            outcome = run(plan, task.data, progress, class_names=task.class_names, sign=task.sign)
         finally:
             progress.close()
         if not plan.is_bundled:

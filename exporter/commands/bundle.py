@@ -19,7 +19,7 @@ Examples:
   mbexport bundle dist/mobilenet_v1_0.75_224 --bundle-version 1.2.0 --zip
   mbexport bundle --check dist/mobilenet_v1_0.75_224 --key public.pem
 """
-_MAKING = ("platforms", "bundle_name", "bundle_version", "android_package", "is_zipped", "signing_key", "out")
+_BUNDLING = ("platforms", "bundle_name", "bundle_version", "android_package", "is_zipped", "signing_key", "out")
 
 
 @options.command("bundle", epilog=_EXAMPLES)
@@ -55,18 +55,18 @@ def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_js
     Exit codes: 0 done, or every byte is as listed; 1 a file differs, is missing or is not listed, or the signature is
     not valid; 2 bad input.
     """
-    _require_sense({**given, "out": out}, check=check, key=key, as_json=as_json)
+    _require_consistent({**given, "out": out}, check=check, key=key, as_json=as_json)
     if check:
         return _checked(folder, key, as_json=as_json)
     from mbexport.pipeline.rebundle import bundle_again
 
     files = bundle_again(folder, options.bundling(given), out=out, sign=options.signer(given["signing_key"]))
-    click.echo(_told(files))
+    click.echo(_sizes(files))
     click.echo(f"files: {out or folder}/")
     return EXIT_DONE
 
 
-def _told(files: Mapping[str, int]) -> str:
+def _sizes(files: Mapping[str, int]) -> str:
     """A line for each bundle: how many files, of what size."""
     sizes: dict[str, list[int]] = {}
     for name, size_bytes in files.items():
@@ -79,14 +79,14 @@ def _told(files: Mapping[str, int]) -> str:
     )
 
 
-def _require_sense(given: dict[str, Any], *, check: bool, key: Path | None, as_json: bool) -> None:
-    """Raises `OptionError` for options that ask for nothing together."""
+def _require_consistent(given: dict[str, Any], *, check: bool, key: Path | None, as_json: bool) -> None:
+    """Raises `OptionError` for options that would be ignored: those of making with --check, those of --check alone."""
     if not check and (key is not None or as_json):
-        raise OptionError(f"{'--key' if key else '--json'} is for --check, got no --check")
-    made = [name for name in _MAKING if given[name]]
+        raise OptionError(f"{'--key' if key else '--json'} goes with --check; give --check, or drop the option")
+    made = [name for name in _BUNDLING if given[name]]
     if check and made:
         named = {each.name: each.long_name for each in command.params if isinstance(each, options.Option)}
-        raise OptionError(f"--check changes nothing, got --{named[made[0]]}")
+        raise OptionError(f"--check makes no bundles; drop --{named[made[0]]}, or --check")
 
 
 def _checked(folder: Path, key: Path | None, *, as_json: bool) -> int:

@@ -12,7 +12,7 @@ from mbexport.errors import OptionError
 
 def _load_config(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
     """Makes the file's values the defaults: a flag and the environment both beat them."""
-    if value is None:
+    if value is None or context.resilient_parsing:  # the latter while a shell completes a word
         return
     try:
         settings = tomllib.loads(value.read_text("utf-8"))

@@ -73,42 +73,40 @@ def command(**given: Any) -> int:
 
 
 def task(given: dict[str, Any]) -> build_and_export.Task:
-    """What these values of the options ask for; all of them are checked."""
-    data, classes_file = given["data"], given["classes_file"]
-    plan_of = _checked_before_data(given, has_data=data is not None)
+    """What these values of the options ask for, all of them checked."""
+    plan_of = _checked_before_data(given)
+    files = build_and_export.checked_files(given)
     from mbexport.models.data.folder import read_labels
     from mbexport.models.data.open import open_data
 
+    data, classes_file = given["data"], given["classes_file"]
+    if data is None and given["calibration"] is None:
+        raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
     if data is not None:
-        source = open_data(data, classes_file=classes_file)
-        names, is_photos = source.class_names, source.is_photos
+        source = open_data(data, classes_file=classes_file, follow_links=given["follow_links"])
         return build_and_export.Task(
-            plan_of=lambda stderr: plan_of(len(names), is_photos, stderr),
-            data=source,
-            summary=given["summary"],
-            signing_key=given["signing_key"],
+            plan_of=lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr), data=source, **files
         )
     labels = read_labels(classes_file) if classes_file is not None else None
     return build_and_export.Task(
         plan_of=lambda stderr: plan_of(len(labels) if labels else None, True, stderr),
         data=None,
         class_names=labels,
-        summary=given["summary"],
-        signing_key=given["signing_key"],
+        **files,
     )
 
 
-def _checked_before_data(
-    given: dict[str, Any], *, has_data: bool
-) -> "Callable[[int | None, bool, TextIO | None], BuildPlan]":
-    """What makes the plan once the data is known; every option that can be checked before is."""
+def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, TextIO | None], BuildPlan]":
+    """A function that makes the plan once the data is known. Every option that can be checked before is checked now."""
+    from mbexport.models.keras_import.files import kind_of
     from mbexport.pipeline import plan as plans
 
     if (given["model"] is None) == (given["weights"] is None):
         got = "neither" if given["model"] is None else "both"
         raise OptionError(f"give --model or --weights, got {got}")
-    if not has_data and given["calibration"] is None:
-        raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
+    options.require_files(model=given["model"])
+    if given["model"] is not None:
+        kind_of(given["model"])
     shared = build_and_export.shared_plan(given, default_qat_epochs=0)
 
     def plan_of(classes: int | None, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
@@ -131,7 +129,7 @@ def _checked_before_data(
 
 
 def stem_of(model: Path) -> str:
-    """What the artifacts of somebody's model are called: as its file or folder.
+    """The stem of the names of a model's artifacts: the name of its file or folder, without the ending.
 
     Raises `DataError` for a name that no manifest could hold.
     """
@@ -145,8 +143,6 @@ def _foreign(given: dict[str, Any]) -> "Foreign":
     from mbexport.models.mobilenet_v1.spec import resolution_from_rho
     from mbexport.pipeline.plan import Foreign
 
-    if not given["model"].exists():
-        raise DataError(f"no such file: {given['model']}")
     px = given["resolution"]
     if given["rho"] is not None:
         px = options.resolution_px(px, given["rho"], default_px=resolution_from_rho(1))

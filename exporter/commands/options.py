@@ -14,6 +14,8 @@ from mbexport.errors import DataError, OptionError
 from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, Convolution, resolution_from_rho
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from mbexport.bundles.choices import Bundling
     from mbexport.models.preprocess import Normalization
 
@@ -63,6 +65,13 @@ class Option(click.Option):
             return None
         name = f"{ctx.auto_envvar_prefix}_{self.long_name}".upper().replace("-", "_")
         return os.environ.get(name) or None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """What completes a value; for one that may name a file or folder, the files and folders of the shell."""
+        from click.shell_completion import CompletionItem
+
+        values = super().shell_complete(ctx, incomplete)
+        return values or ([CompletionItem(incomplete, type="file")] if self.is_input else [])
 
 
 class Command(click.Command):
@@ -183,6 +192,12 @@ max_bad: Final = option(
     metavar="F",
     help="How many unreadable images are left out before the run is refused, in percent or as a fraction.",
 )
+follow_links: Final = option(
+    "--follow-links",
+    group=Group.DATA,
+    is_flag=True,
+    help="Allow files and folders of images to be links to anywhere, as DVC and Bazel make them.",
+)
 preprocess: Final = option(
     "--preprocess",
     group=Group.DATA,
@@ -239,11 +254,18 @@ def require_library(name: str, *, needed_by: str, extra: str) -> None:
         raise OptionError(f"{needed_by} needs {name}: pip install 'mbexport[{extra}]'")
 
 
-def require_files(*paths: Path | None) -> None:
-    """Raises `DataError` for the first of these files or folders that does not exist."""
-    for path in paths:
+def require_files(**paths: Path | None) -> None:
+    """Raises `DataError` for the first of these files or folders, by the option that names it, that does not exist."""
+    for option, path in paths.items():
         if path is not None and not path.exists():
-            raise DataError(f"no such file: {path}")
+            raise DataError(f"no such file or folder: {path} (--{option})")
+
+
+def require_folders(**paths: Path | None) -> None:
+    """Raises `DataError` for the first of these folders of images, by the option that names it, that is no folder."""
+    for option, path in paths.items():
+        if path is not None and not path.is_dir():
+            raise DataError(f"--{option} must be a folder of images, got {path}")
 
 
 def resolution_px(resolution: int | None, rho: float | None, *, default_px: int) -> int:

@@ -72,7 +72,7 @@ def command(
     from mbexport.provenance.read_manifest import read_manifest
     from mbexport.quiet import quiet_libraries
 
-    _require_sense(manifest_file, check=check, keep=keep, as_json=as_json)
+    _require_consistent(manifest_file, check=check, keep=keep, as_json=as_json)
     manifest = read_manifest(manifest_file)
     context = _context(manifest, manifest_file, moved=moved, trust=trust)
     folder: AbstractContextManager[str] = (
@@ -90,8 +90,8 @@ def command(
     return EXIT_DONE if _is_same(found) else EXIT_GATE_FAILED
 
 
-def _require_sense(file: Path, *, check: bool, keep: Path | None, as_json: bool) -> None:
-    """Raises `OptionError` for options that ask for nothing, or for the loss of what is to be compared."""
+def _require_consistent(file: Path, *, check: bool, keep: Path | None, as_json: bool) -> None:
+    """Raises `OptionError` for options that ask for nothing, or that would overwrite the files to compare with."""
     if not check and keep is None:
         raise OptionError("give --check, --keep DIR or both, got neither")
     if as_json and not check:
@@ -102,9 +102,9 @@ def _require_sense(file: Path, *, check: bool, keep: Path | None, as_json: bool)
 
 @contextmanager
 def _cores_of(manifest: "Manifest") -> Iterator[None]:
-    """Lets TensorFlow add numbers up in the order in which it did where the manifest was written, as far as it is told.
+    """Lets TensorFlow use as many threads as on the machine of the manifest: they decide in which order sums are added.
 
-    It reads how many threads to take from the environment, when it starts.
+    TensorFlow reads the number from the environment when it starts. A number that the user set there stays.
     """
     from mbexport.provenance.manifest import CORES, CORES_VARIABLE
 
@@ -120,21 +120,21 @@ def _cores_of(manifest: "Manifest") -> Iterator[None]:
 
 
 def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None], trust: bool) -> click.Context:
-    """The command that the manifest tells of, with its options, and inputs where they have `moved` to."""
+    """The command that the manifest records, with its options; inputs that have `moved` are read from there."""
     recipe = manifest.recipe
     if recipe.command not in _MAKERS:
-        raise DataError(f"{file} must be of {' or '.join(_MAKERS)}, got {recipe.command}")
+        raise DataError(f"{file} must record a run of {' or '.join(_MAKERS)}, got {recipe.command}")
     places = {name: place for name, place in moved.items() if place is not None}
     unused = sorted(set(places) - set(manifest.inputs))
     if unused:
-        raise OptionError(f"--{unused[0]} must have been given to the run that {file} tells of, which read none")
+        raise OptionError(f"{file} records no --{unused[0]}; drop the option")
     if recipe.options.get(_TRUST) and not trust:
-        raise OptionError(f"the run that {file} tells of trusted the code in its model: give --trust to run it again")
+        raise OptionError(f"{file} records --trust: its model holds code, which was run; give --trust to run it again")
     return context_of(_maker(recipe.command).command, {**recipe.options, **places}, source=file)
 
 
 def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextIO) -> None:
-    """Makes the files into `out`, once it is sure that every input holds what it held."""
+    """Makes the files into `out`. Raises `DataError`, before that, if an input is not what the manifest lists."""
     from mbexport.commands.console import ConsoleProgress
     from mbexport.commands.export import stem_of
     from mbexport.pipeline.build import run
@@ -147,10 +147,10 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
     try:
         task: Task = _maker(recipe.command).task(context.params)
         plan: BuildPlan = replace(task.plan_of(stderr), out=out, resume=False, is_judged=False, recipe=recipe)
-    except DataError as error:  # what is wrong may be no more than the folder that names start from
+    except DataError as error:  # the names in the manifest may start from another folder
         places = ", ".join(f"--{name} {each.name}" for name, each in manifest.inputs.items())
-        raise DataError(f"{error} (the manifest has {places}; give an option for what lies elsewhere)") from None
-    if isinstance(plan.origin, Foreign):  # the file may be called otherwise by now, its artifacts must not be
+        raise DataError(f"{error} (the manifest has {places}; give an option for what has moved)") from None
+    if isinstance(plan.origin, Foreign):  # its file may have another name by now; its artifacts keep theirs
         plan = replace(plan, name=stem_of(Path(manifest.recipe.options["model"])))
     require_inputs(manifest, inputs_of(recipe, plan.origin, ImageSets(plan, task.data).contents()))
     progress = ConsoleProgress(stderr)

@@ -21,7 +21,7 @@ def recorded(command: click.Command) -> Iterator[Option]:
 
 
 def recipe_of(context: click.Context) -> "Recipe":
-    """What was asked for, whether a flag, the environment, a file or a default said so."""
+    """The values of all recorded options, whether a flag, the environment, a file or a default gave them."""
     from mbexport.provenance.manifest import Recipe
 
     options = {each.long_name: _plain(context.params[str(each.name)]) for each in recorded(context.command)}
@@ -37,9 +37,10 @@ def recipe_of(context: click.Context) -> "Recipe":
 
 
 def context_of(command: click.Command, options: Mapping[str, Any], *, source: Path) -> click.Context:
-    """`command` as `options`, recorded in `source`, ask for it: nothing else speaks, no environment and no file.
+    """The context of `command` with the `options` recorded in `source`; neither environment nor --config is read.
 
-    Raises `DataError` for what this version does not know, `OptionError` or click's own error for a wrong value.
+    Raises `DataError` for an option that this version does not have, `OptionError` or click's own error for a wrong
+    value.
     """
     known = {each.long_name: each for each in recorded(command)}
     defaults = {}

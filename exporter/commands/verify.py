@@ -10,6 +10,7 @@ from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
 from mbexport.errors import MAX_SEED, MAX_THREADS, require_within
+from mbexport.formats.registry import format_of
 
 _EXAMPLES = """\b
 Examples:
@@ -59,6 +60,7 @@ Examples:
     help="Ignore the first score of files that give one more than there are classes.",
 )
 @options.max_bad
+@options.follow_links
 @options.strict
 @options.summary
 @options.option(
@@ -70,7 +72,15 @@ Examples:
 @options.threads
 @options.seed
 @config
-def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_json: bool, **given: Any) -> int:
+def command(
+    *,
+    data: str,
+    classes_file: Path | None,
+    follow_links: bool,
+    gates: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
+) -> int:
     """Compare .tflite, .onnx and Keras files on labelled images, whoever made them.
 
     Every file gets the same pixels, scaled as the file itself says that it expects them; for files that do not say,
@@ -88,13 +98,16 @@ def command(*, data: str, classes_file: Path | None, gates: tuple[str, ...], as_
     require_within("seed", given["seed"], 0, MAX_SEED)
     require_within("threads", given["threads"], 1, MAX_THREADS)
     require_writable(summary)
+    options.require_files(reference=given["reference"], classes=classes_file)
+    for file in given["files"]:
+        format_of(file)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.models.data.open import open_data
     from mbexport.pipeline.verify_files import Inquiry, verify_files
     from mbexport.quiet import quiet_libraries
 
     inquiry = Inquiry(normalization=normalization, max_bad=max_bad, limits=limits, **given)
-    source = open_data(data, classes_file=classes_file)
+    source = open_data(data, classes_file=classes_file, follow_links=follow_links)
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:

@@ -24,8 +24,9 @@ class ImageSets:
         if data is None and plan.calibration is None:
             raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
         self._plan, self._data = plan, data
-        self._unlabelled = open_unlabelled(plan.calibration) if plan.calibration else None
-        self._golden = _open_golden(plan.golden) if plan.golden else None
+        links = plan.follow_links
+        self._unlabelled = open_unlabelled(plan.calibration, follow_links=links) if plan.calibration else None
+        self._golden = _open_golden(plan.golden, follow_links=links) if plan.golden else None
         self._sets: dict[str, ImageSet] | None = None
         self.readable: ReadableSets | None = None
 
@@ -90,10 +91,11 @@ class ImageSets:
     def contents(self) -> Mapping[str, str]:
         """A hash of what each kind of images holds, labelled ones as `data`; reads every file that there is."""
         contents = {"data": self._data.contents()} if self._data else {}
+        links = self._plan.follow_links
         if self._plan.calibration:
-            contents["calibration"] = unlabelled_contents(self._plan.calibration)
+            contents["calibration"] = unlabelled_contents(self._plan.calibration, follow_links=links)
         if self._plan.golden:
-            contents["golden"] = unlabelled_contents(self._plan.golden)
+            contents["golden"] = unlabelled_contents(self._plan.golden, follow_links=links)
         return contents
 
     def look(self) -> Mapping[str, bytes]:
@@ -126,11 +128,11 @@ class ImageSets:
         return self._sets
 
 
-def _open_golden(folder: Path) -> tuple[ImageSet, str]:
+def _open_golden(folder: Path, *, follow_links: bool) -> tuple[ImageSet, str]:
     """The images and their fingerprint. Raises `DataError`, before any work, for one that cannot be read."""
     if not folder.is_dir():
         raise DataError(f"golden images must lie in a folder, got {folder}")
-    images, fingerprint = open_unlabelled(folder)
+    images, fingerprint = open_unlabelled(folder, follow_links=follow_links)
     if len(images) > _MOST_GOLDEN:
         raise DataError(f"{folder} must hold at most {_MOST_GOLDEN} golden images, got {len(images)}")
     for index in range(len(images)):

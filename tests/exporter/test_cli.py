@@ -72,6 +72,24 @@ def test_misuse_is_one_line_that_names_it_and_exits_with_2(cli, arguments, named
     assert named in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["buil"], "no such command: buil; did you mean build?"),
+        (["exprot"], "no such command: exprot; did you mean export?"),
+        (["xyz"], "no such command: xyz; `mbexport --help` lists them"),
+        (["build", "--alhpa", "1"], "no such option: --alhpa; did you mean --alpha?"),
+        (["build", "--no-resum"], "no such option: --no-resum; did you mean --no-resume?"),
+        (["verify", "--refrence=x"], "no such option: --refrence; did you mean --reference?"),
+        (["--hlep"], "no such option: --hlep; did you mean --help?"),
+        (["cost", "--xyz"], "no such option: --xyz; `mbexport cost --help` lists them"),
+    ],
+)
+def test_a_misspelled_word_is_answered_with_the_one_that_is_nearest(arguments, said, capsys):
+    assert run(arguments) == 2
+    assert capsys.readouterr().err == f"Error: {said}\n"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself_with_an_example(command, capsys):
     assert run([command, "--help"]) == 0

@@ -168,7 +168,7 @@ def test_inputs_may_have_moved(exported, rebuild, here):
     (here / "net.keras").rename(here / "other.keras")
     code, _, errors = rebuild("--check", exported)
     assert (code, errors.count("\n")) == (2, 1)
-    assert "(the manifest has --model net.keras, --data photos; give an option for what lies elsewhere)" in errors
+    assert "(the manifest has --model net.keras, --data photos; give an option for what has moved)" in errors
     # Artifacts are called as their model was then.
     assert rebuild("--check", exported, "--data", here.parent / "moved", "--model", "other.keras")[0] == 0
     assert rebuild("--check", exported, "--data", "../moved", "--model", here / "other.keras")[0] == 0
@@ -244,7 +244,7 @@ def test_code_that_was_trusted_once_is_not_run_again_unasked(exported, rebuild):
         ([], "give --check, --keep DIR or both, got neither"),
         (["--keep", "kept", "--json"], "--json prints a comparison: give --check, got --keep alone"),
         (["--keep", "out"], "--keep must be another folder than the manifest's, got out"),
-        (["--check", "--ranges", "r.json"], "--ranges must have been given to the run that "),
+        (["--check", "--ranges", "r.json"], "records no --ranges; drop the option"),
     ],
 )
 def test_misuse_is_one_line(exported, rebuild, arguments, said):

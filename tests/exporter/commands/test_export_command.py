@@ -21,7 +21,8 @@ def here(tmp_path, monkeypatch) -> Path:
         for i in range(2):
             Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(tmp_path / "photos" / name / f"{i}.png")
     (tmp_path / "bare").mkdir()
-    (tmp_path / "net.keras").write_bytes(b"model")
+    (tmp_path / "net.keras").write_bytes(b"PK\x03\x04model")  # what a zip begins with
+    (tmp_path / "net.txt").write_bytes(b"no model")
     (tmp_path / "w.h5").write_bytes(b"weights")
     (tmp_path / "three.txt").write_text("cat\ndog Good dog\nowl\n")
     (tmp_path / "here").mkdir()
@@ -96,6 +97,7 @@ def test_resolution_of_a_model_may_be_said_as_a_multiplier(planned):
 
 def test_model_may_be_a_folder(planned, here):
     (here.parent / "saved").mkdir()
+    (here.parent / "saved" / "saved_model.pb").touch()
     plan, _, _ = planned("--model ../saved --data digits")
     assert (plan.name, plan.origin.model) == ("saved", Path("../saved"))
 
@@ -114,11 +116,46 @@ def test_without_data_and_classes_the_head_of_the_file_says_how_many(planned, mo
     assert (plan.origin.spec.classes, data, names) == (classes, None, None)
 
 
+@pytest.fixture
+def links(here) -> Path:
+    """A data folder of which every image is a link to another folder."""
+    for image in (here.parent / "photos").rglob("*.png"):
+        (here.parent / "links" / image.parent.name).mkdir(parents=True, exist_ok=True)
+        (here.parent / "links" / image.parent.name / image.name).symlink_to(image)
+    return here.parent / "links"
+
+
+@pytest.mark.parametrize("command", ["build --alpha 0.25", "export --weights ../w.h5", "verify ../w.h5"])
+def test_a_data_folder_of_links_is_refused_by_name_of_the_option_that_allows_them(command, links, capfd):
+    assert run([*command.split(), "--data", "../links"]) == 2
+    assert "--follow-links" in capfd.readouterr().err
+
+
+def test_links_are_followed_on_request_in_all_folders_of_images(planned, links):
+    from mbexport.pipeline.image_sets import ImageSets
+
+    words = "--weights ../w.h5 --follow-links --data ../links --calibration ../links/dark --golden ../links/light"
+    plan, data, _ = planned(words)
+    images = ImageSets(plan, data)
+    assert (len(images.test), len(images.calibration), len(images.golden)) == (4, 2, 2)
+    plain, unlinked, _ = planned(words.replace("--follow-links", "").replace("links", "photos"))
+    assert images.contents() == ImageSets(plain, unlinked).contents()
+
+
 W, M = "--weights ../w.h5", "--model ../net.keras"
 REFUSED = [
     ("--data digits", "give --model or --weights, got neither"),
     (f"{W} {M} --data digits", "give --model or --weights, got both"),
-    ("--model missing.keras --data digits", "no such file: missing.keras"),
+    ("--model missing.keras --data digits", "no such file or folder: missing.keras (--model)"),
+    ("--model missing.keras --int8", "no such file or folder: missing.keras (--model)"),
+    ("--model ../net.txt --data nowhere", "the model ../net.txt begins with b'no m'"),
+    ("--model ../bare --data nowhere", "the folder ../bare holds no saved_model.pb"),
+    (f"{W} --data nowhere --ranges missing.json", "no such file or folder: missing.json (--ranges)"),
+    (f"{W} --data nowhere --classes missing.txt", "no such file or folder: missing.txt (--classes)"),
+    (f"{W} --data nowhere --calibration missing", "--calibration must be a folder of images, got missing"),
+    (f"{W} --data nowhere --golden ../three.txt", "--golden must be a folder of images, got ../three.txt"),
+    (f"{W} --data nowhere --sign missing.pem", "missing.pem"),
+    (f"{W} --data nowhere --summary ../bare", "the summary must be a file in a folder that exists, got ../bare"),
     ("--weights missing.h5 --data digits", "weights must be imagenet or a file, got missing.h5"),
     ("--weights ../photos --data digits", "weights must be imagenet or a file, got ../photos"),
     (W, "images are needed to calibrate and to verify on: give --data, --calibration or both"),
@@ -126,7 +163,7 @@ REFUSED = [
     (f"{W} --data nowhere", "got nowhere"),
     (f"{W} --data digits --calibration nowhere", "--calibration must be a folder of images, got nowhere"),
     (f"{W} --calibration ../bare --classes ../three.txt", "../bare holds no image"),
-    (f"{W} --calibration ../photos --classes nowhere", "the classes file nowhere cannot be read"),
+    (f"{W} --calibration ../photos --classes nowhere", "no such file or folder: nowhere (--classes)"),
     (f"{W} --data digits --classes ../three.txt", "--classes goes with a folder of images"),
     ("--weights imagenet --alpha 0.3 --data digits", "published for alpha 0.25, 0.5, 0.75, 1, got 0.3"),
     ("--weights imagenet --shallow --data digits", "for the separable, full-depth network only"),

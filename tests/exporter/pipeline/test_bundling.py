@@ -192,10 +192,10 @@ def test_a_signature_is_of_the_new_manifest_and_goes_when_nobody_signs(folder):
 
 
 BAD = [
-    (["--check", "--zip"], "--check changes nothing, got --zip"),
-    (["--check", "--out", "other"], "--check changes nothing, got --out"),
-    (["--json"], "--json is for --check, got no --check"),
-    (["--key", "public.pem"], "--key is for --check, got no --check"),
+    (["--check", "--zip"], "--check makes no bundles; drop --zip"),
+    (["--check", "--out", "other"], "--check makes no bundles; drop --out"),
+    (["--json"], "--json goes with --check; give --check"),
+    (["--key", "public.pem"], "--key goes with --check; give --check"),
     (["--android-package", "flowers"], "package must"),
     (["--platform", "windows"], "'windows' is not one of 'android', 'ios'"),
     (["--sign", "nothing.pem"], "nothing.pem"),
