@@ -24,7 +24,8 @@ test-clients: $(STAMP)
 	$(BIN)/python -m pytest -m client
 
 test-all: $(STAMP)
-	$(PYTEST)
+	$(PYTEST) -m "not client"
+	$(BIN)/python -m pytest -m client
 
 # Trains the small network whose weights are committed for all tests; wanted only when its kind changes.
 test-network: $(STAMP)

@@ -60,10 +60,13 @@ def test_constraints_name_no_host():
     assert not re.search(r"://|@|--", (ROOT / "constraints.txt").read_text())
 
 
-def test_no_file_is_longer_than_300_lines():
+def test_no_file_is_longer_than_400_lines():
     code = [path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*.py")]
-    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in code}
-    assert {name: count for name, count in long.items() if count > 300} == {}
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in code}
+    # A short module has two callers or a good reason: `pytest -rP` lists them, for a person to judge.
+    short = [name for name, count in lengths.items() if count < 60 and not name.startswith("tests")]
+    print(f"{len(short)} modules of fewer than 60 lines:", *sorted(short), sep="\n")  # noqa: T201
+    assert {name: count for name, count in lengths.items() if count > 400} == {}
 
 
 def test_installed_version_is_the_package_s_own():

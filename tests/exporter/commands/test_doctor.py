@@ -35,22 +35,26 @@ def line_of(lines: list[str], name: str) -> str:
     return line
 
 
+@pytest.mark.run
 def test_environment_of_the_tests_is_healthy(healthy):
     assert (healthy.returncode, healthy.stderr) == (0, "")
     assert "FAIL" not in healthy.stdout
     assert healthy.stdout.splitlines()[-1] == "everything that a build needs is here"
 
 
+@pytest.mark.run
 @pytest.mark.parametrize("name", ["tensorflow", "numpy", "onnxruntime", "ai-edge-litert", "click"])
 def test_lists_each_library_with_its_version(healthy, name):
     line = line_of(healthy.stdout.splitlines(), name)
     assert line.split() == ["ok", name, importlib.metadata.version(name)]
 
 
+@pytest.mark.run
 def test_says_that_the_libraries_load(healthy):
     assert re.search(r"^ok +import tensorflow +loads$", healthy.stdout, re.MULTILINE)
 
 
+@pytest.mark.run
 def test_leaves_out_what_only_the_tests_need(healthy):
     assert "hypothesis" not in healthy.stdout
 
