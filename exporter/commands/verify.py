@@ -1,7 +1,7 @@
 """`mbexport verify`: compare artifacts, whoever made them, on labelled images."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,10 @@ from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
 from mbexport.errors import MAX_SEED, MAX_THREADS, require_within
 from mbexport.formats.registry import format_of
+
+if TYPE_CHECKING:
+    from mbexport.models.data.open import Data
+    from mbexport.pipeline.verify_files import Inquiry
 
 _EXAMPLES = """\b
 Examples:
@@ -72,15 +76,7 @@ Examples:
 @options.threads
 @options.seed
 @config
-def command(
-    *,
-    data: str,
-    classes_file: Path | None,
-    follow_links: bool,
-    gates: tuple[str, ...],
-    as_json: bool,
-    **given: Any,
-) -> int:
+def command(**given: Any) -> int:
     """Compare .tflite, .onnx and Keras files on labelled images, whoever made them.
 
     Every file gets the same pixels, scaled as the file itself says that it expects them; for files that do not say,
@@ -88,30 +84,52 @@ def command(
 
     Exit codes: 0 every gate passed, 1 a gate failed, 2 bad input.
     """
-    from mbexport.models.data.readable import parse_max_bad
-    from mbexport.verify.gates import check_limits
-
-    limits, summary, out = options.gate_limits(gates), given.pop("summary"), given.pop("out")
-    normalization = options.normalization(given.pop("preprocess"), given.pop("mean"), given.pop("scale"))
-    max_bad = parse_max_bad(given.pop("max_bad"))
-    check_limits(limits)
-    require_within("seed", given["seed"], 0, MAX_SEED)
-    require_within("threads", given["threads"], 1, MAX_THREADS)
+    inquiry, summary, out = inquiry_of(given), given["summary"], given["out"]
     require_writable(summary)
-    options.require_files(reference=given["reference"], classes=classes_file)
+    options.require_files(reference=given["reference"], classes=given["classes_file"])
     for file in given["files"]:
         format_of(file)
     from mbexport.commands.console import ConsoleProgress
-    from mbexport.models.data.open import open_data
-    from mbexport.pipeline.verify_files import Inquiry, verify_files
+    from mbexport.pipeline.verify_files import verify_files
     from mbexport.quiet import quiet_libraries
 
-    inquiry = Inquiry(normalization=normalization, max_bad=max_bad, limits=limits, **given)
-    source = open_data(data, classes_file=classes_file, follow_links=follow_links)
+    data = data_of(given)
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:
-            report = verify_files(inquiry, source, out=out, progress=progress)
+            report = verify_files(inquiry, data, out=out, progress=progress)
         finally:
             progress.close()
-        return show(report, streams, out=out, summary=summary, as_json=as_json)
+        return show(report, streams, out=out, summary=summary, as_json=given["as_json"])
+
+
+def data_of(given: Mapping[str, Any]) -> "Data":
+    """The labelled images that these values of the options name."""
+    from mbexport.models.data.open import open_data
+
+    return open_data(given["data"], classes_file=given["classes_file"], follow_links=given["follow_links"])
+
+
+def inquiry_of(given: Mapping[str, Any]) -> "Inquiry":
+    """What these values of the options ask for; all of them are checked, no file is opened."""
+    from mbexport.models.data.readable import parse_max_bad
+    from mbexport.pipeline.verify_files import Inquiry
+    from mbexport.verify.gates import check_limits
+
+    limits = options.gate_limits(given["gates"])
+    check_limits(limits)
+    require_within("seed", given["seed"], 0, MAX_SEED)
+    require_within("threads", given["threads"], 1, MAX_THREADS)
+    return Inquiry(
+        files=given["files"],
+        reference=given["reference"],
+        crop_fraction=given["crop_fraction"],
+        normalization=options.normalization(given["preprocess"], given["mean"], given["scale"]),
+        background=given["background"],
+        max_bad=parse_max_bad(given["max_bad"]),
+        limits=limits,
+        strict=given["strict"],
+        latency=given["latency"],
+        seed=given["seed"],
+        threads=given["threads"],
+    )
