@@ -96,15 +96,13 @@ def verify(files: Sequence[StrPath], *, progress: Progress | None = None, **opti
 
 def _run(command: Any, options: Mapping[str, Any], progress: Progress | None) -> Result:
     """The run that these options of `build` or `export` ask for."""
-    from mbexport.commands.options import signer
     from mbexport.commands.recipe import recipe_of
     from mbexport.pipeline.build import run
 
     context = _context(command.command, options)
     task: Task = command.task(context.params)
-    sign = signer(task.signing_key)
     plan = replace(task.plan_of(sys.stderr), recipe=recipe_of(context))
-    outcome = run(plan, task.data, progress or Silent(), class_names=task.class_names, sign=sign)
+    outcome = run(plan, task.data, progress or Silent(), class_names=task.class_names, sign=task.sign)
     return Result(report=outcome.report, out=outcome.out)
 
 

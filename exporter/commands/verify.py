@@ -13,7 +13,7 @@ from mbexport.errors import MAX_SEED, MAX_THREADS, require_within
 from mbexport.formats.registry import format_of
 
 if TYPE_CHECKING:
-    from mbexport.models.data.open import Data
+    from mbexport.models.data.imageset import DataSet
     from mbexport.pipeline.verify_files import Inquiry
 
 _EXAMPLES = """\b
@@ -103,7 +103,7 @@ def command(**given: Any) -> int:
         return show(report, streams, out=out, summary=summary, as_json=given["as_json"])
 
 
-def data_of(given: Mapping[str, Any]) -> "Data":
+def data_of(given: Mapping[str, Any]) -> "DataSet":
     """The labelled images that these values of the options name."""
     from mbexport.models.data.open import open_data
 
