@@ -23,10 +23,10 @@ def context(
     class_names: tuple[str, ...] | None = None,
     records: Mapping[str, StageRecord] | None = None,
 ) -> Context:
-    """A run of `plan` without a data set; `images` stand in for its `ImageSets`."""
+    """A run of `plan` without a data set; `images` stand in for its `ImageSets`, which has no contents otherwise."""
     return Context(
         plan=plan,
-        images=images or SimpleNamespace(),
+        images=images or SimpleNamespace(contents=dict),
         progress=Silent(),
         class_names=class_names,
         records=records or {},

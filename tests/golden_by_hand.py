@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from PIL import Image
 
-from mbexport.bundles.app import Shipped
+from mbexport.bundles.app_model import AppModel
 from mbexport.golden.vectors import FOLDER, INDEX, Case, Expected, Golden, GoldenArtifact, GoldenInput, GoldenOutput
 from mbexport.models.preprocess import Preprocess
 
@@ -57,14 +57,14 @@ def golden_by_hand() -> Golden:
     )
 
 
-def shipped_by_hand(*, model: bytes = b"TFL3 by hand") -> Shipped:
+def app_model_by_hand(*, model: bytes = b"TFL3 by hand") -> AppModel:
     """The same as a bundle takes it: resized as `Preprocess` does, answered by nobody."""
     golden = golden_by_hand()
     raw = bytes(range(5 * 4 * 3))
     resized = golden.preprocess.pixels(Image.frombytes("RGB", (5, 4), raw)).tobytes()
     files = {"case_0/raw.rgb": raw, "case_0/resized.rgb": resized, OUTPUT: bytes([20, 36, 200])}
-    return Shipped(
-        name=golden.stem, artifact=golden.artifacts[0], model=model, labels=LABELS, golden=golden, files=files
+    return AppModel(
+        name=golden.stem, artifact=golden.artifacts[0], model=model, labels=LABELS, golden=golden, golden_files=files
     )
 
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-from golden_by_hand import shipped_by_hand
+from golden_by_hand import app_model_by_hand
 from PIL import Image
 from tflite_by_hand import tflite_of
 
-from mbexport.bundles.app import Shipped
+from mbexport.bundles.app_model import AppModel
 from mbexport.golden.vectors import Case, Expected
 from mbexport.models.preprocess import Preprocess
 
@@ -16,14 +16,14 @@ SIZES = ((23, 17), (8, 8), (5, 40))
 LABELS = tuple(f"class {number}" for number in range(PX * PX * 3))
 
 
-def shipped_of_images() -> Shipped:
+def app_model_of_images() -> AppModel:
     """A model whose scores are its input's bytes, with golden vectors of three images of noise."""
-    shipped = shipped_by_hand(model=tflite_of("uint8", px=PX))
+    app = app_model_by_hand(model=tflite_of("uint8", px=PX))
     preprocess = Preprocess(resolution_px=PX)
     artifact = replace(
-        shipped.artifact,
-        input=replace(shipped.artifact.input, shape=(1, PX, PX, 3)),
-        output=replace(shipped.artifact.output, shape=(1, len(LABELS)), tolerance=1.0),
+        app.artifact,
+        input=replace(app.artifact.input, shape=(1, PX, PX, 3)),
+        output=replace(app.artifact.output, shape=(1, len(LABELS)), tolerance=1.0),
     )
     files, cases = {}, []
     for number, (width, height) in enumerate(SIZES):
@@ -44,7 +44,5 @@ def shipped_of_images() -> Shipped:
                 expected={artifact.file: answer},
             )
         )
-    golden = replace(
-        shipped.golden, classes=len(LABELS), preprocess=preprocess, artifacts=(artifact,), cases=tuple(cases)
-    )
-    return replace(shipped, artifact=artifact, labels=LABELS, golden=golden, files=files)
+    golden = replace(app.golden, classes=len(LABELS), preprocess=preprocess, artifacts=(artifact,), cases=tuple(cases))
+    return replace(app, artifact=artifact, labels=LABELS, golden=golden, golden_files=files)

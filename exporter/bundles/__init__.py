@@ -1,1 +1,1 @@
-"""Turns a verified artifact and its golden vectors into what an app team adds to an app."""
+"""Bundles for app developers: an exported model with the code that feeds it and the golden vectors that test it."""

@@ -1,4 +1,4 @@
-"""Turns files into a zip archive whose bytes depend on their names and contents alone."""
+"""Render the files of bundles and zip them: the same input gives the same bytes."""
 
 import io
 import zipfile
@@ -7,9 +7,14 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+# The earliest date that a zip can hold (APPNOTE.TXT 4.4.6, MS-DOS dates).
+_DATE: Final = (1980, 1, 1, 0, 0, 0)
+_UNIX: Final = 3  # APPNOTE.TXT 4.4.2.2: whose file attributes these are
+_MODE: Final = 0o100644 << 16  # a plain file that everybody may read
+
 
 def environment(package: str) -> Environment:
-    """The templates of that package; no HTML, so that each language's own filters escape what needs it."""
+    """The templates in the folder of `package`, without HTML's escapes: each language escapes by filters of its own."""
     return Environment(
         loader=PackageLoader(package, "."),
         autoescape=False,
@@ -20,14 +25,11 @@ def environment(package: str) -> Environment:
     )
 
 
-# The earliest date that the format can say (APPNOTE.TXT 4.4.6, MS-DOS dates).
-_DATE: Final = (1980, 1, 1, 0, 0, 0)
-_UNIX: Final = 3  # APPNOTE.TXT 4.4.2.2: whose file attributes these are
-_MODE: Final = 0o100644 << 16  # a plain file that everybody may read
-
-
 def zip_bytes(files: Mapping[str, bytes], *, is_stored: Callable[[str], bool] = lambda _: False) -> bytes:
-    """A zip of `files`, by their names in it, in the order of the names; `is_stored` names those not to compress."""
+    """A zip of `files`, by their names in it, in the order of the names; those that `is_stored` are not compressed.
+
+    Its bytes depend on names and contents alone.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in sorted(files.items()):

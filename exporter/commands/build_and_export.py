@@ -316,6 +316,6 @@ def run_and_show(task: Task) -> int:
             outcome = run(plan, task.data, progress, class_names=task.class_names, sign=task.sign)
         finally:
             progress.close()
-        if not plan.is_bundled:
+        if not plan.bundled:
             streams.err.write("no bundles for apps: they need a .tflite that takes one image at a time\n")
         return show(outcome.report, streams, out=outcome.out, summary=task.summary)

@@ -19,7 +19,6 @@ Examples:
   mbexport bundle dist/mobilenet_v1_0.75_224 --bundle-version 1.2.0 --zip
   mbexport bundle --check dist/mobilenet_v1_0.75_224 --key public.pem
 """
-_BUNDLING = ("platforms", "bundle_name", "bundle_version", "android_package", "is_zipped", "signing_key", "out")
 
 
 @options.command("bundle", epilog=_EXAMPLES)
@@ -79,11 +78,11 @@ def _sizes(files: Mapping[str, int]) -> str:
     )
 
 
-def _require_consistent(given: dict[str, Any], *, check: bool, key: Path | None, as_json: bool) -> None:
+def _require_consistent(making: dict[str, Any], *, check: bool, key: Path | None, as_json: bool) -> None:
     """Raises `OptionError` for options that would be ignored: those of making with --check, those of --check alone."""
     if not check and (key is not None or as_json):
         raise OptionError(f"{'--key' if key else '--json'} goes with --check; give --check, or drop the option")
-    made = [name for name in _BUNDLING if given[name]]
+    made = [name for name, value in making.items() if value]
     if check and made:
         named = {each.name: each.long_name for each in command.params if isinstance(each, options.Option)}
         raise OptionError(f"--check makes no bundles; drop --{named[made[0]]}, or --check")

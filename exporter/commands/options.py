@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from mbexport.bundles.registry import platform_names, platform_options
 from mbexport.errors import DataError, OptionError
 from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, Convolution, resolution_from_rho
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from mbexport.bundles.choices import Bundling
+    from mbexport.bundles.registry import Bundling
     from mbexport.models.preprocess import Normalization
 
 
@@ -296,9 +297,9 @@ bundles: Final = (
         "--platform",
         "platforms",
         group=Group.BUNDLES,
-        type=click.Choice(["android", "ios"]),
+        type=click.Choice(platform_names()),
         multiple=True,
-        help="Make the bundle of this platform; may be repeated. Both if absent.",
+        help="Make the bundle of this platform; may be repeated. Every one if absent.",
     ),
     option(
         "--bundle-name",
@@ -312,11 +313,9 @@ bundles: Final = (
         metavar="X.Y.Z",
         help="Version of the bundles, for the package managers of apps; mbexport's own if absent.",
     ),
-    option(
-        "--android-package",
-        group=Group.BUNDLES,
-        metavar="NAME",
-        help="Java package of the classes in the Android bundle; mbexport.<model> if absent.",
+    *(
+        option(f"--{each.name}", group=Group.BUNDLES, metavar=each.metavar, help=each.help)
+        for each in platform_options()
     ),
     option("--zip", "is_zipped", group=Group.BUNDLES, is_flag=True, help="Pack each bundle into a .zip, too."),
 )
@@ -333,15 +332,16 @@ sign: Final = option(
 
 def bundling(given: dict[str, Any]) -> "Bundling":
     """The bundles that these values of the options ask for; every possible one where --platform is absent."""
-    from mbexport.bundles.choices import Bundling, Platform
+    from mbexport.bundles.registry import Bundling
 
-    named = tuple(dict.fromkeys(map(Platform, given["platforms"])))
+    named = tuple(dict.fromkeys(given["platforms"]))
+    own = {each.name: given[each.name.replace("-", "_")] for each in platform_options()}
     return Bundling(
-        platforms=named or tuple(Platform),
+        platforms=named or platform_names(),
         is_required=bool(named),
         name=given["bundle_name"],
         version=given["bundle_version"],
-        android_package=given["android_package"],
+        options={name: value for name, value in own.items() if value is not None},
         is_zipped=given["is_zipped"],
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mbexport import __version__
 from mbexport.artifact import LABELS, labels_file
-from mbexport.bundles.registry import bundle_files
+from mbexport.bundles.make import bundle_files
 from mbexport.golden.vectors import FOLDER, INDEX
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin
@@ -65,7 +65,8 @@ def delivery_of(run: Context, report: bytes | None, *, sign: Sign | None = None)
     """
     plan = run.plan
     made = {**_made(run), LABELS: labels_file(run.labels)}
-    if plan.is_bundled and f"{FOLDER}/{INDEX}" in made:
+    bundled = plan.bundled if f"{FOLDER}/{INDEX}" in made else ()
+    if bundled:
         made |= bundle_files(made, run.labels, plan.bundling)
     manifest = manifest_of(run, plan.recipe) if plan.recipe else None
     told: dict[str, bytes] = {}
@@ -74,7 +75,8 @@ def delivery_of(run: Context, report: bytes | None, *, sign: Sign | None = None)
         if manifest is not None:
             manifest = replace(manifest, verdict=_verdict(content))
         proof = [] if manifest is None else [MANIFEST, SBOM, STATEMENT]
-        card = model_card(content, licence=plan.licence, files=[*made, *proof])
+        bundles = {each.title: each.summary for each in bundled}
+        card = model_card(content, licence=plan.licence, files=[*made, *proof], bundles=bundles)
         told = {CARD: card.encode(), **report_files(report, pictures_from_json(_bytes(run, PICTURES)))}
     return _proved(Delivery(made=made, told=told, manifest=manifest, sign=sign), plan)
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.artifact import OPSET, Io, Layout, Precision, require_opset
-from mbexport.bundles.choices import Bundling
+from mbexport.bundles.registry import Bundling, Platform
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import MAX_BATCH, MAX_SEED, MAX_THREADS, OptionError, require_within
 from mbexport.formats.registry import EXPORTED, formats_of
-from mbexport.formats.tflite.format import TFLITE
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.provenance.manifest import Recipe
@@ -128,16 +127,17 @@ class BuildPlan:
         require_opset(self.opset)
         check_limits(self.limits)
         self.preprocess(resolution_px=1)  # checks the crop fraction
-        if self.bundling.is_required and not self.is_bundled:
+        missing = next((each for each in self.bundling.rows() if each not in self.bundled), None)
+        if self.bundling.is_required and missing is not None:
             raise OptionError(
-                f"a bundle needs a .tflite that takes one image at a time, got --format "
+                f"a bundle needs a .{missing.model_format} that takes one image at a time, got --format "
                 f"{' and '.join(self.formats)} with --batch {self.batch or 'dynamic'}"
             )
 
     @property
-    def is_bundled(self) -> bool:
-        """Whether there is an artifact that an app can use: a .tflite, for one image at a time."""
-        return TFLITE.name in self.formats and self.batch in (None, 1)
+    def bundled(self) -> tuple[Platform, ...]:
+        """The platforms that get a bundle: those for which there is an artifact that takes one image at a time."""
+        return self.bundling.possible(self.formats) if self.batch in (None, 1) else ()
 
     @property
     def is_distilled(self) -> bool:

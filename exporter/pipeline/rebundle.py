@@ -1,12 +1,12 @@
-"""Turns a finished output folder into one with other bundles, without making anything else again."""
+"""Make the bundles of a finished output folder again, and nothing else in it."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mbexport.artifact import LABELS, labels_in
-from mbexport.bundles.choices import Bundling
-from mbexport.bundles.registry import bundle_files, is_bundled
+from mbexport.bundles.make import bundle_files
+from mbexport.bundles.registry import Bundling, is_bundled, platform_options
 from mbexport.errors import DataError
 from mbexport.pipeline.publish import Delivery, Sign, publish
 from mbexport.provenance.manifest import MANIFEST, SIGNATURE, FileFacts, Manifest
@@ -18,23 +18,22 @@ from mbexport.workdir import Workdir
 def bundle_again(
     folder: Path, bundling: Bundling, *, out: Path | None = None, sign: Sign | None = None
 ) -> dict[str, int]:
-    """The files of the bundles, made of what a run left in `folder`, and put there or into `out`: bytes by path.
+    """Make the bundles of what a run left in `folder`, there or in `out`; the sizes of their files in bytes, by path.
 
-    All else stays as it is, but for what tells of the bundles: the manifest, signed if there is `sign`, and the
-    statement of provenance. Raises `DataError` unless the folder is as the run left it, the old bundles apart.
+    All else stays as it is, except what lists the bundles: the manifest, signed if there is `sign`, and the statement
+    of provenance. Raises `DataError` unless the files in `folder`, old bundles aside, are as the run left them.
     """
     manifest = read_manifest(folder / MANIFEST)
-    kept = {name: facts for name, facts in manifest.files.items() if not _is_made(name)}
+    kept = {name: facts for name, facts in manifest.files.items() if not _is_made_again(name)}
     content = {name: _unchanged(folder / name, facts) for name, facts in kept.items()}
     if LABELS not in content:
         raise DataError(f"{folder} must hold what build or export wrote, got no {LABELS}")
     made = {name: each for name, each in content.items() if kept[name].repeats}
     bundles = bundle_files(made, labels_in(content[LABELS]), bundling)
-    manifest = _as_bundled(manifest, bundling)
     delivery = Delivery(
         made={**made, **bundles},
         told={name: each for name, each in content.items() if not kept[name].repeats},
-        manifest=manifest,
+        manifest=_with_bundling(manifest, bundling),
         sign=sign,
     )
     delivery = replace(delivery, told={**delivery.told, STATEMENT: statement_json(delivery.listing())})
@@ -45,13 +44,12 @@ def bundle_again(
     return {name: len(each) for name, each in bundles.items()}
 
 
-def _is_made(name: str) -> bool:
-    """Whether the file is made here."""
+def _is_made_again(name: str) -> bool:
     return is_bundled(name) or name == STATEMENT
 
 
 def _unchanged(path: Path, facts: FileFacts) -> bytes:
-    """The content of a file that the manifest lists."""
+    """The content of a file that the manifest lists. Raises `DataError` if it is not the listed one."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -61,13 +59,13 @@ def _unchanged(path: Path, facts: FileFacts) -> bytes:
     return content
 
 
-def _as_bundled(manifest: Manifest, bundling: Bundling) -> Manifest:
-    """What the manifest says if the run itself had been asked for these bundles."""
+def _with_bundling(manifest: Manifest, bundling: Bundling) -> Manifest:
+    """The manifest as if the run itself had been asked for these bundles."""
     options: dict[str, Any] = {
-        "platform": [each.value for each in bundling.platforms] if bundling.is_required else [],
+        "platform": list(bundling.platforms) if bundling.is_required else [],
         "bundle-name": bundling.name,
         "bundle-version": bundling.version,
-        "android-package": bundling.android_package,
+        **{each.name: bundling.options.get(each.name) for each in platform_options()},
         "zip": bundling.is_zipped,
     }
     return replace(manifest, recipe=replace(manifest.recipe, options={**manifest.recipe.options, **options}))

@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from tflite_by_hand import tflite_of
 
-from mbexport.bundles.app import Shipped
+from mbexport.bundles.app_model import AppModel
 from mbexport.bundles.ios.bundle import ios_files
 from mbexport.calibration.affine import Affine
 from mbexport.golden.vectors import Case, Expected, GoldenArtifact, GoldenInput, GoldenOutput
@@ -56,7 +56,7 @@ KINDS: Final = (
 )
 
 
-def shipped_of(kind: Kind) -> Shipped:
+def app_model_of(kind: Kind) -> AppModel:
     """What an app gets of the model: two real photos, and labels and a file name that no program may trip over."""
     classes = _PX * _PX * kind.channels
     norm = Normalization(mean=(10.5,) * kind.channels, std=(0.3,) * kind.channels, is_bgr=kind.is_bgr)
@@ -102,7 +102,7 @@ def shipped_of(kind: Kind) -> Shipped:
     )
     affine = Affine(scale=(0.1,), zero_point=(7,), axis=None) if kind.has_codes else None
     model = tflite_of(kind.dtype, affine=affine, px=_PX, channels=kind.channels)
-    return Shipped(name=golden.stem, artifact=artifact, model=model, labels=labels, golden=golden, files=files)
+    return AppModel(name=golden.stem, artifact=artifact, model=model, labels=labels, golden=golden, golden_files=files)
 
 
 def _case(
@@ -143,9 +143,9 @@ def _photos() -> tuple[Image.Image, ...]:
     return tuple(Image.fromarray(photo) for photo in load_sample_images().images)
 
 
-def write_package(shipped: Shipped, folder: Path, litert: Path) -> None:
+def write_package(app: AppModel, folder: Path, litert: Path) -> None:
     """The files of the bundle, and where SwiftPM finds the stand-in for the package that it asks for."""
-    for name, content in ios_files(shipped).items():
+    for name, content in ios_files(app).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from clients.environments import HERE, run
-from clients.swift_packages import KINDS, shipped_of
+from clients.swift_packages import KINDS, app_model_of
 
 from mbexport.bundles.ios.bundle import ios_files
 
@@ -27,7 +27,7 @@ def nodes(client_python, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_every_source_is_swift(nodes, kind):
-    made = ios_files(shipped_of(kind))
+    made = ios_files(app_model_of(kind))
     found = nodes({name: content for name, content in made.items() if name.endswith(".swift")})
     assert len(found) == 14
     assert min(found.values()) > 20, found

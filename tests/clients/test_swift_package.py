@@ -11,8 +11,8 @@ from clients.environments import HERE, ProcessError, run
 from clients.swift_packages import (
     KINDS,
     LIBRARY,
+    app_model_of,
     mirror,
-    shipped_of,
     write_litert,
     write_package,
     write_vectors,
@@ -55,12 +55,12 @@ def executed(printed: str) -> int:
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_the_package_s_own_tests_and_ours_pass(swift, litert, kind, tmp_path, monkeypatch):
-    shipped, name = shipped_of(kind), module_name(kind.stem)
+    app, name = app_model_of(kind), module_name(kind.stem)
     package = tmp_path / "ios"
-    write_package(shipped, package, litert)
+    write_package(app, package, litert)
     tests = package / "Tests" / f"{name}Tests"
     (tests / "MoreTests.swift").write_text((HERE / "swift" / "MoreTests.swift").read_text().replace("@NAME@", name))
-    write_vectors(tmp_path / "vectors", shipped.labels)
+    write_vectors(tmp_path / "vectors", app.labels)
     monkeypatch.setenv("VECTORS", str(tmp_path / "vectors"))
 
     told = json.loads(run([swift, "package", "dump-package"], is_ours=False, cwd=package))
@@ -76,8 +76,8 @@ def test_the_package_s_own_tests_and_ours_pass(swift, litert, kind, tmp_path, mo
 
 def test_an_app_needs_no_more_than_the_readme_says(swift, litert, tmp_path):
     """The app's manifest takes the lines of the README, its program the snippet."""
-    shipped = shipped_of(KINDS[-1])
-    write_package(shipped, tmp_path / "path" / "to" / "ios", litert)
+    app = app_model_of(KINDS[-1])
+    write_package(app, tmp_path / "path" / "to" / "ios", litert)
     readme = (tmp_path / "path" / "to" / "ios" / "README.md").read_text()
     manifest, program = re.findall("```swift\n(.*?)```", readme, re.DOTALL)
     sources = tmp_path / "Sources" / "App"
@@ -94,16 +94,16 @@ def test_an_app_needs_no_more_than_the_readme_says(swift, litert, tmp_path):
     printed = run([swift, "run"], is_ours=False, cwd=tmp_path)
 
     lines = [line.rpartition(" ")[0] for line in printed.rstrip("\n").split("\n")]
-    assert lines == [f"{at} {shipped.labels[at]}" for at in range(3)]  # one colour everywhere: a tie
+    assert lines == [f"{at} {app.labels[at]}" for at in range(3)]  # one colour everywhere: a tie
 
 
 def test_copied_files_run_on_tensorflow_lite(swift, tmp_path):
     """As a pod or in an app there is no Bundle.module; 9 + 3 threads - zero point 7, by 0.1."""
     kind = KINDS[0]
-    shipped = replace(shipped_of(kind), model=b"12")
+    app = replace(app_model_of(kind), model=b"12")
     name = module_name(kind.stem)
     sources = []
-    for path, content in ios_files(shipped).items():
+    for path, content in ios_files(app).items():
         if path.startswith(f"Sources/{name}/"):
             target = tmp_path / path.removeprefix(f"Sources/{name}/").removeprefix("Resources/")
             target.write_bytes(content)
@@ -127,7 +127,7 @@ def test_copied_files_run_on_tensorflow_lite(swift, tmp_path):
 def test_without_a_runtime_it_builds_and_says_what_is_missing(swift, tmp_path):
     """The two lines that the README names are taken out; images are made as ever, by plain Swift."""
     package = tmp_path / "ios"
-    write_package(shipped_of(KINDS[-1]), package, tmp_path / "nowhere")
+    write_package(app_model_of(KINDS[-1]), package, tmp_path / "nowhere")
     manifest = package / "Package.swift"
     lines = manifest.read_text().splitlines()
     kept = [line for line in lines if ".package(url:" not in line and "dependencies: [.product(" not in line]

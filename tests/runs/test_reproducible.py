@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from delivered import beside, repeating
 
+from mbexport.bundles.registry import platform_names
 from mbexport.models.data.open import open_data
 
 pytestmark = pytest.mark.run
@@ -113,7 +114,7 @@ def exported_twice(model, tmp_path_factory) -> tuple[Path, Path]:
 def test_export_repeats_every_byte(exported_twice):
     one, other = map(repeating, exported_twice)
     assert set(beside(one)) == {"labels.txt", *(f"net_{kind}" for kind in DELIVERED)}
-    assert {name.split("/")[0] for name in one} - set(beside(one)) == {"golden", "android", "ios"}
+    assert {name.split("/")[0] for name in one} - set(beside(one)) == {"golden", *platform_names()}
     assert one == other
 
 
@@ -145,6 +146,6 @@ def test_build_repeats_every_byte(tmp_path):
         "1.2.3",
     )
     one, other = map(repeating, made_twice(tmp_path, "build", *TINY, *ASIDE, *bundles, "--log-dir", "logs"))
-    made = {*(f"_{kind}" for kind in DELIVERED), "-android.zip", "-ios.zip"}
+    made = {*(f"_{kind}" for kind in DELIVERED), *(f"-{each}.zip" for each in platform_names())}
     assert set(beside(one)) == {"labels.txt", *(f"mobilenet_v1_0.1_32{kind}" for kind in made)}
     assert one == other

@@ -1,24 +1,28 @@
-"""Turns what an app gets into the files of its assets: model, labels, settings and golden vectors."""
+"""The assets of the Android bundle (model, labels, settings, golden vectors), and the AAR around them."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from mbexport.artifact import LABELS, labels_file
-from mbexport.bundles.app import Shipped, of_one_artifact
+from mbexport.bundles.app_model import AppModel, restrict_golden
 from mbexport.bundles.files import zip_bytes
 from mbexport.errors import DataError
 from mbexport.golden.vectors import FOLDER, INDEX
 
 MODEL_SUFFIX: Final = ".tflite"
+SETTINGS: Final = "settings.properties"
 # The lowest Android of LiteRT 1.4.1, by "Supported Android versions" of ai.google.dev/edge/litert/android.
 MIN_SDK: Final = 21
 
+_CODES: Final = ("uint8", "int8")
+_DTYPES: Final = (*_CODES, "float32")
+_SPECIAL: Final = frozenset("\\ \t\f:=#!")  # java.util.Properties reads these as syntax
 _MANIFEST: Final = """<?xml version="1.0" encoding="utf-8"?>
 <manifest xmlns:android="http://schemas.android.com/apk/res/android" package="{package}">
     <uses-sdk android:minSdkVersion="{min_sdk}" />
 </manifest>
 """
-# What the app's shrinker has to know.
+# Rules for the app's shrinker, R8 or ProGuard.
 _RULES: Final = """# Nothing is reached by reflection; but tests on the device, of the shrunk app, call these.
 -keep public class {package}.* {{ public *; }}
 """
@@ -27,9 +31,9 @@ _METADATA: Final = "aarFormatVersion=1.0\naarMetadataVersion=1.0\n"
 
 
 def aar_bytes(*, package: str, assets: Mapping[str, bytes], classes: Mapping[str, bytes]) -> bytes:
-    """The archive: `assets` by their names in the folder that is called as the package, `classes` by their paths.
+    """The AAR: `assets` by their names in a folder called like the package, `classes` by their paths in a jar.
 
-    The model is not compressed, so that what unpacks nothing may map it into memory.
+    The model is not compressed, so that an app can map it into memory as it lies in the archive.
     """
     return zip_bytes(
         {
@@ -44,25 +48,19 @@ def aar_bytes(*, package: str, assets: Mapping[str, bytes], classes: Mapping[str
     )
 
 
-SETTINGS: Final = "settings.properties"
-_CODES: Final = ("uint8", "int8")
-_DTYPES: Final = (*_CODES, "float32")
-_SPECIAL: Final = frozenset("\\ \t\f:=#!")  # what java.util.Properties takes for more than a letter
-
-
-def asset_files(shipped: Shipped) -> dict[str, bytes]:
+def asset_files(app: AppModel) -> dict[str, bytes]:
     """The files by their names in the bundle's folder of assets.
 
-    Raises `DataError` for a model whose tensors the wrapper does not know.
+    Raises `DataError` for a model whose tensors the Java wrapper cannot feed or read.
     """
-    _require_known(shipped)
-    shipped = of_one_artifact(shipped)
+    _require_supported(app)
+    app = restrict_golden(app)
     return {
-        shipped.artifact.file: shipped.model,
-        LABELS: labels_file(_lines(shipped.labels)),
-        SETTINGS: properties(_settings(shipped)),
-        f"{FOLDER}/{INDEX}": shipped.golden.to_bytes(),
-        **{f"{FOLDER}/{name}": content for name, content in shipped.files.items()},
+        app.artifact.file: app.model,
+        LABELS: labels_file(_lines(app.labels)),
+        SETTINGS: properties(_settings(app)),
+        f"{FOLDER}/{INDEX}": app.golden.to_bytes(),
+        **{f"{FOLDER}/{name}": content for name, content in app.golden_files.items()},
     }
 
 
@@ -84,28 +82,28 @@ def _escaped_letter(letter: str) -> str:
     return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 
 
-def _require_known(shipped: Shipped) -> None:
-    source, target = shipped.artifact.input, shipped.artifact.output
+def _require_supported(app: AppModel) -> None:
+    source, target = app.artifact.input, app.artifact.output
     wrong = [dtype for dtype in (source.dtype, target.dtype) if dtype not in _DTYPES]
     if wrong or source.layout != "nhwc":
         raise DataError(
-            f"{shipped.artifact.file}: an Android bundle needs uint8, int8 or float32 tensors with the channels last, "
+            f"{app.artifact.file}: an Android bundle needs uint8, int8 or float32 tensors with the channels last, "
             f"got {source.dtype} ({source.layout}) and {target.dtype}"
         )
     if target.dtype in _CODES and target.scale is None:
-        raise DataError(f"{shipped.artifact.file}: an output of codes must have a scale, got none")
+        raise DataError(f"{app.artifact.file}: an output of codes must have a scale, got none")
 
 
 def _lines(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Labels that are a line each: a folder's name may hold anything."""
+    """The labels, one line each: those that are names of folders may hold line breaks."""
     return tuple(" ".join(label.split("\n")) for label in labels)
 
 
-def _settings(shipped: Shipped) -> dict[str, str]:
-    """What Settings.java reads. Numbers are spelt so that a double comes back as it was."""
-    golden, file = shipped.golden, shipped.artifact.file
-    source, target, preprocess = shipped.artifact.input, shipped.artifact.output, golden.preprocess
-    told = {
+def _settings(app: AppModel) -> dict[str, str]:
+    """The settings that Settings.java reads. Each number is spelt so that it comes back as the same double."""
+    golden, file = app.golden, app.artifact.file
+    source, target, preprocess = app.artifact.input, app.artifact.output, golden.preprocess
+    settings = {
         "model": file,
         "classes": str(golden.classes),
         "resolution": str(preprocess.resolution_px),
@@ -132,5 +130,5 @@ def _settings(shipped: Shipped) -> dict[str, str]:
             "output": f"{FOLDER}/{case.expected[file].output}",
             "top": str(case.expected[file].top),
         }
-        told.update({f"case.{number}.{name}": value for name, value in entry.items()})
-    return told
+        settings.update({f"case.{number}.{name}": value for name, value in entry.items()})
+    return settings

@@ -1,4 +1,4 @@
-"""Turns what an app gets into the folder of the Android developer: a Maven repository, and files to copy."""
+"""Make the Android bundle: a Maven repository with one AAR, and the same files to copy."""
 
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -7,7 +7,7 @@ from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.assets import MIN_SDK, aar_bytes, asset_files
 from mbexport.bundles.android.maven import LITERT, LITERT_GROUP, Coordinates, artifact_id, repository
 from mbexport.bundles.android.names import kotlin_name, require_package
-from mbexport.bundles.app import Shipped
+from mbexport.bundles.app_model import AppModel
 from mbexport.bundles.files import environment, zip_bytes
 
 _REPOSITORY: Final = "maven"
@@ -15,15 +15,15 @@ _README: Final = "README.md"
 _USAGE: Final = "Usage.kt"
 
 
-def android_files(shipped: Shipped, *, package: str) -> dict[str, bytes]:
+def android_files(app: AppModel, *, package: str) -> dict[str, bytes]:
     """The files of the Android bundle by their paths in its folder; the same values give the same bytes.
 
     `package` is that of the wrapper, the name of its folder of assets, and its group in the Maven repository.
-    Raises `OptionError` for a name that can be no package, `DataError` for a model that the wrapper cannot run.
+    Raises `OptionError` for a name that no package can have, `DataError` for a model that the wrapper cannot run.
     """
     require_package(package)
-    assets = asset_files(shipped)
-    at = Coordinates(group=package, artifact=artifact_id(shipped.name), version=shipped.version)
+    assets = asset_files(app)
+    at = Coordinates(group=package, artifact=artifact_id(app.name), version=app.version)
     folder = package.replace(".", "/")
     sources = wrapper.sources(package)
     test = sources.pop(wrapper.TEST)
@@ -31,38 +31,38 @@ def android_files(shipped: Shipped, *, package: str) -> dict[str, bytes]:
         at,
         aar=aar_bytes(package=package, assets=assets, classes=wrapper.classes(package)),
         sources=zip_bytes({f"{folder}/{name}": content for name, content in sources.items()}),
-        description=_description(shipped),
-        licence=shipped.golden.licence,
+        description=_description(app),
+        licence=app.golden.licence,
     )
     return {
         **{f"{_REPOSITORY}/{path}": content for path, content in maven.items()},
         **{f"assets/{package}/{name}": content for name, content in assets.items()},
         **{f"src/main/java/{folder}/{name}": content for name, content in sources.items()},
         f"src/test/java/{folder}/{wrapper.TEST}": test,
-        **_texts(shipped, package=package, at=at),
+        **_texts(app, package=package, at=at),
     }
 
 
-def _description(shipped: Shipped) -> str:
+def _description(app: AppModel) -> str:
     return (
-        f"Image classifier {shipped.artifact.file}: {shipped.golden.classes} classes, "
-        f"{shipped.golden.preprocess.resolution_px} x {shipped.golden.preprocess.resolution_px} pixels"
+        f"Image classifier {app.artifact.file}: {app.golden.classes} classes, "
+        f"{app.golden.preprocess.resolution_px} x {app.golden.preprocess.resolution_px} pixels"
     )
 
 
-def _texts(shipped: Shipped, *, package: str, at: Coordinates) -> dict[str, bytes]:
-    told: dict[str, Any] = {
-        "shipped": shipped,
+def _texts(app: AppModel, *, package: str, at: Coordinates) -> dict[str, bytes]:
+    values: dict[str, Any] = {
+        "shipped": app,  # as the templates call it
         "package": package,
         "kotlin_package": kotlin_name(package),
         "at": at,
         "aar": PurePosixPath(_REPOSITORY, at.path(".aar")),
         "litert": f"{LITERT_GROUP}:litert:{LITERT}",
         "min_sdk": MIN_SDK,
-        "output": shipped.artifact.output,
-        "is_codes": shipped.artifact.output.scale is not None,
+        "output": app.artifact.output,
+        "is_codes": app.artifact.output.scale is not None,
         "folder": package.replace(".", "/"),
     }
-    found = environment("mbexport.bundles.android")
-    templates = {_README: "readme.md.j2", _USAGE: "usage.kt.j2"}
-    return {name: found.get_template(template).render(told).encode() for name, template in templates.items()}
+    templates = environment("mbexport.bundles.android")
+    files = {_README: "readme.md.j2", _USAGE: "usage.kt.j2"}
+    return {name: templates.get_template(template).render(values).encode() for name, template in files.items()}

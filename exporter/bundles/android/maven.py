@@ -1,4 +1,4 @@
-"""Turns an archive and its sources into a folder that Gradle and Maven take for a repository."""
+"""Lay out a Maven repository with one library, as Gradle and Maven read it."""
 
 import hashlib
 import re
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
-# The last LiteRT that is nothing but org.tensorflow.lite.Interpreter: 1.4.0 needs Android 8, those before it have no
-# 16 KB pages, which Google Play asks for since November 2025. 2.0 has no Interpreter at all (google-ai-edge/LiteRT
+# The last LiteRT whose only interface is org.tensorflow.lite.Interpreter. 1.4.0 needs Android 8; those before it have
+# no 16 KB pages, which Google Play demands since November 2025. 2.0 has no Interpreter at all (google-ai-edge/LiteRT
 # issue 4775); 2.1 and later have it again, on CPUs only, and an app that asks for one of them gets it instead.
 LITERT: Final = "1.4.1"
 LITERT_GROUP: Final = "com.google.ai.edge.litert"
-# Both: without litert-api the interpreter finds no implementation of itself (issue 2752).
+# litert-api is needed, too: without it the interpreter finds no implementation of itself (issue 2752).
 _LITERT_ARTIFACTS: Final = ("litert", "litert-api")
 _CHECKSUMS: Final = ("md5", "sha1", "sha256", "sha512")
 
@@ -44,7 +44,7 @@ _DEPENDENCY: Final = """    <dependency>
       <scope>runtime</scope>
     </dependency>
 """
-# Without lastUpdated, which would be another one each time.
+# Without lastUpdated: the same library has to give the same bytes.
 _METADATA: Final = """<?xml version="1.0" encoding="UTF-8"?>
 <metadata>
   <groupId>{group}</groupId>
@@ -62,7 +62,7 @@ _METADATA: Final = """<?xml version="1.0" encoding="UTF-8"?>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordinates:
-    """How a build asks for a library: group:artifact:version."""
+    """A library's name in a build: group:artifact:version."""
 
     group: str
     artifact: str
@@ -73,23 +73,26 @@ class Coordinates:
 
     @property
     def folder(self) -> str:
-        """Where the versions of the library lie in a repository."""
+        """The folder of the library's versions in a repository."""
         return f"{self.group.replace('.', '/')}/{self.artifact}"
 
     def path(self, suffix: str) -> str:
-        """Where a file of this version lies in a repository, such as `.aar`."""
+        """The path in a repository of this version's file with that suffix, such as `.aar`."""
         return f"{self.folder}/{self.version}/{self.artifact}-{self.version}{suffix}"
 
 
 def artifact_id(stem: str) -> str:
-    """`stem` in the letters that Maven allows."""
+    """A Maven artifact id for `stem`: other letters than Maven allows become dashes."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip(".-") or "model"
 
 
 def repository(
     at: Coordinates, *, aar: bytes, sources: bytes, description: str, licence: str | None
 ) -> dict[str, bytes]:
-    """The files of a repository with this one library, by their paths in it, each with its checksums."""
+    """The files of a repository with this one library by their paths in it, each with its checksums.
+
+    `sources` is a jar; a `licence` of None leaves the licence out of the POM.
+    """
     return _with_checksums(
         {
             at.path(".aar"): aar,

@@ -1,4 +1,4 @@
-"""Turns a model's name into the name of an Android package, and refuses names that Android or Java would."""
+"""Names of Android packages: make one from a model's name, and refuse those that Android or Java refuse."""
 
 import re
 from typing import Final
@@ -7,14 +7,14 @@ from mbexport.errors import OptionError
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+")
 _LONGEST: Final = 150  # characters: the package is the name of a folder of assets, which may have 255 bytes
-# The Java Language Specification, 3.9 and 3.10: its keywords, and what else is no identifier.
+# The Java Language Specification, 3.9 and 3.10: keywords and literals, none of which is an identifier.
 KEYWORDS: Final = frozenset(
     """abstract assert boolean break byte case catch char class const continue default do double else enum extends
     final finally float for goto if implements import instanceof int interface long native new package private
     protected public return short static strictfp super switch synchronized this throw throws transient try void
     volatile while true false null""".split()  # noqa: SIM905 - fifty names read better so
 )
-# https://kotlinlang.org/docs/keyword-reference.html, the hard ones that Java does not have: Kotlin quotes them.
+# https://kotlinlang.org/docs/keyword-reference.html, the hard keywords that Java does not have: Kotlin quotes them.
 _KOTLIN_KEYWORDS: Final = frozenset("as fun in is object typealias typeof val var when".split())  # noqa: SIM905
 
 
@@ -39,5 +39,5 @@ def require_package(name: str) -> str:
 
 
 def kotlin_name(package: str) -> str:
-    """The package as Kotlin's source spells it."""
+    """The package as Kotlin sources spell it: Kotlin's own keywords in backquotes."""
     return ".".join(f"`{each}`" if each in _KOTLIN_KEYWORDS else each for each in package.split("."))

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The iOS bundle: a Swift package that is a pod, too."""

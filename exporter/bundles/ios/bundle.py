@@ -1,34 +1,34 @@
-"""Turns what an app gets of a run into a Swift package and a pod: the model, its classifier, tests of both."""
+"""Make the iOS bundle, a Swift package and a pod: the model, its classifier, and tests of both."""
 
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
 from mbexport.artifact import LABELS, labels_file
-from mbexport.bundles.app import Shipped, of_one_artifact
+from mbexport.bundles.app_model import AppModel, restrict_golden
 from mbexport.bundles.files import environment
 from mbexport.bundles.ios import names as ios_names
 from mbexport.errors import DataError
 from mbexport.golden.vectors import FOLDER, INDEX
 
 _HERE: Final = "mbexport.bundles.ios"
-# Google's own package, litert/swift/README.md there: the branch of a release has the binaries' addresses and checksums.
+# Google's own package (litert/swift/README.md in it): a release's branch has the binaries' addresses and checksums.
 _RUNTIME_URL: Final = "https://github.com/google-ai-edge/LiteRT.git"
 _RUNTIME_BRANCH: Final = "release/2.3.0"
 _ELEMENTS: Final = ("uint8", "int8", "float32")
 
 
-def ios_files(shipped: Shipped) -> dict[str, bytes]:
-    """The files of the folder `ios`, by their paths in it: the same run gives the same bytes.
+def ios_files(app: AppModel) -> dict[str, bytes]:
+    """The files of the iOS bundle by their paths in its folder; the same values give the same bytes.
 
     Raises `DataError` for tensors that the classifier cannot feed or read, for labels that are not one line each, and
     for golden vectors that are not whole.
     """
-    _require_readable(shipped)
-    name = ios_names.module_name(shipped.name)
-    shipped = of_one_artifact(shipped, file=ios_names.file_name(shipped.artifact.file, name=name))
+    _require_supported(app)
+    name = ios_names.module_name(app.name)
+    app = restrict_golden(app, file=ios_names.file_name(app.artifact.file, name=name))
     sources, tests = f"Sources/{name}", f"Tests/{name}Tests"
-    resources = {shipped.artifact.file: shipped.model, LABELS: labels_file(shipped.labels)}
+    resources = {app.artifact.file: app.model, LABELS: labels_file(app.labels)}
     rendered = {
         "Package.swift": "package.j2",
         "README.md": "readme.j2",
@@ -37,48 +37,48 @@ def ios_files(shipped: Shipped) -> dict[str, bytes]:
         f"{tests}/GoldenTests.swift": "tests.j2",
     }
     return {
-        **_rendered(shipped, name, rendered),
+        **_rendered(app, name, rendered),
         **{f"{sources}/{file}": content for file, content in _swift_sources().items()},
         **{f"{sources}/Resources/{file}": content for file, content in resources.items()},
-        f"{tests}/{FOLDER}/{INDEX}": shipped.golden.to_bytes(),
-        **{f"{tests}/{FOLDER}/{file}": content for file, content in shipped.files.items()},
+        f"{tests}/{FOLDER}/{INDEX}": app.golden.to_bytes(),
+        **{f"{tests}/{FOLDER}/{file}": content for file, content in app.golden_files.items()},
     }
 
 
-def _require_readable(shipped: Shipped) -> None:
-    source, target = shipped.artifact.input, shipped.artifact.output
+def _require_supported(app: AppModel) -> None:
+    source, target = app.artifact.input, app.artifact.output
     for what, dtype in (("input", source.dtype), ("output", target.dtype)):
         if dtype not in _ELEMENTS:
-            raise DataError(f"the {what} of {shipped.artifact.file} must be {', '.join(_ELEMENTS)}, got {dtype}")
+            raise DataError(f"the {what} of {app.artifact.file} must be {', '.join(_ELEMENTS)}, got {dtype}")
     if source.layout != "nhwc":
-        raise DataError(f"the input of {shipped.artifact.file} must be nhwc, got {source.layout}")
-    if len(shipped.labels) != shipped.golden.classes:
-        raise DataError(f"labels must be {shipped.golden.classes}, one for each class, got {len(shipped.labels)}")
-    broken = next((label for label in shipped.labels if "\n" in label), None)
+        raise DataError(f"the input of {app.artifact.file} must be nhwc, got {source.layout}")
+    if len(app.labels) != app.golden.classes:
+        raise DataError(f"labels must be {app.golden.classes}, one for each class, got {len(app.labels)}")
+    broken = next((label for label in app.labels if "\n" in label), None)
     if broken is not None:
         raise DataError(f"a label must be one line, got {broken!r}")
 
 
-def _rendered(shipped: Shipped, name: str, templates: Mapping[str, str]) -> dict[str, bytes]:
-    found = environment(_HERE)
-    for word in ("swift", "ruby", "double", "doubles", "code"):
-        found.filters[word] = getattr(ios_names, word)
-    licence = shipped.golden.licence
-    source = shipped.artifact.input
+def _rendered(app: AppModel, name: str, templates: Mapping[str, str]) -> dict[str, bytes]:
+    rendering = environment(_HERE)
+    for spelling in ("swift", "ruby", "double", "doubles", "code"):
+        rendering.filters[spelling] = getattr(ios_names, spelling)
+    licence = app.golden.licence
+    source = app.artifact.input
     values = {
         "name": name,
-        "version": shipped.version,
-        "artifact": shipped.artifact,
+        "version": app.version,
+        "artifact": app.artifact,
         "is_blue_first": source.channel_order == "BGR" and source.dtype == "float32",  # codes are bytes of RGB
-        "labels": shipped.labels,
-        "preprocess": shipped.golden.preprocess,
-        "cases": len(shipped.golden.cases),
+        "labels": app.labels,
+        "preprocess": app.golden.preprocess,
+        "cases": len(app.golden.cases),
         "licence": licence,
         "licence_text": f"The model: {licence}." if licence else "No licence was stated for the model.",
         "runtime_url": _RUNTIME_URL,
         "runtime_branch": _RUNTIME_BRANCH,
     }
-    return {file: found.get_template(template).render(values).encode() for file, template in templates.items()}
+    return {file: rendering.get_template(template).render(values).encode() for file, template in templates.items()}
 
 
 def _swift_sources() -> dict[str, bytes]:

@@ -3,8 +3,9 @@
 The card has the YAML front matter that the Hugging Face Hub reads.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -22,14 +23,21 @@ _HERE: Final = "mbexport.report.card"
 _WORST: Final = 10
 
 
-def model_card(report: Json, *, licence: str | None, files: Collection[str] = (), base_model: str | None = None) -> str:
+def model_card(
+    report: Json,
+    *,
+    licence: str | None,
+    files: Collection[str] = (),
+    bundles: Mapping[str, str] = MappingProxyType({}),
+    base_model: str | None = None,
+) -> str:
     """The content of MODEL_CARD.md; names and labels are shown as they are, whatever they hold.
 
     `licence` is what the run was told of the model's; `files` are the paths, from the folder of the card, of what lies
-    beside it: the card tells of no bundle, vectors or proof that are not there. `base_model` is the Hub's name of the
-    network that this one was made from, where somebody knows it.
+    beside it: the card tells of no vectors or proof that are not there. `bundles` are those beside it, as a line of
+    Markdown by platform. `base_model` is the Hub's name of the network that this one was made from, where it is known.
     """
-    body = _template().render(_context(report, licence, files))
+    body = _template().render(_context(report, licence, files, bundles))
     return front_matter(report, licence=licence, base_model=base_model) + body
 
 
@@ -46,7 +54,7 @@ def _template() -> Template:
     return environment.get_template("model_card.j2")
 
 
-def _context(report: Json, licence: str | None, files: Collection[str]) -> dict[str, Any]:
+def _context(report: Json, licence: str | None, files: Collection[str], bundles: Mapping[str, str]) -> dict[str, Any]:
     """All that the template sees: texts, which it escapes, and finished tables."""
     beside = {path.split("/")[0] for path in files}
     return {
@@ -56,6 +64,7 @@ def _context(report: Json, licence: str | None, files: Collection[str]) -> dict[
         "warnings": network_warnings(report),
         "about": card_words.about(report),
         "beside": beside,
+        "bundles": {platform: Markup(summary) for platform, summary in bundles.items()},
         "resizing": card_words.resizing(report),
         "ends": _ends(report["artifacts"]),
         "training": card_words.training(report),

@@ -6,7 +6,6 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from contexts import context, record
@@ -14,8 +13,7 @@ from golden_by_hand import LABELS, MODEL, golden_files_of
 from manifest_by_hand import manifest_by_hand
 
 from mbexport.artifact import Precision, labels_file
-from mbexport.bundles.choices import Bundling, Platform
-from mbexport.bundles.registry import is_bundled
+from mbexport.bundles.registry import PLATFORMS, Bundling, is_bundled, platform_names
 from mbexport.cli import run
 from mbexport.errors import DataError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
@@ -57,8 +55,7 @@ def delivery(stages: Path, made: Mapping[str, bytes], recipe: Recipe | None = No
     )
     golden = [name for name in made if name not in MODELS]
     records = {"tflite-int8": record(stages, *MODELS)} | ({"golden": record(stages, *golden)} if golden else {})
-    images = SimpleNamespace(contents=dict)
-    return delivery_of(context(plan, images=images, class_names=LABELS, records=records), None)
+    return delivery_of(context(plan, class_names=LABELS, records=records), None)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +75,7 @@ def folder(finished, tmp_path) -> Path:
 
 def test_nothing_but_bundles_manifest_and_statement_changes(folder):
     before = content(folder)
-    names = bundle_again(folder, Bundling(android_package="com.example.trees"))
+    names = bundle_again(folder, Bundling(options={"android-package": "com.example.trees"}))
     after = content(folder)
     assert {name for name in after if is_bundled(name)} == set(names)
     assert not any("mbexport/" in name for name in names if name.startswith("android/maven"))
@@ -89,7 +86,7 @@ def test_nothing_but_bundles_manifest_and_statement_changes(folder):
 
 
 def test_the_manifest_says_what_would_make_the_same_again(folder):
-    bundle_again(folder, Bundling(platforms=(Platform.IOS,), is_required=True, is_zipped=True))
+    bundle_again(folder, Bundling(platforms=("ios",), is_required=True, is_zipped=True))
     recorded = read_manifest(folder / "manifest.json").recipe.options
     assert (recorded["platform"], recorded["zip"], recorded["alpha"]) == (["ios"], True, 0.25)
     assert not (folder / "android").exists()
@@ -98,7 +95,7 @@ def test_the_manifest_says_what_would_make_the_same_again(folder):
 def test_what_was_asked_for_before_can_be_asked_for_again(folder):
     bundle_again(folder, Bundling())
     before = content(folder)
-    bundle_again(folder, Bundling(platforms=(Platform.IOS,), is_required=True))
+    bundle_again(folder, Bundling(platforms=("ios",), is_required=True))
     assert content(folder) != before
     bundle_again(folder, Bundling())
     assert content(folder) == before
@@ -114,7 +111,7 @@ def test_another_folder_gets_everything_and_the_first_stays_as_it_was(folder, tm
 
 
 def test_whoever_is_killed_in_between_makes_the_bundles_again(folder, monkeypatch):
-    bundling = Bundling(android_package="com.example.trees")
+    bundling = Bundling(options={"android-package": "com.example.trees"})
     write, left = Workdir.write, [20]
 
     def dying(workdir: Workdir, name: str, each: bytes) -> Path:
@@ -133,24 +130,26 @@ def test_whoever_is_killed_in_between_makes_the_bundles_again(folder, monkeypatc
 
 
 def test_the_folder_itself_may_be_named_as_the_other_one(folder):
-    names = bundle_again(folder, Bundling(android_package="com.example.trees"), out=folder / ".." / folder.name)
+    names = bundle_again(
+        folder, Bundling(options={"android-package": "com.example.trees"}), out=folder / ".." / folder.name
+    )
     assert {name for name in content(folder) if is_bundled(name)} == set(names)
 
 
 def test_a_zip_holds_its_bundle_and_its_bytes_repeat(folder):
     bundle_again(folder, Bundling(is_zipped=True))
     first = content(folder)
-    for platform in Platform:
-        with zipfile.ZipFile(io.BytesIO(first[f"{STEM}-{platform.value}.zip"])) as archive:
+    for platform in PLATFORMS:
+        with zipfile.ZipFile(io.BytesIO(first[f"{STEM}-{platform.name}.zip"])) as archive:
             held = {name: archive.read(name) for name in archive.namelist()}
-        assert held == {name: each for name, each in first.items() if name.startswith(f"{platform.value}/")}
+        assert held == {name: each for name, each in first.items() if name.startswith(f"{platform.name}/")}
     bundle_again(folder, Bundling(is_zipped=True))
     assert content(folder) == first
 
 
 def test_a_folder_that_was_moved_keeps_no_file_of_the_old_bundle(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "moved", ignore=shutil.ignore_patterns(".mbexport"))
-    names = bundle_again(tmp_path / "moved", Bundling(android_package="com.example.trees"))
+    names = bundle_again(tmp_path / "moved", Bundling(options={"android-package": "com.example.trees"}))
     assert {name for name in content(tmp_path / "moved") if is_bundled(name)} == set(names)
 
 
@@ -197,7 +196,7 @@ BAD = [
     (["--json"], "--json goes with --check; give --check"),
     (["--key", "public.pem"], "--key goes with --check; give --check"),
     (["--android-package", "flowers"], "package must"),
-    (["--platform", "windows"], "'windows' is not one of 'android', 'ios'"),
+    (["--platform", "windows"], f"'windows' is not one of {', '.join(map(repr, platform_names()))}"),
     (["--sign", "nothing.pem"], "nothing.pem"),
 ]
 
@@ -215,7 +214,7 @@ def test_bad_options_are_one_line_and_change_nothing(folder, capfd, words, said)
 def test_command_makes_and_checks(folder, capfd):
     assert run(["bundle", str(folder), "--android-package", "com.example.trees"]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["android/", "ios/", "files:"]
+    assert [line.split()[0] for line in lines] == [*(f"{each}/" for each in platform_names()), "files:"]
     assert run(["bundle", "--check", str(folder)]) == 0
     (folder / "notes.txt").write_bytes(b"extra")
     capfd.readouterr()

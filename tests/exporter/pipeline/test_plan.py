@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mbexport.artifact import Io, Precision
-from mbexport.bundles.choices import Bundling
+from mbexport.bundles.registry import PLATFORMS, Bundling
 from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
@@ -237,8 +237,8 @@ def test_pixels_of_a_plan_are_mobilenets_unless_somebody_says_otherwise(origin):
 def test_bundles_that_were_asked_for_need_a_file_that_apps_can_use(changed, said):
     with pytest.raises(OptionError, match=f"takes one image at a time, {said}"):
         make(**changed, bundling=Bundling(is_required=True))
-    assert not make(**changed).is_bundled
-    assert make(batch=None, bundling=Bundling(is_required=True)).is_bundled
+    assert make(**changed).bundled == ()
+    assert make(batch=None, bundling=Bundling(is_required=True)).bundled == PLATFORMS
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,12 @@ def test_bundles_that_were_asked_for_need_a_file_that_apps_can_use(changed, said
         ({"name": ""}, "--bundle-name must be"),
         ({"version": "1.0"}, "--bundle-version must be three numbers such as 1.0.0, got '1.0'"),
         ({"version": "01.0.0"}, "--bundle-version must be"),
-        ({"android_package": "Flowers"}, "--android-package must be"),
+        ({"options": {"android-package": "Flowers"}}, "--android-package must be"),
+        (
+            {"options": {"ios-package": "Flowers"}},
+            "the option of a bundle must be one of android-package, got 'ios-package'",
+        ),
+        ({"platforms": ("windows",)}, "the platform of a bundle must be one of android, ios, got 'windows'"),
     ],
 )
 def test_names_that_no_bundle_can_have_are_refused(given, said):

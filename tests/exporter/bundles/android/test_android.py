@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from golden_by_hand import LABELS, MODEL, shipped_by_hand
+from golden_by_hand import LABELS, MODEL, app_model_by_hand
 
 from mbexport.bundles.android.bundle import android_files
 from mbexport.bundles.android.maven import Coordinates, artifact_id
@@ -21,13 +21,13 @@ POM = "{http://maven.apache.org/POM/4.0.0}"
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return replace(shipped_by_hand(), version="1.2.3")
+def app():
+    return replace(app_model_by_hand(), version="1.2.3")
 
 
 @pytest.fixture(scope="module")
-def files(shipped):
-    return android_files(shipped, package=PACKAGE)
+def files(app):
+    return android_files(app, package=PACKAGE)
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def test_the_folder_holds_what_the_readme_says(files):
     assert {"Classifier.java", "Preprocess.java", "SelfTest.java", "GoldenTest.java"} <= {name for _, name in java}
 
 
-def test_the_bytes_repeat(shipped, files):
-    assert android_files(shipped, package=PACKAGE) == files
+def test_the_bytes_repeat(app, files):
+    assert android_files(app, package=PACKAGE) == files
 
 
 def test_every_file_of_the_repository_has_its_checksums(files):
@@ -81,9 +81,9 @@ def test_the_pom_asks_for_litert_as_an_aar(files):
     ]
 
 
-def test_names_of_models_may_hold_anything(shipped):
-    golden = replace(shipped.golden, licence=None)
-    files = android_files(replace(shipped, name="R&D <flowers> 2", golden=golden), package=PACKAGE)
+def test_names_of_models_may_hold_anything(app):
+    golden = replace(app.golden, licence=None)
+    files = android_files(replace(app, name="R&D <flowers> 2", golden=golden), package=PACKAGE)
     (pom,) = (ET.fromstring(content) for name, content in files.items() if name.endswith(".pom"))
     assert pom.findtext(f"{POM}artifactId") == "R-D-flowers-2"
     assert pom.find(f"{POM}licenses") is None
@@ -121,19 +121,19 @@ def test_the_model_can_be_mapped_into_memory(aar):
     assert aar.read(entry.filename) == b"TFL3 by hand"
 
 
-def test_the_vectors_are_of_the_one_artifact(shipped):
-    other = replace(shipped.artifact, file="other.onnx")
-    case = shipped.golden.cases[0]
+def test_the_vectors_are_of_the_one_artifact(app):
+    other = replace(app.artifact, file="other.onnx")
+    case = app.golden.cases[0]
     told = {**case.expected, "other.onnx": replace(case.expected[MODEL], output="case_0/other.onnx.out")}
-    golden = replace(shipped.golden, artifacts=(other, shipped.artifact), cases=(replace(case, expected=told),))
-    vectors = {**shipped.files, "case_0/other.onnx.out": b"other"}
-    files = android_files(replace(shipped, golden=golden, files=vectors), package=PACKAGE)
-    assert golden_from_bytes(files[f"assets/{PACKAGE}/golden/golden.json"]) == shipped.golden
+    golden = replace(app.golden, artifacts=(other, app.artifact), cases=(replace(case, expected=told),))
+    vectors = {**app.golden_files, "case_0/other.onnx.out": b"other"}
+    files = android_files(replace(app, golden=golden, golden_files=vectors), package=PACKAGE)
+    assert golden_from_bytes(files[f"assets/{PACKAGE}/golden/golden.json"]) == app.golden
     assert not [name for name in files if "onnx" in name]
 
 
-def test_labels_are_a_line_each(shipped):
-    files = android_files(replace(shipped, labels=("a\nb", "é", " c ")), package=PACKAGE)
+def test_labels_are_a_line_each(app):
+    files = android_files(replace(app, labels=("a\nb", "é", " c ")), package=PACKAGE)
     assert files[f"assets/{PACKAGE}/labels.txt"].decode() == "a b\né\n c \n"
 
 
@@ -160,16 +160,16 @@ def test_the_readme_says_what_a_developer_needs(files):
         ({}, {"scale": None}, "an output of codes must have a scale, got none"),
     ],
 )
-def test_models_that_the_wrapper_does_not_know_are_refused(shipped, source, target, message):
+def test_models_that_the_wrapper_does_not_know_are_refused(app, source, target, message):
     artifact = replace(
-        shipped.artifact,
-        input=replace(shipped.artifact.input, **source),
-        output=replace(shipped.artifact.output, **target),
+        app.artifact,
+        input=replace(app.artifact.input, **source),
+        output=replace(app.artifact.output, **target),
     )
     with pytest.raises(DataError, match=message):
-        android_files(replace(shipped, artifact=artifact), package=PACKAGE)
+        android_files(replace(app, artifact=artifact), package=PACKAGE)
 
 
-def test_a_package_that_is_none_is_refused(shipped):
+def test_a_package_that_is_none_is_refused(app):
     with pytest.raises(OptionError, match="--android-package must be"):
-        android_files(shipped, package="flowers")
+        android_files(app, package="flowers")

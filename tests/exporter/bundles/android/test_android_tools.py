@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from golden_images import LABELS, SIZES, shipped_of_images
+from golden_images import LABELS, SIZES, app_model_of_images
 from java_programs import Phone, doubles, needs_java, program, written
 from wrapper_classes import STUBS, compiled
 
@@ -40,7 +40,7 @@ def run(*command, **options):
 @pytest.fixture
 def bundle(tmp_path):
     """The bundle as it lies on a disk."""
-    return written(android_files(shipped_of_images(), package=PACKAGE), tmp_path / "android")
+    return written(android_files(app_model_of_images(), package=PACKAGE), tmp_path / "android")
 
 
 def aar_of(bundle):
@@ -79,7 +79,7 @@ def test_aapt2_links_an_app_with_its_manifest_and_assets(bundle, tmp_path):
 @needs("kotlinc", "javac")
 @pytest.mark.parametrize("package", [PACKAGE, "in.acme.is.x"])
 def test_the_usage_is_kotlin_that_compiles(tmp_path, package):
-    files = android_files(shipped_of_images(), package=package)
+    files = android_files(app_model_of_images(), package=package)
     stubs = {each.relative_to(STUBS).as_posix(): each.read_bytes() for each in STUBS.rglob("*.java")}
     classes = written(compiled(stubs) | wrapper.classes(package), tmp_path / "classes")
     written({"Usage.kt": files["Usage.kt"]}, tmp_path)

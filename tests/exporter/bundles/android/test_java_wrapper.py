@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from golden_by_hand import shipped_by_hand
+from golden_by_hand import app_model_by_hand
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from java_programs import Replies, needs_java, program, written
@@ -34,17 +34,17 @@ def java(tmp_path_factory):
 
 def tell(java, *, preprocess=None, source=None, target=None, labels=None):
     """Gives the wrapper the settings of a model by hand, with these changes."""
-    shipped = shipped_by_hand()
+    app = app_model_by_hand()
     artifact = replace(
-        shipped.artifact,
-        input=replace(shipped.artifact.input, **(source or {})),
-        output=replace(shipped.artifact.output, **(target or {})),
+        app.artifact,
+        input=replace(app.artifact.input, **(source or {})),
+        output=replace(app.artifact.output, **(target or {})),
     )
-    labels = labels or shipped.labels
+    labels = labels or app.labels
     golden = replace(
-        shipped.golden, preprocess=preprocess or shipped.golden.preprocess, classes=len(labels), artifacts=(artifact,)
+        app.golden, preprocess=preprocess or app.golden.preprocess, classes=len(labels), artifacts=(artifact,)
     )
-    files = asset_files(replace(shipped, artifact=artifact, golden=golden, labels=labels))
+    files = asset_files(replace(app, artifact=artifact, golden=golden, labels=labels))
     java.ask("settings", files[SETTINGS], files[LABELS])
 
 
@@ -196,7 +196,7 @@ def test_any_name_survives_a_properties_file(java, text):
 
 
 def test_labels_of_another_model_are_refused(java):
-    files = asset_files(shipped_by_hand())
+    files = asset_files(app_model_by_hand())
     with pytest.raises(ValueError, match=r"labels.txt must have 3 lines, got 2"):
         java.ask("settings", files[SETTINGS], b"cat\ndog\n")
 
@@ -213,7 +213,7 @@ def test_labels_of_another_model_are_refused(java):
     ],
 )
 def test_settings_that_were_edited_are_refused(java, was, becomes, message):
-    files = asset_files(shipped_by_hand())
+    files = asset_files(app_model_by_hand())
     assert was in files[SETTINGS]
     with pytest.raises(ValueError, match=f"^{message}$"):
         java.ask("settings", files[SETTINGS].replace(was, becomes), files[LABELS])

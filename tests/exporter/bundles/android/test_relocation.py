@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from java_programs import needs_java, written
 
 from mbexport.bundles.android import wrapper
-from mbexport.bundles.android.wrapper import relocated_class, relocated_source
+from mbexport.bundles.android.wrapper import relocate_class, relocate_source
 from mbexport.errors import StageError
 
 PACKAGES = st.from_regex(r"[a-z][a-z0-9_]{0,20}(\.[a-z][a-z0-9_]{0,20}){1,3}", fullmatch=True)
@@ -33,12 +33,12 @@ def test_every_text_of_the_pool_moves_and_nothing_else():
     number = struct.pack(">BQ", 5, int.from_bytes(b"org/mbex"))
     before = class_file(text(b"(Lorg/m/W;[Lorg/m/W$A;)V"), number, struct.pack(">BH", 8, 1), text(b"org.m/a"))
     after = class_file(text(b"(La/bcd/ef/W;[La/bcd/ef/W$A;)V"), number, struct.pack(">BH", 8, 1), text(b"a.bcd.ef/a"))
-    assert relocated_class(before, source="org.m", target="a.bcd.ef") == after
+    assert relocate_class(before, source="org.m", target="a.bcd.ef") == after
 
 
 def test_only_the_pool_is_rewritten():
     tail = b"code that looks like org/m by chance"
-    assert relocated_class(class_file(text(b"x"), tail=tail), source="org.m", target="b.c").endswith(tail)
+    assert relocate_class(class_file(text(b"x"), tail=tail), source="org.m", target="b.c").endswith(tail)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_only_the_pool_is_rewritten():
 )
 def test_what_is_no_class_file_is_refused(content, message):
     with pytest.raises(StageError, match=message):
-        relocated_class(content, source="org.m", target="b.c")
+        relocate_class(content, source="org.m", target="b.c")
 
 
 @settings(max_examples=25)
@@ -61,7 +61,7 @@ def test_there_and_back_gives_the_same_bytes(package):
     old, new = (name.replace(".", "/") for name in (wrapper.PACKAGE, package))
     assert len(moved) == len(wrapper.classes(wrapper.PACKAGE)) > 10
     for name, content in wrapper.classes(wrapper.PACKAGE).items():
-        assert relocated_class(moved[name.replace(old, new)], source=package, target=wrapper.PACKAGE) == content
+        assert relocate_class(moved[name.replace(old, new)], source=package, target=wrapper.PACKAGE) == content
 
 
 @needs_javac_17
@@ -103,4 +103,4 @@ def test_sources_name_the_package_alone():
     for name, content in wrapper.sources("com.acme.flowers").items():
         assert content.startswith(b"package com.acme.flowers;\n"), name
         assert b"mbexport.wrapper" not in content
-    assert relocated_source(b"import org.m.A; // org/m", source="org.m", target="b") == b"import b.A; // b"
+    assert relocate_source(b"import org.m.A; // org/m", source="org.m", target="b") == b"import b.A; // b"

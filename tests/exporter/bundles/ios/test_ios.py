@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from golden_by_hand import LABELS, MODEL, shipped_by_hand
+from golden_by_hand import LABELS, MODEL, app_model_by_hand
 
 from mbexport.bundles.ios.bundle import ios_files
 from mbexport.errors import DataError
@@ -35,22 +35,22 @@ print JSON.generate($told)
 """
 
 
-def with_input(shipped, **changes):
-    artifact = replace(shipped.artifact, input=replace(shipped.artifact.input, **changes))
-    return replace(shipped, artifact=artifact)
+def with_input(app, **changes):
+    artifact = replace(app.artifact, input=replace(app.artifact.input, **changes))
+    return replace(app, artifact=artifact)
 
 
-def with_output(shipped, **changes):
-    artifact = replace(shipped.artifact, output=replace(shipped.artifact.output, **changes))
-    return replace(shipped, artifact=artifact)
+def with_output(app, **changes):
+    artifact = replace(app.artifact, output=replace(app.artifact.output, **changes))
+    return replace(app, artifact=artifact)
 
 
-def settings(shipped):
-    return ios_files(shipped)[f"{SOURCES}/Settings.swift"].decode()
+def settings(app):
+    return ios_files(app)[f"{SOURCES}/Settings.swift"].decode()
 
 
 def test_the_files_of_a_package():
-    made = ios_files(shipped_by_hand())
+    made = ios_files(app_model_by_hand())
 
     swift = ("AppleImages", "Classifier", "ClassifierError", "Engine", "LiteRTEngine", "Pixels", "Preprocess")
     swift += ("Resampling", "Resources", "Score", "Settings", "TensorFlowLiteEngine")
@@ -67,34 +67,34 @@ def test_the_files_of_a_package():
     }
     assert made[f"{SOURCES}/Resources/labels.txt"] == b"cat\ndog\ntree\n"
     assert made[f"{SOURCES}/Resources/{MODEL}"] == b"TFL3 by hand"
-    assert made == ios_files(shipped_by_hand())
+    assert made == ios_files(app_model_by_hand())
 
 
 def test_the_tests_are_of_the_shipped_artifact_alone():
-    shipped = shipped_by_hand()
-    other = replace(shipped.artifact, file="other.onnx", format="onnx")
-    case = shipped.golden.cases[0]
+    app = app_model_by_hand()
+    other = replace(app.artifact, file="other.onnx", format="onnx")
+    case = app.golden.cases[0]
     cases = (replace(case, expected={**case.expected, "other.onnx": case.expected[MODEL]}),)
-    golden = replace(shipped.golden, artifacts=(other, shipped.artifact), cases=cases)
-    files = {**shipped.files, "case_0/other.onnx.out": b"1234"}
+    golden = replace(app.golden, artifacts=(other, app.artifact), cases=cases)
+    files = {**app.golden_files, "case_0/other.onnx.out": b"1234"}
 
-    made = ios_files(replace(shipped, golden=golden, files=files))
+    made = ios_files(replace(app, golden=golden, golden_files=files))
 
     found = golden_from_bytes(made[f"{TESTS}/golden/golden.json"])
-    assert found == shipped.golden
+    assert found == app.golden
     assert not [name for name in made if "onnx" in name]
 
 
 def test_a_file_whose_name_no_tool_takes_is_called_as_the_module():
-    shipped = shipped_by_hand()
-    case = shipped.golden.cases[0]
+    app = app_model_by_hand()
+    case = app.golden.cases[0]
     odd = f'a "{MODEL}'
     expected = replace(case.expected[MODEL], output=f"case_0/{odd}.out")
-    golden = replace(shipped.golden, cases=(replace(case, expected={odd: expected}),))
-    files = {**shipped.files, expected.output: shipped.files[f"case_0/{MODEL}.out"]}
-    artifact = replace(shipped.artifact, file=odd)
+    golden = replace(app.golden, cases=(replace(case, expected={odd: expected}),))
+    files = {**app.golden_files, expected.output: app.golden_files[f"case_0/{MODEL}.out"]}
+    artifact = replace(app.artifact, file=odd)
 
-    made = ios_files(replace(shipped, artifact=artifact, golden=golden, files=files))
+    made = ios_files(replace(app, artifact=artifact, golden=golden, golden_files=files))
 
     assert made[f"{SOURCES}/Resources/{NAME}.tflite"] == b"TFL3 by hand"
     assert made[f"{TESTS}/golden/case_0/{NAME}.tflite.out"] == bytes([20, 36, 200])
@@ -104,14 +104,14 @@ def test_a_file_whose_name_no_tool_takes_is_called_as_the_module():
 
 def test_settings_are_those_of_the_model():
     """1/3 needs 16 digits to come back as the same number."""
-    shipped = shipped_by_hand()
+    app = app_model_by_hand()
     norm = Normalization(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 3.0), is_bgr=True)
     preprocess = Preprocess(resolution_px=48, crop_fraction=1 / 3, normalization=norm)
-    shipped = replace(shipped, golden=replace(shipped.golden, preprocess=preprocess))
-    shipped = with_input(shipped, dtype="float32", channel_order="BGR", mean=norm.mean, std=norm.std)
-    shipped = with_output(shipped, dtype="int8", kind="logits", scale=0.1, zero_point=-128)
+    app = replace(app, golden=replace(app.golden, preprocess=preprocess))
+    app = with_input(app, dtype="float32", channel_order="BGR", mean=norm.mean, std=norm.std)
+    app = with_output(app, dtype="int8", kind="logits", scale=0.1, zero_point=-128)
 
-    told = " ".join(settings(shipped).split())
+    told = " ".join(settings(app).split())
 
     assert "resolution: 48, cropFraction: 0.3333333333333333, channels: 3)" in told
     assert "element: .float32, isBlueFirst: true," in told
@@ -122,69 +122,69 @@ def test_settings_are_those_of_the_model():
 
 
 def test_codes_are_red_first_whatever_floats_are():
-    told = settings(with_input(shipped_by_hand(), channel_order="BGR"))
+    told = settings(with_input(app_model_by_hand(), channel_order="BGR"))
     assert "element: .uint8, isBlueFirst: false," in told
 
 
 def test_numbers_without_codes_have_no_scale():
-    told = settings(with_output(shipped_by_hand(), dtype="float32", scale=None, zero_point=None))
+    told = settings(with_output(app_model_by_hand(), dtype="float32", scale=None, zero_point=None))
     assert "affine: Affine? = nil" in told
 
 
 @pytest.mark.parametrize(
-    ("shipped", "message"),
+    ("app", "message"),
     [
-        (with_input(shipped_by_hand(), dtype="int16"), "the input of .* must be uint8, int8, float32, got int16"),
-        (with_output(shipped_by_hand(), dtype="int16"), "the output of .* must be uint8, int8, float32, got int16"),
-        (with_input(shipped_by_hand(), layout="nchw"), "must be nhwc, got nchw"),
-        (replace(shipped_by_hand(), labels=LABELS[:2]), "labels must be 3, one for each class, got 2"),
-        (replace(shipped_by_hand(), labels=("a", "b\nc", "d")), "a label must be one line"),
-        (replace(shipped_by_hand(), files={}), "golden.json names case_0/raw.rgb, which is not there"),
+        (with_input(app_model_by_hand(), dtype="int16"), "the input of .* must be uint8, int8, float32, got int16"),
+        (with_output(app_model_by_hand(), dtype="int16"), "the output of .* must be uint8, int8, float32, got int16"),
+        (with_input(app_model_by_hand(), layout="nchw"), "must be nhwc, got nchw"),
+        (replace(app_model_by_hand(), labels=LABELS[:2]), "labels must be 3, one for each class, got 2"),
+        (replace(app_model_by_hand(), labels=("a", "b\nc", "d")), "a label must be one line"),
+        (replace(app_model_by_hand(), golden_files={}), "golden.json names case_0/raw.rgb, which is not there"),
     ],
 )
-def test_what_no_classifier_could_use_is_refused(shipped, message):
+def test_what_no_classifier_could_use_is_refused(app, message):
     with pytest.raises(DataError, match=message):
-        ios_files(shipped)
+        ios_files(app)
 
 
 def test_a_case_without_an_answer_is_refused():
-    shipped = shipped_by_hand()
-    case = replace(shipped.golden.cases[0], expected={})
+    app = app_model_by_hand()
+    case = replace(app.golden.cases[0], expected={})
     with pytest.raises(DataError, match=f"does not say what {MODEL} answers to case_0"):
-        ios_files(replace(shipped, golden=replace(shipped.golden, cases=(case,))))
+        ios_files(replace(app, golden=replace(app.golden, cases=(case,))))
 
 
 def test_sources_name_no_machine_and_no_model():
-    made = ios_files(shipped_by_hand())
+    made = ios_files(app_model_by_hand())
     plain = [content.decode() for name, content in made.items() if name.endswith(".swift") and "Settings" not in name]
     assert not [text for text in plain if MODEL in text]
     assert len({name.casefold() for name in made}) == len(made)  # a Mac's disk does not tell A from a
 
 
 def test_the_manifest_copies_no_folder_that_ios_refuses_to_sign():
-    manifest = ios_files(shipped_by_hand())["Package.swift"].decode()
+    manifest = ios_files(app_model_by_hand())["Package.swift"].decode()
     assert manifest.startswith("// swift-tools-version:5.9\n")
     assert '.copy("Resources")' not in manifest
     assert '.process("Resources")' in manifest
 
 
 def test_the_readme_shows_what_the_app_needs():
-    readme = ios_files(shipped_by_hand())["README.md"].decode()
+    readme = ios_files(app_model_by_hand())["README.md"].decode()
     for word in (f"import {NAME}", f"pod \"{NAME}\", :path => 'path/to/ios'", f"`{MODEL}`", "8.0 away", "`Apache-2.0`"):
         assert word in readme
     assert "not stated" in ios_files(without_licence())["README.md"].decode()
 
 
 def without_licence():
-    shipped = shipped_by_hand()
-    return replace(shipped, golden=replace(shipped.golden, licence=None))
+    app = app_model_by_hand()
+    return replace(app, golden=replace(app.golden, licence=None))
 
 
 @pytest.mark.skipif(not shutil.which("ruby"), reason="ruby is not installed")
 @pytest.mark.parametrize("licence", ["Apache-2.0", HOSTILE, None])
 def test_ruby_reads_the_podspec(licence, tmp_path):
-    shipped = shipped_by_hand()
-    made = ios_files(replace(shipped, golden=replace(shipped.golden, licence=licence), version="1.2.3"))
+    app = app_model_by_hand()
+    made = ios_files(replace(app, golden=replace(app.golden, licence=licence), version="1.2.3"))
     spec = tmp_path / f"{NAME}.podspec"
     spec.write_bytes(made[spec.name])
 

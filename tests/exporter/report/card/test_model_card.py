@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from mbexport.bundles.registry import PLATFORMS
 from mbexport.report.card.card import model_card
 
 READER: Final = MarkdownIt("commonmark").enable("table")
@@ -17,7 +18,8 @@ TEXTS: Final = st.text(st.characters(exclude_categories=()), min_size=1, max_siz
     MARKS, min_size=1, max_size=12
 )
 INT8: Final = "mobilenet_v1_0.75_224_int8.tflite"
-BESIDE: Final = ("android/README.md", "ios/Package.swift", "golden/golden.json", "manifest.json")
+BESIDE: Final = ("golden/golden.json", "manifest.json")
+BUNDLES: Final = {each.title: each.summary for each in PLATFORMS}
 
 
 def card(report=None, *, licence="Apache-2.0", **told):
@@ -119,7 +121,7 @@ def test_inputs_are_told_as_an_app_feeds_them():
 
 def test_only_what_is_there_is_told_of():
     assert all(word not in card() for word in ("android/", "ios/", "golden/", "rebuild", "sbom", "in-toto"))
-    text = card(files=BESIDE)
+    text = card(files=BESIDE, bundles=BUNDLES)
     assert all(
         word in text for word in ("`android/`", "`ios/`", "`golden/`", "`mbexport rebuild --check manifest.json`")
     )

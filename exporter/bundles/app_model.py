@@ -1,0 +1,97 @@
+"""The model that an app gets: one artifact of a finished run, its labels and the golden vectors that prove it works."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mbexport import __version__
+from mbexport.artifact import Precision
+from mbexport.bundles.registry import Bundling, Platform
+from mbexport.errors import DataError
+from mbexport.golden.vectors import FOLDER, INDEX, Golden, GoldenArtifact, golden_from_bytes
+
+# An app gets the first of these that was made: all integers, then what is smaller.
+_PREFERRED: Final = (Precision.INT8, Precision.FP16, Precision.FP32, Precision.DYNAMIC, Precision.INT16X8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppModel:
+    """One artifact that takes one image at a time, with its labels and golden vectors.
+
+    `model` is the content of the artifact's file, `golden_files` holds the files that `golden` names, by the names it
+    has for them; `name` and `version` are those of the bundle.
+    """
+
+    name: str
+    artifact: GoldenArtifact
+    model: bytes
+    labels: tuple[str, ...]
+    golden: Golden
+    golden_files: Mapping[str, bytes]
+    version: str = __version__
+
+
+def app_models(
+    files: Mapping[str, bytes], labels: tuple[str, ...], bundling: Bundling
+) -> tuple[tuple[Platform, AppModel], ...]:
+    """The platforms that get a bundle, each with the model in it; `files` are the contents of an output folder by name.
+
+    Raises `DataError` without golden vectors, if no artifact suits any platform of `bundling`, or one that is required.
+    """
+    index = f"{FOLDER}/{INDEX}"
+    if index not in files:
+        raise DataError(f"a bundle needs the golden vectors of the run, got no {index}")
+    golden = golden_from_bytes(files[index])
+    suited = bundling.possible([each.format for each in golden.artifacts if _takes_one_image(each)])
+    platforms = bundling.rows() if bundling.is_required else suited or bundling.rows()
+    return tuple((each, _app_model(files, labels, bundling, golden, each.model_format)) for each in platforms)
+
+
+def restrict_golden(app: AppModel, *, file: str | None = None) -> AppModel:
+    """Leave out the golden vectors of other artifacts, and call the model's file `file` in the rest, if that is given.
+
+    Raises `DataError` if a vector is missing.
+    """
+    known = app.artifact.file
+    file = file or known
+    artifact = replace(app.artifact, file=file)
+    cases, files = [], {}
+    for case in app.golden.cases:
+        if known not in case.expected:
+            raise DataError(f"golden.json does not say what {known} answers to {case.name}")
+        expected = case.expected[known]
+        output = expected.output.replace(known, file)
+        for name, source in ((case.raw, case.raw), (case.resized, case.resized), (output, expected.output)):
+            if source not in app.golden_files:
+                raise DataError(f"golden.json names {source}, which is not there")
+            files[name] = app.golden_files[source]
+        cases.append(replace(case, expected={file: replace(expected, output=output)}))
+    golden = replace(app.golden, artifacts=(artifact,), cases=tuple(cases))
+    return replace(app, artifact=artifact, golden=golden, golden_files=files)
+
+
+def _app_model(
+    files: Mapping[str, bytes], labels: tuple[str, ...], bundling: Bundling, golden: Golden, model_format: str
+) -> AppModel:
+    usable = {
+        each.precision: each for each in golden.artifacts if each.format == model_format and _takes_one_image(each)
+    }
+    chosen = next((usable[each.value] for each in _PREFERRED if each.value in usable), None)
+    if chosen is None:
+        names = ", ".join(each.file for each in golden.artifacts)
+        raise DataError(f"a bundle needs a .{model_format} that takes one image at a time, got {names}")
+    vectors = {name.removeprefix(f"{FOLDER}/"): each for name, each in files.items() if name.startswith(f"{FOLDER}/")}
+    del vectors[INDEX]
+    return AppModel(
+        name=bundling.name or golden.stem,
+        artifact=chosen,
+        model=files[chosen.file],
+        labels=labels,
+        golden=golden,
+        golden_files=vectors,
+        version=bundling.version or __version__,
+    )
+
+
+def _takes_one_image(artifact: GoldenArtifact) -> bool:
+    return artifact.input.shape[0] == 1

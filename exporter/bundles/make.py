@@ -1,0 +1,23 @@
+"""Make the bundles of a finished run."""
+
+from collections.abc import Mapping
+
+from mbexport.bundles.app_model import app_models
+from mbexport.bundles.files import zip_bytes
+from mbexport.bundles.registry import Bundling, zip_name
+
+
+def bundle_files(files: Mapping[str, bytes], labels: tuple[str, ...], bundling: Bundling) -> dict[str, bytes]:
+    """The files of the bundles by their names in the output folder, of whose other `files` they are made.
+
+    Raises `DataError` if there is no artifact that an app could use.
+    """
+    if not bundling.platforms:
+        return {}
+    made: dict[str, bytes] = {}
+    for platform, app in app_models(files, labels, bundling):
+        bundle = {f"{platform.name}/{name}": each for name, each in platform.files(app, bundling.options).items()}
+        made |= bundle
+        if bundling.is_zipped:
+            made[zip_name(app.golden.stem, platform.name)] = zip_bytes(bundle)
+    return made
