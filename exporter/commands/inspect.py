@@ -115,7 +115,7 @@ def _facts(file: Path) -> dict[str, Any]:
         "sha256": artifact.sha256,
         "runtime": runner.runtime,
         "inputs": [_tensor(runner.input)],
-        "outputs": [_tensor(runner.output)],
+        "outputs": [_tensor(output) for output in runner.outputs],
         "metadata": runner.metadata(),
         "kernels": {**kernels_json(kernels), "ops": dict(kernels.ops)},
     }

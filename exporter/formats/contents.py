@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from mbexport.artifact import Artifact
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
 from mbexport.models.architectures import ARCHITECTURES
@@ -23,7 +24,7 @@ def labels_of(runner: Runner) -> tuple[str, ...] | None:
     A list of another length, or one that is damaged, tells nothing, and counts as none.
     """
     found = format_of(runner.path).labels(runner)
-    return found if len(found) == runner.classes else None
+    return found if len(found) == Classifier(runner).classes else None
 
 
 def read_artifact(runner: Runner) -> Artifact:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bare:
-    """A loaded file: `name` is the file's, `shape` and `dtype` are its input's; `invoke` runs it on such an array."""
+    """A loaded file: `name` is the file's, `shape` and `dtype` are its input's; `invoke` gives its outputs for one."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
-    invoke: Callable[[NDArray[Any]], NDArray[Any]]
+    invoke: Callable[[NDArray[Any]], tuple[NDArray[Any], ...]]
 
     def noise(self) -> NDArray[Any]:
         """An input of random numbers: any integers of its type, or floats in 0..1."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mbexport.artifact import TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError, OptionError
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.runner import FLOAT, Runner
 from mbexport.formats.stated_input import in_said_order, said_normalization, says_blue_first
 from mbexport.formats.subject import Source, Subject
@@ -55,9 +56,10 @@ def match(
     _require_size(runner, pixels)
     skips_background = _skips_background(runner, classes=classes, background=background)
     kind = _KINDS.get(runner.ending(), Output.LOGITS)
-    if runner.output.dtype != FLOAT and runner.output.affine is None and kind is not Output.LOGITS:
+    output = Classifier(runner).output
+    if output.dtype != FLOAT and output.affine is None and kind is not Output.LOGITS:
         raise DataError(
-            f"{runner.path}: its {runner.output.dtype} output has no quantization, so that its codes are no scores"
+            f"{runner.path}: its {output.dtype} output has no quantization, so that its codes are no scores"
         )
     try:
         normalization, source, takes_bytes = _expected(runner, given)
@@ -106,7 +108,7 @@ def _byte_distance(subject: Subject) -> int | None:
 def output_json(subject: Subject) -> dict[str, Any]:
     """What comes out of the artifact, in the words of report.json."""
     return {
-        "dtype": subject.runner.output.dtype,
+        "dtype": subject.output.dtype,
         "kind": subject.kind.value,
         "background": subject.skips_background,
     }
@@ -126,15 +128,14 @@ def _require_size(runner: Runner, pixels: Preprocess) -> None:
 
 
 def _skips_background(runner: Runner, *, classes: int, background: bool) -> bool:
-    if runner.classes == classes:
+    found = Classifier(runner).classes
+    if found == classes:
         return False
-    if runner.classes != classes + 1:
-        raise DataError(
-            f"{runner.path}: all artifacts must have one number of classes, got {runner.classes} beside {classes}"
-        )
+    if found != classes + 1:
+        raise DataError(f"{runner.path}: all artifacts must have one number of classes, got {found} beside {classes}")
     if not background:
         raise DataError(
-            f"{runner.path}: there must be {classes} scores, got {runner.classes}: --background leaves out the first, "
+            f"{runner.path}: there must be {classes} scores, got {found}: --background leaves out the first, "
             "if that is of no class"
         )
     return True

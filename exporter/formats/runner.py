@@ -1,7 +1,8 @@
-"""Turns an artifact into something that classifies: what every runtime has in common."""
+"""Run an artifact on images: what all runtimes have in common, whatever the artifact answers."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,20 +28,22 @@ class ConvLayer:
 
 
 class Runner(ABC):
-    """One artifact, loaded. Its input takes `batch` images; `name` is the file's name, `runtime` who executes it.
+    """One loaded artifact with one input, which takes `batch` images, and any number of outputs of any shape.
 
-    `precision` is what the file stores, whatever its kernels then compute with. An output (n, classes, 1, 1) or
-    (n, 1, 1, classes) counts as (n, classes). `rescaling` is what the network's own first step multiplies by and adds,
-    which the caller has to do in its place.
+    `name` is the file's name, `runtime` the library that executes it. `precision` is what the file stores, whatever
+    its kernels then compute with. `rescaling` is what the network's own first step multiplies by and adds, which the
+    caller has to do in its place. What a task needs of the outputs is checked by that task: see `Classifier`.
+
+    Raises `DataError` for an input that is no square image in RGB or grey.
     """
 
     runtime: str
     precision: Precision
     rescaling: tuple[tuple[float, ...], tuple[float, ...]] = ((1.0,), (0.0,))
 
-    def __init__(self, path: Path, source: TensorSpec, target: TensorSpec) -> None:
+    def __init__(self, path: Path, source: TensorSpec, *targets: TensorSpec) -> None:
         self.path, self.name = path, path.name
-        self.input, self.output = source, _as_row(target)
+        self.input, self.outputs = source, targets
         is_image = len(source.shape) == 4 and min(source.shape) >= 1
         sides = source.shape[1:3] if is_image and self.layout is Layout.NHWC else source.shape[2:4]
         if not is_image or self.channels not in (1, 3) or sides[0] != sides[1]:
@@ -48,8 +51,6 @@ class Runner(ABC):
                 f"{path}: the input must have shape (n, px, px, channels) or (n, channels, px, px) with 1 or 3 "
                 f"channels, got {source.shape}"
             )
-        if len(self.output.shape) != 2 or target.shape[0] != self.batch:
-            raise DataError(f"{path}: the output must have shape ({self.batch}, classes), got {target.shape}")
 
     @property
     def batch(self) -> int:
@@ -71,19 +72,14 @@ class Runner(ABC):
         """3, or 1 for grey images."""
         return self.input.shape[3 if self.layout is Layout.NHWC else 1]
 
-    @property
-    def classes(self) -> int:
-        """The number of scores."""
-        return self.output.shape[1]
-
     @abstractmethod
     def metadata(self) -> dict[str, str]:
         """What the file says of itself in words, by name."""
 
     def ending(self) -> str:
-        """The op that makes the scores, as the file's format names it; empty where that is not known.
+        """The op that makes the first output, as the file's format names it; empty where that is not known.
 
-        What only moves, converts or quantizes them behind it is passed over.
+        Ops behind it that only move, convert or quantize are passed over.
         """
         return ""
 
@@ -91,30 +87,19 @@ class Runner(ABC):
         """The convolutions, in the order of the network; empty where they are not known."""
         return ()
 
-    def invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
-        """The raw output (batch, classes) for the prepared inputs of a batch.
+    def invoke(self, feed: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """The raw outputs, in the order of the file, for the prepared inputs of a batch.
 
         Raises `DataError` for an artifact that loads but cannot be run.
         """
         try:
-            raw = self._invoke(feed)
+            return tuple(self._invoke(feed))
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise DataError(f"{self.path} loads, but fails when it runs: {first_line(error)}") from None
-        return raw.reshape(len(raw), -1)
 
     @abstractmethod
-    def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
+    def _invoke(self, feed: NDArray[Any]) -> Sequence[NDArray[Any]]:
         """The same, with the runtime's own exceptions."""
-
-    def outputs(self, feeds: NDArray[Any]) -> NDArray[Any]:
-        """The raw outputs (n, classes) for n prepared inputs, one inference a batch.
-
-        The last batch is filled up with the last input.
-        """
-        missing = -len(feeds) % self.batch
-        filled = np.concatenate([feeds, feeds[-1:].repeat(missing, axis=0)])
-        batches = [self.invoke(filled[i : i + self.batch]) for i in range(0, len(filled), self.batch)]
-        return np.concatenate(batches)[: len(feeds)]
 
     def prepare(self, pixels: Pixels, preprocess: Preprocess, *, takes_bytes: bool = True) -> NDArray[Any]:
         """The input tensors for uint8 images (n, px, px, channels): the bytes, or what a float input expects.
@@ -139,18 +124,7 @@ class Runner(ABC):
         affine = affine or Affine(scale=(1.0,), zero_point=(low,))
         return affine.quantize(preprocess.normalize(pixels), low=low, high=high).astype(kind)
 
-    def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """Raw outputs (n, classes) as real numbers."""
-        return self.output.affine.dequantize(raw) if self.output.affine else raw.astype(np.float32)
-
-
-def _as_row(target: TensorSpec) -> TensorSpec:
-    """The output with its classes in one row, if it has them as the channels of one pixel."""
-    batch, *sizes = target.shape or (0,)
-    wide = [size for size in sizes if size != 1]
-    is_pixel = len(sizes) == 3 and len(wide) == 1 and sizes[1] == 1
-    return replace(target, shape=(batch, *wide)) if is_pixel else target
-
 
 def first_line(error: Exception) -> str:
+    """The first line of the error's message, its type where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

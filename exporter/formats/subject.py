@@ -1,4 +1,4 @@
-"""Turns an opened artifact, and what is known of its ends, into classes' probabilities for images."""
+"""An opened artifact that is compared: how it is fed images, and how its scores become probabilities."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mbexport.artifact import TensorSpec
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.runner import Runner
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Pixels, Preprocess
@@ -29,6 +31,8 @@ class Subject:
     code that the file has for it, where it has codes; without, it becomes the code nearest to what `preprocess` makes
     of it. With `skips_background` the first score is of no class of the data, and is left out everywhere.
     `conflict` is a sentence on a file whose words and codes cannot both be right; it is fed what its words say.
+
+    Raises `DataError` for a runner whose output is no row of scores.
     """
 
     runner: Runner
@@ -44,10 +48,23 @@ class Subject:
         """The artifact's file name."""
         return self.runner.name
 
+    def __post_init__(self) -> None:
+        Classifier(self.runner)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The artifact as what gives scores, those of a background among them."""
+        return Classifier(self.runner)
+
     @property
     def classes(self) -> int:
         """The number of scores that are compared."""
-        return self.runner.classes - self.skips_background
+        return self.classifier.classes - self.skips_background
+
+    @property
+    def output(self) -> TensorSpec:
+        """The output (batch, scores), a background's score among them."""
+        return self.classifier.output
 
     def feeds(self, pixels: Pixels) -> NDArray[Any]:
         """The input tensors for uint8 images (n, px, px, channels), in the order and the type of the file."""
@@ -55,11 +72,11 @@ class Subject:
 
     def raw(self, pixels: Pixels) -> NDArray[Any]:
         """The raw outputs (n, classes) for uint8 images (n, px, px, channels)."""
-        return self.runner.outputs(self.feeds(pixels))[:, int(self.skips_background) :]
+        return self.classifier.raw(self.feeds(pixels))[:, int(self.skips_background) :]
 
     def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Raw outputs (n, classes) as real numbers."""
-        return self.runner.scores(raw)
+        return self.classifier.scores(raw)
 
     def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Scores (n, classes) as numbers in 0..1, in which two artifacts can be compared; none is rounded anew."""

@@ -144,7 +144,7 @@ def answered(subject: Subject, pixels: Pixels) -> Answered:
         raise DataError(f"{runner.path}: golden vectors feed bytes as they are, which this file does not take")
     # A float input that is quantized first thing gets (byte - mean) / std like any other, not its codes' own numbers.
     feeds = runner.prepare(pixels, subject.preprocess, takes_bytes=runner.input.dtype != FLOAT)
-    return Answered(subject=subject, raw=runner.outputs(feeds))
+    return Answered(subject=subject, raw=subject.classifier.raw(feeds))
 
 
 def with_spread(given: Answered, pixels: Pixels, *, kernels: slice) -> Answered:

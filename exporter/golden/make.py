@@ -167,7 +167,8 @@ def _closely(known: Answered | None, subject: Subject, pixels: Pixels) -> Answer
 
 def _artifact(given: Answered) -> GoldenArtifact:
     runner, told = given.subject.runner, input_json(given.subject)
-    has_codes, affine = runner.input.dtype != FLOAT, runner.output.affine if runner.output.dtype != FLOAT else None
+    output = given.subject.output
+    has_codes, affine = runner.input.dtype != FLOAT, output.affine if output.dtype != FLOAT else None
     norm = given.subject.preprocess.normalization
     mean, std = (() if has_codes else widened(values, runner.channels) for values in (norm.mean, norm.std))
     return GoldenArtifact(
@@ -185,9 +186,9 @@ def _artifact(given: Answered) -> GoldenArtifact:
             std=std,
         ),
         output=GoldenOutput(
-            name=runner.output.name,
-            dtype=runner.output.dtype,
-            shape=runner.output.shape,
+            name=output.name,
+            dtype=output.dtype,
+            shape=output.shape,
             kind=given.subject.kind.value,
             tolerance=given.tolerance,
             spread=given.spread,

@@ -20,7 +20,7 @@ class Timed(Protocol):
         """What its times are known by."""
 
     @property
-    def invoke(self) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    def invoke(self) -> Callable[[NDArray[Any]], Any]:
         """One inference on a prepared batch."""
 
 

@@ -76,11 +76,12 @@ def _loaded(path: Path, batch: int, threads: int) -> Bare:
     own = load(path).shape[0]
     try:
         bare = load(path, batch=batch)
-        answers = len(bare.invoke(bare.noise()))
+        answers = [len(np.atleast_1d(output)) for output in bare.invoke(bare.noise())]
     except Exception as error:  # onnxruntime's own exceptions share no public base class
         if own == batch:
             raise DataError(f"{path} loads, but fails when it runs: {first_line(error)}") from None
         raise _RefusedError(f"the file takes {own} image(s) at a time") from None
-    if answers != batch:
-        raise _RefusedError(f"the file gives {answers} answer(s) for {batch} images")
+    for count in answers:
+        if count != batch:
+            raise _RefusedError(f"the file gives {count} answer(s) for {batch} images")
     return bare

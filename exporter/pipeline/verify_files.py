@@ -11,6 +11,7 @@ from mbexport import __version__
 from mbexport.artifact import Precision
 from mbexport.errors import DataError, OptionError
 from mbexport.fingerprint import library_versions
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import alpha_of
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
@@ -100,8 +101,9 @@ def _reference(inquiry: Inquiry, runners: list[Runner]) -> Runner:
 def _classes(reference: Runner, data: DataSet, *, background: bool) -> int:
     """The number of scores that are compared."""
     known = len(data.class_names)
-    if reference.classes != known + 1:
-        return reference.classes
+    found = Classifier(reference).classes
+    if found != known + 1:
+        return found
     if not background:
         raise DataError(
             f"{reference.path} must give a score for each of {known} classes, got {known + 1}: --background leaves out "

@@ -112,7 +112,7 @@ def _answers(
 ) -> tuple[Answers, NDArray[Any]]:
     """One artifact's answers to a batch, and its raw outputs; `kind` is that of the reference's scores."""
     raw = subject.raw(pixels)
-    affine = subject.runner.output.affine
+    affine = subject.output.affine
     step = affine.scale[0] if affine is not None and subject.kind is kind else None
     return answers_of(_given(subject.scores(raw), subject.kind, step=step), expected, truth), raw
 

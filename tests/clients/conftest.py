@@ -11,6 +11,7 @@ import pytest
 from clients.environments import HERE, ROOT, UnreachableError, node_with, python_with
 from numpy.typing import NDArray
 
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import open_runner
 from mbexport.models.data.open import open_data, open_unlabelled
 from mbexport.models.preprocess import Pixels, Preprocess
@@ -40,7 +41,7 @@ class Network:
     def answers(self, kind: str) -> NDArray[Any]:
         """What that artifact answers to the images in our own runner: raw outputs (IMAGES, classes)."""
         runner = open_runner(self.file(kind))
-        return runner.outputs(runner.prepare(self.pixels, self.preprocess))
+        return Classifier(runner).raw(runner.prepare(self.pixels, self.preprocess))
 
 
 def of_clients(make: Callable[[Path], Path], given: Path) -> Path:

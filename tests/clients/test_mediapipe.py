@@ -13,6 +13,7 @@ from PIL import Image
 from tflite_by_hand import tflite_of
 
 from mbexport.calibration.affine import Affine
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.description import Description
 from mbexport.formats.registry import open_runner
 from mbexport.formats.tflite.metadata import with_metadata
@@ -66,7 +67,7 @@ def saved(pixels: np.ndarray, folder: Path) -> list[Path]:
 def test_a_network_gives_our_answers_by_name(network, kind, classify, tmp_path):
     labels = (network.folder / "labels.txt").read_text().splitlines()
     path = network.file(kind)
-    ours = open_runner(path).scores(network.answers(kind))
+    ours = Classifier(open_runner(path)).scores(network.answers(kind))
 
     found = classify(path, saved(network.pixels, tmp_path))
 

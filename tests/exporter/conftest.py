@@ -48,7 +48,7 @@ class TableRunner(Runner):
         return {}
 
     def _invoke(self, feed: Any) -> Any:
-        return self.table[feed[0, 0, 0, 0]][None]
+        return (self.table[feed[0, 0, 0, 0]][None],)
 
 
 @pytest.fixture(scope="session")

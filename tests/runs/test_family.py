@@ -12,6 +12,7 @@ from contexts import context, record
 from mbexport.artifact import Precision
 from mbexport.calibration.qat.fake_quant import quantizable
 from mbexport.calibration.ranges.ranges import ranges_from_json
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import kernels_of, open_runner
 from mbexport.formats.runner import Runner
 from mbexport.models.data.open import DIGITS, ImageSet, iter_pixels, open_data
@@ -94,8 +95,8 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
 
 
 def scores_of(runner: Runner, pixels: np.ndarray) -> np.ndarray:
-    feeds = runner.prepare(pixels, PREPROCESS)
-    return np.concatenate([runner.scores(runner.invoke(feeds[i : i + 1])) for i in range(len(feeds))])
+    classifier = Classifier(runner)
+    return classifier.scores(classifier.raw(runner.prepare(pixels, PREPROCESS)))
 
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx"])

@@ -42,8 +42,8 @@ class KerasRunner(Runner):
         )
         super().__init__(path, source, target)
 
-    def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(self._classify(feed))
+    def _invoke(self, feed: NDArray[Any]) -> list[NDArray[Any]]:
+        return [np.asarray(self._classify(feed))]
 
     def ending(self) -> str:
         return self._ending

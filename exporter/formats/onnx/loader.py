@@ -22,7 +22,7 @@ def onnxruntime_loader(threads: int) -> Loader:
     def load(path: Path, *, batch: int | None = None) -> Bare:
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            (source,), (target,) = session.get_inputs(), session.get_outputs()
+            (source,) = session.get_inputs()
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise DataError(f"{path} cannot be loaded{for_batch(batch)}: {first_line(error)}") from None
         own = source.shape[0] if source.shape else None
@@ -30,9 +30,8 @@ def onnxruntime_loader(threads: int) -> Loader:
             raise DataError(f"{path} takes {own} image(s) at a time, not {batch}")
         sizes = [size if isinstance(size, int) else 1 for size in source.shape]
 
-        def invoke(feed: NDArray[Any]) -> NDArray[Any]:
-            output: NDArray[Any] = session.run([target.name], {source.name: feed})[0]
-            return output
+        def invoke(feed: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+            return tuple(session.run(None, {source.name: feed}))
 
         kind = _TYPES.get(source.type, source.type.removeprefix("tensor(").removesuffix(")"))
         return Bare(name=path.name, shape=with_batch(sizes, batch), dtype=kind, invoke=invoke)

@@ -97,8 +97,8 @@ class OnnxRunner(Runner):
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise DataError(f"{path} is not an .onnx file that can be loaded: {first_line(error)}") from None
         sources, targets = self._session.get_inputs(), self._session.get_outputs()
-        if len(sources) != 1 or len(targets) != 1:
-            raise DataError(f"{path}: expected one input and one output, got {len(sources)} and {len(targets)}")
+        if len(sources) != 1:
+            raise DataError(f"{path}: expected one input, which takes images, got {len(sources)}")
         import onnx
 
         graph = onnx.load(str(path)).graph
@@ -112,11 +112,11 @@ class OnnxRunner(Runner):
             quantizations = _onnx_edge_quantizations(graph)
         except OptionError as error:
             raise DataError(f"{path}: {error}") from None
-        super().__init__(path, *(_onnx_tensor(value, quantizations) for value in (sources[0], targets[0])))
+        super().__init__(path, *(_onnx_tensor(value, quantizations) for value in (sources[0], *targets)))
 
-    def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
-        output: NDArray[Any] = self._session.run([self.output.name], {self.input.name: feed})[0]
-        return output
+    def _invoke(self, feed: NDArray[Any]) -> list[NDArray[Any]]:
+        outputs: list[NDArray[Any]] = self._session.run(None, {self.input.name: feed})
+        return outputs
 
     def ending(self) -> str:
         return self._ending
@@ -179,7 +179,7 @@ def _quantized(node: Any) -> list[tuple[str, str, str]]:
 
 
 def _ending(graph: Any) -> str:
-    """The op that makes the scores, behind what only moves or converts them."""
+    """The op that makes the first output, behind what only moves or converts it."""
     wanted = graph.output[0].name
     for node in reversed(graph.node):
         if wanted in node.output:

@@ -18,7 +18,7 @@ def litert(threads: int) -> Loader:
     def load(path: Path, *, batch: int | None = None) -> Bare:
         try:
             interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+            (source,), targets = interpreter.get_input_details(), interpreter.get_output_details()
             shape = with_batch(source["shape"].tolist(), batch)
             if shape[0] != source["shape"][0]:
                 interpreter.resize_tensor_input(source["index"], list(shape))
@@ -26,11 +26,10 @@ def litert(threads: int) -> Loader:
         except (ValueError, RuntimeError) as error:
             raise DataError(f"{path} cannot be loaded{for_batch(batch)}: {first_line(error)}") from None
 
-        def invoke(feed: NDArray[Any]) -> NDArray[Any]:
+        def invoke(feed: NDArray[Any]) -> tuple[NDArray[Any], ...]:
             interpreter.set_tensor(source["index"], feed)
             interpreter.invoke()
-            output: NDArray[Any] = interpreter.get_tensor(target["index"])
-            return output
+            return tuple(interpreter.get_tensor(target["index"]) for target in targets)
 
         return Bare(name=path.name, shape=shape, dtype=np.dtype(source["dtype"]).name, invoke=invoke)
 

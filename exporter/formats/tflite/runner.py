@@ -40,19 +40,18 @@ class TfliteRunner(Runner):
             raise DataError(f"{path} is not a .tflite file that can be loaded: {first_line(error)}") from None
         self.precision = self._precision()
         sources, targets = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        if len(sources) != 1 or len(targets) != 1:
-            raise DataError(f"{path}: expected one input and one output, got {len(sources)} and {len(targets)}")
-        self._source, self._target = sources[0]["index"], targets[0]["index"]
+        if len(sources) != 1:
+            raise DataError(f"{path}: expected one input, which takes images, got {len(sources)}")
+        self._source, self._targets = sources[0]["index"], [target["index"] for target in targets]
         source = _tflite_tensor(sources[0])
         if source.dtype == FLOAT:
             source = self._with_entry_quantization(source)
-        super().__init__(path, source, _tflite_tensor(targets[0]))
+        super().__init__(path, source, *map(_tflite_tensor, targets))
 
-    def _invoke(self, feed: NDArray[Any]) -> NDArray[Any]:
+    def _invoke(self, feed: NDArray[Any]) -> list[NDArray[Any]]:
         self._interpreter.set_tensor(self._source, feed)
         self._interpreter.invoke()
-        output: NDArray[Any] = self._interpreter.get_tensor(self._target)
-        return output
+        return [self._interpreter.get_tensor(target) for target in self._targets]
 
     def metadata(self) -> dict[str, str]:
         from mbexport.formats.tflite.metadata import metadata_of
@@ -65,7 +64,7 @@ class TfliteRunner(Runner):
         return signatures | metadata_of(self.path.read_bytes())
 
     def ending(self) -> str:
-        wanted = self._target
+        wanted = self._targets[0]
         for op in reversed(self._network_ops()):
             if wanted in op["outputs"]:
                 if op["op_name"] not in _PASSED_OVER:

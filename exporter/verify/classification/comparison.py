@@ -171,7 +171,7 @@ class _Images:
 
 def _comparable(subjects: Sequence[Subject]) -> list[tuple[int, int]]:
     """Pairs, by place, whose outputs are codes of one type and one scale, so that a distance in codes has a sense."""
-    codes = [(subject.runner.output.dtype, subject.runner.output.affine, subject.classes) for subject in subjects]
+    codes = [(subject.output.dtype, subject.output.affine, subject.classes) for subject in subjects]
     return [
         (i, k)
         for i, (_, affine, _) in enumerate(codes)

@@ -112,7 +112,7 @@ def _pair(a: str, b: str, done: Mapping[str, _Path], reached: int) -> PathPair:
     answers = best(scores[0]), best(scores[1])
     alike = int(((answers[0] == answers[1]) & (answers[0] != NO_ANSWER)).sum())
     chances = one.subject.probabilities(scores[0]), other.subject.probabilities(scores[1])
-    outputs = one.subject.runner.output, other.subject.runner.output
+    outputs = one.subject.output, other.subject.output
     has_codes = outputs[0].affine is not None and outputs[0].affine == outputs[1].affine
     return PathPair(
         a=a,

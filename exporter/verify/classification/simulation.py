@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mbexport.calibration.examine.twins import Twin
 from mbexport.calibration.qat.fake_quant import PREFIX
 from mbexport.errors import StageError
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import open_runner
 from mbexport.models.preprocess import Pixels, Preprocess
 
@@ -63,8 +64,8 @@ def simulated(
     The file may give logits in the place of probabilities, as `quantized` then does. Raises `StageError` if fewer than
     `LEAST_AGREEMENT` of the answers are alike.
     """
-    runner, last = open_runner(tflite), twins[-1]
-    scores = runner.scores(runner.outputs(runner.prepare(pixels, preprocess)))
+    classifier, last = Classifier(open_runner(tflite)), twins[-1]
+    scores = classifier.scores(classifier.raw(classifier.runner.prepare(pixels, preprocess)))
     answers = scores.argmax(axis=1)
     logits, wanted = _fake_quantized(quantized, last.step.site, preprocess.dequantize(pixels))
     steps = _in_integers(twins, pixels, preprocess)

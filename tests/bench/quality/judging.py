@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from peers.making import Made
 
 from mbexport.errors import DataError
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Ratio, measure, ratio_of_medians, summarize
@@ -87,8 +88,9 @@ def judge(
 
 
 def _answers(runner: Runner, pixels: Pixels, preprocess: Preprocess, given: Path) -> Answers:
-    raw = [runner.invoke(feed(runner, pixels[i : i + 1], preprocess)) for i in range(len(pixels))]
-    return _judged(runner.scores(np.concatenate(raw)).argmax(axis=1), given)
+    classifier = Classifier(runner)
+    raw = [classifier.invoke(feed(runner, pixels[i : i + 1], preprocess)) for i in range(len(pixels))]
+    return _judged(classifier.scores(np.concatenate(raw)).argmax(axis=1), given)
 
 
 def feed(runner: Runner, image: Pixels, preprocess: Preprocess) -> NDArray[Any]:

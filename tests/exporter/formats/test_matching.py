@@ -16,6 +16,7 @@ from tflite_by_hand import tflite_of
 from mbexport.artifact import TensorSpec
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.description import Description
 from mbexport.formats.matching import input_json, match
 from mbexport.formats.registry import open_runner
@@ -36,7 +37,7 @@ UNIT_WORDS = {"normalization.mean": "[0]", "normalization.std": "[255]"}
 
 
 def matched(runner: Runner, given: Normalization | None = None, **changed: object) -> Subject:
-    wanted = {"pixels": PIXELS, "classes": runner.classes, "background": False} | changed
+    wanted = {"pixels": PIXELS, "classes": Classifier(runner).classes, "background": False} | changed
     return match(runner, given=given, **wanted)
 
 
@@ -237,7 +238,7 @@ class Codes(Runner):
         return self.words
 
     def _invoke(self, feed):
-        return feed.reshape(1, -1)[:, :2]
+        return (feed.reshape(1, -1)[:, :2],)
 
 
 MEANS = st.sampled_from([1, 3]).flatmap(lambda size: st.tuples(*[st.floats(0, 255)] * size))

@@ -10,6 +10,7 @@ from tflite_by_hand import model_of, op_of, tensor_of
 
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.matching import match, output_json
 from mbexport.formats.registry import open_path, open_runner
 from mbexport.formats.runner import Runner
@@ -24,7 +25,7 @@ IMAGE, SCORES = (1, 4, 4, 3), ("scores", FLOAT, [1, 48])
 
 
 def matched(runner: Runner, **changed: object) -> Subject:
-    wanted = {"pixels": PIXELS, "classes": runner.classes, "background": False} | changed
+    wanted = {"pixels": PIXELS, "classes": Classifier(runner).classes, "background": False} | changed
     return match(runner, given=RAW, **wanted)
 
 

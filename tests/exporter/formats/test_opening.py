@@ -10,8 +10,12 @@ from onnx import TensorProto
 from mbexport.artifact import Layout, Precision
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
+from mbexport.formats.classifier import Classifier
+from mbexport.formats.matching import match
 from mbexport.formats.registry import format_of, open_runner
 from mbexport.formats.runner import Runner
+from mbexport.formats.subject import Source, Subject
+from mbexport.models.facts import Output
 from mbexport.models.preprocess import Normalization, Preprocess
 
 FLOAT, FLOAT16, INT32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32
@@ -84,7 +88,7 @@ def test_what_a_quantized_float_input_takes_lands_on_the_codes(save, zero_point)
     feeds = runner.prepare(all_bytes(), PREPROCESS)
     # In the middle of a code, so that no runtime rounds to its neighbour.
     assert np.abs(feeds * 127.5 + offset - all_bytes()).max() < 1e-4
-    seen = np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(6)])
+    seen = Classifier(runner).raw(feeds)
     assert np.array_equal(np.rint(seen * 127.5) + offset, all_bytes().reshape(6, 48))
 
 
@@ -123,11 +127,10 @@ def test_codes_of_a_convolution_are_read_as_scores(save):
     steps = "QLinearConv image s z w s z t y -> scores"
     constants = {"s": np.float32(1), "z": np.uint8(0), "w": np.ones((5, 3, 4, 4), np.uint8)}
     constants |= {"t": np.float32(0.25), "y": np.uint8(9)}
-    runner = open_runner(
-        save([edge("image", UINT8, (1, 3, 4, 4))], [edge("scores", UINT8, (1, 5, 1, 1))], steps, **constants)
-    )
+    path = save([edge("image", UINT8, (1, 3, 4, 4))], [edge("scores", UINT8, (1, 5, 1, 1))], steps, **constants)
+    classifier = Classifier(open_runner(path))
     # 48 bytes of 2: 96 / 0.25 + 9 is beyond 255, which stands for (255 - 9) / 4.
-    assert runner.scores(runner.invoke(np.full((1, 3, 4, 4), 2, np.uint8))).tolist() == [[61.5] * 5]
+    assert classifier.scores(classifier.invoke(np.full((1, 3, 4, 4), 2, np.uint8))).tolist() == [[61.5] * 5]
 
 
 @pytest.mark.parametrize("kind", [FLOAT16, INT32])
@@ -148,16 +151,16 @@ def test_an_input_of_another_type_is_refused(save, kind):
 def test_scores_are_what_the_output_codes_stand_for(save, kind, zero_point, raw, expected):
     steps = "QuantizeLinear real s z -> scores"
     constants = {"real": np.zeros((1, 3), np.float32), "s": np.float32(1 / 256), "z": zero_point}
-    runner = open_runner(save([edge("image")], [edge("scores", kind, [1, 3])], steps, **constants))
-    found = runner.scores(np.array([raw], zero_point.dtype))
+    classifier = Classifier(open_runner(save([edge("image")], [edge("scores", kind, [1, 3])], steps, **constants)))
+    found = classifier.scores(np.array([raw], zero_point.dtype))
     assert found.dtype == np.float32
     assert found.tolist() == [expected]
 
 
 def test_float_scores_are_left_as_they_are(save):
-    runner = open_runner(save([edge("image")], [SCORES]))
+    classifier = Classifier(open_runner(save([edge("image")], [SCORES])))
     raw = np.float32([[0.1, 0.9]])
-    assert np.array_equal(runner.scores(raw), raw)
+    assert np.array_equal(classifier.scores(raw), raw)
 
 
 NO_IMAGES = [(1, 3, 4, 5), (1, 4, 5, 3), (0, 4, 4, 3), (1, 4, 4, 2), (1, 4, 4, 4), (1, 4, 5, 1), (1, 4, 4)]
@@ -173,37 +176,69 @@ def test_an_input_that_is_no_square_image_in_rgb_or_grey_is_refused(save, shape)
 
 @pytest.mark.parametrize("shape", [(1, 48, 1, 1), (1, 1, 1, 48)])
 def test_classes_in_one_pixel_are_a_row_of_scores(save, shape):
-    runner = open_runner(
-        save(
-            [edge("image")],
-            [edge("scores", FLOAT, shape)],
-            "Add zeros one -> scores",
-            zeros=np.arange(48, dtype=np.float32).reshape(shape),
-            one=np.float32(1),
-        )
+    path = save(
+        [edge("image")],
+        [edge("scores", FLOAT, shape)],
+        "Add zeros one -> scores",
+        zeros=np.arange(48, dtype=np.float32).reshape(shape),
+        one=np.float32(1),
     )
-    raw = runner.invoke(np.zeros(IMAGE, np.float32))
-    assert (runner.output.shape, runner.classes) == ((1, 48), 48)
+    classifier = Classifier(open_runner(path))
+    raw = classifier.invoke(np.zeros(IMAGE, np.float32))
+    assert (classifier.output.shape, classifier.classes) == ((1, 48), 48)
     assert raw.tolist() == [list(range(1, 49))]
 
 
 @pytest.mark.parametrize("shape", [(48,), (1, 1, 48), (2, 48), (1, 1, 48, 1), (1, 2, 1, 24), (1, 1, 1, 1)])
 def test_an_output_that_is_no_row_of_scores_is_refused(save, shape):
-    path = save([edge("image")], [edge("scores", FLOAT, shape)])
+    runner = open_runner(save([edge("image")], [edge("scores", FLOAT, shape)]))
     with pytest.raises(DataError, match=r"output must have shape \(1, classes\), got \(.*\)$"):
-        open_runner(path)
+        Classifier(runner)
+    with pytest.raises(DataError, match=r"output must have shape \(1, classes\), got \(.*\)$"):
+        Subject(runner=runner, preprocess=PREPROCESS, kind=Output.SOFTMAX, source=Source.OPTION)
 
 
-def test_two_inputs_or_two_outputs_are_refused(save):
-    with pytest.raises(DataError, match="one input and one output, got 2 and 1"):
+def test_two_inputs_are_refused(save):
+    with pytest.raises(DataError, match="expected one input, which takes images, got 2"):
         open_runner(save([edge("image"), edge("other")], [SCORES]))
-    with pytest.raises(DataError, match="one input and one output, got 1 and 2"):
-        open_runner(save([edge("image")], [SCORES, edge("logits", FLOAT, [1, 48])]))
+
+
+@pytest.fixture
+def detector(save):
+    """A network with two outputs that are no scores: boxes (1, 8, 4) and their number (1,)."""
+    sizes = {
+        "starts": np.int64([0, 0]),
+        "ends": np.int64([1, 32]),
+        "boxes_shape": np.int64([1, 8, 4]),
+        "one": np.int64([1]),
+    }
+    return save(
+        [edge("image")],
+        [edge("boxes", FLOAT, (1, 8, 4)), edge("number", FLOAT, (1,))],
+        "Flatten image -> flat; Slice flat starts ends -> part; Reshape part boxes_shape -> boxes; "
+        "ReduceMean flat -> mean; Reshape mean one -> number",
+        **sizes,
+    )
+
+
+def test_a_runner_gives_any_number_of_outputs_of_any_shape(detector):
+    runner = open_runner(detector)
+    assert [(output.name, output.shape) for output in runner.outputs] == [("boxes", (1, 8, 4)), ("number", (1,))]
+    boxes, number = runner.invoke(np.full(IMAGE, 0.5, np.float32))
+    assert (boxes.shape, boxes.ravel().tolist(), number.ravel().tolist()) == ((1, 8, 4), [0.5] * 32, [0.5])
+
+
+def test_classification_refuses_two_outputs_in_one_line(detector):
+    runner = open_runner(detector)
+    with pytest.raises(DataError, match=r"\.onnx: expected one input and one output, got 1 and 2$"):
+        Classifier(runner)
+    with pytest.raises(DataError, match=r"\.onnx: expected one input and one output, got 1 and 2$"):
+        match(runner, pixels=PREPROCESS, given=PREPROCESS.normalization, classes=48, background=False)
 
 
 def test_an_open_batch_counts_as_one(save):
     runner = open_runner(save([edge("image", FLOAT, ("batch", 4, 4, 3))], [SCORES]))
-    assert (runner.input.shape, runner.resolution_px, runner.classes) == (IMAGE, 4, 48)
+    assert (runner.input.shape, runner.resolution_px, Classifier(runner).classes) == (IMAGE, 4, 48)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -243,7 +278,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path, ending):
 )
 def test_the_ending_may_be_in_capitals(tmp_path, name, expected):
     (tmp_path / name).write_bytes(b"1")
-    assert format_of(tmp_path / name) is expected
+    assert format_of(tmp_path / name).name == expected
 
 
 @pytest.mark.parametrize("ending", [".tflite", ".onnx"])
@@ -265,9 +300,9 @@ def test_a_build_is_read_back_as_what_it_is(small_build, ending):
     int8, fp32 = (open_runner(next(small_build.glob(f"*_{kind}{ending}"))) for kind in ("int8", "fp32"))
     assert (int8.precision, fp32.precision) == (Precision.INT8, Precision.FP32)
     assert (int8.input.dtype, fp32.input.dtype) == ("uint8", "float32")
-    assert {(runner.resolution_px, runner.classes) for runner in (int8, fp32)} == {(32, 10)}
-    assert (int8.input.affine.zero_point, int8.output.affine.scale) == ((128,), (1 / 256,))
-    assert fp32.input.affine is fp32.output.affine is None
+    assert {(runner.resolution_px, Classifier(runner).classes) for runner in (int8, fp32)} == {(32, 10)}
+    assert (int8.input.affine.zero_point, int8.outputs[0].affine.scale) == ((128,), (1 / 256,))
+    assert fp32.input.affine is fp32.outputs[0].affine is None
 
 
 @pytest.mark.parametrize("kind", ["int8", "fp32"])

@@ -16,6 +16,7 @@ from mbexport.artifact import Io, Precision
 from mbexport.calibration.qat.fake_quant import quantizable
 from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import StageError
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import open_runner
 from mbexport.formats.tflite.convert import (
     dynamic_tflite,
@@ -81,8 +82,8 @@ def saved(content: bytes, folder: Path) -> Path:
 
 
 def scores_of(content: bytes, pixels: np.ndarray, folder: Path) -> np.ndarray:
-    runner = open_runner(saved(content, folder))
-    return runner.scores(runner.outputs(runner.prepare(pixels, PREPROCESS)))
+    classifier = Classifier(open_runner(saved(content, folder)))
+    return classifier.scores(classifier.raw(classifier.runner.prepare(pixels, PREPROCESS)))
 
 
 @pytest.mark.parametrize("precision", Precision)
@@ -203,7 +204,7 @@ def test_an_open_batch_has_no_ops_for_shapes_and_takes_any_number_at_once(conten
 def test_a_fixed_batch_answers_as_one_image_at_a_time(count, fixed):
     one, three, pixels = fixed
     assert three.batch == 3
-    alone, together = (runner.outputs(runner.prepare(pixels[:count], PREPROCESS)) for runner in (one, three))
+    alone, together = (Classifier(runner).raw(runner.prepare(pixels[:count], PREPROCESS)) for runner in (one, three))
     assert np.array_equal(alone, together)
     assert len(together) == count
 
@@ -244,7 +245,7 @@ def test_logits_are_what_the_softmax_would_get(network, contents, pixels, tmp_pa
 def test_integer_logits_have_the_range_of_the_layer_that_gives_them(quantized, network, pixels, tmp_path):
     ranges = observe(network, [PREPROCESS.dequantize(pixels)])
     content = int8_tflite(without_probabilities(quantized), Io.UINT8)
-    affine = open_runner(saved(content, tmp_path)).output.affine
+    affine = open_runner(saved(content, tmp_path)).outputs[0].affine
     head = ranges["head"]
     assert affine.scale[0] == pytest.approx((head.high - head.low) / 255, rel=1e-4)
     assert "SOFTMAX" not in {op["op_name"] for op in Interpreter(model_content=content)._get_ops_details()}

@@ -108,3 +108,14 @@ def test_feeds_are_random_bytes_of_the_files_own_shape(files):
         "one.onnx": (1, 32, 32, 3),
     }
     assert feeds["one.onnx"].std() > 0.3
+
+
+def test_a_file_with_several_outputs_is_timed_and_looked_into(colour_network, tmp_path, capfd):
+    path = colour_network(tmp_path / "two.onnx", outputs=2)
+    named = {"threads": 1, "effort": exactly(2, warmup=0), "is_probed": False, "progress": Silent()}
+    (entry,) = bench_files([path], batch=1, **named)["artifacts"]
+    assert entry["latency_ms"]["runs"] == 2
+    assert entry["throughput"][0]["images_per_s"] > 0
+    assert run(["inspect", str(path), "--json"]) == 0
+    outputs = json.loads(capfd.readouterr().out)["outputs"]
+    assert [(each["name"], each["shape"]) for each in outputs] == [("scores0", [1, 10]), ("scores1", [1, 10])]

@@ -12,6 +12,7 @@ from onnx import TensorProto, numpy_helper
 
 from mbexport.artifact import Io, OnnxForm, Precision
 from mbexport.errors import StageError
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.matching import match
 from mbexport.formats.onnx.convert import onnx_from_tflite
 from mbexport.formats.registry import kernels_of, open_runner
@@ -61,7 +62,7 @@ def digits() -> np.ndarray:
 
 def raw_of(runner: Runner, pixels: np.ndarray) -> np.ndarray:
     feeds = runner.prepare(pixels, Preprocess(resolution_px=32))
-    return np.concatenate([runner.invoke(feeds[i : i + 1]) for i in range(len(feeds))])
+    return Classifier(runner).raw(feeds)
 
 
 def constants_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from mbexport.calibration.affine import Range, weight_affine
 from mbexport.calibration.qat.fake_quant import quantizable
 from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import StageError
+from mbexport.formats.classifier import Classifier
 from mbexport.formats.onnx.convert import onnx_from_tflite
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
@@ -65,8 +66,8 @@ def scores(files, pixels) -> dict[str, np.ndarray]:
 
 
 def scores_of(runner: Runner, pixels: np.ndarray) -> np.ndarray:
-    feeds = runner.prepare(pixels, PREPROCESS)
-    return np.concatenate([runner.scores(runner.invoke(feeds[i : i + 1])) for i in range(len(feeds))])
+    classifier = Classifier(runner)
+    return classifier.scores(classifier.raw(runner.prepare(pixels, PREPROCESS)))
 
 
 def op_names(path: Path) -> set[str]:
@@ -89,7 +90,7 @@ def test_a_whole_mobilenet_is_static_with_a_batch_of_one(small_build, kind):
     (path,) = small_build.glob(f"*_{kind}.tflite")
     assert not op_names(path) & DYNAMIC_OPS
     assert open_runner(path).input.shape == (1, 32, 32, 3)
-    assert open_runner(path).output.shape == (1, 10)
+    assert open_runner(path).outputs[0].shape == (1, 10)
 
 
 @pytest.mark.parametrize("name", [*ALL_IO, "fp32"])
@@ -109,11 +110,11 @@ def test_the_signature_leads_from_image_to_scores(files, name):
 )
 def test_input_and_output_have_the_type_that_was_asked_for(files, name, dtype, zero_points):
     runner = open_runner(files[name])
-    assert (runner.input.dtype, runner.output.dtype) == (dtype, dtype)
+    assert (runner.input.dtype, runner.outputs[0].dtype) == (dtype, dtype)
     if zero_points:
-        assert (runner.input.affine.zero_point, runner.output.affine.zero_point) == tuple((z,) for z in zero_points)
+        assert (runner.input.affine.zero_point, runner.outputs[0].affine.zero_point) == tuple((z,) for z in zero_points)
         assert runner.input.affine.scale == pytest.approx((1 / 127.5,))
-        assert runner.output.affine.scale == (1 / 256,)
+        assert runner.outputs[0].affine.scale == (1 / 256,)
 
 
 def test_variables_that_the_network_never_reads_are_not_saved(quantized, monkeypatch):
@@ -156,7 +157,7 @@ def test_the_onnx_twin_answers_the_same_with_every_io_type(files, scores, pixels
     twin = tmp_path / "twin.onnx"
     twin.write_bytes(onnx_from_tflite(files[io].read_bytes(), Precision.INT8, OnnxForm()))
     runner = open_runner(twin)
-    assert (runner.input.dtype, runner.output.dtype) == (io, io)
+    assert (runner.input.dtype, runner.outputs[0].dtype) == (io, io)
     found = scores_of(runner, pixels)
     assert np.array_equal(found.argmax(axis=1), scores[io].argmax(axis=1))
     assert np.abs(found - scores[io]).max() <= 1 / 256
