@@ -4,12 +4,14 @@
 miss an option nor describe one that is gone.
 """
 
+import inspect
 import re
 from collections.abc import Iterator
 
 import click
 
 from mbexport.cli import group
+from mbexport.commands.options import Group, Option
 
 PAGE = "command-line"
 MARKER = "<!-- reference -->"
@@ -38,7 +40,7 @@ def _reference() -> Iterator[str]:
         )
         yield from (f"## mbexport {name}", "", "```text", " ".join(context.get_usage().split()), "```", "")
         yield from (_prose(command.help or ""), "")
-        for title, options in _themes(command, context).items():
+        for title, options in _headings(command, context).items():
             yield from (f"**{title}**", "", "| option | what |", "|---|---|")
             yield from (_row(option, context) for option in options)
             yield ""
@@ -47,13 +49,13 @@ def _reference() -> Iterator[str]:
             yield from ("```bash", *examples, "```", "")
 
 
-def _themes(command: click.Command, context: click.Context) -> dict[str, list[click.Option]]:
-    """The options by the theme under which --help lists them."""
+def _headings(command: click.Command, context: click.Context) -> dict[str, list[click.Option]]:
+    """The options by the heading under which --help lists them, in its order; --help itself comes last."""
     options = [each for each in command.get_params(context) if isinstance(each, click.Option) and not each.hidden]
-    themes: dict[str, list[click.Option]] = {}
-    for each in options:
-        themes.setdefault(str(getattr(each, "theme", None) or "Options"), []).append(each)
-    return themes
+    grouped = [each for each in options if isinstance(each, Option)]
+    headings = {heading.value: [each for each in grouped if each.group is heading] for heading in Group}
+    others = [each for each in options if not isinstance(each, Option)]
+    return {title: each for title, each in {**headings, "Help": others}.items() if each}
 
 
 def _row(option: click.Option, context: click.Context) -> str:
@@ -72,4 +74,4 @@ def _cell(text: str) -> str:
 
 def _prose(text: str) -> str:
     """The paragraphs of a help text, without click's marks for keeping lines."""
-    return re.sub(r"(?<!`)<(\w+)>", r"&lt;\1&gt;", text.replace("\b\n", "").replace("*", "\\*")).strip()
+    return re.sub(r"(?<!`)<(\w+)>", r"&lt;\1&gt;", inspect.cleandoc(text).replace("\b\n", "").replace("*", "\\*")).strip()

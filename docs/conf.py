@@ -21,15 +21,18 @@ extensions = ["myst_parser"]
 exclude_patterns = ["images/README.md"]
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3  # the anchors that GitHub gives headings
+html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 nitpicky = True
+smartquotes = False  # two dashes begin an option
 suppress_warnings = ["misc.highlighting_failure"]  # ${{ … }} in YAML is GitHub's, and no token of Pygments
 
 
 def setup(app: "Sphinx") -> None:
     """Let the reference of the command line be written into its page before that is parsed."""
     app.connect("source-read", _insert_reference)
+    app.connect("env-get-outdated", lambda *_: [PAGE])  # the commands may have changed though the page has not
 
 
 def _insert_reference(_app: "Sphinx", name: str, source: list[str]) -> None:
