@@ -69,9 +69,15 @@ def _code(names: str) -> str:
 
 def _cell(text: str) -> str:
     escaped = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-    return re.sub(r"\[(default|env var|required)", r"\\[\1", escaped.replace("*", "\\*"))
+    return _with_code(re.sub(r"\[(default|env var|required)", r"\\[\1", escaped.replace("*", "\\*")))
 
 
 def _prose(text: str) -> str:
     """The paragraphs of a help text, without click's marks for keeping lines."""
-    return re.sub(r"(?<!`)<(\w+)>", r"&lt;\1&gt;", inspect.cleandoc(text).replace("\b\n", "").replace("*", "\\*")).strip()
+    plain = inspect.cleandoc(text).replace("\b\n", "").replace("*", "\\*")
+    return _with_code(re.sub(r"(?<!`)<(\w+)>", r"&lt;\1&gt;", plain).strip())
+
+
+def _with_code(text: str) -> str:
+    """The text with its options as code, which no line is broken within."""
+    return re.sub(r"(?<![`\w-])(--[a-z][a-z0-9-]*\w)(?!`)", r"`\1`", text)

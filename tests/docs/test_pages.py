@@ -1,0 +1,71 @@
+"""The pages hold together: links lead somewhere, decisions have one form, the site builds without a warning."""
+
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import pytest
+from docs.pages import DECISIONS, DOCS, PAGES, ROOT, anchors, links
+
+_LINE: Final = 120
+_FORM: Final = ("Context", "Decision", "Alternatives", "Figures")
+_WORDS_OF_README: Final = 1100
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    """A relative link names a file, and its anchor a heading of that file."""
+    for target in links(page):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        assert file.is_relative_to(ROOT), target
+        if anchor:
+            assert anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_fit(page: Path) -> None:
+    """No line is longer than 120 letters, but for rows of tables and fenced text, which cannot be broken."""
+    lines = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S).splitlines()
+    assert not [line for line in lines if len(line) > _LINE and not line.lstrip().startswith("|")]
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda page: page.name[:4])
+def test_a_decision_has_the_form(decision: Path) -> None:
+    """Title with its number, status, then context, decision, alternatives and figures, in that order."""
+    text = decision.read_text("utf-8")
+    assert text.startswith(f"# {decision.name[:4]} ")
+    assert re.search(r"^Status: (accepted|superseded by \[\d{4}\]|accepted; )", text, re.M)
+    assert tuple(re.findall(r"^## (.*)$", text, re.M)) == _FORM
+
+
+def test_decisions_are_numbered_without_a_gap_and_listed() -> None:
+    """0001, 0002, ... and each has its row in the index."""
+    numbers = [int(each.name[:4]) for each in DECISIONS]
+    assert numbers[0] == 1
+    assert all(second == first + 1 for first, second in pairwise(numbers))
+    index = (DOCS / "decisions" / "index.md").read_text("utf-8")
+    assert not [each.name for each in DECISIONS if f"]({each.name})" not in index]
+
+
+def test_the_readme_stays_short() -> None:
+    """Everything else lives in docs/."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / "README.md").read_text("utf-8"), flags=re.M | re.S)
+    assert len(text.split()) < _WORDS_OF_README
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """As `make docs` builds it; and no page asks another server for anything."""
+    command = [sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q", "-d", str(tmp_path / "doctrees")]
+    result = subprocess.run([*command, str(DOCS), str(tmp_path / "site")], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "site" / "command-line.html").read_text("utf-8")
+    assert "mbexport rebuild" in page
+    for made in (tmp_path / "site").rglob("*.html"):
+        fetched = re.findall(r'<(?:script|img|iframe)[^>]* src="(https?:[^"]*)"', made.read_text("utf-8"))
+        styled = re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"', made.read_text("utf-8"))
+        assert not [*fetched, *styled], made.name
