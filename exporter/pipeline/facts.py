@@ -6,6 +6,7 @@ from typing import Any
 from mbexport import __version__
 from mbexport.artifact import Io
 from mbexport.fingerprint import library_versions, path_hash
+from mbexport.models.architectures import family_named
 from mbexport.models.data.open import DataSet
 from mbexport.models.facts import Facts
 from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX
@@ -47,6 +48,8 @@ def run_facts(
         "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {
             "name": plan.name,
+            "family": facts.family,
+            "title": family_named(facts.family).title,
             **_origin(plan.origin),
             "alpha": facts.alpha,
             "resolution_px": preprocess.resolution_px,

@@ -21,6 +21,7 @@ from mbexport.calibration.affine import Affine
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
+from mbexport.models.architectures import architecture_of
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.mobilenet_v1.cost import cost
 from mbexport.models.mobilenet_v1.spec import ModelSpec
@@ -67,6 +68,7 @@ def facts_of(spec: ModelSpec, **changed: Any) -> Facts:
         "mult_adds": total.mult_adds,
         "parameters": total.parameters,
         "architecture": "{}",
+        "family": architecture_of(spec).name,
     }
     return Facts(**{**known, **changed})
 

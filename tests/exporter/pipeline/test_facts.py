@@ -51,6 +51,7 @@ def test_trained_network_by_hand(told):
         threads=2,
     )
     model = report["model"]
+    assert (model["family"], model["title"]) == ("mobilenet_v1", "MobileNet v1")
     # arXiv 1704.04861: 128/224 is the smallest of its resolution multipliers.
     assert (model["name"], model["alpha"], model["resolution_px"], model["rho"]) == ("net", 0.5, 128, 128 / 224)
     assert (model["channels"], model["classes"], model["output"]) == (3, 10, "softmax")
