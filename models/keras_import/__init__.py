@@ -1,1 +1,1 @@
-"""Anybody's trained Keras model: read from its file without running it, as one chain of the layers we know."""
+"""Import trained Keras models: read their files without running them, as a chain of supported layers."""

@@ -1,4 +1,7 @@
-"""Turns a chain of steps into the tf_keras network that the rest of the tool understands, and what precedes it."""
+"""Build the canonical network of an imported model: the tf_keras layers that the exporter knows, from a chain of steps.
+
+Scalings that no convolution can absorb must stand at the input, and become part of the normalization of images.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -25,17 +28,17 @@ from mbexport.models.keras_import.chain import (
     Shape,
     Step,
     clean_name,
-    followed,
-    preceded,
-    resolved,
+    resolve_shape,
+    scale_input,
+    scale_output,
 )
 
 _layers = tf_keras.layers
 _IDENTITY: Final = (np.ones((1, 1, 1)), np.zeros((1, 1, 1)))
 
 
-class Canonical:
-    """A chain under construction: `add` every step in order, then ask for `network()`.
+class ChainBuilder:
+    """Builds a network step by step: `add` every step in order, then call `network()`.
 
     Factors and shifts that follow no convolution wait in `_waiting`, as (1, 1, 1) to (height, width, channels),
     until the next convolution takes them up. What waits when the first layer comes belongs to the input.
@@ -44,7 +47,7 @@ class Canonical:
     def __init__(self, input_shape: tuple[int, int, int]) -> None:
         self._input_shape = input_shape
         self._shape = input_shape
-        self._is_flat = False  # (height * width * channels,) as the original sees it
+        self._is_flat = False  # whether the model has the map as a vector (height * width * channels,)
         self._waiting: tuple[Array, Array] = _IDENTITY
         self._waiting_name = ""
         self._input: tuple[Array, Array] = _IDENTITY
@@ -54,27 +57,33 @@ class Canonical:
         self.output: Output = "logits"
 
     def add(self, steps: Iterable[Step]) -> None:
-        """Raises `DataError` for a step that the canonical chain cannot hold."""
+        """Append the steps. Raises `DataError` for a step that the canonical network cannot hold."""
         for step in steps:
             if self.output != "logits" and not isinstance(step, Shape):
-                raise DataError(f"nothing can follow the {self.output} at the end, got {step.name}")
+                raise DataError(f"{step.name} follows the {self.output}: the model must end in it")
             _ADDERS[type(step)](self, step)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """What one example has here, as the original sees it: (height, width, channels), or one vector."""
+        """The shape of one example behind the last step, as the model has it: (height, width, channels) or (n,)."""
         return (math.prod(self._shape),) if self._is_flat else self._shape
 
     def input_scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """What the input is multiplied by, and what is added then: one value each, or one for each channel."""
+        """The factor and the shift of the input: one value each, or one for each channel."""
         channels = self._input_shape[2]
         factor, shift = (np.broadcast_to(value.reshape(-1), (channels,)) for value in self._input)
         if not (np.isfinite(factor).all() and np.isfinite(shift).all() and np.all(factor != 0)):
-            raise DataError(f"the model multiplies its input by {factor.tolist()} and adds {shift.tolist()}")
+            raise DataError(
+                f"the model multiplies its input by {factor.tolist()} and adds {shift.tolist()}: "
+                "all must be finite, and no factor 0"
+            )
         return _shortest(factor), _shortest(shift)
 
     def network(self) -> tf_keras.Model:
-        """The chain as a model: (batch, px, px, channels) float32 to (batch, classes) float32."""
+        """The network: (batch, px, px, channels) float32 to (batch, classes) float32.
+
+        Raises `DataError` unless the chain has a convolution and ends in one vector of at least 2 classes.
+        """
         self._require_whole()
         classes = self._shape[2]
         names: set[str] = {INPUT_NAME}
@@ -93,7 +102,7 @@ class Canonical:
 
     def _require_whole(self) -> None:
         if not self._has_convolution():
-            raise DataError("the model holds no convolution; a MobileNet v1, or a chain like it, is supported")
+            raise DataError("the model holds no convolution: it must be a chain of convolutions, such as MobileNet v1")
         self._require_nothing_waits("the end")
         height, width, classes = self._shape
         if height * width != 1:
@@ -107,15 +116,17 @@ class Canonical:
     def _require_nothing_waits(self, before: str) -> None:
         if self._waiting is not _IDENTITY:
             raise DataError(
-                f"{self._waiting_name} scales the map before {before}: it can be computed only directly behind a "
-                "convolution, or before one without padding"
+                f"{self._waiting_name} scales the map before {before}: a scaling must directly follow a convolution, "
+                "or precede one without padding"
             )
 
     def _append(self, entry: Step, shape: tuple[int, int, int]) -> None:
         if not self._entries:
             self._input, self._waiting = self._waiting, _IDENTITY
         if not all(1 <= side <= MAX_PX for side in shape[:2]):
-            raise DataError(f"{entry.name} gives a map of {shape[0]} x {shape[1]}: 1 to {MAX_PX} is supported")
+            raise DataError(
+                f"{entry.name} gives a map of {shape[0]} x {shape[1]}: each side must be from 1 to {MAX_PX}"
+            )
         self._entries.append(entry)
         self._shape = shape
 
@@ -133,7 +144,7 @@ class Canonical:
             self._multiply(Multiply(name=step.name, kernel=step.kernel[0, 0], bias=step.bias))
             return
         if takes != channels:
-            raise DataError(f"{step.name} has weights for {takes} channels, got {channels}")
+            raise DataError(f"{step.name} must have weights for {channels} channels, got {takes}")
         gives = channels if step.is_depthwise else gives
         if step.bias is not None and step.bias.shape != (gives,):
             raise DataError(f"{step.name} must have {gives} biases, got {step.bias.shape}")
@@ -146,7 +157,7 @@ class Canonical:
         if self._entries:  # before the first one, all that waits is the input's
             if is_padded and self._waiting[1].any():
                 self._require_nothing_waits(f"the padding of {step.name}")
-            step = preceded(step, factor=self._waiting[0], shift=self._waiting[1])
+            step = scale_input(step, factor=self._waiting[0], shift=self._waiting[1])
             self._waiting = _IDENTITY
         self._append(step, (sides[0], sides[1], gives))
 
@@ -155,7 +166,7 @@ class Canonical:
         kh, kw = (height, width) if self._is_flat else (1, 1)
         takes, gives = step.kernel.shape
         if takes != kh * kw * channels:
-            raise DataError(f"{step.name} has weights for {takes} features, got {kh * kw * channels}")
+            raise DataError(f"{step.name} must have weights for {kh * kw * channels} features, got {takes}")
         kernel = step.kernel.reshape(kh, kw, channels, gives)
         was_flat, self._is_flat = self._is_flat, False
         self._convolve(Convolve(name=step.name, kernel=kernel, bias=step.bias))
@@ -163,14 +174,14 @@ class Canonical:
 
     def _normalize(self, step: Normalize) -> None:
         if step.axis not in (-1, 1 if self._is_flat else 3):
-            raise DataError(f"{step.name} normalizes along axis {step.axis}; the channels, last, are supported")
+            raise DataError(f"{step.name} normalizes along axis {step.axis}: it must be the last one, the channels")
         if self._entries and isinstance(self._entries[-1], Convolve) and self._channels() == step.gamma.size:
             self._entries.append(step)
         else:
             self._scale(step.scale())
 
     def _channels(self) -> int:
-        """The length of the last axis, as the original sees it."""
+        """The length of the last axis, as the model has it."""
         return self.shape[-1]
 
     def _scale(self, step: Scale) -> None:
@@ -178,27 +189,27 @@ class Canonical:
         last = self._entries[-1] if self._entries else None
         is_by_channel = {factor.size, shift.size} <= {1, self._shape[2]}
         if isinstance(last, Convolve | Normalize) and is_by_channel:
-            self._entries[-1] = followed(last, factor=factor.reshape(-1), shift=shift.reshape(-1))
+            self._entries[-1] = scale_output(last, factor=factor.reshape(-1), shift=shift.reshape(-1))
             return
         old_factor, old_shift = self._waiting
         self._waiting = (old_factor * factor, old_shift * factor + shift)
         self._waiting_name = step.name
 
     def _spread_out(self, value: Array, name: str) -> Array:
-        """The value in a shape that goes with (height, width, channels), however the original sees the map."""
+        """The value in a shape that broadcasts to (height, width, channels), however the model has the map."""
         if value.size == 1:
             return value.reshape(1, 1, 1)
         if value.ndim == 3 and value.shape[:2] != (1, 1):
-            raise DataError(f"{name} scales places of the map differently: one value for each channel is supported")
+            raise DataError(f"{name} scales places of the map differently: it must have one value for each channel")
         if value.size != self._channels():
-            raise DataError(f"{name} has {value.size} values for {self._channels()} channels")
+            raise DataError(
+                f"{name} must have one value, or one for each of {self._channels()} channels, got {value.size}"
+            )
         return value.reshape(self._shape if self._is_flat else (1, 1, -1))
 
     def _clip(self, step: Clip) -> None:
         if not self._has_convolution():
-            raise DataError(
-                f"{step.name} cuts values off before the first convolution: only scaling is supported there"
-            )
+            raise DataError(f"{step.name} clips values before the first convolution: only scaling is supported there")
         self._require_nothing_waits(step.name)
         self._append(step, self._shape)
 
@@ -208,8 +219,8 @@ class Canonical:
             raise DataError(f"{step.name} pools before the first convolution: only scaling is supported there")
         if step.window is not None and step.window != (height, width):
             raise DataError(
-                f"{step.name} averages windows of {step.window[0]} x {step.window[1]} in a map of {height} x {width}; "
-                "an average of the whole map is supported"
+                f"{step.name} averages windows of {step.window[0]} x {step.window[1]} in a map of {height} x {width}: "
+                "it must average the whole map"
             )
         self._append(Average(name=step.name), (1, 1, channels))
         self._is_flat = step.is_flat
@@ -223,33 +234,33 @@ class Canonical:
         target = step.target
         size = math.prod(self._shape)
         if target is not None:
-            target = resolved(target, size)
+            target = resolve_shape(target, size)
         if target is None or target in ((size,), (1, size), (1, 1, size)):
             self._is_flat = target is None or len(target) == 1 or self._shape != target
         elif target == self._shape:
             self._is_flat = False
         else:
-            raise DataError(f"{step.name} makes {target} of {self._shape}: one vector, or the same map, is supported")
+            raise DataError(f"{step.name} reshapes {self._shape} to {target}: it must give one vector, or the same map")
         self._end = step.name
 
 
-_ADDERS: Final[Mapping[type[Step], Callable[[Canonical, Any], None]]] = MappingProxyType(
+_ADDERS: Final[Mapping[type[Step], Callable[[ChainBuilder, Any], None]]] = MappingProxyType(
     {
-        Pad: Canonical._pad,
-        Convolve: Canonical._convolve,
-        Multiply: Canonical._multiply,
-        Normalize: Canonical._normalize,
-        Scale: Canonical._scale,
-        Clip: Canonical._clip,
-        Average: Canonical._average,
-        Shape: Canonical._reshape,
-        Finish: Canonical._finish,
+        Pad: ChainBuilder._pad,
+        Convolve: ChainBuilder._convolve,
+        Multiply: ChainBuilder._multiply,
+        Normalize: ChainBuilder._normalize,
+        Scale: ChainBuilder._scale,
+        Clip: ChainBuilder._clip,
+        Average: ChainBuilder._average,
+        Shape: ChainBuilder._reshape,
+        Finish: ChainBuilder._finish,
     }
 )
 
 
 def _built(step: Step, *, name: str) -> tuple[Any, list[Array]]:
-    """The layer of one entry, and its weights in Keras' order."""
+    """The layer of one step, and its weights in Keras' order."""
     match step:
         case Pad(amounts=amounts):
             return _layers.ZeroPadding2D(amounts, name=name), []
@@ -268,7 +279,7 @@ def _built(step: Step, *, name: str) -> tuple[Any, list[Array]]:
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    """The name, counted from 2 if it is taken; it is taken afterwards."""
+    """The name, with a number from 2 on if it is taken; adds it to `taken`."""
     base = candidate = clean_name(name)
     number = 1
     while candidate.lower() in taken:
@@ -279,5 +290,5 @@ def _unique(name: str, taken: set[str]) -> str:
 
 
 def _shortest(values: Array) -> tuple[float, ...]:
-    """One value where all are the same."""
+    """The values as a tuple, of one where all are equal."""
     return tuple(map(float, values[:1] if np.all(values == values[0]) else values))

@@ -1,4 +1,4 @@
-"""Turns what foreign formats call layers into one vocabulary: the steps of a chain, with their weights."""
+"""Define the steps of a chain, the one vocabulary for the layers and operations of every Keras format."""
 
 import math
 import re
@@ -18,7 +18,7 @@ Output = Literal["softmax", "sigmoid", "logits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Step:
-    """One thing that happens to a (height, width, channels) map; `name` is what errors and layers call it."""
+    """One operation on a (height, width, channels) map; errors and layers call it `name`."""
 
     name: str
 
@@ -42,9 +42,9 @@ class Convolve(Step):
 
     def __post_init__(self) -> None:
         if self.is_depthwise and self.kernel.shape[3] != 1:
-            raise DataError(f"{self.name} has depth_multiplier {self.kernel.shape[3]}; only 1 is supported")
+            raise DataError(f"{self.name} has depth_multiplier {self.kernel.shape[3]}: it must be 1")
         if self.is_depthwise and self.strides[0] != self.strides[1]:
-            raise DataError(f"{self.name} has strides {self.strides}; equal ones are supported")
+            raise DataError(f"{self.name} has strides {self.strides}: both must be equal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,12 +88,12 @@ class Clip(Step):
 
     def __post_init__(self) -> None:
         if self.ceiling is not None and not self.ceiling > 0:
-            raise DataError(f"{self.name} must cut off above 0, got {self.ceiling}")
+            raise DataError(f"{self.name} must clip at a value above 0, got {self.ceiling}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Average(Step):
-    """The mean over windows; without a window over the whole map. `is_flat`: (channels,) comes out."""
+    """The mean over windows; without a window over the whole map. With `is_flat` the result is (channels,)."""
 
     window: tuple[int, int] | None = None
     is_flat: bool = False
@@ -101,20 +101,20 @@ class Average(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shape(Step):
-    """The same values in another shape, one axis at most -1; None is one long vector."""
+    """The same values in another shape, with at most one axis of -1; None is one vector."""
 
     target: tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Finish(Step):
-    """What the network ends with."""
+    """The softmax or sigmoid at the end of the network."""
 
     output: Literal["softmax", "sigmoid"]
 
 
 def require_chain_shape(shape: Sequence[object], *, resolution_px: int | None) -> tuple[int, int, int]:
-    """The (px, px, channels) of one image, from (batch, height, width, channels) with None where it is open.
+    """The shape of one image, (px, px, channels), from (batch, height, width, channels) with None where it is open.
 
     Raises `DataError` unless that is square, has 1 or 3 channels, and agrees with `resolution_px`.
     """
@@ -124,7 +124,7 @@ def require_chain_shape(shape: Sequence[object], *, resolution_px: int | None) -
     if channels not in (1, 3):
         raise DataError(f"the model's input must have 1 or 3 channels, last, got {tuple(shape)}")
     if (height is None or width is None) and resolution_px is None:
-        raise DataError(f"the model's input is {tuple(shape)}: --resolution must say how large its images are")
+        raise DataError(f"the model's input is {tuple(shape)}, of no fixed size: pass --resolution")
     px = resolution_px if height is None else height
     other_px = px if width is None else width
     if px != other_px or not isinstance(px, int) or not 1 <= px <= MAX_PX:
@@ -137,18 +137,18 @@ def require_chain_shape(shape: Sequence[object], *, resolution_px: int | None) -
 MAX_PX = 2048  # eight times what MobileNet v1 was trained at; beyond it a map of float32 takes gigabytes
 
 
-def resolved(target: tuple[int, ...], size: int) -> tuple[int, ...]:
+def resolve_shape(target: tuple[int, ...], size: int) -> tuple[int, ...]:
     """The shape with its -1 replaced, so that it holds `size` values."""
     known = math.prod(axis for axis in target if axis != -1)
     return tuple(size // known if axis == -1 and known else axis for axis in target)
 
 
 def clean_name(name: str) -> str:
-    """The name with nothing in it but what every format allows."""
+    """The name with only the characters that every format allows."""
     return re.sub(r"[^A-Za-z0-9_.]+", "_", name).strip("_.") or "layer"
 
 
-def followed(step: Convolve | Normalize, *, factor: Array, shift: Array) -> Convolve | Normalize:
+def scale_output(step: Convolve | Normalize, *, factor: Array, shift: Array) -> Convolve | Normalize:
     """The step that gives y * factor + shift where `step` gives y; both (1,) or (channels,)."""
     if isinstance(step, Normalize):
         return replace(step, gamma=step.gamma * factor, beta=step.beta * factor + shift)
@@ -158,7 +158,7 @@ def followed(step: Convolve | Normalize, *, factor: Array, shift: Array) -> Conv
     return replace(step, kernel=kernel, bias=bias if bias.size == channels else bias.repeat(channels))
 
 
-def preceded(step: Convolve, *, factor: Array, shift: Array) -> Convolve:
+def scale_input(step: Convolve, *, factor: Array, shift: Array) -> Convolve:
     """The convolution that gives for x what `step` gives for x * factor + shift; both (1, 1, 1) to (kh, kw, in).
 
     Exact where `step` has no padding: a pad is zero before and after, which the shift does not see.

@@ -1,4 +1,4 @@
-"""Turns a stored Keras model, of any file form, into its configuration and HDF5 groups; nothing in it is run."""
+"""Read the configuration and the HDF5 groups of a stored Keras model, of any file form, without running code in it."""
 
 import io
 import json
@@ -19,7 +19,7 @@ Config = dict[str, Any]  # what Keras writes as JSON: {"class_name": ..., "confi
 
 MAX_CONFIG_BYTES: Final = 64 * 2**20  # MobileNet v1 needs 60 kB
 MAX_WEIGHT_BYTES: Final = 2**30  # MobileNet v1 with its optimizer's moments needs 51 MB
-SUPPORTED: Final = "a Keras .h5, a .keras or a SavedModel folder is supported"
+SUPPORTED: Final = "it must be a Keras .h5, a .keras or a SavedModel folder"
 _HDF5_MAGIC: Final = b"\x89HDF\r\n\x1a\n"  # HDF5 file format specification, section II.A
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 _PICKLE_MAGIC: Final = b"\x80"  # the opcode PROTO, with which pickles of protocol 2 and later begin
@@ -32,22 +32,22 @@ _DAMAGE: Final = (
 
 
 @contextmanager
-def damage_reported(path: Path) -> Iterator[None]:
-    """Turns what a damaged or foreign file makes its readers raise into one `DataError`."""
+def report_damage(path: Path) -> Iterator[None]:
+    """Raise `DataError` for whatever readers raise on a damaged or foreign file."""
     try:
         yield
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"the model {path} cannot be read ({reason}); {SUPPORTED}") from None
+        raise DataError(f"the model {path} cannot be read ({reason}): {SUPPORTED}") from None
 
 
-def kind_of(path: Path) -> Kind:
-    """How the model is stored, told by the content. Raises `DataError` for anything that is none of the forms."""
+def storage_kind(path: Path) -> Kind:
+    """How the model is stored, according to its content. Raises `DataError` for any other file."""
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "folder"
-        raise DataError(f"the folder {path} holds no saved_model.pb; {SUPPORTED}")
-    with damage_reported(path), path.open("rb") as file:
+        raise DataError(f"the folder {path} holds no saved_model.pb: {SUPPORTED}")
+    with report_damage(path), path.open("rb") as file:
         head = file.read(len(_HDF5_MAGIC))
     if head == _HDF5_MAGIC:
         return "hdf5"
@@ -55,38 +55,40 @@ def kind_of(path: Path) -> Kind:
         return "pickle"
     if head.startswith(_ZIP_MAGIC):
         return "zip"
-    raise DataError(f"the model {path} begins with {head[:4]!r}; {SUPPORTED}")
+    raise DataError(f"the model {path} begins with {head[:4]!r}: {SUPPORTED}")
 
 
 def model_config(path: Path) -> Config | None:
     """The architecture as Keras wrote it; None if the file holds weights only. Raises `DataError` if damaged."""
-    with damage_reported(path):
-        if kind_of(path) == "zip":
+    with report_damage(path):
+        if storage_kind(path) == "zip":
             text = _member(path, "config.json", most_bytes=MAX_CONFIG_BYTES).decode("utf-8")
         else:
-            with plain_hdf5(path) as file:
+            with open_plain_hdf5(path) as file:
                 stored = file.attrs.get("model_config")
             if stored is None:
                 return None
             text = stored.decode("utf-8") if isinstance(stored, bytes) else str(stored)
         if len(text) > MAX_CONFIG_BYTES:
-            raise DataError(f"the configuration in {path} is longer than {MAX_CONFIG_BYTES} characters")
+            raise DataError(
+                f"the configuration in {path} must have at most {MAX_CONFIG_BYTES} characters, got {len(text)}"
+            )
         config = json.loads(text)
     if not isinstance(config, dict) or "class_name" not in config or "config" not in config:
-        raise DataError(f"the model {path} describes no layers; {SUPPORTED}")
+        raise DataError(f"the model {path} describes no layers: {SUPPORTED}")
     return config
 
 
 @contextmanager
-def plain_hdf5(path: Path) -> Iterator[h5py.File]:
-    """The HDF5 file, or the one inside a .keras, with nothing in it that leads to another file.
+def open_plain_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open the HDF5 file, or the one inside a .keras, which must not lead to any other file.
 
     Raises `DataError` for links, for data kept elsewhere, and for more than `MAX_WEIGHT_BYTES` of it.
     """
     source: Path | io.BytesIO = path
-    if kind_of(path) == "zip":
+    if storage_kind(path) == "zip":
         source = io.BytesIO(_member(path, "model.weights.h5", most_bytes=MAX_WEIGHT_BYTES))
-    with damage_reported(path), h5py.File(source, "r") as file:
+    with report_damage(path), h5py.File(source, "r") as file:
         _require_plain(path, file)
         yield file
 
@@ -95,14 +97,14 @@ def _require_plain(path: Path, file: h5py.File) -> None:
     # The visits end at the first value that is returned: an error cannot pass through h5py's callbacks.
     link = file.visititems_links(lambda name, link: None if isinstance(link, h5py.HardLink) else name)
     if link is not None:
-        raise DataError(f"the model {path} holds a link ({link}) to other data; only plain datasets are read")
+        raise DataError(f"the model {path} holds a link ({link}) to other data: it must hold plain datasets only")
     elsewhere = file.visititems(lambda name, value: name if _is_elsewhere(value) else None)
     if elsewhere is not None:
-        raise DataError(f"the model {path} keeps {elsewhere} in another file; only plain datasets are read")
+        raise DataError(f"the model {path} keeps {elsewhere} in another file: it must hold plain datasets only")
     sizes_bytes: list[int] = []
     file.visititems(lambda _, value: sizes_bytes.append(value.nbytes) if isinstance(value, h5py.Dataset) else None)
     if sum(sizes_bytes) > MAX_WEIGHT_BYTES:
-        raise DataError(f"the weights in {path} take {sum(sizes_bytes)} bytes; at most {MAX_WEIGHT_BYTES} are read")
+        raise DataError(f"the weights in {path} must take at most {MAX_WEIGHT_BYTES} bytes, got {sum(sizes_bytes)}")
 
 
 def _is_elsewhere(value: h5py.Group | h5py.Dataset) -> bool:
@@ -110,13 +112,13 @@ def _is_elsewhere(value: h5py.Group | h5py.Dataset) -> bool:
 
 
 def _member(path: Path, name: str, *, most_bytes: int) -> bytes:
-    with damage_reported(path), zipfile.ZipFile(path) as archive:
+    with report_damage(path), zipfile.ZipFile(path) as archive:
         if name not in archive.namelist():
-            raise DataError(f"the archive {path} holds no {name}; {SUPPORTED}")
+            raise DataError(f"the archive {path} holds no {name}: {SUPPORTED}")
         with archive.open(name) as member:
             content = member.read(most_bytes + 1)
     if len(content) > most_bytes:
-        raise DataError(f"{name} in {path} unpacks to more than {most_bytes} bytes")
+        raise DataError(f"{name} in {path} must unpack to at most {most_bytes} bytes")
     return content
 
 

@@ -1,4 +1,4 @@
-"""Turns the configuration of a Keras model, nested to any depth, into the one chain of layers that it describes."""
+"""Order the layers of a Keras configuration, nested to any depth, as the one chain that it describes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from mbexport.errors import DataError
 from mbexport.models.keras_import.files import Config
 from mbexport.models.keras_import.weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
 
-CHAIN_ONLY: Final = "a chain of layers is supported"
+CHAIN_ONLY: Final = "the model must be one chain of layers, without branches"
 _KERAS_PACKAGES: Final = frozenset({"keras", "tensorflow", "tf_keras"})
 INPUT: Final = object()  # stands for the tensor in a call's operands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One layer of the chain: `operands` are what it is called with, in order, `INPUT` where the tensor goes."""
+    """One layer of the chain: `operands` are the arguments of its call in order, `INPUT` for the tensor."""
 
     path: LayerPath
     class_name: str
@@ -37,7 +37,7 @@ def chain_of(config: Config) -> tuple[Call, ...]:
     Raises `DataError` for branches, several inputs or outputs, and layers that are used twice.
     """
     if config["class_name"] not in NESTING_CLASSES:
-        raise DataError(f"the model is a {config['class_name']}; a functional or a Sequential model is supported")
+        raise DataError(f"the model is a {config['class_name']}: it must be a functional or a Sequential model")
     return tuple(_flattened(config, ()))
 
 
@@ -58,7 +58,7 @@ def input_shape_of(config: Config) -> tuple[int | None, ...]:
     shape = inner.get("build_input_shape") if isinstance(inner, dict) else None
     shape = shape or config.get("build_config", {}).get("input_shape")
     if shape is None:
-        raise DataError("the model does not say what shape its input has; build it, then save it again")
+        raise DataError("the model has no input shape: build it, then save it again")
     return tuple(shape)
 
 
@@ -75,23 +75,23 @@ def _flattened(config: Config, outer: LayerPath) -> Iterator[Call]:
 
 
 def _require_from_keras(layer: Config) -> None:
-    """A class of the user's own may bear the name of one of Keras', and do something else."""
+    """Raise `DataError` for a custom class: it may have the name of one of Keras', and do something else."""
     module, registered = str(layer.get("module") or "keras"), str(layer.get("registered_name") or "")
     if module.split(".", maxsplit=1)[0] not in _KERAS_PACKAGES or ">" in registered:
         raise DataError(
-            f"layer {layer_name(layer)} ({layer['class_name']}) is of a custom class, {registered or module}; "
-            "layers of Keras are supported"
+            f"layer {layer_name(layer)} ({layer['class_name']}) is of a custom class, {registered or module}: "
+            "only layers of Keras are supported"
         )
 
 
 def _require_inference(layer: Config) -> None:
-    """Keras 2 trains a layer on for ever that was called with training=True; Keras 3 notes it, but does not obey it."""
+    """Raise `DataError` for a layer called with training=True: Keras 2 obeys it in inference, Keras 3 does not."""
     for node in layer.get("inbound_nodes", []):
         for entry in node if isinstance(node, list) else ():
             if isinstance(entry, list) and len(entry) > 3 and entry[3].get("training") is True:
                 raise DataError(
-                    f"layer {layer_name(layer)} ({layer['class_name']}) is called with training=True; "
-                    "a model that serves as it was trained has no fixed answers"
+                    f"layer {layer_name(layer)} ({layer['class_name']}) is called with training=True, "
+                    "which makes the model's answers random: save it without"
                 )
 
 
@@ -110,7 +110,7 @@ def _in_order(config: Config) -> list[Config]:
         name = _producer(by_name[name])
         chain.append(by_name[name])
         if len(chain) > len(layers):
-            raise DataError(f"the layers of {config['config'].get('name')} form a circle; {CHAIN_ONLY}")
+            raise DataError(f"the layers of {config['config'].get('name')} form a circle: {CHAIN_ONLY}")
     return chain[::-1]
 
 
@@ -124,7 +124,7 @@ def _ends(config: Config, key: str) -> list[str]:
 
 def _refuse_ends(config: Config) -> list[str]:
     counts = f"{len(_ends(config, 'input_layers'))} inputs and {len(_ends(config, 'output_layers'))} outputs"
-    raise DataError(f"the model {config['config'].get('name')} has {counts}; {CHAIN_ONLY}")
+    raise DataError(f"the model {config['config'].get('name')} has {counts}: {CHAIN_ONLY}")
 
 
 def _producer(layer: Config) -> str:
@@ -132,17 +132,17 @@ def _producer(layer: Config) -> str:
     nodes = layer["inbound_nodes"]
     if len(nodes) != 1:
         how = "used more than once" if nodes else "connected to nothing"
-        raise DataError(f"layer {layer_name(layer)} ({layer['class_name']}) is {how}; {CHAIN_ONLY}")
+        raise DataError(f"layer {layer_name(layer)} ({layer['class_name']}) is {how}: {CHAIN_ONLY}")
     producers = list(_tensors_in(nodes[0]))
     if len(producers) != 1:
         raise DataError(
-            f"layer {layer_name(layer)} ({layer['class_name']}) takes {len(producers)} inputs; {CHAIN_ONLY}"
+            f"layer {layer_name(layer)} ({layer['class_name']}) takes {len(producers)} inputs: {CHAIN_ONLY}"
         )
     return producers[0]
 
 
 def _tensors_in(value: Any) -> Iterator[str]:
-    """The names of the layers whose outputs stand anywhere in a node, in either of Keras' notations."""
+    """The names of the layers whose outputs occur anywhere in a node, in the notation of Keras 2 or 3."""
     name = _tensor_name(value)
     if name is not None:
         yield name
@@ -165,7 +165,7 @@ def _tensor_name(value: Any) -> str | None:
 
 
 def _operands(layer: Config) -> Iterator[Any]:
-    """What the layer is called with: its tensor as `INPUT`, constants as the numbers they are."""
+    """The arguments of the layer's call: its tensor as `INPUT`, constants as numbers."""
     for node in layer.get("inbound_nodes", [])[:1]:
         if isinstance(node, dict):
             arguments = [*node.get("args", []), *node.get("kwargs", {}).values()]

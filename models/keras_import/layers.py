@@ -1,4 +1,4 @@
-"""Turns each layer of a Keras configuration, with its weights, into steps, or says which layer has no such form."""
+"""Convert each layer of a Keras configuration, with its weights, to steps of a chain."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from mbexport.errors import DataError
+from mbexport.models.keras_import.arithmetic import normalization_steps, operator_steps, rescaling_steps
 from mbexport.models.keras_import.chain import (
     Array,
     Average,
@@ -20,22 +21,25 @@ from mbexport.models.keras_import.chain import (
     Shape,
     Step,
 )
-from mbexport.models.keras_import.front import normalization_steps, operator_steps, rescaling_steps
 from mbexport.models.keras_import.graph import CHAIN_ONLY, Call
 from mbexport.models.keras_import.weights import Weights
 
+_SUPPORTED: Final = (
+    "convolutions, dense layers, batch normalization, ReLU, zero padding, average pooling, rescaling, "
+    "softmax and sigmoid"
+)
 Converter = Callable[[Call, Weights], list[Step]]
 
 
 def steps_of(call: Call, weights: Weights) -> list[Step]:
-    """What the layer does in inference. Raises `DataError` for a layer that no MobileNet v1 would hold."""
+    """The steps of the layer in inference. Raises `DataError` for a layer or a setting that is not supported."""
     converter = CONVERTERS.get(call.class_name)
     if converter is None:
-        raise DataError(f"{call} is not supported; a chain of the layers of a MobileNet v1 is")
+        raise DataError(f"{call} is not supported: a model may have {_SUPPORTED}")
     if call.config.get("data_format") == "channels_first":
-        raise DataError(f"{call} has data_format channels_first; channels_last is supported")
+        raise DataError(f"{call} has data_format channels_first: it must be channels_last")
     if not all(np.isfinite(tensor).all() for tensor in weights):
-        raise DataError(f"the weights of {call} hold NaN or infinity")
+        raise DataError(f"the weights of {call} must be finite, got NaN or infinity")
     return converter(call, weights)
 
 
@@ -59,17 +63,17 @@ def _pair(call: Call, key: str, default: int) -> tuple[int, int]:
 
 
 def _geometry(call: Call) -> tuple[tuple[int, int], Padding]:
-    """Strides and padding of a convolution that has nothing else to it."""
+    """Strides and padding. Raises `DataError` for dilation, groups or a depth multiplier other than 1."""
     for key in ("dilation_rate", "groups", "depth_multiplier"):
         value = call.config.get(key, 1)
         if not all(one == 1 for one in (value if isinstance(value, list | tuple) else [value])):
-            raise DataError(f"{call} has {key} {value}; only 1 is supported")
+            raise DataError(f"{call} has {key} {value}: it must be 1")
     padding = str(call.config.get("padding", "valid")).lower()
     strides = _pair(call, "strides", 1)
     if padding == "same":
         return strides, "same"
     if padding != "valid":
-        raise DataError(f"{call} has padding {padding}; same and valid are supported")
+        raise DataError(f"{call} has padding {padding}: it must be same or valid")
     return strides, "valid"
 
 
@@ -117,7 +121,7 @@ def _batch_norm(call: Call, weights: Weights) -> list[Step]:
     axis = call.config.get("axis", -1)
     epsilon = float(call.config.get("epsilon", 1e-3))  # Keras' default
     if not (epsilon >= 0 and np.all(variance + epsilon > 0)):
-        raise DataError(f"{call} has a variance that is not positive")
+        raise DataError(f"{call} must have a positive variance")
     return [
         Normalize(
             name=call.name, gamma=np.ones_like(mean) if gamma is None else gamma,
@@ -130,7 +134,7 @@ def _batch_norm(call: Call, weights: Weights) -> list[Step]:
 def _relu(call: Call, _: Weights) -> list[Step]:
     for key in ("negative_slope", "threshold"):
         if _number(call.config.get(key)):
-            raise DataError(f"{call} has {key} {_number(call.config.get(key))}; only 0 is supported")
+            raise DataError(f"{call} has {key} {_number(call.config.get(key))}: it must be 0")
     ceiling = call.config.get("max_value")
     return [Clip(name=call.name, ceiling=None if ceiling is None else _number(ceiling))]
 
@@ -169,12 +173,12 @@ def activation_steps(call: Call, activation: Any, *, name: str | None = None) ->
             return [Finish(name=name or f"{call.name}_softmax", output="softmax")]
         case "sigmoid":
             return [Finish(name=name or f"{call.name}_sigmoid", output="sigmoid")]
-    raise DataError(f"{call} has the activation {activation}; relu, relu6, softmax, sigmoid and linear are supported")
+    raise DataError(f"{call} has the activation {activation}: it must be relu, relu6, softmax, sigmoid or linear")
 
 
 def _softmax(call: Call, _: Weights) -> list[Step]:
     if call.config.get("axis", -1) not in (-1, [-1]):
-        raise DataError(f"{call} has axis {call.config.get('axis')}; the last is supported")
+        raise DataError(f"{call} has axis {call.config.get('axis')}: it must be the last one")
     return [Finish(name=call.name, output="softmax")]
 
 
@@ -218,7 +222,7 @@ def _operator(call: Call, weights: Weights) -> list[Step]:
 def _merge(call: Call, weights: Weights) -> list[Step]:
     """Add, Subtract and Multiply are layers of branches, or operations of Keras 3 with a constant."""
     if len(call.operands) < 2:
-        raise DataError(f"{call} joins branches; {CHAIN_ONLY}")
+        raise DataError(f"{call} joins branches: {CHAIN_ONLY}")
     return operator_steps(call, weights)
 
 

@@ -1,4 +1,4 @@
-"""Turns a SavedModel folder into the graph of its serving signature, once it is known that it can only compute."""
+"""Load the serving graph of a SavedModel folder, after checking that its operations can do nothing but compute."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from mbexport.errors import DataError
 from mbexport.models.keras_import.chain import require_chain_shape
-from mbexport.models.keras_import.files import damage_reported
+from mbexport.models.keras_import.files import report_damage
 
 MAX_GRAPH_BYTES: Final = 2**28  # MobileNet v1, saved for training, takes 2 MB; its weights are in other files
 # What a SavedModel of one network is made of. Anything else, such as a table or an asset, may run on loading.
@@ -65,7 +65,7 @@ def serving_graph(folder: Path, *, resolution_px: int | None, trust: bool) -> Se
     _require_harmless(folder)
     if not trust:
         _require_no_lambda(folder)
-    with damage_reported(folder):
+    with report_damage(folder):
         try:
             loaded = tf.saved_model.load(str(folder))
         except tf.errors.OpError as error:
@@ -73,18 +73,18 @@ def serving_graph(folder: Path, *, resolution_px: int | None, trust: bool) -> Se
                 f"the variables of {folder} cannot be read: {' '.join(str(error.message).split())}"
             ) from None
         signature = _signature(folder, loaded.signatures)
-        _require_the_same_each_time(folder, signature)
+        _require_deterministic(folder, signature)
         _, named = signature.structured_input_signature
         outputs = signature.structured_outputs
         if len(named) != 1 or len(outputs) != 1:
-            raise DataError(f"{folder} has {len(named)} inputs and {len(outputs)} outputs; one of each is supported")
+            raise DataError(f"{folder} has {len(named)} inputs and {len(outputs)} outputs: it must have one of each")
         (spec,) = named.values()
         shape = require_chain_shape(tuple(spec.shape), resolution_px=resolution_px)
-        return _fixed(convert_variables_to_constants_v2(signature), shape=shape)
+        return _with_fixed_shape(convert_variables_to_constants_v2(signature), shape=shape)
 
 
-def _fixed(frozen: Any, *, shape: tuple[int, int, int]) -> ServingGraph:
-    """The frozen function for one image of that shape."""
+def _with_fixed_shape(frozen: Any, *, shape: tuple[int, int, int]) -> ServingGraph:
+    """The frozen function as a graph that takes one image of `shape`."""
     (given,) = (tensor for tensor in frozen.inputs if tensor.dtype != tf.resource)
     with tf.Graph().as_default() as graph:
         image = tf.compat.v1.placeholder(given.dtype, (1, *shape), name="mbexport_image")
@@ -93,14 +93,14 @@ def _fixed(frozen: Any, *, shape: tuple[int, int, int]) -> ServingGraph:
     return ServingGraph(graph=graph, image=image, output=output, input_shape=shape)
 
 
-def _require_the_same_each_time(folder: Path, signature: Any) -> None:
-    """Raises `DataError` if serving draws random numbers or sets variables: it was exported with its augmentation."""
+def _require_deterministic(folder: Path, signature: Any) -> None:
+    """Raise `DataError` if the graph draws random numbers or sets variables, as one exported with augmentation does."""
     graph_def = signature.graph.as_graph_def()
     nodes = [*graph_def.node, *(node for function in graph_def.library.function for node in function.node_def)]
     for node in nodes:
         if any(part in node.op for part in ("Random", "Rng", "Assign")):
             raise DataError(
-                f"{folder} changes images at random ({node.name}); export the model without its augmentation"
+                f"{folder} changes images at random ({node.name}): export the model without its augmentation"
             )
 
 
@@ -115,34 +115,32 @@ def _signature(folder: Path, signatures: Any) -> Any:
 
 def _require_harmless(folder: Path) -> None:
     path = folder / "saved_model.pb"
-    with damage_reported(path):
+    with report_damage(path):
         if path.stat().st_size > MAX_GRAPH_BYTES:
-            raise DataError(f"{path} takes {path.stat().st_size} bytes; at most {MAX_GRAPH_BYTES} are read")
+            raise DataError(f"{path} must take at most {MAX_GRAPH_BYTES} bytes, got {path.stat().st_size}")
         try:
             stored = saved_model_pb2.SavedModel.FromString(path.read_bytes())
         except DecodeError as error:
             raise ValueError(error) from None
     if len(stored.meta_graphs) != 1 or not stored.meta_graphs[0].object_graph_def.nodes:
-        raise DataError(f"{folder} was not written by TensorFlow 2; save the model again with it")
+        raise DataError(f"{folder} was not written by TensorFlow 2: save the model again with it")
     (meta,) = stored.meta_graphs
     operations = {node.op for node in meta.graph_def.node}
     for function in meta.graph_def.library.function:
         operations |= {node.op for node in function.node_def}
     for operation in sorted(operations - ALLOWED_OPERATIONS):
-        raise DataError(f"{folder} holds the operation {operation}, which no MobileNet needs; nothing was loaded")
+        raise DataError(f"{folder} holds the operation {operation}, which is not allowed: nothing was loaded")
     for node in meta.object_graph_def.nodes:
         kind = node.WhichOneof("kind")
         if kind not in _OBJECT_KINDS or node.saveable_objects or node.registered_saver:
-            raise DataError(
-                f"{folder} holds a {kind} that acts on loading, which no MobileNet needs; nothing was loaded"
-            )
+            raise DataError(f"{folder} holds a {kind} that acts on loading, which is not allowed: nothing was loaded")
 
 
 def _require_no_lambda(folder: Path) -> None:
     path = folder / "keras_metadata.pb"
     if not path.exists():
         return
-    with damage_reported(path):
+    with report_damage(path):
         try:
             stored = tf_keras.protobuf.saved_metadata_pb2.SavedMetadata.FromString(path.read_bytes())
         except DecodeError as error:
@@ -152,5 +150,5 @@ def _require_no_lambda(folder: Path) -> None:
         if layer.get("class_name") == "Lambda":
             raise DataError(
                 f"{folder} holds a Lambda layer ({layer.get('name')}), which runs code from the file when it is "
-                "loaded; --trust loads it"
+                "loaded: pass --trust if you trust it"
             )

@@ -1,4 +1,4 @@
-"""Turns a frozen TensorFlow graph through which one image flows into the steps of a chain."""
+"""Convert the frozen graph of a SavedModel to steps of a chain."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,9 +55,7 @@ def graph_steps(serving: ServingGraph) -> list[Step]:
     for operation, data in operations:
         converter = _CONVERTERS.get(operation.type)
         if converter is None:
-            raise DataError(
-                f"operation {operation.name} ({operation.type}) is not supported in a chain like MobileNet v1"
-            )
+            raise DataError(f"operation {operation.name} ({operation.type}) is not supported")
         constants = [np.asarray(values[tensor.name]) for tensor in _constants_of(operation, data)]
         steps += converter(_Node(operation=operation, name=_name(operation, steps), data=data), constants)
     return _merged(steps)
@@ -65,7 +63,7 @@ def graph_steps(serving: ServingGraph) -> list[Step]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Node:
-    """An operation on the path, what its step is called, and the one of its inputs that comes from the image."""
+    """An operation on the path from image to output, the name of its step, and its input that comes from the image."""
 
     operation: Any
     name: str
@@ -78,7 +76,7 @@ class _Node:
 
     @property
     def label(self) -> str:
-        """What errors call it."""
+        """The operation in an error message."""
         return f"operation {self.operation.name} ({self.operation.type})"
 
 
@@ -100,7 +98,7 @@ def _path(serving: ServingGraph) -> list[tuple[Any, Any]]:
         if operation.type == "Reshape":  # the shape may be computed from the image's, and is known anyway
             data = data[:1]
         if len(data) != 1 or data[0].value_index != 0 or operation not in dependent:
-            raise DataError(f"operation {operation.name} ({operation.type}) takes {len(data)} inputs; {CHAIN_ONLY}")
+            raise DataError(f"operation {operation.name} ({operation.type}) takes {len(data)} inputs: {CHAIN_ONLY}")
         path.append((operation, data[0]))
         operation = data[0].op
     return path[::-1]
@@ -117,13 +115,13 @@ def _require_of_weights(operation: Any) -> None:
     while front:
         one = front.pop()
         if one.type not in _OF_WEIGHTS:
-            raise DataError(f"the weights come from an operation {one.name} ({one.type}), which is not supported")
+            raise DataError(f"operation {one.name} ({one.type}) computes weights, and is not supported there")
         seen.add(one)
         front += [tensor.op for tensor in one.inputs if tensor.op not in seen]
 
 
 def _name(operation: Any, steps: Sequence[Step]) -> str:
-    """The Keras layer's name, which is the scope around the operation; counted by what the operation does."""
+    """The Keras layer's name, which is the scope around the operation; with the operation's type if it is taken."""
     scopes = operation.name.split("/")
     name = scopes[-2] if len(scopes) > 1 else scopes[-1]
     if name in ("batchnorm", "clip_by_value", "separable_conv2d") and len(scopes) > 2:
@@ -148,19 +146,19 @@ def _merged(steps: Sequence[Step]) -> list[Step]:
             merged.append(step)
     for step in merged:
         if isinstance(step, _Bound):
-            raise DataError(f"{step.name} cuts values off above {step.ceiling} only, which is not supported")
+            raise DataError(f"{step.name} clips values above {step.ceiling} only: it must clip them below 0, too")
     return merged
 
 
 def _nothing(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
     if node.operation.type == "Cast" and not node.operation.outputs[0].dtype.is_floating:
-        raise DataError(f"{node.label} casts to {node.operation.outputs[0].dtype.name}; floats are supported")
+        raise DataError(f"{node.label} casts to {node.operation.outputs[0].dtype.name}: it must be a float")
     return []
 
 
 def _transpose(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
     if constants[0].tolist() != list(range(constants[0].size)):  # dense layers of maps write one that does nothing
-        raise DataError(f"{node.label} turns the axes to {constants[0].tolist()}, which is not supported")
+        raise DataError(f"{node.label} turns the axes to {constants[0].tolist()}: they must stay in order")
     return []
 
 
@@ -210,7 +208,7 @@ def _batch_norm(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
 def _arithmetic(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
     value: Array = np.asarray(constants[0], np.float64)
     if value.size != 1 and value.size != value.shape[-1]:
-        raise DataError(f"{node.label} has a constant of shape {value.shape}; one for each channel is supported")
+        raise DataError(f"{node.label} must have one constant, or one for each channel, got shape {value.shape}")
     value = value.reshape(-1)
     one, zero = np.ones(1), np.zeros(1)
     is_first = node.operation.inputs[0] is node.data
@@ -220,7 +218,7 @@ def _arithmetic(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
         case "RealDiv" if is_first:
             factor, shift = one / value, zero
         case "RealDiv":
-            raise DataError(f"{node.label} divides by the map, which is no scaling of it")
+            raise DataError(f"{node.label} divides by the map: only scaling it is supported")
         case "Sub":
             factor, shift = (one, -value) if is_first else (-one, value)
         case _:
@@ -238,15 +236,13 @@ def _bound(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
         return [_Bound(name=node.name, ceiling=value)]
     if node.operation.type == "Maximum" and value == 0:
         return [_Bound(name=node.name, ceiling=None)]
-    raise DataError(
-        f"{node.label} cuts off at {constants[0].tolist()}; below 0, or above one positive value, is supported"
-    )
+    raise DataError(f"{node.label} clips at {constants[0].tolist()}: it must clip below 0, or above one positive value")
 
 
 def _mean(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
     axes = sorted(int(axis) % 4 for axis in np.atleast_1d(constants[0]))
     if axes != [1, 2] or node.data.shape.rank != 4:
-        raise DataError(f"{node.label} averages the axes {axes}; height and width are supported")
+        raise DataError(f"{node.label} averages the axes {axes}: they must be height and width, [1, 2]")
     return [Average(name=node.name, is_flat=not node.attribute("keep_dims"))]
 
 
@@ -258,7 +254,7 @@ def _average(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
 def _reshape(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
     before, after = node.data.shape.as_list(), node.operation.outputs[0].shape.as_list()
     if None in after:
-        raise DataError(f"{node.label} gives a shape that cannot be told: {after}")
+        raise DataError(f"{node.label} must give a shape that is known, got {after}")
     if before[0] != 1 or after[0] != 1:
         return []  # the rows of a map as one batch, and back: what a dense layer does to a map
     return [Shape(name=node.name, target=tuple(after[1:]))]

@@ -1,4 +1,4 @@
-"""Turns what the user trusts to run code, a Lambda layer or a pickle, into a scaling or a stored model."""
+"""Load what runs code from the file, Lambda layers and pickles, once the user trusts it."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ _TOLERANCE: Final = 1e-4  # of the largest value: float32 keeps 1e-7 of it, arit
 def trusted_lambda_steps(call: Call, shape: tuple[int, ...]) -> list[Step]:
     """The Lambda as a `Scale` of each channel, or nothing where it is the identity. It runs code from the file.
 
-    `shape` is what one example has where the Lambda stands: (height, width, channels) or (channels,). Raises
+    `shape` is that of one example at the Lambda: (height, width, channels) or (channels,). Raises
     `DataError` if it cannot be loaded, or is no scaling of values from -300 to 300.
     """
     config = _config(call)
@@ -30,21 +30,21 @@ def trusted_lambda_steps(call: Call, shape: tuple[int, ...]) -> list[Step]:
     except Exception as error:  # whatever the foreign code trips over
         raise DataError(f"{call} cannot be loaded: {_line(error)}") from None
     zeros = np.zeros((1, *shape), np.float32)
-    shift = _first_place(_called(call, layer, zeros))
-    factor = (_first_place(_called(call, layer, zeros + np.float32(255))) - shift) / 255
+    shift = _first_pixel(_called(call, layer, zeros))
+    factor = (_first_pixel(_called(call, layer, zeros + np.float32(255))) - shift) / 255
     probes: NDArray[np.float32] = np.random.default_rng(_SEED).uniform(-300, 300, (_PROBES, *shape)).astype(np.float32)
     for images in (zeros, np.round(probes).astype(np.float32), probes, probes / np.float32(300)):
         expected = images * factor + shift
         most = max(1.0, float(np.abs(expected).max()))
         if not np.allclose(_called(call, layer, images), expected, rtol=0, atol=_TOLERANCE * most):
-            raise DataError(f"{call} is no scaling of its input, and has no integer form")
+            raise DataError(f"{call} must be a scaling of its input: anything else has no integer form")
     if np.all(factor == 1) and not shift.any():
         return []
     return [Scale(name=call.name, factor=factor, shift=shift)]
 
 
-def saved_from_pickle(path: Path, folder: Path) -> Path:
-    """The Keras or tf_keras model in a pickle, saved in `folder` as a .keras. It runs code from the file.
+def resave_pickle(path: Path, folder: Path) -> Path:
+    """Load the Keras or tf_keras model in a pickle, which runs code from the file, and save it in `folder` as a .keras.
 
     Raises `DataError` if the file cannot be unpickled, or holds anything else.
     """
@@ -54,7 +54,7 @@ def saved_from_pickle(path: Path, folder: Path) -> Path:
         raise DataError(f"the pickle {path} cannot be loaded: {_line(error)}") from None
     libraries = [tf_keras, sys.modules.get("keras")]  # a model of Keras 3 has imported it
     if not any(library is not None and isinstance(model, library.Model) for library in libraries):
-        raise DataError(f"the pickle {path} holds a {type(model).__name__}; a Keras model is supported")
+        raise DataError(f"the pickle {path} must hold a Keras model, got a {type(model).__name__}")
     saved = folder / "model.keras"
     try:
         model.save(saved)
@@ -63,8 +63,8 @@ def saved_from_pickle(path: Path, folder: Path) -> Path:
     return saved
 
 
-def _first_place(values: NDArray[np.float32]) -> Array:
-    """The value of each channel in the first place of the first image."""
+def _first_pixel(values: NDArray[np.float32]) -> Array:
+    """The value of each channel in the first pixel of the first image."""
     return np.asarray(values.reshape(-1, values.shape[-1])[0], np.float64)
 
 
@@ -74,7 +74,7 @@ def _called(call: Call, layer: Any, images: NDArray[np.float32]) -> NDArray[np.f
     except Exception as error:  # whatever the foreign code trips over
         raise DataError(f"{call} cannot be run on images: {_line(error)}") from None
     if found.shape != images.shape:
-        raise DataError(f"{call} makes {found.shape[1:]} of {images.shape[1:]}, and has no integer form")
+        raise DataError(f"{call} must keep the shape {images.shape[1:]}, got {found.shape[1:]}")
     return found
 
 

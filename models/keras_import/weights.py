@@ -1,4 +1,4 @@
-"""Turns the weights that Keras stored, in any of its layouts, into arrays by layer."""
+"""Read the weights that Keras stored, in any of its layouts, as arrays by layer."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +12,11 @@ from mbexport.errors import DataError
 from mbexport.models.keras_import.files import (
     SUPPORTED,
     Config,
-    damage_reported,
-    kind_of,
     model_config,
-    plain_hdf5,
+    open_plain_hdf5,
+    report_damage,
     snake_case,
+    storage_kind,
 )
 
 Weights = list[NDArray[np.float32]]
@@ -28,28 +28,28 @@ _CONTAINERS: Final = ("layers", "_layer_checkpoint_dependencies")
 
 
 def stored_weights(path: Path) -> dict[str, Weights]:
-    """Layer name -> its tensors (float32) in Keras' order; layers without weights are left out.
+    """The tensors (float32) of each layer by its name, in Keras' order; layers without weights are left out.
 
-    Nested models are flattened; where two layers then bear one name, both go by their whole path, a/b. In a
+    Nested models are flattened; where two layers then have one name, both go by their whole path, a/b. In a
     .weights.h5 the name is the one that Keras 3 notes beside the arrays, else the group's, such as conv2d_1.
     Raises `DataError` for a damaged file, or one that is none of the forms.
     """
-    if kind_of(path) not in ("hdf5", "zip"):
-        raise DataError(f"the weights {path} are in neither a Keras .h5 nor a .keras file")
+    if storage_kind(path) not in ("hdf5", "zip"):
+        raise DataError(f"the weights {path} must be a Keras .h5 or a .keras file")
     config = model_config(path)
     if config is not None:
         return _by_name(layer_weights(path, config))
-    with damage_reported(path), plain_hdf5(path) as file:
+    with report_damage(path), open_plain_hdf5(path) as file:
         container = _container(file)
         found = _all_in(container) if container is not None else _legacy_by_prefix(file)
     if not found:
-        raise DataError(f"the file {path} holds no weights of layers; {SUPPORTED}")
+        raise DataError(f"the file {path} holds no weights of layers: {SUPPORTED}")
     return _by_name(found)
 
 
 def layer_weights(path: Path, config: Config) -> dict[LayerPath, Weights]:
     """The tensors of each layer of the model that `config` describes; layers without weights are left out."""
-    with damage_reported(path), plain_hdf5(path) as file:
+    with report_damage(path), open_plain_hdf5(path) as file:
         container = _container(file)
         if container is not None:
             return _matched(container, config, ())
@@ -90,7 +90,8 @@ def _float32(dataset: Any, name: str) -> NDArray[np.float32]:
     return np.asarray(dataset[()]).astype(np.float32)
 
 
-# The legacy layout: <layer>.attrs["weight_names"] lists <scope>/kernel:0, inside model_weights if the model is whole.
+# The layout before Keras 3: <layer>.attrs["weight_names"] lists <scope>/kernel:0; a whole model has model_weights
+# around its layers.
 
 
 def _legacy_root(file: h5py.File) -> h5py.Group:
@@ -98,7 +99,7 @@ def _legacy_root(file: h5py.File) -> h5py.Group:
 
 
 def _names(group: h5py.Group, attribute: str) -> list[str]:
-    """An attribute that Keras splits into name0, name1, ... where it would pass HDF5's 64 kB."""
+    """An attribute, which Keras splits into name0, name1, ... where it would exceed HDF5's 64 kB."""
     values = list(group.attrs[attribute]) if attribute in group.attrs else []
     chunk = 0
     while f"{attribute}{chunk}" in group.attrs:
@@ -172,7 +173,7 @@ def _all_in(container: h5py.Group, outer: LayerPath = ()) -> dict[LayerPath, Wei
 
 
 def _counted(key: str) -> tuple[str, int]:
-    """conv2d_2 before conv2d_10."""
+    """The order of counted names: conv2d_2 before conv2d_10."""
     stem, _, number = key.rpartition("_")
     return (stem, int(number)) if number.isdigit() else (key, 0)
 
@@ -201,7 +202,7 @@ def _matched(container: h5py.Group, config: Config, outer: LayerPath) -> dict[La
 def _keys(container: h5py.Group, layers: list[Config]) -> list[str]:
     """The group of each layer: named after its class and counted (conv2d, conv2d_1, ...), or after the layer itself.
 
-    Both spellings occur, and TensorFlow 2.12 counted every layer with weights twice: so it is the order that tells.
+    Both spellings occur, and TensorFlow 2.12 counted every layer with weights twice, so groups are matched by order.
     A group that notes another layer's name, or is left over, rules the first spelling out.
     """
     groups: dict[str, list[str]] = {}

@@ -142,7 +142,7 @@ def test_build_refuses_a_broken_config(refused, tmp_path, content, said):
     [
         ("missing.tflite", None, "no such file: "),
         ("missing.onnx", None, "no such file: "),
-        ("model.h5", b"", "a Keras .h5, a .keras or a SavedModel folder is supported"),
+        ("model.h5", b"", "it must be a Keras .h5, a .keras or a SavedModel folder"),
         ("model", b"", "must end in .tflite or .onnx"),
         ("garbage.tflite", b"garbage" * 50, "is not a .tflite file that can be loaded"),
         ("empty.tflite", b"", "is not a .tflite file that can be loaded"),

@@ -62,7 +62,7 @@ def test_every_unreadable_image_is_found_and_no_other(count: int, bad: set[int])
     assert found == {i: f"number {i} cannot be decoded" for i in sorted(bad) if i < count}
 
 
-def test_sets_are_sifted_by_hand() -> None:
+def test_unreadable_images_are_dropped_by_hand() -> None:
     readable = drop_unreadable([images([0, 0, 1, 1], bad={1}), images([5, 5, 5], bad={0, 2})], max_bad=0.5)
     assert [part.names for part in readable.sets] == [("0/0", "1/2", "1/3"), ("5/1",)]
     assert readable.bad == (

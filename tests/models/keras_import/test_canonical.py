@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.canonical import Canonical
+from mbexport.models.keras_import.canonical import ChainBuilder
 from mbexport.models.keras_import.chain import (
     Array,
     Average,
@@ -20,8 +20,8 @@ from mbexport.models.keras_import.chain import (
     Scale,
     Shape,
     clean_name,
-    followed,
-    preceded,
+    scale_input,
+    scale_output,
 )
 
 
@@ -57,7 +57,7 @@ def test_a_scaling_before_a_convolution_moves_into_it(drawn: Any, count: int) ->
     step, rng = drawn
     factor, shift, x = rng.normal(size=(1, 1, count)), rng.normal(size=(1, 1, count)), rng.normal(size=(6, 5, 3))
     np.testing.assert_allclose(
-        convolved(x, preceded(step, factor=factor, shift=shift)), convolved(x * factor + shift, step), atol=1e-9
+        convolved(x, scale_input(step, factor=factor, shift=shift)), convolved(x * factor + shift, step), atol=1e-9
     )
 
 
@@ -66,7 +66,7 @@ def test_a_scaling_behind_a_convolution_moves_into_it(drawn: Any, by_channel: bo
     step, rng = drawn
     count = step.kernel.shape[2 if step.is_depthwise else 3] if by_channel else 1
     factor, shift, x = rng.normal(size=count), rng.normal(size=count), rng.normal(size=(6, 5, 3))
-    moved = followed(step, factor=factor, shift=shift)
+    moved = scale_output(step, factor=factor, shift=shift)
     assert isinstance(moved, Convolve)
     np.testing.assert_allclose(convolved(x, moved), convolved(x, step) * factor + shift, atol=1e-9)
 
@@ -85,7 +85,7 @@ def test_normalization_as_a_scale_by_hand() -> None:
 
 
 def test_normalization_then_a_scaling_by_hand() -> None:
-    twice = followed(norm(channels=2), factor=np.array([2.0]), shift=np.array([1.0]))
+    twice = scale_output(norm(channels=2), factor=np.array([2.0]), shift=np.array([1.0]))
     assert isinstance(twice, Normalize)
     np.testing.assert_allclose(twice.scale().factor, [12, 12])
     np.testing.assert_allclose(twice.scale().shift, [-45, -45])
@@ -95,8 +95,8 @@ def conv(name: str = "c", *, takes: int = 1, size: int = 1, padding: Any = "vali
     return Convolve(name=name, kernel=np.ones((size, size, takes, 2)), padding=padding)
 
 
-def chain_of(*steps: Any) -> Canonical:
-    chain = Canonical((4, 4, 1))
+def chain_of(*steps: Any) -> ChainBuilder:
+    chain = ChainBuilder((4, 4, 1))
     chain.add(steps)
     return chain
 
@@ -147,9 +147,9 @@ def test_names_stay_unique_and_legal() -> None:
 @pytest.mark.parametrize(
     ("steps", "match"),
     [
-        ([conv(takes=2)], "c has weights for 2 channels, got 1"),
-        ([conv(), Multiply(name="d", kernel=np.ones((3, 2)))], "d has weights for 3 features, got 2"),
-        ([conv(), Shape(name="s", target=(8, 2, 2))], r"s makes \(8, 2, 2\) of \(4, 4, 2\)"),
+        ([conv(takes=2)], "c must have weights for 1 channels, got 2"),
+        ([conv(), Multiply(name="d", kernel=np.ones((3, 2)))], "d must have weights for 2 features, got 3"),
+        ([conv(), Shape(name="s", target=(8, 2, 2))], r"s reshapes \(4, 4, 2\) to \(8, 2, 2\)"),
         ([conv(size=5)], "c gives a map of 0 x 0"),
         ([Pad(name="p", amounts=((9999, 0), (0, 0)))], "p gives a map of 10003 x 4"),
     ],

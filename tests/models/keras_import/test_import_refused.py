@@ -54,7 +54,7 @@ REFUSED = {
     "part of the map": (lambda: [conv(), layers.AveragePooling2D(2, name="a")], "a averages windows of 2 x 2"),
     "scale, pad": (lambda: [conv(activation="relu"), layers.BatchNormalization(name="n"), conv2("same")], "n scales"),
     "scale, clip": (lambda: [conv(activation="relu"), layers.BatchNormalization(name="n"), layers.ReLU()], "n scales"),
-    "relu first": (lambda: [layers.ReLU(name="r"), conv()], "r cuts values off before the first convolution"),
+    "relu first": (lambda: [layers.ReLU(name="r"), conv()], "r clips values before the first convolution"),
     "resizing": (lambda: [layers.Resizing(4, 4, name="z"), conv()], r"layer z \(Resizing\) is not supported"),
     "norm axis": (lambda: [conv(), layers.BatchNormalization(axis=1, name="n")], "n normalizes along axis 1"),
     "no convolution": (list, "pool pools before the first convolution"),
@@ -113,7 +113,7 @@ def test_several_inputs_and_outputs_are_refused(tmp_path: Path) -> None:
     [
         ((8, 6, 3), None, "must be square, 1 to 2048 px, got 8 x 6"),
         ((8, 8, 4), None, "must have 1 or 3 channels"),
-        ((None, None, 3), None, "--resolution must say"),
+        ((None, None, 3), None, "of no fixed size: pass --resolution"),
         ((8, 8, 3), 9, "takes images of 8 px, got --resolution 9"),
         ((None, 8, 3), 9, "must be square, 1 to 2048 px, got None x 8"),
     ],
@@ -131,13 +131,13 @@ def test_an_output_that_is_no_vector_of_classes_is_refused(tmp_path: Path) -> No
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     model = chain(conv())
     model.set_weights([np.full(weight.shape, np.nan) for weight in model.get_weights()])
-    refuses(model, tmp_path / "model.h5", r"weights of layer conv \(Conv2D\) hold NaN or infinity")
+    refuses(model, tmp_path / "model.h5", r"weights of layer conv \(Conv2D\) must be finite, got NaN or infinity")
 
 
 def test_missing_weights_and_missing_networks_are_refused(tmp_path: Path) -> None:
     model = chain(conv())
     model.save_weights(tmp_path / "weights.h5", save_format="h5")
-    with pytest.raises(DataError, match="holds weights without the network"):
+    with pytest.raises(DataError, match="holds weights without a network: pass it as --weights"):
         import_model(tmp_path / "weights.h5")
     model.save(tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "r+") as file:
@@ -159,7 +159,7 @@ class Touches:
 @pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "model.h5"])
 def test_a_pickle_is_refused_unopened(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(pickle.dumps(Touches(tmp_path / "touched")))
-    with pytest.raises(DataError, match=r"is a pickle, which runs code from the file when it is loaded; --trust"):
+    with pytest.raises(DataError, match=r"is a pickle, which runs code from the file when it is loaded: pass --trust"):
         import_model(tmp_path / name)
     assert not (tmp_path / "touched").exists()
 
@@ -180,8 +180,8 @@ def edited(path: Path, edit: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"module": "os", "class_name": "system"}, r"layer conv \(system\) is of a custom class, os;"),
-        ({"registered_name": "mine>Conv2D"}, r"layer conv \(Conv2D\) is of a custom class, mine>Conv2D;"),
+        ({"module": "os", "class_name": "system"}, r"layer conv \(system\) is of a custom class, os:"),
+        ({"registered_name": "mine>Conv2D"}, r"layer conv \(Conv2D\) is of a custom class, mine>Conv2D:"),
         ({"class_name": "mine>Conv2D"}, r"layer conv \(mine>Conv2D\) is not supported"),
     ],
 )

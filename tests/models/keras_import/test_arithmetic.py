@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.canonical import Canonical
+from mbexport.models.keras_import.arithmetic import operator_steps
+from mbexport.models.keras_import.canonical import ChainBuilder
 from mbexport.models.keras_import.chain import Convolve, Scale
-from mbexport.models.keras_import.front import operator_steps
 from mbexport.models.keras_import.graph import INPUT, Call
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -32,7 +32,7 @@ FUNCTIONS = {
 
 
 def scaled_by(steps: list[Any]) -> tuple[Any, Any]:
-    chain = Canonical((4, 4, 3))
+    chain = ChainBuilder((4, 4, 3))
     chain.add([*steps, Convolve(name="conv", kernel=np.ones((4, 4, 3, 2)))])
     return chain.input_scale()
 

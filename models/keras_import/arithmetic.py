@@ -1,4 +1,4 @@
-"""Turns the arithmetic that Keras models do on images (rescaling, normalization, operators) into steps."""
+"""Convert the arithmetic of Keras models on images (rescaling, normalization, operators) to steps of a chain."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -55,12 +55,12 @@ def operator_steps(call: Call, _: Weights) -> list[Step]:
     operands = [value for value in call.operands if value is INPUT or _is_number(value)]
     operator = _OPERATOR_NAMES.get(function)
     if operator is None or len(operands) != 2 or operands.count(INPUT) != 1:
-        raise DataError(f"{call} computes {function}: + - * / with constants are supported")
+        raise DataError(f"{call} computes {function}: only + - * / with a constant are supported")
     forward, backward = _OPERATORS[operator]
     is_forward = (operands[0] is INPUT) != function.startswith("__operators__.r")
     chosen = forward if is_forward else backward
     if chosen is None:
-        raise DataError(f"{call} divides by the image, which is no scaling of it")
+        raise DataError(f"{call} divides by the image: only scaling it is supported")
     constant = _constants(operands[1] if operands[0] is INPUT else operands[0])
     factor, shift = chosen(constant)
     return [Scale(name=call.name, factor=factor, shift=shift)]
@@ -71,7 +71,7 @@ def _cast(call: Call) -> list[Step]:
     for value in (target, *call.operands[1:]):
         if isinstance(value, str) and value in _FLOATS:
             return []
-    raise DataError(f"{call} casts to {target}: {', '.join(sorted(_FLOATS))} are supported")
+    raise DataError(f"{call} casts to {target}: it must be one of {', '.join(sorted(_FLOATS))}")
 
 
 def _is_number(value: Any) -> bool:
@@ -81,28 +81,28 @@ def _is_number(value: Any) -> bool:
 
 
 def _constants(value: Any) -> Array:
-    """A number, or one for each channel, however many axes of length 1 stand before them."""
+    """One number, or one for each channel: leading axes of length 1 are dropped."""
     array = np.asarray(value, np.float64)
     if array.size != array.shape[-1:][0] if array.ndim else False:
-        raise DataError(f"a constant of shape {array.shape} is no scaling: one value for each channel is supported")
+        raise DataError(f"a constant must have one value for each channel, got shape {array.shape}")
     return array.reshape(-1)
 
 
 def rescaling_steps(call: Call, _: Weights) -> list[Step]:
-    """Rescaling: x * scale + offset."""
+    """The Rescaling layer as a step: x * scale + offset."""
     factor = _constants(call.config["scale"])
     return [Scale(name=call.name, factor=factor, shift=_constants(call.config.get("offset", 0.0)))]
 
 
 def normalization_steps(call: Call, weights: Weights) -> list[Step]:
-    """Normalization: (x - mean) / deviation, with statistics that are given or were adapted, or its inverse."""
+    """The Normalization layer as a step: (x - mean) / deviation, or its inverse, with given or adapted statistics."""
     axis = call.config.get("axis", -1)
     if axis not in (-1, 3, [-1], [3], None, []):
-        raise DataError(f"{call} has axis {axis}: the channels, last, are supported")
+        raise DataError(f"{call} has axis {axis}: it must be the last one, the channels")
     mean, variance = (call.config.get(key) for key in ("mean", "variance"))
     if mean is None or variance is None:
         if len(weights) < 2:
-            raise DataError(f"{call} holds no statistics")
+            raise DataError(f"{call} holds no mean and variance: adapt it, or give them")
         mean, variance = weights[0], weights[1]
     means, deviations = _constants(_listed(mean)), np.maximum(np.sqrt(_constants(_listed(variance))), _LEAST_DEVIATION)
     if call.config.get("invert"):
