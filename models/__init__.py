@@ -1,1 +1,1 @@
-"""The network: what it is, what it costs, how its images are prepared and how it learns."""
+"""Float networks: architectures and their cost, preprocessing, data sets, training, and the import of Keras models."""

@@ -1,6 +1,6 @@
-"""Turns what is known of a float network, beside its weights, into JSON and back: no stage has to load it to know.
+"""The facts on a float network beside its weights, as JSON, so that a stage can read them without loading TensorFlow.
 
-The network's architecture travels in the same file, as tf_keras describes it.
+The network's layers are in the same file, as tf_keras describes them.
 """
 
 import json
@@ -15,7 +15,7 @@ INPUT_NAME: Final = "image"  # of the input of every float network, which conver
 
 
 class Output(StrEnum):
-    """What the network's scores are: probabilities that sum to one, one for each class by itself, or unbounded."""
+    """The kind of a network's scores: probabilities that sum to one, one for each class by itself, or unbounded."""
 
     SOFTMAX = "softmax"
     SIGMOID = "sigmoid"
@@ -24,11 +24,10 @@ class Output(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """A float network: what goes in, what comes out, what it costs.
+    """A float network: its input, its output, its cost.
 
-    `alpha` is None where the width multiplier is not known; `mult_adds` counts one image; `architecture` is the
-    JSON of tf_keras; `family` is the name of the row of `models.architectures` that it was built from, None for a
-    network that was made elsewhere.
+    `alpha` is None if the width multiplier is not known; `mult_adds` counts those of one image; `architecture` is
+    the JSON of tf_keras; `family` is the name of its row in `models.architectures`, None for an imported network.
     """
 
     preprocess: Preprocess
@@ -42,12 +41,12 @@ class Facts:
 
 
 def facts_to_json(facts: Facts) -> str:
-    """The facts as JSON, for `facts_from_json`."""
+    """The facts as JSON that `facts_from_json` reads."""
     return json.dumps(asdict(facts), indent=1) + "\n"
 
 
 def facts_from_json(text: str) -> Facts:
-    """The facts that `facts_to_json` wrote. Raises `DataError` if the text is something else."""
+    """Read the facts that `facts_to_json` wrote. Raises `DataError` for any other text."""
     try:
         values: dict[str, Any] = json.loads(text)
         preprocess = preprocess_from_json(values["preprocess"])

@@ -1,4 +1,4 @@
-"""Turns an image into the bytes and numbers the network sees: the one definition that every stage shares.
+"""Convert an image to the bytes and numbers of the network's input: the one definition that every stage shares.
 
 Training, calibration, verification, metadata and golden files all go through `Preprocess`. Its two steps are:
 
@@ -29,7 +29,7 @@ _GREY, _RGB = 1, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalization:
-    """What a float network expects of a byte b: (b - mean) / std, one value for all channels or one for each.
+    """How a float network wants a byte b: (b - mean) / std, one value for all channels or one for each.
 
     `is_bgr` says that the network takes blue first; `mean` and `std` are then in that order. Both are in units of a
     byte (0..255). Raises `OptionError` for values that are not finite or a std that is not positive.
@@ -48,7 +48,7 @@ class Normalization:
             raise OptionError(f"std must be positive and finite, got {self.std}")
 
     def then(self, scale: tuple[float, ...], offset: tuple[float, ...]) -> "Normalization":
-        """What gives `scale` * x + `offset` where this gives x: a network that rescales its own input.
+        """The normalization that gives `scale` * x + `offset` where this gives x: of a network that rescales its input.
 
         Raises `OptionError` for a scale that is not positive.
         """
@@ -104,12 +104,12 @@ class Preprocess:
 
     @property
     def uncropped(self) -> "Preprocess":
-        """The same at the same scale, with what lies around the crop: what augmentation may move into the picture."""
+        """The same scale without the crop: augmentation may move what lies around the crop into the picture."""
         return replace(self, resolution_px=round(self.resolution_px / self.crop_fraction), crop_fraction=1.0)
 
     @property
     def input_scale(self) -> float:
-        """The scale of an integer artifact's input: one byte is 1/std, of the first channel where they differ."""
+        """The scale of an integer artifact's input: 1/std, of the first channel where they differ."""
         return 1 / self.normalization.std[0]
 
     @property
@@ -120,12 +120,12 @@ class Preprocess:
 
     @property
     def input_gain(self) -> tuple[float, ...]:
-        """What `normalize` gives for a step that is 1 to an integer artifact: 1, but for channels of another std."""
+        """What a step of an integer artifact's input is to `normalize`, for each channel: 1 where all have one std."""
         return tuple(self.normalization.std[0] / std for std in self._each(self.normalization.std))
 
     @property
     def input_shift(self) -> tuple[float, ...]:
-        """What `normalize` gives, for each channel, beyond an integer artifact's (byte - zero point) / std.
+        """What `normalize` adds, for each channel, to an integer artifact's (byte - zero point) / std.
 
         A mean of 127.5 is no byte. The quantizable network absorbs this half step into its first bias.
         """
@@ -145,7 +145,7 @@ class Preprocess:
         return np.asarray(resized, dtype=np.uint8).reshape(self.shape)
 
     def normalize(self, pixels: Pixels) -> NDArray[np.float32]:
-        """What the float network takes: (byte - mean) / std, float32 of the shape of `pixels` (..., channels)."""
+        """The input of the float network: (byte - mean) / std, float32 of the shape of `pixels` (..., channels)."""
         normalized: NDArray[np.float32] = self.normalize_floats(pixels.astype(np.float32))
         return normalized
 
@@ -156,7 +156,7 @@ class Preprocess:
         return (ordered - mean) / std
 
     def dequantize(self, pixels: Pixels) -> NDArray[np.float32]:
-        """What the bytes mean to an integer artifact: (byte - zero point) / std, float32 of the shape of `pixels`."""
+        """The values of bytes in an integer artifact: (byte - zero point) / std, float32 of the shape of `pixels`."""
         numbers: NDArray[np.float32] = self.dequantize_floats(pixels.astype(np.float32))
         return numbers
 
@@ -173,15 +173,15 @@ class Preprocess:
 
 
 def widened(values: tuple[float, ...], size: int) -> tuple[float, ...]:
-    """`size` values, where there may be one for all."""
+    """The values, or one value repeated `size` times."""
     return values * size if len(values) == 1 else values
 
 
-def preprocess_from_json(told: Mapping[str, Any]) -> Preprocess:
-    """What `dataclasses.asdict` and JSON made of a `Preprocess`.
+def preprocess_from_json(values: Mapping[str, Any]) -> Preprocess:
+    """Read a `Preprocess` that `dataclasses.asdict` and JSON stored.
 
     Raises `KeyError`, `TypeError` or `OptionError` for anything else.
     """
-    norm = told["normalization"]
+    norm = values["normalization"]
     normalization = Normalization(mean=tuple(norm["mean"]), std=tuple(norm["std"]), is_bgr=norm["is_bgr"])
-    return Preprocess(**{**told, "normalization": normalization})
+    return Preprocess(**{**values, "normalization": normalization})

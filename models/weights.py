@@ -1,4 +1,4 @@
-"""Turns a network's weights into one file of named arrays and back."""
+"""Store a network's weights as one .npz of named arrays, and load them."""
 
 import io
 import zipfile
@@ -20,14 +20,14 @@ def weights_to_bytes(model: tf_keras.Model) -> bytes:
 
 
 def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The arrays as an uncompressed .npz; equal ones give equal bytes."""
+    """The arrays as an uncompressed .npz; equal arrays give equal bytes."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
     return buffer.getvalue()
 
 
 def arrays_from_bytes(content: bytes, *, source: str) -> dict[str, NDArray[Any]]:
-    """The arrays in such a file; `source` is what messages call it. Raises `DataError` for a file that is damaged."""
+    """The arrays in the content of an .npz. Raises `DataError`, which calls it `source`, for a damaged one."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {
@@ -39,7 +39,7 @@ def arrays_from_bytes(content: bytes, *, source: str) -> dict[str, NDArray[Any]]
 
 
 def load_weights(model: tf_keras.Model, path: Path) -> None:
-    """Sets every weight of `model` from a file that `weights_to_bytes` made.
+    """Set every weight of `model` to those in a file that `weights_to_bytes` made.
 
     Raises `DataError` for a file that is damaged or belongs to another network; `model` is then unchanged.
     """
@@ -51,7 +51,7 @@ def load_weights(model: tf_keras.Model, path: Path) -> None:
 
 
 def weights_from_bytes(model: tf_keras.Model, content: bytes, *, source: str) -> None:
-    """The same from the content of such a file; `source` is what messages call it."""
+    """The same as `load_weights` for the content of a file, which errors call `source`."""
     stored = arrays_from_bytes(content, source=source)
     expected = dict(_named(model))
     for key, value in expected.items():
@@ -63,7 +63,7 @@ def weights_from_bytes(model: tf_keras.Model, content: bytes, *, source: str) ->
             raise DataError(f"the weights {source} do not fit: {key} must be {value.dtype}, got {found.dtype}")
     if len(stored) > len(expected):
         stranger = next(key for key in stored if key not in expected)
-        raise DataError(f"the weights {source} do not fit: the network has no {stranger}")
+        raise DataError(f"the weights {source} do not fit: the network has no weight {stranger}")
     for layer in model.layers:
         count = len(layer.weights)
         if count:

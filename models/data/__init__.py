@@ -1,1 +1,1 @@
-"""TODO."""
+"""Open data sets and read their images one at a time."""

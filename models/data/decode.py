@@ -1,4 +1,4 @@
-"""Turns an image file of any common kind into an upright RGB image, or says in one line why it cannot."""
+"""Decode image files of every common kind as upright RGB images."""
 
 import io
 import math
@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from mbexport.errors import DataError
 
 IMAGE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-# The decoders that may be tried, whatever the file is called: others start programs of their own (EPS).
+# The decoders that may be tried, whatever the file is called: some others start external programs (EPS).
 _DECODERS: Final = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 _WITH_ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _ORIENTATION: Final = 0x0112  # Exif 2.32, table 4: tag 274, "Orientation"
@@ -40,7 +40,7 @@ def read_image(path: Path) -> Image.Image:
 
 
 def decode_image(encoded: bytes, *, name: str) -> Image.Image:
-    """What `read_image` gives for a file that holds `encoded`; `name` is what errors call it."""
+    """The same as `read_image` for the content of a file; errors call it `name`."""
     return _decode(io.BytesIO(encoded), name=name)
 
 
@@ -55,28 +55,28 @@ def _decode(source: Path | io.BytesIO, *, name: str) -> Image.Image:
         raise DataError(f"{name} is not an image that can be read") from None
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} is too large to decode safely: {error}") from None
-    except Exception as error:  # decoders raise whatever they trip over in a damaged file
+    except Exception as error:  # decoders raise errors of every kind on a damaged file
         raise DataError(f"{name} cannot be decoded: {error}") from None
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned by its EXIF orientation; odd metadata beside it does not matter, the pixels are whole."""
+    """The image turned by its EXIF orientation, or as it is where its metadata cannot be read: the pixels are whole."""
     try:
         orientation = int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # the metadata cannot be read: nothing says that the image must be turned
+    except Exception:  # Pillow raises errors of every kind on damaged metadata
         return image
     return image.transpose(_TURN_UPRIGHT[orientation]) if orientation in _TURN_UPRIGHT else image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB: 16-bit greys keep their high byte, transparency is laid over white."""
+    """The image in RGB: 16-bit grey keeps its high byte, transparency is laid over white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16"):
         high_bytes = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         return Image.fromarray(high_bytes).convert("RGB")
     if image.mode in ("I", "F"):
-        raise ValueError(f"32-bit pixels (mode {image.mode}) have no agreed range")
+        raise ValueError(f"32-bit pixels (mode {image.mode}) have no common range: convert them to 8 bits")
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))

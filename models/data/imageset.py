@@ -1,6 +1,6 @@
-"""Turns labelled images that are read one at a time into subsets, splits and batches of pixels.
+"""Labelled images that are read one at a time, their subsets, splits, and batches of pixels.
 
-The other modules that open data (`digits`, `folder`, `tfds`) give the two values defined here.
+The modules that open data (`open`, `folder`, `tfds`) return the two values defined here.
 """
 
 import os
@@ -17,13 +17,13 @@ from PIL import Image
 from mbexport.models.preprocess import Pixels, Preprocess
 
 TEST_FRACTION: Final = 0.25
-# Decoding releases the interpreter lock; a few threads more than cores hide slow disks, many more only wait.
+# Decoding releases the interpreter lock. A few more threads than cores hide slow disks, many more only wait.
 _FEWEST_READERS, _MOST_READERS = 4, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSet:
-    """Labelled images: `labels` is int64 of shape (n,), `names` says which image each is, `read(i)` gives it as RGB."""
+    """Labelled images: `labels` is int64 of shape (n,), `names` identifies each image, `read(i)` returns it as RGB."""
 
     labels: NDArray[np.int64]
     names: tuple[str, ...]
@@ -52,11 +52,11 @@ class ImageSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """A data set that has been looked at but not read: its classes and a fingerprint of what it holds.
+    """A data set whose images are listed but not read: its classes, and a fingerprint that any change of it changes.
 
-    `split()` gives the training and the test set, `evaluation()` the images to verify an artifact on. `contents()`
-    reads everything: a hash that is the same wherever the data lies and whenever it was written. With
-    `has_validation` the test set is one that the user put aside (`val/`): training may choose its best epoch on it.
+    `split(seed)` returns the training and the test set, `evaluation(seed)` the images to verify an artifact on.
+    `contents()` reads everything and returns a hash that does not depend on place and time of writing. With
+    `has_validation` the user put the test set aside (`val/`), and training may choose its best epoch on it.
     """
 
     name: str
@@ -71,13 +71,13 @@ class DataSet:
 
 @cache
 def reader_pool() -> ThreadPoolExecutor:
-    """The threads that decode images, made once: what runs in them must not wait for another of their tasks."""
+    """The threads that decode images, made once. A task of theirs must not wait for another one."""
     cores = os.cpu_count() or 1
     return ThreadPoolExecutor(min(max(cores, _FEWEST_READERS), _MOST_READERS), thread_name_prefix="read-images")
 
 
 def iter_pixels(images: ImageSet, preprocess: Preprocess, *, batch: int = 32) -> Iterator[Pixels]:
-    """The images in order, as uint8 batches of shape (<= batch, *preprocess.shape); memory stays flat."""
+    """Yield the images in order, as uint8 batches of shape (<= batch, *preprocess.shape), one batch in memory."""
 
     def load(index: int) -> Pixels:
         return preprocess.pixels(images.read(index))
@@ -89,7 +89,7 @@ def iter_pixels(images: ImageSet, preprocess: Preprocess, *, batch: int = 32) ->
 def stratified_split(
     labels: NDArray[np.int64], *, test_fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of a training and a test part, class by class: each class keeps its share, at least one on each side."""
+    """The indices of a training and a test part. Each class keeps its share, with at least one image on each side."""
     rng = np.random.default_rng(seed)
     train: list[NDArray[np.int64]] = []
     test: list[NDArray[np.int64]] = []

@@ -1,7 +1,7 @@
-"""Turns a data set of TensorFlow Datasets into labelled sets of images, read one at a time from its files.
+"""Open a data set of TensorFlow Datasets, and read its images one at a time from its files.
 
-`NAME`, `NAME/CONFIG` and `NAME/CONFIG:VERSION` are as the library writes them, and it looks for prepared data
-where it always does (`TFDS_DATA_DIR`). Records must be of the array_record format: others cannot be read in any order.
+`NAME`, `NAME/CONFIG` and `NAME/CONFIG:VERSION` are names of the library, which looks for prepared data
+in its usual place (`TFDS_DATA_DIR`). Records must be of the array_record format: others cannot be read in any order.
 """
 
 import hashlib
@@ -29,16 +29,16 @@ _PART_BYTES: Final = 1 << 20
 
 
 def open_tfds(name: str) -> DataSet:
-    """The data set that the library calls `name`.
+    """Open the data set that the library calls `name`.
 
-    Raises `DataError` where the library is missing, for a name that it does not know, for a data set that was not
-    prepared, that has no image with a class label, or no training split.
+    Raises `DataError` if the library is missing, does not know the name or has not prepared the data set, and if the
+    data set has no image with a class label, or no training split.
     """
     modules = ("tensorflow_datasets", "array_record")
     if any(importlib.util.find_spec(module) is None for module in modules):
         raise DataError(f"{TFDS_PREFIX}{name} needs tensorflow-datasets: pip install 'mbexport[tfds]'")
     if not _NAME.fullmatch(name):
-        raise DataError(f"a TensorFlow data set must be tfds:NAME, NAME/CONFIG or NAME/CONFIG:1.2.3, got tfds:{name}")
+        raise DataError(f"--data must be tfds:NAME, tfds:NAME/CONFIG or tfds:NAME/CONFIG:1.2.3, got tfds:{name}")
     with _one_line(name):
         builder = _prepared(name)
     features = _checked_features(builder, name)
@@ -61,7 +61,7 @@ def open_tfds(name: str) -> DataSet:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """Turns whatever the library raises, often over many lines, into a `DataError` of one."""
+    """Raise whatever the library raises, often over many lines, as a `DataError` of one line."""
     try:
         yield
     except DataError:
@@ -75,9 +75,9 @@ def _prepared(name: str) -> Any:
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(name)
-    if not builder.is_prepared():  # never downloaded unasked: some are hundreds of gigabytes
+    if not builder.is_prepared():  # not downloaded here: some data sets have hundreds of gigabytes
         command = f"tfds build {name} --file_format={_FORMAT}"
-        raise DataError(f"{TFDS_PREFIX}{name} must be prepared, got nothing in {builder.data_dir}: {command}")
+        raise DataError(f"{TFDS_PREFIX}{name} is not prepared in {builder.data_dir}: run {command}")
     found = sorted(file_format.value for file_format in builder.info.available_file_formats())
     if _FORMAT not in found:
         raise DataError(
@@ -88,7 +88,7 @@ def _prepared(name: str) -> Any:
 
 
 def _checked_features(builder: Any, name: str) -> Any:
-    """The features, which are what training needs: `image`, an image, and `label`, a class."""
+    """The features. Raises `DataError` unless there are an `image`, a class `label` and a training split."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
@@ -122,7 +122,7 @@ def _open_split(builder: Any, split: str) -> ImageSet:
 
 
 def _labels(source: Any) -> NDArray[np.int64]:
-    """The labels, int64 of shape (n,): every record is read once, no image is decoded, a few are held at a time."""
+    """The labels, int64 of shape (n,). Reads every record once, a few at a time, and decodes no image."""
     labels = np.empty(len(source), np.int64)
     for start in range(0, len(labels), _RECORDS_AT_ONCE):
         indices = range(start, min(start + _RECORDS_AT_ONCE, len(labels)))
@@ -131,7 +131,7 @@ def _labels(source: Any) -> NDArray[np.int64]:
 
 
 def _fingerprint(builder: Any, splits: list[str]) -> str:
-    """A hash of the full name, the checksums of what was downloaded, and each record file's size and time of change."""
+    """The hash of the full name, the checksums of the downloads, and each record file's size and time of change."""
     digest = hashlib.sha256(builder.info.full_name.encode())
     for url, file in sorted((builder.url_infos or {}).items()):  # None without a list of them
         digest.update(f"{url}\0{file.checksum}\n".encode())
@@ -145,7 +145,7 @@ def _fingerprint(builder: Any, splits: list[str]) -> str:
 
 
 def _contents(builder: Any, splits: list[str], name: str) -> str:
-    """A hash of the full name, the classes, and the content of each record file in the order of the records."""
+    """The hash of the full name, the classes, and the content of each record file in the order of the records."""
     digest = hashlib.sha256(f"{builder.info.full_name}\0{list(builder.info.features['label'].names)}\n".encode())
     for split in splits:
         for path in builder.info.splits[split].filepaths:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""MobileNet v1: its layers, cost, tf_keras network, published figures and pretrained weights."""

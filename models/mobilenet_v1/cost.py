@@ -1,4 +1,4 @@
-"""Turns a ModelSpec into the cost of each layer: mult-adds and parameters, without building the network.
+"""Compute the mult-adds and parameters of each layer of a MobileNet v1, without building the network.
 
 Source of the formulas: arXiv 1704.04861, section 3.1. With kernel D_K, input channels M, output channels N and
 output map D_F (at rho = 1), a standard convolution costs D_K²·M·N·D_F² mult-adds, a depthwise separable one
@@ -34,7 +34,7 @@ class LayerCost:
 
     @property
     def weights(self) -> int:
-        """The kernel's weights, without bias or batch normalization: each works once for every output pixel."""
+        """The kernel's weights, without bias or batch normalization: each is used once for every output pixel."""
         return self.mult_adds // self.map_px**2
 
     @property
@@ -59,7 +59,7 @@ class Cost:
 
     @property
     def weights(self) -> int:
-        """The kernels alone, which is what the paper counts: no batch normalization, no bias."""
+        """The kernels' weights, without batch normalization and bias: what the paper counts as parameters."""
         return sum(layer.weights for layer in self.layers)
 
     def share(self, kind: Kind) -> tuple[float, float]:
@@ -70,7 +70,7 @@ class Cost:
         return mult_adds / self.mult_adds, weights / self.weights
 
     def separable_saving(self) -> tuple[int, int]:
-        """Mult-adds of the blocks as separable ones, and as standard 3x3 convolutions, whichever they are."""
+        """Mult-adds of the blocks as separable and as standard 3x3 convolutions, whichever of them they are."""
         blocks = [layer for layer in self.layers if layer.kind in ("pointwise", "standard")]
         separable = sum((KERNEL_PX**2 + layer.channels_out) * layer.channels_in * layer.map_px**2 for layer in blocks)
         standard = sum(KERNEL_PX**2 * layer.channels_out * layer.channels_in * layer.map_px**2 for layer in blocks)
@@ -78,7 +78,7 @@ class Cost:
 
 
 def cost(spec: ModelSpec) -> Cost:
-    """The cost of MobileNet v1 as `spec` describes it, equal to that of the network the builder makes."""
+    """The cost of the MobileNet v1 that `spec` describes, equal to that of the network that `network.build` makes."""
     return Cost(layers=tuple(_layers(spec)))
 
 

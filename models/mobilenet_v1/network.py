@@ -1,4 +1,4 @@
-"""Turns a ModelSpec into a tf_keras network with the layer names and weights of tf_keras.applications.MobileNet."""
+"""Build MobileNet v1 in tf_keras, with the layer names and weights of tf_keras.applications.MobileNet."""
 
 from typing import Any, Final
 
@@ -18,10 +18,10 @@ Tensor = Any  # a Keras tensor: tf_keras publishes no types
 def build(
     spec: ModelSpec, *, batch_norm_momentum: float = 0.99, dropout: float = DROPOUT, is_resumable: bool = False
 ) -> tf_keras.Model:
-    """The network: (batch, px, px, 3) float32, normalized, to (batch, classes) float32 probabilities.
+    """Build the network: (batch, px, px, 3) float32, normalized, to (batch, classes) float32 probabilities.
 
-    What matters to training only: `batch_norm_momentum` is the decay of the moving statistics, `dropout` the share
-    of pooled features that is left out; `is_resumable` keeps dropout's position where a checkpoint can find it.
+    Three settings are for training only: `batch_norm_momentum` is the decay of the moving statistics, `dropout` the
+    share of pooled features that is dropped; with `is_resumable` checkpoints hold the state of dropout's generator.
     """
 
     def normalize_and_clip(x: Tensor, name: str) -> Tensor:
@@ -35,7 +35,7 @@ def build(
     x = normalize_and_clip(stem(image), "conv1")
     for number, block in enumerate(spec.blocks, start=1):
         if block.stride == 2:
-            # The published weights were trained with this padding: one row and column behind, none before.
+            # The published weights were trained with this padding: one row below and one column to the right.
             x = _layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{number}")(x)
         for convolution in _convolutions(spec, block, number=number):
             x = normalize_and_clip(convolution(x), convolution.name)

@@ -1,4 +1,4 @@
-"""Turns weights that were trained elsewhere into the weights of our network: found or fetched, checked, set.
+"""Find or download pretrained weights, check them, and set them in a MobileNet v1.
 
 The weights that keras.applications publishes for ImageNet are Apache-2.0.
 """
@@ -29,23 +29,26 @@ Stored = Mapping[str, Sequence["NDArray[np.float32]"]]  # the tensors of each la
 
 
 def imagenet_file(spec: ModelSpec) -> str:
-    """The name under which Keras publishes ImageNet weights for `spec`, at 224 px if not at its resolution.
+    """The name of the ImageNet weights that Keras publishes for `spec`: those of 224 px if none of its resolution.
 
-    Raises `OptionError` where it publishes none.
+    Raises `OptionError` if Keras publishes none for its width or its kind of blocks.
     """
     if spec.conv is not Convolution.SEPARABLE or spec.shallow:
-        raise OptionError("ImageNet weights are published for the separable, full-depth network only")
+        raise OptionError(
+            "ImageNet weights (--weights imagenet) are published for the separable, full-depth network only: "
+            "drop --conv and --shallow"
+        )
     if spec.alpha not in _ALPHA_TEXT:
         legal = ", ".join(f"{alpha:g}" for alpha in _ALPHA_TEXT)
-        raise OptionError(f"ImageNet weights are published for alpha {legal}, got {spec.alpha:g}")
+        raise OptionError(f"ImageNet weights (--weights imagenet) are published for alpha {legal}, got {spec.alpha:g}")
     px = spec.resolution_px if spec.resolution_px in _RESOLUTIONS_PX else max(_RESOLUTIONS_PX)
     return f"mobilenet_{_ALPHA_TEXT[spec.alpha]}_{px}_tf.h5"
 
 
 def imagenet_weights(spec: ModelSpec, keras_home: Path) -> Path:
-    """The published weights in Keras' cache below `keras_home`; Keras downloads what is not there.
+    """The file of published weights in Keras' cache below `keras_home`; Keras downloads a missing one.
 
-    Its progress bar goes to sys.stdout. Raises `DataError` if the file is not there and cannot be fetched.
+    Keras' progress bar goes to sys.stdout. Raises `DataError` if the file is missing and cannot be downloaded.
     """
     name = imagenet_file(spec)
     cached = keras_home / "models" / name
@@ -55,24 +58,24 @@ def imagenet_weights(spec: ModelSpec, keras_home: Path) -> Path:
     from tf_keras.src.applications.mobilenet import BASE_WEIGHT_PATH  # the public module leaves it out
 
     try:
-        keras_home.mkdir(parents=True, exist_ok=True)  # Keras takes /tmp in the place of a folder that is not there
+        keras_home.mkdir(parents=True, exist_ok=True)  # Keras would use /tmp in place of a missing folder
         fetched = tf_keras.utils.get_file(
             name, BASE_WEIGHT_PATH + name, cache_dir=str(keras_home), cache_subdir="models"
         )
-    except Exception as error:  # the disk, urllib, ssl, socket and Keras' own plain Exception
+    except Exception as error:  # of the disk, urllib, ssl, socket, and Keras' own plain Exception
         raise DataError(
             f"the ImageNet weights are not at {cached} and cannot be downloaded ({_first_line(error)}): "
-            f"put {name} there, or give --weights FILE"
+            f"put {name} there, or pass --weights FILE"
         ) from None
     return Path(fetched)
 
 
 def set_weights(model: Any, stored: Stored, *, source: Path, keeps_head: bool) -> None:
-    """Sets the weights of `model`, a network that `mobilenet_v1.build` made, to what `source` holds.
+    """Set the weights of `model`, which `network.build` made, to the tensors `stored` in the file `source`.
 
-    Layers are matched by name, or, where a file has the automatic names of Keras (conv2d_1), by their order.
-    Without `keeps_head` the last convolution, which is to be trained anew, stays as it is. Raises `DataError`,
-    naming the first tensor that does not fit and what network the file looks like; `model` is then unchanged.
+    Layers are matched by name or, for a file with the automatic names of Keras (conv2d_1), by their order. Without
+    `keeps_head` the last convolution, which is to be trained anew, stays unchanged. Raises `DataError` that names
+    the first tensor that does not fit and the network that the file seems to hold; `model` is then unchanged.
     """
     layers = [layer for layer in model.layers if layer.weights and (keeps_head or layer.name != HEAD)]
     found = stored if any(layer.name in stored for layer in layers) else _renamed(model, stored)
@@ -80,14 +83,14 @@ def set_weights(model: Any, stored: Stored, *, source: Path, keeps_head: bool) -
     strangers = [name for name, tensors in found.items() if tensors and name not in fitting and name != HEAD]
     if strangers:
         raise DataError(
-            f"the weights {source} do not fit: the network has no {strangers[0]}, the file has: {_looks_like(stored)}"
+            f"the weights {source} do not fit: the network has no layer {strangers[0]}; {_looks_like(stored)}"
         )
     for layer in layers:
         layer.set_weights(fitting[layer.name])
 
 
 def _fitting(layer: Any, found: Stored, complaint: str, stored: Stored) -> "list[NDArray[np.float32]]":
-    """The tensors for `layer`, in its shapes."""
+    """The tensors for `layer`, in its shapes. Raises `DataError` that begins with `complaint` if they do not fit."""
     tensors = found.get(layer.name, [])
     fitting = []
     for index, variable in enumerate(layer.weights):
@@ -116,13 +119,13 @@ def _renamed(model: Any, stored: Stored) -> Stored:
 
 
 def head_classes(stored: Stored) -> int | None:
-    """The classes of the head that is stored, if there is one."""
+    """The number of classes of the stored head, None without one."""
     head = stored.get(HEAD) or next((tensors for tensors in reversed(list(stored.values())) if _is_head(tensors)), None)
     return int(head[0].shape[-1]) if head else None
 
 
 def _looks_like(stored: Stored) -> str:
-    """A guess at the network that the tensors belong to."""
+    """A guess, for messages, at the network that the tensors belong to."""
     kernels = [tensor for tensors in stored.values() for tensor in tensors if tensor.ndim in (2, 4)]
     if not kernels:
         return "it holds no convolutions"
@@ -134,7 +137,7 @@ def _looks_like(stored: Stored) -> str:
 
 
 def _is_head(tensors: "Iterable[NDArray[np.float32]]") -> bool:
-    """A kernel and a bias: every other convolution of a MobileNet has no bias."""
+    """Whether the tensors are a kernel and a bias: every other convolution of a MobileNet v1 has no bias."""
     return [tensor.ndim for tensor in tensors] in ([4, 1], [2, 1])
 
 

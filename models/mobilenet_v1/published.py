@@ -1,4 +1,4 @@
-"""The figures that others published for MobileNet v1, to compare ours with and to set the default limits.
+"""The published figures of MobileNet v1, to compare with and to set default limits by.
 
 Source: research/slim/nets/mobilenet_v1.md of tensorflow/models (2018-02-22 checkpoints), unless said.
 """
@@ -49,8 +49,8 @@ PUBLISHED: Final[tuple[Published, ...]] = tuple(
     )
 )
 
-# The published mult-adds of these rows are not those of the published network, and this is what they are
-# (docs/decisions/0003): at alpha 0.75 the stem was left out (the paper's own table 6 has 325 M, with it);
+# The published mult-adds of these rows are not those of the published network (docs/decisions/0003): at alpha 0.75
+# the stem was left out (the paper's own table 6 has 325 M, with it);
 # 34 M at 0.25/192 breaks the paper's rho**2 law (41 M * (192/224)**2 = 30 M) and is taken for a misprint.
 ALPHA_WITHOUT_STEM: Final = 0.75
 MISPRINTED: Final = (0.25, 192)
@@ -89,5 +89,5 @@ PAPER: Final[tuple[PaperNetwork, ...]] = tuple(
 
 
 def nearest_published(*, alpha: float, resolution_px: int) -> Published:
-    """The published checkpoint closest to this alpha, then to this resolution."""
+    """The published checkpoint with the nearest alpha, and among these with the nearest resolution."""
     return min(PUBLISHED, key=lambda row: (abs(row.alpha - alpha), abs(row.resolution_px - resolution_px)))

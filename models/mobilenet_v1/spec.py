@@ -20,7 +20,7 @@ KERNEL_PX: Final = 3  # D_K of the stem, of every depthwise and of every standar
 
 
 class Convolution(StrEnum):
-    """What the blocks are made of: the paper's idea, or the full convolutions that it is measured against (table 4)."""
+    """The convolutions of a block: depthwise separable, or the standard ones that the paper compares with (table 4)."""
 
     SEPARABLE = "separable"
     STANDARD = "standard"
@@ -64,7 +64,7 @@ REPEATED_BLOCK: Final = Block(filters=512, stride=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Which MobileNet v1: width multiplier alpha, input resolution in pixels, number of classes, kind of blocks.
+    """One MobileNet v1: width multiplier alpha, input resolution in pixels, number of classes, kind of blocks.
 
     `shallow` leaves out the five blocks from 512 to 512 channels. Raises `OptionError` for an alpha outside (0, 1],
     a resolution that is not a multiple of 32 from 32 to 1024, fewer than two classes, or an unknown convolution.
@@ -100,7 +100,7 @@ class ModelSpec:
     def stem_name(self) -> str:
         """The stem of every artifact's file name, for example `mobilenet_v1_0.75_224`.
 
-        The paper's other networks say what they are: `mobilenet_v1_standard_shallow_0.75_224`.
+        Other kinds of blocks are part of it: `mobilenet_v1_standard_shallow_0.75_224`.
         """
         standard = "_standard" if self.conv is Convolution.STANDARD else ""
         shallow = "_shallow" if self.shallow else ""
@@ -108,7 +108,7 @@ class ModelSpec:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """The rows of table 1 that this network has: thirteen, or eight if it is shallow."""
+        """The blocks of table 1 that this network has: thirteen, or eight if it is shallow."""
         return tuple(block for block in BLOCKS if not (self.shallow and block == REPEATED_BLOCK))
 
     def channels(self, filters: int) -> int:

@@ -1,4 +1,4 @@
-"""Turns a batch of images into moved ones: rotation, zoom, shift and, for photos, a mirror and other light."""
+"""Augment batches of images: rotation, zoom, shift and, for photos, mirroring and changes of light."""
 
 import math
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How far an image is moved at most: degrees, a factor of zoom, a fraction of the side; and how it is filled.
+    """The largest changes of an image: degrees, a factor of zoom, a fraction of the side; and how its border is filled.
 
-    `zoom` goes both ways, `zoom_in` comes on top of it. `light` is how far contrast, brightness (of 255) and the
+    `zoom` goes both ways, `zoom_in` is added to it in one. `light` is how far contrast, brightness (of 255) and the
     balance of the channels (half as far) change, as a factor. With `mixes` each image is then blended with another one
-    of its batch (Zhang et al. 2018, arXiv 1710.09412) by a share that is anything from none to all (Beyer et al. 2022,
-    arXiv 2106.05237, section 3): only a teacher knows what is right for such a mix.
+    of its batch (Zhang et al. 2018, arXiv 1710.09412) by a share from none to all (Beyer et al. 2022,
+    arXiv 2106.05237, section 3): only a teacher has scores for such a mix.
     """
 
     rotation_deg: float
@@ -34,9 +34,9 @@ PHOTO_AUGMENTATION: Final = Augmentation(
 
 
 def augment(pixels: Any, how: Augmentation, *, seed: Any, output_px: int | None = None) -> Any:
-    """A batch (n, px, px, channels) of bytes, moved, as float32 0..255; `seed` (2 integers) decides everything.
+    """Augment a batch (n, px, px, channels) of bytes: float32 0..255. `seed` (2 integers) decides everything.
 
-    With `output_px` the result has that side: its centre at the same scale, before it is moved.
+    With `output_px` the result has that side: the centre of the image at the same scale.
     """
 
     def draw(stream: int, low: float, high: float, channels: int | None = None) -> Any:
@@ -75,7 +75,7 @@ def _moved(pixels: Any, how: Augmentation, draw: Any, *, output_px: int | None) 
 
 
 def _lit(images: Any, light: float, draw: Any) -> Any:
-    """The images with another contrast about their mean, another brightness, and other shares of the channels."""
+    """The images with changed contrast about their mean, brightness, and balance of channels."""
     contrast, tint = draw(5, 1 - light, 1 + light, 1), draw(7, 1 - light / 2, 1 + light / 2, images.shape[-1])
     brightness = draw(6, -light, light, 1) * 255 / 2
     mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
@@ -83,6 +83,6 @@ def _lit(images: Any, light: float, draw: Any) -> Any:
 
 
 def _mixed(images: Any, draw: Any) -> Any:
-    """Each image blended with the one as far from the end of the batch as it is from the beginning."""
+    """Each image blended with the one at the mirrored place of the batch."""
     share = draw(8, 0.0, 1.0, 1)
     return share * images + (1 - share) * tf.reverse(images, [0])

@@ -1,4 +1,4 @@
-"""Turns held-out images into how good a network is, and keeps the weights of the best one."""
+"""Evaluate a network on held-out images, and keep the weights of the best epoch."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,17 +15,17 @@ from mbexport.models.weights import weights_to_bytes
 
 _BATCH: Final = 32
 _LEAST: Final = np.finfo(np.float32).tiny  # a probability of zero has no logarithm
-_LEAST_SIGMOID: Final = 1e-7  # Keras' epsilon, which its binary cross-entropy keeps from 0 and from 1, too
+_LEAST_SIGMOID: Final = 1e-7  # Keras' epsilon: its binary cross-entropy clips to the same distance from 0 and 1
 
 Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """How a network does on held-out images: `loss` is the lower the better, `accuracy` from 0 to 1.
+    """The loss and the accuracy (0 to 1) of a network on held-out images.
 
-    With a teacher they are the divergence from its scores, 0 for the very same ones, and how often both give the same
-    answer; without one the cross-entropy, and how often the answer is right.
+    With a teacher `loss` is the divergence from its scores, 0 for equal ones, and `accuracy` the share of images for
+    which both have the same top class; without one they are the cross-entropy and the share of right top classes.
     """
 
     loss: float
@@ -33,7 +33,7 @@ class Evaluation:
 
 
 def evaluate(model: tf_keras.Model, objective: Objective, images: ImageSet) -> Evaluation:
-    """How `model` does on `images`, which are not moved, against the labels or the teacher's scores."""
+    """Evaluate `model` on `images`, without augmentation, against their labels or the teacher's scores."""
     loss, hits, done = 0.0, 0, 0
     for pixels in iter_pixels(images, objective.preprocess, batch=_BATCH):
         inputs = objective.as_input(pixels.astype(np.float32))
@@ -50,7 +50,7 @@ def evaluate(model: tf_keras.Model, objective: Objective, images: ImageSet) -> E
 
 
 def divergences(expected: Scores, found: Scores, output: Output) -> Scores:
-    """How far each row of `found` (n, classes) is from that of `expected`, (n,): 0 for the same.
+    """The distance of each row of `found` from that of `expected`, both (n, classes): float64 (n,), 0 for equal rows.
 
     The Kullback-Leibler divergence in nats for a softmax; for sigmoids that of each class by itself, and for logits
     the squared error, both averaged over the classes.
@@ -65,7 +65,7 @@ def divergences(expected: Scores, found: Scores, output: Output) -> Scores:
 
 
 def keep_if_best(model: tf_keras.Model, progress: Progress, objective: Objective) -> None:
-    """Keeps the weights if the last epochs, taken together, were better than any before."""
+    """Keep the weights in `progress` if the mean of the last `averaged_epochs` is better than any before."""
     recent = progress.history[-objective.averaged_epochs :]
     accuracy = float(np.mean([figures["val_accuracy"] for figures in recent]))
     loss = float(np.mean([figures["val_loss"] for figures in recent]))
@@ -73,7 +73,10 @@ def keep_if_best(model: tf_keras.Model, progress: Progress, objective: Objective
 
 
 def keep_if_better(model: tf_keras.Model, progress: Progress, objective: Objective, found: Evaluation) -> None:
-    """Keeps the weights if they were found better than any before; a few images make agreement jump, not divergence."""
+    """Keep the weights in `progress` if `found` is better than any evaluation before.
+
+    With a teacher the loss alone decides: on few images agreement jumps, while divergence does not.
+    """
     is_better = (
         (found.accuracy, -found.loss) > (progress.best_accuracy, -progress.best_loss)
         if objective.teacher is None

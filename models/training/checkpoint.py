@@ -1,4 +1,4 @@
-"""Turns a training between two epochs into bytes, and back: all that one epoch leaves for the next."""
+"""Save a training between two epochs as bytes, and restore it."""
 
 import io
 import json
@@ -19,7 +19,7 @@ _VARIABLES: Final = "variables"
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What is remembered between epochs; `judging` says which epoch is the best."""
+    """What a training remembers between epochs; `best_epoch.py` decides which epoch is the best."""
 
     epochs_done: int = 0
     best_accuracy: float = -math.inf
@@ -30,7 +30,7 @@ class Progress:
 
 
 def checkpoint(model: tf_keras.Model, progress: Progress) -> bytes:
-    """Everything that the next epoch needs: weights, the optimizer's memory, dropout's position, the figures so far."""
+    """Save what the next epoch needs: weights, the optimizer's state, the generator of dropout, and `progress`."""
     state = {
         name: getattr(progress, name) for name in ("epochs_done", "best_accuracy", "best_loss", "best_epoch", "history")
     }
@@ -45,13 +45,13 @@ def checkpoint(model: tf_keras.Model, progress: Progress) -> bytes:
 
 
 def read_progress(content: bytes) -> Progress:
-    """What `checkpoint` took down, weights and optimizer aside."""
+    """The `Progress` in a checkpoint."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return Progress(**json.loads(archive.read(_STATE)), best_weights=archive.read(_BEST))
 
 
 def restore(model: tf_keras.Model, content: bytes, *, with_optimizer: bool) -> None:
-    """Sets the variables of `model`, which has been compiled and whose optimizer is built, as `checkpoint` saw them."""
+    """Set the variables of `model`, which is compiled and has its optimizer built, to those of a checkpoint."""
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
             if name.startswith(_VARIABLES):
@@ -63,11 +63,11 @@ def restore(model: tf_keras.Model, content: bytes, *, with_optimizer: bool) -> N
 
 def _tracked(model: tf_keras.Model, *, with_optimizer: bool) -> tf.train.Checkpoint:
     generators = [
-        # Keras leaves a layer's own generator out of its checkpoints.
+        # Keras does not save a layer's own generator.
         layer._random_generator._generator
         for layer in model.layers
         if isinstance(layer, tf_keras.layers.Dropout) and layer._random_generator._generator is not None
     ]
     optimizer = {"optimizer": model.optimizer} if with_optimizer else {}
-    # Not the model itself: it would bring its optimizer along.
+    # Not the model itself: that would include its optimizer.
     return tf.train.Checkpoint(weights=model.weights, generators=generators, **optimizer)

@@ -1,7 +1,4 @@
-"""Turns a MobileNet of ours with a trained backbone and a new head into a network that knows the images.
-
-What is done, and what was measured on the way: docs/decisions/0009.
-"""
+"""Fine-tune a network with a trained backbone and a new head: method and measurements are in docs/decisions/0009."""
 
 from typing import Final
 
@@ -13,16 +10,15 @@ from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, 
 from mbexport.models.training.objective import Objective
 from mbexport.models.training.train import History, class_weights
 
-# The new head starts from random weights: its first gradients would spoil the backbone, so it learns alone until it
-# knows what the features can tell it.
+# The new head starts from random weights, whose first gradients would spoil the backbone: so it learns alone first.
 _HEAD_LEARNING_RATE: Final = 1e-2
 _HEAD_SHARE: Final = 0.2  # of the epochs
 _BACKBONE_LEARNING_RATE: Final = 3e-3
 _WEIGHT_DECAY: Final = 0.05
 _LABEL_SMOOTHING: Final = 0.1
-_HELD_OUT: Final = 0.1  # of the training images, where nobody has put others aside
-_AVERAGED_EPOCHS: Final = 5  # one epoch's answers to so few images are mostly luck
-_PATIENCE: Final = 25  # the last third of a cosine is where most of what is gained is gained
+_HELD_OUT: Final = 0.1  # of the training images, where there are no validation images
+_AVERAGED_EPOCHS: Final = 5  # the accuracy of one epoch on so few images is mostly luck
+_PATIENCE: Final = 25  # most is gained in the last third of a cosine
 
 
 def fine_tune(
@@ -39,8 +35,9 @@ def fine_tune(
 ) -> History:
     """Train `model` in place: first the layer called `head` alone, then everything, more slowly.
 
-    The `validation` images end each phase when it stops helping, and choose the best epoch; without any, a tenth of
-    the training images is held out for that. Raises `StageError` if training diverges.
+    Returns the figures of each epoch. The `validation` images stop a phase that no longer improves, and choose the
+    best epoch; without any, a tenth of the training images is held out for that. Raises `StageError` if training
+    diverges.
     """
     averaged_epochs = 1
     if validation is None:

@@ -1,7 +1,7 @@
-"""Turns a network and labelled images into a trained network, epoch by epoch.
+"""Train a network on labelled images, epoch by epoch, so that it can be interrupted and resumed.
 
-What an epoch sees depends on the seed and its number only, and all that one epoch leaves for the next lies in a
-checkpoint, so that a run that was interrupted ends with the same weights as one that was not.
+The batches of an epoch depend on the seed and the epoch's number only, and a checkpoint holds all that an epoch needs
+of those before it. So a run that was interrupted ends with the same weights as one that was not.
 """
 
 import math
@@ -28,7 +28,7 @@ from mbexport.models.weights import weights_from_bytes
 
 @contextmanager
 def curves(log_dir: Path | None) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """What takes down the figures of an epoch for TensorBoard, as soon as there are any; nothing without a folder."""
+    """A function that writes the figures of an epoch for TensorBoard at once; without a folder it does nothing."""
     if log_dir is None:
         yield lambda _epoch, _figures: None
         return
@@ -47,25 +47,25 @@ def curves(log_dir: Path | None) -> Iterator[Callable[[int, Mapping[str, float]]
         writer.close()
 
 
-OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a few words on how it goes
+OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a text with loss and accuracy
 
 
 class Session(Protocol):
-    """Where a training keeps what must survive it: its last checkpoint, decoded images, curves for TensorBoard."""
+    """Storage of a training: its last checkpoint, folders for decoded images and for TensorBoard's curves."""
 
     cache_dir: Path
     log_dir: Path | None
 
     def load(self) -> bytes | None:
-        """The last checkpoint of this very training, if there is one."""
+        """The last checkpoint of the same training, None without one."""
 
     def save(self, content: bytes) -> None:
-        """Puts `content` in its place, whole or not at all."""
+        """Replace the checkpoint by `content`, atomically."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """How a network learns: `batch` images a step, moved by `augmentation`; `seed` decides every random choice."""
+    """The settings of a training: `batch` images a step, their `augmentation`, and the `seed` of all random choices."""
 
     batch: int
     seed: int
@@ -74,13 +74,13 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """Some epochs at one schedule: a cosine from `learning_rate` to zero, after `warmup_epochs` from zero to it.
+    """Epochs with one schedule: a cosine from `learning_rate` to zero, after `warmup_epochs` from zero to it.
 
-    With `steps` that is how many it has in all, spread evenly over its epochs, and an epoch is then merely what lies
-    between two checkpoints; without, an epoch goes through the images once.
-    `frozen` says which layers keep their weights; a frozen batch normalization keeps its statistics, too.
-    `weight_decay` is what a step takes from every weight, as a share of it and of the learning rate (Loshchilov and
-    Hutter 2019, arXiv 1711.05101).
+    `steps` is the number of steps in all, spread evenly over the epochs, which are then only the intervals between
+    checkpoints; without it an epoch goes through the images once. `frozen(layer)` is True for layers that keep their
+    weights; a frozen batch normalization keeps its statistics, too. A step subtracts `weight_decay` times the
+    learning rate of every weight (Loshchilov and Hutter 2019, arXiv 1711.05101). Raises `ValueError` for fewer steps
+    than epochs.
     """
 
     epochs: int
@@ -92,14 +92,14 @@ class Phase:
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < self.epochs:
-            raise ValueError(f"a phase must have a step an epoch at least, got {self.steps} for {self.epochs} epochs")
+            raise ValueError(f"a phase must have at least one step an epoch, got {self.steps} for {self.epochs} epochs")
 
     def total(self, per_epoch: int) -> int:
-        """Its steps, where an epoch that goes through the images once has `per_epoch` of them."""
+        """The number of steps of the phase, if going through the images once takes `per_epoch`."""
         return self.epochs * per_epoch if self.steps is None else self.steps
 
     def steps_of(self, epoch: int, per_epoch: int) -> range:
-        """Which of its steps are those of `epoch`, both counted from 0."""
+        """The steps of `epoch`, both counted from 0 within the phase."""
         total = self.total(per_epoch)
         return range(total * epoch // self.epochs, total * (epoch + 1) // self.epochs)
 
@@ -113,13 +113,13 @@ def fit(
     session: Session,
     on_step: OnStep,
 ) -> list[dict[str, float]]:
-    """Trains `model` in place with Adam, phase after phase, and gives the figures of each epoch.
+    """Train `model` in place with Adam, phase after phase, and return the figures of each epoch.
 
-    `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` for images that
-    are mixed where only labels say what is right.
+    `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` for augmentation
+    that mixes images without a teacher, since a mix has no label.
     """
     if settings.augmentation.mixes and objective.teacher is None:
-        raise ValueError("only a teacher knows what is right for mixed images, got none")
+        raise ValueError("augmentation that mixes images needs a teacher, got none")
     per_epoch = steps_per_epoch(objective.images, settings)
     run = _Run(
         model=model,
@@ -127,7 +127,7 @@ def fit(
         settings=settings,
         per_epoch=per_epoch,
         store=open_store(session.cache_dir, count=len(objective.images), shape=objective.preprocess.uncropped.shape),
-        example=tf.function(as_example(objective, int(model.output_shape[-1]))),  # traced once, not once an epoch
+        example=tf.function(as_example(objective, int(model.output_shape[-1]))),  # traced once for all epochs
         reporter=_StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step),
     )
     content = session.load()
@@ -150,7 +150,7 @@ def fit(
                 session.save(checkpoint(model, progress))
             first, progress.epochs_done = last, max(last, progress.epochs_done)
             first_step += phase.total(per_epoch)
-    if content:  # there was nothing left to do
+    if content:  # every phase was over
         restore(model, content, with_optimizer=False)
     if progress.best_weights:
         weights_from_bytes(model, progress.best_weights, source="the best epoch")
@@ -158,12 +158,12 @@ def fit(
 
 
 def steps_per_epoch(images: ImageSet, settings: TrainSettings) -> int:
-    """Whole batches in the images; a set smaller than a batch is one step."""
+    """The number of whole batches in the images, at least one."""
     return max(1, len(images) // settings.batch)
 
 
 def _is_over(progress: Progress, objective: Objective, *, first: int, last: int) -> bool:
-    """Whether a phase had all its epochs, or the validation images have seen no better one for too long."""
+    """Whether a phase had all its epochs, or `patience` epochs without a better evaluation."""
     waited = progress.epochs_done - max(progress.best_epoch, first)
     return progress.epochs_done >= last or (objective.validation is not None and waited >= objective.patience)
 
@@ -187,7 +187,7 @@ def _prepare(model: tf_keras.Model, objective: Objective, phase: Phase, per_epoc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """What all epochs of a training share."""
+    """The values that all epochs of a training share."""
 
     model: tf_keras.Model
     objective: Objective
@@ -198,7 +198,7 @@ class _Run:
     reporter: "_StepReporter"
 
     def epoch(self, progress: Progress, steps: range) -> None:
-        """Trains for one epoch, that is for `steps`, counted from the first of all, and takes down how it went."""
+        """Train for one epoch, that is for `steps`, counted from the first of all; add its figures to `progress`."""
         batches = training_batches(
             self.objective.images,
             self.objective.preprocess.uncropped,
@@ -213,7 +213,7 @@ class _Run:
         self.reporter.done = steps.start
         logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history
         if not all(np.isfinite(value).all() for value in self.model.get_weights()):
-            raise StageError("training diverged: the loss became NaN; lower the learning rate")
+            raise StageError("training diverged: the loss became NaN. Lower the learning rate")
         found = {name: float(values[-1]) for name, values in logs.items()}
         found["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         progress.epochs_done += 1
@@ -226,7 +226,7 @@ class _Run:
 
 
 class _StepReporter(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras publishes no types
-    """Passes each step's loss and accuracy on to whoever shows progress, and stops a run that diverged."""
+    """Report each step's loss and accuracy to `on_step`, and stop a training whose loss is not finite."""
 
     def __init__(self, total: int, on_step: OnStep) -> None:
         super().__init__()

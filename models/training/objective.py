@@ -1,4 +1,4 @@
-"""Turns images, and their labels or a teacher, into what a network is to learn and the loss that says how far it is."""
+"""Define what a network learns: images with labels or a teacher's scores, and the loss."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from mbexport.models.data.open import ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 
-AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to what the network takes
+AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to the input of the network
 
-# How far scores are from a teacher's, by what they are: the Kullback-Leibler divergence and a constant, or a distance.
+# The loss against a teacher's scores by their kind: the Kullback-Leibler divergence plus a constant, or a distance.
 _TEACHER_LOSSES: Final = MappingProxyType(
     {
         Output.SOFTMAX: "categorical_crossentropy",
@@ -28,15 +28,17 @@ _TEACHER_LOSSES: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What a network is to learn: images, how they become its input, and what counts as right.
+    """What a network learns: images, how they become its input, and the targets.
 
-    With a `teacher`, its scores for the same input take the place of the labels (Hinton et al. 2015, arXiv
-    1503.02531, at temperature 1), and "agreement" is how often both give the same answer; `output` is what the scores
-    of both are. Without one they are probabilities, and `label_smoothing` is what the right class leaves to all of them
-    together (Szegedy et al. 2016, arXiv 1512.00567, section 7). `class_weights` (one for each class, float32) multiply
-    the loss. With `validation` images an epoch is as good as the last `averaged_epochs` together answered them, and as
-    low as their loss; the weights of the best one are kept, and `patience` epochs without a better one are the last.
-    With a teacher the loss alone decides, and the best weights may be those that the training started from.
+    With a `teacher` the targets are its scores for the same input (Hinton et al. 2015, arXiv 1503.02531, at
+    temperature 1), of the kind `output`, and the metric "agreement" is the share of images for which both have the
+    same top class. Without one the targets are the labels, and `label_smoothing` is the share of probability that is
+    spread over all classes (Szegedy et al. 2016, arXiv 1512.00567, section 7). `class_weights` (one for each class,
+    float32) multiply the loss.
+
+    With `validation` images the mean accuracy and loss of the last `averaged_epochs` rate an epoch; the weights of
+    the best one are kept, and training stops after `patience` epochs without a better one. With a teacher the loss
+    alone decides, and the best weights may be those that the training started from.
     """
 
     images: ImageSet
@@ -52,7 +54,7 @@ class Objective:
 
 
 def compile_options(objective: Objective) -> dict[str, Any]:
-    """The loss and the one metric, as Keras' `compile` takes them."""
+    """The loss and the metric, as arguments of Keras' `compile`."""
     if objective.teacher is not None:
         agreement = tf_keras.metrics.CategoricalAccuracy(name="agreement")
         return {"loss": _TEACHER_LOSSES[objective.output], "metrics": [agreement]}
@@ -61,7 +63,7 @@ def compile_options(objective: Objective) -> dict[str, Any]:
 
 
 def as_example(objective: Objective, classes: int) -> Callable[[Any, Any], Any]:
-    """What turns float32 pixels (n, px, px, channels) and int64 labels (n,) into what Keras' `fit` takes."""
+    """A function from float32 pixels (n, px, px, channels) and int64 labels (n,) to the arguments of Keras' `fit`."""
 
     def example(pixels: Any, labels: Any) -> Any:
         inputs = objective.as_input(pixels)

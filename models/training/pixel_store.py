@@ -1,6 +1,6 @@
-"""Turns images that were decoded once into bytes on disk that are read back in microseconds.
+"""Cache the pixels of decoded images on disk, from where they are read in microseconds.
 
-The file has no name: however the process ends, nothing is left behind. What is kept in memory is one flag an image.
+The file has no name, so nothing is left behind however the process ends. The memory holds one flag an image.
 """
 
 import math
@@ -19,17 +19,17 @@ import numpy as np
 from mbexport.models.preprocess import Pixels
 
 _LIMIT_BYTES: Final = 4 << 30
-_SHARE_OF_FREE_SPACE: Final = 0.5  # the artifacts and other programs need some too
+_SHARE_OF_FREE_SPACE: Final = 0.5  # artifacts and other programs need some, too
 
 
 class PixelStore:
-    """Room on disk for the pixels of `count` images of one `shape`, filled as they are asked for.
+    """A cache on disk of the pixels of `count` images of one `shape`, which is filled when they are read.
 
-    Any number of threads may ask. A disk that is full ends the store, never the run: images are decoded anew.
+    Safe for any number of threads. A full disk empties the store and never ends the run: images are decoded again.
     """
 
     def __init__(self, folder: Path, *, count: int, shape: tuple[int, int, int]) -> None:
-        """Opens a file without a name in `folder`. Raises `OSError` where that cannot be done."""
+        """Open a file without a name in `folder`. Raises `OSError` if that is not possible."""
         self.count, self.shape = count, shape
         self._record_bytes = math.prod(shape)
         self._holds = np.zeros(count, np.bool_)
@@ -37,7 +37,7 @@ class PixelStore:
         self._lock = Lock()
         with tempfile.TemporaryFile(dir=folder) as file:
             self._file = os.dup(file.fileno())
-        # Not closed before the last reader has let go: its number could mean another file by then.
+        # Not closed before the last reader is gone: the file descriptor's number could be another file's by then.
         weakref.finalize(self, os.close, self._file)
 
     def __enter__(self) -> "PixelStore":
@@ -60,7 +60,7 @@ class PixelStore:
         return pixels
 
     def discard(self) -> None:
-        """Gives the disk space back. Whoever still asks gets images that are decoded anew."""
+        """Free the disk space. Later reads decode the images again."""
         with self._lock:
             self._is_writable = False
             self._holds[:] = False
@@ -71,7 +71,7 @@ class PixelStore:
             record = os.pread(self._file, self._record_bytes, index * self._record_bytes)
         except OSError:
             return None
-        # Looked at again: if it was discarded meanwhile, a late writer may have left a hole full of zeros here.
+        # The flag is read again: after `discard` a late writer may have left a hole full of zeros here.
         if len(record) != self._record_bytes or not self._holds[index]:
             return None
         return np.frombuffer(record, np.uint8).reshape(self.shape)
@@ -82,7 +82,7 @@ class PixelStore:
         except OSError:
             written = 0
         if written != self._record_bytes:
-            self.discard()  # the disk is full: artifacts need the space more
+            self.discard()  # the disk is full, and artifacts need the space more
             return
         with self._lock:
             self._holds[index] = self._is_writable
@@ -91,7 +91,7 @@ class PixelStore:
 def open_store(
     folder: Path, *, count: int, shape: tuple[int, int, int], limit_bytes: int = _LIMIT_BYTES
 ) -> PixelStore | None:
-    """A store in `folder`, or None where it would not fit `limit_bytes` and half of the free space, or cannot be."""
+    """Open a store in `folder`; None if it exceeds `limit_bytes` or half of the free space, or cannot be opened."""
     try:
         room = min(limit_bytes, int(shutil.disk_usage(folder).free * _SHARE_OF_FREE_SPACE))
         return PixelStore(folder, count=count, shape=shape) if count * math.prod(shape) <= room else None

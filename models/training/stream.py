@@ -1,4 +1,4 @@
-"""Turns labelled images into the batches of an epoch of training, the same ones whatever ran before."""
+"""Stream the batches of training epochs, which depend on the seed and the epoch's number only."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,7 +15,7 @@ from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.models.training.augment import Augmentation, augment
 from mbexport.models.training.pixel_store import PixelStore
 
-_BATCHES_AHEAD: Final = 2  # decoded while the network works on one
+_BATCHES_AHEAD: Final = 2  # decoded while the network trains on one
 _SEEDS_PER_BATCH: Final = 16  # `augment` draws from seed + 0, seed + 1, ...
 _EPOCH_BITS: Final = 32  # an epoch and a step share one 64-bit seed
 
@@ -34,16 +34,17 @@ def training_batches(
 ) -> Any:
     """A tf.data stream of (float32 pixels 0..255 of shape (batch, *preprocess.shape), int64 labels of (batch,)).
 
-    It runs through `epochs`, whose first may be any, or through those `steps` of them, which are counted from the
-    first step of epoch 0. Whole batches only, and each image at most once an epoch; a
-    set smaller than a batch is one batch. `seed` and the epoch's number alone decide the order and how each image
-    is moved: a training that is taken up again sees what an undisturbed one sees. Without `augmentation` the pixels
-    are as `preprocess` gives them; with one they may have another side, `output_px`. `store` holds pixels of these
-    very images from one epoch to the next; without one they are decoded anew. Raises `ValueError` for a store of
-    another size.
+    The stream covers `epochs`, whose first may be any, or those `steps` of them, counted from the first step of
+    epoch 0. It has whole batches only, and each image at most once an epoch; a set smaller than a batch is one batch.
+    `seed` and the epoch's number alone decide the order and the augmentation of each image, so that a resumed
+    training sees the same batches as an undisturbed one. Without `augmentation` the pixels are those of `preprocess`;
+    with it they may have another side, `output_px`. `store` caches the pixels of these images from one epoch to the
+    next; without it they are decoded again. Raises `ValueError` for a store of another size.
     """
     if store is not None and (store.count, store.shape) != (len(images), preprocess.shape):
-        raise ValueError(f"the store must be one of {len(images)} images, got one of {store.count} x {store.shape}")
+        raise ValueError(
+            f"the store must be of {len(images)} images of {preprocess.shape}, got {store.count} of {store.shape}"
+        )
     rows = min(batch, len(images))
     per_epoch = len(images) // rows
     numbers = range(epochs.start * per_epoch, epochs.stop * per_epoch) if steps is None else steps
@@ -75,7 +76,7 @@ def training_batches(
 
 
 class _BatchReader:
-    """Gives batches by their number, counted over all epochs, and has the next ones decoded meanwhile.
+    """Reads batches by their number, counted over all epochs, while other threads decode the next ones.
 
     Deterministic tf.data calls a Python function once at a time and drops every prefetch behind it
     (tensorflow/core/grappler/optimizers/data/make_deterministic.cc), so the work ahead is done here.

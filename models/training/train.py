@@ -1,4 +1,4 @@
-"""Turns a ModelSpec and labelled images into a trained float network, the same one for the same seed."""
+"""Train a float network from scratch, reproducibly for a seed."""
 
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ History = list[dict[str, float]]
 
 
 def make_deterministic(seed: int) -> None:
-    """Makes every later TensorFlow operation of this process repeatable, and forgets the graphs made before."""
+    """Make every later TensorFlow operation of this process deterministic, and drop the graphs made before."""
     tf_keras.backend.clear_session()
     tf.config.experimental.enable_op_determinism()
     tf_keras.utils.set_random_seed(seed)
@@ -38,7 +38,10 @@ def train(
     session: Session,
     on_step: OnStep,
 ) -> tuple[tf_keras.Model, History]:
-    """The network, trained from scratch for `epochs`, and the figures of each. Raises `StageError` if it diverges."""
+    """Train the network of `spec` for `epochs`. Returns it and the figures of each epoch.
+
+    Raises `StageError` if training diverges.
+    """
     make_deterministic(settings.seed)
     momentum = batch_norm_momentum(images, settings)
     model = architecture_of(spec).build(spec, batch_norm_momentum=momentum, is_resumable=True)
@@ -55,7 +58,7 @@ def train(
 
 
 def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """The weight of each class in the loss: images / (classes present * images of the class), 0 for one without any.
+    """The weight of each class in the loss: images / (classes present * images of the class), 0 for an absent class.
 
     Source: King and Zeng 2001, "Logistic Regression in Rare Events Data"; scikit-learn's "balanced".
     """
@@ -71,10 +74,10 @@ def _is_norm(layer: Any) -> bool:
 def estimate_batch_norm_statistics(
     model: tf_keras.Model, images: ImageSet, preprocess: Preprocess, *, seed: int
 ) -> None:
-    """Sets the moving statistics to the plain average over batches of unaugmented training images.
+    """Set the moving statistics to the plain average over batches of unaugmented training images.
 
-    What a decaying average remembers are the last steps of training, and after few steps its own start
-    (Wu and Johnson 2021, "Rethinking Batch in BatchNorm", arXiv 2105.07576, section 3).
+    A decaying average consists of the last steps of training and, after few steps, of its initial value (Wu and
+    Johnson 2021, "Rethinking Batch in BatchNorm", arXiv 2105.07576, section 3).
     """
     norms = [layer for layer in model.layers if _is_norm(layer)]
     momenta = [norm.momentum for norm in norms]
@@ -88,5 +91,8 @@ def estimate_batch_norm_statistics(
 
 
 def batch_norm_momentum(images: ImageSet, settings: TrainSettings) -> float:
-    """Statistics that remember half an epoch: 0.99 would need hundreds of steps to forget its start."""
+    """The decay of moving statistics that average over half an epoch, from 0.9 to 0.99.
+
+    0.99 needs hundreds of steps to forget its initial value.
+    """
     return min(0.99, max(0.9, 1 - 2 / steps_per_epoch(images, settings)))

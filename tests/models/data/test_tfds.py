@@ -151,12 +151,12 @@ def test_the_contents_are_the_same_at_any_time_and_follow_the_records(opened, fo
         ("tiny_text", "must have an `image` (Image) and a `label` (ClassLabel), got image (Text), label (ClassLabel)"),
         ("tiny_test", "must have a split `train`, got test"),
         ("tiny_old", "must be prepared in the array_record format, got tfrecord in "),
-        ("mnist", "must be prepared, got nothing in "),
-        ("mnist", ": tfds build mnist --file_format=array_record"),
+        ("mnist", "tfds:mnist is not prepared in "),
+        ("mnist", ": run tfds build mnist --file_format=array_record"),
         ("no_such_data", "cannot be used: Dataset no_such_data not found."),
         ("tiny_whole:9.9.9", "tfds:tiny_whole:9.9.9 cannot be used: "),
-        ("../tiny_whole", "must be tfds:NAME, NAME/CONFIG or NAME/CONFIG:1.2.3, got tfds:../tiny_whole"),
-        ("", "must be tfds:NAME, NAME/CONFIG or NAME/CONFIG:1.2.3, got tfds:"),
+        ("../tiny_whole", "must be tfds:NAME, tfds:NAME/CONFIG or tfds:NAME/CONFIG:1.2.3, got tfds:../tiny_whole"),
+        ("", "must be tfds:NAME, tfds:NAME/CONFIG or tfds:NAME/CONFIG:1.2.3, got tfds:"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(opened, name: str, message: str) -> None:
@@ -177,5 +177,5 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 def test_a_tensorflow_data_set_takes_no_classes_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a classes file goes with a folder of images, got one for tfds:mnist"):
+    with pytest.raises(DataError, match="--classes goes with a folder of images, got --data tfds:mnist"):
         open_data("tfds:mnist", classes_file=tmp_path / "classes.txt")

@@ -85,7 +85,7 @@ def test_a_download_that_fails_is_told_in_one_line(
     name = "mobilenet_1_0_224_tf.h5"
     assert str(caught.value) == (
         f"the ImageNet weights are not at {tmp_path / 'models' / name} and cannot be downloaded ({words}): "
-        f"put {name} there, or give --weights FILE"
+        f"put {name} there, or pass --weights FILE"
     )
 
 
@@ -182,7 +182,7 @@ def test_a_missing_tensor_is_named(stored: Stored) -> None:
 def test_a_layer_too_many_is_named(stored: Stored, keeps_head: bool) -> None:
     given = {**stored, "empty": [], "conv_pw_14": stored["conv_pw_13"]}
     message = refuses(network(seed=1), given, keeps_head=keeps_head)
-    assert "do not fit: the network has no conv_pw_14, the file has: it looks like alpha" in message
+    assert "do not fit: the network has no layer conv_pw_14; it looks like alpha" in message
 
 
 def test_a_file_of_something_else_is_refused() -> None:

@@ -67,7 +67,7 @@ def test_epochs_share_a_phase_s_steps_evenly(epochs: int, more: int, per_epoch: 
 
 
 def test_a_phase_with_fewer_steps_than_epochs_is_refused() -> None:
-    with pytest.raises(ValueError, match="a phase must have a step an epoch at least, got 2 for 3 epochs"):
+    with pytest.raises(ValueError, match="a phase must have at least one step an epoch, got 2 for 3 epochs"):
         Phase(epochs=3, steps=2, learning_rate=0.1)
 
 
@@ -127,5 +127,5 @@ def test_a_training_that_only_does_harm_leaves_what_it_began_with(shades: Any, s
 
 
 def test_without_a_teacher_nobody_can_label_a_mix(shades: Any, session_of: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="only a teacher knows what is right for mixed images"):
+    with pytest.raises(ValueError, match="augmentation that mixes images needs a teacher"):
         taught(objective_of(shades(16, classes=3), teacher=None), Phase(epochs=1, learning_rate=0.1), session_of())

@@ -159,7 +159,7 @@ def test_with_a_store_each_image_is_decoded_once(tmp_path: Path) -> None:
 
 def test_a_store_of_other_images_or_another_size_is_refused(tmp_path: Path) -> None:
     for count, shape in ((11, PREPARED.shape), (12, (8, 8, 3))):
-        with pytest.raises(ValueError, match="the store must be one of 12 images"):
+        with pytest.raises(ValueError, match="the store must be of 12 images"):
             batches(numbered(12), store=PixelStore(tmp_path, count=count, shape=shape))
 
 

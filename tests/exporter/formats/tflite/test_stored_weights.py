@@ -60,7 +60,7 @@ def test_weights_that_cannot_be_fetched_are_refused_naming_file_and_place(keras_
     code, printed, errors = started([*command, "--out", "out"])
     assert (code, printed) == (2, "")
     assert errors.startswith(f"Error: the ImageNet weights are not at {keras_home / 'models' / NAME} and cannot be ")
-    assert errors.endswith(f": put {NAME} there, or give --weights FILE\n")
+    assert errors.endswith(f": put {NAME} there, or pass --weights FILE\n")
     assert errors.count("\n") == 1
     assert list(here.iterdir()) == []
     assert not (keras_home / "models" / NAME).exists()
