@@ -98,7 +98,7 @@ def task(given: dict[str, Any]) -> build_and_export.Task:
 
 def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, TextIO | None], BuildPlan]":
     """A function that makes the plan once the data is known. Every option that can be checked before is checked now."""
-    from mbexport.models.keras_import.files import kind_of
+    from mbexport.models.keras_import.files import storage_kind
     from mbexport.pipeline import plan as plans
 
     if (given["model"] is None) == (given["weights"] is None):
@@ -106,7 +106,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, 
         raise OptionError(f"give --model or --weights, got {got}")
     options.require_files(model=given["model"])
     if given["model"] is not None:
-        kind_of(given["model"])
+        storage_kind(given["model"])
     shared = build_and_export.shared_plan(given, default_qat_epochs=0)
 
     def plan_of(classes: int | None, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
