@@ -16,7 +16,7 @@ _GITHUB: Final = "GITHUB_STEP_SUMMARY"
 
 
 def require_writable(summary: Path | None) -> None:
-    """Raises `OutputError` for a file of --summary that could not be written: not after hours of work."""
+    """Raises `OutputError`, before hours of work, for a file of --summary that could not be written after them."""
     if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
         raise OutputError(f"the summary must be a file in a folder that exists, got {summary}")
 
@@ -24,12 +24,11 @@ def require_writable(summary: Path | None) -> None:
 def show(
     report: dict[str, Any], streams: Streams, *, out: Path | None, summary: Path | None, as_json: bool = False
 ) -> int:
-    """Prints the report and its warnings, writes the summary where one is wanted, and gives the exit code."""
+    """Print the report and its warnings, write the Markdown summaries that are wanted, and return the exit code."""
     from mbexport.report.job_summary import markdown
-    from mbexport.report.terminal import print_report, print_warnings
+    from mbexport.report.terminal import print_report
 
-    print_report(report, streams.out, out=out, as_json=as_json)
-    print_warnings(report, streams.err)
+    print_report(report, streams.out, out=out, as_json=as_json, warnings=streams.err)
     job = os.environ.get(_GITHUB)
     if summary is not None:
         _write(summary, markdown(report), mode="w")

@@ -156,10 +156,11 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             q = tensor["quantization"]
             codes = f", real = {q['scale']:.9g} * (code - {q['zero_point']})" if q else ""
             lines.append(f"{role[:-1]:<8} {tensor['name']} {tensor['dtype']} {tensor['shape']}{codes}")
-    lines += [f"metadata {name} = {value}" for name, value in facts["metadata"].items()]
+    if facts["metadata"]:
+        lines += ["metadata", *(f"  {name} = {value}" for name, value in facts["metadata"].items())]
     kernels = facts["kernels"]
-    lines.append(f"kernels  {_integer_convolutions(kernels)} ({facts['runtime']})")
-    return [*lines, *(f"           {count:3} x {name}" for name, count in kernels["ops"].items())]
+    lines.append(f"kernels  {_kernels_in_brief(kernels, facts['runtime'])}")
+    return [*lines, *(f"  {count:3} x {name}" for name, count in kernels["ops"].items())]
 
 
 def _table(facts: dict[str, Any]) -> list[str]:
@@ -169,9 +170,18 @@ def _table(facts: dict[str, Any]) -> list[str]:
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     kernels = facts["kernels"]
+    if not facts["rows"]:
+        return [f"{facts['file']}: kernels {_kernels_in_brief(kernels, facts['runtime'])}"]
     total = kernels["delegated_ops"] + kernels["other_ops"]
     delegated = f"{kernels['delegated_ops']} of {total} ops in {kernels['partitions']} partition(s) of a delegate"
     return [f"{facts['file']} in {facts['runtime']}", *lines, f"{_integer_convolutions(kernels)}; {delegated}"]
+
+
+def _kernels_in_brief(kernels: dict[str, Any], runtime: str) -> str:
+    """How many convolutions run in integers, where the runtime tells its kernels: TensorFlow does not."""
+    if not kernels["delegated_ops"] + kernels["other_ops"]:
+        return f"not known: {runtime} does not say which ones it runs a Keras file with"
+    return f"{_integer_convolutions(kernels)} ({runtime})"
 
 
 def _integer_convolutions(kernels: dict[str, Any]) -> str:

@@ -37,8 +37,9 @@ def drop(difference: Json | None) -> str:
 
 
 def integer_convolutions(kernels: Json) -> str:
-    """How many of the convolutions run in integers."""
-    return f"{kernels['int8_convs']} of {kernels['int8_convs'] + kernels['float_convs']}"
+    """How many of the convolutions run in integers; a dash where the runtime does not tell its kernels (Keras)."""
+    total = kernels["int8_convs"] + kernels["float_convs"]
+    return f"{kernels['int8_convs']} of {total}" if total else "-"
 
 
 def size(size_bytes: int | None) -> str:

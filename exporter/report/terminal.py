@@ -1,58 +1,75 @@
-"""Turns a report into the tables that the command line prints."""
+"""Print reports, latencies and sensitivities for people to read on a terminal, or as JSON."""
 
 import json
 import math
-from collections.abc import Sequence
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
-from rich.console import Console
-from rich.table import Table
-
-from mbexport.report import formatting as wording
-from mbexport.report.formatting import Json, number
+from mbexport.report import formatting
+from mbexport.report.formatting import FAIL, PASS, UNDECIDED, Json, number
+from mbexport.report.screen import Screen, Table
 from mbexport.report.warnings import warnings_of
 
-_WIDTH = 130  # of a file or a pipe; a terminal says its own
+_STYLES: Final = {PASS: "green", UNDECIDED: "yellow", FAIL: "bold red"}
+_OPENERS: Final = {"darwin": "open", "win32": "start"}  # elsewhere xdg-open, of freedesktop.org
 
 
-class _PipeConsole(Console):
-    def on_broken_pipe(self) -> None:
-        """Leaves it to the command line; rich would exit with 1, which here means that a gate failed."""
-        raise BrokenPipeError
+def print_report(
+    report: Json, stream: TextIO, *, out: Path | None, as_json: bool = False, warnings: TextIO | None = None
+) -> None:
+    """Artifacts, gates, the folder `out` with what to do next, and at the end the verdict; or the report as JSON.
 
-
-def print_report(report: Json, stream: TextIO, *, out: Path | None, as_json: bool = False) -> None:
-    """Artifacts, gates and verdict, and where the files are; or the report itself as JSON."""
+    Warnings go to the stream `warnings`, if there is one, so that both on one terminal end with the verdict.
+    """
     if as_json:
         stream.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        if warnings is not None:
+            print_warnings(report, warnings)
         return
-    console = _console(stream)
+    screen = Screen(stream, names=[entry["file"] for entry in report["artifacts"]])
     reference = report["reference"]
-    console.print(
-        f"\nreference: {wording.top1(reference, 'top-1 ')} on {reference['samples']} images ({reference['name']})"
+    screen.line("")
+    screen.line(
+        f"reference: {formatting.top1(reference, 'top-1 ')} on {reference['samples']} images ({reference['name']})"
     )
     if report.get("data", {}).get("best_epoch_chosen_on_test"):
-        console.print("(the best epoch was chosen on these images: `mbexport verify` on others is the stricter test)")
-    console.print(_artifact_table(report))
+        screen.line("(the best epoch was chosen on these images: `mbexport verify` on others is the stricter test)")
+    screen.table(_artifact_table(report))
     for line in _comparisons(report):
-        console.print(line)
+        screen.line(line)
     if report.get("qat"):
-        console.print(distillation_line(report["qat"]))
-    for line in _gate_lines(report["gates"]):
-        console.print(line)
-    if "stages" in report:
-        console.print("stages: " + ", ".join(_stage(stage) for stage in report["stages"]))
+        screen.line(distillation_line(report["qat"]))
+    screen.table(_gate_table(report["gates"]))
     if out is not None:
-        console.print(f"files: {out}/")
-    console.print(wording.conclusion(report), style="bold")
+        screen.line(f"files: {out}/")
+        if "stages" in report:
+            screen.line("next:")
+            for command in next_commands(report, out):
+                screen.copyable(f"  {command}")
+    if warnings is not None:
+        print_warnings(report, warnings)
+    screen.line("")
+    screen.line(formatting.conclusion(report), style=f"bold {'green' if report['passed'] else 'red'}")
+
+
+def next_commands(report: Json, out: Path) -> Iterator[str]:
+    """Commands for whoever has just made the artifacts in the folder `out`, each ready to be copied."""
+    folder = shlex.quote(str(out))
+    kind = "tflite" if any(entry["format"] == "tflite" for entry in report["artifacts"]) else "onnx"
+    yield f"{_OPENERS.get(sys.platform, 'xdg-open')} {folder}/report.html"
+    yield f"mbexport verify {folder}/*.{kind} --data YOUR_IMAGES"
+    yield f"mbexport bench {folder}/*.{kind}"
+    yield f"mbexport bundle --check {folder}"
 
 
 def print_warnings(report: Json, stream: TextIO) -> None:
     """What the user must not miss: images that were left out, a network that only guesses or is fed wrongly."""
-    console = _console(stream)
+    screen = Screen(stream)
     for line in warnings_of(report):
-        console.print(f"WARNING: {line}", style="bold red")
+        screen.line(f"WARNING: {line}", style="bold red")
 
 
 def distillation_line(qat: Json) -> str:
@@ -73,136 +90,105 @@ def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
     if as_json:
         stream.write(json.dumps(result, indent=2) + "\n")
         return
-    console = _console(stream)
-    table = _table("artifact", "runtime", "size", "p50 ms", "p90 ms", "p99 ms", "ratio to first [95 %]")
-    ratios = {ratio["a"]: ratio for ratio in result["ratios"] if ratio["threads"] == result["threads"]}
-    for entry in result["artifacts"]:
-        ratio, latency = ratios.get(entry["file"]), entry["latency_ms"]
-        table.add_row(
-            entry["file"],
-            entry["runtime"],
-            wording.size(entry["size_bytes"]),
-            *(number(latency[name], ".2f") for name in ("p50", "p90", "p99")),
-            f"{ratio['latency_ratio']:.2f}{wording.interval(ratio['latency_ratio_ci95'], '.2f')}" if ratio else "1",
-        )
-    console.print(table)
-    _print_other_speeds(result, console)
-    console.print(f"{result['threads']} thread(s), {result['artifacts'][0]['latency_ms']['runs']} runs, interleaved")
-
-
-def _print_other_speeds(result: Json, console: Console) -> None:
-    """What one image at a time does not show; a line for each reason why there is no number."""
-    names, rows = wording.other_speeds(result["artifacts"], besides=result["threads"])
-    table = _table(*names)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    screen = Screen(stream, names=[entry["file"] for entry in result["artifacts"]])
+    screen.table(_latency_table(result))
+    names, rows = formatting.other_speeds(result["artifacts"], besides=result["threads"])
+    screen.table(Table(header=tuple(names), rows=list(map(tuple, rows))))
     for entry in result["artifacts"]:
         for rate in entry["throughput"]:
             if rate["reason"]:
-                console.print(f"{entry['file']}, batch {rate['batch']}: {rate['reason']}")
-    console.print(wording.OTHER_SPEEDS)
+                screen.line(f"{entry['file']}, batch {rate['batch']}: {rate['reason']}")
+    screen.line(formatting.OTHER_SPEEDS)
+    screen.line(f"{result['threads']} thread(s), {result['artifacts'][0]['latency_ms']['runs']} runs, interleaved")
 
 
-def print_sensitivity(found: Json, stream: TextIO, *, as_json: bool) -> None:
+def _latency_table(result: Json) -> Table:
+    ratios = {ratio["a"]: ratio for ratio in result["ratios"] if ratio["threads"] == result["threads"]}
+    rows = []
+    for entry in result["artifacts"]:
+        ratio, latency = ratios.get(entry["file"]), entry["latency_ms"]
+        interval = formatting.interval(ratio["latency_ratio_ci95"], ".2f") if ratio else ""
+        rows.append(
+            (
+                entry["file"],
+                entry["runtime"],
+                formatting.size(entry["size_bytes"]),
+                *(number(latency[name], ".2f") for name in ("p50", "p90", "p99")),
+                f"{ratio['latency_ratio']:.2f}{interval}" if ratio else "1",
+            )
+        )
+    header = ("artifact", "runtime", "size", "p50 ms", "p90 ms", "p99 ms", "ratio to first [95 %]")
+    return Table(header=header, rows=rows, breaks=(header.index("p50 ms"),))
+
+
+def print_sensitivity(sensitivity: Json, stream: TextIO, *, as_json: bool) -> None:
     """What each layer costs, those that cost most first; or the same as JSON."""
     if as_json:
-        stream.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        stream.write(json.dumps(sensitivity, indent=2, ensure_ascii=False) + "\n")
         return
-    console = _console(stream)
-    console.print(
-        f"{found['file']}: {found['measure']} from float {found['divergence']:.4g}, {found['agreement']:.1%} of the "
-        f"answers alike, on {found['samples']} {found['images']} images"
+    screen = Screen(stream)
+    screen.line(
+        f"{sensitivity['file']}: {sensitivity['measure']} from float {sensitivity['divergence']:.4g}, "
+        f"{sensitivity['agreement']:.1%} of the answers alike, on {sensitivity['samples']} {sensitivity['images']} "
+        "images"
     )
-    console.print(_sensitivity_table(found))
-    console.print(
+    screen.table(_sensitivity_table(sensitivity["layers"]))
+    screen.line(
         "share: the part of the divergence that goes away when this layer alone stays float (below 0: others have been "
         "fitted to its errors, and do worse without)."
     )
 
 
-def _sensitivity_table(found: Json) -> Table:
-    table = _table("layer", "share", "divergence without", "agreement without", "SNR dB")
-    layers = found["layers"]
-    for entry in sorted(
-        layers, key=lambda entry: -math.inf if entry["share"] is None else entry["share"], reverse=True
-    ):
-        without = entry["without"]
-        table.add_row(
+def _sensitivity_table(layers: Sequence[Json]) -> Table:
+    costliest = sorted(layers, key=lambda entry: -math.inf if entry["share"] is None else entry["share"], reverse=True)
+    rows = [
+        (
             entry["layer"],
             number(entry["share"], ".1%"),
-            number(without["divergence"], ".4g"),
-            f"{without['agreement']:.1%}",
+            number(entry["without"]["divergence"], ".4g"),
+            f"{entry['without']['agreement']:.1%}",
             number(entry["snr_db"], ".1f"),
         )
-    return table
-
-
-def _console(stream: TextIO) -> Console:
-    width = None if stream.isatty() else _WIDTH
-    # File names may hold what rich takes for markup.
-    return _PipeConsole(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
-
-
-def _table(first: str, *others: str) -> Table:
-    """An empty table: a column of names, then columns of numbers."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
+        for entry in costliest
+    ]
+    return Table(header=("layer", "share", "divergence without", "agreement without", "SNR dB"), rows=rows)
 
 
 def _artifact_table(report: Json) -> Table:
-    table = _table("artifact", "size", "top-1 [95 %]", "points lost", "agreement", "p50 ms", "p99", "int8 convs")
-    for entry in report["artifacts"]:
-        latency = entry["latency_ms"]
-        table.add_row(
+    rows = [
+        (
             entry["file"],
-            wording.size(entry["size_bytes"]),
-            wording.top1(entry),
-            wording.drop(entry["difference"]),
+            formatting.size(entry["size_bytes"]),
+            formatting.top1(entry),
+            formatting.drop(entry["difference"]),
             number(entry["agreement"], ".2%"),
-            number(latency["p50"], ".2f"),
-            number(latency["p99"], ".2f"),
-            wording.integer_convolutions(entry["kernels"]),
+            number(entry["latency_ms"]["p50"], ".2f"),
+            number(entry["latency_ms"]["p99"], ".2f"),
+            formatting.integer_convolutions(entry["kernels"]),
         )
-    return table
+        for entry in report["artifacts"]
+    ]
+    header = ("artifact", "size", "top-1 [95 %]", "points lost", "agreement", "p50 ms", "p99", "int8 convs")
+    return Table(header=header, rows=rows, breaks=(header.index("p50 ms"),))
 
 
 def _comparisons(report: Json) -> list[str]:
     """How alike twins and kernel paths answer, and how much faster integers are: a line each."""
-    lines = [f"{pair['a']} and {pair['b']}: {wording.likeness(pair)}" for pair in report["pairs"]]
+    lines = [f"{pair['a']} and {pair['b']}: {formatting.likeness(pair)}" for pair in report["pairs"]]
     for file in report["paths"]:
-        alike = "; ".join(map(wording.kernel_path, file["pairs"]))
+        alike = "; ".join(map(formatting.kernel_path, file["pairs"]))
         lines.append(f"{file['file']}, other kernels alike on {file['images']} images: {alike}")
-    return lines + [f"{ratio['b']} is {wording.speedup(ratio)}" for ratio in report["speedups"]]
+    return lines + [f"{ratio['b']} is {formatting.speedup(ratio)}" for ratio in report["speedups"]]
 
 
-def _gate_lines(gates: Sequence[Json]) -> list[str]:
-    """A line for each gate, in columns; below those that did not pass, whose value it is and what to do next."""
-    rows = [("gate", "value", "[95 %]", "limit", "")]
+def _gate_table(gates: Sequence[Json]) -> Table:
+    """A row for each gate; below those that did not pass, whose value it is and what to do next."""
+    rows, styles, notes = [], [], []
     for gate in gates:
-        verdict = wording.verdict(gate)
-        said = (wording.measured(gate), wording.interval(gate["ci95"], ".4g").strip(), wording.limit(gate))
-        rows.append((gate["name"], *said, "FAIL" if verdict == wording.FAIL else verdict))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [_row(rows[0], widths)]
-    for row, gate in zip(rows[1:], gates, strict=True):
-        lines.append(_row(row, widths))
-        if wording.verdict(gate) != wording.PASS:
-            note = ": ".join(filter(None, (gate["subject"], gate["advice"])))
-            lines += [f"    {note}"] if note else []
-    return lines
-
-
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = (
-        cell.ljust(width) if index == 0 else cell.rjust(width)
-        for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return "  ".join((first, *others)).rstrip()
-
-
-def _stage(stage: Json) -> str:
-    return f"{stage['name']} {'reused' if stage['reused'] else format(stage['seconds'], '.1f') + ' s'}"
+        verdict = formatting.verdict(gate)
+        interval = formatting.interval(gate["ci95"], ".4g").strip()
+        shown = "FAIL" if verdict == FAIL else verdict
+        rows.append((gate["name"], formatting.measured(gate), interval, formatting.limit(gate), shown))
+        styles.append(_STYLES[verdict])
+        notes.append("" if verdict == PASS else ": ".join(filter(None, (gate["subject"], gate["advice"]))))
+    return Table(header=("gate", "value", "[95 %]", "limit", ""), rows=rows, styles=styles, notes=notes)

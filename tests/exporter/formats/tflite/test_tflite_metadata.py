@@ -281,4 +281,5 @@ def test_a_runner_and_inspect_show_what_the_file_says(cli, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["metadata"].items() >= expected.items()
     assert json.loads(done.stdout)["inputs"][0]["name"] == "image"
-    assert "metadata labels = 12 in labels.txt" in cli("inspect", path).stdout
+    assert "\nmetadata\n  " in cli("inspect", path).stdout
+    assert "\n  labels = 12 in labels.txt\n" in cli("inspect", path).stdout
