@@ -172,9 +172,18 @@ def test_yaml_and_json_are_read(block: Block) -> None:
 @pytest.mark.parametrize("block", [each for each in blocks("yaml") if each.page.name == "ci.md"], ids=str)
 def test_arguments_in_ci_are_legal(block: Block) -> None:
     """What a job gives to mbexport is what `build` takes."""
-    found = re.findall(r"(?:arguments|MBEXPORT_ARGUMENTS): (.*)", block.text)
-    for arguments in found:
+    for arguments in _values_of(yaml.safe_load(block.text), ("arguments", "MBEXPORT_ARGUMENTS")):
         _require_legal(["build", *shlex.split(arguments)])
+
+
+def _values_of(node: Any, keys: tuple[str, ...]) -> Iterator[str]:
+    """The texts that stand under `keys`, at any depth."""
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in children:
+        if key in keys:
+            yield value
+        else:
+            yield from _values_of(value, keys)
 
 
 @pytest.mark.parametrize("block", blocks("python", "py"), ids=str)

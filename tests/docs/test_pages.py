@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from docs.pages import DECISIONS, DOCS, PAGES, ROOT, anchors, links
+from docs.pages import DECISIONS, DOCS, PAGES, ROOT, Block, anchors, blocks, links
 
 _LINE: Final = 120
+_FENCED_LINE: Final = 86
 _FORM: Final = ("Context", "Decision", "Alternatives", "Figures")
 _WORDS_OF_README: Final = 1100
 
@@ -32,6 +33,12 @@ def test_lines_fit(page: Path) -> None:
     """No line is longer than 120 letters, but for rows of tables and fenced text, which cannot be broken."""
     lines = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S).splitlines()
     assert not [line for line in lines if len(line) > _LINE and not line.lstrip().startswith("|")]
+
+
+@pytest.mark.parametrize("block", blocks("bash", "console", "text"), ids=str)
+def test_fenced_lines_fit(block: Block) -> None:
+    """No line of a command or a transcript is cut at the right on the site or on GitHub."""
+    assert not [line for line in block.text.splitlines() if len(line) > _FENCED_LINE]
 
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda page: page.name[:4])
