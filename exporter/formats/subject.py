@@ -57,6 +57,11 @@ class Subject:
         return Classifier(self.runner)
 
     @property
+    def batch(self) -> int:
+        """The images of one inference."""
+        return self.runner.batch
+
+    @property
     def classes(self) -> int:
         """The number of scores that are compared."""
         return self.classifier.classes - self.skips_background

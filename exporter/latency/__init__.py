@@ -1,1 +1,1 @@
-"""Turns opened artifacts into times and bytes that may be compared."""
+"""Time artifacts so that the times may be compared, and measure the memory that they take."""

@@ -26,10 +26,10 @@ from mbexport.pipeline.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.pipeline.publish import report_files
 from mbexport.progress import Progress
 from mbexport.report.content import Json, preprocess_json, report_json, to_bytes, unreadable_json
+from mbexport.verify.classification.baseline import Baseline
 from mbexport.verify.classification.measure import Asked, measure_all, require_different_names
 from mbexport.verify.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verify.judge import judge
-from mbexport.verify.streaming import Baseline
 from mbexport.workdir import Workdir
 
 

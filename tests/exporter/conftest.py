@@ -29,8 +29,8 @@ from mbexport.models.preprocess import MOBILENET, Preprocess
 from mbexport.pipeline import build
 from mbexport.pipeline.stage_files import HISTORY, MEASURED, NETWORK, PICTURES, TRIED, WEIGHTS
 from mbexport.report.content import to_bytes
+from mbexport.verify.classification.baseline import Baseline
 from mbexport.verify.classification.measure import Asked, measure_all, pictures_to_json
-from mbexport.verify.streaming import Baseline
 
 
 class TableRunner(Runner):

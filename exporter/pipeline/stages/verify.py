@@ -38,8 +38,8 @@ def verify(run: Context) -> Files:
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.networks import float_network, with_wanted_output
     from mbexport.report.content import to_bytes
+    from mbexport.verify.classification.baseline import Baseline
     from mbexport.verify.classification.measure import Asked, measure_all, pictures_to_json
-    from mbexport.verify.streaming import Baseline
 
     plan, facts = run.plan, run.float.facts
     make_deterministic(plan.seed)

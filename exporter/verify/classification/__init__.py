@@ -1,1 +1,1 @@
-"""TODO."""
+"""Compare classifiers: scores, answers, accuracies, what each class lost, and how a report says it."""

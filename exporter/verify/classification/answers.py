@@ -1,4 +1,4 @@
-"""Turns the scores that an artifact and a reference give for a batch into a few numbers an image.
+"""Reduce the scores of a classifier, beside those of a reference, to a few numbers an image.
 
 These columns are all that is kept of an image: 50,000 images take some megabytes, whatever their size.
 Answers are the class with the highest score, the lowest index where several tie, the same way for every artifact.
@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-NO_ANSWER: Final = -1  # to an image with a score that is no number
+NO_ANSWER: Final = -1  # where a score is no number
 _TOP: Final = 5
 _DIGEST_BYTES: Final = 8  # two of 50,000 different outputs are taken for one with a probability of 7e-11
 
@@ -20,25 +20,25 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What one model gave for a batch: `scores` (n, classes) as real numbers, and the `probabilities` they stand for.
+class Scores:
+    """What one model gives for a batch: scores as real numbers (n, classes), and the `probabilities` they stand for.
 
     `step` is the scale of its output's codes, if it has one and the scores of the reference are of the same kind.
     """
 
-    scores: NDArray[np.float32]
+    values: NDArray[np.float32]
     probabilities: Floats
     step: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """One entry an image, in the order of the images.
+    """The answers of one model: one entry an image, in the order of the images.
 
-    `answer` is a class or `NO_ANSWER`; `own` the probability that was given to it; `of_reference` the one that was
-    given to the reference's answer, `by_reference` the one that the reference gave to this answer. `worst` and `mean`
-    are the largest and the mean distance from the reference's probabilities, `worst_lsb` and `mean_lsb` those of
-    scores in steps of the output's scale, NaN without one. `digest` differs where outputs do.
+    `answer` is a class or `NO_ANSWER`; `own` is the probability that the model gives to it, `of_reference` the one
+    that the model gives to the reference's answer, `by_reference` the one that the reference gives to the model's
+    answer. `worst` and `mean` are the largest and the mean distance from the reference's probabilities, `worst_lsb`
+    and `mean_lsb` those of scores in steps of the output's scale, NaN without one. `digest` differs where outputs do.
     """
 
     answer: NDArray[np.int64]
@@ -57,26 +57,26 @@ class Answers:
         return len(self.answer)
 
 
-def answers_of(given: Given, expected: Given, truth: NDArray[np.int64]) -> Answers:
-    """The columns of a batch, beside what is `expected` of it by the reference; `truth` is int64 of shape (n,)."""
-    answer, wanted = best(given.scores), best(expected.scores)
-    distance = np.abs(given.probabilities - expected.probabilities)
-    if given.step is None:
+def answers_of(scores: Scores, expected: Scores, truth: NDArray[np.int64]) -> Answers:
+    """The answers to a batch, beside the scores that the reference gives; `truth` (n,) are the true classes."""
+    answer, wanted = best(scores.values), best(expected.values)
+    distance = np.abs(scores.probabilities - expected.probabilities)
+    if scores.step is None:
         steps = np.full((len(answer), 1), np.nan)
     else:
-        steps = np.abs(given.scores.astype(np.float64) - expected.scores) / given.step
+        steps = np.abs(scores.values.astype(np.float64) - expected.values) / scores.step
     return Answers(
         answer=answer,
-        is_in_top5=_ranks(given.scores, truth) < _TOP,
-        is_tied=(given.scores == given.scores.max(axis=1, keepdims=True)).sum(axis=1) > 1,
-        own=_picked(given.probabilities, answer),
-        of_reference=_picked(given.probabilities, wanted),
+        is_in_top5=_ranks(scores.values, truth) < _TOP,
+        is_tied=(scores.values == scores.values.max(axis=1, keepdims=True)).sum(axis=1) > 1,
+        own=_picked(scores.probabilities, answer),
+        of_reference=_picked(scores.probabilities, wanted),
         by_reference=_picked(expected.probabilities, answer),
         worst=distance.max(axis=1),  # max keeps a NaN
         mean=distance.mean(axis=1),
         worst_lsb=steps.max(axis=1),
         mean_lsb=steps.mean(axis=1),
-        digest=_digests(given.scores),
+        digest=_digests(scores.values),
     )
 
 
@@ -87,16 +87,16 @@ def best(scores: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def joined(batches: Sequence[Answers]) -> Answers:
-    """The columns of all `batches`, at least one, in their order."""
+    """The answers of all `batches`, at least one, in their order."""
     names = [field.name for field in fields(Answers)]
     return Answers(**{name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names})
 
 
 def empty() -> Answers:
-    """The columns of no image."""
+    """The answers to no image."""
     nothing = np.zeros((0, 1), np.float32)
-    given = Given(scores=nothing, probabilities=nothing.astype(np.float64))
-    return answers_of(given, given, np.zeros(0, np.int64))
+    scores = Scores(values=nothing, probabilities=nothing.astype(np.float64))
+    return answers_of(scores, scores, np.zeros(0, np.int64))
 
 
 def _ranks(scores: NDArray[np.float32], truth: NDArray[np.int64]) -> NDArray[np.int64]:

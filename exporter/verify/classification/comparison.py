@@ -1,10 +1,10 @@
-"""Turns artifacts and images into accuracies, agreements and distances, each with what it leaves open.
+"""Compare classifiers with a baseline on images: accuracies, agreements and distances, with their intervals.
 
 Probabilities are compared, whatever an artifact gives; codes where two artifacts have the same ones.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
 from mbexport.verify.classification.answers import Answers, empty, joined
+from mbexport.verify.classification.baseline import Baseline, Expected, answered_by, answered_by_baseline
 from mbexport.verify.classification.classes import ClassFindings, Disagreement, agreed, class_findings, disagreements
 from mbexport.verify.statistics import (
     Distances,
@@ -25,7 +26,7 @@ from mbexport.verify.statistics import (
     score_interval,
     wilson_interval,
 )
-from mbexport.verify.streaming import BATCH, Baseline, answered_batches
+from mbexport.verify.streaming import BATCH, AnsweredBatch, answered_batches
 
 _UNKNOWN: Interval = (math.nan, math.nan)
 _NO_DISTANCE = distances(np.zeros(0), np.zeros(0))
@@ -134,31 +135,53 @@ def verify(
     The artifacts run side by side, `workers` at once, one a core if it is None; the result does not depend on it.
     Raises `DataError` for an image that cannot be read or an artifact that cannot be run.
     """
-    pairs = _comparable(subjects)
-    twins = _twins(subjects, pairs)
-    tallies = [_PairTally() for _ in pairs]
-    of_reference: list[Answers] = [empty()]
-    of_artifacts: list[list[Answers]] = [[empty()] for _ in subjects]
-    for found in answered_batches(subjects, images, pixels, reference=reference, batch=batch, workers=workers):
-        of_reference.append(found.reference)
-        for kept, answers in zip(of_artifacts, found.artifacts, strict=True):
-            kept.append(answers)
-        for (a, b), tally in zip(pairs, tallies, strict=True):
-            tally.add(found.raw[a], found.raw[b])
-        on_step(sum(map(len, of_reference)), len(images), "images")
-    expected, answered = joined(of_reference), [joined(kept) for kept in of_artifacts]
+    collected = _Collected.of(subjects)
+    for answered in answered_batches(
+        images,
+        pixels,
+        reference=answered_by_baseline(reference, images.labels),
+        artifacts=[answered_by(subject, reference, images.labels) for subject in subjects],
+        is_reference_shared=any(subject.runner is reference.runner for subject in subjects),
+        batch=batch,
+        workers=workers,
+    ):
+        collected.add(answered)
+        on_step(sum(map(len, collected.reference)), len(images), "images")
     seen = _Images(names=images.names, labels=images.labels if is_labelled else None)
+    expected, answers = joined(collected.reference), [joined(batches) for batches in collected.artifacts]
     return Verification(
         reference=_accuracy(reference.name, expected, expected, seen),
         artifacts=tuple(
-            _accuracy(each.name, answers, expected, seen) for each, answers in zip(subjects, answered, strict=True)
+            _accuracy(subject.name, own, expected, seen) for subject, own in zip(subjects, answers, strict=True)
         ),
-        pairs=tuple(
-            _pair(subjects[a], subjects[b], tally, answered[a], answered[b], is_twin=(a, b) in twins)
-            for (a, b), tally in zip(pairs, tallies, strict=True)
-        ),
+        pairs=_pairs(subjects, collected.tallies, answers),
         classes_seen=len(np.unique(images.labels)) if is_labelled else 0,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Collected:
+    """What is kept while the images stream by: answers, and distances of pairs by the places of both artifacts."""
+
+    reference: list[Answers]
+    artifacts: list[list[Answers]]
+    tallies: Mapping[tuple[int, int], _PairTally]
+
+    @classmethod
+    def of(cls, subjects: Sequence[Subject]) -> "_Collected":
+        """Nothing yet."""
+        return cls(
+            reference=[empty()],
+            artifacts=[[empty()] for _ in subjects],
+            tallies={pair: _PairTally() for pair in _comparable(subjects)},
+        )
+
+    def add(self, batch: AnsweredBatch[Expected, tuple[Answers, NDArray[Any]]]) -> None:
+        self.reference.append(batch.expected.answers)
+        for batches, (answers, _) in zip(self.artifacts, batch.answers, strict=True):
+            batches.append(answers)
+        for (a, b), tally in self.tallies.items():
+            tally.add(batch.answers[a][1], batch.answers[b][1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,12 +257,21 @@ def _twins(subjects: Sequence[Subject], pairs: Sequence[tuple[int, int]]) -> set
     return sure | {pair for pair in found if not settled & set(pair)}
 
 
-def _pair(a: Subject, b: Subject, tally: _PairTally, answers_a: Answers, answers_b: Answers, *, is_twin: bool) -> Pair:
-    alike = agreed(answers_a, answers_b)
+def _pairs(
+    subjects: Sequence[Subject], tallies: Mapping[tuple[int, int], _PairTally], answers: Sequence[Answers]
+) -> tuple[Pair, ...]:
+    twins = _twins(subjects, list(tallies))
+    return tuple(
+        _pair(subjects[a].name, subjects[b].name, tally, agreed(answers[a], answers[b]), is_twin=(a, b) in twins)
+        for (a, b), tally in tallies.items()
+    )
+
+
+def _pair(a: str, b: str, tally: _PairTally, alike: NDArray[np.bool_], *, is_twin: bool) -> Pair:
     worst = np.concatenate([np.zeros(0, np.int64), *tally.worst])
     return Pair(
-        a=a.name,
-        b=b.name,
+        a=a,
+        b=b,
         agreement=_share(alike),
         agreement_ci95=_interval(alike),
         max_lsb=int(worst.max(initial=0)),

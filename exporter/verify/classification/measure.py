@@ -28,10 +28,10 @@ from mbexport.latency.performance import Speed, speed_of
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
+from mbexport.verify.classification.baseline import Baseline
 from mbexport.verify.classification.comparison import Accuracy, Verification, verify
 from mbexport.verify.classification.kernel_paths import Paths, compare_paths
 from mbexport.verify.classification.serialize import accuracy_json, baseline_json, pair_json, paths_json
-from mbexport.verify.streaming import Baseline
 
 MOST_PICTURES: Final = 96
 _SIDE_PX: Final = 160

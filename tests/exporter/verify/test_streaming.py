@@ -17,8 +17,9 @@ from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.formats.registry import open_runner
 from mbexport.models.facts import Output
+from mbexport.verify.classification.baseline import Baseline
 from mbexport.verify.classification.comparison import verify
-from mbexport.verify.streaming import Baseline, answered_batches
+from mbexport.verify.streaming import answered_batches
 
 UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))
 
@@ -63,33 +64,48 @@ def test_no_artifact_is_in_two_threads_at_once(table_runner, subject, numbered, 
     assert found.artifacts[0].agreement == (1.0 if is_reference else 1 / 3)
 
 
-def test_artifacts_run_side_by_side_and_the_reference_meanwhile(table_runner, subject, numbered, pixel, one_hot):
+def test_artifacts_run_side_by_side_and_the_reference_meanwhile(numbered, pixel):
     # Each waits until all others are at work too: one after the other, they would wait for ever.
     together = threading.Barrier(3, timeout=60)
-    subjects = [subject(table_runner(name, one_hot(0, 0))) for name in "ab"]
-    for each in subjects:
-        answer = each.runner._invoke
-
-        def invoke(feed, answer=answer):
-            together.wait()
-            return answer(feed)
-
-        each.runner._invoke = invoke
     batches = []
 
-    def scores(pixels):
+    def answer(batch, expected):
+        together.wait()
+        return expected
+
+    def reference(batch):
         if batches:  # the artifacts are at work on the batch before
             together.wait()
-        batches.append(len(pixels))
-        return one_hot(*[0] * len(pixels))
+        batches.append(len(batch.pixels))
 
-    reference = Baseline(name="reference", kind=Output.SOFTMAX, scores=scores)
-    stream = answered_batches(subjects, numbered([0, 0]), pixel, reference=reference, batch=1, workers=2)
+    stream = answered_batches(numbered([0, 0]), pixel, reference=reference, artifacts=[answer] * 2, batch=1, workers=2)
     next(stream)
     assert batches == [1, 1]
     together.abort()  # nobody accompanies the last batch
-    with pytest.raises(DataError, match="BrokenBarrierError"):
+    with pytest.raises(threading.BrokenBarrierError):
         next(stream)
+
+
+@given(st.integers(0, 30), WAYS)
+def test_answers_may_be_of_any_type_and_come_in_the_order_of_images_and_artifacts(numbered, pixel, count, way):
+    """Nothing of classes: here the reference counts, and artifacts write words."""
+
+    def words(name):
+        return lambda batch, expected: [f"{name} saw {image} in {total}" for image, total in expected]
+
+    stream = answered_batches(
+        numbered([0] * count),
+        pixel,
+        reference=lambda batch: [(int(image[0, 0, 0]), len(batch.pixels)) for image in batch.pixels],
+        artifacts=[words("a"), words("b")],
+        **way,
+    )
+    answered = list(stream)
+    seen = [image for batch in answered for image, _ in batch.expected]
+    assert seen == list(range(count))
+    for place, name in enumerate("ab"):
+        found = [word for batch in answered for word in batch.answers[place]]
+        assert [word.split(" in ")[0] for word in found] == [f"{name} saw {image}" for image in range(count)]
 
 
 def test_artifact_that_fails_is_named(table_runner, verified, one_hot):
@@ -118,7 +134,7 @@ def test_image_that_cannot_be_read_stops_the_comparison(table_runner, subject, p
         )
 
 
-def test_few_images_are_decoded_ahead(table_runner, subject, pixel, numbered, one_hot):
+def test_few_images_are_decoded_ahead(pixel, numbered):
     read, images, count = [], numbered([0] * 40), 40
 
     def noted(index):
@@ -126,9 +142,8 @@ def test_few_images_are_decoded_ahead(table_runner, subject, pixel, numbered, on
         return images.read(index)
 
     watched = type(images)(labels=images.labels, names=images.names, read=noted)
-    subjects = [subject(table_runner("a", one_hot(*[0] * count)))]
-    reference = Baseline.of(subject(table_runner("b", one_hot(*[0] * count))))
-    for number, _ in enumerate(answered_batches(subjects, watched, pixel, reference=reference, batch=2)):
+    stream = answered_batches(watched, pixel, reference=lambda batch: 0, artifacts=[lambda batch, _: 1], batch=2)
+    for number, _ in enumerate(stream):
         assert len(read) <= 2 * (number + 3)
     assert sorted(read) == list(range(count))
 

@@ -10,8 +10,8 @@ from mbexport.formats.registry import open_runner
 from mbexport.models.data.open import ImageSet
 from mbexport.models.facts import Output
 from mbexport.progress import Silent
+from mbexport.verify.classification.baseline import Baseline
 from mbexport.verify.classification.measure import Asked, measure_all
-from mbexport.verify.streaming import Baseline
 
 STEM = "mobilenet_v1_0.25_32"
 

@@ -6,8 +6,6 @@ from functools import partial
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from hypothesis import given
-from hypothesis import strategies as st
 from tflite_by_hand import tflite_of
 
 from mbexport.calibration.affine import Affine
@@ -15,7 +13,7 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.kernel_paths import compare_paths, evenly_spread
+from mbexport.verify.classification.kernel_paths import compare_paths
 
 UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))
 
@@ -73,22 +71,6 @@ def test_at_least_one_image_is_compared_and_at_most_those_asked_for(compared):
     assert nothing.images == 0
     assert math.isnan(nothing.pairs[0].agreement)
     assert nothing.pairs[0].agreement_ci95 == (0.0, 1.0)
-
-
-def test_spread_by_hand():
-    assert evenly_spread(16, 4).tolist() == [0, 8, 4, 12]
-    assert evenly_spread(3, 64).tolist() == [0, 2, 1]
-    assert evenly_spread(0, 64).tolist() == []
-
-
-@given(st.integers(1, 500), st.integers(1, 70))
-def test_each_beginning_is_spread_over_all(count, most):
-    found = evenly_spread(count, most)
-    assert len(set(found.tolist())) == len(found) == min(count, most)
-    assert all(0 <= place < count for place in found)
-    for reached in range(1, len(found) + 1):
-        gaps = np.diff([*sorted(found[:reached]), count + found[0]])
-        assert gaps.max() <= 4 * count / reached + 1
 
 
 def test_two_kernel_paths_of_a_real_file(tmp_path, numbered):
