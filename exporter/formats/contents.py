@@ -7,15 +7,21 @@ from mbexport.artifact import Artifact
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
-from mbexport.models.architectures import ARCHITECTURES
+from mbexport.models.architectures import ARCHITECTURES, Architecture
 from mbexport.workdir import sha256_of
 
 
-def alpha_of(runner: Runner) -> float | None:
-    """The width multiplier, told by the channels of the convolutions; None for a network of no architecture of ours."""
+def recognize(runner: Runner) -> tuple[Architecture, float] | None:
+    """The architecture and the width multiplier of the network in a file, from the channels of its convolutions.
+
+    None for a network that is of none of the `ARCHITECTURES`.
+    """
     layers = [(layer.channels, layer.is_depthwise) for layer in runner.conv_layers()]
-    widths = (each.alpha_of_channels(layers) for each in ARCHITECTURES)
-    return next((alpha for alpha in widths if alpha is not None), None)
+    for architecture in ARCHITECTURES:
+        alpha = architecture.alpha_of_channels(layers)
+        if alpha is not None:
+            return architecture, alpha
+    return None
 
 
 def labels_of(runner: Runner) -> tuple[str, ...] | None:

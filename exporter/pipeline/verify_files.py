@@ -12,15 +12,13 @@ from mbexport.artifact import Precision
 from mbexport.errors import DataError, OptionError
 from mbexport.fingerprint import library_versions
 from mbexport.formats.classifier import Classifier
-from mbexport.formats.contents import alpha_of
+from mbexport.formats.contents import recognize
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import DataSet
 from mbexport.models.data.readable import ReadableSets, UnreadableImages, drop_unreadable
-from mbexport.models.mobilenet_v1.cost import cost
-from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.pipeline.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.pipeline.publish import report_files
@@ -118,15 +116,18 @@ def _network_facts(reference: Subject, measured: Json) -> NetworkFacts:
     floats = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
     times = [entry["latency_ms"]["p50"] for entry in floats if entry["latency_ms"]["p50"] is not None]
     size = max((entry["size_bytes"] for entry in floats), default=None)
-    network = NetworkFacts(resolution_px=px, alpha=alpha_of(reference.runner), fp32_bytes=size)
-    if network.alpha is not None:
+    network = NetworkFacts(resolution_px=px, fp32_bytes=size)
+    recognized = recognize(reference.runner)
+    if recognized is not None:
+        architecture, alpha = recognized
+        network = replace(network, alpha=alpha)
         try:
-            total = cost(ModelSpec(alpha=network.alpha, resolution_px=px, classes=reference.classes))
+            total = architecture.cost(architecture.spec(alpha=alpha, resolution_px=px, classes=reference.classes))
         except OptionError:  # a side that we do not build
             pass
         else:
             network = NetworkFacts.of_parameters(
-                alpha=network.alpha, resolution_px=px, mult_adds=total.mult_adds, parameters=total.parameters
+                alpha=alpha, resolution_px=px, mult_adds=total.mult_adds, parameters=total.parameters
             )
     return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
 

@@ -12,11 +12,12 @@ from onnx import TensorProto
 from tflite_by_hand import tflite_of
 
 from mbexport.artifact import TensorSpec
-from mbexport.formats.contents import alpha_of, identity_of, labels_of
+from mbexport.formats.contents import identity_of, labels_of, recognize
 from mbexport.formats.description import Description
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import ConvLayer, Runner
 from mbexport.formats.tflite.metadata import with_metadata
+from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.spec import BLOCKS
 
@@ -61,15 +62,15 @@ def mobilenet(alpha: float) -> list[ConvLayer]:
 def test_every_width_of_whole_hundredths_is_told(hundredths):
     layers = mobilenet(hundredths / 100)
     head = ConvLayer(channels=1000, is_depthwise=False)
-    assert alpha_of(Layers((*layers, head))) == hundredths / 100
-    assert alpha_of(Layers(tuple(layers))) == hundredths / 100  # a head that is no convolution
+    assert recognize(Layers((*layers, head))) == (MOBILENET_V1, hundredths / 100)
+    assert recognize(Layers(tuple(layers))) == (MOBILENET_V1, hundredths / 100)  # a head that is no convolution
 
 
-def test_another_network_has_no_width():
+def test_another_network_is_not_recognized():
     layers = mobilenet(0.5)
     wider = ConvLayer(channels=layers[8].channels + 1, is_depthwise=layers[8].is_depthwise)
     for others in ([], layers[:-2], [*layers[2:]], [*layers[:8], wider, *layers[9:]], layers[::-1]):
-        assert alpha_of(Layers(tuple(others))) is None
+        assert recognize(Layers(tuple(others))) is None
 
 
 def test_layers_of_a_graph_are_read_behind_what_converts_their_weights(save):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from mbexport.artifact import Layout
-from mbexport.formats.contents import alpha_of, labels_of
+from mbexport.formats.contents import labels_of, recognize
 from mbexport.formats.matching import input_json, match, output_json
 from mbexport.formats.registry import open_runner
 from mbexport.formats.subject import Source, Subject
+from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import MOBILENET, Pixels, Preprocess
@@ -45,7 +46,7 @@ def test_googles_files_reach_what_they_are_known_for(shared_data, photos, name, 
     assert input_json(subject)["source"] == "metadata"
     assert output_json(subject) == {"dtype": "uint8", "kind": "softmax", "background": True}
     assert (answers(subject, pixels) == labels).mean() >= least
-    assert alpha_of(runner) == alpha
+    assert recognize(runner) == (MOBILENET_V1, alpha)
     found = labels_of(runner)
     assert found is not None
     assert (len(found), found[0]) == (1001, "background")

@@ -14,9 +14,10 @@ from tflite_by_hand import tflite_of
 
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError, OptionError
-from mbexport.formats.contents import alpha_of
+from mbexport.formats.contents import recognize
 from mbexport.formats.matching import match
 from mbexport.formats.registry import FORMATS, ONNX, TFLITE, format_of, kernels_of, open_path, open_runner
+from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import MOBILENET, Preprocess
@@ -30,12 +31,12 @@ def test_nothing_but_a_keras_file_loads_tensorflow(tmp_path):
 import sys
 from pathlib import Path
 from mbexport.models.preprocess import Preprocess
-from mbexport.formats.contents import alpha_of, labels_of
+from mbexport.formats.contents import labels_of, recognize
 from mbexport.formats.registry import kernels_of, open_path
 from mbexport.formats.matching import match
 runner = open_path(Path(sys.argv[1]), "builtin")
 match(runner, pixels=Preprocess(resolution_px=2), given=None, classes=12, background=False)
-alpha_of(runner), labels_of(runner), kernels_of(runner)
+recognize(runner), labels_of(runner), kernels_of(runner)
 print(sorted({"tensorflow", "tf_keras", "onnxruntime"} & set(sys.modules)))
 """
     done = subprocess.run(
@@ -101,7 +102,7 @@ def test_every_path_of_a_build_answers_alike(small_build):
             runner = open_path(path, name)
             subject = match(runner, pixels=Preprocess(resolution_px=32), given=None, classes=10, background=False)
             assert (subject.preprocess.normalization, subject.kind) == (MOBILENET, Output.SOFTMAX)
-            assert alpha_of(runner) == 0.25
+            assert recognize(runner) == (MOBILENET_V1, 0.25)
             answers[name] = subject.raw(pixels).argmax(axis=1)
             delegated = kernels_of(runner).delegated_ops
             assert (delegated > 0) is (name == "xnnpack")

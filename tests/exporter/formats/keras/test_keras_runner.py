@@ -10,11 +10,12 @@ import tf_keras
 from short_network import CLASSES, PX, blocks, short_network
 
 from mbexport.errors import DataError
-from mbexport.formats.contents import alpha_of, identity_of, labels_of
+from mbexport.formats.contents import identity_of, labels_of, recognize
 from mbexport.formats.matching import input_json, match, output_json
 from mbexport.formats.registry import format_of, kernels_of, open_runner
 from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Source, Subject
+from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
@@ -63,7 +64,7 @@ def test_every_form_answers_as_keras_does(saved, form):
     assert (format_of(path).value, subject.runner.batch, subject.source) == ("keras", 1, Source.OPTION)
     assert (subject.name, subject.kind) == (form, Output.SOFTMAX)
     assert kernels_of(subject.runner).rows == format_of(path).kernel_paths == ()
-    assert alpha_of(subject.runner) is labels_of(subject.runner) is None
+    assert recognize(subject.runner) is labels_of(subject.runner) is None
     sha256, size_bytes = identity_of(path)
     assert len(sha256) == 64
     assert size_bytes > 1000
@@ -114,7 +115,7 @@ def test_logits_are_told_from_probabilities(saved):
 
 def test_the_width_is_told_by_the_layers(saved):
     runner = open_runner(saved(build(ModelSpec(alpha=0.25, resolution_px=32, classes=10))))
-    assert alpha_of(runner) == 0.25
+    assert recognize(runner) == (MOBILENET_V1, 0.25)
 
 
 @pytest.mark.parametrize(
