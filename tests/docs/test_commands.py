@@ -17,6 +17,7 @@ import pytest
 import yaml
 from docs.pages import DECISIONS, PAGES, ROOT, Block, blocks, inline_code
 
+from mbexport.api import _context
 from mbexport.calibration.choices import parse_corrections, parse_observer
 from mbexport.commands.options import Option, gate_limits
 from mbexport.models.data.readable import parse_max_bad
@@ -198,6 +199,18 @@ def test_python_compiles_and_imports(block: Block) -> None:
             assert all(hasattr(module, each.name) for each in node.names), ast.unparse(node)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "mbexport":
             assert hasattr(importlib.import_module("mbexport"), node.attr), ast.unparse(node)
+
+
+@pytest.mark.parametrize("block", blocks("python", "py"), ids=str)
+def test_calls_in_python_have_legal_options(block: Block) -> None:
+    """The options and values of a call are those of its command; nothing is run."""
+    for node in ast.walk(ast.parse(block.text)):
+        name = ast.unparse(node.func).removeprefix("mbexport.") if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name in _commands():
+            given = {str(each.arg): each.value for each in node.keywords if each.arg != "progress"}
+            files = ast.literal_eval(node.args[0]) if node.args else []
+            options = {option: ast.literal_eval(value) for option, value in given.items()}
+            _context(_commands()[name], options, arguments=files)
 
 
 def _names(parameter: click.Parameter) -> list[str]:
