@@ -1,4 +1,4 @@
-"""Networks that tests import: small, with weights and statistics such as training leaves behind."""
+"""Fixtures: random weights as after training, a check of imported networks, and images of one grey each."""
 
 import math
 from collections.abc import Callable

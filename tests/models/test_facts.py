@@ -1,4 +1,4 @@
-"""What is known of a network survives JSON, and what is measured on a network is what was computed for it."""
+"""Facts on a network survive JSON, and those counted on a network equal those computed from its spec."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Folding batch normalization away changes no answer, and shifts the input by exactly what was asked."""
+"""Folding batch normalization changes no answer, and shifts the input by exactly the given amount."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A folded network takes the bytes as an integer artifact has them, whatever numbers the original was trained on."""
+"""A folded network takes dequantized bytes of an integer artifact, whichever normalization it was trained with."""
 
 from collections.abc import Callable
 from typing import Any

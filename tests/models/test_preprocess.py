@@ -1,4 +1,4 @@
-"""Crop, resize and normalization: what bytes and numbers the network sees."""
+"""Crop, resize and normalization: the bytes and numbers of the network's input."""
 
 import math
 

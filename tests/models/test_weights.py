@@ -1,4 +1,4 @@
-"""Weights in one file: the same back, the same bytes for the same weights, and nothing from a bad file."""
+"""Weights in one file: they survive, equal weights give equal bytes, and a bad file changes nothing."""
 
 import io
 import zipfile

@@ -59,7 +59,7 @@ def mobilenet(alpha: float) -> list[ConvLayer]:
 
 
 @given(st.integers(4, 100))
-def test_every_width_of_whole_hundredths_is_told(hundredths):
+def test_every_width_of_whole_hundredths_is_recognized(hundredths):
     layers = mobilenet(hundredths / 100)
     head = ConvLayer(channels=1000, is_depthwise=False)
     assert recognize(Layers((*layers, head))) == (MOBILENET_V1, hundredths / 100)

@@ -1,4 +1,4 @@
-"""A hash of what data holds: the same wherever it lies and whenever it was written, another for other images."""
+"""The hash of a data set's contents: independent of place and time of writing, different for other images."""
 
 import hashlib
 import os

@@ -128,7 +128,7 @@ def test_a_folder_that_is_not_split_is_split_by_the_seed(tmp_path: Path) -> None
         assert found == expected
 
 
-def test_what_is_split_here_was_put_aside_by_nobody(tmp_path: Path) -> None:
+def test_a_split_made_here_is_no_validation_set(tmp_path: Path) -> None:
     folder(tmp_path, a=4, b=4)
     assert not opened(tmp_path).has_validation
 

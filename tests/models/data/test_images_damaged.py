@@ -1,4 +1,4 @@
-"""Every file that is no whole, harmless image becomes one DataError, and never another exception."""
+"""Every file that is not a whole, harmless image raises DataError, and never another exception."""
 
 import io
 import threading

@@ -1,4 +1,4 @@
-"""Images that cannot be read are found, named, left out, and too many of them are refused."""
+"""Unreadable images are found, named and dropped, and too many of them are refused."""
 
 import json
 from pathlib import Path

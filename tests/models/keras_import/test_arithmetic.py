@@ -1,4 +1,4 @@
-"""The arithmetic before the first convolution becomes one scale and one offset, whatever it is written with."""
+"""The arithmetic before the first convolution becomes one scale and one offset, whichever layers compute it."""
 
 from pathlib import Path
 from typing import Any

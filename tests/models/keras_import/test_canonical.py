@@ -101,7 +101,7 @@ def chain_of(*steps: Any) -> ChainBuilder:
     return chain
 
 
-def test_what_waits_goes_through_the_mean_into_the_head_by_hand() -> None:
+def test_a_pending_scaling_goes_through_the_mean_into_the_head_by_hand() -> None:
     # relu(x) of ones is 1 in both channels; 6 * 1 - 23 = -17; the head adds both up, twice: -34 each.
     steps = [conv(), Clip(name="r", ceiling=None), norm(channels=2), Average(name="a"), conv("head", takes=2)]
     network = chain_of(*steps).network()

@@ -94,7 +94,7 @@ def test_a_layer_that_is_used_twice_is_refused(tmp_path: Path) -> None:
     refuses(chain(shared, shared), tmp_path / "model.h5", r"layer shared \(Conv2D\) is used more than once")
 
 
-def test_a_layer_that_trains_for_ever_is_refused(tmp_path: Path) -> None:
+def test_a_layer_called_with_training_true_is_refused(tmp_path: Path) -> None:
     dropout = layers.Dropout(0.5, name="noise")
     model = chain(conv(), lambda x: dropout(x, training=True))
     refuses(model, tmp_path / "model.h5", r"layer noise \(Dropout\) is called with training=True")

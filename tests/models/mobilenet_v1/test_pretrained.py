@@ -1,4 +1,4 @@
-"""Weights that were trained elsewhere: found in the cache, set where they fit, refused in words where they do not."""
+"""Pretrained weights: found in the cache, set if they fit, and refused with a clear message if they do not."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ def test_a_file_that_is_missing_is_fetched_into_the_cache(monkeypatch: pytest.Mo
     ("error", "words"),
     [(Exception("URL fetch failure\non line 2"), "URL fetch failure"), (TimeoutError(), "TimeoutError")],
 )
-def test_a_download_that_fails_is_told_in_one_line(
+def test_a_failed_download_is_an_error_of_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, words: str
 ) -> None:
     def get_file(*_: Any, **__: Any) -> str:

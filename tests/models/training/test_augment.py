@@ -1,4 +1,4 @@
-"""Images are moved as far as they may be, the same way for the same seed, and never out of their range."""
+"""Augmentation reaches its limits and no farther, repeats for a seed, and keeps values in 0..255."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""How far scores are from a teacher's, by hand and as laws, and which weights are kept."""
+"""The divergence from a teacher's scores, by hand and as laws, and which weights are kept."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ LOGITS = hnp.arrays(np.float64, st.tuples(st.integers(1, 4), st.just(3)), elemen
 
 
 def constant(*scores: float, activation: str | None = None) -> Any:
-    """Gives the same scores for every image: `scores`, behind the activation."""
+    """A network that gives every image the same `scores`, behind the activation."""
     image = layers.Input((8, 8, 3))
     dense = layers.Dense(len(scores), activation=activation, kernel_initializer="zeros")
     model = tf_keras.Model(image, dense(layers.GlobalAveragePooling2D()(image)))
@@ -71,7 +71,9 @@ def test_nothing_is_nearer_than_the_same(output: Output, logits: Any, seed: int)
         (Output.LOGITS, None, math.log(3) ** 2 / 2),
     ],
 )
-def test_a_network_is_judged_by_its_teacher(shades: Any, output: Output, activation: str, divergence: float) -> None:
+def test_a_network_is_evaluated_against_its_teacher(
+    shades: Any, output: Output, activation: str, divergence: float
+) -> None:
     # A half each against 3/4 and 1/4; of two sigmoids one is the same.
     objective = Objective(
         images=shades(4, classes=2),
@@ -88,12 +90,12 @@ def test_a_network_is_judged_by_its_teacher(shades: Any, output: Output, activat
 
 
 def kept(images: ImageSet, *found: Evaluation, teacher: Any) -> int:
-    """Which of the judgements, counted from 1, was kept."""
+    """The number of the evaluation, from 1, whose weights were kept."""
     objective = Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, teacher=teacher)
     model, progress = constant(0, 0), Progress()
-    for number, judgement in enumerate(found, start=1):
+    for number, evaluation in enumerate(found, start=1):
         progress.epochs_done = number
-        keep_if_better(model, progress, objective, judgement)
+        keep_if_better(model, progress, objective, evaluation)
     return progress.best_epoch
 
 

@@ -35,7 +35,7 @@ def tuned_network() -> Any:
 
 @dataclasses.dataclass(kw_only=True)
 class Tuned:
-    """A fine-tuning that was watched: the weights before each epoch and in the end, and its figures."""
+    """A finished fine-tuning: the weights before each epoch and at the end, and its figures."""
 
     model: Any
     images: ImageSet
@@ -81,13 +81,13 @@ def test_the_head_learns_alone_for_a_fifth_of_the_epochs_then_everything(tuned: 
     assert all(names == everything for names in epochs[2:])
 
 
-def test_every_epoch_is_judged_on_held_out_images(tuned: Tuned) -> None:
+def test_every_epoch_is_evaluated_on_held_out_images(tuned: Tuned) -> None:
     assert all({"loss", "accuracy", "learning_rate", "val_loss", "val_accuracy"} == set(row) for row in tuned.history)
 
 
 @pytest.fixture
 def objective_of(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]) -> Callable[..., Any]:
-    """What a fine-tuning has to learn."""
+    """The objective that `fine_tune` passes to `fit`."""
     objectives: list[Any] = []
     monkeypatch.setattr(tuning, "fit", lambda _model, objective, *_, **__: objectives.append(objective))
 
@@ -108,7 +108,7 @@ def objective_of(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]
     return of
 
 
-def test_held_out_images_are_a_tenth_of_each_class_and_not_learned_from(
+def test_held_out_images_are_a_tenth_of_each_class_and_not_trained_on(
     tuned: Tuned, objective_of: Callable[..., Any]
 ) -> None:
     objective = objective_of(tuned.images, None)
@@ -121,7 +121,7 @@ def test_held_out_images_are_a_tenth_of_each_class_and_not_learned_from(
     np.testing.assert_array_equal(objective.class_weights, np.ones(3))
 
 
-def test_where_images_were_put_aside_all_others_are_learned(tuned: Tuned, objective_of: Callable[..., Any]) -> None:
+def test_with_validation_images_all_others_are_trained_on(tuned: Tuned, objective_of: Callable[..., Any]) -> None:
     aside, rest = tuned.images.subset(np.arange(20)), tuned.images.subset(np.arange(20, 60))
     objective = objective_of(rest, aside)
     assert (objective.averaged_epochs, objective_of(rest, None).averaged_epochs) == (1, 5)

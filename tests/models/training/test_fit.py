@@ -1,4 +1,4 @@
-"""Phases, schedules, weights of classes and early stopping, on networks small enough to work out."""
+"""Phases, schedules, class weights and early stopping, on networks small enough to compute by hand."""
 
 import math
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def test_the_learning_rate_is_a_cosine_to_zero_behind_a_straight_line(shades: Sh
     assert [row["learning_rate"] for row in history] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_warm_up_starts_from_standstill(shades: Shades, fitted: Fitted) -> None:
+def test_a_warm_up_starts_at_a_learning_rate_of_zero(shades: Shades, fitted: Fitted) -> None:
     # Adam's first step is as long as the learning rate (Kingma & Ba 2015, section 2.1): none, or all of it.
     images, still, moved = shades(16, classes=3), one_layer(), one_layer()
     fitted(still, images, Phase(epochs=1, learning_rate=0.1, warmup_epochs=1))
@@ -186,7 +186,7 @@ def test_with_a_teacher_the_labels_do_not_matter(shades: Shades, fitted: Fitted)
 
 
 @pytest.mark.parametrize("mean", [127.5, 128.0])
-def test_the_network_is_fed_as_it_was_told(shades: Shades, fitted: Fitted, mean: float) -> None:
+def test_the_network_is_fed_what_as_input_returns(shades: Shades, fitted: Fitted, mean: float) -> None:
     seen: list[Any] = []
 
     def spy(x: Any) -> Any:

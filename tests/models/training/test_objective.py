@@ -1,4 +1,4 @@
-"""Trainings with a teacher: in steps, of mixed images, of each kind of scores, and never worse than at the start."""
+"""Training with a teacher: in steps, on mixed images, for each kind of scores, and never worse than at the start."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,7 +71,9 @@ def test_a_phase_with_fewer_steps_than_epochs_is_refused() -> None:
         Phase(epochs=3, steps=2, learning_rate=0.1)
 
 
-def test_how_often_is_judged_does_not_change_what_is_learned(shades: Any, session_of: Callable[..., Any]) -> None:
+def test_how_often_a_training_is_evaluated_does_not_change_what_is_learned(
+    shades: Any, session_of: Callable[..., Any]
+) -> None:
     # 19 images are two batches an epoch.
     objective = objective_of(shades(19, classes=3), validation=None)
     steps: list[Step] = []
@@ -100,7 +102,7 @@ def test_a_training_in_steps_that_is_killed_ends_the_same(
 
 
 @pytest.mark.parametrize("output", Output)
-def test_whatever_the_scores_are_they_come_nearer_to_the_teacher_s(
+def test_scores_of_every_kind_come_nearer_to_the_teacher_s(
     shades: Any, session_of: Callable[..., Any], output: Output
 ) -> None:
     make_deterministic(0)
@@ -126,6 +128,6 @@ def test_a_training_that_only_does_harm_leaves_what_it_began_with(shades: Any, s
     assert len(history) == 2
 
 
-def test_without_a_teacher_nobody_can_label_a_mix(shades: Any, session_of: Callable[..., Any]) -> None:
+def test_mixing_images_without_a_teacher_is_refused(shades: Any, session_of: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="augmentation that mixes images needs a teacher"):
         taught(objective_of(shades(16, classes=3), teacher=None), Phase(epochs=1, learning_rate=0.1), session_of())

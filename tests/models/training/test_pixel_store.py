@@ -1,4 +1,4 @@
-"""Pixels on disk are the pixels that were decoded, decoded once where the disk allows, and nothing stays behind."""
+"""Stored pixels equal decoded ones, each image is decoded once if the disk allows, and no file is left behind."""
 
 import errno
 import gc
@@ -23,7 +23,7 @@ RECORD_BYTES = 48
 
 
 class Decoder:
-    """Gives every index pixels of its own, and counts how often it had to."""
+    """Gives every index pixels of its own, and counts its calls."""
 
     def __init__(self) -> None:
         self.calls: list[int] = []
@@ -100,7 +100,7 @@ def test_a_discarded_store_frees_its_space_and_still_answers(tmp_path: Path) -> 
     assert decode.calls[100:] == [3]
 
 
-def test_a_record_written_while_the_store_is_discarded_is_not_believed(
+def test_a_record_written_while_the_store_is_discarded_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, write = PixelStore(tmp_path, count=8, shape=SHAPE), os.pwrite
@@ -115,7 +115,7 @@ def test_a_record_written_while_the_store_is_discarded_is_not_believed(
     assert all(same(store.pixels(2, Decoder()), 2) for _ in range(2))
 
 
-def test_a_record_discarded_while_it_is_read_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_discarded_while_it_is_read_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, read = PixelStore(tmp_path, count=8, shape=SHAPE), os.pread
     store.pixels(2, Decoder())
 
@@ -149,7 +149,7 @@ def test_a_disk_that_fills_up_ends_the_writing_not_the_run(tmp_path: Path, monke
     assert os.fstat(store._file).st_size == 0  # and the space is free for others
 
 
-def test_a_record_that_was_written_in_part_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_was_written_in_part_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, record, offset: write(file, record[:10], offset))
     store = PixelStore(tmp_path, count=2, shape=SHAPE)

@@ -1,4 +1,4 @@
-"""A training that is killed and taken up again ends with the same bytes as one that was left alone."""
+"""A training that is killed and resumed ends with the same bytes as an undisturbed one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ PHASES = (
 
 
 def in_a_whole_run(epoch: int) -> Any:
-    """An epoch that one of its neighbours stands for in `make test`."""
+    """An epoch that `make test-runs` tries; in `make test` one of its neighbours stands for it."""
     return pytest.param(epoch, marks=pytest.mark.run)
 
 
@@ -35,7 +35,7 @@ Result = tuple[bytes, list[dict[str, float]]]
 
 
 def network() -> Any:
-    """A network with all that an epoch can leave for the next: statistics, dropout, weights."""
+    """A network with every state that an epoch leaves for the next: statistics, dropout, weights."""
     x = image = layers.Input((8, 8, 3), name="image")
     x = layers.Conv2D(4, 3, strides=2, use_bias=False, name="conv")(x)
     x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.5, name="norm")(x))
@@ -44,7 +44,7 @@ def network() -> Any:
 
 
 def trained(images: ImageSet, session: Any, *, phases: tuple[Phase, ...] = PHASES, **objective: Any) -> Result:
-    """What a new process with the same options ends with."""
+    """The weights that a new process with the same options ends with."""
     make_deterministic(0)
     model = network()
     taught = Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, **objective)

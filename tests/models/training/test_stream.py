@@ -1,4 +1,4 @@
-"""The batches of an epoch: each image once with its label, the same for the same seed and epoch, made ahead."""
+"""The batches of an epoch: each image once with its label, the same for a seed and epoch, decoded ahead."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ Batches = list[tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 @pytest.fixture(autouse=True, scope="module")
 def deterministic() -> None:
-    """As in a training."""
+    """Operations are deterministic, as in every training."""
     tf.config.experimental.enable_op_determinism()
 
 
@@ -93,7 +93,7 @@ def test_over_the_epochs_no_image_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("augmentation", [None, PHOTO_AUGMENTATION])
-def test_a_training_taken_up_again_sees_what_an_undisturbed_one_sees(tmp_path: Path, augmentation: Any) -> None:
+def test_a_resumed_training_sees_the_same_batches_as_an_undisturbed_one(tmp_path: Path, augmentation: Any) -> None:
     images = numbered(13)
     whole = batches(images, epochs=range(4), augmentation=augmentation)
     assert len(whole) == 4 * 3

@@ -1,4 +1,4 @@
-"""Training from scratch: repeatable, counted, balanced."""
+"""Training from scratch: repeatable, with every step reported and classes balanced."""
 
 import dataclasses
 from collections.abc import Callable

@@ -113,7 +113,7 @@ def test_logits_are_told_from_probabilities(saved):
     np.testing.assert_allclose(of_logits, of_softmax, atol=1e-6)
 
 
-def test_the_width_is_told_by_the_layers(saved):
+def test_a_network_is_recognized_by_its_layers(saved):
     runner = open_runner(saved(build(ModelSpec(alpha=0.25, resolution_px=32, classes=10))))
     assert recognize(runner) == (MOBILENET_V1, 0.25)
 
