@@ -1,19 +1,16 @@
-"""Turns a report into what the schema in the package says against it."""
+"""Check reports against the schema in the package."""
 
-import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from mbexport import report
+from mbexport.report.schema import report_schema
 
 
 @cache
 def validator() -> Draft202012Validator:
-    schema = Path(str(report.__file__)).with_name("report.schema.json")
-    return Draft202012Validator(json.loads(schema.read_bytes()))
+    return Draft202012Validator(report_schema())
 
 
 def objections(report: Any) -> list[str]:

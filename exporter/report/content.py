@@ -126,7 +126,7 @@ def preprocess_json(preprocess: Preprocess) -> Json:
         "crop_fraction": preprocess.crop_fraction,
         "mean": mean,
         "std": std,
-        "channel_order": "BGR" if norm.is_bgr else "RGB",
+        "channel_order": "GREY" if preprocess.channels == 1 else "BGR" if norm.is_bgr else "RGB",
     }
 
 

@@ -114,6 +114,18 @@ def model_name(report: Json) -> str:
     return str(model.get("name") or model["reference"])
 
 
+def network_title(report: Json) -> str:
+    """What kind of network it is, for people; reports of older versions and of `verify` do not say."""
+    model = report["model"]
+    return str(model.get("title") or ("MobileNet v1" if model.get("alpha") is not None else "Image classifier"))
+
+
+def fed(data: Json) -> str:
+    """What the float reference takes of a byte, and in which order of channels."""
+    order = {"GREY": "grey"}.get(data["channel_order"], data["channel_order"])
+    return f"(byte - {data['mean']}) / {data['std']}, {order}"
+
+
 def conclusion(report: Json) -> str:
     """The verdict in one line: which gates failed, which could not be decided."""
     failed = [f"{gate['name']} ({gate['meaning']})" for gate in report["gates"] if not gate["passed"]]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mbexport.report import formatting as wording
+from mbexport.report.advice import advice
 from mbexport.report.escaping import LONGEST_NAME, code, details, prose, table
 from mbexport.report.formatting import Json, interval, number
 from mbexport.report.warnings import warnings_of
@@ -24,7 +25,7 @@ def markdown(report: Json) -> str:
     sections = [
         _heading(report),
         _warnings(report),
-        _gates(report["gates"]),
+        _gates(report),
         _artifacts(report["artifacts"]),
         _speedups(report["speedups"]),
         _pairs(report["pairs"]),
@@ -67,9 +68,9 @@ def _warnings(report: Json) -> str:
     return "\n>\n".join(f"> {_MARKS[wording.UNDECIDED]} **Warning:** {prose(line)}" for line in warnings_of(report))
 
 
-def _gates(gates: Sequence[Json]) -> str:
-    """Those that failed first; below the table what to do about them."""
-    ordered = wording.by_urgency(gates)
+def _gates(report: Json) -> str:
+    """The gates, those that failed first; below the table what to do about them."""
+    ordered, samples = wording.by_urgency(report["gates"]), report["reference"]["samples"]
     rows = [
         [
             f"{_MARKS[wording.verdict(gate)]} {wording.verdict(gate)}",
@@ -80,14 +81,14 @@ def _gates(gates: Sequence[Json]) -> str:
         ]
         for gate in ordered
     ]
-    advice = [
+    steps = [
         f"- {_MARKS[wording.verdict(gate)]} {code(gate['name'])}: {prose(gate['meaning'])}. **Next:** "
-        f"{prose(gate['advice'])}"
+        f"{prose(advice(gate, samples=samples))}"
         for gate in ordered
         if wording.verdict(gate) != wording.PASS
     ]
     shown = table(("verdict", "gate", "of", "value [95 %]", "limit"), rows, texts=3)
-    return "\n\n".join(filter(None, ("### Gates", shown if rows else "", "\n".join(advice))))
+    return "\n\n".join(filter(None, ("### Gates", shown if rows else "", "\n".join(steps))))
 
 
 def _artifacts(artifacts: Sequence[Json]) -> str:
@@ -229,7 +230,7 @@ def _speeds(artifacts: Sequence[Json]) -> str:
 def _provenance(report: Json) -> str:
     tool, data, machine = report["tool"], report["data"], report["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in tool["libraries"].items())
-    fed = f"(byte - {data['mean']}) / {data['std']}, {data['channel_order']}, crop {data['crop_fraction']:g}"
+    fed = f"{wording.fed(data)}, crop {data['crop_fraction']:g}"
     lines = [
         f"mbexport {tool.get('version', '')} with {libraries}",
         f"images: {data['name']}, fingerprint {data['fingerprint']}; the reference is fed {fed}",

@@ -11,6 +11,7 @@ from typing import Final
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from mbexport.report import formatting as wording
+from mbexport.report.advice import advice
 from mbexport.report.formatting import Json
 
 _SUITE: Final = "mbexport"
@@ -39,7 +40,7 @@ def junit(report: Json) -> bytes:
     suite = TestSuite(_SUITE)
     for name, value in _properties(report):
         suite.add_property(name, _line(value))
-    suite.add_testcases([_case(gate, wording.model_name(report)) for gate in report["gates"] or [_NOTHING]])
+    suite.add_testcases([_case(gate, report) for gate in report["gates"] or [_NOTHING]])
     whole = JUnitXml(_SUITE)
     whole.add_testsuite(suite)
     # Not update_statistics(): it counts skipped ones here too, for which the schema has no attribute.
@@ -59,17 +60,18 @@ def _properties(report: Json) -> list[tuple[str, str]]:
     ]
 
 
-def _case(gate: Json, model: str) -> TestCase:
+def _case(gate: Json, report: Json) -> TestCase:
     """A test: its class is the file, or the pair, that the value is of, else the model."""
-    case = TestCase(gate["name"], classname=_line(gate["subject"] or model), time=_NO_TIME)
+    case = TestCase(gate["name"], classname=_line(gate["subject"] or wording.model_name(report)), time=_NO_TIME)
     interval = wording.interval(gate["ci95"], ".4g")
     found = f"{wording.measured(gate)}{interval}, {wording.limit(gate)} is asked for"
+    next_step = advice(gate, samples=report["reference"]["samples"])
     lines = [
         f"{gate['name']}: {found}",
         f"verdict: {wording.verdict(gate)}",
         f"value: {gate['meaning']}",
         *([f"of: {gate['subject']}"] if gate["subject"] else []),
-        *([f"what to do: {gate['advice']}"] if wording.verdict(gate) != wording.PASS else []),
+        *([f"what to do: {next_step}"] if next_step else []),
     ]
     text = "\n".join(map(_line, lines))
     if gate["passed"]:

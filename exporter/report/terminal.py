@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from mbexport.report import formatting
+from mbexport.report.advice import advice
 from mbexport.report.formatting import FAIL, PASS, UNDECIDED, Json, number
 from mbexport.report.screen import Screen, Table
 from mbexport.report.warnings import warnings_of
@@ -42,7 +43,7 @@ def print_report(
         screen.line(line)
     if report.get("qat"):
         screen.line(distillation_line(report["qat"]))
-    screen.table(_gate_table(report["gates"]))
+    screen.table(_gate_table(report, has_report=out is not None))
     if out is not None:
         screen.line(f"files: {out}/")
         if "stages" in report:
@@ -181,14 +182,15 @@ def _comparisons(report: Json) -> list[str]:
     return lines + [f"{ratio['b']} is {formatting.speedup(ratio)}" for ratio in report["speedups"]]
 
 
-def _gate_table(gates: Sequence[Json]) -> Table:
+def _gate_table(report: Json, *, has_report: bool) -> Table:
     """A row for each gate; below those that did not pass, whose value it is and what to do next."""
     rows, styles, notes = [], [], []
-    for gate in gates:
+    for gate in report["gates"]:
         verdict = formatting.verdict(gate)
         interval = formatting.interval(gate["ci95"], ".4g").strip()
         shown = "FAIL" if verdict == FAIL else verdict
         rows.append((gate["name"], formatting.measured(gate), interval, formatting.limit(gate), shown))
         styles.append(_STYLES[verdict])
-        notes.append("" if verdict == PASS else ": ".join(filter(None, (gate["subject"], gate["advice"]))))
+        next_step = advice(gate, samples=report["reference"]["samples"], has_report=has_report)
+        notes.append(": ".join(filter(None, (gate["subject"], next_step))) if next_step else "")
     return Table(header=("gate", "value", "[95 %]", "limit", ""), rows=rows, styles=styles, notes=notes)

@@ -1,7 +1,8 @@
 """Turns a report into what its reader must not miss."""
 
+from mbexport.artifact import Precision
 from mbexport.calibration.choices import Observer
-from mbexport.report.formatting import Json, top1
+from mbexport.report.formatting import Json, fed, top1
 
 _MOST_CLIPPED = 0.01
 _FEWEST_CODES = 64  # of 256: six bits
@@ -41,9 +42,11 @@ def _guessing(report: Json) -> list[str]:
     if not guesses or guesses[0]["passed"]:
         return []
     reference = report["reference"]
+    is_float = reference["precision"] in (Precision.FP32, Precision.FP16)
+    who = "the float network itself" if is_float else f"the reference, {reference['name']} ({reference['precision']}),"
     return [
-        f"the FLOAT network itself reaches {top1(reference)}; always giving the most frequent class reaches "
-        f"{reference['chance']:.1%}. It was fed {_fed(report['data'])}: does it expect something else (--preprocess, "
+        f"{who} reaches {top1(reference)}; always giving the most frequent class reaches "
+        f"{reference['chance']:.1%}. It was fed {fed(report['data'])}: does it expect something else (--preprocess, "
         "--mean, --scale)? Are its classes in another order (--classes)?"
     ]
 
@@ -68,7 +71,7 @@ def _fed_otherwise(report: Json) -> list[str]:
     if found[best] - found["mobilenet"] <= _CLEARLY_BETTER:
         return []
     return [
-        f"the model does not say what it expects and was fed {_fed(report['data'])}, which gave top-1 "
+        f"the model does not say what it expects and was fed {fed(report['data'])}, which gave top-1 "
         f"{found['mobilenet']:.1%} on {tried['samples']} images; with --preprocess {best} it gives {found[best]:.1%}"
     ]
 
@@ -93,7 +96,3 @@ def _stored_badly(calibration: Json) -> list[str]:
             f"{Observer.AUTO} answer better?"
         )
     return lines
-
-
-def _fed(data: Json) -> str:
-    return f"(byte - {data['mean']}) / {data['std']}, {data['channel_order']}"

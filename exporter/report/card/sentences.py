@@ -15,7 +15,7 @@ _SOURCES: Final = "tensorflow/models, research/slim, mobilenet_v1.md"
 def about(report: Json) -> list[str]:
     """What the network is."""
     model = report["model"]
-    lines = [f"{_architecture(model)} It gives a score for each of {model['classes']} classes."]
+    lines = [f"{_architecture(report)} It gives a score for each of {model['classes']} classes."]
     if "mult_adds" in model:
         kind = "grey" if model["channels"] == 1 else "RGB"
         lines.append(
@@ -100,7 +100,9 @@ def machine(report: Json) -> str:
     return f"{found['system']}, {found['cpu']}{flags}, {found['cores'] or 'unknown'} logical cores"
 
 
-def _architecture(model: Json) -> str:
+def _architecture(report: Json) -> str:
+    """What the network is called; a paper only where it is that of MobileNet v1."""
+    model, title = report["model"], wording.network_title(report)
     if model.get("conv") is None:
         return "An image classifier that was imported." if "name" in model else "An image classifier."
     width = "" if model["alpha"] is None else f" of width {model['alpha']:g}"
@@ -109,7 +111,8 @@ def _architecture(model: Json) -> str:
         *(["without the five blocks of 14 x 14"] if model["shallow"] else []),
     ]
     shape = f", {' and '.join(kinds)}" if kinds else ""
-    return f"A MobileNet v1{width}{shape}: an image classifier for phones (arXiv 1704.04861)."
+    paper = " (arXiv 1704.04861)" if title == "MobileNet v1" else ""
+    return f"A {title}{width}{shape}: an image classifier for phones{paper}."
 
 
 def _origin(report: Json) -> list[str]:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from mbexport.formats.registry import FORMATS
 from mbexport.report.page.numbers import (
     Json,
     at_percentile,
@@ -106,8 +107,7 @@ def range_chart(found: Json | None) -> str | None:
 COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     {"fp32": FP32, "fp16": FP16, "int8": INT8, "dynamic": DYNAMIC, "int16x8": INT16X8}
 )
-_MARKERS: Final[Mapping[str, str]] = MappingProxyType({"tflite": "o", "onnx": "s"})
-_OTHER_MARKER: Final = "D"
+_MARKERS: Final[Mapping[str, str]] = MappingProxyType({each.name: each.marker.chart for each in FORMATS})
 _NEAR_PX: Final = 22  # points that are nearer to each other share a label
 _SCATTER_PX: Final = 250
 _HISTOGRAM_PX: Final = 130
@@ -191,8 +191,7 @@ def _point(axes: "Axes", entry: Json, kind: str, key: str, price: float) -> None
     if kind == "latency" and (curve := dict(entry["latency_ms"].get("percentiles") or [])):
         spread = [at_percentile(curve, end) for end in _MIDDLE_HALF]
         axes.plot(spread, [value, value], color=drawn, linewidth=1.4, alpha=0.75)
-    marker = _MARKERS.get(entry["format"], _OTHER_MARKER)
-    axes.plot([price], [value], marker=marker, color=drawn, markersize=7, markeredgecolor=PAPER)
+    axes.plot([price], [value], marker=_MARKERS[entry["format"]], color=drawn, markersize=7, markeredgecolor=PAPER)
 
 
 def _label_points(axes: "Axes", placed: list[tuple[float, float, str]]) -> None:

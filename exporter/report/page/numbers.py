@@ -1,4 +1,4 @@
-"""Turns the numbers of a report into the words that its page shows."""
+"""Format the numbers and names of a report as its page shows them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -77,6 +77,18 @@ def clean(text: str) -> str:
     return _NOT_IN_XML.sub("\ufffd", text)
 
 
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning, unless that is a name: of a file, an option, a gate, a layer."""
+    first = re.match(r"[^\s:,;]*", text)
+    is_word = first is not None and first[0].isalpha() and first[0].islower()
+    return text[:1].upper() + text[1:] if is_word else text
+
+
+def code_spans(text: str) -> Markup:
+    """The text, escaped, with what stands between backticks set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(clean(text)))))
+
+
 def breakable(text: str) -> Markup:
     """A file's name, escaped, that may be broken after what stands between its words."""
     return Markup(re.sub(r"(?<=[_./])(?=\w)", "<wbr>", str(escape(clean(text)))))
@@ -105,31 +117,6 @@ def at_percentile(curve: Mapping[float, float], wanted: float) -> float:
         return curve[min(known, key=lambda one: abs(one - wanted))]
     below, above = next((low, high) for low, high in pairwise(known) if low <= wanted <= high)
     return curve[below] + (curve[above] - curve[below]) * (wanted - below) / (above - below)
-
-
-def facts(found: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """Names and values as they are shown side by side; what is nested has names such as `source, file`."""
-    shown = []
-    for name, value in found.items():
-        if name in without:
-            continue
-        if isinstance(value, Mapping):
-            shown += [(f"{_spaced(name)}, {inner}", text) for inner, text in facts(value)]
-        else:
-            shown.append((_spaced(name), _fact(value)))
-    return shown
-
-
-def _fact(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_fact, value)) or "none"
-    return number(value) if value is None or isinstance(value, int | float) else str(value)
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _interval(interval: Sequence[float | None] | None, form: Any) -> str:

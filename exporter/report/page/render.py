@@ -9,9 +9,14 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from mbexport.formats.registry import FORMATS
+from mbexport.report.advice import advice
+from mbexport.report.formatting import network_title
 from mbexport.report.page import numbers
 from mbexport.report.page import view as page_view
 from mbexport.report.page.charts import COLOURS, charts
+from mbexport.report.page.facts import facts
+from mbexport.report.page.headline import gate_counts, tiles
 from mbexport.report.page.numbers import Json
 
 _HERE: Final = "mbexport.report.page"
@@ -42,9 +47,12 @@ def _template() -> Template:
     )
     environment.filters.update(
         breakable=numbers.breakable,
-        facts=numbers.facts,
+        facts=facts,
+        advice=advice,
         megabytes=numbers.megabytes,
+        spans=numbers.code_spans,
         probability=numbers.probability,
+        sentence=numbers.sentence,
     )
     return environment.get_template("page.j2")
 
@@ -58,6 +66,9 @@ def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "artifacts": artifacts,
         "short": {one.entry["file"]: one.short for one in artifacts},
         "gates": page_view.gates(report),
+        "network_title": network_title(report),
+        "gate_counts": gate_counts(report),
+        "tiles": tiles(report),
         "reason": page_view.reason(report),
         "caveats": page_view.caveats(report),
         "told_apart": apart,
@@ -66,12 +77,18 @@ def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "pictures": {case.image: _data_uri(pictures[case.image]) for case in apart if case.image in pictures},
         "charts": {name: Markup(svg) for name, svg in charts(report).items()},
         "precisions": [name for name in COLOURS if any(one.entry["precision"] == name for one in artifacts)],
-        "formats": sorted({one.entry["format"] for one in artifacts}),
+        "formats": [each for each in FORMATS if any(one.entry["format"] == each.name for one in artifacts)],
         "threads": page_view.threads(artifacts),
-        "tool": {report["tool"]["name"]: report["tool"].get("version"), **report["tool"]["libraries"]},
+        "tool": _tool(report["tool"]),
         "batches": page_view.batches(artifacts),
         "css": Markup(files(_HERE).joinpath("page.css").read_text("utf-8")),
     }
+
+
+def _tool(tool: Json) -> list[tuple[str, str]]:
+    """The names of packages, as they are, and their versions."""
+    versions = {tool["name"]: tool.get("version"), **tool["libraries"]}
+    return [(name, numbers.NOTHING if version is None else str(version)) for name, version in versions.items()]
 
 
 def _data_uri(jpeg: bytes) -> str:

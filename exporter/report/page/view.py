@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mbexport.report.page.numbers import Json, clean, elided, number, short_names
+from mbexport.report.page.numbers import Json, clean, elided, number, sentence, short_names
 from mbexport.report.warnings import network_warnings
 
 MOST_IMAGES: Final = 48  # that are shown; the report holds all
@@ -60,14 +60,17 @@ def reason(report: Json) -> str:
         return "There was nothing to judge."
     failed = [gate for gate in gates(report) if not gate["passed"]]
     if failed:
-        told = "; ".join(_missed(gate) for gate in failed[:_MOST_REASONS])
+        missed = "; ".join(_missed(gate) for gate in failed[:_MOST_REASONS])
         rest = len(failed) - _MOST_REASONS
-        return f"{told}{f'; and {rest} more' if rest > 0 else ''}."
+        of_all = f"{len(failed)} of {len(found)} gates" if len(found) > 1 else "The only gate"
+        fails = "fail" if len(failed) > 1 else "fails"
+        return f"{of_all} {fails}: {missed}{f'; and {rest} more' if rest > 0 else ''}."
     samples, undecided = report["reference"]["samples"], [gate for gate in found if gate["verdict"] == "undecided"]
     if undecided:
         names = ", ".join(gate["name"] for gate in undecided)
         return f"No gate fails on {number(samples)} images; they are too few to decide {names}."
-    return f"Every gate passes on {number(samples)} images."
+    every = f"All {len(found)} gates pass" if len(found) > 1 else "The only gate passes"
+    return f"{every} on {number(samples)} images."
 
 
 def _missed(gate: Json) -> str:
@@ -75,8 +78,10 @@ def _missed(gate: Json) -> str:
     subject = f" of {gate['subject']}" if gate["subject"] else ""
     if gate["value"] is None:
         return f"{gate['name']}{subject} was not measured"
-    told = f"{gate['name']}{subject} is {number(gate['value'])}, {least} {number(gate['limit'])} is asked for"
-    return f"{told}, and its interval holds the limit (strict)" if gate["verdict"] == "undecided" else told
+    if gate["verdict"] == "undecided":
+        told = f"{gate['name']}{subject} is {number(gate['value'])}, and its interval holds the limit"
+        return f"{told} of {least} {number(gate['limit'])} (strict)"
+    return f"{gate['name']}{subject} is {number(gate['value'])} and must be {least} {number(gate['limit'])}"
 
 
 def caveats(report: Json) -> list[str]:
@@ -94,7 +99,7 @@ def caveats(report: Json) -> list[str]:
         )
     if report["data"].get("best_epoch_chosen_on_test"):
         lines.append("The best epoch of the training was chosen on these images: others are the stricter test.")
-    return [clean(line) for line in lines + network_warnings(report)]
+    return [sentence(clean(line)) for line in lines + network_warnings(report)]
 
 
 def told_apart(artifacts: list[Shown]) -> list[ToldApart]:

@@ -144,6 +144,11 @@ def test_pixels_are_told_with_one_number_where_all_channels_have_the_same(normal
     assert told == {"crop_fraction": 0.5, "mean": mean, "std": std, "channel_order": order}
 
 
+def test_a_grey_network_is_fed_one_channel():
+    told = preprocess_json(Preprocess(resolution_px=32, channels=1))
+    assert told["channel_order"] == "GREY"
+
+
 def test_images_that_were_left_out_are_told_with_the_reason():
     assert unreadable_json([("cat/1.jpg", "it is truncated")]) == [{"file": "cat/1.jpg", "reason": "it is truncated"}]
     assert unreadable_json(()) == []

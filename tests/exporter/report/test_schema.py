@@ -14,9 +14,13 @@ from report_schema import objections, validator
 
 from mbexport.artifact import Io, Precision
 from mbexport.calibration.choices import Correction, Observer
+from mbexport.formats.registry import FORMATS
 from mbexport.formats.subject import Source
 from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.spec import Convolution
+from mbexport.report import schema
+from mbexport.report.schema import report_schema
+from mbexport.verify.gates import GATES
 
 EXAMPLE: Final = json.loads(Path(__file__).with_name("example_report.json").read_bytes())
 BUILDS: Final = ("options", "stages", "training", "qat", "tried_normalizations")
@@ -174,12 +178,38 @@ def test_throughput_has_a_number_or_a_reason():
         (("built_model", "properties", "conv"), Convolution),
         (("output", "properties", "kind"), Output),
         (("input", "properties", "source"), Source),
-        (("artifact", "properties", "precision"), Precision),
+        (("precision",), Precision),
     ],
 )
 def test_knows_every_word_that_the_package_has(path, words):
     known = set(at(validator().schema["$defs"], path)["enum"]) - {None}
     assert known == {word.value for word in words}
+
+
+def test_enumerations_are_those_of_the_registries():
+    found = validator().schema["$defs"]
+    assert found["format"]["enum"] == [each.name for each in FORMATS]
+    assert found["path"]["enum"] == [path for each in FORMATS for path in each.kernel_paths]
+    assert found["gate"]["properties"]["name"]["enum"] == list(GATES)
+
+
+def test_a_new_gate_needs_no_change_of_the_file(monkeypatch):
+    report = judged(verdict="pass", strict=False, passed=True, name="brightness")
+    assert not Draft202012Validator(report_schema()).is_valid(report)
+    monkeypatch.setattr(schema, "GATES", {**GATES, "brightness": GATES["samples"]})
+    assert Draft202012Validator(report_schema()).is_valid(report)
+
+
+def test_the_published_file_stands_by_itself():
+    published = json.loads(Path(str(schema.__file__)).with_name(schema.SCHEMA_FILE).read_bytes())
+    Draft202012Validator.check_schema(published)
+    taker = Draft202012Validator(published)
+    assert taker.is_valid(EXAMPLE)
+    assert taker.is_valid(changed(("artifacts", 0, "format"), "a format of the next version"))
+    known = schema.registered()
+    for node in (published["$defs"][name] for name in ("format", "path", "precision")):
+        assert set(node["examples"]) <= set(known[node["$comment"].removeprefix("one of the registry of ")])
+    assert set(published["$defs"]["gate"]["properties"]["name"]["examples"]) <= set(GATES)
 
 
 NUMERIC: Final = re.compile(r'"number"|#/\$defs/(fraction|difference|magnitude|milliseconds)')

@@ -85,7 +85,7 @@ def test_gates_that_did_not_pass_are_followed_by_what_to_do():
         "gate        value       [95 %]   limit",
         "samples      0.92               >= 0.9       pass",
         "agreement    0.92  [0.9, 0.95]  >= 0.9  undecided",
-        "    a.tflite: more images",
+        "    a.tflite: give more test images: about 510 would decide it (an estimate; these were 500)",
         "size_ratio   0.92  [0.9, 0.95]  >= 0.9       FAIL",
         "    b.onnx: prune",
     ]

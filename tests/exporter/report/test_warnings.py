@@ -28,13 +28,14 @@ def told(entry, found):
         limits=None,
         bad=(),
         normalization=MOBILENET,
+        channels=3,
         tried=None,
         calibration=None,
         health=None,
         qat=None,
         **measured: Any,
     ) -> str:
-        preprocess = Preprocess(resolution_px=32, normalization=normalization)
+        preprocess = Preprocess(resolution_px=32, normalization=normalization, channels=channels)
         data = {**preprocess_json(preprocess), "unreadable": unreadable_json(bad)}
         measurements = found(entry(FP32), **measured)
         gates = judge(gate_values(measurements), limits or {}, defaults={})
@@ -53,10 +54,19 @@ GUESSING = {"top1": 0.1075, "top1_ci95": (0.0962, 0.12)}
 
 def test_a_network_that_guesses_is_told_with_what_it_was_fed(told):
     assert told(reference=GUESSING, chance=0.101) == (
-        "WARNING: the FLOAT network itself reaches 10.75% [9.6%, 12.0%]; always giving the most frequent class "
+        "WARNING: the float network itself reaches 10.75% [9.6%, 12.0%]; always giving the most frequent class "
         "reaches 10.1%. It was fed (byte - 127.5) / 127.5, RGB: does it expect something else (--preprocess, --mean, "
         "--scale)? Are its classes in another order (--classes)?\n"
     )
+
+
+def test_a_reference_of_integers_is_not_called_float(told):
+    said = told(reference={**GUESSING, "precision": "int8", "name": "a_int8.tflite"}, chance=0.101)
+    assert said.startswith("WARNING: the reference, a_int8.tflite (int8), reaches 10.75%")
+
+
+def test_a_grey_network_is_told_of_as_grey(told):
+    assert "It was fed (byte - 127.5) / 127.5, grey: does" in told(reference=GUESSING, chance=0.101, channels=1)
 
 
 def test_order_of_channels_is_told_as_it_was_fed(told):
@@ -75,7 +85,7 @@ def test_the_warning_comes_exactly_where_the_gate_fails(entry, found, low, chanc
     data = {**preprocess_json(Preprocess(resolution_px=32)), "unreadable": []}
     stream = io.StringIO()
     print_warnings(report_json(measurements, gates, {"data": data}), stream)
-    assert ("FLOAT network itself" in stream.getvalue()) is (low / chance < 1)
+    assert ("float network itself" in stream.getvalue()) is (low / chance < 1)
 
 
 def test_channels_that_rounding_killed_are_told_by_site(told):
@@ -98,7 +108,7 @@ def test_tensors_that_training_moved_out_of_their_ranges_are_told(told):
 
 def test_a_limit_of_the_user_moves_the_warning(told):
     fair = {"top1": 0.5, "top1_ci95": (0.4, 0.6)}
-    assert "FLOAT" in told(limits={"above_chance": 5.0}, reference=fair, chance=0.1)
+    assert "float network itself" in told(limits={"above_chance": 5.0}, reference=fair, chance=0.1)
     assert told(limits={"above_chance": 0.5}, reference=GUESSING, chance=0.101) == ""
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mbexport.report.page import numbers as page_words
 from mbexport.report.page.charts import charts, histogram
+from mbexport.report.page.facts import facts
 from mbexport.report.page.svg import panels, rows, style, to_svg
 from mbexport.report.page.view import Shown
 
@@ -174,11 +175,35 @@ def test_numbers_by_hand():
     assert page_words.percents([-0.0034, 0.0206]) == "\u22120.3 to 2.1"
     assert page_words.percents(None) == page_words.numbers([0.1, None]) == ""
     assert page_words.points(-0.0001) == "0.0"
-    assert page_words.facts({"a_b": [1.0, "x"], "c": {"d": True, "e": None}}) == [
-        ("a b", "1, x"),
-        ("c, d", "yes"),
-        ("c, e", "\u2013"),
+
+
+def test_facts_have_names_that_people_read():
+    assert facts({"a_b": [1.0, "x"], "c": {"d": True, "e": None}}) == [
+        ("A b", "1, x"),
+        ("C, d", "yes"),
+        ("C, e", "\u2013"),
     ]
+    told = dict(facts({"shallow": False, "trained_here": False, "source": {"file": "w.h5", "sha256": "0" * 64}}))
+    assert told == {
+        "Shallow variant": "no",
+        "Trained in this run": "no",
+        "Weights, file": "w.h5",
+        "Weights, SHA-256": "0" * 64,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("too noisy to tell", "Too noisy to tell"),
+        ("m_fp32.tflite: it says two things", "m_fp32.tflite: it says two things"),
+        ("--gate is", "--gate is"),
+        ("2 images", "2 images"),
+        ("", ""),
+    ],
+)
+def test_sentences_begin_with_a_capital_and_names_stay(text, shown):
+    assert page_words.sentence(text) == shown
 
 
 def test_names_are_drawn_as_they_are():
