@@ -48,8 +48,8 @@ def deciding_samples(gate: Json, samples: int) -> int | None:
     exact = samples * (half_width / (limit - value)) ** 2
     if not samples <= exact < math.inf:
         return None
-    step = 10 ** max(0, math.floor(math.log10(exact)) + 1 - _DIGITS)
-    rounded = math.ceil(exact / step) * step
+    step: int = 10 ** max(0, math.floor(math.log10(exact)) + 1 - _DIGITS)
+    rounded: int = math.ceil(exact / step) * step
     return rounded if rounded > samples else rounded + step
 
 
