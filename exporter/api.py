@@ -2,7 +2,8 @@
 
 An option `--calibration-samples 200` is the keyword `calibration_samples=200`; what may be repeated takes a list
 (`precision=["fp16", "int8"]`), a flag takes True or False, `--no-resume` is `resume=False`, and `gate` takes a mapping
-of limits by gate. No option comes from the environment or a file. Errors are those of `mbexport.errors`, raised.
+of limits by gate. --dry-run and --config are the command line's alone. No option comes from the environment or a file.
+Errors are those of `mbexport.errors`, raised.
 
     import mbexport
 
@@ -100,6 +101,8 @@ def _run(command: Any, options: Mapping[str, Any], progress: Progress | None) ->
     from mbexport.pipeline.build import run
 
     context = _context(command.command, options)
+    if context.params["dry_run"]:
+        raise OptionError("dry_run is an option of the command line alone")
     task: Task = command.task(context.params)
     plan = replace(task.plan_of(sys.stderr), recipe=recipe_of(context))
     outcome = run(plan, task.data, progress or Silent(), class_names=task.class_names, sign=task.sign)

@@ -69,7 +69,7 @@ def command(**given: Any) -> int:
     Writes artifacts in every format, labels.txt, a report, golden vectors and bundles for apps. Without --resolution
     the side is 64 px for digits and 224 px for photos. A run that was stopped goes on where it ended.
     """
-    return build_and_export.run_and_show(task(given))
+    return build_and_export.run_and_show(task(given), is_dry=given["dry_run"])
 
 
 def task(given: dict[str, Any]) -> build_and_export.Task:

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a command is to make: the plan, for the real stderr, and the labelled images or else the classes' names.
+    """What a command is to make: the plan, and the labelled images or else the classes' names.
+
+    `plan_of` takes the stream that shows the progress of a download; without one nothing is downloaded.
 
     `summary` is the file that gets the verdict as Markdown; `sign` makes the signature of the manifest.
     """
 
-    plan_of: "Callable[[TextIO], BuildPlan]"
+    plan_of: "Callable[[TextIO | None], BuildPlan]"
     data: "DataSet | None"
     class_names: tuple[str, ...] | None = None
     summary: Path | None = None
@@ -49,6 +51,13 @@ _SHARED: Final = (
     ),
     options.option("--int8", group=Group.COMMON, is_flag=True, help="Make int8 artifacts beside the fp32 ones."),
     options.gates,
+    options.option(
+        "--dry-run",
+        group=Group.COMMON,
+        is_flag=True,
+        is_recorded=False,
+        help="Check options and inputs, show what would be done, and write nothing.",
+    ),
     options.option(
         "--out",
         group=Group.COMMON,
@@ -285,9 +294,10 @@ def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:
 
 
 def weights_file(text: str, spec: "ModelSpec", stderr: TextIO | None) -> Path:
-    """The file that --weights names: `imagenet` is found in Keras' cache, or fetched, with a bar on a terminal.
+    """The file that --weights names: `imagenet` is found in Keras' cache, or downloaded, with a bar on a terminal.
 
-    Without `stderr` it is only checked that there is such a file, or can be.
+    Without `stderr` nothing is downloaded: the file may not be there yet. Raises `DataError` if there is no such file,
+    `OptionError` if Keras publishes no weights for `spec`.
     """
     from mbexport.models.mobilenet_v1 import pretrained
 
@@ -295,22 +305,26 @@ def weights_file(text: str, spec: "ModelSpec", stderr: TextIO | None) -> Path:
         if not Path(text).is_file():
             raise DataError(f"weights must be imagenet or a file, got {text}")
         return Path(text)
-    if stderr is None:
-        return Path(pretrained.imagenet_file(spec))
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    if stderr is None:
+        return home / "models" / pretrained.imagenet_file(spec)
     with redirect_stdout(stderr) if stderr.isatty() else nullcontext():
         return pretrained.imagenet_weights(spec, home)
 
 
-def run_and_show(task: Task) -> int:
-    """Run the plan of `task`, print its report, and return the exit code."""
-    from mbexport.commands.console import ConsoleProgress
+def run_and_show(task: Task, *, is_dry: bool) -> int:
+    """Run the plan of `task`, print its report, and return the exit code; if `is_dry`, only print the plan."""
+    from mbexport.commands.console import ConsoleProgress, show_plan
     from mbexport.pipeline.build import run
+    from mbexport.pipeline.dry_run import planned
     from mbexport.quiet import quiet_libraries
 
     recipe = recipe_of(click.get_current_context())
     with quiet_libraries() as streams:
-        plan = replace(task.plan_of(streams.err), recipe=recipe)
+        plan = replace(task.plan_of(None if is_dry else streams.err), recipe=recipe)
+        if is_dry:
+            is_signed = task.sign is not None
+            return show_plan(planned(plan, task.data, class_names=task.class_names, is_signed=is_signed), streams.out)
         progress = ConsoleProgress(streams.err)
         try:
             outcome = run(plan, task.data, progress, class_names=task.class_names, sign=task.sign)

@@ -11,6 +11,8 @@ from mbexport.quiet import Streams
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from mbexport.pipeline.dry_run import PlannedRun, PlannedStage
+
 # Where GitHub's runners look for Markdown; several steps append to one file.
 _GITHUB: Final = "GITHUB_STEP_SUMMARY"
 
@@ -43,6 +45,40 @@ def _write(file: Path, text: str, *, mode: str) -> None:
             target.write(text)
     except OSError as error:
         raise OutputError(f"the summary {file} cannot be written: {error.strerror}") from None
+
+
+def show_plan(planned: "PlannedRun", stream: TextIO) -> int:
+    """Print what a run would do, and return the exit code."""
+    stages = [(each.name, _status(each)) for each in planned.stages]
+    width = max(len(name) for name, _ in stages)
+    lines = [
+        f"network: {_network(planned)}",
+        *(f"to be downloaded: {file}" for file in planned.downloads),
+        "stages:",
+        *(f"  {name:<{width}}  {status}" for name, status in stages),
+        f"files in {planned.plan.out}/:",
+        *(f"  {name}" for name in planned.files),
+        "dry run: nothing was written",
+    ]
+    stream.write("\n".join(lines) + "\n")
+    return EXIT_DONE
+
+
+def _status(stage: "PlannedStage") -> str:
+    return str(stage.status) if stage.seconds is None else f"{stage.status} (took {stage.seconds:.1f} s)"
+
+
+def _network(planned: "PlannedRun") -> str:
+    """The network in one line: its name, and what is known of it before the run."""
+    network = planned.network
+    facts = [
+        "" if network.alpha is None else f"alpha {network.alpha:g}",
+        "" if network.resolution_px is None else f"{network.resolution_px} px",
+        "" if network.classes is None else f"{network.classes} classes",
+        "" if network.parameters is None else f"{network.parameters:,} parameters",
+        "" if network.mult_adds is None else f"{network.mult_adds / 1e6:.1f} M mult-adds",
+    ]
+    return ", ".join(filter(None, (planned.plan.name, *facts)))
 
 
 class ConsoleProgress:

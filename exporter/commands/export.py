@@ -69,7 +69,7 @@ def command(**given: Any) -> int:
     The network is --model, or a MobileNet v1 with --weights. Its int8 ranges are calibrated on --calibration, or on
     a part of --data that is then not verified on.
     """
-    return build_and_export.run_and_show(task(given))
+    return build_and_export.run_and_show(task(given), is_dry=given["dry_run"])
 
 
 def task(given: dict[str, Any]) -> build_and_export.Task:
@@ -163,6 +163,6 @@ def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -
         shallow=given["shallow"],
     )
     weights = build_and_export.weights_file(given["weights"], spec, stderr)
-    if classes is None:
+    if classes is None and weights.is_file():
         spec = replace(spec, classes=head_classes(stored_weights(weights)) or IMAGENET_CLASSES)
     return Stored(spec=spec, weights=weights)

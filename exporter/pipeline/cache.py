@@ -47,6 +47,12 @@ class TrainingSession:
         self._workdir.remove(self._file)
 
 
+def key_of(stage: str, options: Mapping[str, object], upstream: tuple[StageRecord, ...]) -> str:
+    """The key of `stage`: it stays the same while its options, the code, the libraries and its upstream stages do."""
+    shared = {"code": code_fingerprint(), "libraries": library_versions()}
+    return stage_key(stage, {**options, **shared}, tuple(record.key for record in upstream))
+
+
 class StageRunner:
     """Runs stages in one output folder; `log` has each stage's name, its seconds, and whether it was reused."""
 
@@ -63,8 +69,7 @@ class StageRunner:
         work: Callable[[TrainingSession], Mapping[str, bytes]],
     ) -> StageRecord:
         """The finished `stage`: what it made before with the same options, code and upstream stages, or makes now."""
-        shared = {"code": code_fingerprint(), "libraries": library_versions()}
-        key = stage_key(stage, {**options, **shared}, tuple(record.key for record in upstream))
+        key = key_of(stage, options, upstream)
         record = self.workdir.finished(stage, key) if self._resume else None
         reused = record is not None
         if record is None:

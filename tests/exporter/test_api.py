@@ -77,7 +77,7 @@ def test_wrong_values_raise_and_leave_nothing(tmp_path, options, message):
 
 
 def test_a_model_that_is_missing_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"no such file: .*none\.keras"):
+    with pytest.raises(DataError, match=r"no such file or folder: .*none\.keras"):
         mbexport.export(model=tmp_path / "none.keras", calibration=tmp_path)
 
 

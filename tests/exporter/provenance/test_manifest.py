@@ -22,7 +22,7 @@ from mbexport.provenance.manifest import FileFacts, Git, Input, Recipe, Tool, in
 
 SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
 # They cannot change a byte of what is made: `test_reproducible.py` varies them.
-ASIDE = {"config", "gate", "log-dir", "out", "resume", "sensitivity", "sign", "strict", "summary", "threads"}
+ASIDE = {"config", "dry-run", "gate", "log-dir", "out", "resume", "sensitivity", "sign", "strict", "summary", "threads"}
 MAKERS = (build.command, export.command)
 
 

@@ -1,0 +1,179 @@
+"""Find what a run would do, and do none of it: its network, its stages, and the files that it would write."""
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from mbexport.artifact import LABELS, Precision, file_name
+from mbexport.bundles.registry import zip_name
+from mbexport.calibration.ranges.ranges import read_ranges
+from mbexport.errors import OutputError
+from mbexport.golden.vectors import FOLDER
+from mbexport.models.architectures import architecture_of
+from mbexport.models.data.open import DataSet
+from mbexport.pipeline.build import STAGES
+from mbexport.pipeline.cache import key_of
+from mbexport.pipeline.context import NETWORK, Context
+from mbexport.pipeline.deliver import ranges_name
+from mbexport.pipeline.exports import delivered, needs
+from mbexport.pipeline.image_sets import ImageSets
+from mbexport.pipeline.plan import BuildPlan, Foreign
+from mbexport.pipeline.publish import JUNIT, PAGE
+from mbexport.pipeline.stage import Stage
+from mbexport.progress import Silent
+from mbexport.provenance.manifest import MANIFEST, SIGNATURE
+from mbexport.provenance.sbom import SBOM
+from mbexport.provenance.statement import STATEMENT
+from mbexport.report.card.card import CARD
+from mbexport.report.content import REPORT
+from mbexport.workdir import StageRecord, Workdir
+
+_VERDICTS: Final = (REPORT, PAGE, JUNIT, CARD)
+_PROOF: Final = (MANIFEST, SBOM, STATEMENT)
+
+
+class Status(StrEnum):
+    """Whether a stage would run: it is `OPEN` where only the imported network can tell that it is needed."""
+
+    REUSED = "reused"
+    TO_RUN = "to run"
+    OPEN = "to run if needed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStage:
+    """One stage of a run; `seconds` is the time that it took an earlier run, whose result would be reused."""
+
+    name: str
+    status: Status
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedNetwork:
+    """What is known of the network before anything has run: None where only the imported model tells."""
+
+    alpha: float | None = None
+    resolution_px: int | None = None
+    classes: int | None = None
+    parameters: int | None = None
+    mult_adds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """A run that has not happened.
+
+    `downloads` are files of weights that are not there yet. `files` lie in the plan's output folder; names that end in
+    / are folders.
+    """
+
+    plan: BuildPlan
+    network: PlannedNetwork
+    downloads: tuple[Path, ...]
+    stages: tuple[PlannedStage, ...]
+    files: tuple[str, ...]
+
+
+def planned(
+    plan: BuildPlan, data: DataSet | None, *, class_names: tuple[str, ...] | None = None, is_signed: bool = False
+) -> PlannedRun:
+    """What `pipeline.build.run` would do with the same arguments; nothing is written.
+
+    No image is decoded but those for golden vectors. Raises `InputError` for whatever a run would refuse and that can
+    be found out without its stages.
+    """
+    if plan.ranges:
+        read_ranges(plan.ranges)
+    _require_writable(plan.out)
+    run = Context(plan=plan, images=ImageSets(plan, data), progress=Silent(), data=data, class_names=class_names)
+    downloads = _downloads(plan)
+    missing = set(NETWORK) if downloads else set()  # whose results are not there to look up what stands on them
+    workdir, stages = Workdir(plan.out), []
+    for stage in STAGES:
+        is_wanted = _is_wanted(stage, run)
+        if is_wanted is False:
+            continue
+        record = None if {stage.name, *stage.upstream} & missing else _finished(stage, run, workdir)
+        if record is None:
+            missing.add(stage.name)
+            status = Status.TO_RUN if is_wanted else Status.OPEN
+            stages.append(PlannedStage(name=stage.name, status=status))
+        else:
+            run = run.after(stage.name, record)
+            stage.check(run)
+            stages.append(PlannedStage(name=stage.name, status=Status.REUSED, seconds=record.seconds))
+    files = tuple(_files(plan, is_signed=is_signed))
+    return PlannedRun(plan=plan, network=_network(run), downloads=downloads, stages=tuple(stages), files=files)
+
+
+def _downloads(plan: BuildPlan) -> tuple[Path, ...]:
+    """The published weights that are not in the cache yet: a file that the user names is there."""
+    weights = None if isinstance(plan.origin, Foreign) else plan.origin.weights
+    return () if weights is None or weights.is_file() else (weights,)
+
+
+def _is_wanted(stage: Stage, run: Context) -> bool | None:
+    """Whether the run has this stage; None where that depends on a network that no stage has made yet."""
+    try:
+        return stage.is_wanted(run)
+    except ValueError:  # of Context.float
+        return None
+
+
+def _finished(stage: Stage, run: Context, workdir: Workdir) -> StageRecord | None:
+    """What an earlier run left of the stage, if it may be reused."""
+    if not run.plan.resume:
+        return None
+    return workdir.finished(stage.name, key_of(stage.name, stage.options(run), run.upstream(stage.upstream)))
+
+
+def _network(run: Context) -> PlannedNetwork:
+    plan = run.plan
+    if run.upstream(NETWORK):
+        facts = run.float.facts
+        return PlannedNetwork(
+            alpha=facts.alpha,
+            resolution_px=facts.preprocess.resolution_px,
+            classes=facts.classes,
+            parameters=facts.parameters,
+            mult_adds=facts.mult_adds,
+        )
+    if isinstance(plan.origin, Foreign):
+        classes = len(run.known_labels) if run.known_labels else None
+        return PlannedNetwork(resolution_px=plan.origin.resolution_px, classes=classes)
+    spec = plan.origin.spec
+    total = architecture_of(spec).cost(spec)
+    return PlannedNetwork(
+        alpha=spec.alpha,
+        resolution_px=spec.resolution_px,
+        classes=spec.classes,
+        parameters=total.parameters,
+        mult_adds=total.mult_adds,
+    )
+
+
+def _files(plan: BuildPlan, *, is_signed: bool) -> list[str]:
+    """The names of the files and folders that a run delivers."""
+    files = [file_name(plan.name, precision, each.name) for each, precision in delivered(plan)]
+    files.append(LABELS)
+    if needs(plan, Precision.INT8):
+        files.append(ranges_name(plan.name))
+    files += _VERDICTS if plan.is_judged else ()
+    files += _PROOF if plan.recipe is not None else ()
+    files += (SIGNATURE,) if plan.recipe is not None and is_signed else ()
+    files.append(f"{FOLDER}/")
+    for platform in plan.bundled:
+        files.append(f"{platform.name}/")
+        if plan.bundling.is_zipped:
+            files.append(zip_name(plan.name, platform.name))
+    return files
+
+
+def _require_writable(out: Path) -> None:
+    """Raises `OutputError` unless `out` is a folder that can be written to, or can be made one."""
+    nearest = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"output folder {out} must be a folder that can be written to, got: {nearest}")
