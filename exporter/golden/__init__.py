@@ -1,1 +1,1 @@
-"""TODO."""
+"""Golden vectors: a few images and each artifact's outputs for them, for the unit tests of apps."""

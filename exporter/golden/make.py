@@ -1,4 +1,4 @@
-"""Turns verified artifacts and images into golden vectors: what a unit test in any language proves an app with."""
+"""Make golden vectors of verified artifacts and a few images: an app's unit test, in any language, replays them."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -17,12 +17,13 @@ from mbexport.formats.matching import input_json
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import FLOAT
 from mbexport.formats.subject import Subject
-from mbexport.golden.answers import SURE, Answered, Screened, answered, change, chosen, with_spread, wrongly_fed
+from mbexport.golden.answers import Outputs, feeding_mistakes, least_change, outputs_of, widen_spread
+from mbexport.golden.choice import SAFE_LEAD, Candidates, choose_images
 from mbexport.golden.vectors import (
     FOLDER,
     INDEX,
-    READ_ME,
     README,
+    README_TEXT,
     Case,
     Expected,
     Golden,
@@ -38,9 +39,9 @@ _CANDIDATES: Final = 24
 _SHORTLIST: Final = 6
 _CASES: Final = 3
 _LONGEST_PX: Final = 320
-# LiteRT has but plain loops for these: 0.2 s an image where others take 0.01 s (MobileNet v1 0.75, 224 px).
+# LiteRT has only plain loops for these: 0.2 s an image where others take 0.01 s (MobileNet v1 0.75, 224 px).
 _SLOW: Final = frozenset({Precision.INT16X8})
-# By their place in `KERNEL_PATHS`, behind the default: those that are as fast, and LiteRT's reference kernels.
+# By their place among a format's kernel paths, behind the default: those that are as fast, and LiteRT's reference ones.
 _FAST_KERNELS, _REFERENCE_KERNELS = slice(0, 1), slice(1, None)
 
 Files = dict[str, bytes]
@@ -48,7 +49,7 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pictures:
-    """A few images: `raw` as an app would have them, `resized` (n, px, px, channels), `truth` (n,) if it is known."""
+    """A few images: `raw` as an app has them, `resized` bytes (n, px, px, channels), `truth` (n,) if it is known."""
 
     raw: tuple[Image.Image, ...]
     resized: Pixels
@@ -76,8 +77,9 @@ def golden_files(
     """The files of `golden/`, by their names from the folder above it; the same for the same files and images.
 
     `subjects` are the artifacts, at least one; `labels` name their scores; the labels of `images` are used only if
-    `is_labelled`. Of up to 24 images, drawn by `seed` from all classes alike, the best three make cases: `chosen` says
-    which these are. Raises `StageError` if there is no image, or none that every artifact answers with finite numbers.
+    `is_labelled`. Of up to 24 images, drawn by `seed` from all classes alike, the best three make cases:
+    `choose_images` ranks them. Raises `StageError` if there is no image, or none that every artifact answers with
+    finite numbers.
     """
     if not len(images):
         raise StageError("golden vectors need at least one image, got none")
@@ -94,13 +96,13 @@ def golden_files(
     )
     return {
         f"{FOLDER}/{INDEX}": golden.to_bytes(),
-        f"{FOLDER}/{README}": READ_ME.encode(),
+        f"{FOLDER}/{README}": README_TEXT.encode(),
         **_vectors(cases, pictures, answers),
     }
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """The image with a longer side of at most 320 px: what a test feeds as if a camera had given it."""
+    """The image with a longer side of at most 320 px: an app's test feeds it as if it came from a camera."""
     scale = _LONGEST_PX / max(image.size)
     if scale >= 1:
         return image
@@ -108,10 +110,11 @@ def reduced(image: Image.Image) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _cases(subjects: Sequence[Subject], candidates: _Pictures) -> tuple[_Pictures, list[Answered]]:
-    """The pictures that make cases, and what each artifact answers to them.
+def _cases(subjects: Sequence[Subject], candidates: _Pictures) -> tuple[_Pictures, list[Outputs]]:
+    """The pictures that make cases, and each artifact's outputs for them.
 
-    Three rounds, for few pictures take the time of reference kernels; the last one leaves out what these make unsure.
+    There are three rounds, so that few pictures cost the time of reference kernels. The last one leaves out pictures
+    whose lead is no longer safe by these kernels.
     """
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="golden") as pool:
 
@@ -119,18 +122,18 @@ def _cases(subjects: Sequence[Subject], candidates: _Pictures) -> tuple[_Picture
             return list(pool.map(work, items))
 
         quick = [subject for subject in subjects if subject.runner.precision not in _SLOW] or subjects
-        first = each(lambda subject: answered(subject, candidates.resized), quick)
-        kept = _shortlisted(first, candidates.truth)
-        pictures, known = candidates.only(kept), {given.subject: given.only(kept) for given in first}
-        second = each(lambda subject: _closely(known.get(subject), subject, pictures.resized), subjects)
-        wrong = wrongly_fed(pictures.resized)
-        moved = each(lambda given: change(given, wrong), [given for given in second if given.subject in known])
-        moves = np.min(moved, axis=0)
-        kept = _picked(second, pictures.truth, change=moves, most=_CASES)
-        pictures, moves, second = pictures.only(kept), moves[kept], [given.only(kept) for given in second]
-        third = each(lambda given: with_spread(given, pictures.resized, kernels=_REFERENCE_KERNELS), second)
-        kept = _picked(third, pictures.truth, change=moves, most=_CASES)
-        return pictures.only(kept), [given.only(kept) for given in third]
+        first = each(lambda subject: outputs_of(subject, candidates.resized), quick)
+        kept = _shortlist(first, candidates.truth)
+        pictures, known = candidates.only(kept), {outputs.subject: outputs.only(kept) for outputs in first}
+        second = each(lambda subject: _by_fast_kernels(known.get(subject), subject, pictures.resized), subjects)
+        mistakes = feeding_mistakes(pictures.resized)
+        quick_outputs = [outputs for outputs in second if outputs.subject in known]
+        change = np.min(each(lambda outputs: least_change(outputs, mistakes), quick_outputs), axis=0)
+        kept = _choose(second, pictures.truth, change=change, most=_CASES)
+        pictures, change, second = pictures.only(kept), change[kept], [outputs.only(kept) for outputs in second]
+        third = each(lambda outputs: widen_spread(outputs, pictures.resized, kernels=_REFERENCE_KERNELS), second)
+        kept = _choose(third, pictures.truth, change=change, most=_CASES)
+        return pictures.only(kept), [outputs.only(kept) for outputs in third]
 
 
 def _candidates(images: ImageSet, preprocess: Preprocess, *, is_labelled: bool, seed: int) -> _Pictures:
@@ -143,33 +146,33 @@ def _candidates(images: ImageSet, preprocess: Preprocess, *, is_labelled: bool, 
     )
 
 
-def _shortlisted(given: Sequence[Answered], truth: NDArray[np.int64] | None) -> list[int]:
-    """Images to look at closely; what they change is not known yet: leads up to twice what is sure are preferred."""
-    least = np.min([each.lead for each in given], axis=0)
-    return _picked(given, truth, change=np.minimum(least, 2 * SURE), most=_SHORTLIST)
+def _shortlist(outputs: Sequence[Outputs], truth: NDArray[np.int64] | None) -> list[int]:
+    """Images for the next round. Their change is not known yet: instead, leads count up to twice the safe one."""
+    least = np.min([each.lead for each in outputs], axis=0)
+    return _choose(outputs, truth, change=np.minimum(least, 2 * SAFE_LEAD), most=_SHORTLIST)
 
 
-def _picked(
-    given: Sequence[Answered], truth: NDArray[np.int64] | None, *, change: NDArray[np.float64], most: int
+def _choose(
+    outputs: Sequence[Outputs], truth: NDArray[np.int64] | None, *, change: NDArray[np.float64], most: int
 ) -> list[int]:
-    best, lead = (
-        np.stack(columns, axis=1) for columns in zip(*((each.best, each.lead) for each in given), strict=True)
-    )
-    picked = chosen(Screened(best=best, lead=lead, change=change, truth=truth), most=most)
-    if not picked:
-        raise StageError(f"golden vectors need an image that every artifact answers, got none among {len(best)}")
-    return picked
+    best, lead = (np.stack([getattr(each, name) for each in outputs], axis=1) for name in ("best", "lead"))
+    chosen = choose_images(Candidates(best=best, lead=lead, change=change, truth=truth), most=most)
+    if not chosen:
+        raise StageError(
+            f"golden vectors need an image to which every artifact gives finite numbers, got none among {len(best)}"
+        )
+    return chosen
 
 
-def _closely(known: Answered | None, subject: Subject, pixels: Pixels) -> Answered:
-    return with_spread(known or answered(subject, pixels), pixels, kernels=_FAST_KERNELS)
+def _by_fast_kernels(known: Outputs | None, subject: Subject, pixels: Pixels) -> Outputs:
+    return widen_spread(known or outputs_of(subject, pixels), pixels, kernels=_FAST_KERNELS)
 
 
-def _artifact(given: Answered) -> GoldenArtifact:
-    runner, told = given.subject.runner, input_json(given.subject)
-    output = given.subject.output
+def _artifact(outputs: Outputs) -> GoldenArtifact:
+    runner, stated = outputs.subject.runner, input_json(outputs.subject)
+    output = outputs.subject.output
     has_codes, affine = runner.input.dtype != FLOAT, output.affine if output.dtype != FLOAT else None
-    norm = given.subject.preprocess.normalization
+    norm = outputs.subject.preprocess.normalization
     mean, std = (() if has_codes else widened(values, runner.channels) for values in (norm.mean, norm.std))
     return GoldenArtifact(
         file=runner.name,
@@ -180,8 +183,8 @@ def _artifact(given: Answered) -> GoldenArtifact:
             name=runner.input.name,
             dtype=runner.input.dtype,
             shape=runner.input.shape,
-            layout=told["layout"],
-            channel_order=told["channel_order"],
+            layout=stated["layout"],
+            channel_order=stated["channel_order"],
             mean=mean,
             std=std,
         ),
@@ -189,16 +192,16 @@ def _artifact(given: Answered) -> GoldenArtifact:
             name=output.name,
             dtype=output.dtype,
             shape=output.shape,
-            kind=given.subject.kind.value,
-            tolerance=given.tolerance,
-            spread=given.spread,
+            kind=outputs.subject.kind.value,
+            tolerance=outputs.tolerance,
+            spread=outputs.spread,
             scale=affine.scale[0] if affine else None,
             zero_point=affine.zero_point[0] if affine else None,
         ),
     )
 
 
-def _case(place: int, pictures: _Pictures, answers: Sequence[Answered], labels: Sequence[str]) -> Case:
+def _case(place: int, pictures: _Pictures, answers: Sequence[Outputs], labels: Sequence[str]) -> Case:
     name, (width, height) = f"case_{place}", pictures.raw[place].size
     return Case(
         name=name,
@@ -208,24 +211,24 @@ def _case(place: int, pictures: _Pictures, answers: Sequence[Answered], labels: 
         resized=f"{name}/resized.rgb",
         truth=None if pictures.truth is None else int(pictures.truth[place]),
         expected={
-            given.subject.name: Expected(
-                output=f"{name}/{given.subject.name}.out",
-                top=int(given.best[place]),
-                label=labels[int(given.best[place])],
-                score=float(given.subject.scores(given.raw)[place].max()),
+            outputs.subject.name: Expected(
+                output=f"{name}/{outputs.subject.name}.out",
+                top=int(outputs.best[place]),
+                label=labels[int(outputs.best[place])],
+                score=float(outputs.subject.scores(outputs.raw)[place].max()),
             )
-            for given in answers
+            for outputs in answers
         },
     )
 
 
-def _vectors(cases: Sequence[Case], pictures: _Pictures, answers: Sequence[Answered]) -> Files:
+def _vectors(cases: Sequence[Case], pictures: _Pictures, answers: Sequence[Outputs]) -> Files:
     """The bytes of images and tensors."""
     files: Files = {}
     for place, case in enumerate(cases):
         files[case.raw] = pictures.raw[place].tobytes()
         files[case.resized] = pictures.resized[place].tobytes()
-        for given in answers:
-            row = given.raw[place]
-            files[case.expected[given.subject.name].output] = row.astype(row.dtype.newbyteorder("<")).tobytes()
+        for outputs in answers:
+            row = outputs.raw[place]
+            files[case.expected[outputs.subject.name].output] = row.astype(row.dtype.newbyteorder("<")).tobytes()
     return {f"{FOLDER}/{name}": content for name, content in files.items()}

@@ -1,4 +1,4 @@
-"""Turns what an app's unit test needs to know of the golden vectors into golden.json, and back.
+"""Golden vectors as values: write them to golden.json, and read them back.
 
 The vectors themselves lie beside it as plain bytes, which any language reads: images as RGB rows from the top,
 tensors as they lie in memory, little-endian.
@@ -11,7 +11,12 @@ from typing import Any, Final
 from mbexport.errors import DataError
 from mbexport.models.preprocess import Preprocess, preprocess_from_json
 
-READ_ME: Final = """\
+FOLDER: Final = "golden"
+INDEX: Final = "golden.json"
+README: Final = "README.md"
+SCHEMA: Final = 1
+
+README_TEXT: Final = """\
 # Golden vectors
 
 A few real images, and what each exported file answers to them. A unit test that replays them proves that an app
@@ -101,17 +106,11 @@ assert(index_of_largest(found) == top);
 """
 
 
-FOLDER: Final = "golden"
-INDEX: Final = "golden.json"
-README: Final = "README.md"
-SCHEMA: Final = 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenInput:
-    """An artifact's input: of byte b of channel c it takes b (uint8), b - 128 (int8), else (b - mean[c]) / std[c].
+    """An artifact's input: for byte b of channel c it takes b (uint8), b - 128 (int8) or (b - mean[c]) / std[c].
 
-    The latter in float32, blue first where `channel_order` is BGR; `mean` and `std` have one number for each channel
+    The last in float32, blue first where `channel_order` is BGR; `mean` and `std` have one number for each channel
     and are empty for codes. `shape` has 1 for a batch of any size; `layout` is nhwc or nchw.
     """
 
@@ -129,7 +128,7 @@ class GoldenOutput:
     """An artifact's output: a score is scale * (code - zero_point), or the number itself where `scale` is None.
 
     `kind` says what scores are: softmax, sigmoid or logits. Runtimes may differ by `tolerance`, in codes where there
-    are codes, else in scores; `spread` is what the kernels of one runtime were seen to differ by on such images.
+    are codes, else in scores; `spread` is how far the kernels of one runtime differed on such images.
     """
 
     name: str
@@ -156,10 +155,10 @@ class GoldenArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What an artifact answers: the file of its output for this one image, and the best class with its score.
+    """An artifact's answer to one image: the file of its output, and the best class with its label and score.
 
-    Of several classes that tie `top` is the lowest. It leads by more than twice the tolerance, but in a golden.json
-    with a single case, which may be of an image that nothing is sure of.
+    Of several classes that tie, `top` is the lowest. It leads by more than twice the tolerance, except in a golden.json
+    with a single case, which may be of an image without a safe lead.
     """
 
     output: str
@@ -172,8 +171,8 @@ class Expected:
 class Case:
     """One real image: `raw` (height, width, 3) and `resized` (px, px, channels) are files of bytes.
 
-    `truth` is the number of its class, if it is known; `expected` is by the artifact's file name. All files are named
-    from the folder of golden.json.
+    `truth` is the number of its class, if it is known; `expected` has an entry for each artifact, by file name. Paths
+    start at the folder of golden.json.
     """
 
     name: str
@@ -187,7 +186,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
-    """All golden vectors of a run: `stem` is what its artifacts' names start with."""
+    """All golden vectors of a run; the file names of its artifacts start with `stem`."""
 
     stem: str
     classes: int
@@ -198,37 +197,37 @@ class Golden:
 
     def to_bytes(self) -> bytes:
         """The content of golden.json."""
-        told = {"schema": SCHEMA, **asdict(self)}
-        return (json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        content = {"schema": SCHEMA, **asdict(self)}
+        return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def golden_from_bytes(content: bytes) -> Golden:
-    """What `Golden.to_bytes` wrote. Raises `DataError` for anything else."""
+    """The golden vectors that `Golden.to_bytes` wrote. Raises `DataError` for anything else."""
     try:
-        told: dict[str, Any] = json.loads(content)
-        schema = told.pop("schema")
+        fields: dict[str, Any] = json.loads(content)
+        schema = fields.pop("schema")
         if schema != SCHEMA:
             raise ValueError(f"schema must be {SCHEMA}, got {schema}")
-        told["preprocess"] = preprocess_from_json(told["preprocess"])
-        told["artifacts"] = tuple(_artifact(each) for each in told["artifacts"])
-        told["cases"] = tuple(_case(each) for each in told["cases"])
-        return Golden(**told)
+        fields["preprocess"] = preprocess_from_json(fields["preprocess"])
+        fields["artifacts"] = tuple(_artifact(each) for each in fields["artifacts"])
+        fields["cases"] = tuple(_case(each) for each in fields["cases"])
+        return Golden(**fields)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"not a golden.json of mbexport: {error}") from None
 
 
-def _artifact(told: dict[str, Any]) -> GoldenArtifact:
-    source, target = told["input"], told["output"]
+def _artifact(fields: dict[str, Any]) -> GoldenArtifact:
+    source, target = fields["input"], fields["output"]
     numbers = {name: tuple(source[name]) for name in ("shape", "mean", "std")}
     return GoldenArtifact(
         **{
-            **told,
+            **fields,
             "input": GoldenInput(**{**source, **numbers}),
             "output": GoldenOutput(**{**target, "shape": tuple(target["shape"])}),
         }
     )
 
 
-def _case(told: dict[str, Any]) -> Case:
-    expected = {name: Expected(**each) for name, each in told["expected"].items()}
-    return Case(**{**told, "expected": expected})
+def _case(fields: dict[str, Any]) -> Case:
+    expected = {name: Expected(**each) for name, each in fields["expected"].items()}
+    return Case(**{**fields, "expected": expected})

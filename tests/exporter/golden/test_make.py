@@ -154,10 +154,10 @@ def test_a_tie_makes_one_case(subjects):
 def test_what_the_slowest_kernels_make_unsure_is_left_out(subjects, monkeypatch):
     """A spread of 60 codes makes a tolerance of 120, of which no lead (190 codes) is three times as much."""
 
-    def with_spread(given, pixels, *, kernels):
+    def widen_spread(given, pixels, *, kernels):
         return replace(given, spread=60 if kernels == slice(1, None) else 0)
 
-    monkeypatch.setattr("mbexport.golden.make.with_spread", with_spread)
+    monkeypatch.setattr("mbexport.golden.make.widen_spread", widen_spread)
     images = image_set([photo(i) for i in range(3)])
     golden = golden_from_bytes(made(subjects[:1], images)["golden/golden.json"])
     assert (len(golden.cases), golden.artifacts[0].output.tolerance) == (1, 120)
@@ -191,7 +191,7 @@ def test_no_image_is_refused(subjects):
 def test_a_network_that_gives_no_numbers_is_refused(subjects, monkeypatch):
     nothing = np.full((1, CLASSES), np.nan, np.float32)
     monkeypatch.setattr(subjects[1].runner, "_invoke", lambda feed: nothing)
-    with pytest.raises(StageError, match="that every artifact answers, got none among 2"):
+    with pytest.raises(StageError, match="every artifact gives finite numbers, got none among 2"):
         made(subjects[:2], image_set([photo(1), photo(2)]))
 
 
