@@ -3,15 +3,18 @@
 import re
 import subprocess
 import sys
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import pytest
-from docs.pages import DECISIONS, DOCS, PAGES, ROOT, Block, anchors, blocks, links
+from docs.pages import DECISIONS, DOCS, PAGES, ROOT, Block, anchors, blocks, inline_code, links
 
 _LINE: Final = 120
 _FENCED_LINE: Final = 86
+# 0001 and the changelog speak of modules that are gone.
+_PRESENT: Final = tuple(page for page in PAGES if page.name != "CHANGELOG.md" and not page.name.startswith("0001"))
 _FORM: Final = ("Context", "Decision", "Alternatives", "Figures")
 _WORDS_OF_README: Final = 1100
 
@@ -76,3 +79,19 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         fetched = re.findall(r'<(?:script|img|iframe)[^>]* src="(https?:[^"]*)"', made.read_text("utf-8"))
         styled = re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)"', made.read_text("utf-8"))
         assert not [*fetched, *styled], made.name
+
+
+@pytest.mark.parametrize("page", _PRESENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_that_a_page_names_exist(page: Path) -> None:
+    """Paths and names of modules between backticks are those of today's tree."""
+    for code in inline_code(page):
+        if re.fullmatch(r"[\w./]+\.py|(exporter|models|calibration|tests|docker|docs)/[\w./]*", code):
+            below = [ROOT, ROOT / "exporter", *([ROOT / "tests"] if code.startswith("test_") else [])]
+            found = [folder / code for folder in below if (folder / code).exists()]
+            assert found or ("/" not in code and code in _names_of_modules()), code
+
+
+@cache
+def _names_of_modules() -> set[str]:
+    folders = (ROOT / "exporter", ROOT / "models", ROOT / "calibration", ROOT / "tests")
+    return {path.name for folder in folders for path in folder.rglob("*.py")}
