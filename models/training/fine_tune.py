@@ -54,8 +54,13 @@ def fine_tune(
         averaged_epochs=averaged_epochs,
         patience=_PATIENCE,
     )
+    return fit(model, objective, settings, _phases(epochs, head), session=session, on_step=on_step)
+
+
+def _phases(epochs: int, head: str) -> tuple[Phase, Phase]:
+    """The epochs of the head alone, and those of all layers."""
     head_epochs = max(1, round(epochs * _HEAD_SHARE))
-    phases = (
+    return (
         Phase(epochs=head_epochs, learning_rate=_HEAD_LEARNING_RATE, frozen=lambda layer: layer.name != head),
         Phase(
             epochs=epochs - head_epochs,
@@ -64,4 +69,3 @@ def fine_tune(
             weight_decay=_WEIGHT_DECAY,
         ),
     )
-    return fit(model, objective, settings, phases, session=session, on_step=on_step)

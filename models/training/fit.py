@@ -121,15 +121,8 @@ def fit(
     if settings.augmentation.mixes and objective.teacher is None:
         raise ValueError("augmentation that mixes images needs a teacher, got none")
     per_epoch = steps_per_epoch(objective.images, settings)
-    run = _Run(
-        model=model,
-        objective=objective,
-        settings=settings,
-        per_epoch=per_epoch,
-        store=open_store(session.cache_dir, count=len(objective.images), shape=objective.preprocess.uncropped.shape),
-        example=tf.function(as_example(objective, int(model.output_shape[-1]))),  # traced once for all epochs
-        reporter=_StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step),
-    )
+    reporter = _StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step)
+    run = _prepare_run(model, objective, settings, session, reporter)
     content = session.load()
     progress = read_progress(content) if content else Progress()
     first = first_step = 0
@@ -137,7 +130,7 @@ def fit(
         for phase in phases:
             last = first + phase.epochs
             if not _is_over(progress, objective, first=first, last=last):
-                _prepare(model, objective, phase, per_epoch)
+                _prepare_phase(model, objective, phase, per_epoch)
                 if objective.teacher and objective.validation and not progress.best_weights:
                     keep_if_better(model, progress, objective, evaluate(model, objective, objective.validation))
                 if content:
@@ -168,7 +161,8 @@ def _is_over(progress: Progress, objective: Objective, *, first: int, last: int)
     return progress.epochs_done >= last or (objective.validation is not None and waited >= objective.patience)
 
 
-def _prepare(model: tf_keras.Model, objective: Objective, phase: Phase, per_epoch: int) -> None:
+def _prepare_phase(model: tf_keras.Model, objective: Objective, phase: Phase, per_epoch: int) -> None:
+    """Freeze the layers of the phase, and compile the model with its schedule."""
     for layer in model.layers:
         layer.trainable = not phase.frozen(layer)
     warmup = phase.steps_of(phase.warmup_epochs, per_epoch).start if phase.warmup_epochs else 0
@@ -223,6 +217,26 @@ class _Run:
         progress.history.append(found)
         if self.objective.validation is not None:
             keep_if_best(self.model, progress, self.objective)
+
+
+def _prepare_run(
+    model: tf_keras.Model,
+    objective: Objective,
+    settings: TrainSettings,
+    session: Session,
+    reporter: "_StepReporter",
+) -> _Run:
+    """Open the cache of decoded images, and make what all epochs share."""
+    shape = objective.preprocess.uncropped.shape
+    return _Run(
+        model=model,
+        objective=objective,
+        settings=settings,
+        per_epoch=steps_per_epoch(objective.images, settings),
+        store=open_store(session.cache_dir, count=len(objective.images), shape=shape),
+        example=tf.function(as_example(objective, int(model.output_shape[-1]))),  # traced once for all epochs
+        reporter=reporter,
+    )
 
 
 class _StepReporter(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras publishes no types
