@@ -91,6 +91,11 @@ def architecture_of(spec: ModelSpec) -> Architecture:
     return next(each for each in ARCHITECTURES if isinstance(spec, each.spec))
 
 
+def architecture_named(name: str | None) -> Architecture | None:
+    """The row of that name, None if there is none."""
+    return next((each for each in ARCHITECTURES if each.name == name), None)
+
+
 def family_named(name: str | None) -> Family:
-    """The family of that name; for None or a name of no row, what is known of any network."""
-    return next((each for each in ARCHITECTURES if each.name == name), _UNKNOWN)
+    """The family of that name; for None or a name of no row, what any network is called."""
+    return architecture_named(name) or _UNKNOWN

@@ -26,6 +26,7 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
     """
     plan, facts, measured = run.plan, run.float.facts, run.read(MEASURED)
     network = NetworkFacts.of_parameters(
+        family=facts.family,
         alpha=facts.alpha,
         resolution_px=facts.preprocess.resolution_px,
         mult_adds=facts.mult_adds,

@@ -120,14 +120,18 @@ def _network_facts(reference: Subject, measured: Json) -> NetworkFacts:
     recognized = recognize(reference.runner)
     if recognized is not None:
         architecture, alpha = recognized
-        network = replace(network, alpha=alpha)
+        network = replace(network, family=architecture.name, alpha=alpha)
         try:
             total = architecture.cost(architecture.spec(alpha=alpha, resolution_px=px, classes=reference.classes))
         except OptionError:  # a side that we do not build
             pass
         else:
             network = NetworkFacts.of_parameters(
-                alpha=alpha, resolution_px=px, mult_adds=total.mult_adds, parameters=total.parameters
+                family=architecture.name,
+                alpha=alpha,
+                resolution_px=px,
+                mult_adds=total.mult_adds,
+                parameters=total.parameters,
             )
     return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
 

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from mbexport.errors import OptionError
-from mbexport.models.mobilenet_v1.published import Published, nearest_published
+from mbexport.models.architectures import architecture_named
+from mbexport.models.mobilenet_v1.published import Published
 from mbexport.verify import measured_values
 from mbexport.verify.measured_values import Json, Value
 
@@ -22,12 +23,13 @@ _BYTES_PER_PARAMETER: Final = 4
 class NetworkFacts:
     """What default limits depend on; None for what is not known of a network.
 
-    `alpha` is MobileNet's width multiplier, `mult_adds` are those of one image, `fp32_bytes` is the size of the float
-    weights, `fp32_ms` the shortest median latency of an fp32 artifact. `has_float_io` says that the int8 artifacts
-    were asked to take and give floats.
+    `family` is the name of its architecture, `alpha` its width multiplier, `mult_adds` are those of one image,
+    `fp32_bytes` is the size of the float weights, `fp32_ms` the shortest median latency of an fp32 artifact.
+    `has_float_io` says that the int8 artifacts were asked to take and give floats.
     """
 
     resolution_px: int
+    family: str | None = None
     alpha: float | None = None
     mult_adds: int | None = None
     fp32_bytes: int | None = None
@@ -36,10 +38,18 @@ class NetworkFacts:
 
     @classmethod
     def of_parameters(
-        cls, *, alpha: float | None, resolution_px: int, mult_adds: int, parameters: int, has_float_io: bool = False
+        cls,
+        *,
+        family: str | None,
+        alpha: float | None,
+        resolution_px: int,
+        mult_adds: int,
+        parameters: int,
+        has_float_io: bool = False,
     ) -> "NetworkFacts":
         """A network whose size is known in parameters."""
         return cls(
+            family=family,
             alpha=alpha,
             resolution_px=resolution_px,
             mult_adds=mult_adds,
@@ -78,10 +88,11 @@ _MOST_CHANGES, _FEWEST_CHANGES = 0.15, 0.05
 
 
 def _published(network: NetworkFacts) -> Published | None:
-    """Google's own quantized checkpoint of nearest alpha and resolution; None for a network that is no MobileNet v1."""
-    if network.alpha is None:
+    """The published quantized checkpoint of nearest alpha and resolution; None for no architecture of ours."""
+    architecture = architecture_named(network.family)
+    if architecture is None or network.alpha is None:
         return None
-    return nearest_published(alpha=network.alpha, resolution_px=network.resolution_px)
+    return architecture.nearest_published(alpha=network.alpha, resolution_px=network.resolution_px)
 
 
 def _published_drop(network: NetworkFacts) -> float | None:

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from mbexport.models.architectures import ARCHITECTURES, Architecture, architecture_of, family_named
+from mbexport.models.architectures import ARCHITECTURES, Architecture, architecture_named, architecture_of, family_named
 from mbexport.models.facts import INPUT_NAME, Output
 from mbexport.models.network import facts_of_network, facts_of_spec
 from mbexport.models.preprocess import Preprocess
@@ -24,12 +24,13 @@ def test_names_and_titles_are_different() -> None:
 def test_a_spec_and_a_name_lead_to_their_row(architecture: Architecture) -> None:
     spec = architecture.spec(alpha=0.25, resolution_px=64, classes=5)
     assert architecture_of(spec) is architecture
-    assert family_named(architecture.name) is architecture
+    assert architecture_named(architecture.name) is family_named(architecture.name) is architecture
     assert spec.stem_name.startswith(architecture.name)
 
 
 @pytest.mark.parametrize("name", [None, "", "resnet", "MobileNet v1"])
 def test_an_unknown_network_is_an_image_classifier(name: str | None) -> None:
+    assert architecture_named(name) is None
     family = family_named(name)
     assert (family.name, family.title) == ("classifier", "Image classifier")
 

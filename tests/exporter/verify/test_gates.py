@@ -16,7 +16,8 @@ from mbexport.verify.gates import GATES, NetworkFacts, check_limits, default_lim
 def limits_of(spec: ModelSpec, **changed: float | None) -> dict[str, float]:
     """The default limits of a network of ours, `changed` known otherwise."""
     total = cost(spec)
-    known = {"alpha": spec.alpha, "mult_adds": total.mult_adds, "parameters": total.parameters, **changed}
+    ours = {"family": "mobilenet_v1", "alpha": spec.alpha}
+    known = {**ours, "mult_adds": total.mult_adds, "parameters": total.parameters, **changed}
     return default_limits(NetworkFacts.of_parameters(resolution_px=spec.resolution_px, **known))
 
 
