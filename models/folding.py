@@ -1,10 +1,11 @@
-"""Turns a trained network into the same function without batch normalization: what is calibrated and quantized.
+"""Fold batch normalization into the convolutions before it: what remains is calibrated and quantized.
 
 In inference mode BN is y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, a scale and a shift for each
 channel, so the convolution before it can carry both (Jacob et al. 2018, arXiv 1712.05877, section 3.2, with the
 statistics frozen).
 """
 
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.errors import StageError
+from mbexport.models.graph import LayerNode, argument, entry_of, layers_of, only_readers, outputs_of
 from mbexport.models.preprocess import Preprocess
 
 _layers = tf_keras.layers
@@ -19,44 +21,56 @@ Weights = list[NDArray[np.float32]]
 
 
 def fold_batch_norm(model: tf_keras.Model, *, preprocess: Preprocess | None = None) -> tf_keras.Model:
-    """A chain of the same layers, where every convolution has a bias and none is followed by batch normalization.
+    """The network of the same layers, where every convolution has a bias and no batch normalization follows it.
 
     With `preprocess` the result takes what its `dequantize` gives where `model` takes what its `normalize` gives:
     the first convolution absorbs the difference (exactly inside the image; at the padded border the pad stays
-    zero, so it differs by the shift times the weights over the pad). Raises `StageError` if the network is not a
-    chain, or its first layer with weights is no full convolution.
+    zero, so it differs by the shift times the weights over the pad). Raises `StageError` for batch normalization that
+    no convolution can absorb, and with `preprocess` unless a full convolution alone reads the image.
     """
-    weights = _folded_weights(model)
+    nodes = layers_of(model)
+    weights = _folded_weights(nodes)
     if preprocess:
-        _take_dequantized(model, weights, preprocess)
-    x = image = _layers.Input(model.input_shape[1:], name=model.input_names[0])
-    for layer in model.layers[1:]:
-        if not isinstance(layer, _layers.BatchNormalization):
-            x = _without_batch_norm(layer)(x)
-    folded = tf_keras.Model(image, x, name=model.name)
+        _take_dequantized(nodes, weights, preprocess)
+    image = _layers.Input(model.input_shape[1:], name=model.input_names[0])
+    made = outputs_of(nodes, {entry_of(nodes): image}, _without_batch_norm)
+    folded = tf_keras.Model(image, argument([made[name] for name in model.output_names]), name=model.name)
     for name, values in weights.items():
         folded.get_layer(name).set_weights(values)
     return folded
 
 
-def _take_dequantized(model: tf_keras.Model, weights: dict[str, Weights], preprocess: Preprocess) -> None:
+def _take_dequantized(nodes: Sequence[LayerNode], weights: dict[str, Weights], preprocess: Preprocess) -> None:
     """Rewrites the first convolution for bytes in RGB order, with one scale and the zero of the integer input."""
-    first = next(iter(weights))
-    if isinstance(model.get_layer(first), _layers.DepthwiseConv2D):
-        raise StageError(f"the first layer with weights must be a full convolution, got {first}")
-    kernel, bias = weights[first]
+    first = _first_with_weights(nodes, weights)
+    if isinstance(first.layer, _layers.DepthwiseConv2D):
+        raise StageError(f"the first layer with weights must be a full convolution, got {first.name}")
+    kernel, bias = weights[first.name]
     shift = np.array(preprocess.input_shift, np.float32)
     gain = np.array(preprocess.input_gain, np.float32)
     shifted = bias + (kernel * shift[:, None]).sum(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
     scaled = kernel * gain[:, None]
-    weights[first] = [scaled[:, :, ::-1] if preprocess.normalization.is_bgr else scaled, shifted]
+    weights[first.name] = [scaled[:, :, ::-1] if preprocess.normalization.is_bgr else scaled, shifted]
 
 
-def _without_batch_norm(layer: Any) -> Any:
-    config = layer.get_config()
-    if is_convolution(layer):
+def _first_with_weights(nodes: Sequence[LayerNode], weights: Container[str]) -> LayerNode:
+    """The layer with weights through which all goes that the network takes from the image."""
+    readers, name = only_readers(nodes), entry_of(nodes)
+    while name not in weights:
+        if name not in readers:
+            raise StageError(f"one convolution must read the image, got several readers, or none, of {name}")
+        name = readers[name].name
+    return next(node for node in nodes if node.name == name)
+
+
+def _without_batch_norm(node: LayerNode, tensors: Sequence[Any]) -> Any:
+    """The tensor of a layer's copy; of batch normalization, the tensor that it reads."""
+    if isinstance(node.layer, _layers.BatchNormalization):
+        return tensors[0]
+    config = node.layer.get_config()
+    if is_convolution(node.layer):
         config["use_bias"] = True
-    return type(layer).from_config(config)
+    return type(node.layer).from_config(config)(argument(tensors))
 
 
 def is_convolution(layer: Any) -> bool:
@@ -71,31 +85,37 @@ def gives_probabilities(layer: Any) -> bool:
     return isinstance(layer, _layers.Softmax)
 
 
+def gives_softmax(model: tf_keras.Model) -> bool:
+    """Whether the network has one output, and that is a softmax."""
+    return len(model.outputs) == 1 and isinstance(model.layers[-1], _layers.Softmax)
+
+
 def without_probabilities(model: tf_keras.Model) -> tf_keras.Model:
     """The same network up to what its softmax or sigmoid is given, quantized or not; itself if it has neither."""
     last = model.layers[-1]
-    if not gives_probabilities(getattr(last, "layer", last)):
+    if len(model.outputs) != 1 or not gives_probabilities(getattr(last, "layer", last)):
         return model
     return tf_keras.Model(model.input, last.input, name=model.name)
 
 
-def _folded_weights(model: tf_keras.Model) -> dict[str, Weights]:
+def _folded_weights(nodes: Sequence[LayerNode]) -> dict[str, Weights]:
     """The weights of each layer that keeps any, in the order of the network: of a convolution kernel and bias."""
-    if len(model.outputs) != 1 or any(len(layer.inbound_nodes) != 1 for layer in model.layers):
-        raise StageError("the network must be a chain of layers, got one with branches")
+    by_name, readers = {node.name: node.layer for node in nodes}, only_readers(nodes)
     folded: dict[str, Weights] = {}
-    for previous, layer in zip(model.layers, model.layers[1:], strict=False):
-        if layer.input is not previous.output:
-            raise StageError(f"the network must be a chain of layers, got a branch before {layer.name}")
+    for node in nodes:
+        layer = node.layer
         if isinstance(layer, _layers.BatchNormalization):
-            if not is_convolution(previous) or previous.activation is not tf_keras.activations.linear:
-                raise StageError(f"batch normalization must follow a convolution, got {layer.name}")
-            folded[previous.name] = _fold(previous, folded[previous.name], layer)
+            source: Any = by_name.get(node.inputs[0])
+            if not (is_convolution(source) and source.activation is tf_keras.activations.linear):
+                raise StageError(f"batch normalization must follow a convolution, got {node.name}")
+            if readers.get(source.name) is not node:
+                raise StageError(f"batch normalization alone must read its convolution, got {node.name}")
+            folded[source.name] = _fold(source, folded[source.name], layer)
         elif is_convolution(layer):
             kernel, *bias = layer.get_weights()
-            folded[layer.name] = [kernel, bias[0] if bias else np.zeros(layer.output_shape[-1], np.float32)]
+            folded[node.name] = [kernel, bias[0] if bias else np.zeros(layer.output_shape[-1], np.float32)]
         elif layer.weights:
-            folded[layer.name] = layer.get_weights()
+            folded[node.name] = layer.get_weights()
     return folded
 
 

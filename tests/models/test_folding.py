@@ -184,22 +184,66 @@ def test_bytes_around_their_zero_point_give_what_normalized_pixels_give(network:
 
 
 def branched(kind: str) -> Any:
+    """Convolutions and their batch normalization around a branch: a MobileNet v2 block, two heads, or one refused."""
+
+    def normalized(x: Any, name: str, **convolution: Any) -> Any:
+        x = layers.Conv2D(3, 1, use_bias=False, name=name, **convolution)(x)
+        return layers.BatchNormalization(name=f"{name}_bn")(x)
+
     image = layers.Input((8, 8, 3), name="image")
-    convolution = layers.Conv2D(3, 1, name="c")
-    x = convolution(image)
+    x = layers.ReLU(6.0, name="stem_relu")(normalized(image, "stem"))
+    y = normalized(layers.DepthwiseConv2D(3, padding="same", name="spatial")(x), "project")
     outputs = {
-        "residual": lambda: layers.Add()([x, image]),
-        "two heads": lambda: [layers.ReLU()(x), layers.Softmax()(x)],
-        "two outputs": lambda: [x, layers.ReLU()(x)],
-        "a layer used twice": lambda: convolution(x),
+        "residual": lambda: layers.Add(name="add")([x, y]),
+        "projected shortcut": lambda: layers.ReLU(name="end")(layers.Add(name="add")([normalized(x, "short"), y])),
+        "squeeze and excite": lambda: layers.Multiply(name="scale")(
+            [y, layers.Conv2D(3, 1, name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(y))]
+        ),
+        "two heads": lambda: [layers.Softmax(name="classes")(y), normalized(x, "boxes")],
+        "an output that is read": lambda: [y, layers.ReLU(name="more")(y)],
     }
-    return tf_keras.Model(image, outputs[kind]())
+    return randomize(tf_keras.Model(image, outputs[kind]()), seed=3)
 
 
-@pytest.mark.parametrize("kind", ["residual", "two heads", "two outputs", "a layer used twice"])
-def test_a_network_that_is_no_chain_is_refused(kind: str) -> None:
-    with pytest.raises(StageError, match="must be a chain"):
-        fold_batch_norm(branched(kind))
+@pytest.mark.parametrize(
+    "kind", ["residual", "projected shortcut", "squeeze and excite", "two heads", "an output that is read"]
+)
+def test_a_network_with_branches_folds_to_the_same_function(kind: str) -> None:
+    network = branched(kind)
+    prepared = Preprocess(resolution_px=8, crop_fraction=1.0)
+    pixels = BYTES[:, :8, :8]
+    folded = fold_batch_norm(network, preprocess=prepared)
+    expected, found = network(prepared.normalize(pixels)), folded(prepared.dequantize(pixels))
+    if not isinstance(expected, list):
+        expected, found = [expected], [found]
+    for one, other in zip(expected, found, strict=True):
+        assert np.ptp(one, axis=0).max() > 0.01
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4 * np.abs(one).max())
+    assert folded.output_names == [name.removesuffix("_bn") for name in network.output_names]
+    assert not [layer for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
+
+
+def test_a_layer_used_twice_is_refused() -> None:
+    convolution = layers.Conv2D(3, 1, name="c")
+    image = layers.Input((8, 8, 3))
+    with pytest.raises(StageError, match="must be used once, got several uses of c"):
+        fold_batch_norm(tf_keras.Model(image, convolution(convolution(image))))
+
+
+def test_a_convolution_that_is_read_without_its_batch_normalization_is_refused() -> None:
+    image = layers.Input((8, 8, 3))
+    x = layers.Conv2D(3, 1, name="c")(image)
+    network = tf_keras.Model(image, layers.Add()([x, layers.BatchNormalization(name="bn")(x)]))
+    with pytest.raises(StageError, match="alone must read its convolution, got bn"):
+        fold_batch_norm(network)
+
+
+def test_an_image_that_two_layers_read_has_no_convolution_to_take_another_input() -> None:
+    image = layers.Input((8, 8, 3), name="image")
+    network = tf_keras.Model(image, layers.Add()([image, layers.Conv2D(3, 1, name="c")(image)]))
+    np.testing.assert_allclose(fold_batch_norm(network)(IMAGES[:, :8, :8]), network(IMAGES[:, :8, :8]), atol=1e-5)
+    with pytest.raises(StageError, match="one convolution must read the image, got several readers, or none, of image"):
+        fold_batch_norm(network, preprocess=Preprocess(resolution_px=8))
 
 
 def test_batch_normalization_with_no_convolution_before_it_is_refused() -> None:
