@@ -1,10 +1,10 @@
-"""Turns a folded network and its ranges into one that computes with 8-bit steps: fake quantization by tfmot wrappers.
+"""Fake quantization: wrap the layers of a folded network so that they compute in 8-bit steps, with tfmot.
 
-Activations keep the range that calibration found; weights are symmetric for each output channel, depthwise
+Activations keep the ranges of calibration; weights are symmetric for each output channel, depthwise
 kernels included (tfmot's own scheme gives a depthwise kernel one scale for all its channels).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +14,12 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_affine, least_largest_weights, whole_bias
-from mbexport.calibration.ranges.observe import PROBABILITY_RANGE, activation_sites
+from mbexport.calibration.ranges.observe import PROBABILITY_RANGE
 from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.steps import activation_sites, steps_of
 from mbexport.errors import StageError
 from mbexport.models.folding import gives_probabilities, is_convolution
+from mbexport.models.graph import LayerNode, argument, entry_of, layers_of, outputs_of
 
 _keras = tfmot.quantization.keras
 _layers = tf_keras.layers
@@ -29,7 +31,7 @@ PREFIX: Final = "quant_"
 
 
 class FrozenRange(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defined]  # tfmot publishes no types
-    """Fake quantization of an activation to a range that was set before the first step and stays."""
+    """Fake quantization of an activation to a range that is set before the first step and stays."""
 
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, high
@@ -55,8 +57,8 @@ class FrozenRange(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defin
 class PerChannelWeights(_keras.quantizers.Quantizer):  # type: ignore[misc, name-defined]
     """Fake quantization of a kernel: symmetric, each channel on `axis` with a scale that follows its largest weight.
 
-    `least` has, for each channel, the largest weight that its scale allows for at least; with `is_frozen` at most,
-    too.
+    `least` (channels,) are the least values that the largest weights are taken for; with `is_frozen` they are taken
+    for just these.
     """
 
     def __init__(self, axis: int, least: list[float], is_frozen: bool = False) -> None:
@@ -81,7 +83,7 @@ class PerChannelWeights(_keras.quantizers.Quantizer):  # type: ignore[misc, name
 
 
 class LayerQuantization(_keras.QuantizeConfig):  # type: ignore[misc, name-defined]
-    """What of one layer is quantized: its kernel by `weights`, its output to `interval`, both or one of them."""
+    """How one layer is quantized: its kernel by `weights`, its output to `interval`, either or both."""
 
     def __init__(self, *, kernel: str | None, weights: PerChannelWeights | None, interval: Range | None) -> None:
         self.kernel, self.weights, self.interval = kernel, weights, interval
@@ -115,33 +117,35 @@ def quantizable(
     input_zero_point: int,
     largest: Largest | None = None,
 ) -> tf_keras.Model:
-    """The fake-quantized network: the same layers and weights, every stored tensor rounded to its 256 codes.
+    """Fake-quantize a network: the same layers and weights, every stored tensor rounded to its 256 codes.
 
-    With `largest` the scales of the weights are frozen where they stand for that in code 127.
+    With `largest` the scales of the weights are frozen: those are what code 127 stands for.
     Its input is (byte - `input_zero_point`) * `input_scale`, for which the input's fake quantization is exact.
-    Raises `StageError` for ranges that belong to another network.
+    Raises `StageError` unless each activation, and nothing else, has a range.
     """
     _require_ranges(folded, ranges)
     entry = input_range(input_scale=input_scale, input_zero_point=input_zero_point)
     least = largest or least_weights(folded, ranges, entry)
     is_frozen = largest is not None
-    x = image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
-    x = _wrap(_layers.Activation("linear", name="input"), x, [], None, entry)
-    for layer in folded.layers[1:]:
+
+    def compute(node: LayerNode, tensors: Sequence[Any]) -> Any:
+        layer, x = node.layer, argument(tensors)
         copy = _copy(layer)
-        output = ranges.get(layer.name)
-        if gives_probabilities(layer):
-            output = PROBABILITY_RANGE
-        if is_convolution(layer) or output:
-            rounding = _rounding(layer, least[layer.name], is_frozen=is_frozen) if is_convolution(layer) else None
-            x = _wrap(copy, x, layer.get_weights(), rounding, output)
-        else:
-            x = copy(x)
-    return tf_keras.Model(image, x, name=folded.name)
+        output = PROBABILITY_RANGE if gives_probabilities(layer) else ranges.get(layer.name)
+        if not (is_convolution(layer) or output):
+            return copy(x)
+        rounding = _rounding(layer, least[layer.name], is_frozen=is_frozen) if is_convolution(layer) else None
+        return _wrap(copy, x, layer.get_weights(), rounding, output)
+
+    image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
+    rounded = _wrap(_layers.Activation("linear", name="input"), image, [], None, entry)
+    nodes = layers_of(folded)
+    made = outputs_of(nodes, {entry_of(nodes): rounded}, compute)
+    return tf_keras.Model(image, argument([made[name] for name in folded.output_names]), name=folded.name)
 
 
 def input_range(*, input_scale: float, input_zero_point: int) -> Range:
-    """What the bytes 0..255 stand for."""
+    """The range of the network's input: what the bytes 0 to 255 stand for."""
     lowest, highest = -input_zero_point, INT8_MAX - INT8_MIN - input_zero_point
     return Range(low=lowest * input_scale, high=highest * input_scale)
 
@@ -151,36 +155,39 @@ def least_weights(folded: tf_keras.Model, ranges: Ranges, entry: Range) -> dict[
 
     `entry` is the range of the network's input.
     """
-    found, current = {}, entry
-    for layer in folded.layers[1:]:
-        if is_convolution(layer):
-            _, bias = layer.get_weights()
-            found[layer.name] = least_largest_weights(bias, input_scale=activation_affine(current).scale[0])
-        current = ranges.get(layer.name, current)
-    return found
+    return {
+        layer.name: least_largest_weights(layer.get_weights()[1], input_scale=activation_affine(given).scale[0])
+        for layer, given in _convolutions(folded, ranges, entry)
+    }
 
 
 def set_whole_biases(folded: tf_keras.Model, ranges: Ranges, entry: Range, largest: Largest) -> None:
-    """Rounds each bias to the step that an integer artifact stores it in: input scale times weight scale.
+    """Round each bias to whole steps of input scale times weight scale, as an integer artifact stores it.
 
-    Such a step is up to a third of an output's code. Else the simulation would differ from the file in one code of a
-    thousand behind the first layer, and in every other one behind the last.
+    Such a step is up to a third of an output's code. Without this the simulation would differ from the file in one
+    code of a thousand behind the first layer, and in every other one behind the last.
     """
-    current = entry
-    for layer in folded.layers[1:]:
-        if is_convolution(layer):
-            kernel, bias = layer.get_weights()
-            scales, input_scale = largest[layer.name] / INT8_MAX, activation_affine(current).scale[0]
-            layer.set_weights([kernel, whole_bias(bias, weight_scales=scales, input_scale=input_scale)])
-        current = ranges.get(layer.name, current)
+    for layer, given in _convolutions(folded, ranges, entry):
+        kernel, bias = layer.get_weights()
+        scales, input_scale = largest[layer.name] / INT8_MAX, activation_affine(given).scale[0]
+        layer.set_weights([kernel, whole_bias(bias, weight_scales=scales, input_scale=input_scale)])
+
+
+def _convolutions(folded: tf_keras.Model, ranges: Ranges, entry: Range) -> Iterator[tuple[Any, Range]]:
+    """Each convolution, and the range of the tensor that it reads."""
+    for step in steps_of(folded):
+        if step.convolution is not None:
+            yield step.convolution, ranges.get(step.inputs[0], entry)
 
 
 def _require_ranges(folded: tf_keras.Model, ranges: Ranges) -> None:
-    """Raises `StageError` unless each activation site has a range: what has none stays float."""
+    """Raise `StageError` unless each activation site has a range: a tensor without one would stay float."""
     different = sorted(set(ranges) ^ set(activation_sites(folded)))
     if different:
         has = "one" if different[0] in ranges else "none"
-        raise StageError(f"there must be a range for each activation of the network, got {has} for {different[0]}")
+        raise StageError(
+            f"each activation of the network, and nothing else, must have a range, got {has} for {different[0]}"
+        )
 
 
 def _copy(layer: Any) -> Any:
@@ -202,14 +209,14 @@ def _rounding(layer: Any, least: NDArray[np.float64], *, is_frozen: bool) -> Per
 
 
 def _wrap(layer: Any, x: Any, weights: list[Any], rounding: PerChannelWeights | None, interval: Range | None) -> Any:
-    layer.build(x.shape)
+    layer.build([each.shape for each in x] if isinstance(x, list) else x.shape)
     layer.set_weights(weights)  # before wrapping: the wrapper puts a tensor in the kernel's place
     config = LayerQuantization(kernel=_kernel_of(layer), weights=rounding, interval=interval)
     return _keras.QuantizeWrapperV2(layer, config, name_prefix=PREFIX)(x)
 
 
 def float_weights(quantized: tf_keras.Model) -> dict[str, list[Any]]:
-    """The unrounded kernel and bias of each convolution, by the name it has in the folded network; float32 arrays."""
+    """By the name it has in the folded network, the unrounded kernel and bias of each convolution; float32 arrays."""
     found = {}
     for wrapper in quantized.layers:
         if isinstance(wrapper, _keras.QuantizeWrapperV2) and is_convolution(wrapper.layer):

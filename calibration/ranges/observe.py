@@ -1,6 +1,6 @@
-"""Turns a folded network and calibration images into the range of each of its activation tensors."""
+"""Observe the ranges of a folded network's activations on calibration images."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,24 +14,19 @@ from mbexport.calibration.choices import CANDIDATES, Observer
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.ranges.observers import SiteObserver
 from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.steps import activation_sites
 from mbexport.errors import DataError, StageError
+from mbexport.models.folding import gives_softmax
+from mbexport.models.graph import LayerNode, entry_of, layers_of, outputs_of
 
 # The one legal int8 map of probabilities: scale 1/256 and zero point -128 (TFLite quantization specification,
 # "SOFTMAX" and "LOGISTIC").
 PROBABILITY_RANGE: Final = Range(low=0.0, high=255 / 256)
+_TRIED_IMAGES: Final = 64  # on which `auto` compares observers
+_BITS: Final = 8
 
-
-def activation_sites(model: tf_keras.Model) -> tuple[str, ...]:
-    """The layers behind which an integer artifact stores a tensor: ReLUs, the pooled features, the logits."""
-    layers = tf_keras.layers
-    sites = []
-    for layer, following in zip(model.layers, [*model.layers[1:], None], strict=True):
-        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
-            if not isinstance(following, layers.ReLU):
-                sites.append(layer.name)
-        elif isinstance(layer, layers.ReLU | layers.GlobalAveragePooling2D):
-            sites.append(layer.name)
-    return tuple(sites)
+Array = NDArray[np.float32]
+Answers = Callable[[Any, Any], Any]
 
 
 def observe(
@@ -69,7 +64,7 @@ def observe_each(
 
 
 def require_fit(model: tf_keras.Model, ranges: Ranges, *, source: str) -> None:
-    """Raises `DataError` unless `ranges`, which came from `source`, are those of this network's activation sites."""
+    """Raise `DataError` unless `ranges`, read from `source`, are those of this network's activation sites."""
     sites = activation_sites(model)
     for site in sites:
         if site not in ranges:
@@ -91,16 +86,10 @@ def require_fit(model: tf_keras.Model, ranges: Ranges, *, source: str) -> None:
 
 
 def _pinned(layer: Any, interval: Range) -> Range:
+    """The range of `layer`'s output: a ReLU's begins at 0."""
     if isinstance(layer, tf_keras.layers.ReLU):
         return Range(low=0.0, high=interval.high)
     return interval
-
-
-_TRIED_IMAGES: Final = 64
-_BITS: Final = 8
-
-Array = NDArray[np.float32]
-Answers = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +107,10 @@ class Observed:
 
 
 def observed(model: tf_keras.Model, batches: Iterable[Array], *, observer: Observer) -> Observed:
-    """The ranges of a folded network over `batches` of its inputs, which are gone through once.
+    """Observe the ranges of a folded network over `batches` of its inputs, which are gone through once.
 
-    For `auto` all candidates see them; the one is chosen whose ranges, with weights in float, give the answers that
-    are nearest to float's on the first 64 images.
+    With `auto` all candidates observe; the chosen one's ranges, with weights in float, give the answers nearest to
+    float's on the first 64 images.
     """
     if observer is not Observer.AUTO:
         return Observed(ranges=observe(model, batches, observer=observer), observer=observer)
@@ -133,7 +122,7 @@ def observed(model: tf_keras.Model, batches: Iterable[Array], *, observer: Obser
 
 
 def _keeping(batches: Iterable[Array], kept: list[Array]) -> Iterator[Array]:
-    """The same batches, of which the first images are put into `kept`."""
+    """Pass the batches on, and put their first images into `kept`."""
     for batch in batches:
         left = _TRIED_IMAGES - sum(len(images) for images in kept)
         if left > 0:
@@ -144,38 +133,49 @@ def _keeping(batches: Iterable[Array], kept: list[Array]) -> Iterator[Array]:
 def _errors(
     model: tf_keras.Model, candidates: Mapping[Observer, Ranges], batches: list[Array]
 ) -> dict[Observer, float]:
-    """How far the answers with each candidate's ranges are from the float network's."""
-    is_softmax = isinstance(model.layers[-1], tf_keras.layers.Softmax)
-    layers = model.layers[1:-1] if is_softmax else model.layers[1:]
-    expected = _answers(_forward(layers, ()), batches, np.zeros((0, 2), np.float32))
+    """How far the answers with each candidate's ranges are from the float network's, by its observer."""
+    nodes = layers_of(model)
+    expected = _answers(_forward(nodes, ()), batches, np.zeros((0, 2), np.float32))
     sites = activation_sites(model)
-    quantized = _forward(layers, sites)
+    quantized = _forward(nodes, sites)
     errors = {}
     for name, ranges in candidates.items():
         ends = np.array([[ranges[site].low, ranges[site].high] for site in sites], np.float32)
-        found = _answers(quantized, batches, ends)
-        if is_softmax:
-            errors[name] = divergence(expected, found)
+        answers = _answers(quantized, batches, ends)
+        if gives_softmax(model):
+            errors[name] = divergence(expected, answers)
         else:
-            errors[name] = float(((found - expected) ** 2).mean(dtype=np.float64))
+            errors[name] = float(((answers - expected) ** 2).mean(dtype=np.float64))
     return errors
 
 
-def _forward(layers: list[Any], sites: tuple[str, ...]) -> Answers:
-    """What `layers` make of inputs, the tensors at `sites` rounded to 256 codes over ranges (sites, 2); compiled."""
+def _forward(nodes: Sequence[LayerNode], sites: tuple[str, ...]) -> Answers:
+    """The outputs of a network before its softmax, the tensors at `sites` rounded to 256 codes over ranges (sites, 2).
 
-    def forward(x: Any, ends: Any) -> Any:
-        for layer in layers:
-            x = layer(x, training=False)
-            if layer.name in sites:
-                low, high = tf.unstack(ends[sites.index(layer.name)])
-                x = tf.quantization.fake_quant_with_min_max_vars(x, low, high, _BITS)
-        return x
+    Compiled.
+    """
 
-    compiled: Answers = tf.function(forward, reduce_retracing=True)
+    def forward(x: Any, ends: Any) -> list[Any]:
+        def compute(node: LayerNode, tensors: Sequence[Any]) -> Any:
+            if node.is_output and isinstance(node.layer, tf_keras.layers.Softmax):
+                return tensors[0]
+            made = node.apply(tensors, training=False)
+            if node.name not in sites:
+                return made
+            low, high = tf.unstack(ends[sites.index(node.name)])
+            return tf.quantization.fake_quant_with_min_max_vars(made, low, high, _BITS)
+
+        return list(outputs_of(nodes, {entry_of(nodes): x}, compute).values())
+
+    compiled: Answers = tf.function(forward, reduce_retracing=True, autograph=False)
     return compiled
 
 
 def _answers(forward: Answers, batches: list[Array], ends: Array) -> Array:
-    """(n, classes) of all images."""
-    return np.concatenate([np.asarray(forward(batch, ends)).reshape(len(batch), -1) for batch in batches])
+    """(n, outputs) of all images, the network's outputs side by side."""
+    return np.concatenate(
+        [
+            np.concatenate([np.asarray(output).reshape(len(batch), -1) for output in forward(batch, ends)], axis=1)
+            for batch in batches
+        ]
+    )

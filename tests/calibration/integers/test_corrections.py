@@ -16,8 +16,8 @@ from mbexport.calibration.integers.layer import Rounded, ScaledLayer
 from mbexport.calibration.integers.rounding import nearest
 from mbexport.calibration.qat.fake_quant import input_range, quantizable
 from mbexport.calibration.ranges.logits import divergence
-from mbexport.calibration.ranges.observe import activation_sites, observe
-from mbexport.calibration.steps import steps_of
+from mbexport.calibration.ranges.observe import observe
+from mbexport.calibration.steps import activation_sites, steps_of
 from mbexport.models.folding import is_convolution
 
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}

@@ -6,7 +6,8 @@ import tf_keras
 
 from mbexport.calibration.affine import Range
 from mbexport.calibration.choices import CANDIDATES, Observer
-from mbexport.calibration.ranges.observe import activation_sites, observe, observe_each, require_fit
+from mbexport.calibration.ranges.observe import observe, observe_each, require_fit
+from mbexport.calibration.steps import activation_sites
 from mbexport.errors import DataError, MbexportError
 from mbexport.models.mobilenet_v1.spec import Convolution
 
