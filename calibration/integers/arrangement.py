@@ -1,11 +1,10 @@
-"""Turns a folded network into how an integer artifact stores its channels: which ones, shifted and multiplied by what.
+"""How an integer artifact stores the channels of each tensor: which ones, shifted and multiplied by what.
 
 Float arithmetic gives the same answers in any arrangement; what rounding does to them is another matter.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -24,6 +23,8 @@ from mbexport.calibration.integers.equalization import (
 from mbexport.calibration.integers.importance import noise_costs
 from mbexport.calibration.ranges.ranges import Ranges
 from mbexport.calibration.steps import Step, steps_of
+from mbexport.models.folding import gives_softmax
+from mbexport.models.graph import entry_of, only_readers, walk
 
 _PARTS: Final = ("kernel", "bias")
 
@@ -33,17 +34,17 @@ Batches = Callable[[], Iterable[Array]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
-    """By name, kernel and bias of the convolutions that make or read copies; by site, how each tensor is scaled."""
+    """By name, kernel and bias of the convolutions that make or read copies; by site, the scaling of each tensor."""
 
     weights: dict[str, list[Array]]
     scalings: dict[str, Scaling]
 
     def steps(self, folded: tf_keras.Model) -> list[Step]:
-        """Those of the float network with copies."""
+        """The steps of the float network `folded`, with copies."""
         return [step.with_weights(self.weights) for step in steps_of(folded)]
 
     def to_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Every part under a name of its own, float64."""
+        """The arrangement as float64 arrays, for a file: `factors/SITE`, `shifts/SITE`, `kernel/NAME`, `bias/NAME`."""
         found = {f"factors/{site}": scaling.factors for site, scaling in self.scalings.items()}
         found |= {f"shifts/{site}": scaling.shifts for site, scaling in self.scalings.items()}
         for name, arrays in self.weights.items():
@@ -52,7 +53,7 @@ class Arrangement:
 
     @classmethod
     def from_arrays(cls, found: Mapping[str, NDArray[np.float64]]) -> "Arrangement":
-        """What `to_arrays` gave."""
+        """Read what `to_arrays` gave."""
         parts: dict[str, dict[str, NDArray[np.float64]]] = {kind: {} for kind in ("factors", "shifts", *_PARTS)}
         for key, array in found.items():
             kind, _, name = key.partition("/")
@@ -67,12 +68,14 @@ class Arrangement:
 
 
 def plain_arrangement(folded: tf_keras.Model) -> Arrangement:
-    """Every channel as it is."""
-    scalings, channels = {}, int(folded.input_shape[-1])
-    for step in steps_of(folded):
-        channels = step.channels or channels
-        scalings[step.site] = Scaling.none(channels)
-    return Arrangement(weights={}, scalings=scalings)
+    """The arrangement that stores every channel as it is."""
+    steps = steps_of(folded)
+
+    def channels(step: Step, inputs: Sequence[int]) -> int:
+        return step.channels or inputs[0]
+
+    counts = walk(steps, {entry_of(steps): int(folded.input_shape[-1])}, channels)
+    return Arrangement(weights={}, scalings={step.site: Scaling.none(count) for step, count in counts})
 
 
 def arranged(
@@ -85,44 +88,46 @@ def arranged(
     is_equalized: bool = True,
     seed: int = 0,
 ) -> Arrangement:
-    """The arrangement of `folded`, whose input has the range `entry` and whose activations have `ranges`.
+    """Choose the arrangement of `folded`, whose input has the range `entry` and whose activations have `ranges`.
 
     `batches()` gives calibration images as float32 (n, px, px, channels); `seed` decides what is random.
     """
     plain = plain_arrangement(folded)
     steps = plain.steps(folded)
-    read = _rectified_and_read(steps)
-    if not read or not (has_copies or is_equalized):
+    readers = _convolutions_behind_relus(steps)
+    if not readers or not (has_copies or is_equalized):
         return plain
-    values = channel_values(folded, ranges, read, batches())
+    values = channel_values(folded, ranges, readers, batches())
     copies = Copies.none()
     places = spares_of(steps, ranges, entry=entry) if has_copies else []
     if places:
         sites = [site for place in places for site in place.sites]
-        is_softmax = isinstance(folded.layers[-1], tf_keras.layers.Softmax)
-        costs = noise_costs(steps, sites, batches(), is_softmax=is_softmax, seed=seed)
+        costs = noise_costs(steps, sites, batches(), is_softmax=gives_softmax(folded), seed=seed)
         copies = copies_of(places, {site: costs[site] * rounding_variances(values[site]) for site in sites})
-        steps = [step.with_weights(copies.weights) for step in steps]
         values |= {site: values[site].taken(sources) for site, sources in copies.sources.items()}
     scalings = dict(plain.scalings)
-    for step, following in pairwise(steps):
-        if step.site in values:
-            scaling = _equalized(values[step.site], following) if is_equalized else scalings[step.site]
-            offsets = copies.offsets.get(step.site, np.zeros(len(scaling.factors)))
-            scalings[step.site] = scaling.moved(offsets * ranges[step.site].high / CODE_STEPS)
+    for site, reader in readers.items():
+        scaling = _equalized(values[site], reader.with_weights(copies.weights)) if is_equalized else scalings[site]
+        offsets = copies.offsets.get(site, np.zeros(len(scaling.factors)))
+        scalings[site] = scaling.moved(offsets * ranges[site].high / CODE_STEPS)
     return Arrangement(weights=copies.weights, scalings=scalings)
 
 
 def _equalized(values: ChannelValues, reader: Step) -> Scaling:
+    """The scaling of a tensor that `reader` reads."""
     if reader.is_depthwise:
         return free_scaling(values)
     return balanced_scaling(values, reader.weights[0], may_shift=not reader.is_padded)
 
 
-def _rectified_and_read(steps: list[Step]) -> list[str]:
-    """The sites behind a ReLU that a convolution reads."""
-    return [
-        step.site
-        for step, following in pairwise(steps)
-        if step.ceiling is not None and following.convolution is not None
-    ]
+def _convolutions_behind_relus(steps: Sequence[Step]) -> dict[str, Step]:
+    """By site, the convolution that alone reads a tensor which another one makes, with a ReLU.
+
+    Channels of a tensor that anything else makes or reads stay as they are: a sum, say, needs both its tensors alike.
+    """
+    readers, found = only_readers(steps), {}
+    for step in steps:
+        reader = readers.get(step.site)
+        if step.ceiling is not None and step.convolution is not None and reader and reader.convolution is not None:
+            found[step.site] = reader
+    return found

@@ -1,4 +1,4 @@
-"""Turns channels that do nothing into second copies of those that rounding hurts most.
+"""Put second copies of the channels that rounding hurts most into channels that do nothing.
 
 Folding leaves channels that are constant whatever the network sees: of the first 24 of MobileNet 0.75 with ImageNet
 weights, 12. Such a channel can hold what another one holds, shifted by half a step, and the next full convolution
@@ -7,9 +7,8 @@ without copies. After channel splitting (Zhao et al. 2019, "Improving Neural Net
 using Outlier Channel Splitting", arXiv 1901.09504), which adds channels.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -20,14 +19,18 @@ from mbexport.calibration.affine import CODE_STEPS, Range
 from mbexport.calibration.integers.equalization import BINS, ChannelValues
 from mbexport.calibration.ranges.ranges import Ranges
 from mbexport.calibration.steps import Step
+from mbexport.models.graph import only_readers
 
-_SAMPLED = 20_000  # positions of a batch: every channel is seen at each of them
+_SAMPLED: Final = 20_000  # positions of a batch: every channel is seen at each of them
+_CONSTANT: Final = 0.1  # of a step: a channel that moves by less is constant
+
+Array = NDArray[np.float64]
 
 
 def channel_values(
     folded: tf_keras.Model, ranges: Ranges, sites: Iterable[str], batches: Iterable[NDArray[np.float32]]
 ) -> dict[str, ChannelValues]:
-    """Those of `sites`, layers behind which every value is at least 0, over batches of the network's input."""
+    """Histograms of the channels of `sites`, behind which every value is at least 0, over batches of network inputs."""
     names = list(sites)
     probe = tf_keras.Model(folded.input, [folded.get_layer(name).output for name in names])
     counts: dict[str, list[NDArray[np.float64]]] = {}
@@ -58,14 +61,9 @@ def _counted(values: NDArray[np.float32], high: float) -> list[NDArray[np.float6
     ]
 
 
-_CONSTANT: Final = 0.1  # of a step: a channel that moves by less is constant
-
-Array = NDArray[np.float64]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """A network with copies: `weights` of the convolutions that changed, by name.
+    """The copies in a network: by name, `weights` of the convolutions that make or read them.
 
     `sources` (channels,) says for each rectified site that changed which channel of the original each one holds;
     `offsets` (channels,) by what part of a step it is shifted, so that the copies of a channel are spread evenly.
@@ -96,12 +94,12 @@ class Spares:
 
     @property
     def sites(self) -> list[str]:
-        """The tensors that may hold copies."""
+        """The sites of the tensors that may hold copies."""
         return [step.site for step in self.carriers]
 
 
-def spares_of(steps: list[Step], ranges: Ranges, *, entry: Range) -> list[Spares]:
-    """Every place for copies in a network of `steps` whose input has the range `entry`."""
+def spares_of(steps: Sequence[Step], ranges: Ranges, *, entry: Range) -> list[Spares]:
+    """Find the places for copies in a network of `steps` whose input has the range `entry`."""
     found = []
     for taken, carriers, reader in _groups(steps, ranges, entry):
         low, high = _bounds(taken, carriers, ranges)
@@ -118,7 +116,10 @@ def spares_of(steps: list[Step], ranges: Ranges, *, entry: Range) -> list[Spares
 
 
 def copies_of(places: list[Spares], costs: Mapping[str, Array]) -> Copies:
-    """What the spare channels hold. `costs`, by site, are what rounding each channel's values costs, (channels,)."""
+    """Fill the spare channels with copies.
+
+    `costs`, by site, are what rounding the values of each channel costs, (channels,).
+    """
     found = Copies.none()
     for place in places:
         errors = np.sum([costs[site] for site in place.sites], axis=0)
@@ -133,18 +134,22 @@ def copies_of(places: list[Spares], costs: Mapping[str, Array]) -> Copies:
     return found
 
 
-def _groups(steps: list[Step], ranges: Ranges, entry: Range) -> Iterator[tuple[Range, tuple[Step, ...], Step]]:
-    """The range that each full convolution takes, it and the depthwise ones behind it, and who reads the last."""
-    before = entry
-    for number, step in enumerate(steps):
-        taken, before = before, ranges[step.site]
+def _groups(steps: Sequence[Step], ranges: Ranges, entry: Range) -> Iterator[tuple[Range, tuple[Step, ...], Step]]:
+    """The range that each full convolution reads, it and the depthwise ones behind it, and the reader of the last.
+
+    Each of them is read by the next one alone: a channel that something else reads, too, must stay what it is.
+    """
+    readers = only_readers(steps)
+    for step in steps:
         if step.convolution is None or step.is_depthwise:
             continue
-        carriers = (step, *takewhile(lambda following: following.is_depthwise, steps[number + 1 :]))
-        rest = steps[number + len(carriers) :]
+        carriers, reader = [step], readers.get(step.site)
+        while reader and reader.is_depthwise:
+            carriers.append(reader)
+            reader = readers.get(reader.site)
         is_rectified = all(carrier.ceiling is not None for carrier in carriers)
-        if is_rectified and rest and rest[0].convolution is not None:
-            yield taken, carriers, rest[0]
+        if is_rectified and reader and reader.convolution is not None:
+            yield ranges.get(step.inputs[0], entry), tuple(carriers), reader
 
 
 def _bounds(taken: Range, carriers: tuple[Step, ...], ranges: Ranges) -> tuple[Array, Array]:
@@ -157,7 +162,7 @@ def _bounds(taken: Range, carriers: tuple[Step, ...], ranges: Ranges) -> tuple[A
 
 
 def _after(step: Step, low: Array, high: Array, ranges: Ranges) -> tuple[Array, Array]:
-    """The bounds behind a step, from those (channels,) or () of what it takes, or zero, where it meets padding."""
+    """The bounds behind a step, from those of its input, (channels,) or (), which may be zero where it is padded."""
     kernel, bias = step.weights
     columns = kernel.reshape(-1, len(bias)).astype(np.float64)
     ends = np.stack([columns * 0.0, columns * low, columns * high])
@@ -167,7 +172,7 @@ def _after(step: Step, low: Array, high: Array, ranges: Ranges) -> tuple[Array, 
 
 
 def _assigned(errors: Array, spare: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which channel each one holds, (channels,): the spare ones take, one by one, the channel that gains most.
+    """The channel whose copy each one holds, (channels,): spare ones take, one by one, the channel that gains most.
 
     n copies that are spread evenly over a step round as one channel with n times as many codes does.
     """
@@ -181,7 +186,7 @@ def _assigned(errors: Array, spare: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _spread(sources: NDArray[np.int64]) -> Array:
-    """By what part of a step each channel is shifted, (channels,): the n copies of one by 1 / n from each other."""
+    """The part of a step by which each channel is shifted, (channels,): n copies lie 1 / n from each other."""
     offsets = np.zeros(len(sources))
     for source in np.unique(sources):
         holders = np.flatnonzero(sources == source)
@@ -190,7 +195,7 @@ def _spread(sources: NDArray[np.int64]) -> Array:
 
 
 def _copied(place: Spares, found: Copies, sources: NDArray[np.int64]) -> dict[str, list[NDArray[np.float32]]]:
-    """The weights with which each carrier makes the copies and the reader takes their mean."""
+    """The weights with which each carrier makes the copies and the reader takes the mean of them."""
     copied = {}
     for step in place.carriers:
         kernel, bias = found.weights.get(step.convolution.name, step.weights)

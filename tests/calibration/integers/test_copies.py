@@ -169,7 +169,15 @@ def test_only_a_channel_that_no_input_can_move_is_spare(
 
 
 def without_depthwise(steps: list[Step]) -> list[Step]:
-    return [step for step in steps if not step.is_depthwise]
+    """The other steps, which read what the depthwise ones read."""
+    kept, read_instead = [], {}
+    for step in steps:
+        inputs = tuple(read_instead.get(name, name) for name in step.inputs)
+        if step.is_depthwise:
+            read_instead[step.site] = inputs[0]
+        else:
+            kept.append(replace(step, inputs=inputs))
+    return kept
 
 
 def test_padding_moves_a_constant_before_a_depthwise_convolution(lively: list[Step]) -> None:
