@@ -1,10 +1,10 @@
-"""Turns a folded network and its ranges into integers that answer as the float network does, without training.
+"""Decide the integers of a folded network, so that it answers as the float network does, without training.
 
-Layer by layer, in the network's order: each is given what the quantized layers before it really produce, and has its
-weights rounded and its bias set so that its output is nearest to the float network's. See docs/decisions/0012.
+Step by step: each layer is given what the quantized layers before it really produce, and has its weights rounded and
+its bias set so that its output is nearest to the float network's. See docs/decisions/0012.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,8 +21,10 @@ from mbexport.calibration.integers.tensors import StoredSite, StoredTensor
 from mbexport.calibration.ranges.logits import logits_range
 from mbexport.calibration.ranges.ranges import Ranges
 from mbexport.calibration.steps import Step
+from mbexport.models.folding import gives_softmax
+from mbexport.models.graph import entry_of, walk
 
-INPUT: Final = "input"  # what the network is given has a site of its own
+INPUT: Final = "input"  # the site of the network's input
 
 Array = NDArray[np.float32]
 Factors = NDArray[np.float64]
@@ -32,7 +34,7 @@ OnStep = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrections:
-    """Which corrections are made; without any, weights are rounded to the nearest code."""
+    """The corrections to make; without any, weights are rounded to the nearest code."""
 
     copies: bool = True
     equalization: bool = True
@@ -42,7 +44,7 @@ class Corrections:
 
     @classmethod
     def of(cls, names: Iterable[Correction]) -> "Corrections":
-        """Those that are named, and no others."""
+        """The corrections in `names`, and no others."""
         chosen = set(names)
         return cls(**{each.value: each in chosen for each in Correction})
 
@@ -64,8 +66,8 @@ class Corrected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
-    """What the next step is given: a tensor, its range, and how its channels are stored."""
+class _Input:
+    """A tensor that steps read, its range, and how its channels are stored."""
 
     tensor: StoredTensor
     interval: Range
@@ -82,10 +84,11 @@ def correct(
     seed: int = 0,
     on_step: OnStep = lambda *_: None,
 ) -> Corrected:
-    """The integers of `folded`, whose activations have the `ranges` that were observed, from calibration images.
+    """Decide the integers of `folded`, whose activations have the observed `ranges`, from calibration images.
 
     `batches()` gives the images as float32 (n, px, px, channels), the same each time; `entry` is the range of that
-    input; `seed` decides what is random. Takes memory for the two largest tensors of all images, three bytes a value.
+    input; `seed` decides what is random. Takes memory for the tensors of all images that
+    one step reads and makes, and those that a later one still has to read, three bytes a value: two, in a chain.
     """
     arrangement = arranged(
         folded,
@@ -97,55 +100,70 @@ def correct(
         seed=seed,
     )
     steps, found = arrangement.steps(folded), Corrected(weights={}, largest={}, ranges={}, arrangement=arrangement)
-    is_softmax = isinstance(folded.layers[-1], tf_keras.layers.Softmax) and steps[-1].ceiling is None
-    given = _Given(tensor=StoredTensor.of(entry), interval=entry, scaling=Scaling.none(folded.input_shape[-1]))
-    for batch in batches():
-        given.tensor.add(batch, batch)
-    found.sites[INPUT] = given.tensor.site()
-    for number, step in enumerate(steps, start=1):
-        made, interval = _decided(step, given, ranges[step.site], corrections=corrections, found=found)
-        if corrections.logits and is_softmax and step is steps[-1]:
+    has_logits = corrections.logits and gives_softmax(folded)
+
+    def compute(step: Step, inputs: Sequence[_Input]) -> _Input:
+        made, interval = _decided(step, inputs, ranges[step.site], corrections=corrections, found=found)
+        if has_logits and step.is_output and step.ceiling is None:
             made = list(made)
             interval = _logits(made)
-        scaling = arrangement.scalings[step.site]
-        given = _Given(tensor=StoredTensor.of(interval), interval=interval, scaling=scaling)
+        tensor = StoredTensor.of(interval)
         for floats, quantized in made:
-            given.tensor.add(floats, quantized)
-        found.ranges[step.site], found.sites[step.site] = interval, given.tensor.site()
+            tensor.add(floats, quantized)
+        found.ranges[step.site], found.sites[step.site] = interval, tensor.site()
+        return _Input(tensor=tensor, interval=interval, scaling=arrangement.scalings[step.site])
+
+    # No name is given to the input: the walk lets it go once it has been read.
+    tensors = walk(steps, {entry_of(steps): _input(folded, batches(), entry, found)}, compute)
+    for number, _ in enumerate(tensors, start=1):
         on_step(number, len(steps), "layers")
     return found
 
 
+def _input(folded: tf_keras.Model, batches: Iterable[Array], entry: Range, found: Corrected) -> _Input:
+    """The network's input, whose figures are put into `found`."""
+    tensor = StoredTensor.of(entry)
+    for batch in batches:
+        tensor.add(batch, batch)
+    found.sites[INPUT] = tensor.site()
+    return _Input(tensor=tensor, interval=entry, scaling=Scaling.none(folded.input_shape[-1]))
+
+
 def _decided(
-    step: Step, given: _Given, interval: Range, *, corrections: Corrections, found: Corrected
+    step: Step, inputs: Sequence[_Input], observed: Range, *, corrections: Corrections, found: Corrected
 ) -> tuple[Iterable[Pair], Range]:
-    """What a step makes of what it is `given`, and its range, which was observed as `interval`.
+    """What a step makes of its `inputs`, float and quantized, and its range, which was `observed`.
 
     Its integers, if it has any, are put into `found`.
     """
     if step.convolution is None:
-        return _passed_on(step, given.tensor, given.interval, interval)
+        return _without_weights(step, inputs, observed)
+    (given,) = inputs
     layer = ScaledLayer.of(
         step,
         incoming=given.scaling,
         outgoing=found.arrangement.scalings[step.site],
         input_scale=given.tensor.affine.scale[0],
-        high=interval.high,
+        high=observed.high,
     )
-    return _corrected(layer, given.tensor, corrections, found), interval
+    return _corrected(layer, given.tensor, corrections, found), observed
 
 
-def _passed_on(step: Step, given: StoredTensor, before: Range, own: Range) -> tuple[Iterable[Pair], Range]:
-    """What a step without a convolution makes of what it is given in the range `before`, and its `own` range.
+def _without_weights(step: Step, inputs: Sequence[_Input], observed: Range) -> tuple[Iterable[Pair], Range]:
+    """What a step without a convolution makes of its `inputs`, float and quantized, and its range.
 
-    Pooling over one pixel does nothing, and the converter leaves it out: then the range stays, too.
+    Pooling over one pixel does nothing, and the converter leaves it out: then the input's range stays, too.
     """
-    made = [(np.asarray(step.prepare(x)), np.asarray(step.prepare(y))) for x, y in given.pairs()]
-    return made, before if sum(y.size for _, y in made) == given.size else own
+    batches = zip(*(each.tensor.pairs() for each in inputs), strict=True)
+    pairs = (zip(*batch, strict=True) for batch in batches)
+    made = [(np.asarray(step.compute(*floats)), np.asarray(step.compute(*stored))) for floats, stored in pairs]
+    given, *others = inputs
+    is_nothing = not others and step.ceiling is None and sum(y.size for _, y in made) == given.tensor.size
+    return made, given.interval if is_nothing else observed
 
 
 def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections, found: Corrected) -> Iterable[Pair]:
-    """Puts the layer's integers into `found`, and gives what it makes of what it is `given`."""
+    """Put the layer's integers into `found`; returns its outputs for the input `given`, float and quantized."""
     rounded = layer.rounded(given) if corrections.rounding else layer.nearest()
     kernel, scales = rounded.kernel, rounded.scales
     bias = layer.corrected_bias(given, kernel) if corrections.bias else layer.bias
@@ -156,5 +174,6 @@ def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections
 
 
 def _logits(made: Iterable[Pair]) -> Range:
+    """The range with which the softmax of the quantized logits is nearest to float's."""
     floats, quantized = (np.concatenate([pair[i].reshape(len(pair[i]), -1) for pair in made]) for i in (0, 1))
     return logits_range(floats, quantized)

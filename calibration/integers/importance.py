@@ -1,4 +1,4 @@
-"""Turns a float network and images into how much noise in each channel of a tensor costs its answers.
+"""The cost of noise in each channel of a tensor: how far it moves the float network's answers.
 
 The second derivative of the Kullback-Leibler divergence from a network's own probabilities is the Fisher information:
 the mean square of the gradient of log p(answer), with answers drawn from those probabilities (Martens 2020, "New
@@ -15,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mbexport.calibration.steps import Step
+from mbexport.models.graph import entry_of, walk
 
 _IMAGES: Final = 64  # twice as many change the figures by a tenth
 
@@ -24,10 +25,10 @@ Array = NDArray[np.float64]
 def noise_costs(
     steps: Sequence[Step], sites: Iterable[str], batches: Iterable[NDArray[np.float32]], *, is_softmax: bool, seed: int
 ) -> dict[str, Array]:
-    """By site, what noise of variance 1 at all positions of a channel costs: (channels,), in nats.
+    """By site, the cost of noise of variance 1 at all positions of a channel: (channels,), in nats.
 
-    `batches` are (n, px, px, channels) float32, of which the first 64 images count. For a network whose scores are no
-    softmax the cost is half the squared error of the logits.
+    `batches` are (n, px, px, channels) float32, of which the first 64 images count; `seed` decides the answers that
+    are drawn. For a network whose scores are no softmax, the cost is half the squared error of the logits.
     """
     rng = np.random.default_rng(seed)
     names, seen = list(sites), 0
@@ -47,24 +48,24 @@ def noise_costs(
 
 
 def _forward(steps: Sequence[Step], names: Sequence[str], x: Any) -> tuple[dict[str, Any], Any, tf.GradientTape]:
-    """The tensors of `names`, the logits (n, classes), and the tape on which both lie."""
-    tensors = {}
+    """The tensors of `names`, the logits (n, classes), and the tape on which both lie.
+
+    The logits of several outputs stand side by side.
+    """
+    tensors, outputs = {}, []
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
-        for step in steps:
-            x = step.prepare(x)
-            if step.convolution is not None:
-                x = step.convolve(x, *step.weights)
-            if step.ceiling is not None:
-                x = tf.clip_by_value(x, 0.0, step.ceiling)
+        for step, made in walk(steps, {entry_of(steps): x}, lambda step, inputs: step.compute(*inputs)):
             if step.site in names:
-                tensors[step.site] = x
-        logits = tf.reshape(x, [x.shape[0], -1])
+                tensors[step.site] = made
+            if step.is_output:
+                outputs.append(tf.reshape(made, [made.shape[0], -1]))
+        logits = tf.concat(outputs, axis=1) if len(outputs) > 1 else outputs[0]
     return tensors, logits, tape
 
 
 def _drawn(logits: Any, rng: np.random.Generator, *, is_softmax: bool) -> Any:
-    """What has the Fisher information as the mean square of its gradient: log p(answer), or a random sum of logits."""
+    """A scalar whose gradient has the Fisher information as mean square: log p(answer), or a random sum of logits."""
     if not is_softmax:
         return tf.reduce_sum(logits * rng.choice([-1.0, 1.0], size=logits.shape).astype(np.float32))
     # The largest of probabilities with Gumbel noise is an answer drawn from them.
