@@ -1,1 +1,1 @@
-"""TODO."""
+"""Comparison of a quantized network with its float original, tensor by tensor and layer by layer."""

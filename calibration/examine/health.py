@@ -1,4 +1,4 @@
-"""Turns the steps of a float and a quantized network into how far their tensors are apart, and which channels died."""
+"""Tensor health: how far the tensors of a quantized network are from float's, and which channels died."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from mbexport.calibration.examine.twins import Twin
+from mbexport.calibration.examine.twins import Twin, run_in_float, run_in_integers
 from mbexport.calibration.integers.tensors import decibels
 
 Array = NDArray[np.float64]
@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorHealth:
-    """One stored tensor of all images, in float's own units: what arranging its channels did is undone.
+    """One stored tensor over all images, in float's own units: shifts and factors of its channels are undone.
 
     `signal` and `noise` are the sums of squares of float's values and of the distances from them; the peaks
     (channels,) are each channel's largest value in float, and how far it gets in the quantized network above the
@@ -44,17 +44,17 @@ class TensorHealth:
 
     @property
     def killed(self) -> int:
-        """How many are zero on every image in the quantized network only: what they told is lost."""
+        """How many are zero on every image in the quantized network only: what they said is lost."""
         return int(((self.float_peaks > 0) & (self.peaks <= 0)).sum()) if self.is_rectified else 0
 
 
 def tensors_health(twins: Sequence[Twin], batches: Iterable[NDArray[np.float32]]) -> list[TensorHealth]:
-    """The health of each stored tensor, over batches (n, px, px, channels) of the input in steps of its codes."""
+    """Measure each stored tensor over batches (n, px, px, channels) of the input in steps of its codes."""
     found: list[list[Any]] = [[0.0, 0.0, -math.inf, -math.inf] for _ in twins]
     for batch in batches:
-        floats = integers = tf.constant(batch)
-        for twin, sums in zip(twins, found, strict=True):
-            floats, integers = twin.in_float(floats), twin.in_integers(integers)
+        x = tf.constant(batch)
+        both = zip(run_in_float(twins, x), run_in_integers(twins, x), strict=True)
+        for sums, ((twin, floats), (_, integers)) in zip(found, both, strict=True):
             sums[:] = _added(sums, twin, floats, integers)
     return [_health(twin, *sums) for twin, sums in zip(twins, found, strict=True)]
 

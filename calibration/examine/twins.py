@@ -1,10 +1,11 @@
-"""Turns a float network and the quantized one into steps that compute the same tensor: in float, and in integers.
+"""Twins: the steps of a float network and of the quantized one, side by side, in float and in integers.
 
 The integers are those of the artifact: 8-bit codes times 8-bit codes, summed with a 32-bit bias, multiplied by one
 float32 a channel and rounded half to even, as XNNPACK does it, which multiplies the scales in float32, too. Their
 sums stay below 2 ** 24, where float32 is exact, so that TensorFlow's convolutions compute them code for code.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from mbexport.calibration.integers.layer import scaled_weights
 from mbexport.calibration.qat.fake_quant import Largest
 from mbexport.calibration.ranges.ranges import Ranges
 from mbexport.calibration.steps import Step, steps_of
+from mbexport.models.graph import entry_of, walk
 
 Array = NDArray[np.float32]
 
@@ -29,7 +31,9 @@ class Twin:
     """One step of both networks, between tensors in steps of the quantized one's codes: (code - zero point), float32.
 
     `floats` and `integers` are kernel and bias, None for a step without a convolution; `multiplier` turns their sums,
-    or what such a step makes, into steps of the output. `zero` and `ceiling` (channels,) are where float's values begin
+    or what such a step makes, into steps of the output. Where a step reads several tensors, each is first multiplied
+    by its own scale, of `input_scales`, which are empty otherwise: a kernel that adds in integers may give the next
+    code. `zero` and `ceiling` (channels,) are where float's values begin
     and end, `ceiling` None without a ReLU; `lowest` and `highest` are what the output's codes hold. `units` (channels,)
     are what a step of the output stands for in the float network, whose channels nothing multiplied or shifted.
     """
@@ -43,24 +47,55 @@ class Twin:
     lowest: float
     highest: float
     units: Array
+    input_scales: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The step's own name, by which other twins know the tensor."""
+        return self.step.name
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the tensors that the step reads."""
+        return self.step.inputs
+
+    @property
+    def is_output(self) -> bool:
+        """Whether the network gives the tensor out."""
+        return self.step.is_output
 
     @property
     def layer(self) -> str:
-        """The convolution's name, or that of the layer that the step has in its place."""
+        """The name of the convolution, or of the layer that a step without one has in its place."""
         return str(self.step.convolution.name if self.step.convolution is not None else self.step.site)
 
-    def in_float(self, x: Any) -> Any:
-        """What float arithmetic makes of `x` (n, height, width, channels), whichever network that came from."""
-        x = self.step.prepare(x)
+    def in_float(self, *tensors: Any) -> Any:
+        """What float arithmetic makes of `tensors` (n, height, width, channels), whichever network those came from."""
+        x = self._prepare(tensors)
         x = x * self.multiplier if self.floats is None else self.step.convolve(x, *self.floats)
         return x if self.ceiling is None else tf.clip_by_value(x, self.zero, self.ceiling)
 
-    def in_integers(self, x: Any) -> Any:
-        """What the artifact makes of it: whole steps."""
-        x = self.step.prepare(x)
+    def in_integers(self, *tensors: Any) -> Any:
+        """What the artifact makes of `tensors`: whole steps."""
+        x = self._prepare(tensors)
         if self.integers is not None:
             x = self.step.convolve(x, *self.integers)
         return tf.clip_by_value(tf.round(x * self.multiplier), self.lowest, self.highest)
+
+    def _prepare(self, tensors: Sequence[Any]) -> Any:
+        if self.input_scales:
+            tensors = [x * scale for x, scale in zip(tensors, self.input_scales, strict=True)]
+        return self.step.prepare(*tensors)
+
+
+def run_in_float(twins: Sequence[Twin], x: Any) -> Iterator[tuple[Twin, Any]]:
+    """Each twin with its tensor in the float network, whose input is `x`, in order."""
+    return walk(twins, {entry_of(twins): x}, lambda twin, tensors: twin.in_float(*tensors))
+
+
+def run_in_integers(twins: Sequence[Twin], x: Any) -> Iterator[tuple[Twin, Any]]:
+    """Each twin with its tensor in the quantized network, whose input is `x`, in order."""
+    return walk(twins, {entry_of(twins): x}, lambda twin, tensors: twin.in_integers(*tensors))
 
 
 def twins_of(
@@ -72,49 +107,77 @@ def twins_of(
     largest: Largest,
     arrangement: Arrangement,
 ) -> list[Twin]:
-    """The steps of two folded networks up to their logits, in order.
+    """Pair the steps of two folded networks up to their logits, in order.
 
     `quantized` has the weights that were decided, its input the range `entry`, its activations `ranges`, and in each
     channel code 127 stands for `largest`; `arrangement` is how its channels are stored.
     """
-    twins = []
-    given, incoming = activation_affine(entry), Scaling.none(floats.input_shape[-1])
-    for step, integer in zip(arrangement.steps(floats), steps_of(quantized), strict=True):
-        made, outgoing = activation_affine(ranges[step.site]), arrangement.scalings[step.site]
-        name = None if step.convolution is None else step.convolution.name
-        scales = largest[name] / INT8_MAX if name else np.ones(1)
-        stored = outgoing.in_steps(made.scale[0])
-        twins.append(
-            Twin(
-                step=step,
-                floats=name and scaled_weights(step, incoming=incoming.in_steps(given.scale[0]), outgoing=stored),
-                integers=name and _codes(integer.convolution, scales, input_scale=given.scale[0]),
-                multiplier=np.float32(given.scale[0]) * scales.astype(np.float32) / np.float32(made.scale[0]),
-                zero=_in_steps(0.0, stored),
-                ceiling=None if step.ceiling is None else _in_steps(step.ceiling, stored),
-                units=(1 / stored.factors).astype(np.float32),
-                **_ends(step, made),
-            )
-        )
-        given, incoming = made, outgoing
-    return twins
+    steps = arrangement.steps(floats)
+    integers = {step.site: step for step in steps_of(quantized)}
+    image = _Stored(affine=activation_affine(entry), scaling=Scaling.none(floats.input_shape[-1]))
+    stored = {entry_of(steps): image} | {
+        step.site: _Stored(affine=activation_affine(ranges[step.site]), scaling=arrangement.scalings[step.site])
+        for step in steps
+    }
+    return [
+        _twin(step, integers[step.site], [stored[name] for name in step.inputs], stored[step.site], largest)
+        for step in steps
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """How a tensor is stored: its codes, and its channels."""
+
+    affine: Affine
+    scaling: Scaling
+
+    @property
+    def scale(self) -> float:
+        return self.affine.scale[0]
+
+    def in_codes(self) -> Scaling:
+        """The scaling of the channels in steps of codes."""
+        return self.scaling.in_steps(self.scale)
+
+
+def _twin(step: Step, integer: Step, inputs: Sequence[_Stored], output: _Stored, largest: Largest) -> Twin:
+    """The twin of a float step and its quantized one, between stored tensors."""
+    given, stored, floats, integers, scales = inputs[0], output.in_codes(), None, None, np.ones(1)
+    if step.convolution is not None:
+        scales = largest[step.convolution.name] / INT8_MAX
+        floats = scaled_weights(step, incoming=given.in_codes(), outgoing=stored)
+        integers = _codes(integer.convolution, scales, input_scale=given.scale)
+    is_merge = len(inputs) > 1
+    input_scale = np.float32(1 if is_merge else given.scale)
+    return Twin(
+        step=step,
+        floats=floats,
+        integers=integers,
+        multiplier=input_scale * scales.astype(np.float32) / np.float32(output.scale),
+        zero=_in_steps(0.0, stored),
+        ceiling=None if step.ceiling is None else _in_steps(step.ceiling, stored),
+        units=(1 / stored.factors).astype(np.float32),
+        input_scales=tuple(each.scale for each in inputs) if is_merge else (),
+        **_ends(step, output.affine),
+    )
 
 
 def _in_steps(value: float, stored: Scaling) -> Array:
-    """What `value` is in each channel, (channels,)."""
+    """`value` of float in steps of each channel's codes, (channels,)."""
     steps: Array = ((value - stored.shifts) * stored.factors).astype(np.float32)
     return steps
 
 
 def _codes(convolution: Any, scales: NDArray[np.float64], *, input_scale: float) -> tuple[Array, Array]:
-    """Kernel and bias in multiples of their scales; training may have left them between two."""
+    """Kernel and bias in whole multiples of their scales, between which training may have left them."""
     kernel, bias = convolution.get_weights()
     codes = np.rint(kernel.reshape(-1, len(bias)) / scales).clip(-INT8_MAX, INT8_MAX).reshape(kernel.shape)
     return codes.astype(np.float32), np.rint(bias / (scales * input_scale)).astype(np.float32)
 
 
 def _ends(step: Step, made: Affine) -> dict[str, float]:
-    """The fewest and the most steps that the output may have: its codes, and what its ReLU cuts at."""
+    """The least and the most steps that an output stored as `made` can have, by its codes and its ReLU."""
     lowest, highest = float(INT8_MIN - made.zero_point[0]), float(INT8_MAX - made.zero_point[0])
     if step.ceiling is None:
         return {"lowest": lowest, "highest": highest}

@@ -14,11 +14,12 @@ import numpy as np
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.calibration.examine.twins import Twin
+from mbexport.calibration.examine.twins import Twin, run_in_integers
 from mbexport.calibration.qat.fake_quant import PREFIX
 from mbexport.errors import StageError
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import open_runner
+from mbexport.models.graph import entry_of, outputs_of
 from mbexport.models.preprocess import Pixels, Preprocess
 
 LEAST_AGREEMENT: Final = 0.97
@@ -113,12 +114,16 @@ def _distances(twins: Sequence[Twin], x: Any, made: Sequence[Any]) -> list[tuple
     """How far each convolution's codes in the file, `made` in its order, are from those that its own input gives."""
     found = []
     left = iter(made)
-    for twin in twins:
-        x = np.asarray(twin.in_integers(x))
-        if twin.integers is not None:
-            stored = next(left)
-            found.append((twin.layer, np.abs(stored.ravel() - x.ravel())))
-            x = stored.reshape(x.shape)
+
+    def compute(twin: Twin, tensors: Sequence[Any]) -> Any:
+        steps = np.asarray(twin.in_integers(*tensors))
+        if twin.integers is None:
+            return steps
+        stored = next(left)
+        found.append((twin.layer, np.abs(stored.ravel() - steps.ravel())))
+        return stored.reshape(steps.shape)
+
+    outputs_of(twins, {entry_of(twins): x}, compute)
     return found
 
 
@@ -142,7 +147,7 @@ def _in_integers(twins: Sequence[Twin], pixels: Pixels, preprocess: Preprocess) 
     found = []
     for start in range(0, len(pixels), _BATCH):
         x: Any = preprocess.steps(pixels[start : start + _BATCH])
-        for twin in twins:
-            x = twin.in_integers(x)
+        for _, made in run_in_integers(twins, x):
+            x = made
         found.append(np.asarray(x).reshape(len(x), -1))
     return np.concatenate(found)
