@@ -1,4 +1,4 @@
-"""Turns good artifacts into ones that are broken in a way that somebody once shipped."""
+"""Break good artifacts in ways in which somebody once shipped them."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def layer_zeroed(path: Path) -> bytes:
     """The weights of one pointwise convolution in the middle are all zero."""
 
     def change(model: Any) -> None:
-        weights = tensor(model, "conv_7/weight")
+        weights = convolution_weights(model)[6]
         data = model.buffers[weights.buffer].data
         model.buffers[weights.buffer].data = np.zeros_like(data)
 
@@ -41,9 +41,10 @@ def channel_scale_doubled(path: Path) -> bytes:
     """One channel of one convolution counts twice."""
 
     def change(model: Any) -> None:
-        scales = tensor(model, "conv_3/weight").quantization.scale.copy()
+        quantization = convolution_weights(model)[2].quantization
+        scales = quantization.scale.copy()
         scales[len(scales) // 2] *= 2
-        tensor(model, "conv_3/weight").quantization.scale = scales
+        quantization.scale = scales
 
     return changed(path, change)
 
@@ -52,7 +53,7 @@ def channels_swapped(path: Path) -> bytes:
     """The first convolution takes blue for red: its weights (filters, rows, columns, channels) are turned around."""
 
     def change(model: Any) -> None:
-        weights = tensor(model, "conv_1/weight")
+        weights = convolution_weights(model)[0]
         data = model.buffers[weights.buffer].data.reshape(weights.shape)
         model.buffers[weights.buffer].data = data[..., ::-1].reshape(-1).copy()
 
@@ -146,6 +147,15 @@ def truncated(path: Path) -> bytes:
     """The first half of a download."""
     content = path.read_bytes()
     return content[: len(content) // 2]
+
+
+def convolution_weights(model: Any) -> list[Any]:
+    """The weights of all convolutions but depthwise ones, in the order in which the file computes them."""
+    graph = model.subgraphs[0]
+    kinds = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    return [
+        graph.tensors[op.inputs[1]] for op in graph.operators if kinds[op.opcodeIndex] == schema.BuiltinOperator.CONV_2D
+    ]
 
 
 def tensor(model: Any, name: str) -> Any:
