@@ -1,1 +1,1 @@
-"""The ranges: which interval each tensor of the network has, and training with that interval in place."""
+"""Post-training quantization and quantization-aware training: from a float network to the integers of its artifacts."""

@@ -1,4 +1,4 @@
-"""Turns a range of real numbers into scale and zero point, and numbers into codes and back.
+"""Affine int8 quantization: scale and zero point of a range, and numbers to codes and back.
 
 Source: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 Inference", arXiv 1712.05877, section 2.1: real = scale * (code - zero_point), with zero exactly a code.
@@ -35,7 +35,10 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affine:
-    """The map real = scale * (code - zero_point), of one tensor or of each of its channels on `axis`."""
+    """The map real = scale * (code - zero_point), of a whole tensor or of each of its channels on `axis`.
+
+    Raises `OptionError` for a scale that is not positive and finite, and for a wrong number of scales.
+    """
 
     scale: tuple[float, ...]
     zero_point: tuple[int, ...]
@@ -47,7 +50,7 @@ class Affine:
                 raise OptionError(f"a scale must be positive and finite, got {scale:g}")
         if len(self.scale) != len(self.zero_point) or (self.axis is None and len(self.scale) != 1):
             raise OptionError(
-                f"a tensor has one scale and zero point, a channel axis one of each a channel, got "
+                f"a tensor must have one scale and zero point, a channel axis one of each per channel, got "
                 f"{len(self.scale)} and {len(self.zero_point)} on axis {self.axis}"
             )
 
@@ -79,9 +82,9 @@ def activation_affine(interval: Range) -> Affine:
 def weight_affine(
     weights: NDArray[np.float32], *, axis: int, least: NDArray[np.float64] | float = SMALLEST_LARGEST_WEIGHT
 ) -> Affine:
-    """The symmetric int8 map of weights, a scale for each channel on `axis`: codes -127..127, zero point 0.
+    """The symmetric int8 map of weights, with a scale for each channel on `axis`: codes -127..127, zero point 0.
 
-    A channel whose largest weight is below `least` is treated as if it were that large.
+    The scale of a channel whose largest weight is below `least` is that of a weight of `least`.
     """
     others = tuple(i for i in range(weights.ndim) if i != axis % weights.ndim)
     largest = np.abs(weights).max(axis=others)
@@ -90,10 +93,11 @@ def weight_affine(
 
 
 def least_largest_weights(bias: NDArray[np.float32], *, input_scale: float) -> NDArray[np.float64]:
-    """For each channel, the largest weight that its scale must allow for, so that its `bias` fits 32 bits.
+    """The least scales with which each `bias` (channels,) fits 32 bits, times 127: what code 127 must stand for.
 
     A bias is stored in steps of input scale times weight scale. Training leaves channels whose weights have faded
     to 1e-12 while their bias has not: with the scale of such weights the bias would saturate near zero.
+    Float64 (channels,).
     """
     steps = _BIAS_STEPS * input_scale / INT8_MAX
     return np.maximum(np.abs(bias.astype(np.float64)) / steps, SMALLEST_LARGEST_WEIGHT)
@@ -102,7 +106,7 @@ def least_largest_weights(bias: NDArray[np.float32], *, input_scale: float) -> N
 def whole_bias(
     bias: NDArray[np.float32], *, weight_scales: NDArray[np.float64], input_scale: float
 ) -> NDArray[np.float32]:
-    """`bias` (channels,) in whole steps of input scale times weight scale, as an integer artifact stores it.
+    """Round `bias` (channels,) to whole steps of input scale times weight scale, as an integer artifact stores it.
 
     Such a step is up to a third of an output's code.
     """

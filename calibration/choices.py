@@ -1,4 +1,4 @@
-"""Turns names on the command line into how calibration finds ranges and which corrections it makes; loads nothing."""
+"""Names of observers and corrections, as the command line and plans have them. Imports nothing heavy."""
 
 from enum import StrEnum
 from typing import Final
@@ -10,22 +10,22 @@ NONE: Final = "none"
 
 
 class Observer(StrEnum):
-    """How the values that pass through a tensor become its range."""
+    """How the range of a tensor is derived from the values that pass through it."""
 
     MINMAX = "minmax"
     MOVING_AVERAGE = "moving-average"
     PERCENTILE = "percentile"
     MSE = "mse"
     ENTROPY = "entropy"
-    AUTO = "auto"  # the one of the others whose answers are nearest to float's
+    AUTO = "auto"  # tries the others, and takes the one whose answers are nearest to float's
 
 
-# What `auto` chooses from; of two that are equally near the first.
+# What `auto` chooses from; of two that are equally near, the first.
 CANDIDATES: Final = tuple(each for each in Observer if each is not Observer.AUTO)
 
 
 class Correction(StrEnum):
-    """What is done beside rounding each weight to its nearest code."""
+    """What calibration does beyond rounding each weight to its nearest code."""
 
     COPIES = "copies"
     EQUALIZATION = "equalization"
@@ -35,16 +35,16 @@ class Correction(StrEnum):
 
 
 def parse_observer(text: str) -> Observer:
-    """The observer of that name. Raises `OptionError` for another one."""
+    """The observer called `text`. Raises `OptionError` for any other text."""
     if text not in set(Observer):
         raise OptionError(f"observer must be one of {', '.join(Observer)}, got {text}")
     return Observer(text)
 
 
 def parse_corrections(text: str) -> tuple[Correction, ...]:
-    """What `all`, `none` or a list of names with commas says, in the order of `Correction`.
+    """The corrections that `text` names, in the order of `Correction`: `all`, `none`, or names with commas between.
 
-    Raises `OptionError` for another name.
+    Raises `OptionError` for a name that is none of them.
     """
     if text == ALL:
         return tuple(Correction)

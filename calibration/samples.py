@@ -1,4 +1,4 @@
-"""Turns the labels of a data set into the indices of its calibration samples: balanced over classes, seeded."""
+"""Draw samples of a data set that are balanced over its classes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ from mbexport.errors import OptionError
 
 
 def balanced_samples(labels: NDArray[np.int64], count: int, *, seed: int) -> NDArray[np.int64]:
-    """At most `count` different indices, in which no class has two more than another that still had images.
+    """The indices of at most `count` images, int64, in which no class has two more than another that still had some.
 
     Classes take turns in a shuffled order, each giving a random image, so that any `count` is as balanced as it
-    can be. Raises `OptionError` for a count below 1.
+    can be; `labels` (n,) are the images' classes, `seed` decides the draw. Raises `OptionError` for a count below 1.
     """
     if not count >= 1:
         raise OptionError(f"calibration samples must be at least 1, got {count}")

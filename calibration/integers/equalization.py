@@ -1,4 +1,4 @@
-"""Turns the values that each channel of a tensor takes into a scaling that lets every channel use its codes.
+"""Scale the channels of a tensor so that each one uses its codes: equalization and bias absorption.
 
 One scale serves all channels of an activation. A channel that stays small is multiplied by a factor that makes it as
 large as the others, and the next convolution's weights for it are divided by the same: between them nothing but a
@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelValues:
-    """How often each channel of a rectified tensor takes which value: (channels, BINS) counts over [0, high].
+    """Histograms of the channels of a rectified tensor: `counts` (channels, BINS) over [0, high].
 
     `zeros` (channels,) of the first bin are exactly 0.
     """
@@ -43,7 +43,7 @@ class ChannelValues:
     zeros: Array
 
     def taken(self, sources: NDArray[np.int64]) -> "ChannelValues":
-        """Those of a tensor whose channels are the `sources` of this one."""
+        """The histograms of a tensor whose channels are copies of the `sources` (channels,) of this one."""
         return ChannelValues(
             high=self.high,
             counts=self.counts[sources],
@@ -60,22 +60,22 @@ class Scaling:
 
     @classmethod
     def none(cls, channels: int) -> "Scaling":
-        """Every channel as it is."""
+        """Every channel stored as it is."""
         return cls(factors=np.ones(channels), shifts=np.zeros(channels))
 
     def in_steps(self, scale: float) -> "Scaling":
-        """The same in steps of codes, `scale` apart."""
+        """The same scaling in units of `scale`, the step between codes."""
         return Scaling(factors=self.factors / scale, shifts=self.shifts)
 
     def moved(self, by: Array) -> "Scaling":
-        """The same with stored values that are larger by `by` (channels,)."""
+        """The same scaling with stored values that are larger by `by` (channels,)."""
         return Scaling(factors=self.factors, shifts=self.shifts - by / self.factors)
 
 
 def best_limits(values: ChannelValues, *, may_shift: bool = False) -> tuple[Array, Array]:
-    """Where to cut each channel below and above so that cutting and rounding together err least, both (channels,).
+    """Where to cut each channel below and above, so that cutting and rounding together have the least squared error.
 
-    Between 0 and `high`; the lower ones are 0 unless the tensor `may_shift`.
+    Both are (channels,), between 0 and `high`; the lower ones are 0 unless the tensor `may_shift`.
     """
     centres = (np.arange(BINS) + 0.5) * (values.high / BINS)
     counts = values.counts.copy()
@@ -98,7 +98,7 @@ def best_limits(values: ChannelValues, *, may_shift: bool = False) -> tuple[Arra
 
 
 def rounding_variances(values: ChannelValues) -> Array:
-    """The variance of rounding each channel's values, (channels,), if it is cut where `best_limits` says.
+    """The variance of the rounding error of each channel, (channels,), if it is cut where `best_limits` says.
 
     A twelfth of a step squared, as for any uniform error; zero is a code, and is not rounded.
     """
@@ -108,13 +108,13 @@ def rounding_variances(values: ChannelValues) -> Array:
 
 
 def free_scaling(values: ChannelValues) -> Scaling:
-    """For a tensor that a depthwise convolution reads: factors cost nothing, its padding forbids shifts."""
+    """The scaling of a tensor that a depthwise convolution reads: factors cost nothing, its padding forbids shifts."""
     _, highs = best_limits(values)
     return Scaling(factors=_factors(values, highs), shifts=np.zeros(len(highs)))
 
 
 def balanced_scaling(values: ChannelValues, kernel: NDArray[np.float32], *, may_shift: bool) -> Scaling:
-    """For a tensor that a full convolution with `kernel` (kh, kw, channels, outputs) reads.
+    """The scaling of a tensor that a full convolution with `kernel` (kh, kw, channels, outputs) reads.
 
     Larger activations carry less rounding error into the sum, and more of the error of the weights that they meet:
     the factor is where both together are least.
@@ -138,7 +138,7 @@ def _factors(values: ChannelValues, widths: Array) -> Array:
 
 
 def _mean_squares(values: ChannelValues, lows: Array) -> Array:
-    """The mean square of each channel above where it is cut, (channels,)."""
+    """The mean square of each channel above its cut `lows`, (channels,)."""
     above = np.maximum((np.arange(BINS) + 0.5) * (values.high / BINS) - lows[:, None], 0)
     counts = values.counts.copy()
     counts[:, 0] -= values.zeros

@@ -1,4 +1,4 @@
-"""Turns one convolution, and what it is really given, into the integers that bring its output nearest to float's."""
+"""Round one convolution: integers with which its output, on what it is really given, stays nearest to float's."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rounded:
-    """A kernel of whole multiples of its `scales` (channels of the output,)."""
+    """A kernel rounded to whole multiples of its `scales` (output channels,)."""
 
     kernel: Array
     scales: NDArray[np.float64]
@@ -40,10 +40,10 @@ class Rounded:
 class ScaledLayer:
     """A convolution between two tensors whose channels have been scaled.
 
-    `kernel` (kh, kw, in, out) or (kh, kw, channels, 1) and `bias` compute in these units; `scales` (channels of the
-    output,) are those with which an integer kernel holds its largest weights, `least_scales` (the same shape) the
-    least with which 32 bits hold its bias; `outgoing` is how the output's channels are stored; `high` is where its
-    range ends, infinite without a ReLU.
+    `kernel` (kh, kw, in, out) or (kh, kw, channels, 1) and `bias` compute in these units; `scales` (output channels,)
+    are those with which an integer kernel holds its largest weights, `least_scales` (output channels,) the least with
+    which 32 bits hold its bias; `outgoing` is how the output's channels are stored; `high` is where the output's range
+    ends, infinite without a ReLU.
     """
 
     step: Step
@@ -64,7 +64,7 @@ class ScaledLayer:
         input_scale: float,
         high: float,
     ) -> "ScaledLayer":
-        """The step's own convolution, between an input stored as `incoming` and an output stored as `outgoing`."""
+        """The convolution of `step`, between an input stored as `incoming` and an output stored as `outgoing`."""
         kernel, bias = scaled_weights(step, incoming=incoming, outgoing=outgoing)
         others = (0, 1, 3) if step.is_depthwise else (0, 1, 2)
         least = least_largest_weights(bias, input_scale=input_scale)
@@ -80,11 +80,11 @@ class ScaledLayer:
         )
 
     def nearest(self) -> Rounded:
-        """Each weight rounded by itself."""
+        """Round each weight to its nearest code."""
         return self._rounded(nearest(self._columns(), self.scales), self.scales)
 
     def rounded(self, given: StoredTensor) -> Rounded:
-        """Weights rounded so that the output on what is `given` stays nearest to float's."""
+        """Round the weights so that the output on the input `given` stays nearest to float's."""
         return self._rounded_taps(given) if self.step.is_depthwise else self._rounded_columns(given)
 
     def _rounded_columns(self, given: StoredTensor) -> Rounded:
@@ -107,14 +107,14 @@ class ScaledLayer:
         return self._rounded(kernel, scales)
 
     def _tried(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scales (candidates, channels) to try: these shares of that of the largest weight, as the bias allows."""
+        """Scales (candidates, channels) to try: `shares` of `scales`, but none below `least_scales`."""
         return np.maximum(self.scales * shares[:, None], self.least_scales)
 
     def _rounded(self, columns: NDArray[np.float64], scales: NDArray[np.float64]) -> Rounded:
         return Rounded(kernel=columns.reshape(self.kernel.shape).astype(np.float32), scales=scales)
 
     def corrected_bias(self, given: StoredTensor, kernel: Array) -> Array:
-        """The bias with which `kernel` gives each channel of the output the mean that it has in float."""
+        """The bias with which the quantized `kernel` gives each output channel the mean that it has in float."""
         pairs = [self._outputs(*pair, kernel, self.bias) for pair in given.pairs(at_most=_BIAS_VALUES)]
         expected, found = (np.concatenate([pair[i].reshape(-1, len(self.bias)) for pair in pairs]) for i in (0, 1))
         shift = np.zeros(len(self.bias))
@@ -131,7 +131,7 @@ class ScaledLayer:
         return corrected
 
     def outputs(self, given: StoredTensor, kernel: Array, bias: Array) -> Iterator[tuple[Array, Array]]:
-        """What float arithmetic and the quantized layer make of each batch, behind the ReLU if there is one."""
+        """The output of each batch in float and of the quantized layer, behind the ReLU if there is one."""
         for pair in given.pairs():
             yield self._rectified(*self._outputs(*pair, kernel, bias))
 
@@ -155,7 +155,7 @@ class ScaledLayer:
 
 
 def scaled_weights(step: Step, *, incoming: Scaling, outgoing: Scaling) -> tuple[Array, Array]:
-    """Kernel and bias of the step's convolution between an input stored as `incoming` and an output as `outgoing`."""
+    """Kernel and bias of the convolution of `step`, rescaled for channels stored as `incoming` and `outgoing`."""
     kernel, bias = (weights.astype(np.float64) for weights in step.weights)
     if step.is_depthwise:
         bias = bias + kernel.sum(axis=(0, 1, 3)) * incoming.shifts

@@ -1,4 +1,4 @@
-"""Turns a layer's inputs into the means of their products, which say how one weight can make up for another."""
+"""Second moments of a layer's inputs, which say how one weight can make up for the rounding of another."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Moments:
 
 
 def full_moments(step: Step, pairs: Iterable[Pair]) -> Moments:
-    """Those of a full convolution, from float and quantized values of its step's input."""
+    """The moments of a full convolution, from pairs of float and quantized values of the input of `step`."""
     positions, sums, shift = 0, None, None
     for pair in pairs:
         floats, quantized = (_patches(step, values).reshape(-1, _inputs(step)) for values in pair)
@@ -54,7 +54,7 @@ def full_moments(step: Step, pairs: Iterable[Pair]) -> Moments:
 def depthwise_moments(
     step: Step, pairs: Iterable[Pair], kernel: NDArray[np.float32], bias: NDArray[np.float32], high: float
 ) -> Moments:
-    """Those of a depthwise convolution with float `kernel` and `bias`; `high` is where its output is cut off."""
+    """The moments of a depthwise convolution with float `kernel` and `bias`, whose output is cut off at `high`."""
     taps = kernel.shape[0] * kernel.shape[1]
     weights = kernel.reshape(taps, -1)
     sums: list[Array] | None = None

@@ -1,7 +1,7 @@
-"""Turns the weights of a layer into multiples of their scales that change its output as little as possible.
+"""Round the weights of a layer to multiples of their scales, changing its output as little as possible.
 
-Rounding each weight to its nearest code is best for the weights and not for what they compute: the error of one can
-be made up for by its neighbours, as far as their inputs move together. Source: Frantar et al. 2023, "GPTQ: Accurate
+Rounding each weight to its nearest code is best for the weights, not for what they compute: other weights can make up
+for the error of one, as far as their inputs move together. Source: Frantar et al. 2023, "GPTQ: Accurate
 Post-Training Quantization for Generative Pre-trained Transformers", arXiv 2210.17323, after Hassibi and Stork 1993,
 "Optimal Brain Surgeon".
 """
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from mbexport.calibration.affine import INT8_MAX
 
 _DAMPING: Final = 0.01  # of the mean second moment: GPTQ's own
-_STILL: Final = 1e-10  # a mean moment below this is rounding of inputs that never change
+_STILL: Final = 1e-10  # a mean moment below this comes from rounding inputs that never change
 _SWEEPS: Final = 4
-_DESCENDED: Final = 4  # of the scales tried for a few weights: those that begin best
+_DESCENDED: Final = 4  # of the scales tried for a few weights, those that begin best are descended from
 _BLOCK: Final = 64  # inputs whose errors are handed on together: the same result, in larger matrix products
 
 Array = NDArray[np.float64]
@@ -28,7 +28,7 @@ def nearest(weights: Array, scales: Array) -> Array:
 
 
 def refitted(weights: Array, moments: Array, cross: Array, *, ridge: float) -> Array:
-    """The weights (inputs, outputs) that give on quantized inputs what `weights` give on float ones, or nearly so.
+    """Fit weights (inputs, outputs) that give on quantized inputs what `weights` give on float ones, or nearly so.
 
     `moments` are the means of quantized inputs' products (inputs, inputs), `cross` those of quantized and float ones.
     `ridge`, in units of the mean moment, is how strongly the result is held to `weights`.
@@ -40,10 +40,9 @@ def refitted(weights: Array, moments: Array, cross: Array, *, ridge: float) -> A
 
 
 def compensated(weights: Array, scales: Array, moments: Array) -> Array:
-    """The weights (inputs, outputs) as multiples of `scales` (outputs,), each rounding error made up for by the rest.
+    """Round weights (inputs, outputs) to multiples of `scales` (outputs,); the rest make up for each rounding error.
 
-    `moments` (inputs, inputs) are the means of the inputs' products, with their own means taken off: the bias makes
-    up for these.
+    `moments` (inputs, inputs) are the inputs' centred second moments: the bias makes up for their means.
     """
     count = len(weights)
     mean = np.trace(moments) / count
@@ -68,12 +67,12 @@ def compensated(weights: Array, scales: Array, moments: Array) -> Array:
 
 
 def output_errors(errors: Array, moments: Array) -> Array:
-    """The mean square of what `errors` (inputs, outputs) of the weights do to each output, (outputs,)."""
+    """The mean squared error of each output, (outputs,), that `errors` (inputs, outputs) of the weights cause."""
     return np.asarray((errors * (moments @ errors)).sum(axis=0))
 
 
 def compensated_at_best(weights: Array, scales: Array, moments: Array) -> tuple[Array, Array]:
-    """As `compensated`, with the best of the `scales` (candidates, outputs) for each output; with those, (outputs,).
+    """As `compensated`, with the best of `scales` (candidates, outputs) for each output; weights and scales (outputs,).
 
     A smaller scale cuts the largest weights and rounds the others less; and by chance one fits all weights better
     than another.
@@ -90,7 +89,10 @@ def compensated_at_best(weights: Array, scales: Array, moments: Array) -> tuple[
 
 
 def descended_at_best(weights: Array, scales: Array, moments: Array) -> tuple[Array, float]:
-    """A few weights (inputs,) of one output as multiples of the best of `scales` (candidates,); with that."""
+    """Round a few weights (inputs,) of one output to multiples of the best of `scales` (candidates,).
+
+    Returns the weights and the scale.
+    """
     aims = np.repeat(weights[:, None], len(scales), axis=1)
     starts = compensated(aims, scales, moments)
     promising = np.argsort(output_errors(starts - aims, moments), kind="stable")[:_DESCENDED]
@@ -100,9 +102,10 @@ def descended_at_best(weights: Array, scales: Array, moments: Array) -> tuple[Ar
 
 
 def descended(rounded: Array, weights: Array, scale: Array, moments: Array) -> Array:
-    """The multiples `rounded` (inputs,) of `scale` (1,), moved one at a time as long as the error of the output falls.
+    """Coordinate descent: move one rounded weight at a time as long as the error of the output falls.
 
-    `weights` (inputs,) is what they stand for; `moments` as for `compensated`.
+    `rounded` (inputs,) are multiples of `scale` (1,) that stand for `weights` (inputs,); `moments` as for
+    `compensated`.
     """
     mean = np.trace(moments) / len(moments)
     if mean < _STILL:

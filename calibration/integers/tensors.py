@@ -1,4 +1,4 @@
-"""Turns the values of one stored tensor, of all calibration images, into what fits the memory."""
+"""Tensors of all calibration images, held in three bytes a value, and how well their codes store them."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSite:
-    """How the integer network stores one tensor on the calibration images.
+    """How well the integer network stores one tensor on the calibration images.
 
     `clipped` is the fraction of values that lie more than half a step outside the range; `unused_codes` of 256 never
     occur; `snr_db` is 10 log10 of the float values' power over that of their difference to the stored ones, infinite
@@ -34,7 +34,7 @@ class StoredSite:
 
 
 class SiteCount:
-    """What the figures of one tensor are made of, batch by batch."""
+    """Count what `StoredSite` reports of one tensor, batch by batch."""
 
     def __init__(self, affine: Affine) -> None:
         self._affine = affine
@@ -44,9 +44,9 @@ class SiteCount:
         self._signal, self._noise = 0.0, 0.0
 
     def add(self, floats: Array, quantized: Array, codes: NDArray[np.uint8]) -> None:
-        """One more batch: float values, those that were rounded, both of any one shape, and what became of them.
+        """Count one more batch: float values, the values that were rounded, and their codes, which begin at 0.
 
-        `codes` begin at 0.
+        All three have the same shape.
         """
         half = self._affine.scale[0] / 2
         self._clipped += int((quantized < self._table[0] - half).sum())
@@ -57,7 +57,7 @@ class SiteCount:
         self._noise += float(np.vdot(error, error))
 
     def site(self, interval: Range) -> StoredSite:
-        """The figures so far; `interval` is the range that the codes were made for."""
+        """The figures so far; `interval` is the range that the codes cover."""
         total = int(self._used.sum())
         return StoredSite(
             low=interval.low,
@@ -71,7 +71,7 @@ class SiteCount:
 
 
 def decibels(signal: float, noise: float) -> float:
-    """The signal-to-noise ratio of two sums of squares, infinite without noise, NaN without a signal."""
+    """The signal-to-noise ratio in dB of two sums of squares, infinite without noise, NaN without a signal."""
     if not signal:
         return math.nan
     return 10 * math.log10(signal / noise) if noise else math.inf
@@ -79,7 +79,7 @@ def decibels(signal: float, noise: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTensor:
-    """A tensor batch by batch: what float arithmetic gives, in half precision, and what quantized layers really give.
+    """The batches of a tensor: its float values in half precision, and the codes that the quantized layers give.
 
     Three bytes a value. Both are in the units of the quantized network, whose channels may have been scaled.
     """
@@ -92,19 +92,19 @@ class StoredTensor:
 
     @classmethod
     def of(cls, interval: Range) -> "StoredTensor":
-        """One without any batch yet, whose codes stand for values in `interval`."""
+        """A tensor without any batch yet, whose codes stand for values in `interval`."""
         affine = activation_affine(interval)
         return cls(interval=interval, affine=affine, _count=SiteCount(affine))
 
     def add(self, floats: Array, quantized: Array) -> None:
-        """One more batch (n, height, width, channels); `quantized` is what is rounded to codes."""
+        """Append a batch (n, height, width, channels) of float values and of those to be rounded to codes."""
         codes = (self.affine.quantize(quantized) - INT8_MIN).astype(np.uint8)
         self._count.add(floats, quantized, codes)
         self._floats.append(floats.astype(np.float16))
         self._codes.append(codes)
 
     def pairs(self, *, at_most: int | None = None) -> Iterator[tuple[Array, Array]]:
-        """Float and dequantized values of each batch, of only so many images that there are about `at_most` values."""
+        """Float and dequantized values of each batch; of so few images that about `at_most` values remain."""
         every = max(1, -(-self.size // at_most)) if at_most else 1
         for floats, codes in zip(self._floats, self._codes, strict=True):
             if len(codes[::every]):
@@ -113,9 +113,9 @@ class StoredTensor:
 
     @property
     def size(self) -> int:
-        """How many values there are."""
+        """How many values the batches have."""
         return sum(codes.size for codes in self._codes)
 
     def site(self) -> StoredSite:
-        """How well its batches so far are stored."""
+        """How well the batches so far are stored."""
         return self._count.site(self.interval)

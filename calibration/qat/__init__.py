@@ -1,1 +1,1 @@
-"""TODO."""
+"""Fake quantization, and training with it."""

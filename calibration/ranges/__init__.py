@@ -1,1 +1,1 @@
-"""TODO."""
+"""Activation ranges: how they are observed, chosen and written to a file."""

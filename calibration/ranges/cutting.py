@@ -1,4 +1,4 @@
-"""Turns a histogram of a tensor's values into the range that is worth its codes: what lies outside is cut."""
+"""Histograms of a tensor's values, and ranges that cut the rarest of them off: percentile, MSE, entropy."""
 
 import math
 from typing import Final
@@ -12,6 +12,15 @@ from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_af
 # in NVIDIA's calibration of 2048 bins for 128 codes (Migacz, "8-bit Inference with TensorRT", GTC 2017).
 BINS: Final = 8192
 _NARROWEST_EXPONENT: Final = -60  # a bin's width is a power of two, at least this one
+PERCENTILE: Final = 99.99  # onnxruntime's and TensorRT's tools: 99.99 to 99.999 for images
+NARROWEST: Final = 1e-4  # a tensor that is always zero: any range will do, but a scale must be positive
+_SHARES: Final = np.linspace(1 / 128, 1, 128)  # of an end: candidates for where values are cut
+_ROUNDS: Final = 3  # of moving both ends: more changes nothing that can be measured
+# NVIDIA's search starts where no two bins share a code: a sixteenth of the range (Migacz 2017, "8-bit Inference with
+# TensorRT").
+_ENTROPY_SHARES: Final = np.linspace(1 / 16, 1, 121)
+
+Array = NDArray[np.float64]
 
 
 class Histogram:
@@ -29,7 +38,7 @@ class Histogram:
         self.low, self.high = 0.0, 0.0
 
     def add(self, values: NDArray[np.float32]) -> None:
-        """One more batch of finite values, of any shape."""
+        """Count one more batch of finite values, of any shape."""
         flat = values.ravel()
         flat = flat[flat != 0]  # half of what a ReLU gives
         self.zeros += values.size - flat.size
@@ -44,22 +53,22 @@ class Histogram:
 
     @property
     def width(self) -> float:
-        """Of each bin."""
+        """The width of each bin."""
         return math.ldexp(1.0, self._exponent)
 
     @property
     def total(self) -> int:
-        """How many values there are."""
+        """How many values were counted, zeros included."""
         return int(self._counts.sum()) + self.zeros
 
     def used(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The counts of those bins that hold a value, in order, and their lower edges."""
-        found = np.flatnonzero(self._counts)
-        edges: NDArray[np.float64] = (found - BINS).astype(np.float64) * self.width
-        return self._counts[found], edges
+        """The counts of the bins that hold a value, in order, and the lower edges of these bins."""
+        bins = np.flatnonzero(self._counts)
+        edges: NDArray[np.float64] = (bins - BINS).astype(np.float64) * self.width
+        return self._counts[bins], edges
 
     def _widen(self, farthest: float) -> None:
-        """Merges bins until they reach `farthest` and a little more: below zero a bin begins where it lies."""
+        """Merge bins until they reach beyond `farthest`, since a bin below zero begins where its value lies."""
         wanted = math.frexp(farthest)[1] - (BINS.bit_length() - 1)  # farthest < 2 ** its exponent
         if wanted <= self._exponent:
             return
@@ -68,19 +77,8 @@ class Histogram:
         self._counts, self._exponent = np.rint(merged).astype(np.int64), wanted
 
 
-PERCENTILE: Final = 99.99  # onnxruntime's and TensorRT's tools: 99.99 to 99.999 for images
-NARROWEST: Final = 1e-4  # a tensor that is always zero: any range will do, but a scale must be positive
-_SHARES: Final = np.linspace(1 / 128, 1, 128)  # of an end: candidates for where values are cut
-_ROUNDS: Final = 3  # of moving both ends: more changes nothing that can be measured
-# NVIDIA's search starts where no two bins share a code: a sixteenth of the range (Migacz 2017, "8-bit Inference with
-# TensorRT").
-_ENTROPY_SHARES: Final = np.linspace(1 / 16, 1, 121)
-
-Array = NDArray[np.float64]
-
-
 def widest(low: float, high: float) -> Range:
-    """The range from `low` to `high`, which holds zero, or a little wider if that is nothing."""
+    """The range from `low` <= 0 to `high` >= 0, widened to `NARROWEST` if both are (nearly) zero."""
     return Range(low=float(low), high=float(max(high, low + NARROWEST)))
 
 
@@ -127,7 +125,7 @@ def mse_range(seen: Histogram) -> Range:
 
 
 def squared_error(seen: Histogram, interval: Range) -> float:
-    """The sum of the squared errors of storing what was seen in `interval`, each value in the middle of its bin."""
+    """The sum of squared errors of storing the values of `seen` in `interval`, each in the middle of its bin."""
     counts, edges = seen.used()
     centres = edges + seen.width / 2
     affine = activation_affine(interval)
@@ -137,7 +135,7 @@ def squared_error(seen: Histogram, interval: Range) -> float:
 
 
 def entropy_range(seen: Histogram) -> Range:
-    """The range whose 256 codes keep most of what the histogram says, by the Kullback-Leibler divergence.
+    """The range whose 256 codes lose least of the histogram, by the Kullback-Leibler divergence.
 
     After Migacz, "8-bit Inference with TensorRT", GTC 2017: what is cut counts as the outermost bins, the codes'
     counts are spread evenly over the bins that they stand for. Both ends are moved in proportion. Zeros are left out:
@@ -148,7 +146,7 @@ def entropy_range(seen: Histogram) -> Range:
 
 
 def _information_lost(seen: Histogram, interval: Range) -> float:
-    """The divergence, in nats, of the codes' distribution over `interval` from the one that was seen."""
+    """The divergence, in nats, of the distribution of codes over `interval` from that of the histogram."""
     counts, edges = seen.used()
     centres = edges + seen.width / 2
     inside = np.flatnonzero((interval.low <= centres) & (centres <= interval.high))
@@ -165,6 +163,6 @@ def _information_lost(seen: Histogram, interval: Range) -> float:
 
 
 def _divergence(expected: Array, found: Array) -> float:
-    """The Kullback-Leibler divergence between two histograms without empty bins."""
+    """The Kullback-Leibler divergence of two histograms without empty bins, in nats."""
     p, q = expected / expected.sum(), found / found.sum()
     return float((p * np.log(p / q)).sum())

@@ -1,4 +1,4 @@
-"""Turns float and quantized logits into the range that a softmax loses least by.
+"""The range of the logits with which a softmax loses least, and the divergence that measures the loss.
 
 A softmax does not care about the low end: what is far below the largest logit has no probability, whether it is cut
 or not. A narrower range has finer steps, and fewer images tie for the first place.
@@ -21,7 +21,8 @@ Array = NDArray[np.float32]
 def logits_range(teacher: Array, logits: Array) -> Range:
     """The range for `logits` (n, classes) with which their probabilities are nearest to those of `teacher`.
 
-    Nearest in the mean Kullback-Leibler divergence; among candidates from the least and the greatest value inwards.
+    `teacher` are the float network's logits, of the same shape. Nearest by the mean Kullback-Leibler divergence;
+    candidates lie between the least and the greatest value.
     """
     best = widest(min(0.0, float(logits.min())), max(0.0, float(logits.max())))
     low, high = best.low, best.high
@@ -30,23 +31,23 @@ def logits_range(teacher: Array, logits: Array) -> Range:
         for high_end in _HIGH_SHARES * high:
             if high_end - low_end < NARROWEST:
                 continue
-            found = Range(low=float(low_end), high=float(high_end))
-            error = divergence(teacher, rounded(logits, found))
+            candidate = Range(low=float(low_end), high=float(high_end))
+            error = divergence(teacher, rounded(logits, candidate))
             if error < least:
-                best, least = found, error
+                best, least = candidate, error
     return best
 
 
 def rounded(values: Array, interval: Range) -> Array:
-    """`values` as an integer artifact holds them in `interval`."""
+    """`values` rounded to the 256 codes of `interval`, as an integer artifact holds them."""
     affine = activation_affine(interval)
     return affine.dequantize(affine.quantize(values))
 
 
 def divergence(teacher: Array, logits: Array) -> float:
     """The mean Kullback-Leibler divergence from softmax(teacher) to softmax(logits), both (n, classes); in nats."""
-    expected, found = _log_softmax(teacher), _log_softmax(logits)
-    return float((np.exp(expected) * (expected - found)).sum(axis=1).mean())
+    expected, actual = _log_softmax(teacher), _log_softmax(logits)
+    return float((np.exp(expected) * (expected - actual)).sum(axis=1).mean())
 
 
 def _log_softmax(values: Array) -> NDArray[np.float64]:

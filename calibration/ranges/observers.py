@@ -1,4 +1,4 @@
-"""Turns the values that pass through a tensor into its range."""
+"""Observers: derive the range of a tensor from the values that pass through it, batch by batch."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -31,7 +31,7 @@ class MinMaxObserver:
         self._high = 0.0
 
     def observe(self, values: NDArray[np.float32]) -> None:
-        """Takes in one batch of values, of any shape. Raises `StageError` if one is not finite."""
+        """Observe one batch of values, of any shape. Raises `StageError` if a value is not finite."""
         low, high = _ends(values)
         self._low, self._high = min(self._low, low), max(self._high, high)
 
@@ -41,16 +41,17 @@ class MinMaxObserver:
 
 
 class MovingAverageObserver:
-    """The moving averages of each batch's least and greatest value, from the first batch on, and zero.
+    """The range of the moving averages of each batch's least and greatest value, and zero.
 
-    The only observer for which batches matter: larger ones have wider ranges, later ones count more.
+    The average starts at the first batch. The only observer for which batches matter: larger ones have wider
+    ranges, later ones count more.
     """
 
     def __init__(self) -> None:
         self._ends: tuple[float, float] | None = None
 
     def observe(self, values: NDArray[np.float32]) -> None:
-        """Takes in one batch of values, of any shape. Raises `StageError` if one is not finite."""
+        """Observe one batch of values, of any shape. Raises `StageError` if a value is not finite."""
         ends = _ends(values)
         before = self._ends or ends
         self._ends = (
@@ -65,23 +66,23 @@ class MovingAverageObserver:
 
 
 class HistogramObserver:
-    """A range that is cut out of the histogram of all values."""
+    """The range that an observer cuts out of the histogram of all values."""
 
     def __init__(self) -> None:
         self._histogram = Histogram()
 
     def observe(self, values: NDArray[np.float32]) -> None:
-        """Takes in one batch of values, of any shape. Raises `StageError` if one is not finite."""
+        """Observe one batch of values, of any shape. Raises `StageError` if a value is not finite."""
         _ends(values)
         self._histogram.add(values)
 
     def range(self, observer: Observer) -> Range:
-        """The range so far, as `observer` cuts it."""
+        """The range so far, by `observer`: percentile, MSE or entropy."""
         return _CUTS[observer](self._histogram)
 
 
 class SiteObserver:
-    """What passes through one tensor, seen once for all of `observers`."""
+    """Several observers of one tensor, which share its histogram. `auto` is none of them."""
 
     def __init__(self, observers: Collection[Observer]) -> None:
         self._simple: dict[Observer, MinMaxObserver | MovingAverageObserver] = {}
@@ -93,7 +94,7 @@ class SiteObserver:
         self._histogram = HistogramObserver()
 
     def observe(self, values: NDArray[np.float32]) -> None:
-        """Takes in one batch of values, of any shape. Raises `StageError` if one is not finite."""
+        """Observe one batch of values, of any shape. Raises `StageError` if a value is not finite."""
         for observer in self._simple.values():
             observer.observe(values)
         if self._cuts:
@@ -106,7 +107,7 @@ class SiteObserver:
 
 
 def _ends(values: NDArray[np.float32]) -> tuple[float, float]:
-    """The least and the greatest of the values. Raises `StageError` if one is not finite."""
+    """The least and the greatest of the values. Raises `StageError` if a value is not finite."""
     low, high = float(values.min()), float(values.max())  # either is NaN if a value is
     if not -math.inf < low <= high < math.inf:
         raise StageError(f"a calibrated tensor must be finite, got values from {low:g} to {high:g}")

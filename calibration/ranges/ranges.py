@@ -1,4 +1,4 @@
-"""Turns ranges into a text that can be compared with diff, and such a text back into ranges."""
+"""Write the ranges of activations as JSON that can be compared with diff, and read them back."""
 
 import json
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ Ranges = Mapping[str, Range]
 
 
 def ranges_to_json(ranges: Ranges) -> str:
-    """One site a line, each number with as many digits as bring it back."""
+    """The ranges as JSON, a line per site: `"site": [low, high]`, with all digits of each number."""
     lines = [f" {json.dumps(site)}: {json.dumps([r.low, r.high])}" for site, r in ranges.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def ranges_from_json(text: str) -> dict[str, Range]:
-    """The ranges that `ranges_to_json` wrote. Raises `DataError` if the text is something else."""
+    """Read what `ranges_to_json` wrote. Raises `DataError` if the text is something else."""
     try:
         return {site: Range(low=low, high=high) for site, (low, high) in json.loads(text).items()}
     except (AttributeError, TypeError, ValueError, RecursionError, OptionError) as error:
@@ -25,7 +25,7 @@ def ranges_from_json(text: str) -> dict[str, Range]:
 
 
 def read_ranges(path: Path) -> dict[str, Range]:
-    """The ranges in a file. Raises `DataError` if it cannot be read or holds something else."""
+    """Read the file of ranges at `path`. Raises `DataError` if it cannot be read or holds something else."""
     try:
         return ranges_from_json(path.read_text("utf-8"))
     except OSError as error:
