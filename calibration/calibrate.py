@@ -1,4 +1,4 @@
-"""Calibrate a network: observe the ranges of its activations, then correct its integers against float."""
+"""Calibrate a network: observe the ranges of its activations, then decide its integers against float."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mbexport.calibration.choices import Observer
 from mbexport.calibration.integers.corrections import Corrected, Corrections, correct
 from mbexport.calibration.qat.fake_quant import input_range
-from mbexport.calibration.ranges.observe import Observed, observed, require_fit
+from mbexport.calibration.ranges.observe import ObservedRanges, observe_ranges, require_fit
 from mbexport.calibration.ranges.ranges import read_ranges
 from mbexport.models.preprocess import Preprocess
 
@@ -20,10 +20,10 @@ OnStep = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """The ranges as they were observed, and the integers and ranges that were decided from them."""
+    """The observed ranges, and the integers and ranges that were decided from them."""
 
-    seen: Observed
-    found: Corrected
+    observed: ObservedRanges
+    corrected: Corrected
 
 
 def calibrate(
@@ -37,31 +37,31 @@ def calibrate(
     seed: int,
     on_step: OnStep,
 ) -> Calibrated:
-    """Decide the ranges and integers of a network without batch normalization.
+    """Calibrate `folded`, a network without batch normalization.
 
-    `inputs` gives the calibration images anew at each call, as batches (n, px, px, channels) float32 in steps of the
-    input's codes. A file of `ranges` takes the place of the `observer`. Raises `DataError` if that file does not fit
-    the network.
+    Each call of `inputs` gives the calibration images as the network takes them, in batches (n, px, px, channels)
+    float32. A file of `ranges` takes the place of the `observer`. `seed` decides what is random; `on_step` is told of
+    progress. Raises `DataError` if the file of ranges cannot be read or does not fit the network.
     """
-    seen = _observed(folded, inputs(), observer=observer, ranges=ranges)
-    found = correct(
+    observed = _observed(folded, inputs(), observer=observer, ranges=ranges)
+    corrected = correct(
         folded,
-        seen.ranges,
+        observed.ranges,
         inputs,
         entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
         corrections=corrections,
         seed=seed,
         on_step=on_step,
     )
-    return Calibrated(seen=seen, found=found)
+    return Calibrated(observed=observed, corrected=corrected)
 
 
 def _observed(
     folded: tf_keras.Model, batches: Iterator[NDArray[np.float32]], *, observer: Observer, ranges: Path | None
-) -> Observed:
+) -> ObservedRanges:
     """The ranges before any correction: those of the file, or observed."""
     if ranges is None:
-        return observed(folded, batches, observer=observer)
+        return observe_ranges(folded, batches, observer=observer)
     stored = read_ranges(ranges)
     require_fit(folded, stored, source=str(ranges))
-    return Observed(ranges=stored, observer=None)
+    return ObservedRanges(ranges=stored, observer=None)

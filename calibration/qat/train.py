@@ -1,4 +1,4 @@
-"""Turns a folded network with calibrated ranges into one whose weights have learned to live with 8 bits."""
+"""Quantization-aware training: distil the float network into a calibrated one, whose codes and ranges stay."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,12 +22,18 @@ from mbexport.models.training.objective import Objective
 from mbexport.models.training.train import make_deterministic
 
 _MOST_MORE_CLIPPED: Final = 0.01  # of a tensor's values
-_LEAST_USED: Final = 0.5  # of a range: below it one of eight bits tells nothing
+_LEAST_USED: Final = 0.5  # of a range: below it one of the eight bits says nothing
+_HELD_OUT: Final = 5  # every fifth image
+_MOST_HELD_OUT: Final = 256
+_LEAST_IMAGES: Final = 2  # one to learn from, one to judge by
+_JUDGEMENTS: Final = 5  # at least, in a training that is long enough for it
+_LEARNING_RATE: Final = 1e-5  # weights only have to find the nearest grid point that works
+_PROBE_BATCH: Final = 8  # every rectified tensor of a batch is held at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeUse:
-    """What a layer makes for one range: which share of it, from 0 to 1, is cut off, and how far up it reaches.
+    """How a tensor uses its range: the share of its values, from 0 to 1, that is cut off, and how far up they reach.
 
     `reach` is the largest value as a share of the range's upper end, above 1 where it is cut off.
     """
@@ -39,10 +45,10 @@ class RangeUse:
 def range_uses(
     quantized: tf_keras.Model, ranges: Ranges, batches: Iterable[NDArray[np.float32]]
 ) -> dict[str, RangeUse]:
-    """How each rectified tensor uses its range, over batches (n, px, px, channels) of the network's input.
+    """Measure how each rectified tensor uses its range, over batches (n, px, px, channels) of the network's input.
 
-    What a ReLU gives is looked at before it is rounded; values that rounding brings back to the range's upper end are
-    not cut off.
+    A ReLU's values are taken before they are rounded; those that rounding brings back to the range's upper end are not
+    cut off.
     """
     rectified = {
         layer.layer.name: layer
@@ -67,7 +73,7 @@ def range_uses(
 
 
 def unsettled(before: Mapping[str, RangeUse], after: Mapping[str, RangeUse]) -> tuple[str, ...]:
-    """The tensors that no longer suit their ranges, which stayed: much more is cut off, or they fell below half."""
+    """The tensors that training moved away from their ranges: much more is cut off, or they fell below half of it."""
     return tuple(
         site
         for site, now in after.items()
@@ -79,27 +85,19 @@ def _unrounded(wrapper: Any) -> Any:
     return type(wrapper.layer).from_config(wrapper.layer.get_config())(wrapper.input)
 
 
-_HELD_OUT: Final = 5  # every fifth image
-_MOST_HELD_OUT: Final = 256
-_LEAST_IMAGES: Final = 2  # one to learn from, one to judge by
-_JUDGEMENTS: Final = 5  # at least, in a training that is long enough for it
-_LEARNING_RATE: Final = 1e-5  # weights only have to find the nearest grid point that works
-_PROBE_BATCH: Final = 8  # every rectified tensor of a batch is held at once
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duration:
-    """How long a training is: so many `epochs`, or so many `steps` of the optimizer in all, whatever an epoch is."""
+    """How long to train: for `epochs`, or, where it is given, for `steps` of the optimizer in all."""
 
     epochs: int = 0
     steps: int | None = None
 
     def steps_with(self, per_epoch: int) -> int:
-        """The optimizer's steps, where an epoch has `per_epoch`."""
+        """The optimizer's steps in all, where an epoch has `per_epoch`."""
         return self.epochs * per_epoch if self.steps is None else self.steps
 
     def phase(self, per_epoch: int) -> Phase:
-        """As `fit` takes it: judged after each epoch, or more often, so that there is something to choose from."""
+        """The phase for `fit`, evaluated after each epoch, or more often, so that there is something to choose from."""
         steps = self.steps_with(per_epoch)
         judgements = max(-(-steps // per_epoch), min(steps, _JUDGEMENTS))
         return Phase(epochs=judgements, steps=steps, learning_rate=_LEARNING_RATE)
@@ -107,11 +105,11 @@ class Duration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distilled:
-    """How a training went: on so many `images`, judged on `held_out` others, from `start` to the `best` it reached.
+    """The outcome of a training on `images`, evaluated on `held_out` others: from `start` to the `best` it reached.
 
-    The best has whole biases where it was better than the start without. Unless `is_kept` that was not better, and the
-    network stayed as it was. `history` has the judgement of each epoch, and the step behind which it was made.
-    `unsettled` names the tensors that no longer suit their ranges.
+    The best is evaluated with whole biases where it was better than the start without them. Unless `is_kept` that was
+    not better, and the network stayed as it was. `history` has the evaluation of each epoch, and the step behind which
+    it was made. `unsettled` names the tensors that no longer suit their ranges.
     """
 
     images: int
@@ -138,13 +136,13 @@ def quantization_aware_training(
     session: Session,
     on_step: OnStep,
 ) -> Distilled | None:
-    """Trains `folded` in place, through a fake-quantized copy that starts from `ranges` and keeps them.
+    """Train `folded` in place, through a fake-quantized copy that starts from `ranges` and keeps them.
 
     `teacher` is the float network, with the same input and scores of the kind `output`: what counts is that the
-    quantized one answers as it does. A fifth of the images is held out to judge that by the divergence, none of those
-    `seen` by calibration (their indices) while there are others: it did its best for these. The best weights are kept,
-    with whole biases as an artifact has them; if they are not better than those that training began with, `folded`
-    stays as it is. It does, too, without a step to take; then there is nothing to tell.
+    quantized one answers as it does. A fifth of the images is held out to measure that by the divergence, none of
+    those `seen` by calibration (their indices) while there are others: calibration did its best for these. The best
+    weights are kept, with whole biases as an artifact has them; if they are not better than those that training began
+    with, `folded` stays as it is. For a `duration` of no steps nothing is done, and the result is None.
 
     Batch normalization is frozen by being folded: its statistics cannot move. So are the scales of the weights, in
     which `largest` is code 127. The learning rate falls from its peak to zero along a cosine. Raises `DataError` for
@@ -173,17 +171,17 @@ def quantization_aware_training(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Grid:
-    """What training keeps: the codes that a network's input, weights and activations are rounded to."""
+    """The codes that a network's input, weights and activations are rounded to: what training keeps."""
 
     ranges: Ranges
     largest: Largest
     preprocess: Preprocess
 
     def student(self, folded: tf_keras.Model) -> tf_keras.Model:
-        """The fake-quantized `folded`, but for its probabilities.
+        """Fake-quantize `folded`, all but its probabilities.
 
-        Most of a thousand probabilities round to none of their 256 codes: they would say nothing of how far they are
-        from float's, and learn nothing. Their order is that of the logits, which are rounded.
+        Of a thousand probabilities most round to code 0: they would not show how far they are from float's, and could
+        not learn. Their order is that of the logits, which are rounded.
         """
         quantized = quantizable(
             folded,
@@ -198,7 +196,7 @@ class _Grid:
         return tf_keras.Model(quantized.input, type(last).from_config(last.get_config())(quantized.layers[-1].input))
 
     def learn(self, folded: tf_keras.Model, student: tf_keras.Model) -> None:
-        """Gives `folded` what `student` learned: weights within their scales, and whole biases."""
+        """Copy into `folded` what `student` learned: weights within their scales, and whole biases."""
         for name, (kernel, bias) in float_weights(student).items():
             ends = self.largest[name].astype(np.float32)
             if isinstance(folded.get_layer(name), tf_keras.layers.DepthwiseConv2D):
@@ -208,7 +206,7 @@ class _Grid:
         set_whole_biases(folded, self.ranges, entry, self.largest)
 
     def uses(self, student: tf_keras.Model, images: ImageSet) -> dict[str, RangeUse]:
-        """How each rectified tensor uses its range on `images`."""
+        """Measure how each rectified tensor uses its range on `images`."""
 
         def inputs() -> Iterator[NDArray[np.float32]]:
             for pixels in iter_pixels(images, self.preprocess, batch=_PROBE_BATCH):
@@ -227,7 +225,7 @@ def _kept(
     uses: dict[str, RangeUse],
     judged: tuple[tuple[int, Evaluation], ...],
 ) -> Distilled:
-    """Gives `folded` what `student` learned, if that is better than what it had, of which are `start` and `uses`."""
+    """Copy into `folded` what `student` learned, if it is better than before, when `start` and `uses` were measured."""
     held_out = objective.validation
     if held_out is None:
         raise ValueError("the objective must have images to judge by")
@@ -251,7 +249,7 @@ def _kept(
 
 
 def _split(images: ImageSet, *, seed: int, seen: NDArray[np.int64] | None) -> tuple[ImageSet, ImageSet]:
-    """The images to learn from, and those to judge by."""
+    """Split the images into those to learn from, and those to evaluate on, none of them `seen` where possible."""
     if len(images) < _LEAST_IMAGES:
         raise DataError(f"quantization-aware training needs at least {_LEAST_IMAGES} images, got {len(images)}")
     order = np.random.default_rng(seed).permutation(len(images))
@@ -263,7 +261,7 @@ def _split(images: ImageSet, *, seed: int, seen: NDArray[np.int64] | None) -> tu
 
 
 def _judged(history: list[dict[str, float]], phase: Phase) -> tuple[tuple[int, Evaluation], ...]:
-    """What was found behind each epoch, and behind how many steps that was."""
+    """The number of steps behind each epoch, and its evaluation."""
     steps = phase.total(0)
     return tuple(
         (steps * number // phase.epochs, Evaluation(loss=figures["val_loss"], accuracy=figures["val_accuracy"]))

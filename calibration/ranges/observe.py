@@ -93,7 +93,7 @@ def _pinned(layer: Any, interval: Range) -> Range:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class ObservedRanges:
     """The range of each activation site, the observer that found them, and how far each candidate was from float.
 
     No observer found ranges that come from a file. Errors are the mean Kullback-Leibler divergence of a softmax
@@ -106,19 +106,19 @@ class Observed:
     errors: Mapping[Observer, float] = field(default_factory=dict)
 
 
-def observed(model: tf_keras.Model, batches: Iterable[Array], *, observer: Observer) -> Observed:
+def observe_ranges(model: tf_keras.Model, batches: Iterable[Array], *, observer: Observer) -> ObservedRanges:
     """Observe the ranges of a folded network over `batches` of its inputs, which are gone through once.
 
     With `auto` all candidates observe; the chosen one's ranges, with weights in float, give the answers nearest to
     float's on the first 64 images.
     """
     if observer is not Observer.AUTO:
-        return Observed(ranges=observe(model, batches, observer=observer), observer=observer)
+        return ObservedRanges(ranges=observe(model, batches, observer=observer), observer=observer)
     kept: list[Array] = []
-    found = observe_each(model, _keeping(batches, kept), observers=CANDIDATES)
-    errors = _errors(model, found, kept)
+    candidates = observe_each(model, _keeping(batches, kept), observers=CANDIDATES)
+    errors = _errors(model, candidates, kept)
     best = min(errors, key=lambda candidate: errors[candidate])
-    return Observed(ranges=found[best], observer=best, errors=errors)
+    return ObservedRanges(ranges=candidates[best], observer=best, errors=errors)
 
 
 def _keeping(batches: Iterable[Array], kept: list[Array]) -> Iterator[Array]:

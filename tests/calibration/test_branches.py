@@ -16,7 +16,7 @@ from mbexport.calibration.integers.copies import spares_of
 from mbexport.calibration.integers.corrections import INPUT, Corrected, Corrections, correct
 from mbexport.calibration.qat.fake_quant import PREFIX, input_range, quantizable
 from mbexport.calibration.ranges.logits import divergence
-from mbexport.calibration.ranges.observe import observe, observed
+from mbexport.calibration.ranges.observe import observe, observe_ranges
 from mbexport.calibration.steps import activation_sites, steps_of
 from mbexport.errors import StageError
 from mbexport.models.facts import Output
@@ -169,7 +169,7 @@ def test_layers_that_calibration_does_not_know_are_refused(kind: str, message: s
 def test_every_tensor_has_a_range_and_auto_compares_observers(network: Any, ranges: dict[str, Range]) -> None:
     assert set(ranges) == set(INPUTS)
     assert ranges["project"].low < 0  # a tensor without a ReLU
-    found = observed(network, [IMAGES], observer=Observer.AUTO)
+    found = observe_ranges(network, [IMAGES], observer=Observer.AUTO)
     assert all(np.isfinite(error) for error in found.errors.values())
 
 
@@ -263,7 +263,7 @@ def test_two_heads_go_through_calibration() -> None:
     heads = [layers.Conv2D(2, 1, name="boxes")(x), layers.Conv2D(3, 1, name="classes")(x)]
     folded = tf_keras.Model(image, heads)
     images = IMAGES[:, :4, :4]
-    ranges = observed(folded, [images], observer=Observer.AUTO).ranges
+    ranges = observe_ranges(folded, [images], observer=Observer.AUTO).ranges
     found = correct(folded, ranges, lambda: [images], entry=ENTRY, corrections=Corrections())
     assert (found.arrangement.scalings["stem_relu"].factors == 1).all()  # two read it
     pairs = twins_of(folded, folded, entry=ENTRY, ranges=ranges, largest=found.largest, arrangement=found.arrangement)

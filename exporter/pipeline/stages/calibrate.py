@@ -52,22 +52,22 @@ def calibrate(run: Context) -> Files:
     from mbexport.report.content import calibration_json, to_bytes
 
     folded, made, samples = _calibrated(run, run.plan.corrections)
-    for name, weights in made.found.weights.items():
+    for name, weights in made.corrected.weights.items():
         folded.get_layer(name).set_weights(weights)
     told = calibration_json(
-        observer=made.seen.observer,
-        errors=made.seen.errors,
+        observer=made.observed.observer,
+        errors=made.observed.errors,
         corrections=run.plan.corrections,
         samples=samples,
-        sites=made.found.sites,
+        sites=made.corrected.sites,
     )
     return {
         WEIGHTS: weights_to_bytes(folded),
-        RANGES: ranges_to_json(made.found.ranges).encode(),
-        LARGEST: arrays_to_bytes(made.found.largest),
-        OBSERVED: ranges_to_json(made.seen.ranges).encode(),
+        RANGES: ranges_to_json(made.corrected.ranges).encode(),
+        LARGEST: arrays_to_bytes(made.corrected.largest),
+        OBSERVED: ranges_to_json(made.observed.ranges).encode(),
         CALIBRATION: to_bytes(told),
-        ARRANGEMENT: arrays_to_bytes(made.found.arrangement.to_arrays()),
+        ARRANGEMENT: arrays_to_bytes(made.corrected.arrangement.to_arrays()),
     }
 
 
@@ -84,7 +84,7 @@ def round_weights(run: Context) -> Files:
     from mbexport.pipeline.networks import float_network
 
     _, made, _ = _calibrated(run, [each for each in run.plan.corrections if each in _WEIGHTS_ALONE])
-    found = made.found
+    found = made.corrected
     folded = fold_batch_norm(float_network(run.float))
     first, *others = found.weights
     for name in others:
