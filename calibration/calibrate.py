@@ -40,8 +40,8 @@ def calibrate(
     """Calibrate `folded`, a network without batch normalization.
 
     Each call of `inputs` gives the calibration images as the network takes them, in batches (n, px, px, channels)
-    float32. A file of `ranges` takes the place of the `observer`. `seed` decides what is random; `on_step` is told of
-    progress. Raises `DataError` if the file of ranges cannot be read or does not fit the network.
+    float32. A file of `ranges` takes the place of the `observer`. `seed` decides what is random; `on_step`
+    reports progress. Raises `DataError` if the file of ranges cannot be read or does not fit the network.
     """
     observed = _observed(folded, inputs(), observer=observer, ranges=ranges)
     corrected = correct(

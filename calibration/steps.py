@@ -1,6 +1,6 @@
-"""A folded network as steps: nodes that each end in a tensor that an integer artifact stores.
+"""A folded network as a graph of steps, each of which makes a tensor that an integer artifact stores.
 
-Everything that calibration does to a network, it does step by step: see `mbexport.models.graph` for the walk.
+Ranges, corrections, fake quantization and sensitivity all go through these steps; `mbexport.models.graph` walks them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,20 +18,18 @@ from mbexport.models.graph import LayerNode, layers_of, only_readers, walk
 
 _layers = tf_keras.layers
 _NO_CEILING: Final = float("inf")
-
-
 _MERGES: Final = (_layers.Add, _layers.Multiply)  # of several tensors into one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What lies between stored tensors: layers without weights, at most one convolution, at most one ReLU.
+    """What lies between stored tensors: layers without weights, then at most one convolution, then at most one ReLU.
 
-    `site` is the layer behind which an integer artifact stores the result, `inputs` are the sites of the tensors that
-    the step reads, or the network's input; with `is_output` the result is an output of the network, up to layers such
-    as a softmax, which are no steps. `before` are the layers that make of them what the convolution takes, in order.
-    `ceiling` is what the ReLU cuts at (infinite for a plain one), None without a ReLU. `weights` are the convolution's
-    kernel and bias.
+    `site` is the layer behind which an integer artifact stores the result. `inputs` are the sites of the tensors that
+    the step reads, or the network's input. `before` are the layers without weights, in order; a sum, a product and a
+    pooling are among them. `weights` are the convolution's kernel and bias. `ceiling` is what the ReLU cuts at,
+    infinite for a plain one, None without a ReLU. With `is_output` the network gives the result out, through nothing
+    but layers such as a softmax.
     """
 
     site: str

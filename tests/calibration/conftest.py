@@ -1,4 +1,4 @@
-"""Networks that calibration can be tried on, with weights under which their answers tell images apart."""
+"""Networks to calibrate, with weights under which their answers tell images apart."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ Network = Any  # a tf_keras model: tf_keras publishes no types
 
 @pytest.fixture(scope="session")
 def preprocess() -> Preprocess:
-    """What digits go through on their way to the tiny network."""
+    """The preprocessing of digits for the tiny network."""
     return Preprocess(resolution_px=32, crop_fraction=1.0)
 
 
@@ -33,7 +33,7 @@ def inputs(digits: ImageSet, preprocess: Preprocess) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def tiny_mobilenet(inputs: np.ndarray) -> Callable[..., Network]:
-    """Makes the same folded MobileNet each time, of the kind that is asked for: alpha 0.1, 32 px, 10 classes.
+    """Builds the same folded MobileNet at each call: alpha 0.1, 32 px, 10 classes.
 
     Its batch normalization has the statistics of the digits, without which an untrained network's signal fades away
     from layer to layer and all images get one answer.
@@ -55,7 +55,7 @@ def tiny_mobilenet(inputs: np.ndarray) -> Callable[..., Network]:
 
 @pytest.fixture(scope="session")
 def short_network() -> Callable[[], Network]:
-    """Makes the same chain each time: one of each kind of layer that a MobileNet has, 8 px, 4 classes."""
+    """Builds the same chain at each call: one of each kind of layer that a MobileNet has, 8 px, 4 classes."""
     import tf_keras
 
     layers = tf_keras.layers

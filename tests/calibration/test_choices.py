@@ -1,4 +1,4 @@
-"""Names on the command line: which observers and corrections there are, and what is refused."""
+"""Names of observers and corrections: which there are, and which texts are refused."""
 
 import subprocess
 import sys

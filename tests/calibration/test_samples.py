@@ -1,4 +1,4 @@
-"""Which images are chosen to calibrate with: as balanced as can be, without repetition, the same for a seed."""
+"""Calibration samples are as balanced as can be, do not repeat, and are the same for a seed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Steps of a folded network: how many channels they make, what is padded, and other weights in their place."""
+"""Steps of a folded network: their channels, their padding, and replacing their weights."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""How far tensors are from float's, and channels that died: by hand, as laws, and on a network that is made ill."""
+"""Distances of tensors from float's, and dead channels: by hand, as laws, and on a network that was damaged."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What each layer costs: distances by hand, laws, and a network one of whose layers was rounded too coarsely."""
+"""Sensitivity: distances by hand, laws, and a network one of whose layers was rounded too coarsely."""
 
 import math
 from collections.abc import Callable

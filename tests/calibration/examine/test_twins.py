@@ -1,4 +1,4 @@
-"""Both networks step by step: float's own answers, and the integers that the .tflite computes, code for code."""
+"""Twins compute float's own answers, and code for code the integers of the .tflite."""
 
 from collections.abc import Callable
 from typing import Any

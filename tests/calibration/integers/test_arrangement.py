@@ -1,4 +1,4 @@
-"""How channels are stored: written and read, without effect in float, and nearer to float in integers."""
+"""Arrangements are read as they were written, change nothing in float, and bring integers nearer to it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Copies of channels in channels that do nothing: where they may lie, whose they are, and that float does not mind."""
+"""Copies in channels that do nothing: where they may lie, of which channels, and that float answers stay the same."""
 
 import itertools
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def lively() -> list[Step]:
 
 
 def with_channel(steps: list[Step], name: str, channel: int, *, bias: float, weights: float = 0.0) -> list[Step]:
-    """The same with one channel whose weights are all alike."""
+    """The same steps, one of whose channels has the same weight everywhere."""
     found = []
     for step in steps:
         kernel, biases = (array.copy() for array in step.weights)
@@ -216,7 +216,7 @@ def test_without_a_relu_nothing_is_copied(spare: list[Step]) -> None:
 
 @pytest.fixture(scope="module")
 def place(spare: list[Step]) -> Callable[[int, int], Spares]:
-    """A place of so many channels, of which the last ones are spare."""
+    """Makes a place with some channels, the last of which are spare."""
 
     def make(channels: int, spares: int) -> Spares:
         step = spare[2]

@@ -1,4 +1,4 @@
-"""Corrections before any training: each layer's integers, their ranges, and answers nearer to float's."""
+"""Corrections: each layer's integers and their ranges, and answers that are nearer to float's."""
 
 import itertools
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def corrected(network: Any, inputs: np.ndarray, corrections: Corrections) -> Cor
 
 
 def quantized(network: Any, found: Corrected) -> Any:
-    """The fake-quantized network that computes with the integers that were found."""
+    """The fake-quantized network with the corrected integers."""
     copy = tf_keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
     for name, weights in found.weights.items():
@@ -172,7 +172,7 @@ def test_rounding_by_itself_helps(mobilenet: Any, plain: Corrected, inputs: np.n
 
 
 def means(network: Any, site: str, inputs: np.ndarray) -> np.ndarray:
-    """Of each channel of a stored tensor."""
+    """The error of each channel of a stored tensor."""
     probe = tf_keras.Model(network.input, network.get_layer(site).output)
     return probe.predict_on_batch(inputs).mean(axis=(0, 1, 2))
 
@@ -237,16 +237,16 @@ def test_a_channel_that_is_always_dead_is_no_division_by_zero(
 
 
 def test_every_step_is_reported(short_network: Callable[[], Any], inputs: np.ndarray) -> None:
-    network, small, told = short_network(), inputs[:, ::4, ::4], []
+    network, small, steps = short_network(), inputs[:, ::4, ::4], []
     correct(
         network,
         observe(network, [small]),
         lambda: [small],
         entry=ENTRY,
         corrections=NONE,
-        on_step=lambda *step: told.append(step),
+        on_step=lambda *step: steps.append(step),
     )
-    assert told == [(number, 5, "layers") for number in range(1, 6)]
+    assert steps == [(number, 5, "layers") for number in range(1, 6)]
 
 
 def test_every_combination_runs(short_network: Callable[[], Any], inputs: np.ndarray) -> None:

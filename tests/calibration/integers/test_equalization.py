@@ -1,4 +1,4 @@
-"""Factors and shifts of channels: where a channel is cut, what a depthwise and a full convolution allow."""
+"""Factors and shifts of channels: where each is cut, and what depthwise and full convolutions allow."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What noise in a channel costs: networks whose Fisher information is known, and noise that is really put in."""
+"""The cost of noise in a channel: networks whose Fisher information is known, and noise that is added."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Rounding of weights so that what they compute changes least: by hand, and against rounding each by itself."""
+"""Rounding that changes a layer's output least: by hand, and compared with rounding each weight by itself."""
 
 import numpy as np
 import pytest

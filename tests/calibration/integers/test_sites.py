@@ -1,4 +1,4 @@
-"""How well a tensor is stored: figures by hand, and laws."""
+"""Figures of how well a tensor is stored, by hand, and laws that they obey."""
 
 import math
 

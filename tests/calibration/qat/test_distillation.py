@@ -1,4 +1,4 @@
-"""Distillation as a guard: it never ends worse than it began, says what it did, and takes any kind of scores."""
+"""Distillation never ends worse than it began, reports what it did, and takes any kind of scores."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,7 +41,7 @@ Distil = Callable[..., tuple[Any, Any, Distilled]]
 
 @pytest.fixture
 def distil(short_network: Any, digits: ImageSet, session_of: Any) -> Distil:
-    """Trains the short network, rounded to the nearest codes; gives what it was, what it is, and what was told."""
+    """Trains the short network, rounded to the nearest codes; gives its weights before and after, and the outcome."""
 
     def run(
         *, steps: int, images: ImageSet = digits, output: Output = Output.SOFTMAX, is_spoiled: bool = False
@@ -55,7 +55,7 @@ def distil(short_network: Any, digits: ImageSet, session_of: Any) -> Distil:
             kernel, bias = folded.get_layer("head").get_weights()
             folded.get_layer("head").set_weights([kernel, bias + np.array([0.3, -0.3, 0.2, 0], np.float32)])
         before = folded.get_weights()
-        told = quantization_aware_training(
+        outcome = quantization_aware_training(
             folded,
             images,
             PREPARED,
@@ -71,7 +71,7 @@ def distil(short_network: Any, digits: ImageSet, session_of: Any) -> Distil:
         steps_of_bias = found.largest["stem"] / INT8_MAX * activation_affine(ENTRY).scale[0]
         whole = folded.get_layer("stem").get_weights()[1] / steps_of_bias
         np.testing.assert_allclose(whole, np.rint(whole), atol=1e-3)  # kept or not: as an artifact has them
-        return before, folded.get_weights(), told
+        return before, folded.get_weights(), outcome
 
     return run
 
@@ -103,24 +103,24 @@ def test_distillation_brings_any_kind_of_scores_nearer_to_float_s(
     distil: Distil, monkeypatch: pytest.MonkeyPatch, output: Output
 ) -> None:
     monkeypatch.setattr(qat, "_LEARNING_RATE", 1e-2)
-    before, after, told = distil(steps=30, output=output, is_spoiled=True)
-    assert told.is_kept
-    assert 0 < told.best.loss < told.start.loss
+    before, after, outcome = distil(steps=30, output=output, is_spoiled=True)
+    assert outcome.is_kept
+    assert 0 < outcome.best.loss < outcome.start.loss
     assert any(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
-    assert [step for step, _ in told.history] == [6, 12, 18, 24, 30]
-    assert (told.images, told.held_out) == (52, 12)
+    assert [step for step, _ in outcome.history] == [6, 12, 18, 24, 30]
+    assert (outcome.images, outcome.held_out) == (52, 12)
 
 
 def test_distillation_that_does_harm_changes_nothing_and_says_so(
     distil: Distil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(qat, "_LEARNING_RATE", 3.0)
-    before, after, told = distil(steps=10)
+    before, after, outcome = distil(steps=10)
     assert [value.tobytes() for value in after] == [value.tobytes() for value in before]
-    assert not told.is_kept
-    assert told.best.loss >= told.start.loss
-    assert told.best == min((judged for _, judged in told.history), key=lambda judged: judged.loss)
-    assert told.unsettled == ()
+    assert not outcome.is_kept
+    assert outcome.best.loss >= outcome.start.loss
+    assert outcome.best == min((judged for _, judged in outcome.history), key=lambda judged: judged.loss)
+    assert outcome.unsettled == ()
 
 
 def test_what_is_lost_where_biases_become_whole_counts(distil: Distil, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,15 +130,15 @@ def test_what_is_lost_where_biases_become_whole_counts(distil: Distil, monkeypat
 
     monkeypatch.setattr(qat, "_LEARNING_RATE", 1e-2)
     monkeypatch.setattr(qat, "set_whole_biases", spoil)
-    before, after, told = distil(steps=30, is_spoiled=True)
+    before, after, outcome = distil(steps=30, is_spoiled=True)
     assert [value.tobytes() for value in after] == [value.tobytes() for value in before]
-    assert min(judged.loss for _, judged in told.history) < told.start.loss < told.best.loss
-    assert not told.is_kept
+    assert min(judged.loss for _, judged in outcome.history) < outcome.start.loss < outcome.best.loss
+    assert not outcome.is_kept
 
 
 def test_without_a_step_there_is_nothing_to_tell(distil: Distil) -> None:
-    before, after, told = distil(steps=0)
-    assert told is None
+    before, after, outcome = distil(steps=0)
+    assert outcome is None
     assert [value.tobytes() for value in after] == [value.tobytes() for value in before]
 
 
@@ -167,5 +167,5 @@ def test_one_image_is_not_enough(distil: Distil, digits: ImageSet) -> None:
 
 
 def test_two_images_are_enough(distil: Distil, digits: ImageSet) -> None:
-    _, _, told = distil(steps=2, images=digits.subset(np.arange(2)))
-    assert (told.images, told.held_out) == (1, 1)
+    _, _, outcome = distil(steps=2, images=digits.subset(np.arange(2)))
+    assert (outcome.images, outcome.held_out) == (1, 1)

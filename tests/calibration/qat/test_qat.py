@@ -1,4 +1,4 @@
-"""Training through fake quantization: where it starts, what it changes, and that it repeats."""
+"""Quantization-aware training: where it starts, what it changes, and that it repeats."""
 
 import itertools
 from dataclasses import dataclass

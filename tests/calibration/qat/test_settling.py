@@ -1,4 +1,4 @@
-"""How tensors use their ranges before and after a training: by hand, as a law, and on networks that were moved."""
+"""How tensors use their ranges before and after training: by hand, as a law, and on networks whose weights moved."""
 
 from typing import Any
 

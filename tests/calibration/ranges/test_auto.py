@@ -1,4 +1,4 @@
-"""The observer that is asked for, and the one whose answers are nearest to float's."""
+"""The observer `auto`: it takes the candidate whose answers are nearest to float's."""
 
 import numpy as np
 import pytest

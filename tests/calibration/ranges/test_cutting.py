@@ -1,4 +1,4 @@
-"""Where each observer cuts a histogram: numbers by hand, and laws that hold for any values."""
+"""Ranges that are cut out of histograms: by hand, and laws that hold for any values."""
 
 import math
 

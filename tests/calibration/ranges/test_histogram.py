@@ -1,4 +1,4 @@
-"""Values counted in bins: which bin each falls into, and that neither batches nor their order matter."""
+"""Histograms: the bin of each value, and that neither batches nor their order matter."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The range that values leave behind."""
+"""Observers: the range of the values that each has seen."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How ranges are stored: one site a line, every digit, and what is refused as no such file."""
+"""Files of ranges: a line per site, every digit kept, and refusal of anything else."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which tensors have a range, what it is, and whether ranges are those of a network."""
+"""The tensors that have a range, the ranges observed, and the check that ranges belong to a network."""
 
 import numpy as np
 import pytest
