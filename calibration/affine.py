@@ -17,7 +17,7 @@ INT8_MIN: Final = -128
 INT8_MAX: Final = 127
 CODE_STEPS: Final = INT8_MAX - INT8_MIN  # between the codes of the two ends of a range
 # A channel whose largest weight is smaller gets the scale of this one: TFLite's converter makes no smaller scale.
-SMALLEST_LARGEST_WEIGHT: Final = 5e-7
+MIN_LARGEST_WEIGHT: Final = 5e-7
 _BIAS_STEPS: Final = 2**30  # half of what int32 holds: a bias may still double while the network learns
 
 
@@ -80,7 +80,7 @@ def activation_affine(interval: Range) -> Affine:
 
 
 def weight_affine(
-    weights: NDArray[np.float32], *, axis: int, least: NDArray[np.float64] | float = SMALLEST_LARGEST_WEIGHT
+    weights: NDArray[np.float32], *, axis: int, least: NDArray[np.float64] | float = MIN_LARGEST_WEIGHT
 ) -> Affine:
     """The symmetric int8 map of weights, with a scale for each channel on `axis`: codes -127..127, zero point 0.
 
@@ -92,7 +92,7 @@ def weight_affine(
     return Affine(scale=tuple(scale.tolist()), zero_point=(0,) * len(scale), axis=axis % weights.ndim)
 
 
-def least_largest_weights(bias: NDArray[np.float32], *, input_scale: float) -> NDArray[np.float64]:
+def min_largest_weights(bias: NDArray[np.float32], *, input_scale: float) -> NDArray[np.float64]:
     """The least scales with which each `bias` (channels,) fits 32 bits, times 127: what code 127 must stand for.
 
     A bias is stored in steps of input scale times weight scale. Training leaves channels whose weights have faded
@@ -100,10 +100,10 @@ def least_largest_weights(bias: NDArray[np.float32], *, input_scale: float) -> N
     Float64 (channels,).
     """
     steps = _BIAS_STEPS * input_scale / INT8_MAX
-    return np.maximum(np.abs(bias.astype(np.float64)) / steps, SMALLEST_LARGEST_WEIGHT)
+    return np.maximum(np.abs(bias.astype(np.float64)) / steps, MIN_LARGEST_WEIGHT)
 
 
-def whole_bias(
+def round_bias(
     bias: NDArray[np.float32], *, weight_scales: NDArray[np.float64], input_scale: float
 ) -> NDArray[np.float32]:
     """Round `bias` (channels,) to whole steps of input scale times weight scale, as an integer artifact stores it.

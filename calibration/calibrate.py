@@ -12,7 +12,7 @@ from mbexport.calibration.choices import Observer
 from mbexport.calibration.integers.corrections import Corrected, Corrections, correct
 from mbexport.calibration.qat.fake_quant import input_range
 from mbexport.calibration.ranges.observe import ObservedRanges, observe_ranges, require_fit
-from mbexport.calibration.ranges.ranges import read_ranges
+from mbexport.calibration.ranges.range_file import read_ranges
 from mbexport.models.preprocess import Preprocess
 
 OnStep = Callable[[int, int, str], None]

@@ -48,7 +48,7 @@ class TensorHealth:
         return int(((self.float_peaks > 0) & (self.peaks <= 0)).sum()) if self.is_rectified else 0
 
 
-def tensors_health(twins: Sequence[Twin], batches: Iterable[NDArray[np.float32]]) -> list[TensorHealth]:
+def measure_health(twins: Sequence[Twin], batches: Iterable[NDArray[np.float32]]) -> list[TensorHealth]:
     """Measure each stored tensor over batches (n, px, px, channels) of the input in steps of its codes."""
     found: list[list[Any]] = [[0.0, 0.0, -math.inf, -math.inf] for _ in twins]
     for batch in batches:

@@ -47,7 +47,7 @@ class Sensitivity:
         return (whole - self.without[layer].divergence) / whole if whole > 0 else float("nan")
 
 
-def images_for(mult_adds: int, *, layers: int) -> int:
+def image_count(mult_adds: int, *, layers: int) -> int:
     """How many images to measure a network of `mult_adds` and `layers` on: 16 to 64, fewer the more it costs."""
     each = mult_adds * (2 + layers / 2)
     return int(min(max(_MULT_ADDS // each, _LEAST_IMAGES), _MOST_IMAGES))

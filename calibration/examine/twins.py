@@ -18,8 +18,8 @@ from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Affine, Range, activ
 from mbexport.calibration.integers.arrangement import Arrangement
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.layer import scaled_weights
-from mbexport.calibration.qat.fake_quant import Largest
-from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.qat.fake_quant import LargestWeights
+from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step, steps_of
 from mbexport.models.graph import entry_of, walk
 
@@ -104,7 +104,7 @@ def twins_of(
     *,
     entry: Range,
     ranges: Ranges,
-    largest: Largest,
+    largest: LargestWeights,
     arrangement: Arrangement,
 ) -> list[Twin]:
     """Pair the steps of two folded networks up to their logits, in order.
@@ -141,7 +141,7 @@ class _Stored:
         return self.scaling.in_steps(self.scale)
 
 
-def _twin(step: Step, integer: Step, inputs: Sequence[_Stored], output: _Stored, largest: Largest) -> Twin:
+def _twin(step: Step, integer: Step, inputs: Sequence[_Stored], output: _Stored, largest: LargestWeights) -> Twin:
     """The twin of a float step and its quantized one, between stored tensors."""
     given, stored, floats, integers, scales = inputs[0], output.in_codes(), None, None, np.ones(1)
     if step.convolution is not None:

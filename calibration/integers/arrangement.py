@@ -12,7 +12,7 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import CODE_STEPS, Range
-from mbexport.calibration.integers.copies import Copies, channel_values, copies_of, spares_of
+from mbexport.calibration.integers.copies import Copies, channel_values, find_spares, make_copies
 from mbexport.calibration.integers.equalization import (
     ChannelValues,
     Scaling,
@@ -21,7 +21,7 @@ from mbexport.calibration.integers.equalization import (
     rounding_variances,
 )
 from mbexport.calibration.integers.importance import noise_costs
-from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step, steps_of
 from mbexport.models.folding import gives_softmax
 from mbexport.models.graph import entry_of, only_readers, walk
@@ -78,7 +78,7 @@ def plain_arrangement(folded: tf_keras.Model) -> Arrangement:
     return Arrangement(weights={}, scalings={step.site: Scaling.none(count) for step, count in counts})
 
 
-def arranged(
+def arrange(
     folded: tf_keras.Model,
     ranges: Ranges,
     batches: Batches,
@@ -99,11 +99,11 @@ def arranged(
         return plain
     values = channel_values(folded, ranges, readers, batches())
     copies = Copies.none()
-    places = spares_of(steps, ranges, entry=entry) if has_copies else []
+    places = find_spares(steps, ranges, entry=entry) if has_copies else []
     if places:
         sites = [site for place in places for site in place.sites]
         costs = noise_costs(steps, sites, batches(), is_softmax=gives_softmax(folded), seed=seed)
-        copies = copies_of(places, {site: costs[site] * rounding_variances(values[site]) for site in sites})
+        copies = make_copies(places, {site: costs[site] * rounding_variances(values[site]) for site in sites})
         values |= {site: values[site].taken(sources) for site, sources in copies.sources.items()}
     scalings = dict(plain.scalings)
     for site, reader in readers.items():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mbexport.calibration.affine import CODE_STEPS, Range
 from mbexport.calibration.integers.equalization import BINS, ChannelValues
-from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step
 from mbexport.models.graph import only_readers
 
@@ -98,7 +98,7 @@ class Spares:
         return [step.site for step in self.carriers]
 
 
-def spares_of(steps: Sequence[Step], ranges: Ranges, *, entry: Range) -> list[Spares]:
+def find_spares(steps: Sequence[Step], ranges: Ranges, *, entry: Range) -> list[Spares]:
     """Find the places for copies in a network of `steps` whose input has the range `entry`."""
     found = []
     for taken, carriers, reader in _groups(steps, ranges, entry):
@@ -115,7 +115,7 @@ def spares_of(steps: Sequence[Step], ranges: Ranges, *, entry: Range) -> list[Sp
     return found
 
 
-def copies_of(places: list[Spares], costs: Mapping[str, Array]) -> Copies:
+def make_copies(places: list[Spares], costs: Mapping[str, Array]) -> Copies:
     """Fill the spare channels with copies.
 
     `costs`, by site, are what rounding the values of each channel costs, (channels,).

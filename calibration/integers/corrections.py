@@ -12,14 +12,14 @@ import numpy as np
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import INT8_MAX, Range, whole_bias
+from mbexport.calibration.affine import INT8_MAX, Range, round_bias
 from mbexport.calibration.choices import Correction
-from mbexport.calibration.integers.arrangement import Arrangement, Batches, arranged
+from mbexport.calibration.integers.arrangement import Arrangement, Batches, arrange
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.layer import ScaledLayer
 from mbexport.calibration.integers.tensors import StoredSite, StoredTensor
 from mbexport.calibration.ranges.logits import logits_range
-from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step
 from mbexport.models.folding import gives_softmax
 from mbexport.models.graph import entry_of, walk
@@ -90,7 +90,7 @@ def correct(
     input; `seed` decides what is random. Takes memory for the tensors of all images that
     one step reads and makes, and those that a later one still has to read, three bytes a value: two, in a chain.
     """
-    arrangement = arranged(
+    arrangement = arrange(
         folded,
         ranges,
         batches,
@@ -167,7 +167,7 @@ def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections
     rounded = layer.rounded(given) if corrections.rounding else layer.nearest()
     kernel, scales = rounded.kernel, rounded.scales
     bias = layer.corrected_bias(given, kernel) if corrections.bias else layer.bias
-    bias = whole_bias(bias, weight_scales=scales, input_scale=given.affine.scale[0])
+    bias = round_bias(bias, weight_scales=scales, input_scale=given.affine.scale[0])
     name = layer.step.convolution.name
     found.weights[name], found.largest[name] = [kernel, bias], scales * INT8_MAX
     return layer.outputs(given, kernel, bias)

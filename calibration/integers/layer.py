@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import INT8_MAX, least_largest_weights
+from mbexport.calibration.affine import INT8_MAX, min_largest_weights
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.moments import depthwise_moments, full_moments
-from mbexport.calibration.integers.rounding import compensated_at_best, descended_at_best, nearest, refitted
+from mbexport.calibration.integers.rounding import compensate_at_best_scale, descend_at_best_scale, nearest, refit
 from mbexport.calibration.integers.tensors import StoredTensor
 from mbexport.calibration.steps import Step
 
@@ -67,7 +67,7 @@ class ScaledLayer:
         """The convolution of `step`, between an input stored as `incoming` and an output stored as `outgoing`."""
         kernel, bias = scaled_weights(step, incoming=incoming, outgoing=outgoing)
         others = (0, 1, 3) if step.is_depthwise else (0, 1, 2)
-        least = least_largest_weights(bias, input_scale=input_scale)
+        least = min_largest_weights(bias, input_scale=input_scale)
         largest = np.maximum(np.abs(kernel).max(axis=others), least)
         return cls(
             step=step,
@@ -92,8 +92,8 @@ class ScaledLayer:
         found = full_moments(self.step, given.pairs(at_most=_MOMENT_VALUES))
         if found.positions < _POSITIONS_EACH * len(columns):
             return self.nearest()
-        aim = refitted(columns, found.own, found.cross, ridge=_RIDGE)
-        return self._rounded(*compensated_at_best(aim, self._tried(_SHARES), found.own))
+        aim = refit(columns, found.own, found.cross, ridge=_RIDGE)
+        return self._rounded(*compensate_at_best_scale(aim, self._tried(_SHARES), found.own))
 
     def _rounded_taps(self, given: StoredTensor) -> Rounded:
         columns, tried = self._columns(), self._tried(_TAP_SHARES)
@@ -102,8 +102,8 @@ class ScaledLayer:
         kernel, scales = nearest(columns, self.scales), self.scales.copy()
         for channel in np.flatnonzero(found.positions >= _POSITIONS_EACH * len(columns)):
             own, cross = found.own[channel], found.cross[channel]
-            aim = refitted(columns[:, channel, None], own, cross, ridge=_RIDGE)[:, 0]
-            kernel[:, channel], scales[channel] = descended_at_best(aim, tried[:, channel], own)
+            aim = refit(columns[:, channel, None], own, cross, ridge=_RIDGE)[:, 0]
+            kernel[:, channel], scales[channel] = descend_at_best_scale(aim, tried[:, channel], own)
         return self._rounded(kernel, scales)
 
     def _tried(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:

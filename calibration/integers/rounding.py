@@ -16,7 +16,7 @@ from mbexport.calibration.affine import INT8_MAX
 _DAMPING: Final = 0.01  # of the mean second moment: GPTQ's own
 _STILL: Final = 1e-10  # a mean moment below this comes from rounding inputs that never change
 _SWEEPS: Final = 4
-_DESCENDED: Final = 4  # of the scales tried for a few weights, those that begin best are descended from
+_DESCENDED: Final = 4  # scales for a few weights: descent starts from those that round best
 _BLOCK: Final = 64  # inputs whose errors are handed on together: the same result, in larger matrix products
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ def nearest(weights: Array, scales: Array) -> Array:
     return np.clip(np.rint(weights / scales), -INT8_MAX, INT8_MAX) * scales
 
 
-def refitted(weights: Array, moments: Array, cross: Array, *, ridge: float) -> Array:
+def refit(weights: Array, moments: Array, cross: Array, *, ridge: float) -> Array:
     """Fit weights (inputs, outputs) that give on quantized inputs what `weights` give on float ones, or nearly so.
 
     `moments` are the means of quantized inputs' products (inputs, inputs), `cross` those of quantized and float ones.
@@ -39,7 +39,7 @@ def refitted(weights: Array, moments: Array, cross: Array, *, ridge: float) -> A
     return np.linalg.solve(moments + held * np.eye(len(moments)), cross @ weights + held * weights)
 
 
-def compensated(weights: Array, scales: Array, moments: Array) -> Array:
+def compensate(weights: Array, scales: Array, moments: Array) -> Array:
     """Round weights (inputs, outputs) to multiples of `scales` (outputs,); the rest make up for each rounding error.
 
     `moments` (inputs, inputs) are the inputs' centred second moments: the bias makes up for their means.
@@ -71,16 +71,16 @@ def output_errors(errors: Array, moments: Array) -> Array:
     return np.asarray((errors * (moments @ errors)).sum(axis=0))
 
 
-def compensated_at_best(weights: Array, scales: Array, moments: Array) -> tuple[Array, Array]:
-    """As `compensated`, with the best of `scales` (candidates, outputs) for each output; weights and scales (outputs,).
+def compensate_at_best_scale(weights: Array, scales: Array, moments: Array) -> tuple[Array, Array]:
+    """As `compensate`, with the best of `scales` (candidates, outputs) for each output; weights and scales (outputs,).
 
     A smaller scale cuts the largest weights and rounds the others less; and by chance one fits all weights better
     than another.
     """
-    best, found = compensated(weights, scales[0], moments), scales[0]
+    best, found = compensate(weights, scales[0], moments), scales[0]
     least = output_errors(best - weights, moments)
     for candidates in scales[1:]:
-        rounded = compensated(weights, candidates, moments)
+        rounded = compensate(weights, candidates, moments)
         errors = output_errors(rounded - weights, moments)
         is_better = errors < least
         best, found = np.where(is_better, rounded, best), np.where(is_better, candidates, found)
@@ -88,24 +88,24 @@ def compensated_at_best(weights: Array, scales: Array, moments: Array) -> tuple[
     return best, found
 
 
-def descended_at_best(weights: Array, scales: Array, moments: Array) -> tuple[Array, float]:
+def descend_at_best_scale(weights: Array, scales: Array, moments: Array) -> tuple[Array, float]:
     """Round a few weights (inputs,) of one output to multiples of the best of `scales` (candidates,).
 
     Returns the weights and the scale.
     """
     aims = np.repeat(weights[:, None], len(scales), axis=1)
-    starts = compensated(aims, scales, moments)
+    starts = compensate(aims, scales, moments)
     promising = np.argsort(output_errors(starts - aims, moments), kind="stable")[:_DESCENDED]
-    ends = np.stack([descended(starts[:, i], weights, scales[i : i + 1], moments) for i in promising], axis=1)
+    ends = np.stack([descend(starts[:, i], weights, scales[i : i + 1], moments) for i in promising], axis=1)
     best = int(output_errors(ends - weights[:, None], moments).argmin())
     return ends[:, best], float(scales[promising[best]])
 
 
-def descended(rounded: Array, weights: Array, scale: Array, moments: Array) -> Array:
+def descend(rounded: Array, weights: Array, scale: Array, moments: Array) -> Array:
     """Coordinate descent: move one rounded weight at a time as long as the error of the output falls.
 
     `rounded` (inputs,) are multiples of `scale` (1,) that stand for `weights` (inputs,); `moments` as for
-    `compensated`.
+    `compensate`.
     """
     mean = np.trace(moments) / len(moments)
     if mean < _STILL:

@@ -13,9 +13,9 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_affine, least_largest_weights, whole_bias
+from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_affine, min_largest_weights, round_bias
 from mbexport.calibration.ranges.observe import PROBABILITY_RANGE
-from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import activation_sites, steps_of
 from mbexport.errors import StageError
 from mbexport.models.folding import gives_probabilities, is_convolution
@@ -26,7 +26,7 @@ _layers = tf_keras.layers
 _BITS: Final = 8
 _DEPTHWISE_AXIS: Final = 2  # (kh, kw, channels, 1)
 _CONVOLUTION_AXIS: Final = 3  # (kh, kw, in, channels)
-Largest = Mapping[str, NDArray[np.float64]]  # by convolution: what code 127 stands for in each channel
+LargestWeights = Mapping[str, NDArray[np.float64]]  # by convolution: what code 127 stands for in each channel
 PREFIX: Final = "quant_"
 
 
@@ -109,13 +109,13 @@ class LayerQuantization(_keras.QuantizeConfig):  # type: ignore[misc, name-defin
         return {"kernel": self.kernel, "weights": self.weights, "interval": self.interval}
 
 
-def quantizable(
+def fake_quantize(
     folded: tf_keras.Model,
     ranges: Ranges,
     *,
     input_scale: float,
     input_zero_point: int,
-    largest: Largest | None = None,
+    largest: LargestWeights | None = None,
 ) -> tf_keras.Model:
     """Fake-quantize a network: the same layers and weights, every stored tensor rounded to its 256 codes.
 
@@ -125,7 +125,7 @@ def quantizable(
     """
     _require_ranges(folded, ranges)
     entry = input_range(input_scale=input_scale, input_zero_point=input_zero_point)
-    least = largest or least_weights(folded, ranges, entry)
+    least = largest or min_largest_by_layer(folded, ranges, entry)
     is_frozen = largest is not None
 
     def compute(node: LayerNode, tensors: Sequence[Any]) -> Any:
@@ -150,18 +150,18 @@ def input_range(*, input_scale: float, input_zero_point: int) -> Range:
     return Range(low=lowest * input_scale, high=highest * input_scale)
 
 
-def least_weights(folded: tf_keras.Model, ranges: Ranges, entry: Range) -> dict[str, NDArray[np.float64]]:
+def min_largest_by_layer(folded: tf_keras.Model, ranges: Ranges, entry: Range) -> dict[str, NDArray[np.float64]]:
     """For each channel of each convolution, the largest weight that its scale must allow for, float64 (channels,).
 
     `entry` is the range of the network's input.
     """
     return {
-        layer.name: least_largest_weights(layer.get_weights()[1], input_scale=activation_affine(given).scale[0])
+        layer.name: min_largest_weights(layer.get_weights()[1], input_scale=activation_affine(given).scale[0])
         for layer, given in _convolutions(folded, ranges, entry)
     }
 
 
-def set_whole_biases(folded: tf_keras.Model, ranges: Ranges, entry: Range, largest: Largest) -> None:
+def round_biases(folded: tf_keras.Model, ranges: Ranges, entry: Range, largest: LargestWeights) -> None:
     """Round each bias to whole steps of input scale times weight scale, as an integer artifact stores it.
 
     Such a step is up to a third of an output's code. Without this the simulation would differ from the file in one
@@ -170,7 +170,7 @@ def set_whole_biases(folded: tf_keras.Model, ranges: Ranges, entry: Range, large
     for layer, given in _convolutions(folded, ranges, entry):
         kernel, bias = layer.get_weights()
         scales, input_scale = largest[layer.name] / INT8_MAX, activation_affine(given).scale[0]
-        layer.set_weights([kernel, whole_bias(bias, weight_scales=scales, input_scale=input_scale)])
+        layer.set_weights([kernel, round_bias(bias, weight_scales=scales, input_scale=input_scale)])
 
 
 def _convolutions(folded: tf_keras.Model, ranges: Ranges, entry: Range) -> Iterator[tuple[Any, Range]]:

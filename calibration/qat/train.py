@@ -9,8 +9,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import activation_affine
-from mbexport.calibration.qat.fake_quant import Largest, float_weights, input_range, quantizable, set_whole_biases
-from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.qat.fake_quant import LargestWeights, fake_quantize, float_weights, input_range, round_biases
+from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.errors import DataError
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.facts import Output
@@ -128,7 +128,7 @@ def quantization_aware_training(
     settings: TrainSettings,
     *,
     ranges: Ranges,
-    largest: Largest,
+    largest: LargestWeights,
     teacher: tf_keras.Model,
     duration: Duration,
     output: Output = Output.SOFTMAX,
@@ -174,7 +174,7 @@ class _Grid:
     """The codes that a network's input, weights and activations are rounded to: what training keeps."""
 
     ranges: Ranges
-    largest: Largest
+    largest: LargestWeights
     preprocess: Preprocess
 
     def student(self, folded: tf_keras.Model) -> tf_keras.Model:
@@ -183,7 +183,7 @@ class _Grid:
         Of a thousand probabilities most round to code 0: they would not show how far they are from float's, and could
         not learn. Their order is that of the logits, which are rounded.
         """
-        quantized = quantizable(
+        quantized = fake_quantize(
             folded,
             self.ranges,
             input_scale=self.preprocess.input_scale,
@@ -203,7 +203,7 @@ class _Grid:
                 ends = ends[:, None]
             folded.get_layer(name).set_weights([np.clip(kernel, -ends, ends), bias])
         entry = input_range(input_scale=self.preprocess.input_scale, input_zero_point=self.preprocess.input_zero_point)
-        set_whole_biases(folded, self.ranges, entry, self.largest)
+        round_biases(folded, self.ranges, entry, self.largest)
 
     def uses(self, student: tf_keras.Model, images: ImageSet) -> dict[str, RangeUse]:
         """Measure how each rectified tensor uses its range on `images`."""

@@ -13,7 +13,7 @@ from mbexport.calibration.affine import Range
 from mbexport.calibration.choices import CANDIDATES, Observer
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.ranges.observers import SiteObserver
-from mbexport.calibration.ranges.ranges import Ranges
+from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import activation_sites
 from mbexport.errors import DataError, StageError
 from mbexport.models.folding import gives_softmax

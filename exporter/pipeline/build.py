@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.artifact import Precision
-from mbexport.calibration.ranges.ranges import read_ranges
+from mbexport.calibration.ranges.range_file import read_ranges
 from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import DataSet
 from mbexport.pipeline.cache import StageRunner

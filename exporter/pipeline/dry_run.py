@@ -8,7 +8,7 @@ from typing import Final
 
 from mbexport.artifact import LABELS, Precision, file_name
 from mbexport.bundles.registry import zip_name
-from mbexport.calibration.ranges.ranges import read_ranges
+from mbexport.calibration.ranges.range_file import read_ranges
 from mbexport.errors import OutputError
 from mbexport.golden.vectors import FOLDER
 from mbexport.models.architectures import architecture_of

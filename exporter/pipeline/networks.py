@@ -7,8 +7,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.artifact import Precision
-from mbexport.calibration.qat.fake_quant import Largest, quantizable
-from mbexport.calibration.ranges.ranges import Ranges, ranges_from_json
+from mbexport.calibration.qat.fake_quant import LargestWeights, fake_quantize
+from mbexport.calibration.ranges.range_file import Ranges, ranges_from_json
 from mbexport.calibration.samples import balanced_samples
 from mbexport.formats.tflite.integers import Decided
 from mbexport.models.data.imageset import ImageSet, iter_pixels
@@ -42,7 +42,7 @@ def folded_network(network: Quantized | Rounded) -> tf_keras.Model:
 def quantized_network(network: Quantized) -> tf_keras.Model:
     """The fake-quantized network, from which the int8 .tflite is converted."""
     preprocess = network.source.facts.preprocess
-    return quantizable(
+    return fake_quantize(
         folded_network(network),
         ranges_of(network),
         input_scale=preprocess.input_scale,
@@ -51,7 +51,7 @@ def quantized_network(network: Quantized) -> tf_keras.Model:
     )
 
 
-def largest_of(network: Quantized | Rounded) -> Largest:
+def largest_of(network: Quantized | Rounded) -> LargestWeights:
     """The largest magnitude of each convolution's weights, by channel: what decides their scales."""
     return arrays_from_bytes(network.largest.read_bytes(), source=str(network.largest))
 

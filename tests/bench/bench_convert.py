@@ -19,7 +19,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 from mbexport.artifact import Io
-from mbexport.calibration.qat.fake_quant import quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize
 from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import EXIT_BAD_INPUT
 from mbexport.formats.tflite.convert import int8_tflite
@@ -76,7 +76,7 @@ def our_network(network: Any) -> Any:
     folded = fold_batch_norm(network)
     preprocess = Preprocess(resolution_px=network.input_shape[1])
     pixels = np.random.default_rng(0).integers(0, 256, (4, *network.input_shape[1:]), dtype=np.uint8)
-    return quantizable(
+    return fake_quantize(
         folded,
         observe(folded, [preprocess.normalize(pixels)], observer=OBSERVER),
         input_scale=preprocess.input_scale,

@@ -11,11 +11,11 @@ from hypothesis.extra import numpy as arrays
 from mbexport.calibration.affine import (
     INT8_MAX,
     INT8_MIN,
-    SMALLEST_LARGEST_WEIGHT,
+    MIN_LARGEST_WEIGHT,
     Affine,
     Range,
     activation_affine,
-    least_largest_weights,
+    min_largest_weights,
     weight_affine,
 )
 from mbexport.errors import OptionError
@@ -155,7 +155,7 @@ def test_weights_have_a_scale_for_each_channel():
     weights = np.zeros((1, 1, 2, 3), np.float32)
     weights[0, 0] = [[1.27, 0, -254], [-0.6, 0, 5]]
     found = weight_affine(weights, axis=3)
-    assert found.scale == pytest.approx((0.01, SMALLEST_LARGEST_WEIGHT / 127, 2))
+    assert found.scale == pytest.approx((0.01, MIN_LARGEST_WEIGHT / 127, 2))
     assert (found.zero_point, found.axis) == ((0, 0, 0), 3)
     # 5 / 2 is a tie, and 2 is even.
     assert found.quantize(weights)[0, 0].tolist() == [[127, 0, -127], [-60, 0, 2]]
@@ -203,7 +203,7 @@ def test_a_channel_is_treated_as_if_its_largest_weight_were_the_least():
 def test_the_least_weight_of_a_bias_by_hand():
     # 2**30 steps of 1/127 of the weight, each times the scale of the input: 127 * 1.5 / (2**30 * 0.25) = 7.1e-7.
     bias = np.float32([1.5, -1.5, 3, 0, 1e-3, 1e9])
-    found = least_largest_weights(bias, input_scale=0.25)
+    found = min_largest_weights(bias, input_scale=0.25)
     expected = [7.0967e-7, 7.0967e-7, 1.41934e-6, 5e-7, 5e-7, 473.11]
     assert found == pytest.approx(expected, rel=1e-4)
     assert (found.dtype, found.shape) == (np.float64, (6,))
@@ -217,7 +217,7 @@ def test_the_least_weight_of_a_bias_by_hand():
 @example(np.float32([1.5, -0.3, 0, 2, 1e6]), 1 / 127.5, 1e-12)
 def test_every_bias_may_double_in_32_bits(bias, input_scale, largest):
     weights = np.full((1, 1, 2, 5), largest, np.float32)
-    scales = weight_affine(weights, axis=3, least=least_largest_weights(bias, input_scale=input_scale)).scale
+    scales = weight_affine(weights, axis=3, least=min_largest_weights(bias, input_scale=input_scale)).scale
     codes = bias.astype(np.float64) / (input_scale * np.array(scales))
     assert (np.abs(codes) <= 2**30 * (1 + 1e-9)).all()
     # TFLite makes no smaller scale: half of 1e-6 / 127.
@@ -227,5 +227,5 @@ def test_every_bias_may_double_in_32_bits(bias, input_scale, largest):
 @given(arrays.arrays(np.float32, 5, elements=st.floats(-10, 10, width=32)))
 def test_living_channels_keep_the_scale_of_their_weights(bias):
     weights = np.random.default_rng(0).uniform(0.01, 1, (3, 3, 2, 5)).astype(np.float32)
-    least = least_largest_weights(bias, input_scale=6 / 255)
+    least = min_largest_weights(bias, input_scale=6 / 255)
     assert weight_affine(weights, axis=3, least=least) == weight_affine(weights, axis=3, least=np.zeros(5))

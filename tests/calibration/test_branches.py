@@ -9,12 +9,12 @@ import tf_keras
 
 from mbexport.calibration.affine import Range, activation_affine
 from mbexport.calibration.choices import Observer
-from mbexport.calibration.examine.health import tensors_health
+from mbexport.calibration.examine.health import measure_health
 from mbexport.calibration.examine.sensitivity import sensitivity
 from mbexport.calibration.examine.twins import Twin, run_in_float, run_in_integers, twins_of
-from mbexport.calibration.integers.copies import spares_of
+from mbexport.calibration.integers.copies import find_spares
 from mbexport.calibration.integers.corrections import INPUT, Corrected, Corrections, correct
-from mbexport.calibration.qat.fake_quant import PREFIX, input_range, quantizable
+from mbexport.calibration.qat.fake_quant import PREFIX, fake_quantize, input_range
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.ranges.observe import observe, observe_ranges
 from mbexport.calibration.steps import activation_sites, steps_of
@@ -176,7 +176,7 @@ def test_every_tensor_has_a_range_and_auto_compares_observers(network: Any, rang
 def test_fake_quantization_rounds_the_sum_and_gives_nearly_the_same(
     network: Any, ranges: dict[str, Range], logits: np.ndarray
 ) -> None:
-    rounded = quantizable(network, ranges, input_scale=SCALE, input_zero_point=ZERO_POINT)
+    rounded = fake_quantize(network, ranges, input_scale=SCALE, input_zero_point=ZERO_POINT)
     probe = tf_keras.Model(
         rounded.input, [rounded.get_layer(PREFIX + site).output for site in ("add", "scale", "head")]
     )
@@ -201,7 +201,7 @@ def test_copies_lie_only_where_one_step_alone_reads_the_channels(network: Any, r
         kernel.reshape(-1, len(bias))[:, 1] = 0
         bias[1] = -1
         folded.get_layer(name).set_weights([kernel, bias])
-    places = spares_of(steps_of(folded), ranges, entry=ENTRY)
+    places = find_spares(steps_of(folded), ranges, entry=ENTRY)
     assert [place.sites for place in places] == [["expand_relu", "spatial_relu"]]
 
 
@@ -224,7 +224,7 @@ def test_twins_compute_the_float_network_whatever_its_arrangement(twins: list[Tw
 def test_twins_in_integers_are_the_fake_quantized_network(
     twins: list[Twin], quantized: Any, corrected: Corrected
 ) -> None:
-    rounded = quantizable(
+    rounded = fake_quantize(
         quantized, corrected.ranges, input_scale=SCALE, input_zero_point=ZERO_POINT, largest=corrected.largest
     )
     probe = tf_keras.Model(rounded.input, [rounded.get_layer(PREFIX + twin.name).output for twin in twins])
@@ -252,7 +252,7 @@ def test_what_each_layer_costs_is_measured_with_it_alone_in_float(twins: list[Tw
 
 
 def test_every_tensor_is_near_float(twins: list[Twin]) -> None:
-    found = tensors_health(twins, [CODES.astype(np.float32)])
+    found = measure_health(twins, [CODES.astype(np.float32)])
     assert [each.site for each in found] == list(INPUTS)
     assert all(each.snr_db > 20 for each in found)
 

@@ -10,8 +10,8 @@ import tf_keras
 from contexts import context, record
 
 from mbexport.artifact import Precision
-from mbexport.calibration.qat.fake_quant import quantizable
-from mbexport.calibration.ranges.ranges import ranges_from_json
+from mbexport.calibration.qat.fake_quant import fake_quantize
+from mbexport.calibration.ranges.range_file import ranges_from_json
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import kernels_of, open_runner
 from mbexport.formats.runner import Runner
@@ -110,7 +110,7 @@ def test_every_convolution_runs_in_integers_or_none_does(exported, ending):
 def test_the_int8_files_answer_as_the_fake_quantized_network(exported, pixels):
     folded = fold_batch_norm(build(exported.spec))
     load_weights(folded, exported.quantized.weights)
-    network = quantizable(
+    network = fake_quantize(
         folded,
         ranges_from_json(exported.quantized.ranges.read_text("utf-8")),
         input_scale=PREPROCESS.input_scale,

@@ -47,7 +47,7 @@ def calibrate(run: Context) -> Files:
     Also the ranges as they were observed, and how it was done. Raises `DataError` if the plan's file of ranges does
     not fit the network.
     """
-    from mbexport.calibration.ranges.ranges import ranges_to_json
+    from mbexport.calibration.ranges.range_file import ranges_to_json
     from mbexport.models.weights import arrays_to_bytes, weights_to_bytes
     from mbexport.report.content import calibration_json, to_bytes
 

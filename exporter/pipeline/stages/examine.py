@@ -57,21 +57,21 @@ def simulate(run: Context) -> Files:
 
 def measure_sensitivity(run: Context) -> Files:
     """What each layer's rounding costs the answers."""
-    from mbexport.calibration.examine.sensitivity import images_for, sensitivity
+    from mbexport.calibration.examine.sensitivity import image_count, sensitivity
     from mbexport.models.training.train import make_deterministic
     from mbexport.report.content import sensitivity_json, to_bytes
 
     make_deterministic(run.plan.seed)
     facts, twins = run.float.facts, _twins(run)
-    pixels = _pixels(run, at_most=images_for(facts.mult_adds, layers=len(twins)))
+    pixels = _pixels(run, at_most=image_count(facts.mult_adds, layers=len(twins)))
     found = sensitivity(twins, _batches(run, pixels), output=facts.output)
     return {SENSITIVITY: to_bytes(sensitivity_json(found, _health(run, twins, pixels), output=facts.output))}
 
 
 def _health(run: Context, twins: "Sequence[Twin]", pixels: "Pixels") -> "list[TensorHealth]":
-    from mbexport.calibration.examine.health import tensors_health
+    from mbexport.calibration.examine.health import measure_health
 
-    return tensors_health(twins, _batches(run, pixels))
+    return measure_health(twins, _batches(run, pixels))
 
 
 def _pixels(run: Context, *, at_most: int) -> "Pixels":

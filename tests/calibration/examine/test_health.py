@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.examine.health import TensorHealth, tensors_health
+from mbexport.calibration.examine.health import TensorHealth, measure_health
 from mbexport.calibration.examine.twins import Twin, twins_of
 from mbexport.calibration.integers.arrangement import Arrangement, plain_arrangement
 from mbexport.calibration.integers.equalization import Scaling
@@ -77,8 +77,8 @@ def kill(network: Any) -> None:
 def test_a_channel_that_the_integers_lost_is_killed(short_network: Callable[[], Any], inputs: np.ndarray) -> None:
     small = inputs[:, ::4, ::4]
     steps = np.rint(small * np.float32(127.5))
-    sound = tensors_health(twins_with(short_network, small, lambda _: None), [steps])
-    ill = tensors_health(twins_with(short_network, small, kill), [steps])
+    sound = measure_health(twins_with(short_network, small, lambda _: None), [steps])
+    ill = measure_health(twins_with(short_network, small, kill), [steps])
     assert [tensor.layer for tensor in sound] == ["stem", "depthwise", "pointwise", "pool", "head"]
     assert sound[0].killed == 0
     assert ill[0].killed == 1
@@ -89,8 +89,8 @@ def test_shifts_and_factors_are_undone(short_network: Callable[[], Any], inputs:
     small = inputs[:, ::4, ::4]
     steps = np.rint(small * np.float32(127.5))
     scaling = Scaling(factors=np.array([1.0, 2.0, 4.0, 8.0]), shifts=np.array([0.5, 0.0, -0.01, 0.25]))
-    plain = tensors_health(twins_with(short_network, small, lambda _: None), [steps])
-    found = tensors_health(twins_with(short_network, small, lambda _: None, depthwise_relu=scaling), [steps])
+    plain = measure_health(twins_with(short_network, small, lambda _: None), [steps])
+    found = measure_health(twins_with(short_network, small, lambda _: None, depthwise_relu=scaling), [steps])
     for one, other in zip(plain, found, strict=True):
         np.testing.assert_allclose(one.float_peaks, other.float_peaks, rtol=1e-4, atol=1e-5)
 
@@ -100,7 +100,7 @@ def test_batches_make_no_difference(short_network: Callable[[], Any], inputs: np
     steps = np.rint(small * np.float32(127.5))
     twins = twins_with(short_network, small, lambda _: None)
     for whole, halves in zip(
-        tensors_health(twins, [steps]), tensors_health(twins, [steps[:20], steps[20:]]), strict=True
+        measure_health(twins, [steps]), measure_health(twins, [steps[:20], steps[20:]]), strict=True
     ):
         assert whole.snr_db == pytest.approx(halves.snr_db, abs=1e-3)
         np.testing.assert_array_equal(whole.peaks, halves.peaks)
@@ -110,6 +110,6 @@ def test_noise_is_about_a_twelfth_of_a_squared_step(short_network: Callable[[], 
     # The pooled features are rounded once; the noise before them comes on top.
     small = inputs[:, ::4, ::4]
     twins = twins_with(short_network, small, lambda _: None)
-    pool = tensors_health(twins, [np.rint(small * np.float32(127.5))])[3]
+    pool = measure_health(twins, [np.rint(small * np.float32(127.5))])[3]
     values = len(small) * len(pool.peaks)
     assert pool.noise >= 0.5 * values * float(twins[3].units[0]) ** 2 / 12

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.examine.sensitivity import Answers, Sensitivity, distance, images_for, sensitivity
+from mbexport.calibration.examine.sensitivity import Answers, Sensitivity, distance, image_count, sensitivity
 from mbexport.calibration.examine.twins import Twin, twins_of
 from mbexport.calibration.integers.arrangement import plain_arrangement
 from mbexport.calibration.qat.fake_quant import input_range
@@ -54,7 +54,7 @@ def test_shares_by_hand() -> None:
     [(1_000_000, 64), (325_000_000, 29), (569_000_000, 17), (10**12, 16)],  # 0.75 and 1.0 at 224 px in the middle
 )
 def test_the_less_a_network_costs_the_more_images_it_is_tried_on(mult_adds: int, images: int) -> None:
-    assert images_for(mult_adds, layers=29) == images
+    assert image_count(mult_adds, layers=29) == images
 
 
 def twins_with(network: Callable[[], Any], inputs: np.ndarray, coarse: dict[str, float]) -> list[Twin]:

@@ -15,7 +15,7 @@ from mbexport.calibration.examine.twins import Twin, twins_of
 from mbexport.calibration.integers.arrangement import Arrangement
 from mbexport.calibration.integers.corrections import Corrected, Corrections, correct
 from mbexport.calibration.integers.equalization import Scaling
-from mbexport.calibration.qat.fake_quant import input_range, quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize, input_range
 from mbexport.calibration.ranges.observe import observe
 from mbexport.formats.tflite.convert import int8_tflite
 
@@ -150,7 +150,7 @@ def test_integer_steps_are_the_codes_of_the_file(calibrated: Any, twins: list[Tw
     from ai_edge_litert.interpreter import Interpreter
 
     _, quantized, found = calibrated
-    network = quantizable(quantized, found.ranges, **INPUT, largest=found.largest)
+    network = fake_quantize(quantized, found.ranges, **INPUT, largest=found.largest)
     # Up to the pooled features: what XNNPACK computes inside is what a file that ends there gives.
     ends = tf_keras.Model(network.input, network.get_layer("quant_global_average_pooling2d").output)
     interpreter = Interpreter(model_content=int8_tflite(ends, Io.INT8))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from mbexport.artifact import Io
 from mbexport.calibration.choices import Correction
 from mbexport.calibration.examine.twins import Twin, twins_of
-from mbexport.calibration.integers.arrangement import Arrangement, arranged, plain_arrangement
+from mbexport.calibration.integers.arrangement import Arrangement, arrange, plain_arrangement
 from mbexport.calibration.integers.corrections import Corrected, Corrections, correct
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.layer import scaled_weights
-from mbexport.calibration.qat.fake_quant import input_range, quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize, input_range
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.ranges.observe import observe
 from mbexport.calibration.steps import Step, steps_of
@@ -85,7 +85,7 @@ def twins(network: Any, found: Corrected) -> list[Twin]:
 @pytest.fixture(scope="module")
 def arrangement(images: np.ndarray) -> Arrangement:
     network = noisy()
-    return arranged(network, observe(network, [images]), lambda: [images], entry=ENTRY)
+    return arrange(network, observe(network, [images]), lambda: [images], entry=ENTRY)
 
 
 def test_channels_are_copied_shifted_and_multiplied(arrangement: Arrangement) -> None:
@@ -155,13 +155,13 @@ def test_without_copies_and_equalization_the_arrangement_is_plain(images: np.nda
     network = noisy()
     ranges = observe(network, [images])
     kept = {"entry": ENTRY, "has_copies": False, "is_equalized": False}
-    equal(arranged(network, ranges, lambda: [images], **kept), plain_arrangement(network))
+    equal(arrange(network, ranges, lambda: [images], **kept), plain_arrangement(network))
 
 
 def test_copies_alone_are_shifted_by_fractions_of_a_step_and_not_multiplied(images: np.ndarray) -> None:
     network = noisy()
     ranges = observe(network, [images])
-    found = arranged(network, ranges, lambda: [images], entry=ENTRY, is_equalized=False).scalings["stem_relu"]
+    found = arrange(network, ranges, lambda: [images], entry=ENTRY, is_equalized=False).scalings["stem_relu"]
     np.testing.assert_array_equal(found.factors, 1)
     steps = found.shifts / (ranges["stem_relu"].high / 255)
     np.testing.assert_allclose(np.sort(steps), [-1 / 4, -1 / 4, 0, 1 / 4, 1 / 4], atol=1e-9)
@@ -169,7 +169,7 @@ def test_copies_alone_are_shifted_by_fractions_of_a_step_and_not_multiplied(imag
 
 def test_equalization_alone_moves_no_channel_to_another_place(images: np.ndarray) -> None:
     network = noisy()
-    found = arranged(network, observe(network, [images]), lambda: [images], entry=ENTRY, has_copies=False)
+    found = arrange(network, observe(network, [images]), lambda: [images], entry=ENTRY, has_copies=False)
     assert found.weights == {}
     assert found.scalings["stem_relu"].shifts[4] > 3
 
@@ -198,7 +198,7 @@ def test_a_shift_needs_a_reader_without_padding(
     bias[0] = 4.5
     network.get_layer(site).set_weights([kernel, bias])
     ranges = observe(network, [images])
-    found = arranged(network, ranges, lambda: [images], entry=ENTRY).scalings[f"{site}_relu"]
+    found = arrange(network, ranges, lambda: [images], entry=ENTRY).scalings[f"{site}_relu"]
     if stem == "full":
         np.testing.assert_array_equal(found.shifts, 0)
         return
@@ -215,7 +215,7 @@ def test_a_full_convolution_with_padding_forbids_shifts_as_well(images: np.ndarr
     network = tf_keras.Model(image, layers.Conv2D(2, 3, padding="same", name="second")(x))
     kernel, _ = network.get_layer("first").get_weights()
     network.get_layer("first").set_weights([kernel / np.abs(kernel).sum() / 2, np.float32([4.5, 4.5])])
-    found = arranged(network, observe(network, [images]), lambda: [images], entry=ENTRY)
+    found = arrange(network, observe(network, [images]), lambda: [images], entry=ENTRY)
     np.testing.assert_array_equal(found.scalings["relu"].shifts, 0)
 
 
@@ -265,7 +265,7 @@ def test_a_network_with_copies_and_shifts_is_in_its_file_code_for_code(
     found = corrected(network, images, Corrections())
     assert found.arrangement.weights
     copy = decided(network, found)
-    quantized = quantizable(copy, found.ranges, **INPUT, largest=found.largest)
+    quantized = fake_quantize(copy, found.ranges, **INPUT, largest=found.largest)
     file = tmp_path / "arranged_int8.tflite"
     file.write_bytes(int8_tflite(quantized, Io.UINT8))
     convolutions = {

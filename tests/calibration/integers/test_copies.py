@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.integers.copies import Copies, Spares, copies_of, spares_of
+from mbexport.calibration.integers.copies import Copies, Spares, find_spares, make_copies
 from mbexport.calibration.steps import Step, steps_of
 
 layers = tf_keras.layers
@@ -84,7 +84,7 @@ def outputs(steps: list[Step], x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_places_by_hand(spare: list[Step]) -> None:
-    first, second = spares_of(spare, RANGES, entry=ENTRY)
+    first, second = find_spares(spare, RANGES, entry=ENTRY)
     assert (first.sites, first.reader.site) == (["stem_relu", "depthwise_relu"], "pointwise_relu")
     np.testing.assert_array_equal(first.channels, [1, 3])
     np.testing.assert_array_equal(first.constants[first.channels], [2, 0])
@@ -95,8 +95,8 @@ def test_places_by_hand(spare: list[Step]) -> None:
 
 def test_sources_and_offsets_by_hand(spare: list[Step]) -> None:
     # In the first group one copy of each; in the second, both of channel 1.
-    found = copies_of(
-        spares_of(spare, RANGES, entry=ENTRY), {**costs(5, 9, 3, 9), "pointwise_relu": np.array([9, 9, 9, 1])}
+    found = make_copies(
+        find_spares(spare, RANGES, entry=ENTRY), {**costs(5, 9, 3, 9), "pointwise_relu": np.array([9, 9, 9, 1])}
     )
     for site in ("stem_relu", "depthwise_relu"):
         np.testing.assert_array_equal(found.sources[site], [0, 0, 2, 2])
@@ -111,19 +111,19 @@ def test_the_channel_that_gains_most_is_copied_by_hand(
     spare: list[Step], errors: tuple[float, ...], sources: list[int]
 ) -> None:
     # 9 becomes 9 / 4, then 1, which gains 1.25; 1 would become 1 / 4. Of 4 the second copy gains only 5 / 9.
-    place = spares_of(spare, RANGES, entry=ENTRY)[0]
-    found = copies_of([place], costs(*errors))
+    place = find_spares(spare, RANGES, entry=ENTRY)[0]
+    found = make_copies([place], costs(*errors))
     np.testing.assert_array_equal(found.sources["stem_relu"], sources)
 
 
 def test_what_rounding_costs_at_all_sites_of_a_group_counts(spare: list[Step]) -> None:
-    place = spares_of(spare, RANGES, entry=ENTRY)[0]
-    found = copies_of([place], {"stem_relu": np.array([9.0, 0, 1, 0]), "depthwise_relu": np.array([0.0, 0, 99, 0])})
+    place = find_spares(spare, RANGES, entry=ENTRY)[0]
+    found = make_copies([place], {"stem_relu": np.array([9.0, 0, 1, 0]), "depthwise_relu": np.array([0.0, 0, 99, 0])})
     np.testing.assert_array_equal(found.sources["stem_relu"], [0, 2, 2, 2])
 
 
 def test_float_arithmetic_gives_the_same_with_copies_and_at_borders_too(spare: list[Step]) -> None:
-    found = copies_of(spares_of(spare, RANGES, entry=ENTRY), costs(5, 9, 3, 7))
+    found = make_copies(find_spares(spare, RANGES, entry=ENTRY), costs(5, 9, 3, 7))
     x = np.random.default_rng(1).uniform(-1, 1, (8, 6, 6, 2)).astype(np.float32)
     expected = outputs(spare, x)
     copied = outputs([step.with_weights(found.weights) for step in spare], x)
@@ -138,7 +138,7 @@ def test_float_arithmetic_gives_the_same_with_copies_and_at_borders_too(spare: l
 
 
 def test_a_reader_of_one_group_is_the_first_carrier_of_the_next(spare: list[Step]) -> None:
-    found = copies_of(spares_of(spare, RANGES, entry=ENTRY), costs(5, 9, 3, 7))
+    found = make_copies(find_spares(spare, RANGES, entry=ENTRY), costs(5, 9, 3, 7))
     kernel, bias = spare[2].weights
     rows, columns = found.sources["depthwise_relu"], found.sources["pointwise_relu"]
     copies = np.array([(rows == row).sum() for row in rows])
@@ -164,7 +164,7 @@ def test_only_a_channel_that_no_input_can_move_is_spare(
 ) -> None:
     steps = with_channel(lively, "stem", 1, weights=weights, bias=bias)
     # With weights of zero behind it, what is constant at the stem is constant.
-    found = spares_of(without_depthwise(steps), RANGES, entry=ENTRY)
+    found = find_spares(without_depthwise(steps), RANGES, entry=ENTRY)
     assert [place.sites for place in found] == ([["stem_relu"]] if is_spare else [])
 
 
@@ -182,36 +182,36 @@ def without_depthwise(steps: list[Step]) -> list[Step]:
 
 def test_padding_moves_a_constant_before_a_depthwise_convolution(lively: list[Step]) -> None:
     steps = with_channel(lively, "stem", 1, bias=CONSTANT)
-    assert spares_of(steps, RANGES, entry=ENTRY) == []
+    assert find_spares(steps, RANGES, entry=ENTRY) == []
     still = with_channel(steps, "depthwise", 1, bias=CONSTANT)
-    assert [list(place.channels) for place in spares_of(still, RANGES, entry=ENTRY)] == [[1]]
+    assert [list(place.channels) for place in find_spares(still, RANGES, entry=ENTRY)] == [[1]]
 
 
 @pytest.mark.parametrize(("bias", "places"), [(CONSTANT, 0), (DEAD, 1), (0.9 * STEP, 1), (1.1 * STEP, 0)])
 def test_a_padded_reader_needs_a_constant_of_zero(lively: list[Step], bias: float, places: int) -> None:
-    assert len(spares_of(with_channel(lively, "pointwise", 1, bias=bias), RANGES, entry=ENTRY)) == places
+    assert len(find_spares(with_channel(lively, "pointwise", 1, bias=bias), RANGES, entry=ENTRY)) == places
 
 
 def test_without_spare_channels_there_are_no_copies(lively: list[Step]) -> None:
-    assert spares_of(lively, RANGES, entry=ENTRY) == []
-    assert copies_of([], costs(1, 1, 1, 1)) == Copies.none()
+    assert find_spares(lively, RANGES, entry=ENTRY) == []
+    assert make_copies([], costs(1, 1, 1, 1)) == Copies.none()
 
 
 def test_a_tensor_that_holds_nothing_at_all_has_nothing_to_copy(lively: list[Step]) -> None:
     steps = lively
     for channel in range(4):
         steps = with_channel(steps, "pointwise", channel, bias=DEAD)
-    assert spares_of(steps, RANGES, entry=ENTRY) == []
+    assert find_spares(steps, RANGES, entry=ENTRY) == []
 
 
 def test_channels_whose_noise_costs_nothing_are_not_copied(spare: list[Step]) -> None:
-    places = spares_of(spare, RANGES, entry=ENTRY)
-    assert copies_of(places, costs(0, 7, 0, 7)).sources.keys() == {"pointwise_relu"}
+    places = find_spares(spare, RANGES, entry=ENTRY)
+    assert make_copies(places, costs(0, 7, 0, 7)).sources.keys() == {"pointwise_relu"}
 
 
 def test_without_a_relu_nothing_is_copied(spare: list[Step]) -> None:
     bare = [replace(step, ceiling=None) if step.site == "depthwise_relu" else step for step in spare]
-    assert [place.sites for place in spares_of(bare, RANGES, entry=ENTRY)] == [["pointwise_relu"]]
+    assert [place.sites for place in find_spares(bare, RANGES, entry=ENTRY)] == [["pointwise_relu"]]
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def place(spare: list[Step]) -> Callable[[int, int], Spares]:
 @example(value=6.0, spares=2)
 @example(value=1.5 * STEP, spares=1)
 def test_n_copies_err_like_a_step_of_an_nth(place: Callable[[int, int], Spares], value: float, spares: int) -> None:
-    found = copies_of([place(1 + spares, spares)], {"pointwise_relu": np.ones(1 + spares)})
+    found = make_copies([place(1 + spares, spares)], {"pointwise_relu": np.ones(1 + spares)})
     offsets = found.offsets["pointwise_relu"] * STEP
     codes = np.clip(np.rint((value + offsets) / STEP), 0, 255)
     stored = codes * STEP - offsets
@@ -251,7 +251,7 @@ def test_no_other_choice_of_copies_leaves_less_error(
     place: Callable[[int, int], Spares], errors: list[float], spares: int
 ) -> None:
     channels = len(errors) + spares
-    found = copies_of([place(channels, spares)], {"pointwise_relu": np.array([*errors, *[1e3] * spares])})
+    found = make_copies([place(channels, spares)], {"pointwise_relu": np.array([*errors, *[1e3] * spares])})
     if not any(errors):
         assert found == Copies.none()
         return

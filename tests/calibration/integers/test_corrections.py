@@ -14,7 +14,7 @@ from mbexport.calibration.integers.corrections import INPUT as INPUT_SITE
 from mbexport.calibration.integers.corrections import Corrected, Corrections, correct
 from mbexport.calibration.integers.layer import Rounded, ScaledLayer
 from mbexport.calibration.integers.rounding import nearest
-from mbexport.calibration.qat.fake_quant import input_range, quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize, input_range
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.ranges.observe import observe
 from mbexport.calibration.steps import activation_sites, steps_of
@@ -38,7 +38,7 @@ def quantized(network: Any, found: Corrected) -> Any:
     copy.set_weights(network.get_weights())
     for name, weights in found.weights.items():
         copy.get_layer(name).set_weights(weights)
-    return quantizable(copy, found.ranges, **INPUT, largest=found.largest)
+    return fake_quantize(copy, found.ranges, **INPUT, largest=found.largest)
 
 
 def distance(network: Any, found: Corrected, inputs: np.ndarray) -> float:

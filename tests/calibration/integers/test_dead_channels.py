@@ -9,8 +9,8 @@ import pytest
 import tf_keras
 
 from mbexport.artifact import Io
-from mbexport.calibration.affine import SMALLEST_LARGEST_WEIGHT, Range, least_largest_weights
-from mbexport.calibration.qat.fake_quant import input_range, least_weights, quantizable
+from mbexport.calibration.affine import MIN_LARGEST_WEIGHT, Range, min_largest_weights
+from mbexport.calibration.qat.fake_quant import fake_quantize, input_range, min_largest_by_layer
 from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import StageError
 from mbexport.formats.tflite.convert import int8_tflite
@@ -54,13 +54,13 @@ def network(request, images):
     """The network, its ranges, and the .tflite."""
     folded = faded(request.param)
     ranges = observe(folded, [images])
-    quantized = quantizable(folded, ranges, **INPUT)
+    quantized = fake_quantize(folded, ranges, **INPUT)
     return folded, ranges, quantized, int8_tflite(quantized, Io.INT8)
 
 
 def test_each_convolution_has_the_least_weights_for_the_tensor_before_it(network):
     folded, ranges, _, _ = network
-    found = least_weights(folded, ranges, input_range(**INPUT))
+    found = min_largest_by_layer(folded, ranges, input_range(**INPUT))
     scales = {
         "stem": 1 / 127.5,
         "middle": ranges["stem_relu"].high / 255,
@@ -69,8 +69,8 @@ def test_each_convolution_has_the_least_weights_for_the_tensor_before_it(network
     assert list(found) == list(scales)
     for name, scale in scales.items():
         _, bias = folded.get_layer(name).get_weights()
-        np.testing.assert_allclose(found[name], least_largest_weights(bias, input_scale=scale), rtol=1e-9)
-    assert (found["middle"] > SMALLEST_LARGEST_WEIGHT).any()
+        np.testing.assert_allclose(found[name], min_largest_weights(bias, input_scale=scale), rtol=1e-9)
+    assert (found["middle"] > MIN_LARGEST_WEIGHT).any()
 
 
 def test_the_input_range_holds_the_256_bytes():
@@ -129,7 +129,7 @@ def test_the_file_answers_as_the_float_network(network, images):
 
 
 def decided(folded: tf_keras.Model, ranges) -> dict[str, Decided]:
-    least = least_weights(folded, ranges, input_range(**INPUT))
+    least = min_largest_by_layer(folded, ranges, input_range(**INPUT))
     found = {}
     for name in least:
         kernel, bias = folded.get_layer(name).get_weights()
@@ -146,9 +146,9 @@ def test_without_least_weights_the_bias_saturates_and_the_proof_says_so(network,
     # The scale that TFLite's converter gives to weights of 1e-12 holds a bias of 0.2 at most.
     folded, ranges, _, _ = network
     expected = decided(folded, ranges)
-    small = {name: np.full(4, SMALLEST_LARGEST_WEIGHT) for name in expected}
-    monkeypatch.setattr("mbexport.calibration.qat.fake_quant.least_weights", lambda *_: small)
-    content = int8_tflite(quantizable(folded, ranges, **INPUT), Io.INT8)
+    small = {name: np.full(4, MIN_LARGEST_WEIGHT) for name in expected}
+    monkeypatch.setattr("mbexport.calibration.qat.fake_quant.min_largest_by_layer", lambda *_: small)
+    content = int8_tflite(fake_quantize(folded, ranges, **INPUT), Io.INT8)
     codes, scales = stored_bias(content)
     assert np.abs(codes[[0, 3]] * scales[[0, 3]]).max() < 0.25
     with pytest.raises(StageError, match=r"the bias of middle, -2 in channel 3, got -0\.1"):

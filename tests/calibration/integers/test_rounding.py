@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.integers.rounding import (
-    compensated,
-    compensated_at_best,
-    descended,
-    descended_at_best,
+    compensate,
+    compensate_at_best_scale,
+    descend,
+    descend_at_best_scale,
     nearest,
     output_errors,
-    refitted,
+    refit,
 )
 
 
@@ -40,14 +40,14 @@ def test_nearest_by_hand():
 def test_an_error_is_made_up_for_by_an_input_that_moves_alike():
     # Two equal inputs: 0.4 + 0.4 = 0.8 is 1 + 0 to the nearest, where each by itself would give 0 + 0.
     moments = np.ones((2, 2))
-    found = compensated(np.array([[0.4], [0.4]]), np.array([1.0]), moments)
+    found = compensate(np.array([[0.4], [0.4]]), np.array([1.0]), moments)
     assert sorted(found[:, 0].tolist()) == [0, 1]
 
 
 def test_inputs_that_move_alone_are_rounded_alone():
     weights = np.random.default_rng(0).normal(size=(6, 3))
     scales = np.full(3, 0.1)
-    np.testing.assert_array_equal(compensated(weights, scales, np.eye(6)), nearest(weights, scales))
+    np.testing.assert_array_equal(compensate(weights, scales, np.eye(6)), nearest(weights, scales))
 
 
 @pytest.mark.parametrize("inputs", [9, 65, 130])
@@ -55,7 +55,7 @@ def test_compensated_outputs_err_less(inputs):
     rng = np.random.default_rng(inputs)
     weights, moments = rng.normal(size=(inputs, 8)), correlated(inputs, 7)
     scales = np.abs(weights).max(axis=0) / 7  # coarse
-    found = compensated(weights, scales, moments)
+    found = compensate(weights, scales, moments)
     assert error(found, weights, moments) < error(nearest(weights, scales), weights, moments) / (
         1.3 if inputs == 9 else 2
     )
@@ -70,39 +70,39 @@ def test_a_descent_never_ends_higher_than_it_began(seed):
     weights, moments, scale = rng.normal(size=9), correlated(9, seed), np.array([0.3])
     damped = moments + 0.01 * np.trace(moments) / 9 * np.eye(9)
     start = nearest(weights[:, None], scale)[:, 0]
-    found = descended(start, weights, scale, moments)
+    found = descend(start, weights, scale, moments)
     assert error(found[:, None], weights[:, None], damped) <= error(start[:, None], weights[:, None], damped) + 1e-12
 
 
 @pytest.mark.parametrize("moments", [np.zeros((3, 3)), np.full((3, 3), -1e-14)])
 def test_inputs_that_never_change_are_no_reason_to_divide_by_zero(moments):
     weights, scales = np.array([[0.4], [0.6], [-2.0]]), np.array([1.0])
-    np.testing.assert_array_equal(compensated(weights, scales, moments), [[0], [1], [-2]])
-    np.testing.assert_array_equal(refitted(weights, moments, moments, ridge=1.0), weights)
-    np.testing.assert_array_equal(descended(weights[:, 0], weights[:, 0], scales, moments), weights[:, 0])
+    np.testing.assert_array_equal(compensate(weights, scales, moments), [[0], [1], [-2]])
+    np.testing.assert_array_equal(refit(weights, moments, moments, ridge=1.0), weights)
+    np.testing.assert_array_equal(descend(weights[:, 0], weights[:, 0], scales, moments), weights[:, 0])
 
 
 def test_refitting_by_hand():
     # Quantization halved the input: twice the weight gives the same, and a ridge as large as the moment half of that.
     own, cross = np.array([[0.25]]), np.array([[0.5]])
-    assert refitted(np.array([[3.0]]), own, cross, ridge=0.0) == pytest.approx(6)
-    assert refitted(np.array([[3.0]]), own, cross, ridge=1.0) == pytest.approx((0.5 * 3 + 0.25 * 3) / 0.5)
+    assert refit(np.array([[3.0]]), own, cross, ridge=0.0) == pytest.approx(6)
+    assert refit(np.array([[3.0]]), own, cross, ridge=1.0) == pytest.approx((0.5 * 3 + 0.25 * 3) / 0.5)
 
 
 def test_the_scale_that_fits_all_weights_is_found_by_hand():
     # 1, 2 and 3 thirds are whole multiples of a third; of 0.3 none of them is near one.
     weights, moments = np.array([[1 / 3], [2 / 3], [1.0]]), np.eye(3)
-    rounded, scales = compensated_at_best(weights, np.array([[0.3], [1 / 3], [0.35]]), moments)
+    rounded, scales = compensate_at_best_scale(weights, np.array([[0.3], [1 / 3], [0.35]]), moments)
     assert scales == 1 / 3
     np.testing.assert_allclose(rounded, weights)
-    taps, scale = descended_at_best(weights[:, 0], np.array([0.3, 1 / 3, 0.35]), moments)
+    taps, scale = descend_at_best_scale(weights[:, 0], np.array([0.3, 1 / 3, 0.35]), moments)
     assert scale == 1 / 3
     np.testing.assert_allclose(taps, weights[:, 0])
 
 
 def test_each_output_gets_a_scale_of_its_own():
     weights = np.array([[0.3, 0.5], [0.6, 1.0]])
-    _, scales = compensated_at_best(weights, np.array([[0.3, 0.3], [0.5, 0.5]]), np.eye(2))
+    _, scales = compensate_at_best_scale(weights, np.array([[0.3, 0.3], [0.5, 0.5]]), np.eye(2))
     np.testing.assert_array_equal(scales, [0.3, 0.5])
 
 
@@ -112,12 +112,12 @@ def test_more_scales_to_choose_from_never_err_more(seed):
     weights, moments = rng.normal(size=(9, 4)), correlated(9, seed)
     first = np.abs(weights).max(axis=0) / 127
     tried = first * np.array([1.0, 0.9, 0.8])[:, None]
-    rounded, scales = compensated_at_best(weights, tried, moments)
-    least = output_errors(compensated(weights, first, moments) - weights, moments)
+    rounded, scales = compensate_at_best_scale(weights, tried, moments)
+    least = output_errors(compensate(weights, first, moments) - weights, moments)
     assert (output_errors(rounded - weights, moments) <= least).all()
     codes = rounded / scales
     np.testing.assert_allclose(codes, np.rint(codes), atol=1e-6)
-    taps, _ = descended_at_best(weights[:, 0], tried[:, 0], moments)
+    taps, _ = descend_at_best_scale(weights[:, 0], tried[:, 0], moments)
     assert error(taps[:, None], weights[:, :1], moments) <= least[0] * (1 + 1e-9)
 
 

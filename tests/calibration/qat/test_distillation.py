@@ -129,7 +129,7 @@ def test_what_is_lost_where_biases_become_whole_counts(distil: Distil, monkeypat
         folded.get_layer("head").set_weights([kernel, bias + np.array([3, -3, 2, 0], np.float32)])
 
     monkeypatch.setattr(qat, "_LEARNING_RATE", 1e-2)
-    monkeypatch.setattr(qat, "set_whole_biases", spoil)
+    monkeypatch.setattr(qat, "round_biases", spoil)
     before, after, outcome = distil(steps=30, is_spoiled=True)
     assert [value.tobytes() for value in after] == [value.tobytes() for value in before]
     assert min(judged.loss for _, judged in outcome.history) < outcome.start.loss < outcome.best.loss

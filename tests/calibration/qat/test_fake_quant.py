@@ -6,14 +6,14 @@ import tf_keras
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.calibration.affine import SMALLEST_LARGEST_WEIGHT, Range, activation_affine, weight_affine
+from mbexport.calibration.affine import MIN_LARGEST_WEIGHT, Range, activation_affine, weight_affine
 from mbexport.calibration.qat.fake_quant import (
     FrozenRange,
     PerChannelWeights,
+    fake_quantize,
     float_weights,
     input_range,
-    quantizable,
-    set_whole_biases,
+    round_biases,
 )
 from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import StageError
@@ -45,7 +45,7 @@ def ranges(folded, images):
 
 @pytest.fixture(scope="module")
 def quantized(folded, ranges):
-    return quantizable(folded, ranges, **INPUT)
+    return fake_quantize(folded, ranges, **INPUT)
 
 
 def test_biases_become_whole_steps_by_hand(short_network, ranges):
@@ -54,12 +54,12 @@ def test_biases_become_whole_steps_by_hand(short_network, ranges):
     kernel, _ = network.get_layer("stem").get_weights()
     # Steps of 0.01 / 127.5: 0.1 are 1275, 0.00005 are 0.6375.
     network.get_layer("stem").set_weights([kernel, np.float32([0.1, 5e-5, 0, -0.1])])
-    set_whole_biases(network, ranges, input_range(**INPUT), largest)
+    round_biases(network, ranges, input_range(**INPUT), largest)
     same, bias = network.get_layer("stem").get_weights()
     np.testing.assert_array_equal(same, kernel)
     np.testing.assert_allclose(bias * 127.5 / 0.01, [1275, 1, 0, -1275], rtol=1e-5)
     once = [weights.copy() for weights in network.get_weights()]
-    set_whole_biases(network, ranges, input_range(**INPUT), largest)
+    round_biases(network, ranges, input_range(**INPUT), largest)
     for first, second in zip(once, network.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
 
@@ -87,7 +87,7 @@ def test_weights_are_rounded_as_the_integer_map_rounds_them(axis, shape):
     kernel = np.random.default_rng(3).normal(size=shape).astype(np.float32) * factors
     affine = weight_affine(kernel, axis=axis)
     expected = affine.dequantize(affine.quantize(kernel, low=-127))
-    rounded = PerChannelWeights(axis, [SMALLEST_LARGEST_WEIGHT] * 4)(kernel, training=False, weights={}).numpy()
+    rounded = PerChannelWeights(axis, [MIN_LARGEST_WEIGHT] * 4)(kernel, training=False, weights={}).numpy()
     np.testing.assert_allclose(rounded / factors, expected / factors, atol=1e-6)
     assert not np.array_equal(rounded, kernel)
 
@@ -95,7 +95,7 @@ def test_weights_are_rounded_as_the_integer_map_rounds_them(axis, shape):
 @pytest.mark.parametrize("axis", [CONVOLUTION, DEPTHWISE])
 def test_a_channel_of_zeros_stays_zero(axis):
     kernel = np.zeros((3, 3, 2, 2), np.float32)
-    assert not PerChannelWeights(axis, [SMALLEST_LARGEST_WEIGHT] * 2)(kernel, training=False, weights={}).numpy().any()
+    assert not PerChannelWeights(axis, [MIN_LARGEST_WEIGHT] * 2)(kernel, training=False, weights={}).numpy().any()
 
 
 @given(st.integers(0, 255), st.floats(1e-3, 10), st.lists(st.tuples(st.integers(-50, 300), st.floats(-0.45, 0.45))))
@@ -111,7 +111,7 @@ def test_activations_are_rounded_as_the_integer_map_rounds_them(zero, step, posi
 @pytest.mark.parametrize(("mean", "std"), [(127.5, 127.5), (128, 128), (0, 255), (255, 255), (123.68, 58.4)])
 def test_all_256_bytes_pass_the_input_unchanged(short_network, ranges, mean, std):
     preprocess = Preprocess(resolution_px=8, normalization=Normalization(mean=(mean,), std=(std,)))
-    network = quantizable(
+    network = fake_quantize(
         short_network(), ranges, input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point
     )
     pixels = np.resize(np.arange(256, dtype=np.uint8), (2, 8, 8, 3))
@@ -127,7 +127,7 @@ def test_a_depthwise_layer_computes_with_a_scale_for_each_channel():
     network = tf_keras.Model(image, tf_keras.layers.ReLU(6.0, name="relu")(x))
     kernel = np.random.default_rng(4).normal(size=(3, 3, 4, 1)).astype(np.float32) * HUNDREDFOLD.reshape(1, 1, 4, 1)
     network.get_layer("depthwise").set_weights([kernel, np.zeros(4)])
-    quantized = quantizable(network, {"relu": Range(low=0, high=6)}, input_scale=1.0, input_zero_point=128)
+    quantized = fake_quantize(network, {"relu": Range(low=0, high=6)}, input_scale=1.0, input_zero_point=128)
     impulse = np.zeros((1, 3, 3, 4), np.float32)
     impulse[0, 1, 1] = 1
     affine = weight_affine(kernel, axis=DEPTHWISE)
@@ -157,7 +157,7 @@ def test_the_quantized_network_answers_nearly_as_the_float_one(folded, quantized
 
 
 def test_ranges_stay_while_the_weights_learn(short_network, ranges, images):
-    network = quantizable(short_network(), ranges, **INPUT)
+    network = fake_quantize(short_network(), ranges, **INPUT)
     start = {weight.name: weight.numpy() for weight in network.weights}
     bounds = {name for name in start if name.endswith(("_min:0", "_max:0"))}
     network.compile(tf_keras.optimizers.SGD(0.1), "categorical_crossentropy")
@@ -178,14 +178,14 @@ def test_bounds_are_no_trainable_weights(quantized):
 
 def test_a_range_for_an_unknown_layer_is_refused(folded, ranges):
     with pytest.raises(StageError, match="stranger"):
-        quantizable(folded, {**ranges, "stranger": Range(low=0, high=1)}, **INPUT)
+        fake_quantize(folded, {**ranges, "stranger": Range(low=0, high=1)}, **INPUT)
 
 
 @pytest.mark.parametrize("site", ["pointwise_relu", "pool", "head"])
 def test_ranges_that_miss_a_tensor_are_refused(folded, ranges, site):
     # Else that tensor stays float, and a convolution beside it with it.
     with pytest.raises(StageError, match=site):
-        quantizable(folded, {name: interval for name, interval in ranges.items() if name != site}, **INPUT)
+        fake_quantize(folded, {name: interval for name, interval in ranges.items() if name != site}, **INPUT)
 
 
 def test_float_weights_are_those_of_the_folded_network(folded, quantized):
@@ -201,7 +201,7 @@ def test_float_weights_are_those_of_the_folded_network(folded, quantized):
 @pytest.mark.parametrize("shallow", [False, True])
 def test_the_network_is_the_same_chain_without_batch_normalization(tiny_mobilenet, inputs, conv, shallow):
     folded = tiny_mobilenet(conv=conv, shallow=shallow)
-    network = quantizable(folded, observe(folded, [inputs]), **INPUT)
+    network = fake_quantize(folded, observe(folded, [inputs]), **INPUT)
     layers = inner_layers(network)
     assert not [layer for layer in layers if isinstance(layer, tf_keras.layers.BatchNormalization)]
     assert [layer.name for layer in layers[2:]] == [layer.name for layer in folded.layers[1:]]

@@ -11,7 +11,7 @@ import tf_keras
 from mbexport.calibration.affine import Range
 from mbexport.calibration.integers.corrections import Corrections, correct
 from mbexport.calibration.qat import train as qat
-from mbexport.calibration.qat.fake_quant import input_range, quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize, input_range
 from mbexport.calibration.qat.train import Duration, quantization_aware_training
 from mbexport.calibration.ranges.observe import observe
 from mbexport.models.data.open import iter_pixels
@@ -176,7 +176,7 @@ def test_before_the_first_step_the_network_answers_as_the_float_one(
             session=session_of(),
             on_step=lambda *_: None,
         )
-    wide = quantizable(
+    wide = fake_quantize(
         folded,
         dict.fromkeys(kept["ranges"], Range(low=-6, high=6)),
         input_scale=preprocess.input_scale,

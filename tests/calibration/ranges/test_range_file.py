@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.ranges.ranges import ranges_from_json, ranges_to_json, read_ranges
+from mbexport.calibration.ranges.range_file import ranges_from_json, ranges_to_json, read_ranges
 from mbexport.errors import DataError, MbexportError
 
 RANGES = st.dictionaries(

@@ -13,7 +13,7 @@ from short_network import CLASSES, PX, blocks, short_network
 from tflite_by_hand import model_of, op_of, tensor_of
 
 from mbexport.artifact import Io, Precision
-from mbexport.calibration.qat.fake_quant import quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize
 from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import StageError
 from mbexport.formats.classifier import Classifier
@@ -49,7 +49,7 @@ def pixels() -> np.ndarray:
 def quantized(network, pixels) -> tf_keras.Model:
     ranges = observe(network, [PREPROCESS.dequantize(pixels)])
     scale, zero_point = PREPROCESS.input_scale, PREPROCESS.input_zero_point
-    return quantizable(network, ranges, input_scale=scale, input_zero_point=zero_point)
+    return fake_quantize(network, ranges, input_scale=scale, input_zero_point=zero_point)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import tf_keras
 from ai_edge_litert.interpreter import Interpreter
 
 from mbexport.artifact import OPSETS, Layout, OnnxForm, Precision
-from mbexport.calibration.qat.fake_quant import quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize
 from mbexport.calibration.ranges.observe import observe
 from mbexport.formats.onnx.convert import onnx_from_tflite
 from mbexport.models.preprocess import Preprocess
@@ -57,7 +57,7 @@ def networks() -> dict[tuple[str, int], tf_keras.Model]:
         folded = built["float", channels] = network(channels)
         ranges = observe(folded, [PREPROCESS.dequantize(images(channels))])
         scale, zero_point = PREPROCESS.input_scale, PREPROCESS.input_zero_point
-        built["int8", channels] = quantizable(folded, ranges, input_scale=scale, input_zero_point=zero_point)
+        built["int8", channels] = fake_quantize(folded, ranges, input_scale=scale, input_zero_point=zero_point)
     return built
 
 

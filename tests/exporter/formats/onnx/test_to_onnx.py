@@ -221,7 +221,7 @@ def test_float_weights_under_the_name_of_int8_are_refused(tflite):
 
 def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
     """Both int8 files of a float `network`, calibrated on 64 of the images in `calibration`."""
-    from mbexport.calibration.qat.fake_quant import quantizable
+    from mbexport.calibration.qat.fake_quant import fake_quantize
     from mbexport.calibration.ranges.observe import observe
     from mbexport.formats.tflite.convert import int8_tflite
     from mbexport.models.folding import fold_batch_norm
@@ -231,7 +231,7 @@ def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
     samples = open_unlabelled(calibration)[0].subset(np.arange(0, 256, 4))
     ranges = observe(folded, map(preprocess.dequantize, iter_pixels(samples, preprocess)))
     zero_point = preprocess.input_zero_point
-    quantized = quantizable(folded, ranges, input_scale=preprocess.input_scale, input_zero_point=zero_point)
+    quantized = fake_quantize(folded, ranges, input_scale=preprocess.input_scale, input_zero_point=zero_point)
     files = [folder / "int8.tflite", folder / "int8.onnx"]
     files[0].write_bytes(int8_tflite(quantized, Io.UINT8))
     files[1].write_bytes(onnx_from_tflite(files[0].read_bytes(), Precision.INT8, OnnxForm()))

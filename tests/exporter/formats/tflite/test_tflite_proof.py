@@ -21,7 +21,7 @@ def decided():
     """The file, the convolutions in the order of the network, and the ranges of an untrained MobileNet."""
     import tf_keras
 
-    from mbexport.calibration.qat.fake_quant import input_range, least_weights, quantizable
+    from mbexport.calibration.qat.fake_quant import fake_quantize, input_range, min_largest_by_layer
     from mbexport.calibration.ranges.observe import observe
     from mbexport.formats.tflite.convert import int8_tflite
     from mbexport.models.folding import fold_batch_norm
@@ -33,12 +33,12 @@ def decided():
     network(PREPARED.normalize(pixels), training=True)  # statistics without which the signal fades away
     folded = fold_batch_norm(network, preprocess=PREPARED)
     ranges = observe(folded, [PREPARED.dequantize(pixels)])
-    least = least_weights(folded, ranges, input_range(**INPUT))
+    least = min_largest_by_layer(folded, ranges, input_range(**INPUT))
     convolutions = {}
     for name in least:
         kernel, bias = folded.get_layer(name).get_weights()
         convolutions[name] = Decided(kernel=kernel, bias=bias, least=least[name])
-    return int8_tflite(quantizable(folded, ranges, **INPUT), Io.UINT8), convolutions, ranges
+    return int8_tflite(fake_quantize(folded, ranges, **INPUT), Io.UINT8), convolutions, ranges
 
 
 def test_a_file_holds_what_was_decided(decided):

@@ -11,7 +11,7 @@ from short_network import blocks, short_network
 
 from mbexport.artifact import Io, OnnxForm, Precision
 from mbexport.calibration.affine import Range, weight_affine
-from mbexport.calibration.qat.fake_quant import quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize
 from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import StageError
 from mbexport.formats.classifier import Classifier
@@ -42,7 +42,7 @@ def ranges(folded, pixels) -> dict[str, Range]:
 
 
 def quantized_with(folded, ranges, *, input_scale: float = PREPROCESS.input_scale) -> tf_keras.Model:
-    return quantizable(folded, ranges, input_scale=input_scale, input_zero_point=PREPROCESS.input_zero_point)
+    return fake_quantize(folded, ranges, input_scale=input_scale, input_zero_point=PREPROCESS.input_zero_point)
 
 
 @pytest.fixture(scope="module")

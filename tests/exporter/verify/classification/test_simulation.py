@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mbexport.artifact import Io
 from mbexport.calibration.examine.twins import twins_of
 from mbexport.calibration.integers.corrections import Corrections, correct
-from mbexport.calibration.qat.fake_quant import input_range, quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize, input_range
 from mbexport.calibration.ranges.observe import observe
 from mbexport.cli import run
 from mbexport.errors import StageError
@@ -81,7 +81,7 @@ def parts(network: Any, pixels: np.ndarray) -> tuple[Any, list[Any]]:
     twins = twins_of(
         floats, folded, entry=ENTRY, ranges=found.ranges, largest=found.largest, arrangement=found.arrangement
     )
-    return quantizable(folded, found.ranges, **INPUT, largest=found.largest), twins
+    return fake_quantize(folded, found.ranges, **INPUT, largest=found.largest), twins
 
 
 def written(quantized: Any, path: Path, io: Io = Io.UINT8) -> Path:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.qat.fake_quant import quantizable
+from mbexport.calibration.qat.fake_quant import fake_quantize
 from mbexport.calibration.qat.train import RangeUse, range_uses, unsettled
 from mbexport.calibration.ranges.observe import observe
 
@@ -24,7 +24,7 @@ def batches() -> list[np.ndarray]:
 
 
 def uses_of(folded: Any, ranges: dict[str, Range]) -> dict[str, RangeUse]:
-    return range_uses(quantizable(folded, ranges, **INPUT), ranges, batches())
+    return range_uses(fake_quantize(folded, ranges, **INPUT), ranges, batches())
 
 
 @pytest.mark.parametrize(
