@@ -83,6 +83,7 @@ MOBILENET_V1: Final = Architecture(
     head_classes=pretrained.head_classes,
 )
 ARCHITECTURES: Final = (MOBILENET_V1,)
+IMAGENET: Final = "imagenet"  # the name of published weights, in place of a file
 _UNKNOWN: Final = Family(name="classifier", title="Image classifier")
 
 

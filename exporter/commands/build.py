@@ -86,7 +86,6 @@ def task(given: dict[str, Any]) -> build_and_export.Task:
 
 def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO | None], BuildPlan]":
     """A function that makes the plan once the data is known. Every option that can be checked before is checked now."""
-    from mbexport.models.mobilenet_v1.spec import ModelSpec
     from mbexport.pipeline import plan as plans
 
     if given["log_dir"] is not None:
@@ -99,9 +98,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
             given["rho"],
             default_px=plans.PHOTO_RESOLUTION_PX if is_photos else plans.DIGITS_RESOLUTION_PX,
         )
-        spec = ModelSpec(
-            alpha=given["alpha"], resolution_px=px, classes=classes, conv=given["conv"], shallow=given["shallow"]
-        )
+        spec = build_and_export.spec_of(given, resolution_px=px, classes=classes)
         epochs = given["epochs"]
         if epochs is None:
             epochs = plans.PHOTO_EPOCHS if is_photos else plans.DIGITS_EPOCHS

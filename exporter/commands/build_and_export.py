@@ -1,7 +1,7 @@
 """Shared parts of `build` and `export`: their options, the plan that these decide, and the run."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from mbexport.commands.options import Group
 from mbexport.commands.recipe import recipe_of
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.registry import EXPORTED
+from mbexport.models.architectures import IMAGENET, MOBILENET_V1, architecture_of
 
 if TYPE_CHECKING:
     from mbexport.models.data.open import DataSet
@@ -293,23 +294,32 @@ def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:
     return tuple(precision for precision in Precision if precision.value in wanted)
 
 
+def spec_of(given: Mapping[str, Any], *, resolution_px: int, classes: int) -> "ModelSpec":
+    """The network that the options describe. Raises `OptionError` for one that is not built here."""
+    return MOBILENET_V1.spec(
+        alpha=given["alpha"],
+        resolution_px=resolution_px,
+        classes=classes,
+        conv=given["conv"],
+        shallow=given["shallow"],
+    )
+
+
 def weights_file(text: str, spec: "ModelSpec", stderr: TextIO | None) -> Path:
     """The file that --weights names: `imagenet` is found in Keras' cache, or downloaded, with a bar on a terminal.
 
     Without `stderr` nothing is downloaded: the file may not be there yet. Raises `DataError` if there is no such file,
     `OptionError` if Keras publishes no weights for `spec`.
     """
-    from mbexport.models.mobilenet_v1 import pretrained
-
-    if text != pretrained.IMAGENET:
+    if text != IMAGENET:
         if not Path(text).is_file():
             raise DataError(f"weights must be imagenet or a file, got {text}")
         return Path(text)
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     if stderr is None:
-        return home / "models" / pretrained.imagenet_file(spec)
+        return home / "models" / architecture_of(spec).imagenet_file(spec)
     with redirect_stdout(stderr) if stderr.isatty() else nullcontext():
-        return pretrained.imagenet_weights(spec, home)
+        return architecture_of(spec).imagenet_weights(spec, home)
 
 
 def run_and_show(task: Task, *, is_dry: bool) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from mbexport.commands import build_and_export, options
 from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
+from mbexport.models.architectures import MOBILENET_V1, architecture_of
 
 if TYPE_CHECKING:
     from mbexport.pipeline.plan import BuildPlan, Foreign, Stored
@@ -151,18 +152,13 @@ def _foreign(given: dict[str, Any]) -> "Foreign":
 
 def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -> "Stored":
     from mbexport.models.keras_import.weights import stored_weights
-    from mbexport.models.mobilenet_v1.pretrained import IMAGENET_CLASSES, head_classes
-    from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, ModelSpec
     from mbexport.pipeline.plan import Stored
 
-    spec = ModelSpec(
-        alpha=given["alpha"],
-        resolution_px=options.resolution_px(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX),
-        classes=classes or IMAGENET_CLASSES,
-        conv=given["conv"],
-        shallow=given["shallow"],
-    )
+    px = options.resolution_px(given["resolution"], given["rho"], default_px=MOBILENET_V1.reference_resolution_px)
+    spec = build_and_export.spec_of(given, resolution_px=px, classes=classes or MOBILENET_V1.imagenet_classes)
+    architecture = architecture_of(spec)
     weights = build_and_export.weights_file(given["weights"], spec, stderr)
     if classes is None and weights.is_file():
-        spec = replace(spec, classes=head_classes(stored_weights(weights)) or IMAGENET_CLASSES)
+        classes = architecture.head_classes(stored_weights(weights)) or architecture.imagenet_classes
+        spec = replace(spec, classes=classes)
     return Stored(spec=spec, weights=weights)

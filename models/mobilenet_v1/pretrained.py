@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-IMAGENET: Final = "imagenet"
 IMAGENET_CLASSES: Final = 1000
 HEAD: Final = "conv_preds"
 
