@@ -1,4 +1,4 @@
-"""Turns an opened artifact into what its contents tell of it: the network's width, the classes' labels, a hash."""
+"""Read what a file holds beside its network: labels, the width multiplier that its layers show, its hash."""
 
 import hashlib
 from pathlib import Path

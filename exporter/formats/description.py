@@ -1,4 +1,4 @@
-"""Turns what is known of a network into what its artifacts say of themselves in words."""
+"""What an artifact says of itself: name, labels, expected input, normalization, licence."""
 
 import json
 import math

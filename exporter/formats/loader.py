@@ -1,4 +1,4 @@
-"""Turns a file into something that runs and no more: loaded as an app does it, nothing read but by the runtime.
+"""A file loaded for timing as an app loads it: an input of its shape goes in, an output comes out.
 
 A runtime is loaded first, by itself, so that what its file costs can be told from what the runtime costs.
 """

@@ -1,4 +1,4 @@
-"""Turns an opened artifact, made here or elsewhere, into a subject: fed what it expects, read as what it gives."""
+"""Match an artifact with images: decide which numbers its input expects, and how its output is read."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.runner import FLOAT, Runner
-from mbexport.formats.stated_input import in_said_order, said_normalization, says_blue_first
+from mbexport.formats.stated_input import in_stated_order, stated_normalization, states_bgr
 from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import RAW, Normalization, Preprocess
@@ -147,19 +147,19 @@ def _expected(runner: Runner, given: Normalization | None) -> tuple[Normalizatio
     if kind not in (*_EIGHT_BITS, FLOAT):
         raise DataError(f"the input must be uint8, int8 or float32, got {kind}")
     if kind != FLOAT and runner.input.affine is None:
-        return _unquantized(kind, is_bgr=says_blue_first(words))
+        return _unquantized(kind, is_bgr=states_bgr(words))
     codes = _codes(runner.input)
-    said = said_normalization(words, channels=runner.channels, layout=runner.layout, given=given)
+    said = stated_normalization(words, channels=runner.channels, layout=runner.layout, given=given)
     if said is not None:
         return _fed(said, Source.METADATA, codes)
     rescaled = _rescaled(runner, given)
     if rescaled is not None:
         return rescaled
     if codes is not None and _is_known(codes):
-        return _fed(_own(codes, is_bgr=says_blue_first(words)), Source.QUANTIZATION, codes)
+        return _fed(_own(codes, is_bgr=states_bgr(words)), Source.QUANTIZATION, codes)
     if given is not None:
-        return _fed(in_said_order(given, words), Source.OPTION, codes)
-    raise DataError(_unsaid(runner.input, codes))
+        return _fed(in_stated_order(given, words), Source.OPTION, codes)
+    raise DataError(_unstated(runner.input, codes))
 
 
 def _unquantized(kind: str, *, is_bgr: bool) -> tuple[Normalization, Source, bool]:
@@ -236,7 +236,7 @@ def _is_known(codes: Affine) -> bool:
     )
 
 
-def _unsaid(source: TensorSpec, codes: Affine | None) -> str:
+def _unstated(source: TensorSpec, codes: Affine | None) -> str:
     ask = "it does not say what it expects of a byte: give --preprocess, or --mean and --scale"
     if codes is None:
         return f"its input is {source.dtype}, and {ask}"

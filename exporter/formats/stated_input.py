@@ -1,4 +1,4 @@
-"""Turns what a file says of itself in words into the normalization of its input, and the order of its channels."""
+"""Read the normalization and the order of channels that a file states in its metadata."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _UNKNOWN: Final = "UNKNOWN"  # a colour space of TFLite's metadata
 _TEXT: Final = re.compile(r" px, (BGR|RGB|GREY):")  # how our own metadata name a colour that the schema has no word for
 
 
-def said_normalization(
+def stated_normalization(
     words: Mapping[str, str], *, channels: int, layout: Layout, given: Normalization | None
 ) -> Normalization | None:
     """What the `metadata()` of a file with that input say that it expects of a byte; None if they do not.
@@ -46,7 +46,7 @@ def said_normalization(
         raise DataError(f"what it says of its own normalization cannot be used: {error}") from None
 
 
-def in_said_order(given: Normalization, words: Mapping[str, str]) -> Normalization:
+def in_stated_order(given: Normalization, words: Mapping[str, str]) -> Normalization:
     """What the user says, for a file that names the order of its channels.
 
     Raises `DataError` if these are two orders, and the numbers are not the same for each channel.
@@ -59,7 +59,7 @@ def in_said_order(given: Normalization, words: Mapping[str, str]) -> Normalizati
     return replace(given, is_bgr=colour == "BGR")
 
 
-def says_blue_first(words: Mapping[str, str]) -> bool:
+def states_bgr(words: Mapping[str, str]) -> bool:
     """Whether the file names the order of its channels, and it is blue first."""
     return _colour(words) == "BGR"
 

@@ -1,4 +1,4 @@
-"""Turns artifact files, made here or elsewhere, into their speeds side by side: what `mbexport bench` does."""
+"""Time artifact files side by side: the work of `mbexport bench`."""
 
 import json
 from collections.abc import Sequence

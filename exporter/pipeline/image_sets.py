@@ -1,4 +1,4 @@
-"""Turns the data options of a run into the sets of images that its stages read, without those that cannot be read."""
+"""The images of a run: to train, calibrate, verify and make golden vectors, without those that cannot be read."""
 
 from collections.abc import Mapping
 from pathlib import Path

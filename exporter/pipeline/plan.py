@@ -1,4 +1,4 @@
-"""Turns the options of a build or an export into one frozen plan that cannot be wrong."""
+"""The plan of a build or an export: every option that decides what is made, checked once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

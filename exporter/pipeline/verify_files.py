@@ -1,4 +1,4 @@
-"""Turns artifact files, made here or elsewhere, into a report: what `mbexport verify` does."""
+"""Compare artifact files, whoever made them, and judge them: the work of `mbexport verify`."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Turns a trained Keras model of any file form into something that classifies; nothing from the file is run."""
+"""Run a trained Keras model of any file form; no code from the file is executed."""
 
 from pathlib import Path
 from typing import Any, Final

@@ -1,1 +1,1 @@
-"""TODO."""
+"""ONNX: conversion from .tflite, graph passes, and onnxruntime."""

@@ -1,4 +1,4 @@
-"""Turns a .tflite file into an .onnx file of the same network: the same integers, where it is int8."""
+"""Convert a .tflite file to .onnx: the same network, and for int8 the same integers."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Turns an .onnx file into something that classifies: onnxruntime on the CPU."""
+"""Run .onnx files in onnxruntime on the CPU, and read what their graphs hold."""
 
 import json
 from dataclasses import replace

@@ -1,1 +1,1 @@
-"""TODO."""
+"""TFLite: conversion from Keras, the file itself, its metadata, and the LiteRT interpreter."""

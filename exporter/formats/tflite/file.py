@@ -1,4 +1,4 @@
-"""Turns the bytes of a .tflite file into objects and back into bytes: in one form, aligned, with nothing stored twice.
+"""Parse .tflite bytes and write them back in one canonical form: aligned, nothing stored twice.
 
 The converter writes a vector of zero points for each tensor, names of two hundred characters that hold layer numbers
 of the process, and a note on the conversion. Of an int8 network at alpha 0.25 that is a tenth of the file.

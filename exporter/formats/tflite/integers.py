@@ -1,4 +1,4 @@
-"""Turns an int8 .tflite and the network it was made from into a proof: the file holds the integers that were decided.
+"""Prove that a .tflite file holds the integers that calibration decided, or store them in it.
 
 The converter quantizes on its own account from what it finds in the graph. If it took another range or another
 axis, the file would load, run and answer, and nobody would know that it is not the network that was simulated.

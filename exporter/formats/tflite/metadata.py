@@ -1,4 +1,4 @@
-"""Turns a .tflite file and its description into one that tells apps what it takes and gives; and reads that back.
+"""Write TFLite's metadata and labels into a file, and read them back.
 
 The words are a flatbuffer of the published metadata schema in a buffer of the file; the labels are a zip behind it.
 """

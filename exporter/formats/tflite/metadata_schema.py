@@ -1,4 +1,4 @@
-"""Turns values into the tables of TFLite's published metadata schema, and those tables back into values.
+"""The tables of TFLite's published metadata schema, written and read with flatbuffers.
 
 The field numbers are the order of the fields in metadata_schema.fbs (tensorflow/tflite-support, and unchanged in
 google-ai-edge/mediapipe); a union takes two, its type first. Only what is written here has a name here.

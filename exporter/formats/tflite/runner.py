@@ -1,4 +1,4 @@
-"""Turns a .tflite file into something that classifies: the LiteRT interpreter."""
+"""Run .tflite files in the LiteRT interpreter, and read what they hold."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What each stage reads and does, a module for each step that the terminal prints."""

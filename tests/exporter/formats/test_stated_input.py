@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mbexport.artifact import Layout
 from mbexport.errors import DataError
-from mbexport.formats.stated_input import in_said_order, said_normalization, says_blue_first
+from mbexport.formats.stated_input import in_stated_order, stated_normalization, states_bgr
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, UNIT, Normalization
 
 OURS = {"normalization.mean": "[127.5]", "normalization.std": "[127.5]"}
@@ -18,7 +18,7 @@ TFLITE = {"normalization mean": "127.5", "normalization std": "127.5"}
 def said(
     words: dict[str, str], *, channels: int = 3, layout: Layout = Layout.NHWC, given: Normalization | None = None
 ) -> Normalization | None:
-    return said_normalization(words, channels=channels, layout=layout, given=given)
+    return stated_normalization(words, channels=channels, layout=layout, given=given)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_our_own_text_names_the_order_that_the_schema_cannot():
     found = said(words)
     assert found is not None
     assert found.is_bgr
-    assert says_blue_first(words)
+    assert states_bgr(words)
 
 
 def test_an_open_order_is_asked_for_and_not_guessed():
@@ -105,12 +105,12 @@ def test_colours_of_a_grey_input_are_refused():
 
 def test_the_users_numbers_follow_the_order_that_the_file_names():
     one = Normalization(mean=(1,), std=(2,))
-    assert in_said_order(one, {}) is one
-    assert in_said_order(one, {"input.colour": "RGB"}) is one
-    assert in_said_order(one, {"input.colour": "BGR"}) == Normalization(mean=(1,), std=(2,), is_bgr=True)
-    assert in_said_order(CAFFE, {"input.colour": "BGR"}) is CAFFE
+    assert in_stated_order(one, {}) is one
+    assert in_stated_order(one, {"input.colour": "RGB"}) is one
+    assert in_stated_order(one, {"input.colour": "BGR"}) == Normalization(mean=(1,), std=(2,), is_bgr=True)
+    assert in_stated_order(CAFFE, {"input.colour": "BGR"}) is CAFFE
     with pytest.raises(DataError, match="says that its input is RGB, and mean and std were given in the other order"):
-        in_said_order(CAFFE, {"input.colour": "RGB"})
+        in_stated_order(CAFFE, {"input.colour": "RGB"})
 
 
 MEANS = st.floats(-1e4, 1e4)

@@ -1,4 +1,4 @@
-"""Turns what stands between the last feature map and the scores into ops that keep the head an integer kernel."""
+"""Passes on the ends of a graph: the batch, channels first, and the head between the last features and the scores."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Turns an ONNX graph into look-ups by tensor, and changes how its nodes are connected: what every pass needs."""
+"""Look up and rewire the tensors of an ONNX graph: what every pass needs."""
 
 from collections import defaultdict
 from typing import Any

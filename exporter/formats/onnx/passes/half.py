@@ -1,4 +1,4 @@
-"""Turns the weights of a float network into float16 ones that are cast to float32 where they are read."""
+"""Store float weights as float16, cast to float32 where they are read."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Turns int8 activations into uint8 ones, and drops quantizations that give back the codes they were given."""
+"""Passes on quantized tensors: uint8 activations, no Clip that codes already do, no code converted to itself."""
 
 from typing import Any, Final
 

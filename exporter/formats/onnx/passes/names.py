@@ -1,4 +1,4 @@
-"""Turns names and the order of constants into ones that depend on the network alone, and stores each constant once."""
+"""Name tensors and order constants by the network alone, and store each constant once."""
 
 from collections import defaultdict
 

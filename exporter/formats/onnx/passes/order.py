@@ -1,4 +1,4 @@
-"""Turns a precision and a layout into the ordered list of passes that make the graph that we ship.
+"""The ordered list of graph passes for a precision and a layout.
 
 The batch is named first, so that the shapes of all tensors follow from it, and pooling gets its name, by which it
 is looked for (1). Then activations get their type (2) and what that makes redundant goes (3); what stands between a
