@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from mbexport.calibration.affine import Affine
 
 LABELS: Final = "labels.txt"
+# From a code to the byte that it is: an int8 code is the byte minus 128.
+_BYTE_OFFSETS: Final = {"uint8": 0, "int8": 128}
+OPSET: Final = 17  # phones carry old runtimes: onnxruntime 1.12 (2022) reads this opset
+# Quantization per channel begins with 13; onnxruntime 1.23, the oldest that we take, ends with 23 (their changelogs).
+OPSETS: Final = range(13, 24)
 
 
 def labels_file(names: Iterable[str]) -> bytes:
@@ -22,10 +27,6 @@ def labels_file(names: Iterable[str]) -> bytes:
 def labels_in(content: bytes) -> tuple[str, ...]:
     """The names that `labels_file` wrote."""
     return tuple(content.decode().split("\n")[:-1])
-
-
-# From a code to the byte that it is: an int8 code is the byte minus 128.
-_BYTE_OFFSETS: Final = {"uint8": 0, "int8": 128}
 
 
 class Precision(StrEnum):
@@ -99,11 +100,6 @@ class Target:
 def file_name(stem: str, precision: Precision, file_format: str) -> str:
     """The name of an artifact: `<stem>_<precision>.<format>`."""
     return f"{stem}_{precision.value}.{file_format}"
-
-
-OPSET: Final = 17  # phones carry old runtimes: onnxruntime 1.12 (2022) reads this opset
-# Quantization per channel begins with 13; onnxruntime 1.23, the oldest that we take, ends with 23 (their changelogs).
-OPSETS: Final = range(13, 24)
 
 
 def require_opset(opset: int) -> int:

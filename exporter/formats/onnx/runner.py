@@ -21,6 +21,15 @@ _TERMS: Final = 16  # of one sum: four times what one instruction adds up
 # onnxruntime_session_options_config_keys.h: kOrtSessionOptionsAvx2PrecisionMode, since version 1.12.
 _EXACT: Final = "session.x64quantprecision"
 _OPSET, _IR_VERSION = 17, 8
+_MOVERS: Final = frozenset({"Transpose", "Reshape"})
+_PASSED_OVER: Final = _MOVERS | {
+    *("QuantizeLinear", "DequantizeLinear", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Identity")
+}
+_WEIGHTS: Final = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}  # the place of the weights among the inputs
+_QUANTIZING: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv"})
+_LEFT_OUT: Final = ""  # how ONNX names an input that is not given
+# Whether onnxruntime rewrites the graph, by its own names.
+_LEVELS: Final = dict(zip(KERNEL_PATHS, ("ORT_ENABLE_ALL", "ORT_DISABLE_ALL"), strict=True))
 
 
 def session_options(threads: int = 1) -> Any:
@@ -69,17 +78,6 @@ def _largest_sum() -> bytes:
     opset = helper.make_opsetid("", _OPSET)
     content: bytes = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION).SerializeToString()
     return content
-
-
-_MOVERS: Final = frozenset({"Transpose", "Reshape"})
-_PASSED_OVER: Final = _MOVERS | {
-    *("QuantizeLinear", "DequantizeLinear", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Identity")
-}
-_WEIGHTS: Final = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}  # the place of the weights among the inputs
-_QUANTIZING: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv"})
-_LEFT_OUT: Final = ""  # how ONNX names an input that is not given
-# Whether onnxruntime rewrites the graph, by its own names.
-_LEVELS: Final = dict(zip(KERNEL_PATHS, ("ORT_ENABLE_ALL", "ORT_DISABLE_ALL"), strict=True))
 
 
 class OnnxRunner(Runner):

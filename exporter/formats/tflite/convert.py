@@ -1,7 +1,8 @@
 """Convert a tf_keras network to .tflite in any precision.
 
-int8 has the ranges and weights of its network's fake quantization; what the converter finds for itself in the other
-reduced precisions is put right afterwards (`integers.with_decided_weights`). The only module that calls TFLiteConverter.
+int8 has the ranges and weights of its network's fake quantization; the weights that the converter rounds for itself in
+the other reduced precisions are replaced afterwards (`integers.with_decided_weights`). The only module that calls
+TFLiteConverter.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -21,6 +21,7 @@ _SCALE_TOLERANCE: Final = 1e-4  # fake quantization computes its scale in float3
 # 864 weights of a small depthwise kernel is a large share already.
 _TIES: Final = 3
 _TIES_SHARE: Final = 5e-3
+_CONVOLUTIONS: Final = (BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +97,6 @@ def _require_codes(name: str, stored: NDArray[Any], expected: NDArray[np.int32])
             f"the .tflite must hold the codes that the weights of {name} round to, got up to {distance.max()} steps "
             f"from them in {(distance > 0).mean():.1%} of the weights"
         )
-
-
-_CONVOLUTIONS: Final = (BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_2D)
 
 
 def with_decided_weights(content: bytes, convolutions: Mapping[str, Decided]) -> bytes:

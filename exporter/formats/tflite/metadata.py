@@ -43,6 +43,18 @@ from mbexport.formats.tflite.metadata_schema import (
 
 _COLOUR_SPACES: Final = {"RGB": ColorSpace.RGB, "GREY": ColorSpace.GRAYSCALE}
 _LIMITS: Final = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
+_NAME: Final = b"TFLITE_METADATA"  # tensorflow/lite/schema/schema.fbs: where readers of metadata look
+# The first moment that a zip can tell, and the rights of a plain file made on Unix: nothing of this machine.
+_ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
+_ZIP_UNIX, _ZIP_RIGHTS = 3, 0o644 << 16
+# What struct, flatbuffers, zipfile and zlib raise for bytes that they cannot read.
+_MAX_LABELS_BYTES: Final = 2**22  # the 1001 classes of ImageNet take 22 kB
+_LABELS_ENDING: Final = ".txt"
+_DAMAGE: Final = (
+    *(struct.error, IndexError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
+)
+_TYPES: Final = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
 
 def words(description: Description, source: TensorSpec, target: TensorSpec) -> bytes:
@@ -190,20 +202,6 @@ def _read_tensor(tensor: Reader, role: str) -> dict[str, str]:
             )
             found["normalization std"] = " ".join(f"{value:.9g}" for value in options.floats(NormalizationOptions.STD))
     return found
-
-
-_NAME: Final = b"TFLITE_METADATA"  # tensorflow/lite/schema/schema.fbs: where readers of metadata look
-# The first moment that a zip can tell, and the rights of a plain file made on Unix: nothing of this machine.
-_ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
-_ZIP_UNIX, _ZIP_RIGHTS = 3, 0o644 << 16
-# What struct, flatbuffers, zipfile and zlib raise for bytes that they cannot read.
-_MAX_LABELS_BYTES: Final = 2**22  # the 1001 classes of ImageNet take 22 kB
-_LABELS_ENDING: Final = ".txt"
-_DAMAGE: Final = (
-    *(struct.error, IndexError, TypeError, ValueError),
-    *(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
-)
-_TYPES: Final = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
 
 def with_metadata(content: bytes, description: Description) -> bytes:

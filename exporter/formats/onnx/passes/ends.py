@@ -10,6 +10,7 @@ from mbexport.formats.onnx.passes.graph import constants_of, consumers_of, drop_
 
 BATCH: Final = "batch"
 _CHANNELS_FIRST: Final = (0, 3, 1, 2)
+_SIDES: Final = [2, 3]  # the axes of height and width, with channels first
 
 
 def name_batch(model: onnx.ModelProto) -> None:
@@ -48,9 +49,6 @@ def take_channels_first(model: onnx.ModelProto) -> None:
     turned = [onnx.TensorShapeProto.Dimension.FromString(sizes[axis].SerializeToString()) for axis in _CHANNELS_FIRST]
     del sizes[:]
     sizes.extend(turned)
-
-
-_SIDES: Final = [2, 3]  # the axes of height and width, with channels first
 
 
 def pool_globally(model: onnx.ModelProto) -> None:

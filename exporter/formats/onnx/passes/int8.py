@@ -16,6 +16,9 @@ from mbexport.formats.onnx.passes.graph import (
     replace_uses,
 )
 
+_INT8_TO_UINT8: Final = 128
+_MOVERS: Final = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
+
 
 def absorb_clips(model: onnx.ModelProto) -> None:
     """Drops a Clip whose limits the quantization behind it has anyway: saturation is the clip.
@@ -62,10 +65,6 @@ def give_weights_their_own_zero_points(model: onnx.ModelProto) -> None:
             node.input[2] = f"{node.input[0]}_zeros"
             model.graph.initializer.append(numpy_helper.from_array(constants[zeros], node.input[2]))
         taken.add(zeros)
-
-
-_INT8_TO_UINT8: Final = 128
-_MOVERS: Final = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity"})
 
 
 def use_uint8_activations(model: onnx.ModelProto) -> None:
