@@ -1,4 +1,4 @@
-"""Turns measurements, gates and stage times into the values of report.json (schema 1) and into its bytes."""
+"""Serialize measurements, gates and stage times as report.json (schema 1)."""
 
 import json
 import math
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 def simulation_json(found: "Simulation") -> Json:
-    """How alike the file and its simulation answer."""
+    """Serialize how alike the int8 file and its simulation answer."""
     return {
         "images": found.images,
         "agreement": found.agreement,
@@ -34,7 +34,7 @@ def simulation_json(found: "Simulation") -> Json:
 
 
 def health_json(tensors: "Sequence[TensorHealth]", *, images: int) -> Json:
-    """Which channels behind a ReLU are never anything but zero: by site, where there are any."""
+    """Serialize which channels behind a ReLU are zero on every image: counts by site, where there are any."""
     return {
         "images": images,
         "dead_channels": sum(tensor.dead for tensor in tensors),
@@ -45,7 +45,7 @@ def health_json(tensors: "Sequence[TensorHealth]", *, images: int) -> Json:
 
 
 def sensitivity_json(found: "Sensitivity", tensors: "Sequence[TensorHealth]", *, output: Output) -> Json:
-    """What each layer costs, in the order of the network; `output` says what the divergence is."""
+    """Serialize what each layer costs, in the order of the network; `output` decides what the divergence is."""
     return {
         "samples": found.samples,
         "images": "calibration",
@@ -64,7 +64,10 @@ def sensitivity_json(found: "Sensitivity", tensors: "Sequence[TensorHealth]", *,
 
 
 def distilled_json(found: "Distilled", *, output: Output) -> Json:
-    """How quantization-aware training went; `output` says what the divergence is. Steps are the optimizer's."""
+    """Serialize how quantization-aware training went; `output` decides what the divergence is.
+
+    Steps are the optimizer's.
+    """
     return {
         "steps": found.history[-1][0],
         "images": found.images,
@@ -97,7 +100,7 @@ SCHEMA: Final = 1
 def report_json(
     measured: Json, gates: tuple[GateResult, ...], extra: Mapping[str, Any], *, strict: bool = False
 ) -> Json:
-    """The whole report: `extra` (model, data, stages) first, then what was measured, then the verdict."""
+    """Put the report together: `extra` (model, data, stages), then what was measured, then the verdict."""
     return {
         "schema": SCHEMA,
         **extra,
@@ -109,17 +112,17 @@ def report_json(
 
 
 def to_bytes(report: Json) -> bytes:
-    """The report as UTF-8 JSON; what is not a number (NaN, infinity) becomes null, as JSON has no word for it."""
+    """Serialize the report as UTF-8 JSON; NaN and infinity, which JSON does not have, become null."""
     return (json.dumps(_finite(report), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def stages_json(stages: Sequence[tuple[str, float, bool]]) -> list[Json]:
-    """One entry a stage: its name, the seconds it took when it ran, whether this run reused it."""
+    """Serialize each stage: its name, the seconds it took when it ran, whether this run reused it."""
     return [{"name": name, "seconds": round(seconds, 1), "reused": reused} for name, seconds, reused in stages]
 
 
 def preprocess_json(preprocess: Preprocess) -> Json:
-    """What an image goes through before a float network sees it; one number where all channels have the same."""
+    """Serialize how bytes are fed to the float network; one number where all channels have the same."""
     norm = preprocess.normalization
     mean, std = (values[0] if len(set(values)) == 1 else list(values) for values in (norm.mean, norm.std))
     return {
@@ -131,7 +134,7 @@ def preprocess_json(preprocess: Preprocess) -> Json:
 
 
 def unreadable_json(bad: Sequence[tuple[str, str]]) -> list[Json]:
-    """The images that were left out, and why."""
+    """Serialize which images were left out, and why."""
     return [{"file": name, "reason": reason} for name, reason in bad]
 
 
@@ -143,7 +146,7 @@ def calibration_json(
     samples: int,
     sites: Mapping[str, StoredSite],
 ) -> Json:
-    """How the ranges were found and what was corrected; then each stored tensor in the order of the network.
+    """Serialize how ranges were found and what was corrected; then each stored tensor in the network's order.
 
     Without an `observer` the ranges came from a file.
     """

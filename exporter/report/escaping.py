@@ -1,4 +1,4 @@
-"""Turns any text into Markdown that shows just that text, on GitHub and on GitLab, and rows into tables."""
+"""Escape text for Markdown, on GitHub and on GitLab, and write tables."""
 
 import re
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ _LINKED: Final = re.compile(r'([@#!%&~$^:](?=[\w"/])|www(?=\.)|GH(?=-))')
 
 
 def code(text: str, longest: int = LONGEST_NAME) -> str:
-    """A name in the type of code, in which servers look for no users and no links."""
+    """Set a name as code, in which servers look for no users and no links."""
     line = one_line(text, longest)
     return f"`{line}`" if _PLAIN.fullmatch(line) else f"<code>{_escaped(line)}</code>"
 
 
 def prose(text: str, longest: int = LONGEST_TEXT) -> str:
-    """A text that is read as it is written, in one line."""
+    """Escape a text so that it is shown as it is written, in one line."""
     return _escaped(one_line(text, longest))
 
 
 def one_line(text: str, longest: int) -> str:
-    """The text without line breaks and what cannot be printed; of a long one both ends."""
+    """The text without line breaks and unprintable characters; of one longer than `longest` both ends."""
     shown = (char if char.isprintable() or char.isspace() or char in _JOINERS else "\ufffd" for char in text)
     line = " ".join("".join(shown).split())
     if len(line) <= longest:
@@ -37,7 +37,10 @@ def one_line(text: str, longest: int) -> str:
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1, most: int = 40) -> str:
-    """A table of finished Markdown: the first `texts` columns lie to the left; says how many of `rows` are left out."""
+    """Write a table of cells that are Markdown; its first `texts` columns are left-aligned.
+
+    At most `most` rows are shown; a last line counts those that are not.
+    """
     marks = [":--"] * texts + ["--:"] * (len(names) - texts)
     lines = ["| " + " | ".join(cells) + " |" for cells in (names, marks, *rows[:most])]
     left_out = [f"\n… and {len(rows) - most} more: see report.json"] if len(rows) > most else []
@@ -45,7 +48,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1
 
 
 def details(summary: str, body: str) -> str:
-    """What is shown when `summary` is clicked. The empty lines are what makes servers read `body` as Markdown."""
+    """Fold `body` under `summary`. Servers read `body` as Markdown because of the empty lines around it."""
     return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 

@@ -1,4 +1,4 @@
-"""Turns numbers of a report into the words that its tables share."""
+"""Format the numbers of a report for the tables of terminal, job summary and card."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -12,24 +12,24 @@ _ORDER: Final = (FAIL, UNDECIDED, PASS)
 
 
 def number(value: float | None, form: str) -> str:
-    """The value in a format, a dash where there is none."""
+    """Format the value; a dash for None."""
     return "-" if value is None else format(value, form)
 
 
 def interval(ci95: list[float | None] | None, form: str) -> str:
-    """A space and both ends in brackets; nothing where there is no interval, or where its ends are no numbers."""
+    """Format both ends in brackets behind a space; empty without an interval, or where an end is null."""
     return "" if ci95 is None or None in ci95 else f" [{ci95[0]:{form}}, {ci95[1]:{form}}]"
 
 
 def top1(entry: Json, label: str = "") -> str:
-    """The accuracy with its interval; images without labels have none."""
+    """Format top-1 accuracy with its interval; `no labels` where it is null."""
     if entry["top1"] is None:
         return "no labels"
     return f"{label}{entry['top1']:.2%}{interval(entry['top1_ci95'], '.1%')}"
 
 
 def drop(difference: Json | None) -> str:
-    """How many points of top-1 were lost against the reference, with the score interval; below 0, gained."""
+    """Format the points of top-1 that were lost, with the score interval; below 0 they were gained."""
     if difference is None:
         return "-"
     low, high = (100 * end for end in difference["score_ci95"])
@@ -47,7 +47,7 @@ def size(size_bytes: int | None) -> str:
 
 
 def limit(gate: Json) -> str:
-    """The side of the limit that a value has to be on."""
+    """Format the limit with the side on which a value has to be."""
     return f"{'>=' if gate['direction'] == 'at least' else '<='} {gate['limit']:.4g}"
 
 
@@ -61,31 +61,31 @@ def verdict(gate: Json) -> str:
 
 
 def by_urgency(gates: Iterable[Json]) -> list[Json]:
-    """Those that failed, then the undecided ones, then the others, each in the report's order."""
+    """Sort gates: failed ones, undecided ones, then the others, each in the report's order."""
     return sorted(gates, key=lambda gate: _ORDER.index(verdict(gate)))
 
 
 def speedup(ratio: Json) -> str:
-    """How much faster b is than a, which is fp32."""
+    """Say how many times as fast as its fp32 file an int8 file is."""
     threads = ratio["threads"]
     where = f" on {threads} threads" if threads > 1 else ""
     return f"{ratio['latency_ratio']:.2f}{interval(ratio['latency_ratio_ci95'], '.2f')} times as fast as fp32{where}"
 
 
 def likeness(pair: Json) -> str:
-    """How alike two files answer."""
+    """Say how alike two files answer."""
     alike = f"{number(pair['agreement'], '.2%')}{interval(pair['agreement_ci95'], '.1%')} of the answers alike"
     return alike + ("" if pair["max_lsb"] is None else f", at most {pair['max_lsb']:g} LSB apart")
 
 
 def kernel_path(pair: Json) -> str:
-    """How alike two kernel paths of one file answer, in short."""
+    """Say in short how alike two kernel paths of one file answer."""
     steps = "" if pair["max_lsb"] is None else f", {pair['max_lsb']:g} LSB"
     return f"{pair['a']}/{pair['b']} {number(pair['agreement'], '.2%')}{steps}"
 
 
 def other_speeds(artifacts: Sequence[Json], *, besides: int) -> tuple[list[str], list[list[str]]]:
-    """What one image on `besides` threads does not show: the names of the columns, and a row for each artifact."""
+    """Tabulate other speeds than one image on `besides` threads: names of columns, and a row for each artifact."""
     threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {besides})
     batches = sorted({(row["batch"], row["threads"]) for entry in artifacts for row in entry["throughput"]})
     names = [
@@ -109,13 +109,13 @@ def other_speeds(artifacts: Sequence[Json], *, besides: int) -> tuple[list[str],
 
 
 def model_name(report: Json) -> str:
-    """What was built, or what `verify` compared with."""
+    """The name of what was built, or of what `verify` compared with."""
     model = report["model"]
     return str(model.get("name") or model["reference"])
 
 
 def network_title(report: Json) -> str:
-    """What kind of network it is, for people; reports of older versions and of `verify` do not say."""
+    """What kind of network it is; reports of older versions and of `verify` have no `title`."""
     model = report["model"]
     return str(model.get("title") or ("MobileNet v1" if model.get("alpha") is not None else "Image classifier"))
 
@@ -127,7 +127,7 @@ def fed(data: Json) -> str:
 
 
 def conclusion(report: Json) -> str:
-    """The verdict in one line: which gates failed, which could not be decided."""
+    """Say the verdict in one line: which gates failed, and which could not be decided."""
     failed = [f"{gate['name']} ({gate['meaning']})" for gate in report["gates"] if not gate["passed"]]
     words = "PASSED" if report["passed"] else "FAILED: " + ("; ".join(failed) or "there was nothing to judge")
     open_ones = [gate["name"] for gate in report["gates"] if verdict(gate) == UNDECIDED]

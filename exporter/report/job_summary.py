@@ -1,15 +1,15 @@
-"""Turns a report into the Markdown that a CI server shows on a job's page."""
+"""Write the Markdown that a CI server shows on a job's page."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mbexport.report import formatting as wording
+from mbexport.report import formatting
 from mbexport.report.advice import advice
 from mbexport.report.escaping import LONGEST_NAME, code, details, prose, table
 from mbexport.report.formatting import Json, interval, number
 from mbexport.report.warnings import warnings_of
 
-_MARKS: Final = {wording.FAIL: "❌", wording.UNDECIDED: "⚠️", wording.PASS: "✅"}
+_MARKS: Final = {formatting.FAIL: "❌", formatting.UNDECIDED: "⚠️", formatting.PASS: "✅"}
 _MOST_BYTES: Final = 1_000_000  # GitHub takes 1 MiB from a step; below what follows is left out
 _WORST: Final = 10  # classes, confusions, images: the page and report.json have more
 _MOST_NAMES: Final = 4
@@ -17,9 +17,9 @@ _REST: Final = "The rest is too long for this page: see report.json."
 
 
 def markdown(report: Json) -> str:
-    """Verdict, gates and what to do, artifacts, speed, twins, worst classes; then what is folded away.
+    """Summarize a report: verdict, gates and next steps, artifacts, speed, twins, worst classes; the rest folded away.
 
-    GitHub's dialect, which GitLab reads too; less than 1 MiB in UTF-8. Names and labels are shown as they are, whatever
+    In GitHub's dialect, which GitLab reads too; less than 1 MiB in UTF-8. Names and labels are shown as text, whatever
     they hold.
     """
     sections = [
@@ -40,7 +40,7 @@ def markdown(report: Json) -> str:
 
 
 def _within(most_bytes: int, sections: Sequence[str]) -> str:
-    """The sections, an empty line between them, as far as there is room."""
+    """Join the sections with empty lines as far as `most_bytes` reach; a last line says what is missing."""
     kept: list[str] = []
     room = most_bytes - len(_REST) - 2
     for section in sections:
@@ -54,38 +54,38 @@ def _within(most_bytes: int, sections: Sequence[str]) -> str:
 
 def _heading(report: Json) -> str:
     reference, data = report["reference"], report["data"]
-    mark, word = (_MARKS[wording.PASS], "passed") if report["passed"] else (_MARKS[wording.FAIL], "failed")
+    mark, word = (_MARKS[formatting.PASS], "passed") if report["passed"] else (_MARKS[formatting.FAIL], "failed")
     images = f"{reference['samples']} images" + (f" of {code(data['name'])}" if data["name"] else "")
     return (
-        f"## {mark} mbexport: {code(wording.model_name(report))} {word}\n\n"
-        f"**{prose(wording.conclusion(report))}**\n\n"
-        f"Compared with {prose(reference['name'], LONGEST_NAME)} ({wording.top1(reference, 'top-1 ')}) on {images}, "
+        f"## {mark} mbexport: {code(formatting.model_name(report))} {word}\n\n"
+        f"**{prose(formatting.conclusion(report))}**\n\n"
+        f"Compared with {prose(reference['name'], LONGEST_NAME)} ({formatting.top1(reference, 'top-1 ')}) on {images}, "
         f"{reference['classes_seen']} classes."
     )
 
 
 def _warnings(report: Json) -> str:
-    return "\n>\n".join(f"> {_MARKS[wording.UNDECIDED]} **Warning:** {prose(line)}" for line in warnings_of(report))
+    return "\n>\n".join(f"> {_MARKS[formatting.UNDECIDED]} **Warning:** {prose(line)}" for line in warnings_of(report))
 
 
 def _gates(report: Json) -> str:
-    """The gates, those that failed first; below the table what to do about them."""
-    ordered, samples = wording.by_urgency(report["gates"]), report["reference"]["samples"]
+    """The table of gates, failed ones first, and below it the next step for each that did not pass."""
+    ordered, samples = formatting.by_urgency(report["gates"]), report["reference"]["samples"]
     rows = [
         [
-            f"{_MARKS[wording.verdict(gate)]} {wording.verdict(gate)}",
+            f"{_MARKS[formatting.verdict(gate)]} {formatting.verdict(gate)}",
             code(gate["name"]),
             code(gate["subject"], 2 * LONGEST_NAME) if gate["subject"] else "",
-            wording.measured(gate) + interval(gate["ci95"], ".4g"),
-            wording.limit(gate).replace("<=", "≤").replace(">=", "≥"),
+            formatting.measured(gate) + interval(gate["ci95"], ".4g"),
+            formatting.limit(gate).replace("<=", "≤").replace(">=", "≥"),
         ]
         for gate in ordered
     ]
     steps = [
-        f"- {_MARKS[wording.verdict(gate)]} {code(gate['name'])}: {prose(gate['meaning'])}. **Next:** "
+        f"- {_MARKS[formatting.verdict(gate)]} {code(gate['name'])}: {prose(gate['meaning'])}. **Next:** "
         f"{prose(advice(gate, samples=samples))}"
         for gate in ordered
-        if wording.verdict(gate) != wording.PASS
+        if formatting.verdict(gate) != formatting.PASS
     ]
     shown = table(("verdict", "gate", "of", "value [95 %]", "limit"), rows, texts=3)
     return "\n\n".join(filter(None, ("### Gates", shown if rows else "", "\n".join(steps))))
@@ -105,13 +105,13 @@ def _artifacts(artifacts: Sequence[Json]) -> str:
     rows = [
         [
             code(entry["file"]),
-            wording.size(entry["size_bytes"]),
-            wording.top1(entry),
-            wording.drop(entry["difference"]),
+            formatting.size(entry["size_bytes"]),
+            formatting.top1(entry),
+            formatting.drop(entry["difference"]),
             number(entry["agreement"], ".2%") + interval(entry["agreement_ci95"], ".1%"),
             number(entry["latency_ms"]["p50"], ".2f"),
             number(entry["latency_ms"]["p99"], ".2f"),
-            wording.integer_convolutions(entry["kernels"]),
+            formatting.integer_convolutions(entry["kernels"]),
         ]
         for entry in artifacts
     ]
@@ -192,7 +192,7 @@ def _disagreements(artifacts: Sequence[Json]) -> str:
 
 
 def _shared(found: Iterable[tuple[list[str], str]]) -> list[list[str]]:
-    """Each row once, before it the files that have it: twins have most in common."""
+    """Merge equal rows: each once, behind the names of the files that have it. Twins share most rows."""
     files: dict[tuple[str, ...], dict[str, None]] = {}  # dictionaries for the order in which they came
     for cells, file in found:
         files.setdefault(tuple(cells), {})[file] = None
@@ -222,15 +222,17 @@ def _paths(paths: Sequence[Json]) -> str:
 
 
 def _speeds(artifacts: Sequence[Json]) -> str:
-    names, found = wording.other_speeds(artifacts, besides=1)
+    names, found = formatting.other_speeds(artifacts, besides=1)
     rows = [[code(name), *cells] for name, *cells in found]
-    return _folded("Threads, cold start, memory, throughput", f"{table(names, rows)}\n\n{wording.OTHER_SPEEDS}", rows)
+    return _folded(
+        "Threads, cold start, memory, throughput", f"{table(names, rows)}\n\n{formatting.OTHER_SPEEDS}", rows
+    )
 
 
 def _provenance(report: Json) -> str:
     tool, data, machine = report["tool"], report["data"], report["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in tool["libraries"].items())
-    fed = f"{wording.fed(data)}, crop {data['crop_fraction']:g}"
+    fed = f"{formatting.fed(data)}, crop {data['crop_fraction']:g}"
     lines = [
         f"mbexport {tool.get('version', '')} with {libraries}",
         f"images: {data['name']}, fingerprint {data['fingerprint']}; the reference is fed {fed}",

@@ -1,4 +1,4 @@
-"""Turns a report into junit.xml: what CI servers list as tests, one for each gate.
+"""Write junit.xml: each gate as a test, as CI servers list them.
 
 Elements and attributes are those of Jenkins' junit-10.xsd. GitLab and Bamboo show a failure's text and not its message,
 GitHub's reporters show both: the text says everything.
@@ -10,7 +10,7 @@ from typing import Final
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from mbexport.report import formatting as wording
+from mbexport.report import formatting
 from mbexport.report.advice import advice
 from mbexport.report.formatting import Json
 
@@ -23,7 +23,7 @@ _NOTHING: Final[Json] = {
     "value": None,
     "limit": 1,
     "direction": "at least",
-    "verdict": wording.FAIL,
+    "verdict": formatting.FAIL,
     "passed": False,
     "subject": None,
     "ci95": None,
@@ -33,7 +33,7 @@ _NOTHING: Final[Json] = {
 
 
 def junit(report: Json) -> bytes:
-    """The gates as a suite of tests, UTF-8; the same bytes for the same report.
+    """Write the gates as a suite of tests, in UTF-8; the same report gives the same bytes.
 
     A test fails where its gate did not pass: an undecided one only with --strict. Without gates there is one failure.
     """
@@ -54,21 +54,21 @@ def _properties(report: Json) -> list[tuple[str, str]]:
     machine, tool = report["machine"], report["tool"]
     return [
         ("tool", " ".join(filter(None, (tool["name"], tool.get("version"))))),
-        ("model", wording.model_name(report)),
+        ("model", formatting.model_name(report)),
         ("machine", f"{machine['system']}, {machine['cpu']}, {machine['cores']} cores"),
         ("strict", str(report["strict"]).lower()),
     ]
 
 
 def _case(gate: Json, report: Json) -> TestCase:
-    """A test: its class is the file, or the pair, that the value is of, else the model."""
-    case = TestCase(gate["name"], classname=_line(gate["subject"] or wording.model_name(report)), time=_NO_TIME)
-    interval = wording.interval(gate["ci95"], ".4g")
-    found = f"{wording.measured(gate)}{interval}, {wording.limit(gate)} is asked for"
+    """One test; its class is the file or pair that the value is of, else the model."""
+    case = TestCase(gate["name"], classname=_line(gate["subject"] or formatting.model_name(report)), time=_NO_TIME)
+    interval = formatting.interval(gate["ci95"], ".4g")
+    found = f"{formatting.measured(gate)}{interval}, {formatting.limit(gate)} is asked for"
     next_step = advice(gate, samples=report["reference"]["samples"])
     lines = [
         f"{gate['name']}: {found}",
-        f"verdict: {wording.verdict(gate)}",
+        f"verdict: {formatting.verdict(gate)}",
         f"value: {gate['meaning']}",
         *([f"of: {gate['subject']}"] if gate["subject"] else []),
         *([f"what to do: {next_step}"] if next_step else []),
@@ -77,7 +77,7 @@ def _case(gate: Json, report: Json) -> TestCase:
     if gate["passed"]:
         case.system_out = text
         return case
-    failure = Failure(_line(f"{wording.verdict(gate)}: {found}"), wording.verdict(gate))
+    failure = Failure(_line(f"{formatting.verdict(gate)}: {found}"), formatting.verdict(gate))
     failure.text = text
     case.result = failure
     return case

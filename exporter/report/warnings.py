@@ -1,4 +1,4 @@
-"""Turns a report into what its reader must not miss."""
+"""Warn of what the reader of a report must not miss: guessing networks, dead channels, wrong inputs, noise."""
 
 from mbexport.artifact import Precision
 from mbexport.calibration.choices import Observer
@@ -11,7 +11,7 @@ _CLEARLY_BETTER = 0.05  # top-1: beyond what a few hundred images can do by chan
 
 
 def warnings_of(report: Json) -> list[str]:
-    """A line each: images that were left out, a network that only guesses or is fed wrongly, latencies of no worth."""
+    """All warnings, a line each: images left out, a network that guesses or is fed wrongly, noisy latencies."""
     data = report["data"]
     lines = []
     if data["unreadable"]:
@@ -20,7 +20,7 @@ def warnings_of(report: Json) -> list[str]:
 
 
 def network_warnings(report: Json) -> list[str]:
-    """A line each: what is wrong with the network, its integers, or how it is fed."""
+    """Warnings on the network, its integers and its input, a line each."""
     lines = [*_guessing(report), *_killed(report.get("health") or {}), *_fed_otherwise(report)]
     for entry in report["artifacts"]:
         if entry["input"]["conflict"]:
@@ -32,7 +32,7 @@ def network_warnings(report: Json) -> list[str]:
 
 
 def noise(machine: Json) -> list[str]:
-    """Why the latencies are not to be trusted, if they are not."""
+    """The warning that latencies are not to be trusted; none on a quiet machine."""
     reason = machine["noise"]
     return [f"these latencies are not to be trusted: {reason}"] if reason else []
 
@@ -62,7 +62,7 @@ def _killed(health: Json) -> list[str]:
 
 
 def _fed_otherwise(report: Json) -> list[str]:
-    """A convention of pixel numbers that does better, where nobody said which one holds."""
+    """Warn of a normalization that does clearly better, where neither the model nor an option states one."""
     tried = report.get("tried_normalizations")
     if not tried:
         return []
@@ -77,7 +77,7 @@ def _fed_otherwise(report: Json) -> list[str]:
 
 
 def _stored_badly(calibration: Json) -> list[str]:
-    """Tensors whose ranges do not suit what is stored in them; not the input, nor logits that were cut on purpose."""
+    """Warn of tensors whose ranges do not suit their values; not of the input, nor of logits cut on purpose."""
     sites = calibration["sites"][1:-1] if "logits" in calibration["corrections"] else calibration["sites"][1:]
     clipped = [site for site in sites if site["clipped"] > _MOST_CLIPPED]
     coarse = [site for site in sites if _CODES - site["unused_codes"] < _FEWEST_CODES]

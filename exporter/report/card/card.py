@@ -1,4 +1,4 @@
-"""Turns a report into the model card that goes with the files: what they are for, what was measured, what is not known.
+"""Render MODEL_CARD.md: what the files are for, what was measured, what is not known.
 
 The card has the YAML front matter that the Hugging Face Hub reads.
 """
@@ -11,8 +11,8 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from mbexport.report import formatting as wording
-from mbexport.report.card import sentences as card_words
+from mbexport.report import formatting
+from mbexport.report.card import sentences
 from mbexport.report.card.front_matter import front_matter
 from mbexport.report.escaping import LONGEST_NAME, code, prose, table
 from mbexport.report.formatting import Json, interval, number
@@ -31,11 +31,12 @@ def model_card(
     bundles: Mapping[str, str] = MappingProxyType({}),
     base_model: str | None = None,
 ) -> str:
-    """The content of MODEL_CARD.md; names and labels are shown as they are, whatever they hold.
+    """Render the content of MODEL_CARD.md; names and labels are shown as text, whatever they hold.
 
-    `licence` is what the run was told of the model's; `files` are the paths, from the folder of the card, of what lies
-    beside it: the card tells of no vectors or proof that are not there. `bundles` are those beside it, as a line of
-    Markdown by platform. `base_model` is the Hub's name of the network that this one was made from, where it is known.
+    `licence` is that of the model, None where it is not known. `files` are the paths, from the folder of the card, of
+    what lies beside it: the card names no vectors or proof that are not there. `bundles` are those beside it, as a
+    line of Markdown by platform. `base_model` is the Hub's name of the network that this one was made from, None where
+    it is not known.
     """
     body = _template().render(_context(report, licence, files, bundles))
     return front_matter(report, licence=licence, base_model=base_model) + body
@@ -55,30 +56,30 @@ def _template() -> Template:
 
 
 def _context(report: Json, licence: str | None, files: Collection[str], bundles: Mapping[str, str]) -> dict[str, Any]:
-    """All that the template sees: texts, which it escapes, and finished tables."""
+    """The names that the template uses: texts, which it escapes, and finished tables."""
     beside = {path.split("/")[0] for path in files}
     return {
-        "name": wording.model_name(report),
+        "name": formatting.model_name(report),
         "passed": report["passed"],
-        "verdict": card_words.verdict(report),
+        "verdict": sentences.verdict(report),
         "warnings": network_warnings(report),
-        "about": card_words.about(report),
+        "about": sentences.about(report),
         "beside": beside,
         "bundles": {platform: Markup(summary) for platform, summary in bundles.items()},
-        "resizing": card_words.resizing(report),
+        "resizing": sentences.resizing(report),
         "ends": _ends(report["artifacts"]),
-        "training": card_words.training(report),
+        "training": sentences.training(report),
         "reference": report["reference"]["name"],
         "labelled": report["reference"]["labelled"],
         "metrics": _metrics(report),
-        "machine": card_words.machine(report),
+        "machine": sentences.machine(report),
         "noise": noise(report["machine"]),
         "latencies": _latencies(report["artifacts"]),
-        "speedups": [f"Here {ratio['b']} is {wording.speedup(ratio)}." for ratio in report["speedups"]],
+        "speedups": [f"Here {ratio['b']} is {formatting.speedup(ratio)}." for ratio in report["speedups"]],
         "gates": _gates(report["gates"]),
-        "limits": card_words.limits(report),
+        "limits": sentences.limits(report),
         "classes": _classes(report["artifacts"]),
-        "licence": card_words.licence_line(licence),
+        "licence": sentences.licence_line(licence),
         "hashes": _hashes(report["artifacts"]),
         "tools": [f"{name} {version}" for name, version in _tools(report["tool"]).items()],
     }
@@ -89,7 +90,7 @@ def _ends(artifacts: Sequence[Json]) -> Markup:
         [
             code(entry["file"]),
             prose(f"{entry['input']['dtype']} {entry['input']['layout']}, {entry['input']['channel_order']}"),
-            prose(card_words.fed(entry["input"])),
+            prose(sentences.fed(entry["input"])),
             prose(f"{entry['output']['dtype']}, {entry['output']['kind']}"),
         ]
         for entry in artifacts
@@ -101,14 +102,14 @@ def _metrics(report: Json) -> Markup:
     """The float network first, then every file."""
     reference = report["reference"]
     names = ("", "size", "top-1 [95 %]", "top-5 [95 %]", "points of top-1 lost [95 %]", "answers alike [95 %]")
-    first = [prose(reference["name"], LONGEST_NAME), "-", wording.top1(reference), _top5(reference), "-", "-"]
+    first = [prose(reference["name"], LONGEST_NAME), "-", formatting.top1(reference), _top5(reference), "-", "-"]
     rows = [
         [
             code(entry["file"]),
-            wording.size(entry["size_bytes"]),
-            wording.top1(entry),
+            formatting.size(entry["size_bytes"]),
+            formatting.top1(entry),
             _top5(entry),
-            wording.drop(entry["difference"]),
+            formatting.drop(entry["difference"]),
             number(entry["agreement"], ".2%") + interval(entry["agreement_ci95"], ".1%"),
         ]
         for entry in report["artifacts"]
@@ -127,7 +128,7 @@ def _latencies(artifacts: Sequence[Json]) -> Markup:
             prose(entry["runtime"], LONGEST_NAME),
             *(number(entry["latency_ms"][name], ".2f") for name in ("p50", "p90", "p99")),
             str(entry["latency_ms"]["runs"]),
-            wording.integer_convolutions(entry["kernels"]),
+            formatting.integer_convolutions(entry["kernels"]),
         ]
         for entry in artifacts
     ]
@@ -138,13 +139,13 @@ def _latencies(artifacts: Sequence[Json]) -> Markup:
 def _gates(gates: Sequence[Json]) -> Markup:
     rows = [
         [
-            wording.verdict(gate),
+            formatting.verdict(gate),
             code(gate["name"]),
             prose(gate["meaning"]),
-            wording.measured(gate) + interval(gate["ci95"], ".4g"),
-            wording.limit(gate).replace("<=", "≤").replace(">=", "≥"),
+            formatting.measured(gate) + interval(gate["ci95"], ".4g"),
+            formatting.limit(gate).replace("<=", "≤").replace(">=", "≥"),
         ]
-        for gate in wording.by_urgency(gates)
+        for gate in formatting.by_urgency(gates)
     ]
     return Markup(table(("verdict", "gate", "what it is", "value [95 %]", "limit"), rows, texts=3) if rows else "")
 
@@ -176,5 +177,5 @@ def _tools(tool: Json) -> dict[str, str]:
 
 
 def _finalized(value: Any) -> Any:
-    """Plain text as Markdown that shows just that; what is Markdown already stays as it is."""
+    """Escape plain text; Markdown that is finished (Markup) stays as it is."""
     return prose(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,4 +1,4 @@
-"""Turns a report into the YAML that the Hugging Face Hub reads at the head of a model card."""
+"""Write the YAML that the Hugging Face Hub reads at the head of a model card."""
 
 import json
 import re
@@ -25,29 +25,29 @@ _UNKNOWN, _OTHER = "unknown", "other"  # of the same list
 
 
 def front_matter(report: Json, *, licence: str | None, base_model: str | None) -> str:
-    """The block between two lines of dashes, by https://github.com/huggingface/hub-docs/blob/main/modelcard.md.
+    """Write the block between two lines of dashes, by https://github.com/huggingface/hub-docs/blob/main/modelcard.md.
 
     Accuracies stand in `model-index` as fractions, those of each file by its name; without labels there are none.
-    `base_model` is the Hub's own name of the network that this one was made from, if somebody knows it.
+    `base_model` is the Hub's name of the network that this one was made from, None where it is not known.
     """
     formats = dict.fromkeys(entry["format"] for entry in report["artifacts"])
     precisions = dict.fromkeys(entry["precision"] for entry in report["artifacts"])
-    told: dict[str, Any] = {**_licence(licence), "library_name": "litert", "pipeline_tag": _TASK}
+    header: dict[str, Any] = {**_licence(licence), "library_name": "litert", "pipeline_tag": _TASK}
     if base_model:
         is_finetuned = report["model"].get("trained_here")
-        told |= {"base_model": base_model, "base_model_relation": "finetune" if is_finetuned else "quantized"}
-    told["tags"] = ["vision", _TASK, "mobile", *formats, *precisions]
+        header |= {"base_model": base_model, "base_model_relation": "finetune" if is_finetuned else "quantized"}
+    header["tags"] = ["vision", _TASK, "mobile", *formats, *precisions]
     name = report["data"]["name"]
     if name and report["model"].get("trained_here"):
-        told["datasets"] = [_identifier(name, "dataset")]
+        header["datasets"] = [_identifier(name, "dataset")]
     found = _metrics(report["artifacts"])
     if found:
-        told |= {"metrics": ["accuracy"], "model-index": _index(report, found)}
-    return "\n".join(["---", *_lines(told), "---", ""])
+        header |= {"metrics": ["accuracy"], "model-index": _index(report, found)}
+    return "\n".join(["---", *_lines(header), "---", ""])
 
 
 def _licence(licence: str | None) -> dict[str, str]:
-    """A licence that the Hub does not know is `other`, with a name of its own; none is unknown."""
+    """The keys of a licence: `other` with a name of its own where the Hub does not list it, `unknown` for None."""
     if licence is None:
         return {"license": _UNKNOWN}
     plain = licence.strip().lower()
@@ -73,17 +73,16 @@ def _metrics(artifacts: Sequence[Json]) -> list[Json]:
 
 
 def _identifier(text: str, otherwise: str) -> str:
-    """What the Hub takes as a name: letters and digits of ASCII, dots and dashes between them, 96 at most."""
+    """Make the text a name that the Hub takes: ASCII letters and digits, dots and dashes between them."""
     kept = re.sub(r"[^a-zA-Z0-9.]+", "-", text)
     kept = re.sub(r"[.-]{2,}", "-", kept)[:LONGEST_NAME].strip(".-")
     return kept or otherwise
 
 
 def _lines(value: Any, indent: str = "") -> Iterator[str]:
-    """Maps and lists a line each entry; texts as JSON writes them, which YAML reads alike.
+    """Write maps and lists as YAML, a line for each entry; texts as JSON strings, which YAML reads alike.
 
-    JSON's and YAML's strings differ in what may stand in them as it is: none of that is left in one line of what can
-    be printed.
+    What JSON and YAML allow in strings differs in control characters and line breaks only; `one_line` leaves none.
     """
     entries = value.items() if isinstance(value, Mapping) else ((None, entry) for entry in value)
     for key, entry in entries:

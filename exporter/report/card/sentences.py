@@ -1,10 +1,10 @@
-"""Turns a report into the sentences of a model card: what is known of a network, and what is not."""
+"""Write the sentences of a model card: what is known of the network, and what is not."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from mbexport.models.mobilenet_v1.published import Published, nearest_published
-from mbexport.report import formatting as wording
+from mbexport.report import formatting
 from mbexport.report.escaping import LONGEST_NAME, one_line
 from mbexport.report.formatting import Json
 
@@ -13,7 +13,7 @@ _SOURCES: Final = "tensorflow/models, research/slim, mobilenet_v1.md"
 
 
 def about(report: Json) -> list[str]:
-    """What the network is."""
+    """What the network is: its architecture, input and size."""
     model = report["model"]
     lines = [f"{_architecture(report)} It gives a score for each of {model['classes']} classes."]
     if "mult_adds" in model:
@@ -28,12 +28,12 @@ def about(report: Json) -> list[str]:
 def verdict(report: Json) -> str:
     """Whether the files may be used, in one sentence."""
     if report["passed"]:
-        return f"{wording.conclusion(report)}."
-    return f"{wording.conclusion(report)}. Do not ship these files before you know why."
+        return f"{formatting.conclusion(report)}."
+    return f"{formatting.conclusion(report)}. Do not ship these files before you know why."
 
 
 def resizing(report: Json) -> str:
-    """What every artifact needs done to a picture first."""
+    """How a picture is cut and resized for every artifact."""
     data, px = report["data"], report["model"]["resolution_px"]
     grey = "made grey (ITU-R 601-2 luma, as Pillow's L), " if report["model"].get("channels") == 1 else ""
     return (
@@ -43,7 +43,7 @@ def resizing(report: Json) -> str:
 
 
 def fed(source: Json) -> str:
-    """What an artifact's input takes of a byte."""
+    """What an artifact's input takes for a byte of the image."""
     if source["dtype"] == "uint8" and not source["byte_distance"]:
         return "bytes as they are"
     if source["dtype"] == "int8" and not source["byte_distance"]:
@@ -54,7 +54,7 @@ def fed(source: Json) -> str:
 
 
 def training(report: Json) -> list[str]:
-    """Where weights and integers came from, as far as the run knows."""
+    """Where weights and integers came from, as far as the report says."""
     if "options" not in report:
         return ["This report only compares files: how they were made is not known here."]
     return [*_origin(report), *_calibration(report), *_distillation(report.get("qat"))]
@@ -66,7 +66,7 @@ def limits(report: Json) -> list[str]:
     lines = [
         f"Every picture gets one of the {classes} classes, whatever it shows: there is no answer for none of them.",
         *_evaluation(report, classes=classes),
-        "Other cameras, light, places and people may give other figures: no such groups were told apart.",
+        "Other cameras, light, places and people may give other figures: such groups were not looked at one by one.",
     ]
     if report["data"]["unreadable"]:
         lines.append(f"{len(report['data']['unreadable'])} images could not be read and were left out.")
@@ -76,7 +76,7 @@ def limits(report: Json) -> list[str]:
             images = f"{count} of {entry['samples']} images"
             lines.append(f"On {images} {entry['file']} answered otherwise than {reference['name']}.")
     for file in report["paths"]:
-        pairs = "; ".join(map(wording.kernel_path, file["pairs"]))
+        pairs = "; ".join(map(formatting.kernel_path, file["pairs"]))
         if pairs:
             lines.append(
                 f"Kernels of one runtime, of which a phone has others again, answer alike with {file['file']}: {pairs} "
@@ -86,7 +86,7 @@ def limits(report: Json) -> list[str]:
 
 
 def licence_line(licence: str | None) -> str:
-    """Under which licence the files are, as the run was told."""
+    """The licence of the files, as whoever made the run stated it."""
     if licence is None:
         return "Not stated. Ask whoever trained the network before you use these files."
     said = one_line(licence, 10 * LONGEST_NAME)
@@ -102,7 +102,7 @@ def machine(report: Json) -> str:
 
 def _architecture(report: Json) -> str:
     """What the network is called; a paper only where it is that of MobileNet v1."""
-    model, title = report["model"], wording.network_title(report)
+    model, title = report["model"], formatting.network_title(report)
     if model.get("conv") is None:
         return "An image classifier that was imported." if "name" in model else "An image classifier."
     width = "" if model["alpha"] is None else f" of width {model['alpha']:g}"

@@ -1,1 +1,1 @@
-"""TODO."""
+"""report.html: one page that needs no network, no script and no other file."""

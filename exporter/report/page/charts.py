@@ -1,4 +1,4 @@
-"""Turns a report into the charts of its page: accuracy against cost, latencies, speed ratios, distances."""
+"""Draw the charts of the page: accuracy against size and latency, latencies, speed-ups, layers, ranges, errors."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -33,7 +33,7 @@ from mbexport.report.page.svg import (
     style,
     to_svg,
 )
-from mbexport.report.page.view import Shown, shown
+from mbexport.report.page.view import NumberedArtifact, numbered_artifacts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ _TICKS: Final = 3
 
 
 def layer_chart(found: Json | None) -> str | None:
-    """The signal-to-noise ratio of each layer, and the share of the divergence that is its own."""
+    """Draw the signal-to-noise ratio of each layer, and the share of the divergence that is its own."""
     layers = (found or {}).get("layers")
     if not layers:
         return None
@@ -64,8 +64,8 @@ def layer_chart(found: Json | None) -> str | None:
         axes.set_title(title)
         axes.locator_params(axis="x", nbins=_TICKS)
         axes.grid(visible=False, axis="y")
-    told = "; ".join(f"{e['layer']}: {decimals(e['snr_db'], 1)} dB, {percent(e['share'])}" for e in layers)
-    return to_svg(figure, name="chart-layers", title="Error of each layer", description=told)
+    description = "; ".join(f"{e['layer']}: {decimals(e['snr_db'], 1)} dB, {percent(e['share'])}" for e in layers)
+    return to_svg(figure, name="chart-layers", title="Error of each layer", description=description)
 
 
 def _columns(pairs: Sequence[tuple[float, int]]) -> tuple[list[float], list[int]]:
@@ -74,7 +74,7 @@ def _columns(pairs: Sequence[tuple[float, int]]) -> tuple[list[float], list[int]
 
 
 def range_chart(found: Json | None) -> str | None:
-    """The range of each activation tensor, the share of values outside it, and the codes that never occur."""
+    """Draw the range of each activation tensor, the share of values outside it, and the codes that never occur."""
     sites = (found or {}).get("sites")
     if not sites:
         return None
@@ -96,12 +96,12 @@ def range_chart(found: Json | None) -> str | None:
         axes.locator_params(axis="x", nbins=_TICKS)
         axes.grid(visible=False, axis="y")
     unused.set_xticks([0, _CODES])
-    told = "; ".join(
+    description = "; ".join(
         f"{s['site']}: {number(s['low'])} to {number(s['high'])}, {percent(s['clipped'], 3)} clipped, "
         f"{number(s['unused_codes'])} codes unused"
         for s in sites
     )
-    return to_svg(figure, name="chart-ranges", title="Ranges and wasted codes", description=told)
+    return to_svg(figure, name="chart-ranges", title="Ranges and wasted codes", description=description)
 
 
 COLOURS: Final[Mapping[str, str]] = MappingProxyType(
@@ -116,8 +116,8 @@ _MOST: Final = (5, 95)
 
 
 def charts(report: Json) -> dict[str, str]:
-    """Each chart's name and its SVG; what the report has no numbers for is left out."""
-    artifacts = shown(report)
+    """Draw all charts: SVG by name, without those for which the report has no numbers."""
+    artifacts = numbered_artifacts(report)
     with style():
         found = {
             "size": _cost(report, artifacts, "size"),
@@ -141,12 +141,12 @@ def charts(report: Json) -> dict[str, str]:
 
 
 def colour(entry: Json) -> str:
-    """Precisions have colours; formats have shapes."""
+    """The colour of the artifact's precision; the format decides the shape of its marker."""
     return COLOURS.get(entry["precision"], INK)
 
 
-def _cost(report: Json, artifacts: list[Shown], kind: str) -> str | None:
-    """Top-1, or agreement where there are no labels, against the bytes or the milliseconds that it costs."""
+def _cost(report: Json, artifacts: list[NumberedArtifact], kind: str) -> str | None:
+    """Draw top-1, or agreement where there are no labels, against size or latency (`kind`)."""
     key = "top1" if report["reference"]["labelled"] else "agreement"
     what = {"top1": "top-1", "agreement": "agreement"}[key]
     unit = {"size": "MB", "latency": "ms"}[kind]
@@ -163,8 +163,10 @@ def _cost(report: Json, artifacts: list[Shown], kind: str) -> str | None:
     axes.set_title(f"{what}, %")
     lay_out(figure)  # the layout decides which points are near each other
     _label_points(axes, [(price, 100 * one.entry[key], str(one.place)) for one, price in taken])
-    told = "; ".join(f"{one.short}: {percent(one.entry[key])} at {price:.2f} {unit}" for one, price in taken)
-    return to_svg(figure, name=f"chart-{kind}", title=f"{what} against {kind} of each artifact", description=told)
+    description = "; ".join(f"{one.short}: {percent(one.entry[key])} at {price:.2f} {unit}" for one, price in taken)
+    return to_svg(
+        figure, name=f"chart-{kind}", title=f"{what} against {kind} of each artifact", description=description
+    )
 
 
 def _price(entry: Json, kind: str) -> float | None:
@@ -195,7 +197,7 @@ def _point(axes: "Axes", entry: Json, kind: str, key: str, price: float) -> None
 
 
 def _label_points(axes: "Axes", placed: list[tuple[float, float, str]]) -> None:
-    """The number of each point above it, towards the middle; points that hide each other have one label."""
+    """Write the number of each point above it, towards the middle; points that hide each other share a label."""
     groups: list[list[tuple[float, float, str]]] = []
     for x, y, text in placed:
         seen_x, seen_y = axes.transData.transform((x, y))
@@ -221,8 +223,8 @@ def _label_points(axes: "Axes", placed: list[tuple[float, float, str]]) -> None:
         )
 
 
-def _distributions(artifacts: list[Shown]) -> str | None:
-    """Of each artifact: the middle half of its times, nearly all, the median, and p99."""
+def _distributions(artifacts: list[NumberedArtifact]) -> str | None:
+    """Draw the times of each artifact: the middle half, 5 to 95 %, the median, and p99."""
     taken = [one for one in artifacts if one.entry["latency_ms"] and one.entry["latency_ms"].get("percentiles")]
     if not taken:
         return None
@@ -238,15 +240,15 @@ def _distributions(artifacts: list[Shown]) -> str | None:
         axes.plot([latency["p99"]], [row], marker="o", markersize=4, color=drawn)
     axes.set_xlim(left=0)
     axes.set_xlabel("ms, one thread")
-    told = "; ".join(
+    description = "; ".join(
         f"{one.short}: " + ", ".join(f"{p} {milliseconds(one.entry['latency_ms'][p])}" for p in ("p50", "p90", "p99"))
         for one in taken
     )
-    return to_svg(figure, name="chart-distribution", title="Latency of each artifact, ms", description=told)
+    return to_svg(figure, name="chart-distribution", title="Latency of each artifact, ms", description=description)
 
 
 def _ratios(report: Json) -> str | None:
-    """How many times as fast as fp32, with intervals, beside the line at which nothing is gained."""
+    """Draw how many times as fast as fp32 int8 is, with intervals; the dashed line stands at 1, equally fast."""
     taken = [ratio for ratio in report["speedups"] if ratio["latency_ratio"] is not None]
     if not taken:
         return None
@@ -262,15 +264,15 @@ def _ratios(report: Json) -> str | None:
         axes.plot([ratio["latency_ratio"]], [row], marker="o", markersize=6, color=INT8, markeredgecolor=PAPER)
     axes.set_xlim(left=0)
     axes.set_xlabel("times as fast")
-    told = "; ".join(
+    description = "; ".join(
         f"{name}: {ratio['latency_ratio']:.2f} with {ratio['threads']} threads"
         for name, ratio in zip(names, taken, strict=True)
     )
-    return to_svg(figure, name="chart-ratios", title="Speed against fp32", description=told)
+    return to_svg(figure, name="chart-ratios", title="Speed against fp32", description=description)
 
 
-def histogram(artifact: Shown, found: Json | None, *, name: str, what: str) -> str | None:
-    """How many images are how far from the reference."""
+def histogram(artifact: NumberedArtifact, found: Json | None, *, name: str, what: str) -> str | None:
+    """Draw how many images are how far from the reference; None without counts that fit their edges."""
     if not found or not found["counts"] or len(found["edges"]) != len(found["counts"]) + 1:
         return None
     edges, counts = found["edges"], found["counts"]
@@ -281,8 +283,8 @@ def histogram(artifact: Shown, found: Json | None, *, name: str, what: str) -> s
     axes.locator_params(axis="both", nbins=4)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "\u2212"))
     top = max(range(len(counts)), key=counts.__getitem__)
-    told = (
+    description = (
         f"{number(sum(counts))} images, from {number(edges[0])} to {number(edges[-1])}; most of them, "
         f"{number(counts[top])}, between {number(edges[top])} and {number(edges[top + 1])}"
     )
-    return to_svg(figure, name=f"chart-{name}", title=f"{artifact.short}: {what}, images", description=told)
+    return to_svg(figure, name=f"chart-{name}", title=f"{artifact.short}: {what}, images", description=description)

@@ -1,4 +1,4 @@
-"""List what a report says of a run as names and values that people read: model, data, options, machine."""
+"""List parts of a report as names and values that people read: model, data, options, machine."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -41,9 +41,9 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "memory_bytes": "Memory, bytes",
         "load.before": "Load before, 1, 5, 15 minutes",
         "load.after": "Load after, 1, 5, 15 minutes",
-        "near_ties": "Agreement, near ties counted as alike",
+        "near_ties": "Near ties among the others",
         "max_logit_lsb": "Largest distance of a logit, LSB",
-        "integer_agreement": "Agreement of all integers",
+        "integer_agreement": "Agreement with exact integers",
         "dead": "Always zero",
         "killed": "Made zero by rounding",
         "dead_channels": "Channels that are always zero",
@@ -61,7 +61,7 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def facts(found: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """Names and values as they are shown side by side; what is nested has names such as `Weights, file`."""
+    """List names and values, without the keys `without`; what is nested has names such as `Weights, file`."""
     shown = []
     for name, value in found.items():
         if name in without:

@@ -62,8 +62,8 @@ def gate_counts(report: Json) -> str:
     undecided = sum(verdict(gate) == UNDECIDED for gate in gates)
     failed = len(gates) - passed - undecided
     counts = [(passed, "passed"), (undecided, "undecided"), (failed, "failed")]
-    told = ", ".join(f"{count} {word}" for count, word in counts if count) or "none judged"
-    return f"{len(gates)} gate{'' if len(gates) == 1 else 's'}: {told}"
+    summary = ", ".join(f"{count} {word}" for count, word in counts if count) or "none judged"
+    return f"{len(gates)} gate{'' if len(gates) == 1 else 's'}: {summary}"
 
 
 def _lost(report: Json, files: Sequence[Json]) -> Tile | None:
@@ -80,7 +80,7 @@ def _lost(report: Json, files: Sequence[Json]) -> Tile | None:
     return Tile(
         name=f"Top-1 {'gained' if is_gained else 'lost'}, {_who(files)}",
         value=f"{points(drop)} points",
-        notes=(*([f"95 % interval {interval}"] if interval else []), f"{from_to}{_of_worst(files, worst)}"),
+        notes=(*([f"{interval} (95 %)"] if interval else []), f"{from_to}{_of_worst(files, worst)}"),
     )
 
 
@@ -93,7 +93,7 @@ def _same_answers(files: Sequence[Json]) -> Tile | None:
     return Tile(
         name=f"Same answers, {_who(files)}",
         value=percent(worst["agreement"]),
-        notes=(*([f"95 % interval {interval}"] if interval else []), f"as the reference{_of_worst(files, worst)}"),
+        notes=(*([f"{interval} (95 %)"] if interval else []), f"as the reference{_of_worst(files, worst)}"),
     )
 
 
@@ -124,7 +124,7 @@ def _speed(report: Json, files: Sequence[Json]) -> Tile | None:
         return _median(files)
     first = gains[taken[0]["file"]]
     interval = first["latency_ratio_ci95"]
-    spread = f"95 % interval {ratios(interval)}" if interval else ""
+    spread = f"{ratios(interval)} (95 %)" if interval else ""
     others = [f"{_named(entry)} {_times(gains[entry['file']])}" for entry in _other_formats(taken)]
     return Tile(
         name=f"Speed, {_titled(taken[0])}",

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 NOTHING: Final = "\u2013"  # what was not measured
 _MINUS: Final = "\u2212"
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-_SURELY: Final = 0.001  # a p-value below it is told as just that
+_SURELY: Final = 0.001  # a smaller p-value is written as "< 0.001"
 _LONGEST_NAME: Final = 22  # characters beside a chart on a phone
 
 

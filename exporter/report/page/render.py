@@ -1,4 +1,4 @@
-"""Turns a report, and pictures of its images, into one page that needs nothing else: no network, no script, no file."""
+"""Render report.html: a report, and pictures of its images, as one page that loads nothing else."""
 
 import base64
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ _HERE: Final = "mbexport.report.page"
 
 
 def page(report: Json, pictures: Mapping[str, bytes]) -> bytes:
-    """The page as UTF-8 HTML: the same report and pictures give the same bytes.
+    """Render the page as UTF-8 HTML; the same report and pictures give the same bytes.
 
-    `report` is report.json of a build or of `verify`; `pictures` are JPEG bytes by the names that the disagreements
-    have. Whatever names and labels hold is shown as text.
+    `report` is report.json of a build, an export or `verify`. `pictures` are JPEG files by the names of the images in
+    the report's disagreements; others are left out. Whatever names and labels hold is shown as text.
     """
     return _template().render(_context(report, pictures)).encode()
 
@@ -58,9 +58,9 @@ def _template() -> Template:
 
 
 def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
-    """All that the template sees."""
-    artifacts = page_view.shown(report)
-    apart = page_view.told_apart(artifacts)
+    """The names that the templates use."""
+    artifacts = page_view.numbered_artifacts(report)
+    cases = page_view.disagreements(artifacts)
     return {
         "report": report,
         "artifacts": artifacts,
@@ -71,10 +71,10 @@ def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "tiles": tiles(report),
         "reason": page_view.reason(report),
         "caveats": page_view.caveats(report),
-        "told_apart": apart,
+        "disagreements": cases,
         "confusions_of": page_view.confusions_of,
         "kernels_beside": page_view.kernels_beside,
-        "pictures": {case.image: _data_uri(pictures[case.image]) for case in apart if case.image in pictures},
+        "pictures": {case.image: _data_uri(pictures[case.image]) for case in cases if case.image in pictures},
         "charts": {name: Markup(svg) for name, svg in charts(report).items()},
         "precisions": [name for name in COLOURS if any(one.entry["precision"] == name for one in artifacts)],
         "formats": [each for each in FORMATS if any(one.entry["format"] == each.name for one in artifacts)],
@@ -96,5 +96,5 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 def _finalized(value: Any) -> Any:
-    """Text without what no page may hold; Markup stays as it is."""
+    """Text without the characters that no page may hold; Markup stays as it is."""
     return numbers.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

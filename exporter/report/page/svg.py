@@ -1,4 +1,4 @@
-"""Turns a matplotlib figure into SVG that stands in a page: colours and font are the page's, text stays text."""
+"""Write matplotlib figures as SVG for a page: colours and font are the page's, text stays text."""
 
 import io
 import re
@@ -19,7 +19,8 @@ WIDTH_PX: Final = 340  # as wide as a phone's page, so that text is as large as 
 ROW_PX: Final = 16  # of one line of names
 _TEXT_PX: Final = 12
 
-# What is drawn in a colour of the left column gets the page's variable of the right one, which knows dark from light.
+# Figures are drawn in these stand-in colours; `to_svg` replaces each by the CSS variable of the page, which differs in
+# the light and the dark scheme.
 INK: Final = "#010001"
 MUTED: Final = "#020002"
 LINE: Final = "#030003"
@@ -84,7 +85,7 @@ _FAMILY: Final = re.compile(r"font-family: [^;]*; ?")
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Figures that are made, and turned into SVG, within it look as the page does, whatever a user has configured."""
+    """Give figures that are made and saved in this context the look of the page, whatever a user has configured."""
     import matplotlib
 
     with matplotlib.rc_context(), warnings.catch_warnings():
@@ -106,7 +107,7 @@ def panels(height_px: float, count: int = 1) -> "tuple[Figure, list[Axes]]":
 
 
 def rows(axes: "Axes", names: list[str]) -> None:
-    """Names down the left side, the first one on top, and lines across only where values are read."""
+    """Write names down the left side, the first one on top, and draw lines only across where values are read."""
     axes.set_yticks(range(len(names)), [clean(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
@@ -121,9 +122,9 @@ def lay_out(figure: "Figure") -> None:
 
 
 def to_svg(figure: "Figure", *, name: str, title: str, description: str) -> str:
-    """The figure as an <svg> element whose ids begin with `name`; the same figure gives the same text.
+    """Write the figure as an <svg> element whose ids begin with `name`; the same figure gives the same text.
 
-    It is one image to those who cannot see it: `title` says what it shows, `description` what is to be seen.
+    A screen reader takes it for one image: `title` says what it shows, `description` gives its values.
     """
     lay_out(figure)  # saving would draw all of it once more to find out
     stream = io.BytesIO()
@@ -148,7 +149,7 @@ def to_svg(figure: "Figure", *, name: str, title: str, description: str) -> str:
 
 
 def _ours(element: ElementTree.Element, name: str) -> None:
-    """Takes from an element what would reach beyond its figure: namespaces, ids, fonts, colours."""
+    """Make an element part of the page: without namespace and font, with unique ids and the page's colours."""
     element.tag = _plain(element.tag)
     if element.tag == "g":
         element.attrib.pop("id", None)

@@ -1,4 +1,4 @@
-"""Turns a report into what its page says: who is who, the verdict's reason, the images that were told apart."""
+"""Prepare what the page's templates show: numbered artifacts, the verdict's reason, notes, disagreements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ _ORDER: Final[Mapping[str, int]] = {"fail": 0, "undecided": 1, "pass": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """An artifact of the report, with what it is called in charts: its place in the tables, and a short name."""
+class NumberedArtifact:
+    """An artifact of the report with its place in the tables, from 1, and the short name that charts use."""
 
     place: int
     short: str
@@ -22,39 +22,39 @@ class Shown:
 
     @property
     def label(self) -> str:
-        """What stands beside it in a chart."""
+        """The name beside its row in a chart."""
         return f"{elided(self.short)}  {self.place}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldApart:
-    """An image that artifacts answer otherwise than the reference: `answers` are (artifact, answer, its score)."""
+class Disagreement:
+    """An image that artifacts answer otherwise than the reference; `answers` are (artifact, answer, its score)."""
 
     image: str
     label: str | None
     reference: str
     reference_score: float | None
     severity: float
-    answers: tuple[tuple[Shown, str, float | None], ...]
+    answers: tuple[tuple[NumberedArtifact, str, float | None], ...]
 
 
-def shown(report: Json) -> list[Shown]:
-    """The artifacts in the report's order."""
+def numbered_artifacts(report: Json) -> list[NumberedArtifact]:
+    """Number the artifacts in the report's order."""
     entries = report["artifacts"]
     names = short_names([entry["file"] for entry in entries])
     return [
-        Shown(place=place, short=short, entry=entry)
+        NumberedArtifact(place=place, short=short, entry=entry)
         for place, (short, entry) in enumerate(zip(names, entries, strict=True), start=1)
     ]
 
 
 def gates(report: Json) -> list[Json]:
-    """Those that failed first, then those that could not decide."""
+    """The gates of the report: failed ones first, then undecided ones."""
     return sorted(report["gates"], key=lambda gate: (gate["passed"], _ORDER.get(gate["verdict"], 0)))
 
 
 def reason(report: Json) -> str:
-    """The verdict's reason in one sentence."""
+    """Say in one sentence why the verdict is what it is."""
     found = report["gates"]
     if not found:
         return "There was nothing to judge."
@@ -79,13 +79,13 @@ def _missed(gate: Json) -> str:
     if gate["value"] is None:
         return f"{gate['name']}{subject} was not measured"
     if gate["verdict"] == "undecided":
-        told = f"{gate['name']}{subject} is {number(gate['value'])}, and its interval holds the limit"
-        return f"{told} of {least} {number(gate['limit'])} (strict)"
+        what = f"{gate['name']}{subject} is {number(gate['value'])}, and its interval holds the limit"
+        return f"{what} of {least} {number(gate['limit'])} (strict)"
     return f"{gate['name']}{subject} is {number(gate['value'])} and must be {least} {number(gate['limit'])}"
 
 
 def caveats(report: Json) -> list[str]:
-    """What limits the report's worth: noise, images that were left out, answers without labels."""
+    """Notes on what limits the report: noise, images that were left out, missing labels, warnings on the network."""
     lines = []
     if noise := report["machine"].get("noise"):
         lines.append(str(noise))
@@ -102,44 +102,44 @@ def caveats(report: Json) -> list[str]:
     return [sentence(clean(line)) for line in lines + network_warnings(report)]
 
 
-def told_apart(artifacts: list[Shown]) -> list[ToldApart]:
-    """The images of all artifacts' disagreements, each once, worst first; at most MOST_IMAGES."""
-    found: dict[str, list[tuple[Shown, Json]]] = {}
+def disagreements(artifacts: list[NumberedArtifact]) -> list[Disagreement]:
+    """The images that artifacts answer otherwise, each once, worst first; at most MOST_IMAGES."""
+    by_image: dict[str, list[tuple[NumberedArtifact, Json]]] = {}
     for artifact in artifacts:
         for case in artifact.entry["disagreements"]["worst"]:
-            found.setdefault(case["image"], []).append((artifact, case))
-    cases = [_case(image, told) for image, told in found.items()]
+            by_image.setdefault(case["image"], []).append((artifact, case))
+    cases = [_case(image, answered) for image, answered in by_image.items()]
     return sorted(cases, key=lambda case: (-case.severity, case.image))[:MOST_IMAGES]
 
 
-def _case(image: str, told: list[tuple[Shown, Json]]) -> ToldApart:
-    first = told[0][1]
-    return ToldApart(
+def _case(image: str, answered: list[tuple[NumberedArtifact, Json]]) -> Disagreement:
+    first = answered[0][1]
+    return Disagreement(
         image=image,
         label=first["label"],
         reference=first["reference"],
         reference_score=first["reference_score"],
-        severity=max(case["severity"] or 0 for _, case in told),
-        answers=tuple((artifact, case["artifact"], case["artifact_score"]) for artifact, case in told),
+        severity=max(case["severity"] or 0 for _, case in answered),
+        answers=tuple((artifact, case["artifact"], case["artifact_score"]) for artifact, case in answered),
     )
 
 
-def threads(artifacts: list[Shown]) -> list[int]:
+def threads(artifacts: list[NumberedArtifact]) -> list[int]:
     """The numbers of threads that latencies were taken with."""
     return sorted({run["threads"] for one in artifacts for run in one.entry["threads"] or []})
 
 
-def batches(artifacts: list[Shown]) -> list[tuple[int, int]]:
+def batches(artifacts: list[NumberedArtifact]) -> list[tuple[int, int]]:
     """The batches, each with its threads, that throughput was taken with."""
     return sorted({(run["batch"], run["threads"]) for one in artifacts for run in one.entry["throughput"] or []})
 
 
 def kernels_beside(kernels: Json | None) -> str:
-    """What else a file's operations run as, beside its integer convolutions; empty where there is nothing to say."""
-    found = kernels or {}
-    told = [f"{found['hybrid_convs']} hybrid"] if found.get("hybrid_convs") else []
-    told += [f"{found['delegated_ops']} ops delegated"] if found.get("delegated_ops") else []
-    return ", ".join(told)
+    """How a file's other operations run, beside its integer convolutions; empty where that is not known."""
+    counts = kernels or {}
+    notes = [f"{counts['hybrid_convs']} hybrid"] if counts.get("hybrid_convs") else []
+    notes += [f"{counts['delegated_ops']} ops delegated"] if counts.get("delegated_ops") else []
+    return ", ".join(notes)
 
 
 def confusions_of(entry: Json, lost: Json) -> list[Json]:

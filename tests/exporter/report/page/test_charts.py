@@ -12,7 +12,7 @@ from mbexport.report.page import numbers as page_words
 from mbexport.report.page.charts import charts, histogram
 from mbexport.report.page.facts import facts
 from mbexport.report.page.svg import panels, rows, style, to_svg
-from mbexport.report.page.view import Shown
+from mbexport.report.page.view import NumberedArtifact
 
 BUILT = {"size", "latency", "distribution", "ratios", "layers", "ranges"}
 INT8 = 2  # place of an artifact in the example
@@ -94,7 +94,7 @@ def test_layers_and_ranges_stand_in_their_order():
 @example(counts=[1, 2, 4])
 @settings(max_examples=20, deadline=None)
 def test_a_histogram_is_as_high_as_its_counts(counts):
-    one = Shown(place=1, short="int8.tflite", entry={})
+    one = NumberedArtifact(place=1, short="int8.tflite", entry={})
     with style():
         svg = histogram(one, {"edges": list(range(len(counts) + 1)), "counts": counts}, name="errors", what="distance")
 

@@ -16,10 +16,10 @@ def told(report: dict[str, Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def test_tiles_of_a_build_by_hand():
     assert told(of_build()) == {
-        "Top-1 lost, int8": ("0.8 points", ("95 % interval \u22120.3 to 2.1", "79.2% \u2192 78.4%")),
-        "Same answers, int8": ("98.0%", ("95 % interval 96.4 to 98.9", "as the reference")),
+        "Top-1 lost, int8": ("0.8 points", ("\u22120.3 to 2.1 (95 %)", "79.2% \u2192 78.4%")),
+        "Same answers, int8": ("98.0%", ("96.4 to 98.9 (95 %)", "as the reference")),
         "Size, int8 TFLite": ("2.72 MB", ("26% of 10.33 MB fp32", "ONNX 2.74 MB")),
-        "Speed, int8 TFLite": ("2.41\u00d7", ("as fast as fp32", "95 % interval 2.33 to 2.49", "ONNX 2.28\u00d7")),
+        "Speed, int8 TFLite": ("2.41\u00d7", ("as fast as fp32", "2.33 to 2.49 (95 %)", "ONNX 2.28\u00d7")),
         "Test images": ("500", ("of 500 classes",)),
     }
 
@@ -31,7 +31,7 @@ def test_the_worst_file_speaks_and_says_which_it_is():
     other |= {"top1": 0.742, "agreement": 0.9, "agreement_ci95": [0.87, 0.92]}
 
     found = told(report)
-    assert found["Top-1 lost, int8"] == ("5.0 points", ("95 % interval 3.0 to 7.0", "79.2% \u2192 74.2% (int8 ONNX)"))
+    assert found["Top-1 lost, int8"] == ("5.0 points", ("3.0 to 7.0 (95 %)", "79.2% \u2192 74.2% (int8 ONNX)"))
     assert found["Same answers, int8"][0] == "90.0%"
 
 
@@ -41,7 +41,7 @@ def test_what_was_gained_is_not_called_lost():
         entry["difference"] |= {"top1_drop": -0.004, "score_ci95": [-0.019, 0.01]}
 
     value, notes = told(report)["Top-1 gained, int8"]
-    assert (value, notes[0]) == ("0.4 points", "95 % interval \u22121.0 to 1.9")
+    assert (value, notes[0]) == ("0.4 points", "\u22121.0 to 1.9 (95 %)")
 
 
 def test_without_labels_agreement_speaks():

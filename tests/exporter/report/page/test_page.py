@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mbexport.report.page.numbers import clean
 from mbexport.report.page.render import page
-from mbexport.report.page.view import MOST_IMAGES, caveats, reason, shown, told_apart
+from mbexport.report.page.view import MOST_IMAGES, caveats, disagreements, numbered_artifacts, reason
 
 EMPTY_TAGS = {"meta", "link", "img", "wbr", "br", "rect", "circle", "path", "use"}
 IN_CHARTS = {"title", "desc", "defs", "clippath", "g", "path", "rect", "text", "use"}
@@ -228,14 +228,14 @@ def test_pictures_stand_in_the_page_once_each(example):
 
 
 def test_an_image_is_shown_once_with_all_that_answer_it_otherwise(example):
-    both = told_apart(shown(example))
+    both = disagreements(numbered_artifacts(example))
 
     assert len(both) == 10
     assert [case.severity for case in both] == sorted((case.severity for case in both), reverse=True)
     assert [[one.short for one, _, _ in case.answers] for case in both] == [["int8.tflite", "int8.onnx"]] * 10
     worst = example["artifacts"][FP32]["disagreements"]["worst"]
     worst += [{**example["artifacts"][INT8]["disagreements"]["worst"][0], "image": str(at)} for at in range(100)]
-    assert len(told_apart(shown(example))) == MOST_IMAGES
+    assert len(disagreements(numbered_artifacts(example))) == MOST_IMAGES
 
 
 @cache
