@@ -24,12 +24,15 @@ def files(small_build) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def verified(cli, files, tmp_path_factory):
-    """One verification of all four files, times and all: as it was printed, and what it wrote."""
+def verified(cli_process, files, tmp_path_factory):
+    """One verification of all four files, times and all: as it was printed, and what it wrote.
+
+    In a process of its own, where libraries that load have something to say.
+    """
     out, job = (tmp_path_factory.mktemp("verified") / name for name in ("out", "job.md"))
     job.write_text("an earlier step\n")
     summary = ("--summary", out.parent / "summary.md")
-    done = cli(
+    done = cli_process(
         *("verify", *files, "--data", "digits", *LENIENT, "--out", out, *summary),
         env={"GITHUB_STEP_SUMMARY": str(job)},
     )
