@@ -41,7 +41,7 @@ def fold_batch_norm(model: tf_keras.Model, *, preprocess: Preprocess | None = No
 
 
 def _take_dequantized(nodes: Sequence[LayerNode], weights: dict[str, Weights], preprocess: Preprocess) -> None:
-    """Rewrites the first convolution for bytes in RGB order, with one scale and the zero of the integer input."""
+    """Rewrite the first convolution for bytes in RGB order, with one scale and the zero of the integer input."""
     first = _first_with_weights(nodes, weights)
     if isinstance(first.layer, _layers.DepthwiseConv2D):
         raise StageError(f"the first layer with weights must be a full convolution, got {first.name}")
@@ -54,7 +54,7 @@ def _take_dequantized(nodes: Sequence[LayerNode], weights: dict[str, Weights], p
 
 
 def _first_with_weights(nodes: Sequence[LayerNode], weights: Container[str]) -> LayerNode:
-    """The layer with weights through which all goes that the network takes from the image."""
+    """The first layer with weights. Raises `StageError` unless everything that reads the image goes through it."""
     readers, name = only_readers(nodes), entry_of(nodes)
     while name not in weights:
         if name not in readers:
@@ -79,7 +79,7 @@ def is_convolution(layer: Any) -> bool:
 
 
 def gives_probabilities(layer: Any) -> bool:
-    """Whether the layer turns scores into probabilities: a softmax, or a sigmoid for each class by itself."""
+    """Whether the layer is a softmax, or a sigmoid for each class by itself."""
     if isinstance(layer, _layers.Activation):
         return layer.activation is tf_keras.activations.sigmoid
     return isinstance(layer, _layers.Softmax)
@@ -91,7 +91,7 @@ def gives_softmax(model: tf_keras.Model) -> bool:
 
 
 def without_probabilities(model: tf_keras.Model) -> tf_keras.Model:
-    """The same network up to what its softmax or sigmoid is given, quantized or not; itself if it has neither."""
+    """The network without its last softmax or sigmoid, quantized or not; the same network if it has neither."""
     last = model.layers[-1]
     if len(model.outputs) != 1 or not gives_probabilities(getattr(last, "layer", last)):
         return model
@@ -99,7 +99,7 @@ def without_probabilities(model: tf_keras.Model) -> tf_keras.Model:
 
 
 def _folded_weights(nodes: Sequence[LayerNode]) -> dict[str, Weights]:
-    """The weights of each layer that keeps any, in the order of the network: of a convolution kernel and bias."""
+    """The weights of each layer that has any, in the order of the network: kernel and bias of a convolution."""
     by_name, readers = {node.name: node.layer for node in nodes}, only_readers(nodes)
     folded: dict[str, Weights] = {}
     for node in nodes:

@@ -1,4 +1,4 @@
-"""A network as a graph: nodes in an order in which they can be computed, each with the names of what it reads.
+"""A network as a graph: nodes in an order in which they can be computed, each with the names of the tensors it reads.
 
 A chain is the case in which each node reads the one before it.
 """
@@ -15,10 +15,10 @@ _PLAIN_ARGUMENTS = frozenset({"training", "mask"})
 
 
 class Node(Protocol):
-    """Part of a network that computes one tensor, which goes by the node's `name`.
+    """A part of a network that computes one tensor, which has the node's `name`.
 
-    `inputs` are the names of the tensors that it reads, in the order in which it takes them. With `is_output` the
-    network gives the tensor out.
+    `inputs` are the names of the tensors that it reads, in the order of its arguments. With `is_output` the tensor is
+    an output of the network.
     """
 
     @property
@@ -52,7 +52,7 @@ class LayerNode:
 
 
 def argument(tensors: Sequence[Any]) -> Any:
-    """`tensors` as a Keras layer takes them: one by itself, several as a list."""
+    """The argument of a Keras layer: one tensor by itself, several as a list."""
     return tensors[0] if len(tensors) == 1 else list(tensors)
 
 
@@ -84,23 +84,23 @@ def layers_of(model: tf_keras.Model) -> list[LayerNode]:
 
 
 def _read(layer: Any, call: Any) -> tuple[str, ...]:
-    """The names of the layers whose tensors `layer` takes in `call`."""
+    """The names of the layers whose tensors `layer` reads in `call`."""
     if len(call.call_args) > 1 or not _PLAIN_ARGUMENTS.issuperset(call.call_kwargs):
         raise StageError(f"each layer must take tensors alone, got other arguments of {layer.name}")
     return tuple(str(tensor._keras_history.layer.name) for tensor in call.keras_inputs)
 
 
 def entry_of(nodes: Sequence[Node]) -> str:
-    """The name of the tensor that is read and not computed: the network's input."""
+    """The name of the network's input: the one tensor that is read and not computed."""
     computed = {node.name for node in nodes}
     (entry,) = dict.fromkeys(name for node in nodes for name in node.inputs if name not in computed)
     return entry
 
 
 def walk(nodes: Iterable[N], tensors: Mapping[str, T], compute: Callable[[N, Sequence[T]], T]) -> Iterator[tuple[N, T]]:
-    """Each node with what `compute` makes of it and of what it reads, in order.
+    """Yield each node, in order, with `compute(node, values of its inputs)`.
 
-    `tensors` are those that no node computes, by name. What the last reader of a tensor has read is let go.
+    `tensors` are the values that no node computes, by name. A value is released after its last reader.
     """
     nodes = list(nodes)
     last_reader = {name: node.name for node in nodes for name in node.inputs}
@@ -114,12 +114,12 @@ def walk(nodes: Iterable[N], tensors: Mapping[str, T], compute: Callable[[N, Seq
 
 
 def outputs_of(nodes: Iterable[N], tensors: Mapping[str, T], compute: Callable[[N, Sequence[T]], T]) -> dict[str, T]:
-    """What `walk` computes for the nodes whose tensors the network gives out, by name."""
+    """The values that `walk` computes for the outputs of the network, by name."""
     return {node.name: value for node, value in walk(nodes, tensors, compute) if node.is_output}
 
 
 def only_readers(nodes: Iterable[N]) -> dict[str, N]:
-    """By tensor, the node that reads it, where that is one alone and the network does not give the tensor out."""
+    """The reader of each tensor that has exactly one and is no output of the network, by the tensor's name."""
     nodes = list(nodes)
     readers: dict[str, list[N]] = {}
     for node in nodes:

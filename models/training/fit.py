@@ -207,7 +207,7 @@ class _Run:
         self.reporter.done = steps.start
         logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history
         if not all(np.isfinite(value).all() for value in self.model.get_weights()):
-            raise StageError("training diverged: the loss became NaN. Lower the learning rate")
+            raise StageError("training diverged: the loss became NaN. Check --data and --weights, try another --seed")
         found = {name: float(values[-1]) for name, values in logs.items()}
         found["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         progress.epochs_done += 1
