@@ -81,12 +81,12 @@ def command(
     require_within("warmup", warmup, 0, MAX_RUNS)
     require_within("batch", given["batch"], 1, MAX_BATCH)
     from mbexport.commands.console import ConsoleProgress
-    from mbexport.latency.sittings import Effort, exactly
+    from mbexport.latency.sittings import Effort, fixed_effort
     from mbexport.pipeline.bench_files import bench_files
     from mbexport.quiet import quiet_libraries
     from mbexport.report.terminal import print_latencies
 
-    effort = Effort(warmup=warmup) if runs is None else exactly(runs, warmup=warmup)
+    effort = Effort(warmup=warmup) if runs is None else fixed_effort(runs, warmup=warmup)
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:

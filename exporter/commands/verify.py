@@ -14,7 +14,7 @@ from mbexport.formats.registry import format_of
 
 if TYPE_CHECKING:
     from mbexport.models.data.imageset import DataSet
-    from mbexport.pipeline.verify_files import Inquiry
+    from mbexport.pipeline.verify_files import VerifyOptions
 
 _EXAMPLES = """\b
 Examples:
@@ -84,7 +84,7 @@ def command(**given: Any) -> int:
 
     Exit codes: 0 every gate passed, 1 a gate failed, 2 bad input.
     """
-    inquiry, summary, out = inquiry_of(given), given["summary"], given["out"]
+    verify_options, summary, out = verify_options_of(given), given["summary"], given["out"]
     require_writable(summary)
     options.require_files(reference=given["reference"], classes=given["classes_file"])
     for file in given["files"]:
@@ -97,7 +97,7 @@ def command(**given: Any) -> int:
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:
-            report = verify_files(inquiry, data, out=out, progress=progress)
+            report = verify_files(verify_options, data, out=out, progress=progress)
         finally:
             progress.close()
         return show(report, streams, out=out, summary=summary, as_json=given["as_json"])
@@ -110,17 +110,17 @@ def data_of(given: Mapping[str, Any]) -> "DataSet":
     return open_data(given["data"], classes_file=given["classes_file"], follow_links=given["follow_links"])
 
 
-def inquiry_of(given: Mapping[str, Any]) -> "Inquiry":
+def verify_options_of(given: Mapping[str, Any]) -> "VerifyOptions":
     """What these values of the options ask for; all of them are checked, no file is opened."""
     from mbexport.models.data.readable import parse_max_bad
-    from mbexport.pipeline.verify_files import Inquiry
+    from mbexport.pipeline.verify_files import VerifyOptions
     from mbexport.verify.gates import check_limits
 
     limits = options.gate_limits(given["gates"])
     check_limits(limits)
     require_within("seed", given["seed"], 0, MAX_SEED)
     require_within("threads", given["threads"], 1, MAX_THREADS)
-    return Inquiry(
+    return VerifyOptions(
         files=given["files"],
         reference=given["reference"],
         crop_fraction=given["crop_fraction"],

@@ -1,4 +1,4 @@
-"""Turns loaded artifacts into latencies that may be compared: interleaved in random order, with intervals."""
+"""Time loaded artifacts so that their latencies may be compared: rounds in random order, with intervals."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +13,11 @@ PERCENTS: Final = tuple(range(0, 101, 5))
 
 
 class Timed(Protocol):
-    """Something loaded that is run on a feed."""
+    """Something loaded that runs on a prepared batch."""
 
     @property
     def name(self) -> str:
-        """What its times are known by."""
+        """The name by which its times are kept."""
 
     @property
     def invoke(self) -> Callable[[NDArray[Any]], Any]:
@@ -40,7 +40,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Median of a over median of b, with a 95 % bootstrap interval: below 1, a is the faster one."""
+    """Median latency of a over that of b, with a 95 % bootstrap interval: below 1, a is the faster one."""
 
     a: str
     b: str
@@ -58,19 +58,19 @@ def measure(
     seed: int = 0,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Milliseconds of interleaved rounds; in each, every runner runs once, in a new random order.
+    """Time interleaved rounds, in milliseconds: in each, every runner runs once, in a new random order.
 
-    `feeds` holds a prepared batch for each runner's name. Slow moments of the machine thus hit all artifacts alike.
-    The `warmup` rounds before them are not counted. A runner that by its name has fewer `runs` than others takes part
-    in as many rounds, chosen at random.
+    Slow moments of the machine thus hit all artifacts alike. `feeds` holds a prepared batch by each runner's name. The
+    `warmup` rounds at the start are not counted. `runs` and `warmup` may differ by the runner's name: a runner with
+    fewer runs than others takes part in that many rounds, chosen at random.
     """
     rng = np.random.default_rng(seed)
     counts = [runs if isinstance(runs, int) else runs[runner.name] for runner in runners]
     warmups = [warmup if isinstance(warmup, int) else warmup[runner.name] for runner in runners]
-    order = [*_turns(warmups, rng), *_turns(counts, rng)]
+    rounds = [*_rounds(warmups, rng), *_rounds(counts, rng)]
     times: dict[str, list[float]] = {runner.name: [] for runner in runners}
-    for round_number, turns in enumerate(order):
-        for index in turns:
+    for round_number, order in enumerate(rounds):
+        for index in order:
             name, invoke = runners[index].name, runners[index].invoke
             feed = feeds[name]
             start = time.perf_counter()
@@ -78,7 +78,7 @@ def measure(
             elapsed = time.perf_counter() - start
             if round_number >= max(warmups):
                 times[name].append(elapsed * 1000)
-        on_step(round_number + 1, len(order), "rounds")
+        on_step(round_number + 1, len(rounds), "rounds")
     return {name: np.array(values) for name, values in times.items()}
 
 
@@ -97,8 +97,8 @@ def summarize(times_ms: NDArray[np.float64]) -> Latency:
 def ratio_of_medians(times: Mapping[str, NDArray[np.float64]], a: str, b: str, *, seed: int = 0) -> Ratio:
     """Median(a) / median(b) and its 95 % interval, from resampled rounds (Efron 1979, percentile bootstrap).
 
-    Whole rounds are drawn, so that what disturbed both in one round stays together. It says what else might have been
-    measured in this sitting; what another would say, `Timings.ratio` knows.
+    Whole rounds are drawn, so that what disturbed both in one round stays together. The interval covers what else might
+    have been measured in this sitting; that of `Timings.ratio` covers other sittings too.
     """
     rng = np.random.default_rng(seed)
     rounds = rng.integers(0, len(times[a]), size=(_RESAMPLES, len(times[a])))
@@ -107,8 +107,8 @@ def ratio_of_medians(times: Mapping[str, NDArray[np.float64]], a: str, b: str, *
     return Ratio(a=a, b=b, ratio=float(np.median(times[a]) / np.median(times[b])), ci95=(float(low), float(high)))
 
 
-def _turns(counts: Sequence[int], rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Who runs in each round, in which order: each as often as its count, in rounds drawn at random."""
+def _rounds(counts: Sequence[int], rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Which runners run in each round, in which order: each in as many rounds as its count, drawn at random."""
     rounds = max(counts)
-    takes_part = np.stack([rng.permutation(rounds) < count for count in counts])
-    return [rng.permutation(np.flatnonzero(takes_part[:, place])) for place in range(rounds)]
+    runs = np.stack([rng.permutation(rounds) < count for count in counts])
+    return [rng.permutation(np.flatnonzero(runs[:, place])) for place in range(rounds)]

@@ -1,4 +1,4 @@
-"""Turns the times of several sittings into medians and ratios, with intervals that hold the truth as often as they say.
+"""Medians of latencies and their ratios over several sittings, with intervals that hold the truth in 95 % of cases.
 
 Times of one sitting are not independent: two copies of one file differ by where their buffers came to lie, and a busy
 moment lasts for several rounds. Both are drawn anew in each sitting, so sittings are what is resampled first.
@@ -15,9 +15,9 @@ from mbexport.errors import StageError
 
 Times = tuple[NDArray[np.float64], ...]  # one array of milliseconds for each sitting
 
-MIN_SITTINGS: Final = 2  # one sitting says nothing of how much the next may differ
+MIN_SITTINGS: Final = 2  # one sitting does not show how much the next may differ
 _RESAMPLES: Final = 1000
-_MOST_DRAWN: Final = 64  # rounds of one sitting; fewer than there are make an interval wider, never narrower
+_MOST_DRAWN: Final = 64  # rounds of one sitting; to draw fewer than there are makes an interval wider, never narrower
 _CUT: Final = 4  # the midmean leaves out a quarter of the sittings at each end
 
 
@@ -30,21 +30,21 @@ class Interval:
     high: float
 
     @property
-    def unsureness(self) -> float:
-        """How far an end lies from the value, as a fraction of it."""
+    def relative_error(self) -> float:
+        """The distance of either end from the value, as a fraction of it."""
         return float(np.sqrt(self.high / self.low)) - 1
 
 
-def median_of(times: Times) -> Interval:
-    """The sittings' typical median. Raises `StageError` for fewer than two sittings."""
+def median_interval(times: Times) -> Interval:
+    """The typical median of the sittings, in milliseconds. Raises `StageError` for fewer than two sittings."""
     (drawn,) = _resampled([times], seed=0)
     return _interval(_log_medians(times), drawn)
 
 
-def ratio_of(a: Times, b: Times, *, seed: int = 0) -> Interval:
-    """The sittings' typical ratio of medians, a over b, which were timed together in the same sittings.
+def ratio_interval(a: Times, b: Times, *, seed: int = 0) -> Interval:
+    """The typical ratio of medians, a over b, of artifacts that were timed together in the same sittings.
 
-    It is taken within each sitting, so that what slows a whole sitting slows neither of them: on a busy machine
+    The ratio is taken within each sitting, so that what slows a whole sitting favours neither: on a busy machine
     intervals are half as wide as those of the ratio of all runs' medians. Raises `StageError` for fewer than two
     sittings.
     """
@@ -68,7 +68,7 @@ def _interval(logs: NDArray[np.float64], drawn: NDArray[np.float64]) -> Interval
 
 
 def _midmean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of the middle half of the last axis: a few disturbed sittings do not move it."""
+    """The mean of the middle half along the last axis, which a few disturbed sittings do not move."""
     cut = values.shape[-1] // _CUT
     middle: NDArray[np.float64] = np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
     return middle
@@ -81,8 +81,8 @@ def _log_medians(times: Times) -> NDArray[np.float64]:
 def _resampled(samples: Sequence[Times], seed: int) -> list[NDArray[np.float64]]:
     """The logarithms of medians (_RESAMPLES, sittings) of each sample: sittings are drawn, then rounds within them.
 
-    All samples draw the same sittings, and the same rounds where they have equally many, so that what disturbed all
-    stays together.
+    All samples draw the same sittings, and the same rounds where they have equally many, so that what disturbed all of
+    them stays together.
     """
     sittings = len(samples[0])
     if not sittings >= MIN_SITTINGS or any(len(times) != sittings for times in samples):

@@ -1,4 +1,4 @@
-"""Turns this machine into what a reader of its latencies must know: processor, memory, and what else it was doing."""
+"""Describe the machine on which latencies were measured: processor, memory, load, noise."""
 
 import os
 import platform
@@ -9,23 +9,24 @@ from typing import Any, Final
 
 import numpy as np
 
-from mbexport.latency.intervals import Times, median_of
+from mbexport.latency.intervals import Times, median_interval
 
-_MOST_BUSY: Final = 0.5  # of all cores, by others
-_MOST_UNSURE: Final = 0.05  # of a median, to either side
+_MOST_BUSY: Final = 0.5  # of all cores, by other programs
+_LARGEST_ERROR: Final = 0.05  # of a median, to either side
 _MOST_SPREAD: Final = 0.15  # of a median, between the quartiles of the sittings' own medians
 
 
-def noise_of(times: Mapping[tuple[str, int], Times], *, busy_before: float) -> str | None:
-    """What says that ratios of a few percent cannot be told, or that others worked beside us; None if nothing does.
+def describe_noise(times: Mapping[tuple[str, int], Times], *, busy_before: float) -> str | None:
+    """A sentence on why small ratios cannot be trusted, or on other programs at work; None on a quiet machine.
 
-    `times` are known by artifact and threads; `busy_before` is the share of all cores that others used before.
+    `times` are by artifact and number of threads; `busy_before` is the share of all cores that other programs used
+    before the run.
     """
     reasons = []
-    unsure = {key: median_of(each).unsureness for key, each in times.items()}
-    name, threads = worst = max(unsure, key=unsure.__getitem__)
-    if unsure[worst] > _MOST_UNSURE:
-        reasons.append(f"the median of {name} on {threads} thread(s) is known to {unsure[worst]:.0%} only")
+    errors = {key: median_interval(each).relative_error for key, each in times.items()}
+    name, threads = worst = max(errors, key=errors.__getitem__)
+    if errors[worst] > _LARGEST_ERROR:
+        reasons.append(f"the median of {name} on {threads} thread(s) is known to {errors[worst]:.0%} only")
     spread = {key: _spread(each) for key, each in times.items()}
     name, threads = worst = max(spread, key=spread.__getitem__)
     if spread[worst] > _MOST_SPREAD:
@@ -38,7 +39,7 @@ def noise_of(times: Mapping[tuple[str, int], Times], *, busy_before: float) -> s
 
 
 def _spread(times: Times) -> float:
-    """What lies between the quartiles of the sittings' medians, as a fraction of their median."""
+    """The distance between the quartiles of the sittings' medians, as a fraction of their median."""
     low, middle, high = np.percentile([np.median(each) for each in times], [25, 50, 75])
     return float((high - low) / middle)
 
@@ -49,17 +50,17 @@ _FLAGS: Final = (
     *("amx_int8", "asimd", "asimdhp", "asimddp", "i8mm", "sve", "sve2"),
 )
 _CPUINFO: Final = Path("/proc/cpuinfo")
-_GLANCE_S: Final = 0.25
+_WAIT_S: Final = 0.25
 
 Load = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What the machine did around a measurement: load averages over 1, 5 and 15 minutes, if it keeps them.
+    """What else the machine did around a measurement: load averages over 1, 5 and 15 minutes, if it keeps them.
 
-    `busy_before` is the share of all cores that were at work while we waited: unlike the load, it does not remember
-    what we did ourselves a moment ago. `noise` says in one sentence why small ratios cannot be told, if so.
+    `busy_before` is the share of all cores that were at work while this process waited: unlike the load, it does not
+    include what this process did a moment ago. `noise` is the sentence of `describe_noise`.
     """
 
     load_before: Load | None = None
@@ -69,11 +70,11 @@ class Conditions:
 
 
 def machine_json(conditions: Conditions | None = None) -> dict[str, Any]:
-    """Where the latencies were measured, and under which conditions if any were."""
+    """The machine's entry in a report, with the conditions of a measurement if there was one."""
     from psutil import virtual_memory
 
-    held = conditions or Conditions()
-    loads = (("before", held.load_before), ("after", held.load_after))
+    during = conditions or Conditions()
+    loads = (("before", during.load_before), ("after", during.load_after))
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _fact("model name") or platform.processor() or "unknown",
@@ -82,25 +83,25 @@ def machine_json(conditions: Conditions | None = None) -> dict[str, Any]:
         "flags": list(cpu_flags()),
         "memory_bytes": int(virtual_memory().total),
         "load": {when: None if load is None else [round(each, 2) for each in load] for when, load in loads},
-        "noise": held.noise,
+        "noise": during.noise,
     }
 
 
 def cpu_flags() -> tuple[str, ...]:
-    """The instructions that matter to kernels and that this processor has; none where the system does not list them."""
+    """The instructions of this processor that matter to kernels; empty where the system does not list any."""
     listed = (_fact("flags") or _fact("Features") or "").split()
     return tuple(flag for flag in _FLAGS if flag in listed)
 
 
 def usable_cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def load_average() -> Load | None:
-    """The load averages over 1, 5 and 15 minutes, where the system keeps them."""
+    """The load averages over 1, 5 and 15 minutes; None where the system keeps none."""
     try:
         return os.getloadavg()
     except (AttributeError, OSError):
@@ -108,14 +109,14 @@ def load_average() -> Load | None:
 
 
 def busy_share() -> float:
-    """The share of all cores, 0..1, that others use during a quarter of a second in which we do nothing."""
+    """The share of all cores, 0..1, that other programs use during a quarter of a second of waiting."""
     from psutil import cpu_percent
 
-    return float(cpu_percent(interval=_GLANCE_S)) / 100
+    return float(cpu_percent(interval=_WAIT_S)) / 100
 
 
 def _fact(name: str) -> str | None:
-    """What /proc/cpuinfo first says of `name`; None where it does not, as outside Linux."""
+    """The first value of `name` in /proc/cpuinfo; None where there is none, as outside Linux."""
     try:
         lines = _CPUINFO.read_text("utf-8").splitlines()
     except OSError:

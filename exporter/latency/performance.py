@@ -1,4 +1,4 @@
-"""Turns opened artifacts into all that is measured of their speed, one thing at a time: nothing else runs meanwhile."""
+"""Measure how fast artifacts are, one thing at a time: latencies, cold starts, memory, throughputs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 def performance_json(
     name: str, timings: Timings, *, probe: Probe | None = None, throughputs: Sequence[Throughput] = ()
 ) -> Json:
-    """All that an artifact's entry says of its speed; `latency_ms` is with the fewest threads."""
+    """The speed in an artifact's entry; `latency_ms` is that on the fewest threads."""
     return {
         "latency_ms": latency_json(timings.latency(name, timings.threads[0])),
         "threads": [threads_json(timings.latency(name, each), each) for each in timings.threads],
@@ -37,7 +37,7 @@ def performance_json(
 
 
 def latency_json(latency: Latency) -> Json:
-    """The percentiles, rounded to a microsecond."""
+    """Percentiles in milliseconds, rounded to a microsecond."""
     return {
         "p50": round(latency.p50_ms, 3),
         "p90": round(latency.p90_ms, 3),
@@ -50,13 +50,13 @@ def latency_json(latency: Latency) -> Json:
 
 
 def threads_json(latency: Latency, threads: int) -> Json:
-    """The latency with so many threads, without its distribution."""
-    found = latency_json(latency)
-    return {"threads": threads, **{key: found[key] for key in ("p50", "p90", "p99", "runs")}}
+    """The latency on `threads` threads, without its distribution."""
+    percentiles = latency_json(latency)
+    return {"threads": threads, **{key: percentiles[key] for key in ("p50", "p90", "p99", "runs")}}
 
 
 def cold_start_json(probe: Probe) -> Json:
-    """What the first answer of a fresh process takes, the runtime's own import not counted."""
+    """The time to the first answer of a fresh process in milliseconds, without the import of the runtime."""
     return {
         "load": round(probe.load_ms, 3),
         "first_inference": round(probe.first_inference_ms, 3),
@@ -66,7 +66,7 @@ def cold_start_json(probe: Probe) -> Json:
 
 
 def throughput_json(throughput: Throughput) -> Json:
-    """Images per second, or the reason why there are none."""
+    """Images per second, or the reason why the file was not timed."""
     rate = throughput.images_per_s
     return {
         "batch": throughput.batch,
@@ -77,7 +77,7 @@ def throughput_json(throughput: Throughput) -> Json:
 
 
 def ratio_json(ratio: Ratio) -> Json:
-    """Two medians as a ratio, with its interval."""
+    """The ratio of two medians, with its interval."""
     return {
         "a": ratio.a,
         "b": ratio.b,
@@ -89,18 +89,18 @@ def ratio_json(ratio: Ratio) -> Json:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """Times of each artifact; what it costs in processes of its own, if that was asked for; images per second."""
+    """Latencies and throughputs of each artifact, and its cold start and memory if these were measured."""
 
     timings: Timings
     throughputs: Mapping[str, tuple[Throughput, ...]]
     probes: Mapping[str, Probe] = field(default_factory=dict)
 
     def artifact(self, name: str) -> dict[str, Any]:
-        """What the entry of the artifact says of its speed."""
+        """The speed in the entry of the artifact."""
         return performance_json(name, self.timings, probe=self.probes.get(name), throughputs=self.throughputs[name])
 
 
-def performance_of(
+def measure_performance(
     runners: Sequence[Runner],
     feeds: Mapping[str, NDArray[Any]],
     *,
@@ -111,10 +111,10 @@ def performance_of(
     seed: int = 0,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> Performance:
-    """Every artifact with one and with `threads` threads; `feeds` holds a prepared batch for each one's name.
+    """Measure every artifact on one and on `threads` threads; `feeds` holds a prepared batch by each one's name.
 
-    Throughputs are of the file's own batch and of `batch` images. Raises `DataError` for a file that cannot be loaded
-    or run in a process of its own.
+    Throughputs are those of the file's own batch and of `batch` images. Raises `DataError` for a file that cannot be
+    loaded or run in a process of its own.
     """
     paths = [runner.path for runner in runners]
     probes = probe_all(paths, seed=seed, on_step=on_step) if is_probed else {}
@@ -127,10 +127,10 @@ def performance_of(
     )
 
 
-def _throughputs(runner: Runner, timings: Timings, asked: Throughput, threads: int) -> tuple[Throughput, ...]:
-    """With as many images at a time as the file says, and in the batch that was asked for."""
+def _throughputs(runner: Runner, timings: Timings, measured: Throughput, threads: int) -> tuple[Throughput, ...]:
+    """With the file's own batch, and with that of `measured` if it is another."""
     own = throughput_of(timings.latency(runner.name, threads), batch=runner.batch, threads=threads)
-    return (asked,) if asked.batch == own.batch else (own, asked)
+    return (measured,) if measured.batch == own.batch else (own, measured)
 
 
 _UNTIMED: Final[Json] = {
@@ -144,25 +144,25 @@ _UNTIMED: Final[Json] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """What was timed; `performance` is None where nothing was."""
+    """The speed of artifacts in the words of a report; `performance` is None where nothing was timed."""
 
     performance: Performance | None = None
 
     def artifact(self, name: str) -> Json:
-        """What the entry of the artifact says of its speed."""
+        """The speed in the entry of the artifact."""
         if self.performance is None or name not in self.performance.throughputs:
             return dict(_UNTIMED)
         return self.performance.artifact(name)
 
     def pair(self, a: str, b: str) -> Json:
-        """The ratio of two artifacts' medians, with one thread."""
+        """The ratio of two artifacts' medians, on one thread."""
         if self.performance is None or not {a, b} <= set(self.performance.throughputs):
             return {"latency_ratio": None, "latency_ratio_ci95": None}
-        found = ratio_json(self.performance.timings.ratio(a, b))
-        return {name: found[name] for name in ("latency_ratio", "latency_ratio_ci95")}
+        ratio = ratio_json(self.performance.timings.ratio(a, b))
+        return {name: ratio[name] for name in ("latency_ratio", "latency_ratio_ci95")}
 
     def speedups(self, subjects: Sequence[Subject]) -> list[Json]:
-        """Every fp32 artifact over every int8 artifact of its format, with each number of threads."""
+        """The ratio of every fp32 artifact to every int8 artifact of its format, on each number of threads."""
         if self.performance is None:
             return []
         timings = self.performance.timings
@@ -174,12 +174,12 @@ class Speed:
 
     @property
     def machine(self) -> Json:
-        """Where this was measured, and what else the machine did meanwhile."""
+        """The machine on which this was measured, and what else it did meanwhile."""
         return machine_json(self.performance.timings.conditions if self.performance else None)
 
 
-def speed_of(subjects: Sequence[Subject], pixels: Pixels, *, threads: int, seed: int, progress: Progress) -> Speed:
-    """The speed of all artifacts on an image (1, px, px, channels), with one thread and with `threads`, all cores if 1.
+def measure_speed(subjects: Sequence[Subject], pixels: Pixels, *, threads: int, seed: int, progress: Progress) -> Speed:
+    """Time all artifacts on an image (1, px, px, channels), on one and on `threads` threads, all cores if that is 1.
 
     Keras files are not timed: no app runs them. Raises `DataError` for one that cannot be run in a new process.
     """
@@ -187,7 +187,7 @@ def speed_of(subjects: Sequence[Subject], pixels: Pixels, *, threads: int, seed:
     if not timed:
         return Speed()
     return Speed(
-        performance=performance_of(
+        performance=measure_performance(
             [subject.runner for subject in timed],
             {each.name: each.feeds(pixels.repeat(each.runner.batch, axis=0)) for each in timed},
             threads=threads if threads > 1 else min(usable_cores(), MAX_THREADS),

@@ -1,4 +1,4 @@
-"""Turns files into cold starts and memory, each measured in fresh processes of its own."""
+"""Measure cold start and memory of files, each in fresh processes of its own."""
 
 import json
 import subprocess
@@ -14,16 +14,17 @@ import numpy as np
 from mbexport.errors import EXIT_BAD_INPUT, DataError, StageError
 
 _MODULE: Final = "mbexport.latency.probe_process"
-_PATIENCE_S: Final = 300  # the largest network that we make needs seconds
+_TIMEOUT_S: Final = 300  # the largest network that we make needs seconds
 PROCESSES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One file in fresh processes: medians of what loading and the first inference take, and of the memory.
+    """One file in fresh processes: medians of the times of loading and of the first inference, and of the memory.
 
-    `peak_memory_bytes` is the most that was resident, beyond what the runtime alone takes: the file's pages, packed
-    weights and activations. On macOS, which cannot forget a process's earlier peak, it is no less than what stayed.
+    `peak_memory_bytes` is the largest resident size, beyond what the runtime alone takes: the file's pages, packed
+    weights and activations. On macOS, where a process's earlier peak cannot be reset, it is at least what stayed
+    resident.
     """
 
     load_ms: float
@@ -41,32 +42,34 @@ def probe_all(
     seed: int = 0,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> dict[str, Probe]:
-    """Each file, by name, in so many processes, one after the other; in each round in a new random order.
+    """Measure each file, by name, in `processes` processes, one after the other: rounds in a new random order.
 
     Raises `DataError` for a file that cannot be loaded or run, `StageError` for a process that dies or hangs.
     """
     rng = np.random.default_rng(seed)
-    found: dict[str, list[dict[str, Any]]] = {path.name: [] for path in paths}
+    rows: dict[str, list[dict[str, Any]]] = {path.name: [] for path in paths}
     order = [paths[index] for _ in range(processes) for index in rng.permutation(len(paths))]
     for place, path in enumerate(order):
-        found[path.name].append(_probe(path, threads))
+        rows[path.name].append(_probe(path, threads))
         on_step(place + 1, len(order), "processes")
-    return {name: _medians(rows) for name, rows in found.items()}
+    return {name: _medians(each) for name, each in rows.items()}
 
 
 def _probe(path: Path, threads: int) -> dict[str, Any]:
     # -P: nothing that lies in the user's folder by chance is imported.
-    words = [sys.executable, "-P", "-m", _MODULE, str(path), str(threads)]
+    command = [sys.executable, "-P", "-m", _MODULE, str(path), str(threads)]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=_PATIENCE_S)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=_TIMEOUT_S
+        )
     except subprocess.TimeoutExpired:
-        raise StageError(f"{path} did not answer in a process of its own within {_PATIENCE_S} s") from None
-    said = (done.stderr if done.returncode else done.stdout).strip().splitlines() or [""]
+        raise StageError(f"{path} did not answer in a process of its own within {_TIMEOUT_S} s") from None
+    lines = (done.stderr if done.returncode else done.stdout).strip().splitlines() or [""]
     if done.returncode == EXIT_BAD_INPUT:
-        raise DataError(said[-1])
+        raise DataError(lines[-1])
     if done.returncode:
-        raise StageError(f"{path} failed in a process of its own with exit code {done.returncode}: {said[-1]}")
-    row: dict[str, Any] = json.loads(said[-1])
+        raise StageError(f"{path} failed in a process of its own with exit code {done.returncode}: {lines[-1]}")
+    row: dict[str, Any] = json.loads(lines[-1])
     return row
 
 

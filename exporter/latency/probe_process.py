@@ -1,6 +1,6 @@
 """Measure one file's cold start and memory, in a process that does nothing else.
 
-`python -m mbexport.latency.probe_process FILE THREADS` prints JSON as its last line, or one line of complaint on
+`python -m mbexport.latency.probe_process FILE THREADS` prints JSON as its last line, or an error of one line on
 stderr.
 """
 
@@ -22,11 +22,11 @@ _RESET_PEAK: Final = "5"  # proc_pid_clear_refs(5): the peak resident size becom
 _KIB: Final = 1024
 
 
-def probed(path: Path, *, threads: int) -> dict[str, Any]:
-    """What the first load and the first inference take, in ms, and the most memory meanwhile, in bytes.
+def probe_file(path: Path, *, threads: int) -> dict[str, Any]:
+    """Time the first load and the first inference in ms, and measure the most memory meanwhile in bytes.
 
-    The runtime is there before the clock starts: its import is no property of the file. Raises `DataError` for a file
-    that cannot be loaded or run.
+    The runtime is imported before the clock starts: its import is no property of the file. Raises `DataError` for a
+    file that cannot be loaded or run.
     """
     load = loaded_runtime(format_of(path), threads=threads)
     before = _resident_bytes()
@@ -44,7 +44,7 @@ def probed(path: Path, *, threads: int) -> dict[str, Any]:
     done = time.perf_counter()
     peak = _peak_bytes()
     if not is_reset and peak == peak_before:
-        peak = _resident_bytes()  # an earlier peak hides that of the file; what stayed is the least it can be
+        peak = _resident_bytes()  # an earlier peak hides that of the file, which is at least what stayed resident
     return {
         "load_ms": (loaded - start) * 1000,
         "first_inference_ms": (done - ready) * 1000,
@@ -53,14 +53,14 @@ def probed(path: Path, *, threads: int) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints what was found; the exit code is that of the error if there is one."""
+    """Print the measurements as JSON; the exit code is that of the error if there is one."""
     path, threads = arguments
     try:
-        found = probed(Path(path), threads=int(threads))
+        row = probe_file(Path(path), threads=int(threads))
     except MbexportError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
+    sys.stdout.write(f"\n{json.dumps(row)}\n")
     return EXIT_DONE
 
 
@@ -71,7 +71,7 @@ def _resident_bytes() -> int:
 
 
 def _reset_peak() -> bool:
-    """Whether the system lets a process forget the peak of its past; Linux does."""
+    """Reset the peak of the resident size, and give whether the system allows that; Linux does."""
     try:
         _CLEAR_REFS.write_text(_RESET_PEAK)
     except OSError:
@@ -80,7 +80,7 @@ def _reset_peak() -> bool:
 
 
 def _peak_bytes() -> int:
-    """The most memory that was resident; since the last reset on Linux, since the process began elsewhere."""
+    """The largest resident size: since the last reset on Linux, since the process began elsewhere."""
     try:
         lines = _STATUS.read_text("utf-8").splitlines()
     except OSError:

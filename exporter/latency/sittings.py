@@ -1,4 +1,4 @@
-"""Turns files into timings: in several sittings, each of which loads every file anew and interleaves their runs."""
+"""Time files in several sittings: each loads every file anew and interleaves their runs."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,28 +14,29 @@ from mbexport.errors import OptionError
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Latency, Ratio, measure, summarize
-from mbexport.latency.intervals import MIN_SITTINGS, Times, ratio_of
-from mbexport.latency.machine import Conditions, busy_share, load_average, noise_of
+from mbexport.latency.intervals import MIN_SITTINGS, Times, ratio_interval
+from mbexport.latency.machine import Conditions, busy_share, describe_noise, load_average
 
 _SITTINGS: Final = 20
 _TRIALS: Final = 3
-_ANY_NUMBER: Final = 2**31
+_UNLIMITED: Final = 2**31
 
 OnStep = Callable[[int, int, str], None]
 
 
 class Opener(Protocol):
-    """What loads a file."""
+    """A function that loads a file."""
 
     def __call__(self, path: Path, *, threads: int) -> Runner:
-        """The file, loaded anew."""
+        """Load the file anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How long to time: `runs` of each artifact over all `sittings`, after `warmup` runs in each sitting.
+    """How long to time: `runs` runs of each artifact over all `sittings`, after `warmup` runs in each sitting.
 
-    An artifact whose runs would take longer than `budget_ms` in a sitting gets fewer of both, but at least one.
+    An artifact whose runs would take longer than `budget_ms` in a sitting gets fewer of both, at least one. Raises
+    `OptionError` for fewer sittings than an interval needs, or a budget that is not positive.
     """
 
     sittings: int = _SITTINGS
@@ -55,7 +56,7 @@ class Effort:
             )
 
     def runs_in(self, sitting: int) -> int:
-        """The runs of one sitting, numbered from 0."""
+        """The runs in the sitting of that number, from 0."""
         each, rest = divmod(self.runs, self.sittings)
         return each + (sitting < rest)
 
@@ -63,14 +64,14 @@ class Effort:
 FULL: Final = Effort()
 
 
-def exactly(runs: int, *, warmup: int) -> Effort:
-    """So many timed runs of every artifact, however long they take. Raises `OptionError` for fewer than two."""
+def fixed_effort(runs: int, *, warmup: int) -> Effort:
+    """Exactly `runs` timed runs of every artifact, however long they take. Raises `OptionError` for fewer than two."""
     return Effort(sittings=min(_SITTINGS, runs), runs=runs, warmup=warmup, budget_ms=math.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """The milliseconds of every run, by artifact and number of threads, and what the machine did meanwhile."""
+    """Milliseconds of every run, by artifact and number of threads, and what else the machine did meanwhile."""
 
     times_ms: Mapping[tuple[str, int], Times]
     conditions: Conditions
@@ -85,9 +86,9 @@ class Timings:
         return summarize(np.concatenate(self.times_ms[name, threads]))
 
     def ratio(self, a: str, b: str, threads: int = 1) -> Ratio:
-        """The sittings' typical median(a) / median(b), with an interval that holds what other sittings would give."""
-        found = ratio_of(self.times_ms[a, threads], self.times_ms[b, threads])
-        return Ratio(a=a, b=b, ratio=found.value, ci95=(found.low, found.high), threads=threads)
+        """The typical median(a) / median(b) of the sittings, with an interval that covers other sittings too."""
+        ratio = ratio_interval(self.times_ms[a, threads], self.times_ms[b, threads])
+        return Ratio(a=a, b=b, ratio=ratio.value, ci95=(ratio.low, ratio.high), threads=threads)
 
 
 def time_artifacts(
@@ -98,13 +99,13 @@ def time_artifacts(
     effort: Effort = FULL,
     seed: int = 0,
     on_step: OnStep = lambda _done, _total, _text: None,
-    opened: Opener = open_runner,
+    open_file: Opener = open_runner,
 ) -> Timings:
-    """Times every file with each number of threads; `feeds` holds a prepared batch for each file's name.
+    """Time every file on each number of threads; `feeds` holds a prepared batch by each file's name.
 
-    In each sitting all are loaded anew, in random order, and timed in interleaved rounds. Where its buffers come to
-    lie thus differs from sitting to sitting, and is no property of a file. Raises `DataError` for a file that cannot
-    be loaded or run.
+    In each sitting all files are loaded anew, in random order, and timed in interleaved rounds: where a file's buffers
+    come to lie differs from sitting to sitting, and must not count as a property of the file. Raises `DataError` for a
+    file that cannot be loaded or run.
     """
     rng = np.random.default_rng(seed)
     load_before, busy_before = load_average(), busy_share()
@@ -112,10 +113,10 @@ def time_artifacts(
     sittings = [(count, sitting) for count in dict.fromkeys(threads) for sitting in range(effort.sittings)]
     most: dict[str, int] = {}
     for place, (count, sitting) in enumerate(sittings):
-        runners = [opened(paths[index], threads=count) for index in rng.permutation(len(paths))]
+        runners = [open_file(paths[index], threads=count) for index in rng.permutation(len(paths))]
         if sitting == 0:
             most = {runner.name: _affordable(runner, feeds[runner.name], effort.budget_ms) for runner in runners}
-        found = measure(
+        measured = measure(
             runners,
             feeds,
             runs={name: min(limit, effort.runs_in(sitting)) for name, limit in most.items()},
@@ -123,10 +124,10 @@ def time_artifacts(
             seed=int(rng.integers(2**32)),
             on_step=partial(_step, on_step, place, len(sittings)),
         )
-        del runners  # before the next ones are loaded: twice the memory else
-        for name, values in found.items():
+        del runners  # before the next ones are loaded, which would take twice the memory
+        for name, values in measured.items():
             times[name, count] = (*times.get((name, count), ()), values)
-    noise, load_after = noise_of(times, busy_before=busy_before), load_average()
+    noise, load_after = describe_noise(times, busy_before=busy_before), load_average()
     return Timings(
         times_ms=times,
         conditions=Conditions(load_before=load_before, load_after=load_after, busy_before=busy_before, noise=noise),
@@ -134,13 +135,13 @@ def time_artifacts(
 
 
 def _step(on_step: OnStep, place: int, sittings: int, done: int, total: int, _text: str) -> None:
-    """Tells that a round is over; a sitting counts when its last round is."""
+    """Report progress after a round; a sitting counts when its last round is over."""
     on_step(place + (done == total), sittings, "sittings")
 
 
 def _affordable(runner: Runner, feed: NDArray[Any], budget_ms: float) -> int:
-    """The runs that fit into the budget, by the median of some; at least one."""
+    """The number of runs that fit into the budget, by the median of a few trials; at least one."""
     if budget_ms == math.inf:
-        return _ANY_NUMBER
+        return _UNLIMITED
     (times,) = measure([runner], {runner.name: feed}, runs=_TRIALS, warmup=1).values()
     return max(1, int(budget_ms / float(np.median(times))))

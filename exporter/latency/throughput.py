@@ -1,4 +1,4 @@
-"""Turns files into images per second, for a batch that they may or may not take."""
+"""Measure images per second in batches that a file may refuse."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _WARMUP: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """Images per second, `batch` at a time on `threads` threads; None, with a `reason`, where the file refuses."""
+    """Images per second, `batch` at a time on `threads` threads; None, with a `reason`, where the file refuses them."""
 
     batch: int
     threads: int
@@ -29,7 +29,7 @@ class Throughput:
 
 
 def throughput_of(latency: Latency, *, batch: int, threads: int) -> Throughput:
-    """What a median latency of `batch` images at a time means in images per second."""
+    """Convert the median latency of `batch` images to images per second."""
     return Throughput(batch=batch, threads=threads, images_per_s=batch * 1000 / latency.p50_ms)
 
 
@@ -43,32 +43,32 @@ def measure_throughput(
     seed: int = 0,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> dict[str, Throughput]:
-    """Every file, by name, on batches of random numbers, interleaved; LiteRT is asked to resize a file's input.
+    """Time every file, by name, on batches of random numbers, interleaved; LiteRT resizes a file's input if it can.
 
     Raises `DataError` for a file that cannot be loaded at all.
     """
     loaded: list[Bare] = []
-    found: dict[str, Throughput] = {}
+    throughputs: dict[str, Throughput] = {}
     for path in paths:
         try:
             loaded.append(_loaded(path, batch, threads))
         except _RefusedError as refused:
-            found[path.name] = Throughput(batch=batch, threads=threads, images_per_s=None, reason=str(refused))
+            throughputs[path.name] = Throughput(batch=batch, threads=threads, images_per_s=None, reason=str(refused))
     if loaded:
         feeds = {bare.name: bare.noise() for bare in loaded}
         times = measure(loaded, feeds, runs=runs, warmup=warmup, seed=seed, on_step=on_step)
         for name, values in times.items():
             rate = batch * 1000 / float(np.median(values))
-            found[name] = Throughput(batch=batch, threads=threads, images_per_s=rate)
-    return {path.name: found[path.name] for path in paths}
+            throughputs[name] = Throughput(batch=batch, threads=threads, images_per_s=rate)
+    return {path.name: throughputs[path.name] for path in paths}
 
 
 class _RefusedError(Exception):
-    """A file that does not take the batch, and why."""
+    """The file does not take the batch; the message says why."""
 
 
 def _loaded(path: Path, batch: int, threads: int) -> Bare:
-    """The file, proved to give `batch` answers.
+    """Load the file, and check that it gives `batch` answers.
 
     Raises `_RefusedError` for one that does not, `DataError` for one that does not run at all.
     """

@@ -12,7 +12,7 @@ from mbexport.errors import MAX_THREADS
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.latency.machine import machine_json, usable_cores
-from mbexport.latency.performance import Performance, performance_of, ratio_json
+from mbexport.latency.performance import Performance, measure_performance, ratio_json
 from mbexport.latency.sittings import Effort
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
@@ -31,15 +31,16 @@ def bench_files(
     out: Path | None = None,
     progress: Progress,
 ) -> Json:
-    """Latencies of `files` with one and with `threads` threads, all cores if None, and their ratios to the first.
+    """Latencies of `files` on one and on `threads` threads, all cores if None, and their ratios to the first file.
 
-    With them their throughputs and, if `is_probed`, what each costs in a process of its own. Goes to `bench.json` in
-    the folder `out` too. Raises `DataError` for a file that cannot be loaded or run.
+    Throughputs are measured too and, if `is_probed`, cold start and memory of each file in a process of its own. The
+    result is also written to `bench.json` in the folder `out`, if one is given. Raises `DataError` for a file that
+    cannot be loaded or run.
     """
     runners = [open_runner(path) for path in files]
     require_different_names(runners)
     progress.start("bench")
-    found = performance_of(
+    performance = measure_performance(
         runners,
         feeds_of(runners),
         threads=min(usable_cores(), MAX_THREADS) if threads is None else threads,
@@ -48,7 +49,7 @@ def bench_files(
         is_probed=is_probed,
         on_step=progress.step,
     )
-    content = to_bytes(_told(runners, found))
+    content = to_bytes(_bench_json(runners, performance))
     if out is not None:
         with Workdir.open(out) as workdir:
             workdir.write("bench.json", content)
@@ -56,9 +57,9 @@ def bench_files(
     return loaded
 
 
-def _told(runners: Sequence[Runner], found: Performance) -> Json:
+def _bench_json(runners: Sequence[Runner], performance: Performance) -> Json:
     names = [runner.name for runner in runners]
-    timings = found.timings
+    timings = performance.timings
     return {
         "schema": 1,
         "threads": timings.threads[0],
@@ -68,7 +69,7 @@ def _told(runners: Sequence[Runner], found: Performance) -> Json:
                 "runtime": runner.runtime,
                 "precision": runner.precision.value,
                 "size_bytes": runner.path.stat().st_size,
-                **found.artifact(runner.name),
+                **performance.artifact(runner.name),
             }
             for runner in runners
         ],
@@ -78,7 +79,7 @@ def _told(runners: Sequence[Runner], found: Performance) -> Json:
 
 
 def feeds_of(runners: Sequence[Runner]) -> dict[str, NDArray[Any]]:
-    """Random bytes as images, prepared as each runner takes them, by its name: they take as long as any others."""
+    """Random images, prepared for each runner, by its name: they take as long as any other images."""
     rng = np.random.default_rng(0)
     feeds = {}
     for runner in runners:

@@ -1,11 +1,10 @@
-"""Compare artifact files, whoever made them, and judge them: the work of `mbexport verify`."""
+"""Compare artifact files, whoever made them, on labelled images: the work of `mbexport verify`."""
 
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mbexport import __version__
 from mbexport.artifact import Precision
@@ -25,17 +24,18 @@ from mbexport.pipeline.publish import report_files
 from mbexport.progress import Progress
 from mbexport.report.content import Json, preprocess_json, report_json, to_bytes, unreadable_json
 from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import Asked, measure_all, require_different_names
+from mbexport.verify.classification.measure import MeasureOptions, measure_all, require_different_names
 from mbexport.verify.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verify.judge import judge
 from mbexport.workdir import Workdir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inquiry:
-    """What is to be compared with what, and how; without a `reference`, with the first fp32 file.
+class VerifyOptions:
+    """The files to compare, with what, and how; without a `reference`, the first fp32 file is the reference.
 
-    `normalization` is what files expect that do not say; without a `crop_fraction` it is the data's usual one.
+    `normalization` is that of files that do not say what they expect; without a `crop_fraction` the usual one of the
+    data is taken.
     """
 
     files: tuple[Path, ...]
@@ -51,47 +51,56 @@ class Inquiry:
     threads: int = 1
 
 
-def verify_files(inquiry: Inquiry, data: DataSet, *, out: Path | None, progress: Progress) -> Json:
-    """The report on the files of `inquiry`, compared on `data`; written into `out`, if there is one.
+def verify_files(options: VerifyOptions, data: DataSet, *, out: Path | None, progress: Progress) -> Json:
+    """The report on the files of `options`, compared on `data`; also written to the folder `out` if one is given.
 
     Raises `DataError` for a file or an image that cannot be used, before anything is measured.
     """
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
-        runners = [open_runner(path) for path in inquiry.files]  # each runs on a core of its own
-        require_different_names(runners)
-        judge_by = _reference(inquiry, runners)
-        classes = _classes(judge_by, data, background=inquiry.background)
-        usual = PHOTO_CROP if data.is_photos else DIGITS_CROP
-        pixels = Preprocess(
-            resolution_px=judge_by.resolution_px,
-            crop_fraction=usual if inquiry.crop_fraction is None else inquiry.crop_fraction,
-            channels=judge_by.channels,
-        )
-        told: dict[str, Any] = {"given": inquiry.normalization, "background": inquiry.background, "classes": classes}
-        reference = match(judge_by, pixels=pixels, **told)
-        subjects = [match(runner, pixels=pixels, **told) for runner in runners]
-        readable = _readable(data, inquiry.seed, max_bad=inquiry.max_bad)
+        subjects, reference, pixels = _matched(options, data)
+        readable = _readable(data, options.seed, max_bad=options.max_bad)
         progress.start("verify")
-        asked = Asked(labels=data.class_names, threads=inquiry.threads, is_timed=inquiry.latency, seed=inquiry.seed)
-        found = measure_all(subjects, readable.sets[0], pixels, Baseline.of(reference), asked, progress=progress)
+        how = MeasureOptions(
+            labels=data.class_names, threads=options.threads, is_timed=options.latency, seed=options.seed
+        )
+        found = measure_all(subjects, readable.sets[0], pixels, Baseline.of(reference), how, progress=progress)
         defaults = default_limits(_network_facts(reference, found.measured))
-        gates = judge(gate_values(found.measured), inquiry.limits, defaults=defaults, strict=inquiry.strict)
-        about = _about(reference, data, readable)
-        content = to_bytes(report_json(found.measured, gates, about, strict=inquiry.strict))
+        gates = judge(gate_values(found.measured), options.limits, defaults=defaults, strict=options.strict)
+        facts = _report_facts(reference, data, readable)
+        content = to_bytes(report_json(found.measured, gates, facts, strict=options.strict))
         if workdir is not None:
-            for name, form in report_files(content, found.pictures).items():
-                workdir.write(name, form)
+            for name, file in report_files(content, found.pictures).items():
+                workdir.write(name, file)
     loaded: Json = json.loads(content)
     return loaded
 
 
-def _reference(inquiry: Inquiry, runners: list[Runner]) -> Runner:
-    """What was asked for, or the first fp32 file."""
-    if inquiry.reference is not None:
-        return open_runner(inquiry.reference)
+def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subject, Preprocess]:
+    """The files and the reference, each with how it is fed and read, and how images are cropped and resized."""
+    runners = [open_runner(path) for path in options.files]  # each runs on a core of its own
+    require_different_names(runners)
+    reference = _reference(options, runners)
+    classes = _classes(reference, data, background=options.background)
+    usual = PHOTO_CROP if data.is_photos else DIGITS_CROP
+    pixels = Preprocess(
+        resolution_px=reference.resolution_px,
+        crop_fraction=usual if options.crop_fraction is None else options.crop_fraction,
+        channels=reference.channels,
+    )
+    subject, *subjects = (
+        match(runner, pixels=pixels, given=options.normalization, background=options.background, classes=classes)
+        for runner in (reference, *runners)
+    )
+    return subjects, subject, pixels
+
+
+def _reference(options: VerifyOptions, runners: list[Runner]) -> Runner:
+    """The file of --reference, or the first fp32 file."""
+    if options.reference is not None:
+        return open_runner(options.reference)
     for runner in runners:
         if runner.precision is Precision.FP32:
-            # One of its own: an artifact is never in two threads at once.
+            # Opened again: an artifact is never in two threads at once.
             return open_runner(runner.path)
     raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")
 
@@ -111,7 +120,7 @@ def _classes(reference: Runner, data: DataSet, *, background: bool) -> int:
 
 
 def _network_facts(reference: Subject, measured: Json) -> NetworkFacts:
-    """What the files themselves tell of the network."""
+    """What the files themselves show of the network."""
     px = reference.runner.resolution_px
     floats = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
     times = [entry["latency_ms"]["p50"] for entry in floats if entry["latency_ms"]["p50"] is not None]
@@ -136,7 +145,8 @@ def _network_facts(reference: Subject, measured: Json) -> NetworkFacts:
     return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
 
 
-def _about(reference: Subject, data: DataSet, readable: ReadableSets) -> dict[str, Json]:
+def _report_facts(reference: Subject, data: DataSet, readable: ReadableSets) -> dict[str, Json]:
+    """The report's part on the tool, the model and the data."""
     return {
         "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {

@@ -262,14 +262,14 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
 
 def gate_values(measured: Json) -> dict[str, tuple[Value, ...]]:
     """The values of each gate that `measured`, a report or its measured part, has."""
-    found = {name: tuple(gate.values(measured)) for name, gate in GATES.items()}
-    return {name: values for name, values in found.items() if values}
+    values = {name: tuple(gate.values(measured)) for name, gate in GATES.items()}
+    return {name: each for name, each in values.items() if each}
 
 
 def default_limits(network: NetworkFacts) -> dict[str, float]:
     """The limits that depend on this network; for all others those of the table hold."""
-    found = {name: gate.network_limit(network) for name, gate in GATES.items()}
-    return {name: limit for name, limit in found.items() if limit is not None}
+    limits = {name: gate.network_limit(network) for name, gate in GATES.items()}
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def check_limits(limits: Mapping[str, float]) -> None:

@@ -69,9 +69,9 @@ def label_matches(measured: Json) -> Iterator[Value]:
 def named_precisions(measured: Json) -> Iterator[Value]:
     """1 for an artifact of the precision that its name ends in, else 0; names that end otherwise say nothing."""
     for entry in measured["artifacts"]:
-        found = _PRECISIONS.findall(entry["file"].rpartition(".")[0].rpartition("_")[2])
-        if found:
-            yield _exact(entry, found[-1] == entry["precision"])
+        names = _PRECISIONS.findall(entry["file"].rpartition(".")[0].rpartition("_")[2])
+        if names:
+            yield _exact(entry, names[-1] == entry["precision"])
 
 
 def byte_distances(measured: Json) -> Iterator[Value]:

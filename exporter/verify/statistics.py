@@ -1,4 +1,4 @@
-"""Turns counts of right and wrong answers into intervals and probabilities of chance.
+"""Confidence intervals and tests of fractions and of their differences, and histograms of distances.
 
 Of two classifiers on the same images only the discordant counts matter: the images that one answered rightly and the
 other did not.
@@ -17,7 +17,7 @@ _BINS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
-    """`counts[i]` images lie from `edges[i]` on, and below `edges[i + 1]`; the last of them at it too."""
+    """`counts[i]` images have a value in `edges[i]` <= x < `edges[i + 1]`; the last bin includes its end."""
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
@@ -25,7 +25,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distances:
-    """The largest and the mean distance over all images and classes, and how many images have which largest one.
+    """The largest and the mean distance over all images and classes, and a histogram of each image's largest one.
 
     Of no images, or with one that is no number, `largest` and `mean` are NaN; the histogram leaves such images out.
     """
@@ -36,7 +36,7 @@ class Distances:
 
 
 def distances(worst: NDArray[Any], mean: NDArray[np.float64]) -> Distances:
-    """The distances of images of which the largest (n,) and the mean one (n,) are known; integers are codes."""
+    """Summarize distances, of which each image's largest (n,) and mean (n,) are known; integers are codes."""
     return Distances(
         largest=float(worst.max()) if len(worst) else math.nan,
         mean=float(mean.mean()) if len(mean) else math.nan,
@@ -45,7 +45,7 @@ def distances(worst: NDArray[Any], mean: NDArray[np.float64]) -> Distances:
 
 
 def histogram(values: NDArray[Any]) -> Histogram:
-    """At most 20 equal steps from 0 to the largest finite value; for integers, each as wide as a whole number."""
+    """Count values in at most 20 equal bins from 0 to the largest finite one; of integers, bins have whole widths."""
     finite = values[np.isfinite(values)]
     top = finite.max() if finite.size else 0
     if np.issubdtype(values.dtype, np.integer):
@@ -60,28 +60,28 @@ def histogram(values: NDArray[Any]) -> Histogram:
 _CONFIDENCE: Final = 0.95
 _Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
 _RESAMPLES: Final = 10_000
-# Far below any interval's width, z^2 / n: keeps the root that is looked for apart from the one at the estimate.
+# Far below any interval's width, z^2 / n: keeps the wanted root apart from the one at the estimate.
 _APART: Final = 1e-9
 
 Interval = tuple[float, float]
-NOTHING_KNOWN: Final[Interval] = (-1.0, 1.0)  # of a difference of two fractions
+_ANY_DIFFERENCE: Final[Interval] = (-1.0, 1.0)  # of two fractions: what no sample at all leaves open
 
 
 def wilson_interval(successes: int, samples: int) -> Interval:
     """The 95 % confidence interval of a fraction (Wilson 1927, "Probable inference", eq. for the score interval).
 
-    With no samples nothing is known: (0, 1).
+    Without samples it is (0, 1).
     """
     from scipy.stats import binomtest  # a second to load
 
     if samples == 0:
         return 0.0, 1.0
-    found = binomtest(successes, samples).proportion_ci(confidence_level=_CONFIDENCE, method="wilson")
-    return float(found.low), float(found.high)
+    interval = binomtest(successes, samples).proportion_ci(confidence_level=_CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def mcnemar_p(only_a: int, only_b: int) -> float:
-    """How probable discordant counts at least this unequal are by chance, if both are equally good: exact, two-sided.
+    """The exact two-sided p-value of discordant counts: how likely counts this unequal are if both are equally good.
 
     McNemar 1947, "Note on the sampling error of the difference between correlated proportions", with the binomial
     distribution itself: 2 P(X <= min), X ~ B(a + b, 1/2), at most 1. Without a discordant image it is 1.
@@ -94,12 +94,12 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
 def bootstrap_interval(only_a: int, only_b: int, samples: int, *, seed: int = 0) -> Interval:
     """The 95 % percentile interval of accuracy a - accuracy b over resampled images (Efron 1979).
 
-    An image is right for a alone, for b alone, or makes no difference: drawing images anew, with their pairs of
-    answers, is a multinomial draw of these three counts. Where no image is discordant the interval has width 0.
+    An image is answered rightly by a alone, by b alone, or makes no difference: to resample images, with their pairs
+    of answers, is a multinomial draw of these three counts. Where no image is discordant the interval has width 0.
     """
     _require_counts(only_a, only_b, samples)
     if samples == 0:
-        return NOTHING_KNOWN
+        return _ANY_DIFFERENCE
     shares = np.array([only_a, only_b, samples - only_a - only_b]) / samples
     drawn = np.random.default_rng(seed).multinomial(samples, shares, size=_RESAMPLES)
     tail = (1 - _CONFIDENCE) / 2
@@ -115,7 +115,7 @@ def score_interval(only_a: int, only_b: int, samples: int) -> Interval:
     """
     _require_counts(only_a, only_b, samples)
     if samples == 0:
-        return NOTHING_KNOWN
+        return _ANY_DIFFERENCE
     return -_upper_score_limit(only_b, only_a, samples), _upper_score_limit(only_a, only_b, samples)
 
 

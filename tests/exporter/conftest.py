@@ -30,7 +30,7 @@ from mbexport.pipeline import build
 from mbexport.pipeline.stage_files import HISTORY, MEASURED, NETWORK, PICTURES, TRIED, WEIGHTS
 from mbexport.report.content import to_bytes
 from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import Asked, measure_all, pictures_to_json
+from mbexport.verify.classification.measure import MeasureOptions, measure_all, pictures_to_json
 
 
 class TableRunner(Runner):
@@ -156,7 +156,7 @@ class StandIns:
             run.images.test,
             self.preprocess,
             Baseline.of(match(open_runner(self.network), **told)),
-            Asked(labels=run.labels, is_timed=False, is_labelled=run.images.is_labelled),
+            MeasureOptions(labels=run.labels, is_timed=False, is_labelled=run.images.is_labelled),
             progress=run.progress,
         )
         return {MEASURED: to_bytes(found.measured), PICTURES: pictures_to_json(found.pictures)}

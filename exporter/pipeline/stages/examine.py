@@ -42,13 +42,13 @@ def simulate(run: Context) -> Files:
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.networks import quantized_network, with_wanted_output
     from mbexport.report.content import health_json, simulation_json, to_bytes
-    from mbexport.verify.classification.simulation import simulated
+    from mbexport.verify.classification.simulation import check_simulation
 
     make_deterministic(run.plan.seed)
     preprocess, twins = run.float.facts.preprocess, _twins(run)
     pixels = _pixels(run, at_most=_SIMULATED_IMAGES)
     simulation = with_wanted_output(run.plan, quantized_network(run.quantized))
-    found = simulated(run.artifact(TFLITE.name, Precision.INT8), simulation, twins, pixels, preprocess)
+    found = check_simulation(run.artifact(TFLITE.name, Precision.INT8), simulation, twins, pixels, preprocess)
     return {
         SIMULATION: to_bytes(simulation_json(found)),
         HEALTH: to_bytes(health_json(_health(run, twins, pixels), images=len(pixels))),

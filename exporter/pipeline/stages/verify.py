@@ -39,7 +39,7 @@ def verify(run: Context) -> Files:
     from mbexport.pipeline.networks import float_network, with_wanted_output
     from mbexport.report.content import to_bytes
     from mbexport.verify.classification.baseline import Baseline
-    from mbexport.verify.classification.measure import Asked, measure_all, pictures_to_json
+    from mbexport.verify.classification.measure import MeasureOptions, measure_all, pictures_to_json
 
     plan, facts = run.plan, run.float.facts
     make_deterministic(plan.seed)
@@ -57,7 +57,7 @@ def verify(run: Context) -> Files:
             kind=Output.LOGITS if plan.logits else facts.output,
             scores=lambda pixels: network.predict_on_batch(facts.preprocess.normalize(pixels)),
         ),
-        Asked(labels=run.labels, threads=plan.threads, is_labelled=run.images.is_labelled, seed=plan.seed),
+        MeasureOptions(labels=run.labels, threads=plan.threads, is_labelled=run.images.is_labelled, seed=plan.seed),
         progress=run.progress,
     )
     return {MEASURED: to_bytes(found.measured), PICTURES: pictures_to_json(found.pictures)}

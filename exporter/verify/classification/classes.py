@@ -1,4 +1,4 @@
-"""Turns answers and labels into what each class lost, with what it is confused, and the images that are disputed."""
+"""Break answers down by class: what each class lost, confusions, and the images on which two models disagree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mbexport.verify.classification.answers import NO_ANSWER, Answers
 
-_MOST_SHOWN: Final = 50  # classes; of more, only those that lost most
+_MOST_SHOWN: Final = 50  # classes; of more, only those that lost most are shown
 _WORST_CLASSES: Final = 10
 _CONFUSIONS: Final = 20
 _WORST_IMAGES: Final = 24
@@ -58,16 +58,16 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassFindings:
-    """`shown` are all classes of at most 50, else the ten that lost most; `worst` those that lost something."""
+class ClassResults:
+    """Results by class: `shown` are all classes of at most 50, else the ten that lost most; `worst` those that lost."""
 
     shown: tuple[ClassCount, ...] = ()
     worst: tuple[ClassCount, ...] = ()
     confusions: tuple[Confusion, ...] = ()
 
 
-def class_findings(labels: NDArray[np.int64], reference: NDArray[np.int64], answer: NDArray[np.int64]) -> ClassFindings:
-    """What each class seen lost, from the true classes and both answers, each int64 of shape (n,)."""
+def class_results(labels: NDArray[np.int64], reference: NDArray[np.int64], answer: NDArray[np.int64]) -> ClassResults:
+    """Results of each class among the images, from the true classes and both answers, each int64 of shape (n,)."""
     counts = [
         ClassCount(
             index=int(index),
@@ -79,7 +79,7 @@ def class_findings(labels: NDArray[np.int64], reference: NDArray[np.int64], answ
     ]
     by_loss = sorted(counts, key=lambda count: (-count.lost, count.index))
     worst = tuple(count for count in by_loss[:_WORST_CLASSES] if count.lost > 0)
-    return ClassFindings(
+    return ClassResults(
         shown=tuple(counts if len(counts) <= _MOST_SHOWN else by_loss[:_WORST_CLASSES]),
         worst=worst,
         confusions=_confusions(worst, labels, reference, answer),
@@ -93,24 +93,24 @@ def _confusions(
     answer: NDArray[np.int64],
 ) -> tuple[Confusion, ...]:
     """The artifact's wrong answers in the `worst` classes, most frequent first."""
-    found = []
-    for place in worst:
-        is_member = labels == place.index
-        answers, counts = np.unique(answer[is_member & (answer != place.index)], return_counts=True)
+    confusions = []
+    for lossy in worst:
+        is_member = labels == lossy.index
+        answers, counts = np.unique(answer[is_member & (answer != lossy.index)], return_counts=True)
         for wrong, count in zip(answers.tolist(), counts.tolist(), strict=True):
             before = int((is_member & (reference == wrong)).sum())
-            found.append(Confusion(index=place.index, answer=wrong, count=count, reference_count=before))
+            confusions.append(Confusion(index=lossy.index, answer=wrong, count=count, reference_count=before))
     # Of equally frequent ones, first those that the reference does not make.
-    found.sort(key=lambda confusion: (-confusion.count, confusion.reference_count))
-    return tuple(found[:_CONFUSIONS])
+    confusions.sort(key=lambda confusion: (-confusion.count, confusion.reference_count))
+    return tuple(confusions[:_CONFUSIONS])
 
 
 def disagreements(
     names: Sequence[str], labels: NDArray[np.int64] | None, reference: Answers, artifact: Answers
 ) -> tuple[Disagreement, ...]:
-    """The 24 images on which both disagree most, worst first; where a probability is no number, the severity is 1."""
-    disputed = np.flatnonzero(~agreed(reference, artifact))
-    losses = np.maximum(reference.own - artifact.of_reference, artifact.own - artifact.by_reference)[disputed]
+    """The 24 images on which both disagree most, the worst first; where a probability is NaN, the severity is 1."""
+    differing = np.flatnonzero(~agreed(reference, artifact))
+    losses = np.maximum(reference.own - artifact.of_reference, artifact.own - artifact.by_reference)[differing]
     severity = np.where(np.isnan(losses), 1.0, losses)
     order = np.argsort(-severity, kind="stable")[:_WORST_IMAGES]
     return tuple(
@@ -123,11 +123,11 @@ def disagreements(
             artifact_score=float(artifact.own[i]),
             severity=float(loss),
         )
-        for i, loss in zip(disputed[order].tolist(), severity[order].tolist(), strict=True)
+        for i, loss in zip(differing[order].tolist(), severity[order].tolist(), strict=True)
     )
 
 
 def agreed(a: Answers, b: Answers) -> NDArray[np.bool_]:
-    """Whether both give the same answer, (n,); who gives none agrees with nobody."""
+    """Whether both give the same answer (n,); a model that gives none agrees with nobody."""
     is_alike: NDArray[np.bool_] = (a.answer == b.answer) & (a.answer != NO_ANSWER)
     return is_alike

@@ -16,7 +16,7 @@ from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
 from mbexport.verify.classification.answers import Answers, empty, joined
 from mbexport.verify.classification.baseline import Baseline, Expected, answered_by, answered_by_baseline
-from mbexport.verify.classification.classes import ClassFindings, Disagreement, agreed, class_findings, disagreements
+from mbexport.verify.classification.classes import ClassResults, Disagreement, agreed, class_results, disagreements
 from mbexport.verify.statistics import (
     Distances,
     Interval,
@@ -46,9 +46,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """How one artifact, or the reference, answered: fractions 0..1 over `samples` images, 95 % intervals.
+    """The results of one artifact, or of the reference: fractions 0..1 of `samples` images, with 95 % intervals.
 
-    What needs labels is NaN, None or empty without them. `error` and `lsb` are distances from the reference: of
+    Results that need labels are NaN, None or empty without them. `error` and `lsb` are distances from the reference: of
     probabilities, and of scores in steps of the artifact's own output, None if it has no steps or other kinds of
     scores. `distinct_outputs` counts different score vectors, `tied` is the fraction of images with two first places.
     """
@@ -67,14 +67,14 @@ class Accuracy:
     error: Distances = _NO_DISTANCE
     lsb: Distances | None = None
     tied: float = math.nan
-    classes: ClassFindings = field(default_factory=ClassFindings)
+    classes: ClassResults = field(default_factory=ClassResults)
     disagreement_count: int = 0
     disagreements: tuple[Disagreement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two artifacts with the same output type, code by code: `max_lsb` is the largest distance in codes.
+    """Two artifacts with the same output type, compared code by code: `max_lsb` is the largest distance in codes.
 
     Twins are two formats of one precision; where a file could have several twins, those that share its stem.
     """
@@ -91,7 +91,7 @@ class Pair:
 
 @dataclass(slots=True, kw_only=True)
 class _PairTally:
-    """What is kept of two artifacts' codes while the images stream by: two numbers an image."""
+    """The distances of two artifacts' codes, gathered batch by batch: two numbers an image."""
 
     worst: list[NDArray[np.int64]] = field(default_factory=list)
     mean: list[NDArray[np.float64]] = field(default_factory=list)
@@ -108,9 +108,9 @@ class _PairTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What verification found: the reference first, then each artifact in the order given, then the twins.
+    """The results of a comparison: of the reference, of each artifact in their order, and of pairs with the same codes.
 
-    `classes_seen` is 0 without labels.
+    `classes_seen` counts the classes among the images; it is 0 without labels.
     """
 
     reference: Accuracy
@@ -130,7 +130,7 @@ def verify(
     workers: int | None = None,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> Verification:
-    """Feeds the same images, cropped and resized as `pixels` says, to every artifact and the reference, and compares.
+    """Feed the same images, cropped and resized by `pixels`, to the reference and to every artifact, and compare.
 
     The artifacts run side by side, `workers` at once, one a core if it is None; the result does not depend on it.
     Raises `DataError` for an image that cannot be read or an artifact that cannot be run.
@@ -147,12 +147,12 @@ def verify(
     ):
         collected.add(answered)
         on_step(sum(map(len, collected.reference)), len(images), "images")
-    seen = _Images(names=images.names, labels=images.labels if is_labelled else None)
+    compared = _Images(names=images.names, labels=images.labels if is_labelled else None)
     expected, answers = joined(collected.reference), [joined(batches) for batches in collected.artifacts]
     return Verification(
-        reference=_accuracy(reference.name, expected, expected, seen),
+        reference=_accuracy(reference.name, expected, expected, compared),
         artifacts=tuple(
-            _accuracy(subject.name, own, expected, seen) for subject, own in zip(subjects, answers, strict=True)
+            _accuracy(subject.name, own, expected, compared) for subject, own in zip(subjects, answers, strict=True)
         ),
         pairs=_pairs(subjects, collected.tallies, answers),
         classes_seen=len(np.unique(images.labels)) if is_labelled else 0,
@@ -161,7 +161,7 @@ def verify(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Collected:
-    """What is kept while the images stream by: answers, and distances of pairs by the places of both artifacts."""
+    """Everything that is kept of the batches: answers, and the distances of pairs by the places of both artifacts."""
 
     reference: list[Answers]
     artifacts: list[list[Answers]]
@@ -186,14 +186,14 @@ class _Collected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Images:
-    """Which images were answered; `labels` is None if nobody knows what they show."""
+    """The images that were answered; `labels` is None where they are not known."""
 
     names: tuple[str, ...]
     labels: NDArray[np.int64] | None
 
 
 def _comparable(subjects: Sequence[Subject]) -> list[tuple[int, int]]:
-    """Pairs, by place, whose outputs are codes of one type and one scale, so that a distance in codes has a sense."""
+    """Pairs of places whose outputs are codes of one type and one scale, so that a distance in codes has a meaning."""
     codes = [(subject.output.dtype, subject.output.affine, subject.classes) for subject in subjects]
     return [
         (i, k)
@@ -203,34 +203,34 @@ def _comparable(subjects: Sequence[Subject]) -> list[tuple[int, int]]:
     ]
 
 
-def _accuracy(name: str, found: Answers, reference: Answers, seen: _Images) -> Accuracy:
-    samples, labels = len(found), seen.labels
-    alike = agreed(reference, found)
-    error = distances(found.worst, found.mean)
-    is_right = None if labels is None else found.answer == labels
+def _accuracy(name: str, answers: Answers, reference: Answers, images: _Images) -> Accuracy:
+    samples, labels = len(answers), images.labels
+    alike = agreed(reference, answers)
+    error = distances(answers.worst, answers.mean)
+    is_right = None if labels is None else answers.answer == labels
     return Accuracy(
         name=name,
         samples=samples,
         top1=_share(is_right),
         top1_ci95=_interval(is_right),
-        top5=_share(None if labels is None else found.is_in_top5),
-        top5_ci95=_interval(None if labels is None else found.is_in_top5),
+        top5=_share(None if labels is None else answers.is_in_top5),
+        top5_ci95=_interval(None if labels is None else answers.is_in_top5),
         agreement=_share(alike),
         agreement_ci95=_interval(alike),
-        difference=None if labels is None else _difference(reference.answer == labels, found.answer == labels),
+        difference=None if labels is None else _difference(reference.answer == labels, answers.answer == labels),
         max_abs_error=error.largest,
         error=error,
-        lsb=None if np.isnan(found.worst_lsb).all() else distances(found.worst_lsb, found.mean_lsb),
-        tied=_share(found.is_tied),
-        distinct_outputs=len(np.unique(found.digest)),
-        classes=ClassFindings() if labels is None else class_findings(labels, reference.answer, found.answer),
+        lsb=None if np.isnan(answers.worst_lsb).all() else distances(answers.worst_lsb, answers.mean_lsb),
+        tied=_share(answers.is_tied),
+        distinct_outputs=len(np.unique(answers.digest)),
+        classes=ClassResults() if labels is None else class_results(labels, reference.answer, answers.answer),
         disagreement_count=int((~alike).sum()),
-        disagreements=disagreements(seen.names, labels, reference, found),
+        disagreements=disagreements(images.names, labels, reference, answers),
     )
 
 
 def _difference(reference: NDArray[np.bool_], artifact: NDArray[np.bool_]) -> Difference:
-    """What was lost, from which images (n,) either answered rightly."""
+    """The difference, from the images (n,) that the reference and the artifact answered rightly."""
     only_reference, only_artifact = int((reference & ~artifact).sum()), int((artifact & ~reference).sum())
     counts = only_reference, only_artifact, len(reference)
     return Difference(
@@ -244,17 +244,17 @@ def _difference(reference: NDArray[np.bool_], artifact: NDArray[np.bool_]) -> Di
 
 
 def _twins(subjects: Sequence[Subject], pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Those of `pairs`, places of subjects, that are twins."""
+    """The pairs that are twins, of `pairs` of places in `subjects`."""
     runners = [subject.runner for subject in subjects]
-    found = {
+    candidates = {
         (a, b)
         for a, b in pairs
         if runners[a].path.suffix.lower() != runners[b].path.suffix.lower()
         and runners[a].precision is runners[b].precision
     }
-    sure = {(a, b) for a, b in found if runners[a].path.stem == runners[b].path.stem}
+    sure = {(a, b) for a, b in candidates if runners[a].path.stem == runners[b].path.stem}
     settled = {place for pair in sure for place in pair}
-    return sure | {pair for pair in found if not settled & set(pair)}
+    return sure | {pair for pair in candidates if not settled & set(pair)}
 
 
 def _pairs(
@@ -282,7 +282,7 @@ def _pair(a: str, b: str, tally: _PairTally, alike: NDArray[np.bool_], *, is_twi
 
 
 def _share(hits: NDArray[np.bool_] | None) -> float:
-    """The fraction of true ones among `hits` (n,); NaN, which fails every gate, of nothing."""
+    """The fraction of `hits` (n,) that are true; NaN, which fails every gate, of no image or without labels."""
     return float(hits.mean()) if hits is not None and len(hits) else math.nan
 
 

@@ -1,6 +1,6 @@
-"""Turns artifacts and images into everything that a report says of them: the work of `verify` and of a build.
+"""Measure everything that a report says of artifacts: answers, kernels, labels, latencies.
 
-Answers are collected on all cores; then the machine is left to one artifact at a time, and these are timed.
+Answers are collected on all cores; then the artifacts are timed one at a time, while nothing else runs.
 """
 
 import json
@@ -24,7 +24,7 @@ from mbexport.formats.matching import input_json, output_json
 from mbexport.formats.registry import format_of, kernels_of, open_path
 from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Subject
-from mbexport.latency.performance import Speed, speed_of
+from mbexport.latency.performance import Speed, measure_speed
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
@@ -38,29 +38,29 @@ _SIDE_PX: Final = 160
 _QUALITY: Final = 80
 
 
-def thumbnails(found: Sequence[Accuracy], images: ImageSet, *, most: int = MOST_PICTURES) -> dict[str, bytes]:
-    """JPEG content by image name, at most `most`: each artifact's worst image first, then each one's second worst.
+def thumbnails(accuracies: Sequence[Accuracy], images: ImageSet, *, most: int = MOST_PICTURES) -> dict[str, bytes]:
+    """At most `most` JPEGs of disputed images, by name: each artifact's worst image first, then each second worst.
 
-    Raises `DataError` for an image that cannot be read any more.
+    Raises `DataError` for an image that can no longer be read.
     """
-    ranks = zip_longest(*([one.image for one in accuracy.disagreements] for accuracy in found))
+    ranks = zip_longest(*([one.image for one in accuracy.disagreements] for accuracy in accuracies))
     wanted = dict.fromkeys(name for rank in ranks for name in rank if name is not None)
     places = {name: place for place, name in enumerate(images.names)}
     return {name: _thumbnail(images.read(places[name])) for name in list(wanted)[:most]}
 
 
 def pictures_to_json(pictures: Mapping[str, bytes]) -> bytes:
-    """One file for all, for `pictures_from_json`."""
+    """Serialize pictures by name as JSON, for `pictures_from_json`."""
     return json.dumps({name: b64encode(content).decode() for name, content in pictures.items()}).encode()
 
 
 def pictures_from_json(content: bytes) -> dict[str, bytes]:
-    """What `pictures_to_json` wrote."""
+    """Read the pictures that `pictures_to_json` wrote."""
     return {name: b64decode(text) for name, text in json.loads(content).items()}
 
 
 def _thumbnail(image: Image.Image) -> bytes:
-    """The longest side 160 px; a smaller image keeps its size."""
+    """A JPEG whose longest side is 160 px; a smaller image keeps its size."""
     small = image.convert("RGB")
     small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR)
     content = BytesIO()
@@ -68,27 +68,27 @@ def _thumbnail(image: Image.Image) -> bytes:
     return content.getvalue()
 
 
-# With fewer labels that name any class the file speaks of its classes in other words, which proves nothing.
-_FEWEST_KNOWN: Final = 0.5
+# Where fewer labels name any class, the file has other names for its classes, which proves nothing.
+_LEAST_RECOGNIZED: Final = 0.5
 
 
 def matched_share(labels: Sequence[str] | None, classes: Sequence[str]) -> float | None:
-    """The share of `labels` that name the class at their place, of those that name any of `classes`.
+    """The share of `labels` that name the class at their place, among those that name any of `classes`.
 
     A name may hold synonyms behind commas; capitals and underscores do not count. None without labels, or where
-    they are in other words; 0 for another number of labels than of classes.
+    fewer than half of them name any class; 0 for another number of labels than of classes.
     """
     if not labels:
         return None
     if len(labels) != len(classes):
         return 0.0
-    wanted = [_synonyms(name) for name in classes]
-    everything = frozenset().union(*wanted)
-    told = [(_synonyms(label), right) for label, right in zip(labels, wanted, strict=True)]
-    known = [bool(said & right) for said, right in told if said & everything]
-    if len(known) < _FEWEST_KNOWN * len(labels):
+    expected = [_synonyms(name) for name in classes]
+    all_names = frozenset().union(*expected)
+    pairs = [(_synonyms(label), names) for label, names in zip(labels, expected, strict=True)]
+    matches = [bool(label & names) for label, names in pairs if label & all_names]
+    if len(matches) < _LEAST_RECOGNIZED * len(labels):
         return None
-    return sum(known) / len(known)
+    return sum(matches) / len(matches)
 
 
 def _synonyms(name: str) -> frozenset[str]:
@@ -101,10 +101,10 @@ _FLOATS: Final = (Precision.FP32, Precision.FP16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What of artifacts is to be found out: `labels` are the classes in words; times only where `is_timed`.
+class MeasureOptions:
+    """How to measure: `labels` are the names of the classes; latencies are measured only where `is_timed`.
 
-    Where the images have no labels, accuracies are NaN and no gate judges them.
+    Unless `is_labelled`, accuracies are NaN and no gate judges them.
     """
 
     labels: Sequence[str]
@@ -115,7 +115,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Measurements:
     """The measured part of a report, and JPEGs of the images that it shows, by their names."""
 
     measured: Json
@@ -127,28 +127,28 @@ def measure_all(
     images: ImageSet,
     pixels: Preprocess,
     baseline: Baseline,
-    asked: Asked,
+    options: MeasureOptions,
     *,
     progress: Progress,
-) -> Found:
-    """Compares every artifact with the baseline on `images`, cropped and resized as `pixels` says, and times them.
+) -> Measurements:
+    """Compare every artifact with the baseline on `images`, cropped and resized by `pixels`, and time the artifacts.
 
-    Subjects are opened with one thread: each is compared on a core of its own, and opened anew to be timed. Raises
-    `DataError` if one cannot be run, or does not fit the images.
+    Subjects must be opened with one thread: each is compared on a core of its own, and opened again to be timed.
+    Raises `DataError` if one cannot be run, or does not fit the images.
     """
     require_different_names([subject.runner for subject in subjects])
-    if asked.is_labelled:
+    if options.is_labelled:
         _require_scores(subjects, images)
     kernels = [kernels_of(subject.runner) for subject in subjects]
     verification = verify(
-        subjects, images, pixels, reference=baseline, is_labelled=asked.is_labelled, on_step=progress.step
+        subjects, images, pixels, reference=baseline, is_labelled=options.is_labelled, on_step=progress.step
     )
     paths = [_paths(subject, images, pixels) for subject in subjects if subject.runner.precision not in _FLOATS]
-    speed = _speed(subjects, images, pixels, asked, progress=progress) if asked.is_timed else Speed()
+    speed = _speed(subjects, images, pixels, options, progress=progress) if options.is_timed else Speed()
     measured = {
-        "reference": _reference(baseline, verification, images, is_labelled=asked.is_labelled),
+        "reference": _reference(baseline, verification, images, is_labelled=options.is_labelled),
         "artifacts": [
-            _artifact(subject, ran, accuracy, asked.labels) | speed.artifact(subject.name)
+            _artifact(subject, ran, accuracy, options.labels) | speed.artifact(subject.name)
             for subject, ran, accuracy in zip(subjects, kernels, verification.artifacts, strict=True)
         ],
         "pairs": [pair_json(pair) | speed.pair(pair.a, pair.b) for pair in verification.pairs],
@@ -156,11 +156,11 @@ def measure_all(
         "paths": [paths_json(each) for each in paths],
         "machine": speed.machine,
     }
-    return Found(measured=measured, pictures=thumbnails(verification.artifacts, images))
+    return Measurements(measured=measured, pictures=thumbnails(verification.artifacts, images))
 
 
 def require_different_names(runners: Sequence[Runner]) -> None:
-    """Raises `DataError` if two artifacts have one file name: results are known by it."""
+    """Raises `DataError` if two artifacts have the same file name, by which results are identified."""
     seen: set[str] = set()
     for runner in runners:
         if runner.name in seen:
@@ -169,7 +169,7 @@ def require_different_names(runners: Sequence[Runner]) -> None:
 
 
 def _artifact(subject: Subject, kernels: Kernels, accuracy: Accuracy, labels: Sequence[str]) -> Json:
-    artifact, inside = read_artifact(subject.runner), labels_of(subject.runner)
+    artifact, own_labels = read_artifact(subject.runner), labels_of(subject.runner)
     return {
         "file": subject.name,
         "format": artifact.format,
@@ -180,18 +180,18 @@ def _artifact(subject: Subject, kernels: Kernels, accuracy: Accuracy, labels: Se
         "input": input_json(subject),
         "output": output_json(subject),
         **accuracy_json(accuracy, labels),
-        "labels_matched": matched_share(inside[int(subject.skips_background) :] if inside else None, labels),
+        "labels_matched": matched_share(own_labels[int(subject.skips_background) :] if own_labels else None, labels),
         "kernels": kernels_json(kernels),
     }
 
 
-def _reference(baseline: Baseline, found: Verification, images: ImageSet, *, is_labelled: bool) -> Json:
+def _reference(baseline: Baseline, verification: Verification, images: ImageSet, *, is_labelled: bool) -> Json:
     counts = np.bincount(images.labels) if is_labelled and len(images) else np.zeros(1)
     return {
         "name": baseline.name,
         "precision": baseline.runner.precision.value if baseline.runner else Precision.FP32.value,
-        **baseline_json(found.reference),
-        "classes_seen": found.classes_seen,
+        **baseline_json(verification.reference),
+        "classes_seen": verification.classes_seen,
         "chance": float(counts.max() / len(images)) if is_labelled and len(images) else math.nan,
         "labelled": is_labelled,
     }
@@ -209,17 +209,17 @@ def _paths(subject: Subject, images: ImageSet, pixels: Preprocess) -> Paths:
 
 
 def _speed(
-    subjects: Sequence[Subject], images: ImageSet, pixels: Preprocess, asked: Asked, *, progress: Progress
+    subjects: Sequence[Subject], images: ImageSet, pixels: Preprocess, options: MeasureOptions, *, progress: Progress
 ) -> Speed:
     first = next(iter_pixels(images.subset(np.zeros(1, np.int64)), pixels))
-    return speed_of(subjects, first, threads=asked.threads, seed=asked.seed, progress=progress)
+    return measure_speed(subjects, first, threads=options.threads, seed=options.seed, progress=progress)
 
 
 def _require_scores(subjects: Sequence[Subject], images: ImageSet) -> None:
     """Raises `DataError` where an image shows a class that has no score."""
-    wanted = int(images.labels.max(initial=0)) + 1
+    needed = int(images.labels.max(initial=0)) + 1
     for subject in subjects:
-        if subject.classes < wanted:
+        if subject.classes < needed:
             raise DataError(
-                f"there must be a score for each class of the data, got {subject.classes} scores for {wanted} classes"
+                f"there must be a score for each class of the data, got {subject.classes} scores for {needed} classes"
             )

@@ -1,6 +1,6 @@
-"""Turns what a comparison found into the words of report.json (schema 1).
+"""Serialize the results of a comparison for report.json (schema 1).
 
-Fractions and probabilities are 0..1; a number that was not measured stays NaN, for which the report has a word.
+Fractions and probabilities are 0..1; a number that was not measured stays NaN, which the report writes as null.
 """
 
 import math
@@ -16,45 +16,45 @@ from mbexport.verify.statistics import Distances, Histogram, Interval
 
 Json = dict[str, Any]
 
-_NO_ANSWER_WORDS: Final = "no answer"
+_NO_ANSWER_LABEL: Final = "no answer"
 
 
-def accuracy_json(found: Accuracy, labels: Sequence[str]) -> Json:
-    """What an artifact's entry says from `samples` to `disagreements`; `labels` are the classes in words, in order."""
+def accuracy_json(accuracy: Accuracy, labels: Sequence[str]) -> Json:
+    """An artifact's entry from `samples` to `disagreements`; `labels` are the names of the classes, in order."""
     return {
-        **baseline_json(found),
-        "agreement": found.agreement,
-        "agreement_ci95": _interval(found.agreement_ci95),
-        "difference": None if found.difference is None else _difference(found.difference),
-        "max_abs_error": found.max_abs_error,
-        "mean_abs_error": found.error.mean,
-        "error_histogram": _histogram(found.error.histogram),
-        "lsb": None if found.lsb is None else _lsb(found.lsb),
-        "tied": found.tied,
-        "distinct_outputs": found.distinct_outputs,
-        "per_class": [_class_count(count, labels) for count in found.classes.shown],
-        "worst_classes": [_class_count(count, labels) for count in found.classes.worst],
-        "confusions": [_confusion(confusion, labels) for confusion in found.classes.confusions],
+        **baseline_json(accuracy),
+        "agreement": accuracy.agreement,
+        "agreement_ci95": _interval(accuracy.agreement_ci95),
+        "difference": None if accuracy.difference is None else _difference(accuracy.difference),
+        "max_abs_error": accuracy.max_abs_error,
+        "mean_abs_error": accuracy.error.mean,
+        "error_histogram": _histogram(accuracy.error.histogram),
+        "lsb": None if accuracy.lsb is None else _lsb(accuracy.lsb),
+        "tied": accuracy.tied,
+        "distinct_outputs": accuracy.distinct_outputs,
+        "per_class": [_class_count(count, labels) for count in accuracy.classes.shown],
+        "worst_classes": [_class_count(count, labels) for count in accuracy.classes.worst],
+        "confusions": [_confusion(confusion, labels) for confusion in accuracy.classes.confusions],
         "disagreements": {
-            "count": found.disagreement_count,
-            "worst": [_disagreement(one, labels) for one in found.disagreements],
+            "count": accuracy.disagreement_count,
+            "worst": [_disagreement(one, labels) for one in accuracy.disagreements],
         },
     }
 
 
-def baseline_json(found: Accuracy) -> Json:
-    """What the entries of the reference and of an artifact both say."""
+def baseline_json(accuracy: Accuracy) -> Json:
+    """The keys that the entries of the reference and of an artifact share."""
     return {
-        "samples": found.samples,
-        "top1": found.top1,
-        "top1_ci95": _interval(found.top1_ci95),
-        "top5": found.top5,
-        "top5_ci95": _interval(found.top5_ci95),
+        "samples": accuracy.samples,
+        "top1": accuracy.top1,
+        "top1_ci95": _interval(accuracy.top1_ci95),
+        "top5": accuracy.top5,
+        "top5_ci95": _interval(accuracy.top5_ci95),
     }
 
 
 def pair_json(pair: Pair) -> Json:
-    """Two artifacts with the same codes, without their speeds."""
+    """The entry of two artifacts with the same codes, without their latencies."""
     return {
         "a": pair.a,
         "b": pair.b,
@@ -68,51 +68,51 @@ def pair_json(pair: Pair) -> Json:
     }
 
 
-def paths_json(found: Paths) -> Json:
-    """The kernel paths of one file."""
+def paths_json(paths: Paths) -> Json:
+    """The entry of one file's kernel paths."""
     return {
-        "file": found.file,
-        "images": found.images,
-        "paths": list(found.names),
-        "pairs": [{**asdict(pair), "agreement_ci95": _interval(pair.agreement_ci95)} for pair in found.pairs],
+        "file": paths.file,
+        "images": paths.images,
+        "paths": list(paths.names),
+        "pairs": [{**asdict(pair), "agreement_ci95": _interval(pair.agreement_ci95)} for pair in paths.pairs],
     }
 
 
-def word_of(index: int, labels: Sequence[str]) -> str:
-    """A class in words, its number where there are none."""
+def label_of(index: int, labels: Sequence[str]) -> str:
+    """The name of a class; its number where it has no name."""
     if index == NO_ANSWER:
-        return _NO_ANSWER_WORDS
+        return _NO_ANSWER_LABEL
     return labels[index] if index < len(labels) else str(index)
 
 
 def _interval(ends: Interval) -> list[float] | None:
-    """[low, high]; None where there is nothing between them."""
+    """[low, high]; None where an end was not measured."""
     return None if math.isnan(sum(ends)) else list(ends)
 
 
-def _difference(found: Difference) -> Json:
+def _difference(difference: Difference) -> Json:
     return {
-        "top1_drop": found.top1_drop,
-        "bootstrap_ci95": _interval(found.bootstrap_ci95),
-        "score_ci95": _interval(found.score_ci95),
-        "only_reference_right": found.only_reference_right,
-        "only_artifact_right": found.only_artifact_right,
-        "mcnemar_p": found.mcnemar_p,
+        "top1_drop": difference.top1_drop,
+        "bootstrap_ci95": _interval(difference.bootstrap_ci95),
+        "score_ci95": _interval(difference.score_ci95),
+        "only_reference_right": difference.only_reference_right,
+        "only_artifact_right": difference.only_artifact_right,
+        "mcnemar_p": difference.mcnemar_p,
     }
 
 
-def _histogram(found: Histogram) -> Json:
-    return {"edges": list(found.edges), "counts": list(found.counts)}
+def _histogram(histogram: Histogram) -> Json:
+    return {"edges": list(histogram.edges), "counts": list(histogram.counts)}
 
 
-def _lsb(found: Distances) -> Json:
-    return {"max": found.largest, "mean": found.mean, "histogram": _histogram(found.histogram)}
+def _lsb(steps: Distances) -> Json:
+    return {"max": steps.largest, "mean": steps.mean, "histogram": _histogram(steps.histogram)}
 
 
 def _class_count(count: ClassCount, labels: Sequence[str]) -> Json:
     return {
         "class": count.index,
-        "label": word_of(count.index, labels),
+        "label": label_of(count.index, labels),
         "images": count.images,
         "reference_right": count.reference_right,
         "right": count.right,
@@ -122,9 +122,9 @@ def _class_count(count: ClassCount, labels: Sequence[str]) -> Json:
 def _confusion(confusion: Confusion, labels: Sequence[str]) -> Json:
     return {
         "class": confusion.index,
-        "label": word_of(confusion.index, labels),
+        "label": label_of(confusion.index, labels),
         "answer": confusion.answer,
-        "answer_label": word_of(confusion.answer, labels),
+        "answer_label": label_of(confusion.answer, labels),
         "count": confusion.count,
         "reference_count": confusion.reference_count,
     }
@@ -133,9 +133,9 @@ def _confusion(confusion: Confusion, labels: Sequence[str]) -> Json:
 def _disagreement(one: Disagreement, labels: Sequence[str]) -> Json:
     return {
         "image": one.image,
-        "label": None if one.label is None else word_of(one.label, labels),
-        "reference": word_of(one.reference, labels),
-        "artifact": word_of(one.artifact, labels),
+        "label": None if one.label is None else label_of(one.label, labels),
+        "reference": label_of(one.reference, labels),
+        "artifact": label_of(one.artifact, labels),
         "reference_score": one.reference_score,
         "artifact_score": one.artifact_score,
         "severity": one.severity,

@@ -1,8 +1,8 @@
-"""Turns an int8 .tflite and the network that simulates it into how alike they answer, or into where they part.
+"""Check that an int8 .tflite answers as the network that simulates it, and find the layer where they part.
 
 Fake quantization sums in float32, the file in integers: now and then a value that lies between two codes is rounded
-the other way, layers that follow make more of it, and images between two classes change their answer. The same
-network in integers says what the file must give code for code.
+the other way, later layers amplify the difference, and images between two classes change their answer. The same
+network in integers tells what the file must give code for code.
 """
 
 from collections.abc import Sequence
@@ -33,11 +33,11 @@ _ONE_STEP: Final = 1.01  # of the logits, with room for float32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """How the file answered so many `images`, fractions 0..1.
+    """How alike the file and its simulation answer, on so many `images`; fractions 0..1.
 
     `agreement` is that of fake quantization with the file; `near_ties` are the other images where the file's answer
-    is, for fake quantization, one code of the logits or less behind its own; `max_lsb` is how many codes its logits
-    are off at most. `integers` is the agreement of the same network in integers.
+    is, for fake quantization, one code of the logits or less behind its own; `max_lsb` is the largest
+    distance of its logits in codes. `integers` is the agreement of the same network in integers.
     """
 
     images: int
@@ -57,12 +57,12 @@ class Simulation:
             )
 
 
-def simulated(
+def check_simulation(
     tflite: Path, quantized: tf_keras.Model, twins: Sequence[Twin], pixels: Pixels, preprocess: Preprocess
 ) -> Simulation:
-    """Feeds the images (n, px, px, channels) to the file, to the fake-quantized network and to that in integers.
+    """Feed images (n, px, px, channels) to the file, to the fake-quantized network and to the network in integers.
 
-    The file may give logits in the place of probabilities, as `quantized` then does. Raises `StageError` if fewer than
+    The file may give logits instead of probabilities, as `quantized` then does. Raises `StageError` if fewer than
     `LEAST_AGREEMENT` of the answers are alike.
     """
     classifier, last = Classifier(open_runner(tflite)), twins[-1]
@@ -73,7 +73,7 @@ def simulated(
     rows = np.arange(len(pixels))
     is_same = wanted.argmax(axis=1) == answers
     is_near = logits.max(axis=1) - logits[rows, answers] <= _ONE_STEP * last.units[0]
-    found = Simulation(
+    simulation = Simulation(
         images=len(pixels),
         agreement=float(is_same.mean()),
         near_ties=float((~is_same & is_near).mean()),
@@ -81,9 +81,9 @@ def simulated(
         # Different logits may have the same code of probability.
         integers=float((scores[rows, steps.argmax(axis=1)] == scores.max(axis=1)).mean()),
     )
-    alike = found.agreement + found.near_ties >= LEAST_AGREEMENT
-    found.require_alike(parting=None if alike else parting_layer(tflite, twins, pixels[:_LOCATED_ON], preprocess))
-    return found
+    alike = simulation.agreement + simulation.near_ties >= LEAST_AGREEMENT
+    simulation.require_alike(parting=None if alike else parting_layer(tflite, twins, pixels[:_LOCATED_ON], preprocess))
+    return simulation
 
 
 def parting_layer(tflite: Path, twins: Sequence[Twin], pixels: Pixels, preprocess: Preprocess) -> str | None:
@@ -104,27 +104,27 @@ def parting_layer(tflite: Path, twins: Sequence[Twin], pixels: Pixels, preproces
         source = interpreter.get_input_details()[0]
         interpreter.set_tensor(source["index"], feeds[index : index + 1].repeat(source["shape"][0], axis=0))
         interpreter.invoke()
-        made = [_steps(interpreter, tensors[op["outputs"][0]]) for op in ops]
-        for layer, distances in _distances(twins, preprocess.steps(pixels[index : index + 1]), made):
+        stored = [_steps(interpreter, tensors[op["outputs"][0]]) for op in ops]
+        for layer, distances in _distances(twins, preprocess.steps(pixels[index : index + 1]), stored):
             far.setdefault(layer, []).append(float((distances > 1).mean()))
     return next((layer for layer, shares in far.items() if np.mean(shares) > _FAR_CODES), None)
 
 
-def _distances(twins: Sequence[Twin], x: Any, made: Sequence[Any]) -> list[tuple[str, NDArray[Any]]]:
-    """How far each convolution's codes in the file, `made` in its order, are from those that its own input gives."""
-    found = []
-    left = iter(made)
+def _distances(twins: Sequence[Twin], x: Any, stored: Sequence[Any]) -> list[tuple[str, NDArray[Any]]]:
+    """How far each convolution's codes in the file, `stored` in its order, are from those that its own input gives."""
+    by_layer = []
+    left = iter(stored)
 
     def compute(twin: Twin, tensors: Sequence[Any]) -> Any:
         steps = np.asarray(twin.in_integers(*tensors))
         if twin.integers is None:
             return steps
-        stored = next(left)
-        found.append((twin.layer, np.abs(stored.ravel() - steps.ravel())))
-        return stored.reshape(steps.shape)
+        codes = next(left)
+        by_layer.append((twin.layer, np.abs(codes.ravel() - steps.ravel())))
+        return codes.reshape(steps.shape)
 
     outputs_of(twins, {entry_of(twins): x}, compute)
-    return found
+    return by_layer
 
 
 def _steps(interpreter: Any, tensor: dict[str, Any]) -> NDArray[np.float32]:
@@ -144,10 +144,10 @@ def _fake_quantized(
 
 def _in_integers(twins: Sequence[Twin], pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:
     """The logits in steps of their codes, (n, classes)."""
-    found = []
+    logits = []
     for start in range(0, len(pixels), _BATCH):
         x: Any = preprocess.steps(pixels[start : start + _BATCH])
-        for _, made in run_in_integers(twins, x):
-            x = made
-        found.append(np.asarray(x).reshape(len(x), -1))
-    return np.concatenate(found)
+        for _, steps in run_in_integers(twins, x):
+            x = steps
+        logits.append(np.asarray(x).reshape(len(x), -1))
+    return np.concatenate(logits)

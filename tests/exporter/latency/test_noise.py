@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.latency.machine import noise_of
+from mbexport.latency.machine import describe_noise
 
 QUIET = tuple(np.array([1.0, 1.01, 1.02]) for _ in range(8))
 KEY = "a.onnx", 1
@@ -17,21 +17,21 @@ def restless(spread):
 
 
 def test_a_quiet_machine_is_not_complained_of():
-    assert noise_of({KEY: QUIET}, busy_before=0.5) is None
+    assert describe_noise({KEY: QUIET}, busy_before=0.5) is None
 
 
 def test_other_programs_are_named_with_their_share():
-    said = noise_of({KEY: QUIET}, busy_before=0.51)
+    said = describe_noise({KEY: QUIET}, busy_before=0.51)
     assert said == (
         "latencies may be higher than on a quiet machine: other programs kept 51% of the cores busy before the run"
     )
-    both = noise_of({KEY: restless(0.5)}, busy_before=0.51)
+    both = describe_noise({KEY: restless(0.5)}, busy_before=0.51)
     assert both.startswith("too noisy to tell ratios of a few percent: the median of ")
     assert both.endswith("; other programs kept 51% of the cores busy before the run")
 
 
 def test_the_worst_artifact_is_named_with_both_figures():
-    said = noise_of({KEY: QUIET, ("b.onnx", 2): restless(0.5), ("c.onnx", 1): restless(0.2)}, busy_before=0)
+    said = describe_noise({KEY: QUIET, ("b.onnx", 2): restless(0.5), ("c.onnx", 1): restless(0.2)}, busy_before=0)
     assert "the median of b.onnx on 2 thread(s) is known to " in said
     # Quartiles of four sittings at 1.01 and four at 1.515, whose median lies halfway.
     assert "half of the sittings of b.onnx on 2 thread(s) lie 40% apart" in said
@@ -39,14 +39,14 @@ def test_the_worst_artifact_is_named_with_both_figures():
 
 
 def test_two_sittings_that_differ_are_too_few_to_tell():
-    assert "is known to" in noise_of({KEY: (np.array([1.0]), np.array([1.05]))}, busy_before=0)
+    assert "is known to" in describe_noise({KEY: (np.array([1.0]), np.array([1.05]))}, busy_before=0)
 
 
 @given(st.floats(1.01, 100))
 def test_how_long_an_inference_takes_is_no_noise(scale):
-    assert noise_of({KEY: tuple(each * scale for each in QUIET)}, busy_before=0) is None
+    assert describe_noise({KEY: tuple(each * scale for each in QUIET)}, busy_before=0) is None
 
 
 @pytest.mark.parametrize("spread", [0.4, 1.0, 5.0])
 def test_sittings_that_lie_far_apart_are_always_told(spread):
-    assert "lie " in noise_of({KEY: restless(spread)}, busy_before=0)
+    assert "lie " in describe_noise({KEY: restless(spread)}, busy_before=0)

@@ -16,7 +16,7 @@ from mbexport.errors import DataError, StageError
 from mbexport.latency import probe as probing
 from mbexport.latency import probe_process as probe
 from mbexport.latency.probe import probe_all
-from mbexport.latency.probe_process import probed
+from mbexport.latency.probe_process import probe_file
 
 MIB = 2**20
 WEIGHTS_MIB = 32
@@ -98,7 +98,7 @@ def fake_memory(monkeypatch):
 )
 def test_memory_by_hand(small_tflite, fake_memory, memory, wanted):
     fake_memory(**memory)
-    assert probed(small_tflite, threads=1)["peak_memory_bytes"] == wanted
+    assert probe_file(small_tflite, threads=1)["peak_memory_bytes"] == wanted
 
 
 def test_without_proc_the_peak_is_what_the_system_counts(monkeypatch, tmp_path):

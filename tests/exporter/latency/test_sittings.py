@@ -8,7 +8,7 @@ import pytest
 
 from mbexport.errors import OptionError
 from mbexport.latency import sittings
-from mbexport.latency.sittings import FULL, Effort, exactly, time_artifacts
+from mbexport.latency.sittings import FULL, Effort, fixed_effort, time_artifacts
 
 FEED = np.zeros((1, 1, 1, 3), np.uint8)
 NAMES = ("a.onnx", "b.onnx", "c.onnx")
@@ -39,7 +39,7 @@ def timed(runner):
             seed=seed,
             threads=threads,
             effort=effort,
-            opened=opened,
+            open_file=opened,
             **named,
         )
         return found, loads
@@ -48,7 +48,7 @@ def timed(runner):
 
 
 def test_every_file_is_loaded_anew_in_each_sitting_in_changing_order(timed):
-    _, loads = timed(dict.fromkeys(NAMES, 1.0), effort=exactly(40, warmup=0))
+    _, loads = timed(dict.fromkeys(NAMES, 1.0), effort=fixed_effort(40, warmup=0))
     orders = [tuple(loads[i : i + 3]) for i in range(0, len(loads), 3)]
     assert len(orders) == 20
     assert all({name for name, _ in order} == set(NAMES) for order in orders)
@@ -56,7 +56,7 @@ def test_every_file_is_loaded_anew_in_each_sitting_in_changing_order(timed):
 
 
 def test_each_number_of_threads_is_timed_once_and_by_itself(timed):
-    found, loads = timed({"a.onnx": 4.0}, threads=(1, 2, 1), effort=exactly(20, warmup=0))
+    found, loads = timed({"a.onnx": 4.0}, threads=(1, 2, 1), effort=fixed_effort(20, warmup=0))
     assert [threads for _, threads in loads] == [1] * 20 + [2] * 20
     assert found.threads == (1, 2)
     assert found.latency("a.onnx").p50_ms == pytest.approx(4)
@@ -64,7 +64,7 @@ def test_each_number_of_threads_is_timed_once_and_by_itself(timed):
 
 
 def test_latency_and_ratio_by_hand(timed):
-    found, _ = timed({"a.onnx": 3.0, "b.onnx": 1.5}, effort=exactly(20, warmup=1))
+    found, _ = timed({"a.onnx": 3.0, "b.onnx": 1.5}, effort=fixed_effort(20, warmup=1))
     latency, ratio = found.latency("a.onnx"), found.ratio("a.onnx", "b.onnx")
     assert (latency.runs, latency.p50_ms, latency.p99_ms) == (20, pytest.approx(3), pytest.approx(3))
     assert latency.percentiles_ms == pytest.approx((3,) * 21)
@@ -76,7 +76,7 @@ def test_latency_and_ratio_by_hand(timed):
 
 @pytest.mark.parametrize("runs", [2, 3, 5, 20, 21, 200])
 def test_runs_that_were_asked_for_are_made_exactly(timed, clock, runs):
-    found, loads = timed(dict.fromkeys(NAMES, 500.0), effort=exactly(runs, warmup=3))
+    found, loads = timed(dict.fromkeys(NAMES, 500.0), effort=fixed_effort(runs, warmup=3))
     loadings = Counter(name for name, _ in loads)
     for name in NAMES:
         assert found.latency(name).runs == runs
@@ -94,18 +94,18 @@ def test_slow_files_get_fewer_runs_and_every_sitting_has_one(timed):
 
 def test_a_noisy_machine_is_told_of(timed, monkeypatch):
     monkeypatch.setattr(sittings, "busy_share", lambda: 0.8)
-    found, _ = timed({"a.onnx": 1.0}, effort=exactly(4, warmup=0))
+    found, _ = timed({"a.onnx": 1.0}, effort=fixed_effort(4, warmup=0))
     assert "80% of the cores busy" in found.conditions.noise
 
 
 def test_same_seed_gives_the_same_order(timed):
-    orders = [timed(dict.fromkeys(NAMES, 1.0), seed=seed, effort=exactly(20, warmup=0))[1] for seed in (3, 3, 4)]
+    orders = [timed(dict.fromkeys(NAMES, 1.0), seed=seed, effort=fixed_effort(20, warmup=0))[1] for seed in (3, 3, 4)]
     assert orders[0] == orders[1] != orders[2]
 
 
 def test_progress_counts_sittings(timed):
     steps = []
-    timed({"a.onnx": 1.0}, effort=exactly(4, warmup=0), on_step=lambda *step: steps.append(step))
+    timed({"a.onnx": 1.0}, effort=fixed_effort(4, warmup=0), on_step=lambda *step: steps.append(step))
     assert steps == [(1, 4, "sittings"), (2, 4, "sittings"), (3, 4, "sittings"), (4, 4, "sittings")]
 
 
@@ -126,4 +126,4 @@ def test_effort_that_cannot_give_an_interval_is_refused(given, said):
 
 def test_one_run_cannot_be_asked_for():
     with pytest.raises(OptionError, match="got 1 runs in 1 sittings"):
-        exactly(1, warmup=0)
+        fixed_effort(1, warmup=0)

@@ -11,7 +11,7 @@ from mbexport.errors import DataError
 from mbexport.formats.registry import open_runner
 from mbexport.formats.tflite.convert import with_open_batch
 from mbexport.latency.machine import usable_cores
-from mbexport.latency.sittings import exactly
+from mbexport.latency.sittings import fixed_effort
 from mbexport.pipeline.bench_files import bench_files, feeds_of
 from mbexport.progress import Silent
 
@@ -74,7 +74,7 @@ def test_all_cores_are_timed_unless_told_otherwise(files):
     found = bench_files(
         [Path(files[0])],
         threads=None,
-        effort=exactly(2, warmup=0),
+        effort=fixed_effort(2, warmup=0),
         batch=1,
         is_probed=False,
         progress=Silent(),
@@ -96,7 +96,12 @@ def test_files_of_one_name_are_refused(files, tmp_path):
     twin.write_bytes(Path(files[0]).read_bytes())
     with pytest.raises(DataError, match=r"got open\.tflite twice"):
         bench_files(
-            [Path(files[0]), twin], threads=1, effort=exactly(2, warmup=0), batch=1, is_probed=False, progress=Silent()
+            [Path(files[0]), twin],
+            threads=1,
+            effort=fixed_effort(2, warmup=0),
+            batch=1,
+            is_probed=False,
+            progress=Silent(),
         )
 
 
@@ -112,7 +117,7 @@ def test_feeds_are_random_bytes_of_the_files_own_shape(files):
 
 def test_a_file_with_several_outputs_is_timed_and_looked_into(colour_network, tmp_path, capfd):
     path = colour_network(tmp_path / "two.onnx", outputs=2)
-    named = {"threads": 1, "effort": exactly(2, warmup=0), "is_probed": False, "progress": Silent()}
+    named = {"threads": 1, "effort": fixed_effort(2, warmup=0), "is_probed": False, "progress": Silent()}
     (entry,) = bench_files([path], batch=1, **named)["artifacts"]
     assert entry["latency_ms"]["runs"] == 2
     assert entry["throughput"][0]["images_per_s"] > 0

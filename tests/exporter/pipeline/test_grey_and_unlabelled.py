@@ -10,15 +10,15 @@ from mbexport.errors import DataError
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.subject import Subject
-from mbexport.latency.sittings import exactly
+from mbexport.latency.sittings import fixed_effort
 from mbexport.models.data.open import DataSet, ImageSet, open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, Preprocess
 from mbexport.pipeline.bench_files import bench_files
-from mbexport.pipeline.verify_files import Inquiry, verify_files
+from mbexport.pipeline.verify_files import VerifyOptions, verify_files
 from mbexport.progress import Silent
 from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import Asked, measure_all
+from mbexport.verify.classification.measure import MeasureOptions, measure_all
 from mbexport.verify.gates import gate_values
 from mbexport.verify.judge import all_passed, judge
 
@@ -71,7 +71,7 @@ def measured(grey_network):
         baseline = Baseline.of(subject_of(grey_network("c_fp32.onnx")))
         if scores:
             baseline = Baseline(name="scores", kind=Output.LOGITS, scores=scores)
-        asked = Asked(labels=("a", "b", "c"), is_timed=False, is_labelled=is_labelled)
+        asked = MeasureOptions(labels=("a", "b", "c"), is_timed=False, is_labelled=is_labelled)
         pixels = Preprocess(resolution_px=PX, channels=1)
         return measure_all(subjects, images, pixels, baseline, asked, progress=Silent()).measured
 
@@ -128,7 +128,7 @@ def test_folders_of_unlabelled_images_are_no_classes(measured):
 
 def verified(*files, data: DataSet, **given):
     defaults = {"normalization": MOBILENET, "max_bad": 0.01, "limits": {}, "latency": False}
-    return verify_files(Inquiry(files=files, **{**defaults, **given}), data, out=None, progress=Silent())
+    return verify_files(VerifyOptions(files=files, **{**defaults, **given}), data, out=None, progress=Silent())
 
 
 def test_verify_feeds_a_grey_network_grey(grey_network):
@@ -160,7 +160,7 @@ def test_verify_refuses_colours_for_a_grey_network(grey_network):
 
 def test_bench_times_grey_and_colour_side_by_side(grey_network, colour_network, tmp_path):
     colour = colour_network(tmp_path / "colour.onnx", classes=CLASSES, shape=(1, PX, PX, 3))
-    effort = exactly(3, warmup=0)
+    effort = fixed_effort(3, warmup=0)
     found = bench_files([grey_network("grey.onnx"), colour], threads=1, effort=effort, batch=1, progress=Silent())
     assert [entry["file"] for entry in found["artifacts"]] == ["grey.onnx", "colour.onnx"]
     assert all(entry["latency_ms"]["runs"] == 3 for entry in found["artifacts"])

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.models.facts import Output
-from mbexport.verify.classification.classes import ClassCount, Confusion, class_findings
+from mbexport.verify.classification.classes import ClassCount, Confusion, class_results
 
 
 def findings(labels, reference, answer):
-    return class_findings(*(np.array(values, np.int64) for values in (labels, reference, answer)))
+    return class_results(*(np.array(values, np.int64) for values in (labels, reference, answer)))
 
 
 def test_losses_and_confusions_by_hand():

@@ -11,7 +11,7 @@ from mbexport.models.data.open import ImageSet
 from mbexport.models.facts import Output
 from mbexport.progress import Silent
 from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import Asked, measure_all
+from mbexport.verify.classification.measure import MeasureOptions, measure_all
 
 STEM = "mobilenet_v1_0.25_32"
 
@@ -35,7 +35,7 @@ def refused(subject, pixel, table_runner):
         subjects = [subject(table_runner(name, np.zeros((1, classes)))) for name, classes in kinds]
         baseline = Baseline(name="reference", kind=Output.SOFTMAX, scores=unasked)
         with pytest.raises(DataError) as caught:
-            measure_all(subjects, no_images(*labels), pixel, baseline, Asked(labels=()), progress=Silent())
+            measure_all(subjects, no_images(*labels), pixel, baseline, MeasureOptions(labels=()), progress=Silent())
         return str(caught.value)
 
     return measure

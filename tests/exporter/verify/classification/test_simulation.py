@@ -24,7 +24,7 @@ from mbexport.models.folding import fold_batch_norm
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.simulation import LEAST_AGREEMENT, Simulation, parting_layer, simulated
+from mbexport.verify.classification.simulation import LEAST_AGREEMENT, Simulation, check_simulation, parting_layer
 
 PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
 INPUT = {"input_scale": PREPROCESS.input_scale, "input_zero_point": PREPROCESS.input_zero_point}
@@ -102,7 +102,7 @@ def test_a_sound_file_answers_as_its_simulation_and_in_integers_code_for_code(
 ) -> None:
     quantized, twins = parts
     file = written(quantized, tmp_path / "sound_int8.tflite", io)
-    found = simulated(file, quantized, twins, pixels, PREPROCESS)
+    found = check_simulation(file, quantized, twins, pixels, PREPROCESS)
     assert found.images == len(pixels)
     assert found.integers == 1.0
     assert found.agreement + found.near_ties >= LEAST_AGREEMENT
@@ -120,7 +120,7 @@ def test_a_file_with_another_kernel_is_stopped_and_the_layer_named(
     finally:
         spoiled(quantized, layer)  # as it was
     with pytest.raises(StageError, match=f"they part at {layer}$"):
-        simulated(file, quantized, twins, pixels, PREPROCESS)
+        check_simulation(file, quantized, twins, pixels, PREPROCESS)
 
 
 @pytest.fixture
