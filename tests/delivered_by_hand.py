@@ -9,7 +9,8 @@ from golden_by_hand import golden_by_hand
 from manifest_by_hand import manifest_by_hand
 
 from mbexport.bundles.files import zip_bytes
-from mbexport.provenance.manifest import FileFacts, Git, Manifest
+from mbexport.provenance.git import Git
+from mbexport.provenance.manifest import FileFacts, Manifest
 from mbexport.provenance.sbom import sbom_json
 from mbexport.provenance.signing import PrivateKey, sign
 from mbexport.provenance.statement import statement_json

@@ -19,7 +19,7 @@ from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError,
 
 if TYPE_CHECKING:
     from mbexport.pipeline.plan import BuildPlan
-    from mbexport.provenance.compare import Compared
+    from mbexport.provenance.compare import FileComparison
     from mbexport.provenance.manifest import Manifest
 
 _EXAMPLES = """\b
@@ -68,7 +68,7 @@ def command(
 
     Exit codes: 0 every byte is the same, 1 a byte differs, 2 bad input, 3 a stage failed.
     """
-    from mbexport.provenance.compare import compared, other_tools
+    from mbexport.provenance.compare import compare_files, tool_differences
     from mbexport.provenance.read_manifest import read_manifest
     from mbexport.quiet import quiet_libraries
 
@@ -83,8 +83,8 @@ def command(
         if not check:
             streams.out.write(f"files: {out}/\n")
             return EXIT_DONE
-        found = compared(manifest, rebuilt=Path(out), delivered=manifest_file.parent)
-        tools = other_tools(manifest)
+        found = compare_files(manifest, rebuilt=Path(out), delivered=manifest_file.parent)
+        tools = tool_differences(manifest)
         text = _json(found, tools) if as_json else _lines(found, tools)
         streams.out.write(text + "\n")
     return EXIT_DONE if _is_same(found) else EXIT_GATE_FAILED
@@ -166,11 +166,11 @@ def _maker(name: str) -> Any:
     return {"build": build, "export": export}[name]
 
 
-def _is_same(found: Sequence["Compared"]) -> bool:
+def _is_same(found: Sequence["FileComparison"]) -> bool:
     return all(each.status == "same" for each in found)
 
 
-def _lines(found: Sequence["Compared"], tools: Mapping[str, tuple[str, str]]) -> str:
+def _lines(found: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> str:
     lines = [f"{each.status:<9} {each.name}{_detail(each)}" for each in found]
     for name, (then, now) in tools.items():
         lines.append(f"{name} is {now} here and was {then} where the manifest was written")
@@ -178,14 +178,14 @@ def _lines(found: Sequence["Compared"], tools: Mapping[str, tuple[str, str]]) ->
     return "\n".join([*lines, verdict])
 
 
-def _detail(each: "Compared") -> str:
+def _detail(each: "FileComparison") -> str:
     if each.status == "same":
         return ""
     words = f": sha256 must be {each.listed or 'absent'}, got {each.found or 'no file'}"
     return words if each.first_difference is None else f"{words}, first at byte {each.first_difference}"
 
 
-def _json(found: Sequence["Compared"], tools: Mapping[str, tuple[str, str]]) -> str:
+def _json(found: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> str:
     return json.dumps(
         {
             "schema": 1,

@@ -1,1 +1,1 @@
-"""Turns a finished output folder into proof of what it holds, and where that came from."""
+"""Provenance: what an output folder holds, what it was made of, who signed it, and whether that is still so."""

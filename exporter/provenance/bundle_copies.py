@@ -1,4 +1,4 @@
-"""Turns the copies in bundles, and the checksums beside them, into where they are not of what the manifest lists."""
+"""Check the copies of artifacts in bundles and zips, and the checksums beside them, against the manifest."""
 
 import struct
 import zipfile
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.provenance.manifest import FileFacts
-from mbexport.provenance.tree import Finding, Status, hashed, opened
+from mbexport.provenance.tree import Finding, Status, bounded_hash, open_regular
 
 _MODEL: Final = ".tflite"
 _LIBRARY: Final = ".aar"
@@ -21,19 +21,19 @@ _BAD_ZIP: Final = (
 )
 
 
-def copies_apart(root: Path, listed: Mapping[str, FileFacts], sound: Collection[str]) -> Iterator[Finding]:
-    """What a bundle, a zip or a checksum among the `sound` files holds that is not as `listed`."""
+def check_copies(root: Path, listed: Mapping[str, FileFacts], sound: Collection[str]) -> Iterator[Finding]:
+    """Findings on the bundles, zips and checksums among the `sound` files that do not hold what is `listed`."""
     models = {facts.sha256: facts.size_bytes for name, facts in listed.items() if "/" not in name and _is_model(name)}
     for name in sorted(sound):
         try:
             if "/" in name and _is_model(name) and listed[name].sha256 not in models:
                 yield _other_model(name, listed[name].sha256)
             elif name.endswith(_LIBRARY):
-                yield from _models_apart(root / name, name, models)
+                yield from _check_library(root / name, name, models)
             elif name.endswith(".zip") and "/" not in name:
-                yield from _zip_apart(root / name, name, listed)
+                yield from _check_zip(root / name, name, listed)
             elif name.rpartition(".")[2] in _ALGORITHMS:
-                yield from _checksum_apart(root, name, listed, sound)
+                yield from _check_checksum(root, name, listed, sound)
         except _BAD_ZIP as error:
             yield Finding(status=Status.UNREADABLE, name=name, got=f"{type(error).__name__}: {error}")
 
@@ -47,41 +47,41 @@ def _other_model(name: str, sha256: str | None) -> Finding:
     return Finding(status=Status.DISAGREES, name=name, got=got, expected="one of the artifacts")
 
 
-def _models_apart(file: Path, name: str, models: Mapping[str, int]) -> Iterator[Finding]:
-    """Whether an app's library holds one model, which is an artifact."""
-    with opened(file) as content, zipfile.ZipFile(content) as archive:
+def _check_library(file: Path, name: str, models: Mapping[str, int]) -> Iterator[Finding]:
+    """A finding unless an app's library holds one model, and that is an artifact."""
+    with open_regular(file) as content, zipfile.ZipFile(content) as archive:
         entries = [each for each in archive.infolist() if _is_model(each.filename)]
         if len(entries) != 1:
             yield Finding(status=Status.DISAGREES, name=name, got=f"{len(entries)} models", expected="one")
             return
         with archive.open(entries[0]) as model:
-            sha256 = hashed(model, size_bytes=max(models.values(), default=0))
+            sha256 = bounded_hash(model, size_bytes=max(models.values(), default=0))
     if sha256 not in models:
         yield _other_model(f"{name}!{entries[0].filename}", sha256)
 
 
-def _zip_apart(file: Path, name: str, listed: Mapping[str, FileFacts]) -> Iterator[Finding]:
-    """Where `<stem>-<folder>.zip` does not hold just what the folder holds; names may begin with the folder's."""
+def _check_zip(file: Path, name: str, listed: Mapping[str, FileFacts]) -> Iterator[Finding]:
+    """Findings unless `<stem>-<folder>.zip` holds just the folder's files; names in it may begin with the folder."""
     folder = name.removesuffix(".zip").rpartition("-")[2]
     expected = {each: facts for each, facts in listed.items() if each.startswith(f"{folder}/")}
-    with opened(file) as content, zipfile.ZipFile(content) as archive:
+    with open_regular(file) as content, zipfile.ZipFile(content) as archive:
         entries = [each for each in archive.infolist() if not each.filename.endswith("/")]
         start = "" if all(each.filename.startswith(f"{folder}/") for each in entries) else f"{folder}/"
         names = [f"{start}{each.filename}" for each in entries]
         counts = Counter(names)
-        yield from _names_apart(name, counts, expected)
+        yield from _check_names(name, counts, expected)
         for inner, entry in zip(names, entries, strict=True):
             if inner not in expected or counts[inner] > 1:
                 continue
             with archive.open(entry) as copy:
-                sha256 = hashed(copy, size_bytes=expected[inner].size_bytes)
+                sha256 = bounded_hash(copy, size_bytes=expected[inner].size_bytes)
             if sha256 != expected[inner].sha256:
                 got = f"{inner} with sha256 {sha256}" if sha256 else f"a larger {inner}"
                 wanted = f"sha256 {expected[inner].sha256}"
                 yield Finding(status=Status.DISAGREES, name=name, got=got, expected=wanted)
 
 
-def _names_apart(name: str, held: Mapping[str, int], expected: Collection[str]) -> Iterator[Finding]:
+def _check_names(name: str, held: Mapping[str, int], expected: Collection[str]) -> Iterator[Finding]:
     for inner in sorted({*held, *expected}):
         count, wanted = held.get(inner, 0), int(inner in expected)
         if count != wanted:
@@ -89,18 +89,18 @@ def _names_apart(name: str, held: Mapping[str, int], expected: Collection[str]) 
             yield Finding(status=Status.DISAGREES, name=name, got=got, expected=f"{wanted} times")
 
 
-def _checksum_apart(
+def _check_checksum(
     root: Path, name: str, listed: Mapping[str, FileFacts], sound: Collection[str]
 ) -> Iterator[Finding]:
-    """A file of a checksum, as Maven has it beside what it is of, that is not right."""
+    """A finding if a checksum file, which Maven puts beside the file that it is of, is not right."""
     stem, _, suffix = name.rpartition(".")
     if stem not in listed:
         yield Finding(status=Status.DISAGREES, name=name, got="a checksum of nothing", expected=f"{stem} to be listed")
-    if stem not in sound:  # which is told already, if it is listed
+    if stem not in sound:  # if it is listed, there is a finding on it already
         return
-    with opened(root / name) as content:
-        told = content.read(_MAX_CHECKSUM_BYTES).decode("ascii", "replace").strip()
-    with opened(root / stem) as content:
-        found = hashed(content, size_bytes=listed[stem].size_bytes, algorithm=_ALGORITHMS[suffix])
-    if told.split()[:1] != [found]:
-        yield Finding(status=Status.DISAGREES, name=name, got=told, expected=f"{found} of {stem}")
+    with open_regular(root / name) as content:
+        stated = content.read(_MAX_CHECKSUM_BYTES).decode("ascii", "replace").strip()
+    with open_regular(root / stem) as content:
+        actual = bounded_hash(content, size_bytes=listed[stem].size_bytes, algorithm=_ALGORITHMS[suffix])
+    if stated.split()[:1] != [actual]:
+        yield Finding(status=Status.DISAGREES, name=name, got=stated, expected=f"{actual} of {stem}")

@@ -1,7 +1,7 @@
-"""Turns an output folder, and whose key signed it, into what is not as it was delivered.
+"""Check an output folder against its manifest, and the manifest against its signature.
 
-Nothing that lies in the folder is trusted before it is checked, the manifest least: it is read once, its signature is
-checked on the bytes that were read, and what it names is looked for among the regular files that the folder holds.
+Nothing in the folder is trusted before it is checked, the manifest least: it is read once, its signature is checked on
+the bytes that were read, and the names in it are looked up among the regular files that the folder holds.
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
-from mbexport.provenance.bundle_copies import copies_apart
-from mbexport.provenance.claims import documents_apart
+from mbexport.provenance.bundle_copies import check_copies
+from mbexport.provenance.claims import check_documents
 from mbexport.provenance.manifest import MANIFEST, SIGNATURE, Manifest
 from mbexport.provenance.read_manifest import manifest_from_bytes
 from mbexport.provenance.signing import PublicKey, verify
-from mbexport.provenance.tree import Finding, Status, hashed, opened, regular_files, sizes_apart
+from mbexport.provenance.tree import Finding, Status, bounded_hash, check_sizes, open_regular, regular_files
 
 _PRIVATE: Final = (".mbexport",)
 _MAX_MANIFEST_BYTES: Final = 1 << 26
@@ -22,33 +22,33 @@ _MAX_SIGNATURE_BYTES: Final = 1 << 14  # RSA of 16384 bits has 2048
 
 
 def check(folder: Path, public_key: PublicKey | None) -> tuple[Finding, ...]:
-    """All that is not as the manifest in `folder` lists it, and what is known of its signature, first.
+    """Findings on all in `folder` that is not as its manifest lists it; those on the signature come first.
 
-    Every file must be there as it is listed, none else but the manifest, its signature and the private `.mbexport/`;
-    what files say of each other must be so. With a `public_key` the signature must be there, too.
-    Raises `DataError` if there is no manifest, or none that can be read, or one that lists nothing.
+    Every listed file must be there with the listed bytes, and no other but the manifest, its signature and the private
+    `.mbexport/`; what the files say of each other must be true. With a `public_key` there must be a signature by it.
+    Raises `DataError` if the manifest is missing, cannot be read or lists nothing.
     """
     content = _manifest_bytes(folder / MANIFEST)
     manifest = manifest_from_bytes(content, source=folder / MANIFEST)
     if not manifest.files:
         raise DataError(f"{folder / MANIFEST} must list files, got none: there is nothing to check")
     listed = {name: facts.size_bytes for name, facts in manifest.files.items()}
-    found, findings = regular_files(folder, listed=listed, private=_PRIVATE)
-    sizes = {name: size for name, size in found.items() if name not in (MANIFEST, SIGNATURE)}
-    findings += sizes_apart(listed, sizes)
-    findings += _contents_apart(folder, manifest, sizes)
+    sizes, findings = regular_files(folder, listed=listed, private=_PRIVATE)
+    sizes = {name: size for name, size in sizes.items() if name not in (MANIFEST, SIGNATURE)}
+    findings += check_sizes(listed, sizes)
+    findings += _check_contents(folder, manifest, sizes)
     sound = set(listed) - {each.name for each in findings}
     return (
-        *_signature(folder, content, public_key),
+        *_check_signature(folder, content, public_key),
         *sorted(findings, key=lambda each: each.name),
-        *documents_apart(folder, manifest, sound),
-        *copies_apart(folder, manifest.files, sound),
+        *check_documents(folder, manifest, sound),
+        *check_copies(folder, manifest.files, sound),
     )
 
 
 def _manifest_bytes(file: Path) -> bytes:
     try:
-        with opened(file) as manifest:
+        with open_regular(file) as manifest:
             content = manifest.read(_MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise DataError(f"the manifest {file} cannot be read: {error.strerror or error}") from None
@@ -57,14 +57,14 @@ def _manifest_bytes(file: Path) -> bytes:
     return content
 
 
-def _contents_apart(folder: Path, manifest: Manifest, sizes: dict[str, int]) -> Iterator[Finding]:
-    """The files of the listed size whose bytes are others."""
+def _check_contents(folder: Path, manifest: Manifest, sizes: dict[str, int]) -> Iterator[Finding]:
+    """Findings on files of the listed size with other bytes."""
     for name, facts in sorted(manifest.files.items()):
         if sizes.get(name) != facts.size_bytes:
             continue
         try:
-            with opened(folder / name) as content:
-                sha256 = hashed(content, size_bytes=facts.size_bytes)
+            with open_regular(folder / name) as content:
+                sha256 = bounded_hash(content, size_bytes=facts.size_bytes)
         except OSError as error:
             yield Finding(status=Status.UNREADABLE, name=name, got=error.strerror or str(error))
             continue
@@ -73,9 +73,9 @@ def _contents_apart(folder: Path, manifest: Manifest, sizes: dict[str, int]) -> 
             yield Finding(status=Status.ALTERED, name=name, got=got, expected=f"sha256 {facts.sha256}")
 
 
-def _signature(folder: Path, content: bytes, public_key: PublicKey | None) -> Iterator[Finding]:
+def _check_signature(folder: Path, content: bytes, public_key: PublicKey | None) -> Iterator[Finding]:
     try:
-        with opened(folder / SIGNATURE) as file:
+        with open_regular(folder / SIGNATURE) as file:
             signature = file.read(_MAX_SIGNATURE_BYTES)
     except FileNotFoundError:
         if public_key is not None:

@@ -1,7 +1,7 @@
-"""Turns a finished run into manifest.json, which says what was made of what, byte for byte.
+"""manifest.json as values: the files of a run, byte for byte, and the options, inputs and tools that made them.
 
-The file holds no times and no absolute paths: the same options, data and code give the same bytes, but for the files
-of the run itself, which say when and where it ran.
+The file holds no times and no absolute paths. The same options, data and code give the same manifest, except for the
+hashes of files that tell when and where a run took place.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import Any, Final
 from mbexport import __version__
 from mbexport.errors import DataError
 from mbexport.fingerprint import library_versions, path_hash, tool_fingerprint
+from mbexport.provenance.git import Git
 from mbexport.workdir import sha256_of
 
 MANIFEST: Final = "manifest.json"
@@ -28,14 +29,14 @@ SHA256: Final = "sha256"  # of a file's bytes
 FINGERPRINT: Final = "fingerprint"  # of a data set, or of a folder and the names in it
 INSIDE: Final = "files must have relative paths without '..', '\\' and control characters"
 _NO_NAMES: Final = ("", ".", "..")
-_SPACE, _DELETE = 0x20, 0x7F  # letters before the one, and the other, control terminals
+_SPACE, _DELETE = 0x20, 0x7F  # characters before the one, and the other itself, control terminals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a run was asked for: the command, and each option that can change bytes, by its name on the command line.
+    """The command of a run, and each option that can change bytes, by its name on the command line.
 
-    `inputs` are the names of those options whose value names what was read; values are what JSON can say.
+    `inputs` are the names of the options whose value names a file or a folder that was read; values are those of JSON.
     """
 
     command: str
@@ -45,7 +46,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """What an option named: `digest` is its sha256 if it is one file, else a fingerprint of all it holds."""
+    """The file or data set that an option named: `digest` is the sha256 of a file, else a fingerprint of all in it."""
 
     name: str
     is_file: bool
@@ -54,7 +55,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """A file that was made; `repeats` if the same options, inputs and code give the same bytes again."""
+    """A file that a run made; `repeats` if the same options, inputs and code give the same bytes again."""
 
     sha256: str
     size_bytes: int
@@ -62,24 +63,16 @@ class FileFacts:
 
     @classmethod
     def of(cls, content: bytes, *, repeats: bool = True) -> "FileFacts":
-        """What identifies `content`."""
+        """The facts of a file with that content."""
         return cls(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content), repeats=repeats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Git:
-    """The repository around the folder in which a run was started: `dirty` if it held what was not committed."""
-
-    commit: str
-    dirty: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """What made the files: versions by name, `mbexport` among them, a hash of our own code, and where it ran.
+    """The tools that made the files: versions by name, `mbexport` among them, a hash of its code, and where it ran.
 
-    The number of cores is part of that: it decides in which order TensorFlow adds numbers up. One that TensorFlow was
-    told in its place counts.
+    `environment` has the number of cores, since TensorFlow adds numbers up in an order that depends on it; where
+    `CORES_VARIABLE` is set, TensorFlow uses that number, and it is the one recorded.
     """
 
     versions: Mapping[str, str]
@@ -88,7 +81,7 @@ class Tool:
 
     @classmethod
     def here(cls) -> "Tool":
-        """What would make them now."""
+        """The tools that are installed here."""
         environment = {
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
@@ -99,13 +92,13 @@ class Tool:
 
 
 def _cores() -> int | None:
-    """Those that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What was made of what: `inputs` by option, `files` by their paths from the manifest's folder, as POSIX has them.
+    """The content of manifest.json: `inputs` by option, `files` by their POSIX paths from the manifest's folder.
 
     `verdict` holds `passed`, `strict` and the verdict of each gate by its name; None where nothing was judged.
     """
@@ -118,18 +111,18 @@ class Manifest:
     verdict: Mapping[str, Any] | None = None
 
     def recorded_options(self) -> dict[str, Any]:
-        """The recipe's options, of which none names a folder of this machine."""
+        """The recipe's options, without the folders of this machine in the names of inputs."""
         return {
             name: recorded_name(value) if name in self.inputs else value for name, value in self.recipe.options.items()
         }
 
     def to_bytes(self) -> bytes:
-        """The content of manifest.json. Raises `DataError` for a file that it could not name."""
+        """The bytes of manifest.json. Raises `DataError` for a file whose path it cannot hold."""
         outside = next((name for name in self.files if not is_inside(name)), None)
         if outside is not None:
             raise DataError(f"{INSIDE}, got {outside!r}")
         libraries = {name: version for name, version in self.tool.versions.items() if name != NAME}
-        told = {
+        content = {
             "schema": SCHEMA,
             "tool": {
                 "name": NAME,
@@ -146,30 +139,30 @@ class Manifest:
             },
             "git": asdict(self.git) if self.git else None,
             "verdict": dict(self.verdict) if self.verdict is not None else None,
-            "files": {name: _told(facts) for name, facts in sorted(self.files.items())},
+            "files": {name: _facts_json(facts) for name, facts in sorted(self.files.items())},
         }
-        return (json.dumps(told, indent=2) + "\n").encode()
+        return (json.dumps(content, indent=2) + "\n").encode()
 
 
-def _told(facts: FileFacts) -> dict[str, Any]:
-    told: dict[str, Any] = {SHA256: facts.sha256, "size_bytes": facts.size_bytes}
-    return told if facts.repeats else {**told, "repeats": False}
+def _facts_json(facts: FileFacts) -> dict[str, Any]:
+    content: dict[str, Any] = {SHA256: facts.sha256, "size_bytes": facts.size_bytes}
+    return content if facts.repeats else {**content, "repeats": False}
 
 
 def is_inside(name: str) -> bool:
-    """Whether `name` is a path from a folder to a file in it, and reads the same on every system."""
+    """Whether `name` is a path from a folder to a file below it, and means the same on every system."""
     is_plain = not any(letter == "\\" or ord(letter) < _SPACE or ord(letter) == _DELETE for letter in name)
     return is_plain and not any(part in _NO_NAMES for part in name.split("/"))
 
 
 def recorded_name(value: str) -> str:
-    """How an input is written down: as it was given if that is relative, else by its last component alone."""
+    """The name of an input in the manifest: the given path if it is relative, else its last component alone."""
     path = PurePath(os.path.normpath(value))
     return path.name if path.is_absolute() else value
 
 
 def input_at(value: str, path: Path) -> Input:
-    """The file or folder at `path`, which an option named as `value`. Raises `DataError` if it cannot be read."""
+    """The input at `path`, which an option named as `value`. Raises `DataError` if it cannot be read."""
     is_file = path.is_file()
     try:
         digest = sha256_of(path) if is_file else path_hash(path)

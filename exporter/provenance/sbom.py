@@ -1,6 +1,6 @@
-"""Turns what a manifest lists, and what is installed here, into sbom.cdx.json: of what, and by what, files were made.
+"""Write sbom.cdx.json: the files of a manifest, what they were made of, and the installed packages that made them.
 
-The format is CycloneDX 1.6 (ECMA-424). It bears no time, and its serial number is a hash of what it says.
+The format is CycloneDX 1.6 (ECMA-424). The file holds no time, and its serial number is a hash of the rest.
 """
 
 import json
@@ -25,13 +25,13 @@ from packaging.utils import NormalizedName, canonicalize_name
 from mbexport.fingerprint import LIBRARIES
 from mbexport.provenance.manifest import NAME, Input, Manifest
 
-_LONGEST_LICENCE: Final = 80  # letters; some distributions put the whole text where its name belongs
+_LONGEST_LICENCE: Final = 80  # characters; some distributions put the whole text where the licence's name belongs
 _CLASSIFIER: Final = "License :: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """A distribution: `needs` are the canonical names of those installed that it asks for here."""
+    """A distribution; `needs` are the canonical names of the installed distributions that it requires here."""
 
     name: str
     version: str
@@ -40,13 +40,13 @@ class Installed:
 
 
 def closure(roots: Mapping[str, Iterable[str]]) -> dict[str, Installed]:
-    """All that `roots` (extras by name) need, directly or not, themselves included, by canonical name, in its order.
+    """The `roots` (extras by name) and all distributions that they require, directly or not, by canonical name, sorted.
 
-    Markers are those of this Python and machine; what is asked for and not installed is left out.
+    Markers are evaluated for this Python and machine; what is required and not installed is left out.
     """
     here: dict[str, Distribution] = {}
     for each in distributions():  # the first on the path is the one that is imported
-        if "Name" in each.metadata and "Version" in each.metadata:  # else pip was stopped while it removed it
+        if "Name" in each.metadata and "Version" in each.metadata:  # else pip was stopped as it removed it
             here.setdefault(canonicalize_name(each.name), each)
     extras: dict[str, frozenset[str]] = {}
     needs: dict[str, set[str]] = {}
@@ -70,7 +70,7 @@ def _wanted(distribution: Distribution, extras: frozenset[str]) -> list[tuple[No
             each = Requirement(text)
             counts = each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in {"", *extras})
         except (InvalidRequirement, UndefinedEnvironmentName):
-            continue  # of a time before there were rules; pip cannot follow it either
+            continue  # written before there were rules (PEP 508); pip cannot follow it either
         if counts:
             wanted.append((canonicalize_name(each.name), frozenset(each.extras)))
     return wanted
@@ -83,13 +83,13 @@ def _installed(name: str, distribution: Distribution, needs: Iterable[str]) -> I
 
 
 def _licence(distribution: Distribution) -> str | None:
-    """What it says of its licence, best first: an SPDX expression (PEP 639), a name, a classifier."""
-    told = distribution.metadata
+    """The licence that its metadata state, best first: an SPDX expression (PEP 639), a name, a classifier."""
+    metadata = distribution.metadata
     for field in ("License-Expression", "License"):
-        text = (told[field] or "").strip() if field in told else ""
+        text = (metadata[field] or "").strip() if field in metadata else ""
         if text and text != "UNKNOWN" and "\n" not in text and len(text) <= _LONGEST_LICENCE:
             return text
-    named = [each for each in told.get_all("Classifier") or () if each.startswith(_CLASSIFIER)]
+    named = [each for each in metadata.get_all("Classifier") or () if each.startswith(_CLASSIFIER)]
     return named[0].rsplit(" :: ", 1)[1] if named else None
 
 
@@ -97,14 +97,14 @@ SBOM: Final = "sbom.cdx.json"
 FINGERPRINT: Final = "mbexport:fingerprint"
 _MODEL: Final = "model"
 _PYTHON: Final = "python"
-_TFDS: Final = "tfds"  # an extra of ours, and how the name of a data set begins that needs it
+_TFDS: Final = "tfds"  # an extra of mbexport, and the prefix of the data sets that need it
 _SERIAL_NUMBERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "pkg:pypi/mbexport#sbom")
 
 
 def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | None = None) -> bytes:
-    """The bill of materials of the model `stem`: its files, what it was made of, and all that is installed to make it.
+    """The bill of materials of the model `stem`: its files, its inputs, and the installed packages that made it.
 
-    The same manifest gives the same bytes where the same is installed.
+    The same manifest gives the same bytes where the same packages are installed.
     """
     model = Component(
         name=stem,
@@ -131,12 +131,12 @@ def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | Non
 
 
 def is_component(name: str) -> bool:
-    """Whether a file that was made is told: no bundle is, which may be made of the others again, otherwise."""
+    """Whether the bill lists this file; it lists no bundles, which can be made of the other files again."""
     return "/" not in name and not name.endswith(".zip")
 
 
 def _installed_here(inputs: Iterable[Input]) -> list[Installed]:
-    """Ourselves and what we need; where we run without having been installed, the libraries that touch artifacts."""
+    """mbexport and what it needs; where it runs without being installed, the libraries that touch artifacts."""
     extras = [_TFDS] if any(each.name.startswith(f"{_TFDS}:") for each in inputs) else []
     found = closure({NAME: extras})
     if NAME not in found:
@@ -147,7 +147,7 @@ def _installed_here(inputs: Iterable[Input]) -> list[Installed]:
 
 
 def _tool(installed: Installed, manifest: Manifest) -> Component:
-    """A distribution; of ourselves the manifest's version counts, and a hash of the code."""
+    """A distribution; mbexport itself has the manifest's version, and a hash of its code."""
     is_ours = installed.name == NAME
     version = manifest.tool.versions[NAME] if is_ours else installed.version
     purl = PackageURL(type="pypi", name=installed.name, version=version)
@@ -175,7 +175,7 @@ def _python(version: str) -> Component:
 
 
 def _input(option: str, each: Input) -> Component:
-    """What an option named; the fingerprint of a folder is no hash of a file, and is not told as one."""
+    """The input that an option named; a folder's fingerprint is no hash of a file, and stands among the properties."""
     return Component(
         name=each.name,
         type=ComponentType.DATA,
@@ -194,10 +194,13 @@ def _licences(name: str | None) -> list[Any]:
 
 
 def _to_bytes(bom: Bom) -> bytes:
-    """Without the time, with a serial number that follows from the rest, and with what the library cannot say yet."""
-    told = json.loads(make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string())
-    del told["metadata"]["timestamp"], told["serialNumber"]
-    told["metadata"]["component"]["modelCard"] = {"modelParameters": {"task": "image-classification"}}
-    serial = uuid.uuid5(_SERIAL_NUMBERS, json.dumps(told, sort_keys=True))
-    head = {name: told.pop(name) for name in ("$schema", "bomFormat", "specVersion")}
-    return (json.dumps({**head, "serialNumber": serial.urn, **told}, indent=2) + "\n").encode()
+    """The JSON of the bill, without the time that the library adds, and with a serial number made of the rest.
+
+    The library cannot write a model card yet (CycloneDX 1.6, `modelCard`): it is added here.
+    """
+    content = json.loads(make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string())
+    del content["metadata"]["timestamp"], content["serialNumber"]
+    content["metadata"]["component"]["modelCard"] = {"modelParameters": {"task": "image-classification"}}
+    serial = uuid.uuid5(_SERIAL_NUMBERS, json.dumps(content, sort_keys=True))
+    head = {name: content.pop(name) for name in ("$schema", "bomFormat", "specVersion")}
+    return (json.dumps({**head, "serialNumber": serial.urn, **content}, indent=2) + "\n").encode()

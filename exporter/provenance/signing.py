@@ -1,4 +1,4 @@
-"""Turns bytes and a key in a PEM file into a detached signature, and the two and a public key into whether it is right.
+"""Sign and verify bytes with PEM keys. Signatures are detached, and `openssl` can check them.
 
 | key | signature | `openssl` checks it with |
 |---|---|---|
@@ -34,20 +34,25 @@ PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublic
 
 
 def load_private_key(file: Path, *, passphrase: str | None = None) -> PrivateKey:
-    """The key in a PEM file; a `passphrase` that it does not need is left alone.
+    """The private key in a PEM file; a `passphrase` is ignored if the key needs none.
 
-    Raises `DataError` for a file that everybody may read, a passphrase that is wrong or missing, any other kind of key.
+    Raises `DataError` if others than its owner and group may read the file, if the passphrase is wrong or missing, or
+    for another kind of key.
     """
     pem = _pem(file, "PRIVATE KEY", what="private")
     if file.stat().st_mode & stat.S_IRWXO:
-        raise DataError(f"the private key {file} must not be open to everybody, which it is: chmod 600 {file}")
-    secret = os.fsencode(passphrase) if passphrase else None  # as the environment has it
+        raise DataError(f"the private key {file} must not be open to everybody; run: chmod 600 {file}")
+    secret = os.fsencode(passphrase) if passphrase else None  # the bytes that the environment variable holds
     is_encrypted = b"ENCRYPTED" in pem
     if is_encrypted and secret is None:
         raise DataError(f"the private key {file} needs its passphrase: set {PASSPHRASE_VARIABLE}")
     try:
         key = load_pem_private_key(pem, password=secret if is_encrypted else None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # cryptography says the same of both
+    except (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+    ):  # the same for a wrong passphrase and a damaged file
         why = "the passphrase is wrong or the file damaged" if is_encrypted else "the file is damaged"
         raise DataError(f"the private key {file} cannot be read: {why}") from None
     if not isinstance(key, PrivateKey):
@@ -57,7 +62,7 @@ def load_private_key(file: Path, *, passphrase: str | None = None) -> PrivateKey
 
 
 def load_public_key(file: Path) -> PublicKey:
-    """The key in a PEM file. Raises `DataError` for any but those that sign."""
+    """The public key in a PEM file. Raises `DataError` for a key that is not one of those above."""
     pem = _pem(file, "PUBLIC KEY", what="public")
     try:
         key = load_pem_public_key(pem)
@@ -70,7 +75,7 @@ def load_public_key(file: Path) -> PublicKey:
 
 
 def _pem(file: Path, label: str, *, what: str) -> bytes:
-    """The content of a key file that says that it holds a `label`."""
+    """The content of a key file. Raises `DataError` unless it holds a PEM block whose label ends in `label`."""
     try:
         if not file.is_file():
             raise DataError(f"the {what} key {file} must be a file, got {'a folder' if file.is_dir() else 'nothing'}")
@@ -93,7 +98,7 @@ def _require_strength(key: PublicKey, file: Path, *, what: str) -> None:
 
 
 def sign(content: bytes, key: PrivateKey) -> bytes:
-    """The detached signature of `content`. Those of ECDSA are others each time."""
+    """The detached signature of `content`. ECDSA gives another one each time."""
     match key:
         case ed25519.Ed25519PrivateKey():
             return key.sign(content)
@@ -104,7 +109,7 @@ def sign(content: bytes, key: PrivateKey) -> bytes:
 
 
 def verify(content: bytes, signature: bytes, key: PublicKey) -> bool:
-    """Whether the holder of the private key signed just this content."""
+    """Whether `signature` is one of exactly this content, made with the private key of `key`."""
     try:
         match key:
             case ed25519.Ed25519PublicKey():

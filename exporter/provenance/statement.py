@@ -1,7 +1,7 @@
-"""Turns a manifest into provenance.intoto.json: who made which files how, in the words of in-toto and SLSA.
+"""Write provenance.intoto.json: which command and tools made the files of a manifest, of which inputs.
 
-An in-toto Statement v1 (github.com/in-toto/attestation, spec/v1) around a SLSA Provenance v1 (slsa.dev/provenance/v1).
-It bears no time: the same manifest gives the same bytes.
+It is an in-toto Statement v1 (github.com/in-toto/attestation, spec/v1) around a SLSA Provenance v1
+(slsa.dev/provenance/v1). It holds no time: the same manifest gives the same bytes.
 """
 
 import json
@@ -13,10 +13,10 @@ STATEMENT: Final = "provenance.intoto.json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://slsa.dev/provenance/v1"
 PACKAGE: Final = f"pkg:pypi/{NAME}"
-# Package URLs with a subpath: ours wherever the sources are kept. Decision 0023 says what they stand for.
+# Package URLs with a subpath, which hold wherever the sources are kept; docs/decisions/0023 says what they stand for.
 BUILD_TYPE: Final = f"{PACKAGE}#build/v1"
 BUILDER: Final = f"{PACKAGE}#local/v1"
-# Digests that are no sha256 of one file, in lower-case hexadecimal: of a data set or folder, and of our own modules.
+# Names of digests that are no sha256 of a file, in lower-case hexadecimal: of a data set or folder, and of our modules.
 FINGERPRINT: Final = "mbexportFingerprint"
 CODE: Final = "mbexportCode"
 
@@ -24,7 +24,7 @@ CODE: Final = "mbexportCode"
 def statement_json(manifest: Manifest, *, invocation: str | None = None) -> bytes:
     """The statement that the command of `manifest` made its files.
 
-    Subjects are those whose bytes repeat, by-products the others. `invocation` is what a CI calls the run, if one ran.
+    Subjects are the files whose bytes repeat, by-products the others. `invocation` is a CI's name of the run, if any.
     """
     versions = manifest.tool.versions
     run: dict[str, Any] = {
@@ -35,10 +35,10 @@ def statement_json(manifest: Manifest, *, invocation: str | None = None) -> byte
     }
     if invocation is not None:
         run["metadata"] = {"invocationId": invocation}
-    run["byproducts"] = _described(manifest, repeats=False)
-    told = {
+    run["byproducts"] = _resources(manifest, repeats=False)
+    content = {
         "_type": STATEMENT_TYPE,
-        "subject": _described(manifest, repeats=True),
+        "subject": _resources(manifest, repeats=True),
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "buildDefinition": {
@@ -53,10 +53,10 @@ def statement_json(manifest: Manifest, *, invocation: str | None = None) -> byte
             "runDetails": run,
         },
     }
-    return (json.dumps(told, indent=2) + "\n").encode()
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
-def _described(manifest: Manifest, *, repeats: bool) -> list[dict[str, Any]]:
+def _resources(manifest: Manifest, *, repeats: bool) -> list[dict[str, Any]]:
     def one(name: str, facts: FileFacts) -> dict[str, Any]:
         return {"name": name, "digest": {SHA256: facts.sha256}}
 
@@ -64,16 +64,16 @@ def _described(manifest: Manifest, *, repeats: bool) -> list[dict[str, Any]]:
 
 
 def _dependencies(manifest: Manifest) -> list[dict[str, Any]]:
-    """Ourselves, each input, and the commit that the run was started at."""
+    """mbexport itself, each input, and the commit of the repository in which the run was started."""
     tool = manifest.tool
-    found = [
+    dependencies = [
         {"name": NAME, "uri": f"{PACKAGE}@{tool.versions[NAME]}", "digest": {CODE: tool.code}},
         *(_input(option, each) for option, each in sorted(manifest.inputs.items())),
     ]
     if manifest.git is not None:
         annotations = {"dirty": manifest.git.dirty}
-        found.append({"name": "git", "digest": {"gitCommit": manifest.git.commit}, "annotations": annotations})
-    return found
+        dependencies.append({"name": "git", "digest": {"gitCommit": manifest.git.commit}, "annotations": annotations})
+    return dependencies
 
 
 def _input(option: str, each: Input) -> dict[str, Any]:

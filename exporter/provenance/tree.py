@@ -1,6 +1,6 @@
-"""Turns a folder that anybody may have written into its regular files, and one of them into a hash, without harm.
+"""List and hash the regular files of a folder that anybody may have written.
 
-Links are not followed, pipes not waited for, and no file is read into memory as a whole but small ones.
+Links are not followed, pipes are not waited for, and large files are never held in memory as a whole.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _SHOWN_LETTERS: Final = 200
 
 
 class Status(StrEnum):
-    """What became of a file, or of what one says; only a `NOTE` is nothing to worry about."""
+    """What is wrong with a file, or with what it says of others; a `NOTE` is no fault."""
 
     ALTERED = "altered"  # other bytes than the manifest lists
     MISSING = "missing"  # listed, or asked for, and not there
@@ -35,7 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing about the file `name`, a path from the folder: what was found, and what was expected if it is known."""
+    """One finding on the file `name`, a path from the folder: what there is, and what was expected, if known."""
 
     status: Status
     name: str
@@ -44,18 +44,18 @@ class Finding:
 
     @property
     def is_failure(self) -> bool:
-        """Whether the folder is not what was delivered."""
+        """Whether the folder is not as it was delivered."""
         return self.status is not Status.NOTE
 
     @property
     def line(self) -> str:
-        """The same in one line that no name of a file can break."""
+        """The finding in one line, whatever the file is called."""
         expected = f", expected {self.expected}" if self.expected is not None else ""
         return printable(f"{self.status:<10} {self.name}: got {self.got}{expected}")
 
 
 def printable(text: str) -> str:
-    """`text` in one line without control characters; what cannot be shown is escaped."""
+    """`text` in one line: control characters are escaped, and the middle of a long text is left out."""
     shown = text if len(text) <= 2 * _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]}…{text[-_SHOWN_LETTERS:]}"
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown)
 
@@ -64,16 +64,16 @@ _PART_BYTES: Final = 1 << 20
 
 
 class ForeignError(OSError):
-    """What is there is no regular file; the message says what instead."""
+    """A path leads to something else than a regular file; the message says to what."""
 
 
 def regular_files(
     root: Path, *, listed: Collection[str], private: Collection[str]
 ) -> tuple[dict[str, int], list[Finding]]:
-    """The size of each regular file below `root` by its path from there, and what else lies there.
+    """The size in bytes of each regular file below `root` by its path from there, and findings on anything else.
 
-    Folders that hold none of the `listed` files are named and not entered; of those at the root called one of
-    `private` nothing is said. Raises `DataError` if `root` cannot be read.
+    A folder that holds none of the `listed` files is a finding, and is not entered, unless it lies at the root and its
+    name is one of `private`. Raises `DataError` if `root` cannot be read.
     """
     names = sorted(listed)
     sizes: dict[str, int] = {}
@@ -113,7 +113,7 @@ def _kind(entry: os.DirEntry[str]) -> str:
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[IO[bytes]]:
+def open_regular(file: Path) -> Iterator[IO[bytes]]:
     """The regular file at `file`. Raises `ForeignError` for anything else, `OSError` if it cannot be read."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -121,15 +121,15 @@ def opened(file: Path) -> Iterator[IO[bytes]]:
         if file.is_symlink():
             raise ForeignError("a link") from None
         raise error from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # of what was opened: another may lie there by now
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # asked of the open file: at the path another may lie by now
         os.close(descriptor)
         raise ForeignError("no regular file")
     with os.fdopen(descriptor, "rb") as content:
         yield content
 
 
-def hashed(content: IO[bytes], *, size_bytes: int, algorithm: str = "sha256") -> str | None:
-    """The hash of what is left in `content`, in hexadecimal; None as soon as that is more than `size_bytes`."""
+def bounded_hash(content: IO[bytes], *, size_bytes: int, algorithm: str = "sha256") -> str | None:
+    """The hash of the rest of `content`, in hexadecimal; None as soon as the rest exceeds `size_bytes`."""
     digest = hashlib.new(algorithm)
     left = size_bytes
     while part := content.read(min(_PART_BYTES, left + 1)):
@@ -140,8 +140,8 @@ def hashed(content: IO[bytes], *, size_bytes: int, algorithm: str = "sha256") ->
     return digest.hexdigest()
 
 
-def sizes_apart(listed: Mapping[str, int], found: Mapping[str, int]) -> Iterator[Finding]:
-    """What is missing, what is extra, and what has another size."""
+def check_sizes(listed: Mapping[str, int], found: Mapping[str, int]) -> Iterator[Finding]:
+    """Findings on files that are missing, extra or of another size; sizes in bytes by path."""
     for name in sorted({*listed, *found}):
         if name not in found:
             yield Finding(status=Status.MISSING, name=name, got="nothing", expected=f"{listed[name]} bytes")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mbexport.provenance.git import git_state
-from mbexport.provenance.manifest import Git
+from mbexport.provenance.git import Git, git_state
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
 

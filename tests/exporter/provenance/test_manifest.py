@@ -18,7 +18,8 @@ from mbexport.fingerprint import library_versions, path_hash, tool_fingerprint
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.pipeline.deliver import inputs_of
 from mbexport.pipeline.plan import Foreign, Trained
-from mbexport.provenance.manifest import FileFacts, Git, Input, Recipe, Tool, input_at, is_inside, recorded_name
+from mbexport.provenance.git import Git
+from mbexport.provenance.manifest import FileFacts, Input, Recipe, Tool, input_at, is_inside, recorded_name
 
 SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
 # They cannot change a byte of what is made: `test_reproducible.py` varies them.

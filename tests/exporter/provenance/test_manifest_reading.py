@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from manifest_by_hand import ABC, manifest_by_hand
 
 from mbexport.errors import DataError
-from mbexport.provenance.manifest import FileFacts, Git, Manifest, Recipe, Tool, is_inside
+from mbexport.provenance.git import Git
+from mbexport.provenance.manifest import FileFacts, Manifest, Recipe, Tool, is_inside
 from mbexport.provenance.read_manifest import read_manifest
 
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8).filter(

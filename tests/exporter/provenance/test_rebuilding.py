@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mbexport.provenance.compare import Compared, Status, compared, first_difference, other_tools
+from mbexport.provenance.compare import FileComparison, Status, compare_files, first_difference, tool_differences
 from mbexport.provenance.manifest import FileFacts, Manifest, Recipe, Tool
 
 CONTENTS = st.binary(max_size=6)
@@ -35,7 +35,9 @@ def test_files_are_the_same_exactly_if_their_bytes_and_names_are(tmp_path_factor
         (root / "delivered" / name).unlink()
     for name, content in beside.items():
         (root / "delivered" / name).write_bytes(content)
-    found = {each.name: each.status for each in compared(manifest, rebuilt=root / "made", delivered=root / "delivered")}
+    found = {
+        each.name: each.status for each in compare_files(manifest, rebuilt=root / "made", delivered=root / "delivered")
+    }
     assert set(found) == set(listed) | set(made)
     for name, status in found.items():
         is_listed, is_made = name in listed, name in made
@@ -56,7 +58,7 @@ def test_files_whose_bytes_do_not_repeat_are_not_compared(tmp_path):
         files={"net": FileFacts.of(b"right"), "junit.xml": FileFacts.of(b"now", repeats=False)},
     )
     (tmp_path / "made" / "manifest.json").write_bytes(made.to_bytes())
-    (found,) = compared(manifest, rebuilt=tmp_path / "made", delivered=tmp_path / "delivered")
+    (found,) = compare_files(manifest, rebuilt=tmp_path / "made", delivered=tmp_path / "delivered")
     assert (found.name, found.status) == ("net", Status.DIFFERS)
 
 
@@ -64,9 +66,9 @@ def test_delivered_file_that_was_altered_is_not_the_same(tmp_path):
     manifest = manifest_of({"a": b"0123"}, tmp_path / "delivered")
     manifest_of({"a": b"0123"}, tmp_path / "made")
     (tmp_path / "delivered" / "a").write_bytes(b"01x3")
-    (found,) = compared(manifest, rebuilt=tmp_path / "made", delivered=tmp_path / "delivered")
+    (found,) = compare_files(manifest, rebuilt=tmp_path / "made", delivered=tmp_path / "delivered")
     right, wrong = (FileFacts.of(content).sha256 for content in (b"0123", b"01x3"))
-    assert found == Compared(name="a", status=Status.ALTERED, listed=right, found=wrong, first_difference=2)
+    assert found == FileComparison(name="a", status=Status.ALTERED, listed=right, found=wrong, first_difference=2)
 
 
 @given(CONTENTS, CONTENTS)
@@ -86,4 +88,4 @@ def test_first_difference_parts_the_files(tmp_path_factory, one, other):
 
 def test_tools_that_are_the_same_are_not_told(tmp_path):
     manifest = manifest_of({}, tmp_path)
-    assert other_tools(manifest) == {}
+    assert tool_differences(manifest) == {}

@@ -154,7 +154,7 @@ def test_passphrase_that_a_key_does_not_need_is_left_alone(written):
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o644, 0o666, 0o777])
 def test_private_key_that_everybody_may_read_is_refused(written, mode):
     file = written(private(KINDS["Ed25519"]), mode=mode)
-    with pytest.raises(DataError, match=r"must not be open to everybody, which it is: chmod 600 .*key\.pem$"):
+    with pytest.raises(DataError, match=r"must not be open to everybody; run: chmod 600 .*key\.pem$"):
         load_private_key(file)
     file.chmod(0o640)
     assert load_private_key(file)

@@ -8,7 +8,8 @@ from delivered_by_hand import contents_by_hand, listing
 from jsonschema import Draft202012Validator
 from manifest_by_hand import ABC, manifest_by_hand
 
-from mbexport.provenance.manifest import FileFacts, Git, Input, Recipe, Tool
+from mbexport.provenance.git import Git
+from mbexport.provenance.manifest import FileFacts, Input, Recipe, Tool
 from mbexport.provenance.statement import statement_json
 
 TEXT = {"type": "string", "minLength": 1}
