@@ -1,4 +1,4 @@
-"""Turns a seed into a folded network that has one of each kind of layer, and is converted in a second."""
+"""A folded network with one of each kind of layer, made from a seed and converted in a second."""
 
 import numpy as np
 import tf_keras

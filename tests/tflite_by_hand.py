@@ -1,4 +1,4 @@
-"""Turns types into a .tflite file that gives its image flat as its scores: loadable, without weights, in no time."""
+""".tflite files written by hand that give their image flat as scores: loadable, without weights."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Turns junit.xml into GitHub's workflow commands on stdout: one error for each gate that failed."""
+"""Print a workflow error on stdout for each gate of junit.xml that failed."""
 
 import sys
 import xml.etree.ElementTree as ET

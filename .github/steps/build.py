@@ -1,4 +1,4 @@
-"""Turns COMMAND, ARGUMENTS and OUT into the output folder, as `mbexport COMMAND ARGUMENTS --out OUT` does.
+"""Run `mbexport COMMAND ARGUMENTS --out OUT` from the environment's COMMAND, ARGUMENTS and OUT.
 
 ARGUMENTS are split as a shell does, and nothing in them is executed. Outputs: `exit-code`, and `new-stages`, which is
 false where every stage was found finished. mbexport itself writes the verdict to the job's summary.

@@ -1,4 +1,4 @@
-"""Turns COMMAND, ARGUMENTS and EXTRA_KEY, the machine and the code into the key of a run's stages.
+"""Compute the cache key of a run's stages from COMMAND, ARGUMENTS, EXTRA_KEY, the machine and the code.
 
 Outputs: `key`, and how it begins: `options` for runs of these options, `code` for all runs of this code. Every run
 keeps its stages under a key of its own, since a key cannot be written twice; what fits is found by its beginning, and

@@ -1,4 +1,4 @@
-"""Turns one network into int8 .tflite files again and again: how long our conversion takes beside the usual one.
+"""Benchmark conversion to int8 .tflite: ours beside the usual one.
 
 Run by `make bench-convert`. Usual: tfmot's quantization-aware network through `TFLiteConverter.from_keras_model`. Ours:
 `int8_tflite` of our fake-quantized network. Both start from a Keras network in memory, and take turns in one process,

@@ -1,4 +1,4 @@
-"""Turns generated photos into two tables: how fast the training stream is, and how much memory an epoch takes.
+"""Benchmark the training stream on generated photos: images a second, and the memory of an epoch.
 
 Run by `make bench-data`. Rates are compared within interleaved rounds, as `mbexport bench` does for artifacts.
 """

@@ -1,4 +1,4 @@
-"""Turns MobileNets into tables of how fast our files are beside those that others make of the same networks.
+"""Benchmark latency: our files beside those that others make of the same networks.
 
 Run by `make bench-latency`. Every file of a network is made in the same run and timed in the same rounds, first on one
 thread, then on two; `latency/timing.py` says how. Weights are ImageNet's but for alpha 1.0, for which they are random:

@@ -1,4 +1,4 @@
-"""Turns one float network and one set of images into a table of quantizers side by side: others' and ours.
+"""Benchmark quality: quantizers side by side, others' and ours, on one float network and one set of images.
 
 Run by `make bench-quality`. Every row is made in the same run from the same network (ImageNet weights, 224 px) and
 calibrated on the same images; times are taken at the end, all files interleaved, on one thread.

@@ -1,4 +1,4 @@
-"""Turns six artifacts and real images into how fast they are verified side by side, and in how much memory.
+"""Benchmark verification: six artifacts on real images, time side by side and memory.
 
 Run by `make bench-verify ARGS="FOLDER"` on a folder that `mbexport build` or `export` made with the precisions fp32,
 fp16 and int8. Ways are compared within interleaved rounds, as `mbexport bench` does for artifacts.

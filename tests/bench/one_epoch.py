@@ -1,4 +1,4 @@
-"""Turns a folder of images into one epoch of training batches, and prints the peak of the memory that took, in MB.
+"""Read one epoch of training batches from a folder of images, and print the peak memory in MB.
 
 Run as a script, so that nothing else is in the process: FOLDER RESOLUTION no-reading|no-store|store
 """

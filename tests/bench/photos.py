@@ -1,4 +1,4 @@
-"""Turns a number into a folder of that many JPEG files that are as hard to decode as photos."""
+"""A folder of generated JPEG files that are as hard to decode as photos."""
 
 from pathlib import Path
 

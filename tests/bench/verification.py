@@ -1,4 +1,4 @@
-"""Turns a folder of artifacts and a number of images into a comparison; as a script, into its peak memory in MB.
+"""Compare the artifacts of a folder on a number of images; as a script, print the peak memory in MB.
 
 Run as a script, so that nothing else is in the process: ARTIFACTS IMAGENET COUNT
 """

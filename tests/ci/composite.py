@@ -1,4 +1,4 @@
-"""Turns a composite action and its inputs into what a job leaves behind, without GitHub: each `run:` is run by bash.
+"""Run a composite action without GitHub: each `run:` by bash, and what the job leaves behind.
 
 What the actions of others do is played here: Python is this one, caches and uploads are folders.
 """

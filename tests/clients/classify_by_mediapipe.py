@@ -1,4 +1,4 @@
-"""Turns a .tflite file and images into the answers of MediaPipe's ImageClassifier, as an app gets them.
+"""Classify images with MediaPipe's ImageClassifier, as an app does.
 
 Runs in an environment of its own, without mbexport. Arguments: the model, then images. Prints JSON: for each image
 its best three as [index, label name, score].

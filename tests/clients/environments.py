@@ -1,4 +1,4 @@
-"""Turns a list of pinned packages, Python's or node's, into an environment that holds just these, made once."""
+"""Environments of pinned packages, Python's or node's, each made once."""
 
 import ast
 import hashlib

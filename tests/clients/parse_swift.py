@@ -1,4 +1,4 @@
-"""Turns Swift files into how many nodes tree-sitter's grammar reads in each, 0 where it cannot. Prints JSON."""
+"""Count the nodes that tree-sitter's grammar reads in each Swift file, 0 where it cannot. Prints JSON."""
 
 import json
 import sys

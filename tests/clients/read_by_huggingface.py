@@ -1,4 +1,4 @@
-"""Turns a model card into what huggingface_hub reads in it, which refuses metadata that the Hub would refuse.
+"""Read a model card with huggingface_hub, which refuses metadata that the Hub would refuse.
 
 Runs in an environment of its own, without mbexport, and asks no server. Argument: the card. Prints JSON: the metadata,
 each result as [file's metric, value, data set], and whether the card is the same after it was written again.

@@ -1,4 +1,4 @@
-"""Turns a .tflite file into what the classes generated from the published metadata schema read in it.
+"""Read a .tflite file's metadata with the classes generated from the published schema.
 
 Runs in MediaPipe's environment, whose wheel holds those classes. Argument: the model. Prints JSON.
 """

@@ -1,4 +1,4 @@
-"""Turns images and hand-made models into a Swift package, the vectors for its tests, and a LiteRT that it finds."""
+"""A Swift package of images and hand-made models, the vectors for its tests, and a LiteRT that it finds."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""Turns one network into every file whose speed is compared: ours, other quantizers', and Google's own."""
+"""Every file whose speed is compared: ours, other quantizers', and Google's own."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Turns an architecture into a file of random weights whose activations spread as a trained network's do.
+"""Write random weights for an architecture whose activations spread as a trained network's do.
 
 Run as a script, so that the process that measures never loads TensorFlow: ALPHA RESOLUTION CALIBRATION WEIGHTS
 

@@ -1,4 +1,4 @@
-"""Turns timed rows into tables, as Markdown, and into the verdict on the targets."""
+"""The tables of latency as Markdown, and the verdict on the targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Turns the files of one network into rows: size, kernels and milliseconds, all files interleaved in one process.
+"""Time the files of one network: size, kernels and milliseconds, all interleaved in one process.
 
 Every file runs once in each round, in a new random order (`mbexport.latency.interleaved`). Two runtimes in one process
 need care with more than one thread: a pool of onnxruntime spins on for about a millisecond after its run, on the core

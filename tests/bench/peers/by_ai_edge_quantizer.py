@@ -1,4 +1,4 @@
-"""Turns fp32.tflite into an int8 one with ai-edge-quantizer's recipe for static int8 weights and activations."""
+"""Quantize fp32.tflite with ai-edge-quantizer's recipe for static int8 weights and activations."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Turns fp32.onnx into an int8 one with NNCF's post-training quantization, default preset.
+"""Quantize fp32.onnx to int8 with NNCF's post-training quantization, default preset.
 
 As its MobileNet v2 example for ONNX does (examples/post_training_quantization/onnx/mobilenet_v2/main.py); every
 calibration image is used.

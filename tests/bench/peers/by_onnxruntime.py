@@ -1,4 +1,4 @@
-"""Turns fp32.onnx into QDQ with onnxruntime's `quantize_static`, as its documentation says.
+"""Quantize fp32.onnx to QDQ with onnxruntime's `quantize_static`, as its documentation says.
 
 That is: `quant_pre_process` first, then S8S8 QDQ ("should be the first choice"), per channel, ranges from minimum and
 maximum (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).

@@ -1,4 +1,4 @@
-"""Turns network.h5 into an .onnx by tfmot's quantization-aware training and tf2onnx, straight from Keras.
+"""Convert network.h5 to .onnx with tfmot's quantization-aware training and tf2onnx, straight from Keras.
 
 As https://github.com/onnx/tensorflow-onnx says: `tf2onnx.convert.from_keras`. ARGUMENTs as for `by_tfmot.py`.
 """

@@ -1,4 +1,4 @@
-"""Turns an int8 .tflite that another script made into an .onnx by tf2onnx alone.
+"""Convert an int8 .tflite that another script made to .onnx with tf2onnx alone.
 
 `tf2onnx.convert.from_tflite`, as https://github.com/onnx/tensorflow-onnx says. ARGUMENT: the name of the .tflite,
 which lies beside MADE.

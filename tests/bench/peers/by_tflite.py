@@ -1,4 +1,4 @@
-"""Turns network.h5 into an int8 .tflite by TFLiteConverter's own post-training quantization.
+"""Quantize network.h5 to int8 .tflite with TFLiteConverter's own post-training quantization.
 
 As https://ai.google.dev/edge/litert/models/post_training_integer_quant says, but from a function with a batch of
 one: `from_keras_model` would leave ops of a dynamic batch in the file, which cost it time. What the function reads is

@@ -1,4 +1,4 @@
-"""Turns network.h5 into an int8 .tflite by tfmot's quantization-aware training, as its tutorial does it.
+"""Quantize network.h5 to int8 .tflite with tfmot's quantization-aware training, as its tutorial does.
 
 `quantize_model` with its default 8-bit scheme, Adam, crossentropy
 (https://www.tensorflow.org/model_optimization/guide/quantization/training_example). The images have no labels: what

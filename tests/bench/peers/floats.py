@@ -1,4 +1,4 @@
-"""Turns stored weights and folders of images into what every quantizer is given.
+"""The float network and the images that every quantizer is given.
 
 Run as a script, so that the process that measures never loads TensorFlow:
 WEIGHTS ALPHA RESOLUTION CALIBRATION EVALUATION CLASSES GIVEN

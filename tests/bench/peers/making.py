@@ -1,4 +1,4 @@
-"""Turns one float network into the int8 files of every quantizer: peers in processes of their own, ours by its CLI."""
+"""Make the int8 files of every quantizer from one float network: peers in processes of their own, ours by its CLI."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Turns one quantizer into a script: GIVEN MADE [ARGUMENT...], the quantized file MADE, and MADE.json beside it.
+"""The frame of a quantizer's script: GIVEN MADE [ARGUMENT...] writes the file MADE, and MADE.json beside it.
 
 GIVEN is the folder that `floats.py` writes. Nothing of mbexport is imported: peers run in environments of their own.
 """

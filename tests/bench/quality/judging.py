@@ -1,4 +1,4 @@
-"""Turns the files of all quantizers into rows: how often each is right, agrees with float, and how fast it is."""
+"""Judge the files of all quantizers: how often each is right, agrees with float, and how fast it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

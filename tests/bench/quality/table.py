@@ -1,4 +1,4 @@
-"""Turns rows into the table, as Markdown, and into the verdict on the targets."""
+"""The table of quantizers as Markdown, and the verdict on the targets."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-// Turns a file of images into scores through LiteRT's C API, as an app on a phone does.
+// Classify a file of images through LiteRT's C API, as an app on a phone does.
 //
 //     classify MODEL.tflite IMAGES SCORES
 //

@@ -1,4 +1,4 @@
-// Turns a file of images into scores, as an app in node or a page in a browser computes them.
+// Classify a file of images, as an app in node or a page in a browser does.
 //
 //     node classify.mjs PACKAGE MODEL.onnx IMAGES
 //

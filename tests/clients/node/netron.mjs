@@ -1,4 +1,4 @@
-// Turns model files into what netron, the viewer, reads of them, with the modules that its page is made of.
+// Read model files with netron, the viewer, by the modules that its page is made of.
 //
 //     node netron.mjs NETRON MODEL
 //

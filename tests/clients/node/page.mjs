@@ -1,4 +1,4 @@
-// Turns a page of netron's server into what somebody who opens it sees: the graph's nodes, its ends, and a picture.
+// Open a page of netron's server as somebody would: the graph's nodes, its ends, and a picture.
 //
 //     node page.mjs URL BROWSER PICTURE.png
 //

@@ -1,4 +1,4 @@
-// Turns report.html into what somebody who opens it sees, on a desktop and on a phone, by day and by night.
+// Open report.html as somebody would: on a desktop and on a phone, by day and by night.
 //
 //     node report.mjs PAGE.html BROWSER FOLDER
 //
