@@ -21,6 +21,7 @@ from mbexport.api import _context
 from mbexport.calibration.choices import parse_corrections, parse_observer
 from mbexport.commands.options import Option, gate_limits
 from mbexport.models.data.readable import parse_max_bad
+from mbexport.pipeline.plan import DIGITS_RESOLUTION_PX
 from mbexport.verify.judge import GATES
 
 _SHELLS: Final = ("bash", "console", "sh")
@@ -134,6 +135,14 @@ def test_code_in_a_sentence_names_what_there_is(page: Any) -> None:
             assert options <= known | {"--help", "--version"} | set(_OTHERS_OPTIONS), code
         if words[0] == "make" and len(words) == 2:
             assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text("utf-8"), code
+
+
+def test_the_demo_is_called_as_it_is_made() -> None:
+    """Names of the network of `mbexport build --alpha 0.75 --int8` have the side that digits have without an option."""
+    named = {
+        side for page in _GUIDES for side in re.findall(r"mobilenet_?v1_0[._]75_(\d+)", page.read_text("utf-8"), re.I)
+    }
+    assert named == {str(DIGITS_RESOLUTION_PX)}
 
 
 def test_every_option_is_in_the_reference() -> None:
