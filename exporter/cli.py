@@ -26,6 +26,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "build": "train, quantize, export and verify a MobileNet v1",
         "export": "quantize, export and verify a network that is already trained",
         "verify": "compare artifacts on labelled images",
+        "predict": "show the likeliest classes of images",
         "bench": "time artifacts side by side",
         "bundle": "make app bundles again, or check every byte of a folder",
         "inspect": "show tensors, quantization and kernels of an artifact",

@@ -199,6 +199,12 @@ follow_links: Final = option(
     is_flag=True,
     help="Allow files and folders of images to be links to anywhere, as DVC and Bazel make them.",
 )
+background: Final = option(
+    "--background",
+    group=Group.DATA,
+    is_flag=True,
+    help="Ignore the first score of files that give one more than there are classes.",
+)
 preprocess: Final = option(
     "--preprocess",
     group=Group.DATA,

@@ -57,12 +57,7 @@ Examples:
 @options.preprocess
 @options.mean
 @options.scale
-@options.option(
-    "--background",
-    group=Group.DATA,
-    is_flag=True,
-    help="Ignore the first score of files that give one more than there are classes.",
-)
+@options.background
 @options.max_bad
 @options.follow_links
 @options.strict

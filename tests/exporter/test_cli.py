@@ -11,7 +11,7 @@ import pytest
 import mbexport
 from mbexport.cli import run
 
-COMMANDS = ("build", "export", "verify", "bench", "bundle", "inspect", "rebuild", "cost", "doctor")
+COMMANDS = ("build", "export", "verify", "predict", "bench", "bundle", "inspect", "rebuild", "cost", "doctor")
 HEAVY = ("numpy", "tensorflow", "tf_keras", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "PIL", "rich")
 FULL_DEVICE = Path("/dev/full")  # Linux: every write finds it full
 
@@ -58,6 +58,9 @@ def test_no_arguments_show_the_help_on_stderr_and_exit_with_2(cli):
         (["build", "--precision", "fp64"], "fp64"),
         (["verify", "--data", "digits"], "FILES"),
         (["verify", "a.tflite"], "--data"),
+        (["predict"], "FILE"),
+        (["predict", "a.tflite"], "IMAGE"),
+        (["predict", "a.tflite", "a.png", "--top", "0"], "--top must be at least 1, got 0"),
         (["bench"], "FILES"),
         (["inspect"], "FILE"),
         (["rebuild", "--check"], "MANIFEST"),

@@ -10,7 +10,7 @@ from mbexport.cli import run
 from mbexport.commands.options import Group, Option
 from mbexport.pipeline import plan
 
-COMMANDS = ("build", "export", "verify", "bench", "bundle", "inspect", "rebuild", "cost", "doctor")
+COMMANDS = ("build", "export", "verify", "predict", "bench", "bundle", "inspect", "rebuild", "cost", "doctor")
 
 
 def options_of(name: str) -> list[Option]:

@@ -1,0 +1,89 @@
+"""`mbexport predict`: the classes of images, by any artifact."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mbexport.commands import options
+from mbexport.commands.config import config
+from mbexport.commands.options import Group
+from mbexport.errors import DataError, require_within
+from mbexport.formats.registry import format_of
+
+if TYPE_CHECKING:
+    from mbexport.report.content import Json
+
+_EXAMPLES = """\b
+Examples:
+  mbexport predict dist/mobilenet_v1_0.75_64/*_int8.tflite cat.jpg dog.jpg
+  mbexport predict net.keras --preprocess mobilenet --classes classes.txt *.png
+"""
+
+
+@options.command("predict", epilog=_EXAMPLES)
+@click.argument("file", type=options.PATH)
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.PATH)
+@options.option(
+    "--top",
+    group=Group.COMMON,
+    type=int,
+    default=5,
+    metavar="K",
+    help="Classes to show of each image, the likeliest first.",
+)
+@options.as_json
+@options.classes_file
+@options.option(
+    "--crop-fraction",
+    group=Group.DATA,
+    type=float,
+    metavar="F",
+    help="Side of the central crop, as a fraction of the image's; if absent 0.875, the usual one of photos.",
+)
+@options.preprocess
+@options.mean
+@options.scale
+@options.background
+@config
+def command(*, file: Path, images: tuple[Path, ...], top: int, as_json: bool, **given: Any) -> None:
+    """Show the likeliest classes of images, by any .tflite, .onnx or Keras file.
+
+    The file is fed as it says itself; for a file that does not say what its input expects, give --preprocess, or
+    --mean and --scale. Classes have the labels of --classes, or those in the file, or else numbers. Scores are
+    probabilities from 0 to 1; logits go through a softmax.
+    """
+    require_within("--top", top, 1)
+    normalization = options.normalization(given["preprocess"], given["mean"], given["scale"])
+    format_of(file)
+    missing = next((image for image in images if not image.is_file()), None)
+    if missing is not None:
+        raise DataError(f"no such file: {missing}")
+    options.require_files(classes=given["classes_file"])
+    from mbexport.models.data.folder import read_labels
+    from mbexport.pipeline.plan import PHOTO_CROP
+    from mbexport.pipeline.predict_files import Question, predict_files
+    from mbexport.quiet import quiet_libraries
+
+    question = Question(
+        file=file,
+        images=images,
+        top=top,
+        labels=None if given["classes_file"] is None else read_labels(given["classes_file"]),
+        crop_fraction=PHOTO_CROP if given["crop_fraction"] is None else given["crop_fraction"],
+        normalization=normalization,
+        background=given["background"],
+    )
+    with quiet_libraries() as streams:
+        predicted = predict_files(question)
+        text = json.dumps(predicted, indent=2, ensure_ascii=False) if as_json else "\n".join(_lines(predicted))
+        streams.out.write(text + "\n")
+
+
+def _lines(predicted: "Json") -> list[str]:
+    """Each image, and below it a line for each class: its probability and its label."""
+    lines = []
+    for entry in predicted["images"]:
+        lines += [entry["image"], *(f"  {each['score']:8.2%}  {each['label']}" for each in entry["top"])]
+    return lines
