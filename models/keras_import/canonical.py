@@ -12,7 +12,7 @@ import numpy as np
 import tf_keras
 
 from mbexport.errors import DataError
-from mbexport.models.facts import INPUT_NAME
+from mbexport.models.facts import INPUT_NAME, Output
 from mbexport.models.keras_import.chain import (
     MAX_PX,
     Array,
@@ -22,7 +22,6 @@ from mbexport.models.keras_import.chain import (
     Finish,
     Multiply,
     Normalize,
-    Output,
     Pad,
     Scale,
     Shape,
@@ -54,12 +53,12 @@ class ChainBuilder:
         self._entries: list[Step] = []
         self._end = "reshape"
         self._output_name = "predictions"
-        self.output: Output = "logits"
+        self.output = Output.LOGITS
 
     def add(self, steps: Iterable[Step]) -> None:
         """Append the steps. Raises `DataError` for a step that the canonical network cannot hold."""
         for step in steps:
-            if self.output != "logits" and not isinstance(step, Shape):
+            if self.output is not Output.LOGITS and not isinstance(step, Shape):
                 raise DataError(f"{step.name} follows the {self.output}: the model must end in it")
             _ADDERS[type(step)](self, step)
 
@@ -92,9 +91,9 @@ class ChainBuilder:
         for layer, _ in built:
             x = layer(x)
         x = _layers.Reshape((classes,), name=_unique(self._end, names))(x)
-        if self.output == "softmax":
+        if self.output is Output.SOFTMAX:
             x = _layers.Softmax(name=_unique(self._output_name, names))(x)
-        elif self.output == "sigmoid":
+        elif self.output is Output.SIGMOID:
             x = _layers.Activation("sigmoid", name=_unique(self._output_name, names))(x)
         for layer, weights in built:
             layer.set_weights([value.astype(np.float32) for value in weights])

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.errors import DataError
+from mbexport.models.facts import Output
 
 Array = NDArray[np.float64]
 Padding = Literal["same", "valid"]
-Output = Literal["softmax", "sigmoid", "logits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +110,7 @@ class Shape(Step):
 class Finish(Step):
     """The softmax or sigmoid at the end of the network."""
 
-    output: Literal["softmax", "sigmoid"]
+    output: Output
 
 
 def require_chain_shape(shape: Sequence[object], *, resolution_px: int | None) -> tuple[int, int, int]:

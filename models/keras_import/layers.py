@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from mbexport.errors import DataError
+from mbexport.models.facts import Output
 from mbexport.models.keras_import.arithmetic import normalization_steps, operator_steps, rescaling_steps
 from mbexport.models.keras_import.chain import (
     Array,
@@ -170,16 +171,16 @@ def activation_steps(call: Call, activation: Any, *, name: str | None = None) ->
         case "relu6":  # a custom function of Keras' own MobileNet until 2.2.3, then one of TensorFlow's
             return [Clip(name=name or f"{call.name}_relu", ceiling=6.0)]
         case "softmax" | "softmax_v2":
-            return [Finish(name=name or f"{call.name}_softmax", output="softmax")]
+            return [Finish(name=name or f"{call.name}_softmax", output=Output.SOFTMAX)]
         case "sigmoid":
-            return [Finish(name=name or f"{call.name}_sigmoid", output="sigmoid")]
+            return [Finish(name=name or f"{call.name}_sigmoid", output=Output.SIGMOID)]
     raise DataError(f"{call} has the activation {activation}: it must be relu, relu6, softmax, sigmoid or linear")
 
 
 def _softmax(call: Call, _: Weights) -> list[Step]:
     if call.config.get("axis", -1) not in (-1, [-1]):
         raise DataError(f"{call} has axis {call.config.get('axis')}: it must be the last one")
-    return [Finish(name=call.name, output="softmax")]
+    return [Finish(name=call.name, output=Output.SOFTMAX)]
 
 
 def _pad(call: Call, _: Weights) -> list[Step]:

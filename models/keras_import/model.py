@@ -7,8 +7,9 @@ from pathlib import Path
 import tf_keras
 
 from mbexport.errors import DataError
+from mbexport.models.facts import Output
 from mbexport.models.keras_import.canonical import ChainBuilder
-from mbexport.models.keras_import.chain import Output, Step, require_chain_shape
+from mbexport.models.keras_import.chain import Step, require_chain_shape
 from mbexport.models.keras_import.files import model_config, report_damage, storage_kind
 from mbexport.models.keras_import.graph import Call, chain_of, input_shape_of
 from mbexport.models.keras_import.layers import steps_of

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mbexport.errors import DataError
+from mbexport.models.facts import Output
 from mbexport.models.keras_import.chain import (
     Array,
     Average,
@@ -261,7 +262,7 @@ def _reshape(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
 
 
 def _finish(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
-    return [Finish(name=node.name, output="softmax" if node.operation.type == "Softmax" else "sigmoid")]
+    return [Finish(name=node.name, output=Output.SOFTMAX if node.operation.type == "Softmax" else Output.SIGMOID)]
 
 
 _CONVERTERS: Final[Mapping[str, _Converter]] = MappingProxyType(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.models.architectures import architecture_of
-from mbexport.models.facts import Output, facts_to_json
+from mbexport.models.facts import facts_to_json
 from mbexport.models.preprocess import MOBILENET, RAW, Preprocess
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
@@ -156,7 +156,7 @@ def import_network(run: Context) -> Files:
         channels=channels,
         normalization=outside.then(found.input_scale, found.input_offset),
     )
-    facts = facts_of_network(found.network, preprocess, Output(found.output))
+    facts = facts_of_network(found.network, preprocess, found.output)
     _require_classes(run, facts.classes)
     return _files(found.network, facts)
 
