@@ -4,10 +4,9 @@ import math
 from typing import Final
 
 from mbexport.report.formatting import PASS, UNDECIDED, Json, verdict
+from mbexport.verify.gates import GATES
 
-# Gates whose intervals no number of test images makes narrower: runs of a clock, and the images (at most 64) that are
-# sent through every kernel path.
-_NOT_OF_IMAGES: Final = frozenset({"int8_speedup", "path_agreement"})
+_NOT_OF_IMAGES: Final = frozenset(name for name, gate in GATES.items() if not gate.narrows_with_images)
 _DIGITS: Final = 2  # of an estimate
 
 

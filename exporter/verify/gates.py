@@ -63,7 +63,8 @@ class Gate:
     """One row: what is compared with which limit, and which side of the limit is good.
 
     `values` takes the gate's values from the measured part of a report: none where there is nothing to compare.
-    `limit` holds unless the user sets another or `network_limit` knows a better one for this network.
+    `limit` holds unless the user sets another or `network_limit` knows a better one for this network. Where more test
+    images cannot make the value's interval narrower, `narrows_with_images` is False.
     """
 
     direction: Direction
@@ -72,6 +73,7 @@ class Gate:
     advice: str
     values: Callable[[Json], Iterable[Value]]
     network_limit: Callable[[NetworkFacts], float | None] = lambda _: None
+    narrows_with_images: bool = True
 
 
 # Limits that depend on the network.
@@ -196,6 +198,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             meaning="images that a file answers alike through every kernel path of its runtime",
             advice="phones may take another path: see the report's kernel paths",
             values=measured_values.path_agreements,
+            narrows_with_images=False,  # at most 64 images are sent through every kernel path
         ),
         "labels": Gate(
             direction="at least",
@@ -247,6 +250,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             meaning="fp32 over int8 latency in the same format",
             advice="see `mbexport inspect --kernels FILE`; time it on a quiet machine",
             values=measured_values.speedups,
+            narrows_with_images=False,  # the interval is of runs of a clock
         ),
         "size_ratio": Gate(
             direction="at most",

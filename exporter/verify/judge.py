@@ -17,7 +17,7 @@ _ROUNDING: Final = 1e-9  # 0.864 - 0.848 is a little more than 0.016 in binary
 
 
 class Verdict(StrEnum):
-    """What a gate says; `UNDECIDED` where the interval of the value holds the limit."""
+    """The verdict of a gate; `UNDECIDED` where the limit lies inside the interval of the value."""
 
     FAIL = "fail"
     UNDECIDED = "undecided"
@@ -29,7 +29,7 @@ _SEVERITY: Final = (Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """One judged gate, of the subject that does worst; `value` is None where there was nothing to measure."""
+    """One judged gate, with its worst value; `value` is None where there was nothing to measure."""
 
     name: str
     value: float | None
@@ -50,10 +50,10 @@ def judge(
     defaults: Mapping[str, float],
     strict: bool = False,
 ) -> tuple[GateResult, ...]:
-    """Every gate that has a value, and every one whose limit was asked for in `limits`.
+    """Judge every gate that has a value, and every gate that `limits` names.
 
-    Of several values the one that does worst speaks for all. `defaults` are this network's own default limits;
-    where neither names a gate, the table's limit holds. With `strict` an undecided gate does not pass.
+    Of several values the worst one counts. `defaults` are this network's own default limits;
+    where neither names a gate, the limit of its row holds. With `strict` an undecided gate does not pass.
     """
     return tuple(
         _judged(name, values.get(name, ()), limits.get(name, defaults.get(name, gate.limit)), strict=strict)
@@ -63,12 +63,12 @@ def judge(
 
 
 def all_passed(gates: Sequence[GateResult]) -> bool:
-    """The verdict. No gates at all is a failure: nothing was proved."""
+    """Whether every gate passed. Without any gate nothing was proved, which is a failure."""
     return bool(gates) and all(gate.passed for gate in gates)
 
 
 def verdict_of(value: Value, limit: float, direction: Direction) -> Verdict:
-    """Whether `value` keeps the limit: surely, surely not, or its interval does not say. NaN does not."""
+    """The verdict on one value: pass or fail where its whole interval is on one side of the limit; NaN fails."""
     low, high = value.ci95 or (value.value, value.value)
     if not (math.isfinite(value.value) and low <= high):
         return Verdict.FAIL

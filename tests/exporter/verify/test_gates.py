@@ -1,6 +1,8 @@
 """The table of gates: its default limits (what Google's own checkpoints lost, what integers save), and legal ones."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -108,3 +110,17 @@ def test_legal_limits_are_accepted():
 
 def test_every_gate_says_what_to_do():
     assert all(gate.meaning and gate.advice for gate in GATES.values())
+
+
+def test_the_page_on_verify_names_every_gate_with_its_limit():
+    page = (Path(__file__).parents[3] / "docs" / "verify.md").read_text("utf-8")
+    table = page[page.index("| gate | default |") :].split("\n\n")[0]
+    documented = {}
+    for row in table.splitlines()[2:]:
+        names, defaults = (re.split("[` ,]+", cell.strip("` ")) for cell in row.split("|")[1:3])
+        is_listed = len(names) == len(defaults) and all(re.fullmatch(r"[\d.]+", each) for each in defaults)
+        documented |= dict(zip(names, map(float, defaults), strict=True)) if is_listed else dict.fromkeys(names)
+    assert documented.keys() == GATES.keys()
+    listed = {name: limit for name, limit in documented.items() if limit is not None}
+    assert len(listed) > len(GATES) / 2
+    assert listed == {name: GATES[name].limit for name in listed}
