@@ -17,7 +17,7 @@ from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, ModelSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """What networks alike are called: `name` in files and graphs, `title` by people."""
+    """The names of a family of networks: `name` in files and graphs, `title` in texts for people."""
 
     name: str
     title: str

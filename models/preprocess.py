@@ -29,7 +29,7 @@ _GREY, _RGB = 1, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalization:
-    """How a float network wants a byte b: (b - mean) / std, one value for all channels or one for each.
+    """The input of a float network for a byte b: (b - mean) / std, one value for all channels or one for each.
 
     `is_bgr` says that the network takes blue first; `mean` and `std` are then in that order. Both are in units of a
     byte (0..255). Raises `OptionError` for values that are not finite or a std that is not positive.
@@ -75,7 +75,7 @@ NORMALIZATIONS: Final[Mapping[str, Normalization]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocess:
-    """How an image of any size becomes the network's input.
+    """The conversion of an image of any size to the network's input.
 
     `crop_fraction` is the side of the central square that is kept, as a fraction of the image's shorter side;
     `channels` is 3, or 1 for a network that takes grey images. Raises `OptionError` for values outside their range.
@@ -120,12 +120,12 @@ class Preprocess:
 
     @property
     def input_gain(self) -> tuple[float, ...]:
-        """What a step of an integer artifact's input is to `normalize`, for each channel: 1 where all have one std."""
+        """The size of an integer artifact's input step in `normalize`, for each channel: 1 where all have one std."""
         return tuple(self.normalization.std[0] / std for std in self._each(self.normalization.std))
 
     @property
     def input_shift(self) -> tuple[float, ...]:
-        """What `normalize` adds, for each channel, to an integer artifact's (byte - zero point) / std.
+        """The difference, for each channel, of `normalize` and an integer artifact's (byte - zero point) / std.
 
         A mean of 127.5 is no byte. The quantizable network absorbs this half step into its first bias.
         """

@@ -61,7 +61,7 @@ class _DataFolder:
     follow_links: bool
 
     def admit(self, path: Path) -> str:
-        """Where `path` leads if it is a link out of the data folder, else "".
+        """The target of `path` if it is a link out of the data folder, else "".
 
         Raises `DataError` for such a link unless links are followed, and for one that leads to a folder around it.
         """

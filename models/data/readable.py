@@ -19,7 +19,7 @@ _AT_ONCE: Final = 256  # images waiting for a thread: more would only fill the m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableImages:
-    """Of each of several sets, the index of every image that cannot be read, and one line that says why."""
+    """The unreadable images of several sets: for each set, their indices with one line that says why."""
 
     unreadable: tuple[Mapping[int, str], ...]
 

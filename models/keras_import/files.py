@@ -42,7 +42,7 @@ def report_damage(path: Path) -> Iterator[None]:
 
 
 def storage_kind(path: Path) -> Kind:
-    """How the model is stored, according to its content. Raises `DataError` for any other file."""
+    """The form of a stored model, by its content. Raises `DataError` for any other file."""
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "folder"

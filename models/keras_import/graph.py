@@ -155,7 +155,7 @@ def _tensors_in(value: Any) -> Iterator[str]:
 
 
 def _tensor_name(value: Any) -> str | None:
-    """Of ["conv", 0, 0, ...] (Keras 2) or {"class_name": "__keras_tensor__", ...} (Keras 3), else None."""
+    """The layer in ["conv", 0, 0, ...] (Keras 2) or {"class_name": "__keras_tensor__", ...} (Keras 3), else None."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         return str(value["config"]["keras_history"][0])
     is_reference = (

@@ -39,7 +39,7 @@ class LayerCost:
 
     @property
     def standard_mult_adds(self) -> int:
-        """What a standard convolution of the same kernel and channels costs: D_K²·M·N·D_F²."""
+        """The mult-adds of a standard convolution of the same kernel and channels: D_K²·M·N·D_F²."""
         return self.kernel_px**2 * self.channels_in * self.channels_out * self.map_px**2
 
 

@@ -19,7 +19,7 @@ _VARIABLES: Final = "variables"
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What a training remembers between epochs; `best_epoch.py` decides which epoch is the best."""
+    """The state of a training between epochs; `best_epoch.py` decides which epoch is the best."""
 
     epochs_done: int = 0
     best_accuracy: float = -math.inf

@@ -28,7 +28,7 @@ _TEACHER_LOSSES: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What a network learns: images, how they become its input, and the targets.
+    """The objective of a training: images, their conversion to inputs, and the targets.
 
     With a `teacher` the targets are its scores for the same input (Hinton et al. 2015, arXiv 1503.02531, at
     temperature 1), of the kind `output`, and the metric "agreement" is the share of images for which both have the
