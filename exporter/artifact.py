@@ -1,4 +1,4 @@
-"""Turns what is known of one exported file into values: format, precision, tensors, hash and size."""
+"""Exported files as values: precision, layout and types; names, tensors, hash and size; the labels beside them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mbexport.calibration.affine import Affine
 
 LABELS: Final = "labels.txt"
-# From a code to the byte that it is: an int8 code is the byte minus 128.
+# Add this to a code to get its byte: an int8 code is the byte minus 128.
 _BYTE_OFFSETS: Final = {"uint8": 0, "int8": 128}
 OPSET: Final = 17  # phones carry old runtimes: onnxruntime 1.12 (2022) reads this opset
 # Quantization per channel begins with 13; onnxruntime 1.23, the oldest that we take, ends with 23 (their changelogs).
@@ -20,12 +20,12 @@ OPSETS: Final = range(13, 24)
 
 
 def labels_file(names: Iterable[str]) -> bytes:
-    """The content of labels.txt for names that are a line each."""
+    """The content of labels.txt for these names, none of which has a line break."""
     return "".join(f"{name}\n" for name in names).encode()
 
 
 def labels_in(content: bytes) -> tuple[str, ...]:
-    """The names that `labels_file` wrote."""
+    """The names in the content that `labels_file` wrote."""
     return tuple(content.decode().split("\n")[:-1])
 
 
@@ -40,7 +40,7 @@ class Precision(StrEnum):
 
 
 class Layout(StrEnum):
-    """The order of an .onnx file's input: height, width, channels as in an image file, or the channels first."""
+    """The order of the axes of an .onnx file's input: channels last, as in an image file, or first."""
 
     NHWC = "nhwc"
     NCHW = "nchw"
@@ -56,7 +56,7 @@ class Io(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """One input or output: shape (1 for a batch of any size), numpy's name of its type, what its codes stand for.
+    """One input or output: its shape (1 for a batch of any size), numpy's name of its type, the scale of its codes.
 
     For a float32 input that the file quantizes first thing, `affine` is that quantization; otherwise a float
     tensor has none.
@@ -69,7 +69,7 @@ class TensorSpec:
 
 
 def for_bytes(codes: TensorSpec) -> "Affine | None":
-    """The quantization of 8-bit `codes`, said for bytes 0..255; None if there is none, or the codes are no bytes."""
+    """The quantization of 8-bit `codes` in terms of bytes 0..255; None without one, or if the codes have not 8 bits."""
     from mbexport.calibration.affine import Affine  # numpy, which the command line does without
 
     if codes.affine is None or codes.dtype not in _BYTE_OFFSETS:
@@ -79,7 +79,7 @@ def for_bytes(codes: TensorSpec) -> "Affine | None":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """One exported file, or one that is compared with such, as it was read back from the disk."""
+    """One artifact, exported or compared with exported ones, as it was read back from the disk."""
 
     format: str
     precision: Precision
@@ -103,7 +103,7 @@ def file_name(stem: str, precision: Precision, file_format: str) -> str:
 
 
 def require_opset(opset: int) -> int:
-    """The same opset. Raises `OptionError` for one in which not every artifact can be written."""
+    """`opset` itself. Raises `OptionError` for one in which not every artifact can be written."""
     if opset not in OPSETS:
         raise OptionError(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, got {opset}")
     return opset
@@ -111,7 +111,7 @@ def require_opset(opset: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxForm:
-    """The input's layout, the opset, what the file says of itself in words, by name, and the name of its graph."""
+    """How an .onnx file is written: layout of the input, opset, metadata properties by name, name of the graph."""
 
     layout: Layout = Layout.NHWC
     opset: int = OPSET

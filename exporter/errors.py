@@ -1,15 +1,15 @@
-"""Turns everything that may go wrong into one tree of errors, each with its exit code.
+"""The tree of errors, each with its exit code, and the limits of options that several commands share.
 
     MbexportError
-    ├── InputError           2   what the user gave cannot be used; nothing was written
+    ├── InputError           2   options or files of the user cannot be used; nothing was written
     │   ├── OptionError      2   an option's value is outside its legal range
     │   ├── DataError        2   a data folder, an image or an artifact cannot be used
     │   └── OutputError      2   the output folder cannot be written to, or another run is using it
     └── StageError           3   a stage failed after the work had begun
         └── StorageError     3   the disk is read-only or full
 
-A gate that fails is a result, not an error (exit code 1). Anything that is not in this tree is a bug and keeps
-its traceback. Messages say what, got and legal: `alpha must be in (0, 1], got 3`.
+A gate that fails is a result, not an error (exit code 1). Any other exception is a bug and keeps its traceback.
+A message names the option or file, what is legal and what was given: `alpha must be in (0, 1], got 3`.
 """
 
 from typing import Final
@@ -18,17 +18,17 @@ EXIT_DONE = 0
 EXIT_GATE_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_STAGE_FAILED = 3
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 class MbexportError(Exception):
-    """The root: caught once, in the command line, and printed as one line."""
+    """The root of the tree. The command line catches it, once, and prints it as one line."""
 
     exit_code = EXIT_STAGE_FAILED
 
 
 class InputError(MbexportError):
-    """What the user gave cannot be used; nothing was written."""
+    """Options or files of the user cannot be used; nothing was written."""
 
     exit_code = EXIT_BAD_INPUT
 
@@ -60,7 +60,7 @@ MAX_SEED: Final = 2**31 - 1
 
 
 def require_within(name: str, value: int, least: int, most: int | None = None) -> None:
-    """Raises `OptionError` unless `least` <= `value` <= `most`; without `most` there is no upper end."""
+    """Raise `OptionError` unless `least` <= `value` <= `most`; without `most` there is no upper limit."""
     if most is None and not value >= least:
         raise OptionError(f"{name} must be at least {least}, got {value}")
     if most is not None and not least <= value <= most:

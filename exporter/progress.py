@@ -1,4 +1,4 @@
-"""What a long run says while it works: the interface that the command line implements."""
+"""Progress of a long run, which the command line shows, and interrupts that must not be swallowed on the way."""
 
 import signal
 import threading
@@ -9,7 +9,10 @@ _requested: Final = threading.Event()
 
 
 def remember_interrupts() -> None:
-    """From now on an interrupt is remembered, beside being raised."""
+    """Remember each interrupt from now on, and raise KeyboardInterrupt as before.
+
+    Libraries swallow the exception; see `raise_if_interrupted`.
+    """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         _requested.set()
@@ -19,38 +22,38 @@ def remember_interrupts() -> None:
 
 
 def was_interrupted() -> bool:
-    """Whether an interrupt was asked for and has not ended the run yet."""
+    """Whether there was an interrupt that has not ended the run yet."""
     return _requested.is_set()
 
 
 def raise_if_interrupted() -> None:
-    """Raises KeyboardInterrupt if one was asked for since, even if it was swallowed then."""
+    """Raise KeyboardInterrupt if there was an interrupt, even if a library swallowed it."""
     if _requested.is_set():
         _requested.clear()
         raise KeyboardInterrupt
 
 
 class Progress(Protocol):
-    """Told when a stage starts, goes on and ends, in that order."""
+    """A display of stages: for each, `start` is called, then `step` any number of times, then `finish`."""
 
     def start(self, stage: str) -> None:
-        """Work on `stage` begins."""
+        """Show that `stage` begins."""
 
     def step(self, done: int, total: int, text: str) -> None:
-        """The current stage has done `done` of `total` steps."""
+        """Show that the current stage has done `done` of `total` steps, and `text` beside that."""
 
     def finish(self, stage: str, seconds: float, *, reused: bool) -> None:
-        """`stage` is done; if `reused`, an earlier run did it, in `seconds` then."""
+        """Show that `stage` is done; if `reused`, an earlier run did it, and took `seconds`."""
 
 
 class Silent:
-    """Says nothing."""
+    """A display that shows nothing."""
 
     def start(self, stage: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def step(self, done: int, total: int, text: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def finish(self, stage: str, seconds: float, *, reused: bool) -> None:
-        """Nothing."""
+        """Show nothing."""

@@ -1,4 +1,4 @@
-"""Turns the chatter of native libraries into a log file, so that both standard streams are ours alone.
+"""Keep the messages of native libraries out of standard output and standard error.
 
 TensorFlow, LiteRT and XNNPACK write to the file descriptors 1 and 2 from C++, below sys.stdout and sys.stderr.
 """
@@ -25,10 +25,10 @@ class Streams:
 
 @contextmanager
 def quiet_libraries() -> Iterator[Streams]:
-    """Leads descriptors 1 and 2 to a log for as long as the block runs, and yields the real streams.
+    """Lead descriptors 1 and 2 to a log while the block runs, and yield the real streams.
 
-    If the block raises something that is not an expected error, the end of the log is written to the real
-    standard error first: there may be the reason. MBEXPORT_DEBUG=1 leaves the streams as they are.
+    If the block raises an unexpected exception, the end of the log is written to the real standard error first, since
+    it may hold the reason. MBEXPORT_DEBUG=1 leaves the streams as they are.
     """
     if os.environ.get("MBEXPORT_DEBUG") == "1":
         yield Streams(out=sys.stdout, err=sys.stderr)
@@ -45,7 +45,7 @@ def quiet_libraries() -> Iterator[Streams]:
         try:
             yield Streams(out=out, err=err)
         except Exception as error:
-            # A bug: neither one of our errors or click's, nor a reader that has gone or a disk that is full.
+            # A bug: not an error of mbexport or click, a closed pipe or a full disk.
             if not hasattr(error, "exit_code") and not isinstance(error, OSError):
                 err.write(_tail(log))
             raise
@@ -60,12 +60,12 @@ def quiet_libraries() -> Iterator[Streams]:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # closed by whoever started us
+        if stream is not None:  # None if the parent process closed it
             stream.flush()
 
 
 def _close(stream: TextIO) -> None:
-    with suppress(BrokenPipeError):  # the reader has gone; there is nobody left to tell
+    with suppress(BrokenPipeError):  # the reader has gone; what is left to write is lost anyway
         stream.close()
 
 

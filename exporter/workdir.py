@@ -1,8 +1,8 @@
-"""Turns bytes into whole files in the output folder, and finished stages into ones that need not run again.
+"""Write whole files into the output folder, and remember finished stages so that they need not run again.
 
-Everything is written under a temporary name in `.mbexport/tmp`, flushed to the disk and then moved into place, so
-that a run killed at any point leaves whole files only. What a stage made lies in `.mbexport/stages/<stage>/`
-beside a record of its key and of each file's sha256: a record that does not match its files does not count.
+Every file is written under a temporary name in `.mbexport/tmp`, flushed to the disk and then moved into place, so that
+a run killed at any point leaves whole files only. The files of a stage lie in `.mbexport/stages/<stage>/` beside a
+record of its key and of each file's sha256; a record that does not match its files does not count.
 """
 
 import errno
@@ -26,7 +26,7 @@ _DISK_ERRORS: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRecord:
-    """A finished stage: its key, the files it made, the seconds it took."""
+    """A finished stage: its key, the paths of its files by name, and the seconds that it took."""
 
     key: str
     files: Mapping[str, Path]
@@ -34,7 +34,7 @@ class StageRecord:
 
 
 class Workdir:
-    """The output folder of one run. Make it with `Workdir.open`."""
+    """The output folder of one run. Open it with `Workdir.open`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -44,10 +44,10 @@ class Workdir:
     @classmethod
     @contextmanager
     def open(cls, root: Path) -> Iterator["Workdir"]:
-        """The folder `root`, made if it is not there, for this process alone.
+        """Open the folder `root` for this process alone; it is created if it does not exist.
 
-        What a killed run left half-written is swept away. Raises `OutputError` if the folder cannot be written
-        or another run is using it, `StorageError` if the disk is read-only or full.
+        Half-written files of a killed run are removed. Raises `OutputError` if the folder cannot be written to or
+        another run is using it, `StorageError` if the disk is read-only or full.
         """
         workdir = cls(root)
         made: list[Path] = []
@@ -61,12 +61,14 @@ class Workdir:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise OutputError(f"output folder {root} is in use by another run") from None
+                raise OutputError(
+                    f"output folder {root} is in use by another run; wait for its end, or give another --out"
+                ) from None
             workdir._sweep()
             try:
                 yield workdir
             except InputError:
-                if made:  # bad input leaves nothing behind, stages that had nothing to complain of included
+                if made:  # bad input leaves nothing behind, not even the stages that finished before it was noticed
                     workdir._remove_undelivered(made)
                 raise
             finally:
@@ -75,11 +77,11 @@ class Workdir:
 
     @property
     def temporary(self) -> Path:
-        """A folder for files that no other run will need; it is emptied when the next one starts."""
+        """A folder for files of this run alone; the next run empties it when it starts."""
         return self._tmp
 
     def require_space(self, size_bytes: int) -> None:
-        """Raises `StorageError` now, not after minutes of work, if the disk has no room for `size_bytes`."""
+        """Raise `StorageError` now, not after minutes of work, if the disk has no room for `size_bytes`."""
         free = shutil.disk_usage(self.root).free
         if free < size_bytes:
             raise StorageError(
@@ -87,7 +89,10 @@ class Workdir:
             )
 
     def write(self, relative: str, content: bytes) -> Path:
-        """Puts `content` at `relative`, whole or not at all, and gives the path."""
+        """Write `content` to the path `relative` in the folder, whole or not at all, and return the full path.
+
+        Raises `StorageError` if the disk is read-only or full, `OutputError` for any other failure.
+        """
         target = self.root / relative
         temporary = self._tmp / f"{os.getpid()}-{target.name}"
         try:
@@ -99,20 +104,20 @@ class Workdir:
             temporary.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
-            with suppress(OSError):  # a disk that has become read-only keeps it; the next run sweeps it away
+            with suppress(OSError):  # a disk that has become read-only keeps it; the next run removes it
                 temporary.unlink(missing_ok=True)
             raise _explained(error, self.root) from None
         return target
 
     def remove(self, relative: str) -> None:
-        """Removes the file at `relative`, if it is there."""
+        """Remove the file at the path `relative` in the folder, if there is one."""
         try:
             (self.root / relative).unlink(missing_ok=True)
         except OSError as error:
             raise _explained(error, self.root) from None
 
     def finished(self, stage: str, key: str) -> StageRecord | None:
-        """The record of `stage` if it finished with this key and all its files are as it left them."""
+        """The record of `stage` if it finished with this key and its files are unchanged, else None."""
         folder = self._stage_folder(stage)
         try:
             record: dict[str, Any] = json.loads((folder / _RECORD).read_text("utf-8"))
@@ -126,7 +131,7 @@ class Workdir:
             return None  # no record, or a damaged one: the stage runs again
 
     def finish(self, stage: str, key: str, files: Mapping[str, bytes], *, seconds: float) -> StageRecord:
-        """Stores what `stage` made; the record is written last, when every file is whole."""
+        """Store the files of `stage`, and its record last, when every file is whole."""
         folder = f"{_PRIVATE}/stages/{stage}"
         self.remove(f"{folder}/{_RECORD}")
         paths = {name: self.write(f"{folder}/{name}", content) for name, content in files.items()}
@@ -146,10 +151,10 @@ class Workdir:
             raise _explained(error, self.root) from None
 
     def _remove_undelivered(self, made: list[Path]) -> None:
-        """Removes the folders that this run made, innermost first, unless something was delivered into them."""
+        """Remove the folders in `made`, innermost first, unless something was delivered into the output folder."""
         if self.root.exists() and {entry.name for entry in self.root.iterdir()} == {_PRIVATE}:
             shutil.rmtree(self.root, ignore_errors=True)
-            with suppress(OSError):  # somebody else has put something there by now
+            with suppress(OSError):  # another program may have put something there by now
                 for folder in made[1:]:
                     folder.rmdir()
 
@@ -161,7 +166,7 @@ def sha256_of(path: Path) -> str:
 
 
 def stage_key(stage: str, options: Mapping[str, object], upstream: tuple[str, ...]) -> str:
-    """What decides whether a stage must run again: its name, the options it reads, the keys of the stages before it."""
+    """A hash of a stage's name, its options and the keys of its upstream stages; if it changes, the stage runs."""
     text = json.dumps([stage, options, upstream], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -40,7 +40,7 @@ def app_models(
     """
     index = f"{FOLDER}/{INDEX}"
     if index not in files:
-        raise DataError(f"a bundle needs the golden vectors of the run, got no {index}")
+        raise DataError(f"a bundle needs the golden vectors of the run, got no {index}; make the folder again")
     golden = golden_from_bytes(files[index])
     suited = bundling.possible([each.format for each in golden.artifacts if _takes_one_image(each)])
     platforms = bundling.rows() if bundling.is_required else suited or bundling.rows()
@@ -58,12 +58,12 @@ def restrict_golden(app: AppModel, *, file: str | None = None) -> AppModel:
     cases, files = [], {}
     for case in app.golden.cases:
         if known not in case.expected:
-            raise DataError(f"golden.json does not say what {known} answers to {case.name}")
+            raise DataError(f"golden.json must hold an output of {known} for {case.name}, got none")
         expected = case.expected[known]
         output = expected.output.replace(known, file)
         for name, source in ((case.raw, case.raw), (case.resized, case.resized), (output, expected.output)):
             if source not in app.golden_files:
-                raise DataError(f"golden.json names {source}, which is not there")
+                raise DataError(f"golden.json names {source}, and there is no such file")
             files[name] = app.golden_files[source]
         cases.append(replace(case, expected={file: replace(expected, output=output)}))
     golden = replace(app.golden, artifacts=(artifact,), cases=tuple(cases))

@@ -213,7 +213,7 @@ def golden_from_bytes(content: bytes) -> Golden:
         fields["cases"] = tuple(_case(each) for each in fields["cases"])
         return Golden(**fields)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"not a golden.json of mbexport: {error}") from None
+        raise DataError(f"{FOLDER}/{INDEX} is not one of mbexport: {error}") from None
 
 
 def _artifact(fields: dict[str, Any]) -> GoldenArtifact:

@@ -91,7 +91,7 @@ def _require_supported(app: AppModel) -> None:
             f"got {source.dtype} ({source.layout}) and {target.dtype}"
         )
     if target.dtype in _CODES and target.scale is None:
-        raise DataError(f"{app.artifact.file}: an output of codes must have a scale, got none")
+        raise DataError(f"the output of {app.artifact.file} must have a scale for its {target.dtype} codes, got none")
 
 
 def _lines(labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def test_a_normalization_of_three_channels_is_read_again():
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"schema": 2}', b'{"schema": 1, "stem": "a"}', b"\xff"])
 def test_anything_else_is_refused_in_one_line(content):
-    with pytest.raises(DataError, match=r"not a golden\.json") as caught:
+    with pytest.raises(DataError, match=r"golden\.json is not one of mbexport") as caught:
         golden_from_bytes(content)
     assert "\n" not in str(caught.value)
 

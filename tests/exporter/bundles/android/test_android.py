@@ -157,7 +157,7 @@ def test_the_readme_says_what_a_developer_needs(files):
         ({"dtype": "int16"}, {}, "needs uint8, int8 or float32 tensors .*, got int16"),
         ({}, {"dtype": "int16"}, "needs uint8, int8 or float32 tensors .*, got uint8 .nhwc. and int16"),
         ({"layout": "nchw"}, {}, "channels last, got uint8 .nchw."),
-        ({}, {"scale": None}, "an output of codes must have a scale, got none"),
+        ({}, {"scale": None}, "must have a scale for its uint8 codes, got none"),
     ],
 )
 def test_models_that_the_wrapper_does_not_know_are_refused(app, source, target, message):

@@ -139,7 +139,7 @@ def test_numbers_without_codes_have_no_scale():
         (with_input(app_model_by_hand(), layout="nchw"), "must be nhwc, got nchw"),
         (replace(app_model_by_hand(), labels=LABELS[:2]), "labels must be 3, one for each class, got 2"),
         (replace(app_model_by_hand(), labels=("a", "b\nc", "d")), "a label must be one line"),
-        (replace(app_model_by_hand(), golden_files={}), "golden.json names case_0/raw.rgb, which is not there"),
+        (replace(app_model_by_hand(), golden_files={}), "golden.json names case_0/raw.rgb, and there is no such file"),
     ],
 )
 def test_what_no_classifier_could_use_is_refused(app, message):
@@ -150,7 +150,7 @@ def test_what_no_classifier_could_use_is_refused(app, message):
 def test_a_case_without_an_answer_is_refused():
     app = app_model_by_hand()
     case = replace(app.golden.cases[0], expected={})
-    with pytest.raises(DataError, match=f"does not say what {MODEL} answers to case_0"):
+    with pytest.raises(DataError, match=f"must hold an output of {MODEL} for case_0, got none"):
         ios_files(replace(app, golden=replace(app.golden, cases=(case,))))
 
 
