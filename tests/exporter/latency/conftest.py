@@ -1,4 +1,4 @@
-"""What tests of latency share: a clock that only runners move on."""
+"""Shared by tests of latency: a clock that only runners move on."""
 
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Timing under a fake clock: what is interleaved, what is counted, and how sure a ratio is."""
+"""Timing under a fake clock: interleaved rounds, which runs count, and intervals of ratios."""
 
 from itertools import pairwise
 
@@ -113,7 +113,7 @@ def test_interval_of_the_same_times_twice_holds_1(seed):
     assert low <= 1 <= high
 
 
-def test_interval_covers_the_true_ratio_as_often_as_it_says():
+def test_interval_covers_the_true_ratio_in_about_95_of_100():
     rng, hits = np.random.default_rng(1), 0
     for _ in range(60):
         a, b = 1.5 * rng.lognormal(sigma=0.2, size=60), rng.lognormal(sigma=0.2, size=60)

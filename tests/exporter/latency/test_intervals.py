@@ -82,7 +82,7 @@ def test_interval_tells_a_tenth_with_the_usual_effort():
     assert min(lows) > 1
 
 
-def test_rounds_alone_would_claim_to_know_what_sittings_contradict():
+def test_rounds_alone_give_intervals_that_sittings_contradict():
     # What this module is for: the same times as if all were of one sitting, whose rounds are independent.
     rng, held = np.random.default_rng(7), 0
     for _ in range(REPETITIONS):

@@ -1,4 +1,4 @@
-"""What is told of the machine: read from a processor's own words, and never failing where these are missing."""
+"""The description of the machine: read from /proc/cpuinfo, and no failure where that is missing."""
 
 import os
 
@@ -20,7 +20,7 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\n"
 
 @pytest.fixture
 def cpuinfo(monkeypatch, tmp_path):
-    """Lets the processor say something else; None takes its voice away."""
+    """Write another /proc/cpuinfo; None takes it away."""
 
     def say(text):
         path = tmp_path / "cpuinfo"
@@ -41,14 +41,14 @@ def test_flags_that_matter_to_kernels_are_found(cpuinfo, text, flags):
     assert cpu_flags() == flags
 
 
-def test_the_processor_says_its_name_or_python_does(cpuinfo):
+def test_the_processor_is_named_by_cpuinfo_or_by_python(cpuinfo):
     cpuinfo(X86)
     assert machine_json()["cpu"] == "Some CPU: the fast one"
     cpuinfo(None)
     assert machine_json()["cpu"]
 
 
-def test_conditions_are_told_and_unknown_ones_are_null():
+def test_conditions_are_reported_and_unknown_ones_are_null():
     found = machine_json(Conditions(load_before=(0.414, 1, 2), load_after=None, busy_before=0.1, noise="loud"))
     assert found["load"] == {"before": [0.41, 1, 2], "after": None}
     assert found["noise"] == "loud"
@@ -64,7 +64,7 @@ def test_this_machine_has_memory_and_cores():
 
 
 @pytest.mark.parametrize("error", [OSError, AttributeError])
-def test_a_system_without_load_averages_says_nothing(monkeypatch, error):
+def test_a_system_without_load_averages_has_none(monkeypatch, error):
     def fails():
         raise error
 

@@ -16,7 +16,7 @@ def restless(spread):
     return tuple(each * (1 + spread * (place % 2)) for place, each in enumerate(QUIET))
 
 
-def test_a_quiet_machine_is_not_complained_of():
+def test_a_quiet_machine_is_not_noisy():
     assert describe_noise({KEY: QUIET}, busy_before=0.5) is None
 
 
@@ -48,5 +48,5 @@ def test_how_long_an_inference_takes_is_no_noise(scale):
 
 
 @pytest.mark.parametrize("spread", [0.4, 1.0, 5.0])
-def test_sittings_that_lie_far_apart_are_always_told(spread):
+def test_sittings_that_lie_far_apart_are_always_reported(spread):
     assert "lie " in describe_noise({KEY: restless(spread)}, busy_before=0)

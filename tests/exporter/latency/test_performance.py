@@ -1,4 +1,4 @@
-"""The words of the report: exactly those that the page and the tables read."""
+"""The keys of the report: exactly those that the page and the tables read."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ def shape_of(value):
     return [shape_of(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else None
 
 
-def test_an_artifact_has_the_words_of_the_example(timings, example):
+def test_an_artifact_has_the_keys_of_the_example(timings, example):
     found = performance_json("a.onnx", timings, probe=PROBE, throughputs=THROUGHPUTS)
     assert shape_of(found) == {key: shape_of(example["artifacts"][0][key]) for key in found}
     assert json.loads(json.dumps(found)) == found
@@ -72,7 +72,7 @@ def test_what_was_not_measured_is_null(timings):
     assert (found["cold_start_ms"], found["peak_memory_bytes"], found["throughput"]) == (None, None, [])
 
 
-def test_ratio_and_machine_have_the_words_of_the_example(example):
+def test_ratio_and_machine_have_the_keys_of_the_example(example):
     found = ratio_json(Ratio(a="a", b="b", ratio=2.0, ci95=(1.5, 2.5), threads=2))
     assert found == {"a": "a", "b": "b", "latency_ratio": 2.0, "latency_ratio_ci95": [1.5, 2.5], "threads": 2}
     assert set(found) == set(example["speedups"][0])

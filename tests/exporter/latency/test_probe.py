@@ -1,4 +1,4 @@
-"""Processes of their own: real ones on small files, what is counted in them, and how their failures are told."""
+"""Processes that measure one file: real ones on small files, what they measure, and how their failures are reported."""
 
 import json
 import subprocess
@@ -75,7 +75,7 @@ def test_medians_by_hand(monkeypatch, tmp_path):
 
 @pytest.fixture
 def fake_memory(monkeypatch):
-    """Memory that says one number after the other; `is_reset` says whether the system forgets a peak."""
+    """Fake memory sizes, one after the other; `is_reset`: whether the system can reset a peak."""
 
     def remember(*, resident, peaks, is_reset):
         values = {"_resident_bytes": iter(resident), "_peak_bytes": iter(peaks)}
@@ -128,13 +128,13 @@ def test_a_missing_or_damaged_file_is_one_line(tmp_path):
         (SimpleNamespace(returncode=1, stdout="", stderr="Traceback\nValueError: odd\n"), "code 1: ValueError: odd"),
     ],
 )
-def test_a_process_that_dies_is_told_of(monkeypatch, tmp_path, done, said):
+def test_a_process_that_dies_is_an_error_with_its_exit_code(monkeypatch, tmp_path, done, said):
     monkeypatch.setattr(subprocess, "run", lambda *_words, **_named: done)
     with pytest.raises(StageError, match=said):
         probe_all([tmp_path / "a.onnx"])
 
 
-def test_a_process_that_hangs_is_told_of(monkeypatch, tmp_path):
+def test_a_process_that_hangs_is_an_error(monkeypatch, tmp_path):
     def hangs(words, *, timeout, **_named):
         raise subprocess.TimeoutExpired(words, timeout)
 

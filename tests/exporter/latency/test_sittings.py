@@ -1,4 +1,4 @@
-"""Sittings under a fake clock: what is loaded anew, how often each file runs, and what is told of them."""
+"""Sittings under a fake clock: what is loaded anew, how often each file runs, and the timings."""
 
 from collections import Counter
 from pathlib import Path
@@ -23,7 +23,7 @@ def still_machine(monkeypatch):
 
 @pytest.fixture
 def timed(runner):
-    """Times files that take the given milliseconds a run, and says in which order they were loaded."""
+    """Time files that take the given milliseconds a run; gives the timings and the order in which they were loaded."""
 
     def start(costs_ms, *, seed=0, threads=(1,), effort=FULL, per_thread=lambda cost, threads: cost / threads, **named):
         loads = []
@@ -75,7 +75,7 @@ def test_latency_and_ratio_by_hand(timed):
 
 
 @pytest.mark.parametrize("runs", [2, 3, 5, 20, 21, 200])
-def test_runs_that_were_asked_for_are_made_exactly(timed, clock, runs):
+def test_a_fixed_effort_makes_exactly_its_runs(timed, clock, runs):
     found, loads = timed(dict.fromkeys(NAMES, 500.0), effort=fixed_effort(runs, warmup=3))
     loadings = Counter(name for name, _ in loads)
     for name in NAMES:
@@ -92,7 +92,7 @@ def test_slow_files_get_fewer_runs_and_every_sitting_has_one(timed):
     assert [len(each) for each in found.times_ms["c.onnx", 1]] == [1] * 4
 
 
-def test_a_noisy_machine_is_told_of(timed, monkeypatch):
+def test_a_noisy_machine_is_reported(timed, monkeypatch):
     monkeypatch.setattr(sittings, "busy_share", lambda: 0.8)
     found, _ = timed({"a.onnx": 1.0}, effort=fixed_effort(4, warmup=0))
     assert "80% of the cores busy" in found.conditions.noise
@@ -124,6 +124,6 @@ def test_effort_that_cannot_give_an_interval_is_refused(given, said):
         Effort(**given)
 
 
-def test_one_run_cannot_be_asked_for():
+def test_a_fixed_effort_of_one_run_is_refused():
     with pytest.raises(OptionError, match="got 1 runs in 1 sittings"):
         fixed_effort(1, warmup=0)

@@ -64,7 +64,7 @@ def test_a_fixed_batch_is_a_reason_and_no_error(flat_onnx, tmp_path):
     assert all(found[name].images_per_s > 0 and found[name].reason is None for name in ("eight.onnx", "open.onnx"))
 
 
-def test_a_file_that_merges_its_images_is_found_out(flat_onnx):
+def test_a_file_that_merges_its_images_is_refused(flat_onnx):
     found = measure_throughput([flat_onnx("lost.onnx", "n", lost=True)], batch=4)["lost.onnx"]
     assert (found.images_per_s, found.reason) == (None, "the file gives 1 answer(s) for 4 images")
 

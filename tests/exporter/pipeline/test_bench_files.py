@@ -1,4 +1,4 @@
-"""Whole runs of `mbexport bench` on files made by hand: what each says, what is left out, and what is refused."""
+"""Whole runs of `mbexport bench` on files made by hand: results, options, and files that are refused."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def benched(capfd):
     return start
 
 
-def test_a_whole_run_says_all_that_the_contract_wants(benched, files, tmp_path):
+def test_a_whole_run_has_every_key_of_the_contract(benched, files, tmp_path):
     result, errors = benched(*files, *QUICK, "--threads", "2", "--batch", "3", "--out", str(tmp_path / "out"))
     assert json.loads((tmp_path / "out" / "bench.json").read_bytes()) == result
     one, other = result["artifacts"]
@@ -70,7 +70,7 @@ def test_one_thread_alone_is_timed_once(benched, files):
     assert result["ratios"] == []
 
 
-def test_all_cores_are_timed_unless_told_otherwise(files):
+def test_all_cores_are_timed_by_default(files):
     found = bench_files(
         [Path(files[0])],
         threads=None,

@@ -1,4 +1,4 @@
-"""What tests of the verdict share: comparisons of runners that answer from tables, and images that are their number."""
+"""Shared by tests of verify: comparisons of runners that answer from tables, and images that are their number."""
 
 from collections.abc import Callable
 from typing import Any

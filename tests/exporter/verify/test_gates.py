@@ -59,27 +59,27 @@ def test_network_of_common_size_must_not_get_slower():
 @pytest.mark.parametrize(
     ("mult_adds", "limit"), [(1, 0.5), (999_999, 0.5), (1_000_000, 0.8), (9_999_999, 0.8), (10_000_000, 1.0)]
 )
-def test_speed_that_is_asked_for_depends_on_the_work_that_there_is(mult_adds, limit):
+def test_speedup_limit_depends_on_the_multiply_adds(mult_adds, limit):
     assert limits_of(ModelSpec(), mult_adds=mult_adds)["int8_speedup"] == limit
 
 
 @pytest.mark.parametrize(("fp32_ms", "limit"), [(0.01, 0.8), (0.299, 0.8), (0.3, 1.0), (5.0, 1.0), (None, 1.0)])
-def test_speed_that_is_asked_for_is_less_where_there_is_next_to_no_time_to_save(fp32_ms, limit):
+def test_speedup_limit_is_lower_for_a_network_of_less_than_0_3_ms(fp32_ms, limit):
     network = NetworkFacts(resolution_px=224, mult_adds=10_000_000, fp32_ms=fp32_ms)
     assert default_limits(network)["int8_speedup"] == limit
 
 
-def test_floats_that_were_asked_for_are_no_fault_of_an_int8_file():
+def test_float_io_on_request_passes_int8_io():
     assert default_limits(NetworkFacts(resolution_px=224, has_float_io=True)) == {"int8_io": 0.0}
 
 
-def test_network_of_unknown_alpha_may_lose_what_the_table_says():
+def test_network_of_unknown_alpha_has_the_drop_of_the_table():
     limits = limits_of(ModelSpec(alpha=0.75, resolution_px=128), alpha=None)
     assert not {"top1_drop", "agreement"} & set(limits)
     assert limits["size_ratio"] == limits_of(ModelSpec(alpha=0.75))["size_ratio"]
 
 
-def test_of_what_nobody_knows_the_table_says_all():
+def test_unknown_network_has_the_limits_of_the_table():
     assert default_limits(NetworkFacts(resolution_px=224)) == {}
 
 
@@ -108,7 +108,7 @@ def test_legal_limits_are_accepted():
     check_limits(dict.fromkeys(GATES, 0.0) | {"agreement": 1.01})
 
 
-def test_every_gate_says_what_to_do():
+def test_every_gate_has_a_meaning_and_advice():
     assert all(gate.meaning and gate.advice for gate in GATES.values())
 
 

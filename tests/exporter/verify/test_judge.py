@@ -1,4 +1,4 @@
-"""The verdict: each direction, what an interval decides, what fails closed, and who speaks for many."""
+"""The verdict: each direction, what an interval decides, what fails closed, and which of many values counts."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_each_direction_includes_its_limit(name, value, limit, passed):
     assert judged(name, value, limit) is passed
 
 
-def test_rounding_in_binary_does_not_fail_a_limit_that_is_kept():
+def test_rounding_in_binary_does_not_fail_a_value_at_the_limit():
     (gate,) = judge(facts(top1_drop=0.864 - 0.848), {"top1_drop": 0.016}, defaults={})
     assert 0.864 - 0.848 > 0.016
     assert gate.passed
@@ -56,13 +56,13 @@ def test_a_value_that_is_no_number_fails_every_gate(name):
 
 
 @pytest.mark.parametrize("name", GATES)
-def test_what_was_asked_for_and_not_measured_fails(name):
+def test_a_gate_with_a_given_limit_and_no_value_fails(name):
     (gate,) = judge({}, {name: 0.0}, defaults={})
     assert gate.value is None
     assert gate.passed is False
 
 
-def test_what_was_neither_measured_nor_asked_for_is_not_judged():
+def test_a_gate_without_a_given_limit_and_a_value_is_not_judged():
     assert judge({}, {}, defaults={"top1_drop": 0.01}) == ()
 
 
@@ -121,7 +121,7 @@ def test_an_interval_decides_only_what_it_lies_beyond(limit, verdict):
     assert verdict_of(Value(value=-0.95, ci95=(-0.97, -0.93)), -limit, "at most") is verdict
 
 
-def test_what_a_sample_cannot_decide_fails_the_strict_only():
+def test_an_undecided_gate_fails_only_where_the_verdict_is_strict():
     values = {"agreement": (Value(value=0.89, ci95=(0.85, 0.92)),)}
     (gate,) = judge(values, {}, defaults={})
     (strict,) = judge(values, {}, defaults={}, strict=True)
@@ -141,7 +141,7 @@ def test_an_interval_that_is_none_fails(ci95):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_the_worst_verdict_speaks_before_the_worst_value(order):
+def test_the_worst_verdict_counts_before_the_worst_value(order):
     unsure = Value(value=0.85, ci95=(0.7, 0.95), subject="few images")
     sure = Value(value=0.88, ci95=(0.87, 0.89), subject="many images")
     (gate,) = judge({"agreement": (unsure, sure)[::order]}, {}, defaults={})
@@ -149,7 +149,7 @@ def test_the_worst_verdict_speaks_before_the_worst_value(order):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_of_equal_verdicts_the_worst_value_speaks_and_nan_is_worst(order):
+def test_of_equal_verdicts_the_worst_value_counts_and_nan_is_worst(order):
     good, bad = Value(value=0.99, subject="good"), Value(value=0.98, subject="bad")
     (gate,) = judge({"agreement": (good, bad)[::order]}, {}, defaults={})
     assert gate.subject == "bad"

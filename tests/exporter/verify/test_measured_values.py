@@ -1,4 +1,4 @@
-"""What the gates are fed: each value by hand, the worst artifact speaking for all, and what is no number."""
+"""The values that gates compare: each by hand, the worst artifact counts, and numbers that were not measured."""
 
 import json
 import math
@@ -88,7 +88,7 @@ WORST = [
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("case", WORST, ids=lambda case: f"{case[0]}-{case[2]}")
-def test_worst_artifact_speaks_and_is_named(entry, found, order, case):
+def test_worst_artifact_counts_and_is_named(entry, found, order, case):
     name, bad, precision, value = case
     pair = [entry(f"m_{precision}.tflite", labels_matched=1.0), entry(f"m_{precision}.onnx", **bad)][::order]
     gate = judged(found(*pair))[name]
@@ -98,13 +98,13 @@ def test_worst_artifact_speaks_and_is_named(entry, found, order, case):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_largest_int8_file_speaks_for_the_size(entry, found, order):
+def test_largest_int8_file_counts_for_the_size(entry, found, order):
     # Two int8 files of one format: `verify` takes any number, and a small one must not excuse a large one.
     sized = [entry("small_int8.tflite", size_bytes=250), entry("large_int8.tflite", size_bytes=900)][::order]
     assert numbers(found(entry(FP32, size_bytes=1000), *sized))["size_ratio"] == pytest.approx(0.9)
 
 
-def test_slowest_format_and_least_alike_twins_speak(entry, found):
+def test_slowest_format_and_least_alike_twins_count(entry, found):
     values = numbers(
         found(
             *(entry(name) for name in (FP32, INT8, "m_fp32.onnx", ONNX, "n_int8.onnx")),
@@ -126,12 +126,12 @@ def test_slowest_format_and_least_alike_twins_speak(entry, found):
         ("m_fp16.tflite", "fp32", 0),
     ],
 )
-def test_a_file_holds_what_its_name_says(entry, found, name, precision, value):
+def test_a_file_has_the_precision_in_its_name(entry, found, name, precision, value):
     assert numbers(found(entry(name) | {"precision": precision}))["named_precision"] == value
 
 
 @pytest.mark.parametrize("name", ["m_quant.tflite", "m.tflite", "int8_of_mine.tflite", "m_int8_v2.tflite"])
-def test_a_name_that_says_nothing_is_not_judged(entry, found, name):
+def test_a_name_without_a_precision_is_not_judged(entry, found, name):
     assert "named_precision" not in gate_values(found(entry(FP32) | {"file": name}))
 
 
@@ -187,7 +187,7 @@ def test_nan_of_twins_speedups_and_chance_fails(entry, found):
     assert failed == ["above_chance", "twin_agreement", "int8_speedup"]
 
 
-def test_what_has_been_to_json_and_back_is_judged_alike(entry, found):
+def test_measurements_read_back_from_json_are_judged_alike(entry, found):
     measured = found(entry(FP32), entry(INT8, agreement=math.nan), twins={}, chance=0.2)
     read = json.loads(to_bytes(measured))
     assert [(gate.name, gate.verdict) for gate in judged(measured).values()] == [

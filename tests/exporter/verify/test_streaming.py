@@ -88,7 +88,7 @@ def test_artifacts_run_side_by_side_and_the_reference_meanwhile(numbered, pixel)
 
 @given(st.integers(0, 30), WAYS)
 def test_answers_may_be_of_any_type_and_come_in_the_order_of_images_and_artifacts(numbered, pixel, count, way):
-    """Nothing of classes: here the reference counts, and artifacts write words."""
+    """No classes anywhere: here the reference gives numbers, and artifacts give sentences."""
 
     def words(name):
         return lambda batch, expected: [f"{name} saw {image} in {total}" for image, total in expected]

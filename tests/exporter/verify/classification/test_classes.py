@@ -1,4 +1,4 @@
-"""What classes lost, confusions and disputed images: by hand, and what must hold whatever the answers are."""
+"""Losses of classes, confusions and disputed images: by hand, and laws for any answers."""
 
 import numpy as np
 from hypothesis import given

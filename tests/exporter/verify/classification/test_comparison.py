@@ -38,7 +38,7 @@ def test_difference_by_hand(table_runner, verified, one_hot):
         assert low < 0 < 2 / 6 < high
 
 
-def test_equal_answers_leave_open_what_their_number_leaves_open(table_runner, verified, one_hot):
+def test_interval_of_equal_answers_depends_on_their_number(table_runner, verified, one_hot):
     difference = verified([table_runner("a", one_hot(0))], [0], reference=one_hot(0)).artifacts[0].difference
     assert (difference.top1_drop, difference.bootstrap_ci95, difference.mcnemar_p) == (0.0, (0.0, 0.0), 1.0)
     assert difference.score_ci95 == pytest.approx((-0.79345, 0.79345), abs=5e-6)  # z^2 / (1 + z^2)
@@ -162,7 +162,7 @@ def test_distinct_outputs_counts_different_score_vectors(table_runner, verified,
     assert (found.artifacts[0].distinct_outputs, found.reference.distinct_outputs) == (2, 1)
 
 
-def test_without_images_nothing_is_claimed(table_runner, verified, one_hot):
+def test_without_images_nothing_is_measured(table_runner, verified, one_hot):
     found = verified([table_runner("a", one_hot(0))], [], reference=one_hot(0))
     (accuracy,) = found.artifacts
     unknown = (accuracy.top1, accuracy.top5, accuracy.agreement, accuracy.max_abs_error, accuracy.tied)
@@ -171,7 +171,7 @@ def test_without_images_nothing_is_claimed(table_runner, verified, one_hot):
     assert accuracy.difference.score_ci95 == (-1.0, 1.0)
 
 
-def test_without_labels_only_agreement_is_claimed(table_runner, verified, one_hot):
+def test_without_labels_only_agreement_is_measured(table_runner, verified, one_hot):
     runner = table_runner("a", one_hot(0, 1, 0, 1))
     # Folders of unlabelled images may be more than classes.
     found = verified([runner], [0, 1, 7, 1], reference=one_hot(0, 1, 2, 0), is_labelled=False)

@@ -63,7 +63,7 @@ def test_slow_path_stops_and_all_are_compared_where_it_got(compared):
     assert (found.images, found.pairs) == (6, ())
 
 
-def test_at_least_one_image_is_compared_and_at_most_those_asked_for(compared):
+def test_at_least_one_image_is_compared_and_no_more_than_the_most(compared):
     tables = {name: np.eye(40, dtype=np.float32) for name in "ab"}
     assert compared(tables, 40, affine=None, budget_s=0).images == 1
     assert compared(tables, 40, affine=None, most=7).images == 7

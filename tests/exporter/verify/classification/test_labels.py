@@ -1,4 +1,4 @@
-"""Labels inside a file beside the data's classes: the right order, another order, other words."""
+"""Labels inside a file beside the data's classes: the right order, another order, other names."""
 
 import pytest
 from hypothesis import given

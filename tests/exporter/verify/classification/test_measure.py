@@ -1,4 +1,4 @@
-"""All that is measured together: what files must be to be compared, and what is told of them."""
+"""Measurements for a report: which files can be compared, and how a file is identified."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_file_name_given_twice_is_refused_by_its_name(refused):
 
 
 @pytest.mark.parametrize("kind", ["fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx"])
-def test_file_itself_says_what_it_is(small_build, tmp_path, kind):
+def test_a_file_is_identified_by_its_content_and_not_by_its_name(small_build, tmp_path, kind):
     content = (small_build / f"{STEM}_{kind}").read_bytes()
     lying_name = tmp_path / f"renamed_{'int8' if 'fp32' in kind else 'fp32'}.{kind.split('.')[1]}"
     lying_name.write_bytes(content)

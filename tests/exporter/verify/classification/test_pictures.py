@@ -36,7 +36,7 @@ def test_worst_of_each_artifact_come_first_and_each_once(disputed):
     assert list(found) == ["5.png", "7.png", "9.png"]
 
 
-def test_no_more_than_asked_for_fairly_shared(disputed):
+def test_pictures_are_limited_and_shared_among_artifacts(disputed):
     artifacts = [disputed("a", *range(30)), disputed("b", *range(100, 130))]
     assert list(thumbnails(artifacts, photos(), most=4)) == ["0.png", "100.png", "1.png", "101.png"]
     assert len(thumbnails(artifacts, photos())) == 48  # 24 of each

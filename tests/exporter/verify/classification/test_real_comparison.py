@@ -1,4 +1,4 @@
-"""The artifacts of a small build, side by side on real digits: what the report will say of them."""
+"""The artifacts of a small build, compared on real digits, as in a report."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a comparison says in report.json: the keys of the contract, and numbers that a comparison by hand has."""
+"""A comparison in report.json: the keys of the contract, and numbers computed by hand."""
 
 import json
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_paths_have_the_keys_of_the_contract():
     assert found["pairs"][0]["agreement_ci95"] == [0.1, 0.9]
 
 
-def test_classes_without_words_are_numbers_and_no_answer_is_said(table_runner, verified):
+def test_classes_without_names_are_numbers_and_no_answer_has_a_label(table_runner, verified):
     scores = np.array([[np.nan, 0, 1], [0, 0, 1]], np.float32)
     found = verified([table_runner("a", scores)], [0, 1], reference=[[1, 0, 0], [0, 1, 0]])
     said = accuracy_json(found.artifacts[0], ["cat"])["disagreements"]["worst"]
@@ -85,7 +85,7 @@ def test_classes_without_words_are_numbers_and_no_answer_is_said(table_runner, v
     ]
 
 
-def test_without_labels_the_report_says_null(table_runner, verified, one_hot):
+def test_without_labels_the_report_has_null(table_runner, verified, one_hot):
     found = verified([table_runner("a", one_hot(0, 1))], [0, 1], reference=one_hot(1, 1), is_labelled=False)
     said = json.loads(to_bytes(accuracy_json(found.artifacts[0], [])))
     assert (said["top1"], said["top1_ci95"], said["top5"], said["difference"]) == (None, None, None, None)

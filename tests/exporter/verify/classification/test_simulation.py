@@ -36,7 +36,7 @@ def simulation(agreement: float, near_ties: float = 0.0) -> Simulation:
     return Simulation(images=100, agreement=agreement, near_ties=near_ties, max_lsb=1, integers=1.0)
 
 
-def test_the_message_says_what_got_and_where() -> None:
+def test_the_message_names_the_agreement_and_the_layer() -> None:
     with pytest.raises(StageError, match=r"at least 97% of 100 images, got 50\.0%; they part at conv_pw_3"):
         simulation(0.5).require_alike(parting="conv_pw_3")
     with pytest.raises(StageError, match="no layer by itself gives other codes"):
@@ -152,7 +152,9 @@ def test_a_broken_exporter_ends_the_run_with_exit_3(
     assert not (tmp_path / "out" / "report.json").exists()
 
 
-def test_a_whole_run_reports_all_that_was_found_out(exported: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+def test_a_whole_run_reports_simulation_health_and_sensitivity(
+    exported: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
     code, errors = exported()
     assert code in (0, 1), errors  # the network never learned anything: gates may fail
     report = json.loads((tmp_path / "out" / "report.json").read_bytes())
