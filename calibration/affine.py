@@ -93,7 +93,7 @@ def weight_affine(
 
 
 def min_largest_weights(bias: NDArray[np.float32], *, input_scale: float) -> NDArray[np.float64]:
-    """The least scales with which each `bias` (channels,) fits 32 bits, times 127: what code 127 must stand for.
+    """For each channel, the least weight that code 127 may stand for if its `bias` (channels,) is to fit 32 bits.
 
     A bias is stored in steps of input scale times weight scale. Training leaves channels whose weights have faded
     to 1e-12 while their bias has not: with the scale of such weights the bias would saturate near zero.

@@ -78,7 +78,7 @@ class Step:
         return replace(self, weights=tuple(weights[self.convolution.name]))
 
     def prepare(self, *tensors: Any) -> Any:
-        """What the convolution takes, or a step without one gives, from the tensors of `inputs`.
+        """Apply the layers before the convolution to the tensors of `inputs`.
 
         All are float32 (n, height, width, channels).
         """
@@ -88,7 +88,7 @@ class Step:
         return x
 
     def compute(self, *tensors: Any) -> Any:
-        """What the step gives in float arithmetic for the tensors of `inputs`."""
+        """The step's result in float arithmetic for the tensors of `inputs`."""
         x = self.prepare(*tensors)
         if self.convolution is not None:
             x = self.convolve(x, *self.weights)
@@ -125,7 +125,7 @@ def activation_sites(folded: tf_keras.Model) -> tuple[str, ...]:
 
 
 def _sites(nodes: Sequence[LayerNode], readers: Mapping[str, LayerNode]) -> dict[str, str]:
-    """By layer that makes a tensor to be stored, the layer behind which it is stored: itself, or its ReLU."""
+    """By layer whose output is stored, the layer behind which that happens: itself, or its ReLU."""
     sites: dict[str, str] = {}
     for node in nodes:
         if is_convolution(node.layer) or isinstance(node.layer, _MERGES):
@@ -143,7 +143,7 @@ def _sites(nodes: Sequence[LayerNode], readers: Mapping[str, LayerNode]) -> dict
 def _between(
     nodes: Sequence[LayerNode], sites: Mapping[str, str], names: Sequence[str]
 ) -> tuple[tuple[LayerNode, ...], tuple[str, ...]]:
-    """The layers that lie between stored tensors and those of `names`, in order, and the names of the stored ones."""
+    """The layers between stored tensors and those called `names`, in order, and the names of the stored ones."""
     wanted, between, stored = dict.fromkeys(names), [], set(sites.values())
     for node in reversed(nodes):
         if node.name in wanted and node.name not in stored:

@@ -121,9 +121,9 @@ def _equalized(values: ChannelValues, reader: Step) -> Scaling:
 
 
 def _convolutions_behind_relus(steps: Sequence[Step]) -> dict[str, Step]:
-    """By site, the convolution that alone reads a tensor which another one makes, with a ReLU.
+    """Tensors between two convolutions, the first with a ReLU and the second their only reader: by site, that reader.
 
-    Channels of a tensor that anything else makes or reads stay as they are: a sum, say, needs both its tensors alike.
+    Channels of other tensors stay as they are: a sum, say, needs those of both its inputs alike.
     """
     readers, found = only_readers(steps), {}
     for step in steps:

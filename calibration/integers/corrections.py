@@ -132,7 +132,7 @@ def _input(folded: tf_keras.Model, batches: Iterable[Array], entry: Range, found
 def _decided(
     step: Step, inputs: Sequence[_Input], observed: Range, *, corrections: Corrections, found: Corrected
 ) -> tuple[Iterable[Pair], Range]:
-    """What a step makes of its `inputs`, float and quantized, and its range, which was `observed`.
+    """The output of a step, float and quantized batches, and its range, which was `observed` before corrections.
 
     Its integers, if it has any, are put into `found`.
     """
@@ -150,7 +150,7 @@ def _decided(
 
 
 def _without_weights(step: Step, inputs: Sequence[_Input], observed: Range) -> tuple[Iterable[Pair], Range]:
-    """What a step without a convolution makes of its `inputs`, float and quantized, and its range.
+    """The output of a step without a convolution, float and quantized batches, and its range.
 
     Pooling over one pixel does nothing, and the converter leaves it out: then the input's range stays, too.
     """

@@ -191,7 +191,7 @@ class _Grid:
             largest=self.largest,
         )
         last = folded.layers[-1]
-        if not gives_probabilities(last):
+        if len(folded.outputs) > 1 or not gives_probabilities(last):
             return quantized
         return tf_keras.Model(quantized.input, type(last).from_config(last.get_config())(quantized.layers[-1].input))
 
