@@ -166,6 +166,7 @@ def test_all_corrections_bring_the_answers_nearer_to_float(
     assert distance(mobilenet, whole, inputs) < distance(mobilenet, plain, inputs) / 2
 
 
+@pytest.mark.run
 def test_rounding_by_itself_helps(mobilenet: Any, plain: Corrected, inputs: np.ndarray) -> None:
     found = corrected(mobilenet, inputs, EACH["rounding"])
     assert distance(mobilenet, found, inputs) < distance(mobilenet, plain, inputs)
@@ -249,6 +250,7 @@ def test_every_step_is_reported(short_network: Callable[[], Any], inputs: np.nda
     assert steps == [(number, 5, "layers") for number in range(1, 6)]
 
 
+@pytest.mark.run
 def test_every_combination_runs(short_network: Callable[[], Any], inputs: np.ndarray) -> None:
     small = inputs[:16, ::4, ::4]
     for switches in itertools.product((False, True), repeat=len(NAMES)):

@@ -31,6 +31,7 @@ from mbexport.formats.tflite.integers import Decided, with_decided_weights
 from mbexport.models.folding import is_convolution, without_probabilities
 from mbexport.models.preprocess import Preprocess
 
+pytestmark = pytest.mark.run
 PREPROCESS = Preprocess(resolution_px=PX)
 FILTERS = 128  # the converter leaves weights of fewer than 1024 numbers as they are
 

@@ -72,6 +72,7 @@ def test_steps_per_epoch_by_hand(shades: Shades, count: int, batch: int, steps: 
     assert steps_per_epoch(shades(count, classes=2), TrainSettings(batch=batch, seed=0, augmentation=STILL)) == steps
 
 
+@pytest.mark.run
 def test_training_learns_the_labels(shades: Shades, fitted: Fitted) -> None:
     model, images, steps = one_layer(), shades(60, classes=3), []
     history = fitted(model, images, Phase(epochs=30, learning_rate=0.1), on_step=lambda *step: steps.append(step))
