@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   mbexport predict dist/mobilenet_v1_0.75_64/*_int8.tflite cat.jpg dog.jpg
-  mbexport predict net.keras --preprocess mobilenet --classes classes.txt *.png
+  mbexport predict net.keras --preprocess mobilenet --classes names.txt *.png
 """
 
 
