@@ -11,7 +11,6 @@ Errors are those of `mbexport.errors`, raised.
     print(result.passed, result.files["mobilenet_v1_0.25_32_int8.tflite"])
 """
 
-import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mbexport.errors import OptionError
+from mbexport.errors import OptionError, did_you_mean
 from mbexport.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -120,9 +119,8 @@ def _context(command: click.Command, options: Mapping[str, Any], *, arguments: S
     values = {}
     for keyword, value in options.items():
         if keyword not in known:
-            near = difflib.get_close_matches(keyword, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise OptionError(f"{command.name} has no option {keyword}{hint}")
+            question = did_you_mean(keyword, known)
+            raise OptionError(f"{command.name} has no option {keyword}" + (f"; {question}" if question else ""))
         if value is not None:
             values[str(known[keyword].name)] = _as_typed(known[keyword], keyword, value)
     try:

@@ -8,14 +8,21 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from mbexport import __version__
-from mbexport.errors import EXIT_BAD_INPUT, EXIT_DONE, EXIT_INTERRUPTED, EXIT_STAGE_FAILED, MbexportError
+from mbexport.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_STAGE_FAILED,
+    MbexportError,
+    did_you_mean,
+)
 from mbexport.progress import remember_interrupts, was_interrupted
 
 if TYPE_CHECKING:
@@ -40,7 +47,6 @@ _OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 _COMPLETE: Final = (
     "_MBEXPORT_COMPLETE"  # what a shell sets to <shell>_source or <shell>_complete, by click's convention
 )
-_LIKENESS: Final = 0.7  # of spellings, from 0 to 1: below, a suggestion is a guess
 
 
 class _LazyGroup(click.Group):
@@ -60,7 +66,7 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Finds the command that `args` begin with. Raises `UsageError` for an unknown one, and suggests another."""
         if args[0] not in _COMMANDS and not ctx.resilient_parsing:
-            suggestion = _suggestion(args[0], _COMMANDS) or "`mbexport --help` lists them"
+            suggestion = did_you_mean(args[0], _COMMANDS) or "`mbexport --help` lists them"
             raise click.UsageError(f"no such command: {args[0]}; {suggestion}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -145,14 +151,6 @@ def _complete(instruction: str) -> int:
     return EXIT_BAD_INPUT if shell_complete(group, {}, "mbexport", _COMPLETE, instruction) else EXIT_DONE
 
 
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    """The known word that is spelled most like `word`, as a question; nothing if none is."""
-    from difflib import get_close_matches
-
-    nearest = get_close_matches(word, known, n=1, cutoff=_LIKENESS)
-    return f"did you mean {nearest[0]}?" if nearest else ""
-
-
 def _no_such_option(error: click.NoSuchOption) -> str:
     """The message for an unknown option, with the option of the command that is spelled most like it.
 
@@ -161,7 +159,7 @@ def _no_such_option(error: click.NoSuchOption) -> str:
     assert error.ctx is not None
     parameters = error.ctx.command.get_params(error.ctx)
     names = [name.lstrip("-") for each in parameters for name in (*each.opts, *each.secondary_opts)]
-    suggestion = _suggestion(error.option_name.lstrip("-"), names).replace("did you mean ", "did you mean --")
+    suggestion = did_you_mean(error.option_name.lstrip("-"), names, prefix="--")
     return f"no such option: {error.option_name}; {suggestion or f'`{error.ctx.command_path} --help` lists them'}"
 
 

@@ -12,7 +12,10 @@ A gate that fails is a result, not an error (exit code 1). Any other exception i
 A message names the option or file, what is legal and what was given: `alpha must be in (0, 1], got 3`.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 EXIT_DONE = 0
 EXIT_GATE_FAILED = 1
@@ -57,6 +60,17 @@ MAX_THREADS: Final = 256  # more than any phone or runner has; runtimes crash on
 MAX_RUNS: Final = 1_000_000
 MAX_BATCH: Final = 1024  # a gigabyte of float activations at alpha 1 and 224 px
 MAX_SEED: Final = 2**31 - 1
+
+
+_LIKENESS: Final = 0.7  # of spellings, from 0 to 1: below, a suggestion is a guess
+
+
+def did_you_mean(word: str, known: "Iterable[str]", *, prefix: str = "") -> str:
+    """The question whether the known word that is spelled most like `word` is meant; empty if none is like it."""
+    from difflib import get_close_matches  # only an error needs it
+
+    nearest = get_close_matches(word, known, n=1, cutoff=_LIKENESS)
+    return f"did you mean {prefix}{nearest[0]}?" if nearest else ""
 
 
 def require_within(name: str, value: int, least: int, most: int | None = None) -> None:

@@ -7,7 +7,15 @@ from typing import Any, Final
 import click
 
 from mbexport.commands.options import PATH, Group, Option, option
-from mbexport.errors import OptionError
+from mbexport.errors import OptionError, did_you_mean
+
+_NUMBER: Final = (int, float)
+_KINDS: Final[dict[type | tuple[type, ...], str]] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    _NUMBER: "a number",
+}
 
 
 def _load_config(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
@@ -29,7 +37,11 @@ def _load_config(context: click.Context, _parameter: click.Parameter, value: Pat
     for name, given in settings.items():
         named = known.get(name.replace("_", "-"))
         if named is None or named.name is None:
-            raise OptionError(f"{value} must hold options of {context.command.name}, got {name}")
+            question = did_you_mean(name.replace("_", "-"), known)
+            raise OptionError(
+                f"{value} must hold options of {context.command.name}, got {name}"
+                + (f"; {question}" if question else "")
+            )
         if name == "gate" and isinstance(given, dict):
             given = [f"{gate}={limit}" for gate, limit in given.items()]  # noqa: PLW2901
         require_type(named, given, where=f"{value}: {name}")
@@ -45,12 +57,11 @@ def require_type(known: Option, given: object, *, where: str) -> None:
     elif known.type is click.INT:
         wanted = int
     elif known.type is click.FLOAT:
-        wanted = (int, float)
+        wanted = _NUMBER
     values = given if known.multiple and isinstance(given, list) else [given]
     for value in values:
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            names = " or ".join(kind.__name__ for kind in (wanted if isinstance(wanted, tuple) else (wanted,)))
-            raise OptionError(f"{where} must be {names}, got {value!r}")
+            raise OptionError(f"{where} must be {_KINDS[wanted]}, got {value!r}")
 
 
 config: Final = option(

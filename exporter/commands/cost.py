@@ -72,14 +72,12 @@ def command(  # noqa: PLR0917  # click passes by name
 
 
 def _require_published_alone(*, everything: bool, compare: bool, conv: Convolution, shallow: bool) -> None:
-    """Raises `OptionError` where a table of published networks would not be the table that was asked for."""
+    """Raises `OptionError` for options of one network beside those that show many."""
     if everything and compare:
         raise OptionError("give --all or --compare, not both")
     if conv is not Convolution.SEPARABLE or shallow:
         given = "--shallow" if shallow else f"--conv {conv}"
-        raise OptionError(
-            f"{'--all' if everything else '--compare'} must come without --conv and --shallow, got {given}"
-        )
+        raise OptionError(f"{'--all' if everything else '--compare'} shows networks that were published; drop {given}")
 
 
 def _all(classes: int, *, as_json: bool) -> list[str]:

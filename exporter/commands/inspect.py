@@ -15,9 +15,9 @@ from mbexport.workdir import sha256_of
 
 
 def sensitivity_of(file: Path) -> Json:
-    """What each layer of the int8 artifact `file` costs, as `sensitivity_json` wrote it, and the artifact's name.
+    """What rounding each layer of the int8 artifact `file` costs: the part `sensitivity` of the report beside it.
 
-    Raises `DataError` if there is no report beside it, if it tells of another file, or does not say.
+    Raises `DataError` without a report, for one that does not list the file, and for one without sensitivities.
     """
     if not file.is_file():
         raise DataError(f"no such file: {file}")
@@ -26,24 +26,22 @@ def sensitivity_of(file: Path) -> Json:
     digest = sha256_of(file)
     entry = next((entry for entry in report["artifacts"] if entry["sha256"] == digest), None)
     if entry is None:
-        raise DataError(f"{path} does not belong to {file}: none of the artifacts it lists has its sha256")
+        raise DataError(f"{path} does not belong to {file}: it lists no artifact with this sha256")
     if entry["precision"] != Precision.INT8.value:
-        raise DataError(f"only an int8 artifact's layers cost accuracy, got {file}, which is {entry['precision']}")
+        raise DataError(f"--sensitivity takes only an int8 artifact, got {file}, which is {entry['precision']}")
     if not report.get("sensitivity"):
-        raise DataError(f"{path} does not say what the layers of {file} cost: make it anew, without --no-sensitivity")
+        raise DataError(f"{path} holds no sensitivities: run build or export again without --no-sensitivity")
     return {"file": file.name, "sha256": digest, **report["sensitivity"]}
 
 
 def _read(path: Path) -> Json:
-    """The report. Raises `DataError` if there is none, or it is something else."""
+    """The report at `path`. Raises `DataError` if there is none, or the file is no report."""
     try:
         report = json.loads(path.read_bytes())
         if all({"sha256", "precision"} <= set(entry) for entry in report["artifacts"]):
             return dict(report)
     except FileNotFoundError:
-        raise DataError(
-            f"what the layers cost stands in the report of the run that made them: there is no {path}"
-        ) from None
+        raise DataError(f"--sensitivity reads the report of the run that made the file: there is no {path}") from None
     except (OSError, TypeError, KeyError, ValueError, RecursionError):
         pass  # the message is the same
     raise DataError(f"{path} is not a report of mbexport")
@@ -79,7 +77,7 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
     those that its delegate took.
     """
     if kernels and sensitivity:
-        raise OptionError("--kernels and --sensitivity are two tables: ask for one, got both")
+        raise OptionError("--kernels and --sensitivity are two tables; give one, got both")
     from mbexport.formats.registry import open_runner
     from mbexport.quiet import quiet_libraries
 
@@ -94,7 +92,6 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
 
 
 def _print_sensitivity(file: Path, stream: TextIO, *, as_json: bool) -> None:
-    from mbexport.commands.inspect import sensitivity_of
     from mbexport.report.terminal import print_sensitivity
 
     print_sensitivity(sensitivity_of(file), stream, as_json=as_json)

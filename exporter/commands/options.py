@@ -238,7 +238,7 @@ def normalization(preset: str | None, mean: str | None, scale: str | None) -> "N
         return None
     scales = _numbers("scale", scale or "1")
     if not all(value > 0 for value in scales):
-        raise OptionError(f"scale must be positive, got {scale}")
+        raise OptionError(f"--scale must be positive, got {scale}")
     return Normalization(mean=_numbers("mean", mean or "0"), std=tuple(1 / value for value in scales))
 
 
@@ -246,7 +246,7 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(_number(part) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
-        raise OptionError(f"{name} must be one or three numbers or fractions, got {text}") from None
+        raise OptionError(f"--{name} must be one or three numbers or fractions, got {text}") from None
 
 
 def _number(text: str) -> float:
@@ -292,7 +292,7 @@ def gate_limits(gates: tuple[str, ...]) -> dict[str, float]:
         try:
             limits[name.strip()] = float(value)
         except ValueError:
-            raise OptionError(f"a gate must be NAME=VALUE with a number, got {text}") from None
+            raise OptionError(f"--gate must be NAME=VALUE with a number, got {text}") from None
     return limits
 
 

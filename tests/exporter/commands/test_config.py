@@ -125,6 +125,24 @@ def test_file_with_an_unknown_option_is_refused(complaint, command, name):
     assert f"must hold options of {command}, got {name}" in said
 
 
+@pytest.mark.parametrize(("name", "meant"), [("alhpa", "alpha"), ("qat_epoch", "qat-epochs"), ("opsett", "opset")])
+def test_file_with_a_misspelled_option_is_answered_with_the_one_that_is_nearest(complaint, name, meant):
+    assert f"got {name}; did you mean {meant}?" in complaint("build", config=f"{name} = 1")
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ('alpha = "x"', "a number, got 'x'"),
+        ("epochs = 1.5", "a whole number, got 1.5"),
+        ("int8 = 1", "true or false, got 1"),
+        ("observer = 1", "text, got 1"),
+    ],
+)
+def test_file_with_a_value_of_another_kind_is_told_which_is_legal(complaint, line, kind):
+    assert f"options.toml: {line.split()[0]} must be {kind}" in complaint("build", config=line)
+
+
 @pytest.mark.parametrize("content", ["alpha = ", "alpha 1", "[build", "alpha = 1\nalpha = 2"])
 def test_file_that_is_not_toml_is_refused(complaint, content):
     assert "cannot be read" in complaint("build", config=content)

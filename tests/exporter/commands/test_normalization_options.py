@@ -74,7 +74,7 @@ def test_both_kinds_at_once_are_refused(preset, numbers):
 
 @given(st.fractions(max_value=0))
 def test_scale_that_is_not_positive_is_refused(scale):
-    with pytest.raises(OptionError, match=rf"^scale must be positive, got {scale}$"):
+    with pytest.raises(OptionError, match=rf"^--scale must be positive, got {scale}$"):
         normalization(None, None, str(scale))
 
 
@@ -91,12 +91,12 @@ def test_what_is_not_finite_is_refused(text):
 
 NO_NUMBERS = ["x", "1/0", "1/2/3", "1/", "/2", "1,,2", "1 2", ",", "0x10"]
 REFUSED = [
-    *((["--scale", text], f"scale must be one or three numbers or fractions, got {text}") for text in NO_NUMBERS),
-    *((["--mean", text], f"mean must be one or three numbers or fractions, got {text}") for text in NO_NUMBERS),
-    (["--scale", "0"], "scale must be positive, got 0"),
-    (["--scale", "-1/255"], "scale must be positive, got -1/255"),
-    (["--scale", "1,1,0"], "scale must be positive, got 1,1,0"),
-    (["--scale", "1e-400"], "scale must be positive, got 1e-400"),
+    *((["--scale", text], f"--scale must be one or three numbers or fractions, got {text}") for text in NO_NUMBERS),
+    *((["--mean", text], f"--mean must be one or three numbers or fractions, got {text}") for text in NO_NUMBERS),
+    (["--scale", "0"], "--scale must be positive, got 0"),
+    (["--scale", "-1/255"], "--scale must be positive, got -1/255"),
+    (["--scale", "1,1,0"], "--scale must be positive, got 1,1,0"),
+    (["--scale", "1e-400"], "--scale must be positive, got 1e-400"),
     (["--scale", "1e-320"], "std must be positive and finite"),
     (["--mean", "nan"], "mean must be finite"),
     (["--mean", "1,2"], "mean and std must be 1 or 3 numbers, got 2 and 1"),

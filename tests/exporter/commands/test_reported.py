@@ -53,7 +53,7 @@ def test_what_the_report_says_is_given_as_it_stands(artifact: Path) -> None:
     ("given_report", "message"),
     [
         ({"sensitivity": costs(0.5), "sha256": "1" * 64}, "does not belong to .*net_int8.tflite"),
-        ({"sensitivity": costs(0.5), "precision": "fp32"}, "only an int8 artifact"),
+        ({"sensitivity": costs(0.5), "precision": "fp32"}, "takes only an int8 artifact"),
         ({"sensitivity": None}, "without --no-sensitivity"),
         ({}, "without --no-sensitivity"),
     ],

@@ -198,8 +198,8 @@ def test_what_is_recorded_is_all_that_speaks(monkeypatch):
     [
         ({"alphas": 1}, "m.json must hold options of build, got alphas: another version made it"),
         ({"out": "/etc"}, "m.json must hold options of build, got out"),
-        ({"epochs": 1.5}, "m.json: epochs must be int, got 1.5"),
-        ({"shallow": 1}, "m.json: shallow must be bool, got 1"),
+        ({"epochs": 1.5}, "m.json: epochs must be a whole number, got 1.5"),
+        ({"shallow": 1}, "m.json: shallow must be true or false, got 1"),
     ],
 )
 def test_options_of_another_version_are_refused(options, said):
