@@ -4,6 +4,7 @@ import itertools
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,6 +18,7 @@ from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.formats.registry import open_runner
 from mbexport.models.facts import Output
+from mbexport.verify import streaming
 from mbexport.verify.classification.baseline import Baseline
 from mbexport.verify.classification.comparison import verify
 from mbexport.verify.streaming import answered_batches
@@ -212,3 +214,9 @@ def test_runtimes_release_the_interpreter_lock(tmp_path, make, name):
     finally:
         sys.setswitchinterval(interval)
     assert not all(seen)
+
+
+def test_what_tasks_share_knows_nothing_of_classification():
+    shared = sorted(Path(streaming.__file__).parent.glob("*.py"))
+    assert {path.stem for path in shared} > {"streaming", "kernel_paths", "statistics", "gates", "judge"}
+    assert [path.name for path in shared if "verify.classification" in path.read_text("utf-8")] == []
