@@ -86,14 +86,14 @@ def test_given_values_beat_the_defaults(planned, photos):
     assert (plan.crop_fraction, plan.origin.epochs, plan.out, plan.resume) == (0.5, 3, Path("there"), False)
 
 
-def test_every_other_option_reaches_the_plan(planned):
+def test_every_other_option_reaches_the_plan(planned, photos):
     plan, _ = planned(
-        *("--qat-epochs", 0, "--calibration", "pictures", "--calibration-samples", 7, "--io", "float32"),
+        *("--qat-epochs", 0, "--calibration", photos, "--calibration-samples", 7, "--io", "float32"),
         *("--seed", 2**31 - 1, "--threads", 3, "--gate", "agreement=0.5", "--gate", "samples=10"),
         *("--preprocess", "caffe", "--max-bad", "2.5%"),
     )
     assert (plan.normalization, plan.max_bad) == (CAFFE, 0.025)
-    assert (plan.qat_epochs, plan.calibration, plan.calibration_samples) == (0, Path("pictures"), 7)
+    assert (plan.qat_epochs, plan.calibration, plan.calibration_samples) == (0, photos, 7)
     assert (plan.io, plan.seed, plan.threads) == (Io.FLOAT32, 2**31 - 1, 3)
     assert plan.limits == {"agreement": 0.5, "samples": 10}
 
