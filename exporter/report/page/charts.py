@@ -165,7 +165,11 @@ def _cost(report: Json, artifacts: list[NumberedArtifact], kind: str) -> str | N
     _label_points(axes, [(price, 100 * one.entry[key], str(one.place)) for one, price in taken])
     description = "; ".join(f"{one.short}: {percent(one.entry[key])} at {price:.2f} {unit}" for one, price in taken)
     return to_svg(
-        figure, name=f"chart-{kind}", title=f"{what} against {kind} of each artifact", description=description
+        figure,
+        name=f"chart-{kind}",
+        title=f"{what} against {kind} of each artifact",
+        description=description,
+        is_laid_out=True,
     )
 
 

@@ -61,7 +61,7 @@ def picture(figures: Mapping[str, Any]) -> str:
         axes.tick_params(labelsize=13)
         told = "; ".join(f"{p['name']} .{p['format']}: {p['agreement']} % at {p['p50_ms']} ms" for p in points)
         title = f"int8 quantizers side by side: {figures['network']}"
-        return _standalone(to_svg(figure, name="quality", title=title, description=told), title)
+        return _standalone(to_svg(figure, name="quality", title=title, description=told, is_laid_out=True), title)
 
 
 def _by_name(points: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -1,6 +1,7 @@
 """The page's charts: what they draw, in whose colours, and what they say to those who cannot see them."""
 
 import re
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
@@ -16,6 +17,12 @@ from mbexport.report.page.view import NumberedArtifact
 
 BUILT = {"size", "latency", "distribution", "ratios", "layers", "ranges"}
 INT8 = 2  # place of an artifact in the example
+
+
+@cache
+def drawn(kind: str) -> dict[str, str]:
+    """The charts of a kind of report as it is: drawn once for all tests."""
+    return charts(KINDS[kind]())
 
 
 def texts(svg: str) -> list[str]:
@@ -35,12 +42,12 @@ def described(svg: str) -> str:
     ],
 )
 def test_what_was_measured_is_drawn(kind, expected):
-    assert charts(KINDS[kind]()).keys() == expected
+    assert drawn(kind).keys() == expected
 
 
 @pytest.mark.parametrize("kind", ["build", "ten artifacts", "unlabelled"])
 def test_charts_take_their_looks_from_the_page(kind):
-    found = charts(KINDS[kind]())
+    found = drawn(kind)
     ids = [
         element.attrib["id"]
         for svg in found.values()
@@ -64,7 +71,7 @@ def test_charts_take_their_looks_from_the_page(kind):
 
 
 def test_the_costs_by_hand():
-    found = charts(of_build())
+    found = drawn("build")
 
     assert described(found["size"]).split("; ")[INT8] == "int8.tflite: 78.4% at 2.72 MB"
     assert described(found["latency"]).split("; ")[INT8] == "int8.tflite: 78.4% at 3.12 ms"
@@ -74,7 +81,7 @@ def test_the_costs_by_hand():
 
 
 def test_images_without_labels_are_drawn_by_agreement():
-    found = charts(KINDS["unlabelled"]())
+    found = drawn("unlabelled")
 
     assert "agreement, %" in texts(found["size"])
     assert described(found["size"]).split("; ")[INT8] == "int8.tflite: 98.0% at 2.72 MB"
@@ -82,7 +89,7 @@ def test_images_without_labels_are_drawn_by_agreement():
 
 def test_layers_and_ranges_stand_in_their_order():
     report = of_build()
-    found = charts(report)
+    found = drawn("build")
     layers = [page_words.elided(entry["layer"]) for entry in report["sensitivity"]["layers"]]
 
     assert [text for text in texts(found["layers"]) if text in layers] == layers

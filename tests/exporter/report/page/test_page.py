@@ -88,12 +88,19 @@ def example() -> dict[str, Any]:
     return of_build()
 
 
+@cache
+def page_of(kind: str) -> bytes:
+    """The page of a kind of report as it is: rendered once for all tests."""
+    return page(KINDS[kind](), {})
+
+
 def read(report: dict[str, Any], pictures: Any = None) -> Page:
     return Page(page(report, pictures or {}))
 
 
 def test_the_gates_table_by_hand(example):
-    rows = [[" ".join(cell.split()) for cell in row] for row in read(example).tables["Gates, those that failed first"]]
+    table = Page(page_of("build")).tables["Gates, those that failed first"]
+    rows = [[" ".join(cell.split()) for cell in row] for row in table]
 
     assert rows[0] == ["Verdict", "Gate", "Value", "Limit"]
     assert [(row[0], row[1].split()[0], *row[2:]) for row in rows[1:]] == [
@@ -115,8 +122,8 @@ def test_the_gates_table_by_hand(example):
     assert "Next:" not in rows[3][1]
 
 
-def test_an_artifact_by_hand(example):
-    tables = read(example).tables
+def test_an_artifact_by_hand():
+    tables = Page(page_of("build")).tables
     accuracy = tables["Accuracy, beside the reference on the same images"][2 + INT8]
     latency = tables["Latency in ms, one thread; cold start and memory in processes of their own"][1 + INT8]
     fed = tables["Files, and how they are fed"][1 + INT8]
@@ -184,7 +191,7 @@ def test_what_limits_the_report_is_told_on_top(example):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_page_is_whole(kind):
-    content = page(KINDS[kind](), {})
+    content = page_of(kind)
     found = Page(content)
     ids = found.values("id")
 
@@ -212,7 +219,7 @@ def test_a_page_is_whole(kind):
     ],
 )
 def test_sections_are_there_as_the_report_has_them(kind, present, absent):
-    found = read(KINDS[kind]())
+    found = Page(page_of(kind))
     ids = {value.removesuffix("-caption").removesuffix("-title") for value in found.values("id")}
 
     assert present <= ids
@@ -266,39 +273,34 @@ def test_no_name_becomes_a_part_of_the_page(text):
     assert found.text.count(clean(text)) >= 8
 
 
-def test_the_same_report_gives_the_same_bytes_in_another_process(example, tmp_path):
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory) -> tuple[bytes, bytes, list[str]]:
+    """The example's page made by another process in a folder with a matplotlibrc: the page, stderr, what was loaded."""
+    folder = tmp_path_factory.mktemp("elsewhere")
     program = (
-        "import json, sys; from mbexport.report.page.render import page; "
-        "sys.stdout.buffer.write(page(json.load(sys.stdin), {}))"
+        "import json, sys; from mbexport.report.page.render import page; before = 'matplotlib' in sys.modules; "
+        "sys.stdout.buffer.write(page(json.load(sys.stdin), {})); "
+        "open('loaded', 'w').write(f\"{before} {'matplotlib' in sys.modules} {'matplotlib.pyplot' in sys.modules}\")"
     )
-    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\naxes.facecolor: red\n")
+    (folder / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\naxes.facecolor: red\n")
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", program],
-        input=json.dumps(example).encode(),
+        input=json.dumps(of_build()).encode(),
         capture_output=True,
         check=True,
-        cwd=tmp_path,
+        cwd=folder,
         env=environment,
     )
-
-    assert done.stdout == page(example, {})
-    assert done.stderr == b""
+    return done.stdout, done.stderr, (folder / "loaded").read_text().split()
 
 
-def test_matplotlib_is_loaded_when_a_page_is_made_and_pyplot_never(example):
-    program = (
-        "import sys, json; from mbexport.report.page.render import page; print('matplotlib' in sys.modules); "
-        "page(json.load(sys.stdin), {}); print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps(example),
-        capture_output=True,
-        check=True,
-        text=True,
-        env=environment,
-    )
+def test_the_same_report_gives_the_same_bytes_in_another_process(elsewhere):
+    content, complaints, _ = elsewhere
 
-    assert done.stdout.split() == ["False", "True", "False"]
+    assert content == page_of("build")
+    assert complaints == b""
+
+
+def test_matplotlib_is_loaded_when_a_page_is_made_and_pyplot_never(elsewhere):
+    assert elsewhere[2] == ["False", "True", "False"]
