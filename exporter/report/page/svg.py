@@ -122,11 +122,8 @@ def lay_out(figure: "Figure") -> None:
     What is added to a panel later moves nothing. matplotlib's own layouts measure all texts two to four times, which is
     most of the time that a chart takes.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    renderer = FigureCanvasAgg(figure).get_renderer()
     width, height = figure.bbox.size
-    margins = [_margins(axes, renderer) for axes in figure.axes]
+    margins = [_margins(axes) for axes in figure.axes]
     lefts, rights, bottoms, tops = (list(each) for each in zip(*margins, strict=True))
     panel = (width - sum(lefts) - sum(rights)) / len(margins)
     x = 0.0
@@ -136,9 +133,9 @@ def lay_out(figure: "Figure") -> None:
         x += left + panel + right
 
 
-def _margins(axes: "Axes", renderer: Any) -> tuple[float, float, float, float]:
+def _margins(axes: "Axes") -> tuple[float, float, float, float]:
     """How far names, scale and title reach beyond the panel, in pixels: left, right, below, above."""
-    inner, outer = axes.get_window_extent(renderer), axes.get_tightbbox(renderer)
+    inner, outer = axes.get_window_extent(), axes.get_tightbbox()
     outer = inner if outer is None else outer
     return (
         inner.x0 - outer.x0 + _PAD_PX,
