@@ -125,6 +125,15 @@ class Runner(ABC):
         return affine.quantize(preprocess.normalize(pixels), low=low, high=high).astype(kind)
 
 
+def require_different_names(runners: Sequence[Runner]) -> None:
+    """Raises `DataError` if two artifacts have the same file name, by which results are identified."""
+    seen: set[str] = set()
+    for runner in runners:
+        if runner.name in seen:
+            raise DataError(f"artifacts must have different file names, got {runner.name} twice")
+        seen.add(runner.name)
+
+
 def first_line(error: Exception) -> str:
     """The first line of the error's message, its type where it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

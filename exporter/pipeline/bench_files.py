@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from mbexport.errors import MAX_THREADS
 from mbexport.formats.registry import open_runner
-from mbexport.formats.runner import Runner
+from mbexport.formats.runner import Runner, require_different_names
 from mbexport.latency.machine import machine_json, usable_cores
 from mbexport.latency.performance import Performance, measure_performance, ratio_json
 from mbexport.latency.sittings import Effort
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
 from mbexport.report.content import Json, to_bytes
-from mbexport.verify.classification.measure import require_different_names
 from mbexport.workdir import Workdir
 
 

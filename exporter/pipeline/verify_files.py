@@ -14,7 +14,7 @@ from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import recognize
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
-from mbexport.formats.runner import Runner
+from mbexport.formats.runner import Runner, require_different_names
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import DataSet
 from mbexport.models.data.readable import ReadableSets, UnreadableImages, drop_unreadable
@@ -24,7 +24,7 @@ from mbexport.pipeline.publish import report_files
 from mbexport.progress import Progress
 from mbexport.report.content import Json, preprocess_json, report_json, to_bytes, unreadable_json
 from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import MeasureOptions, measure_all, require_different_names
+from mbexport.verify.classification.measure import MeasureOptions, measure_all
 from mbexport.verify.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verify.judge import judge
 from mbexport.workdir import Workdir

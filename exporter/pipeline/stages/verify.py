@@ -39,7 +39,8 @@ def verify(run: Context) -> Files:
     from mbexport.pipeline.networks import float_network, with_wanted_output
     from mbexport.report.content import to_bytes
     from mbexport.verify.classification.baseline import Baseline
-    from mbexport.verify.classification.measure import MeasureOptions, measure_all, pictures_to_json
+    from mbexport.verify.classification.measure import MeasureOptions, measure_all
+    from mbexport.verify.classification.pictures import pictures_to_json
 
     plan, facts = run.plan, run.float.facts
     make_deterministic(plan.seed)

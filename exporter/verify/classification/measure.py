@@ -3,18 +3,13 @@
 Answers are collected on all cores; then the artifacts are timed one at a time, while nothing else runs.
 """
 
-import json
 import math
-from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
-from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
 
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
@@ -22,7 +17,7 @@ from mbexport.formats.contents import labels_of, read_artifact
 from mbexport.formats.kernels import Kernels, kernels_json
 from mbexport.formats.matching import input_json, output_json
 from mbexport.formats.registry import format_of, kernels_of, open_path
-from mbexport.formats.runner import Runner
+from mbexport.formats.runner import require_different_names
 from mbexport.formats.subject import Subject
 from mbexport.latency.performance import Speed, measure_speed
 from mbexport.models.data.open import ImageSet, iter_pixels
@@ -31,73 +26,14 @@ from mbexport.progress import Progress
 from mbexport.verify.classification.baseline import Baseline
 from mbexport.verify.classification.comparison import Accuracy, Verification, verify
 from mbexport.verify.classification.kernel_paths import Paths, compare_paths
+from mbexport.verify.classification.pictures import thumbnails
 from mbexport.verify.classification.serialize import accuracy_json, baseline_json, pair_json, paths_json
-
-MOST_PICTURES: Final = 96
-_SIDE_PX: Final = 160
-_QUALITY: Final = 80
-
-
-def thumbnails(accuracies: Sequence[Accuracy], images: ImageSet, *, most: int = MOST_PICTURES) -> dict[str, bytes]:
-    """At most `most` JPEGs of disputed images, by name: each artifact's worst image first, then each second worst.
-
-    Raises `DataError` for an image that can no longer be read.
-    """
-    ranks = zip_longest(*([one.image for one in accuracy.disagreements] for accuracy in accuracies))
-    wanted = dict.fromkeys(name for rank in ranks for name in rank if name is not None)
-    places = {name: place for place, name in enumerate(images.names)}
-    return {name: _thumbnail(images.read(places[name])) for name in list(wanted)[:most]}
-
-
-def pictures_to_json(pictures: Mapping[str, bytes]) -> bytes:
-    """Serialize pictures by name as JSON, for `pictures_from_json`."""
-    return json.dumps({name: b64encode(content).decode() for name, content in pictures.items()}).encode()
-
-
-def pictures_from_json(content: bytes) -> dict[str, bytes]:
-    """Read the pictures that `pictures_to_json` wrote."""
-    return {name: b64decode(text) for name, text in json.loads(content).items()}
-
-
-def _thumbnail(image: Image.Image) -> bytes:
-    """A JPEG whose longest side is 160 px; a smaller image keeps its size."""
-    small = image.convert("RGB")
-    small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR)
-    content = BytesIO()
-    small.save(content, "JPEG", quality=_QUALITY)
-    return content.getvalue()
-
-
-# Where fewer labels name any class, the file has other names for its classes, which proves nothing.
-_LEAST_RECOGNIZED: Final = 0.5
-
-
-def matched_share(labels: Sequence[str] | None, classes: Sequence[str]) -> float | None:
-    """The share of `labels` that name the class at their place, among those that name any of `classes`.
-
-    A name may hold synonyms behind commas; capitals and underscores do not count. None without labels, or where
-    fewer than half of them name any class; 0 for another number of labels than of classes.
-    """
-    if not labels:
-        return None
-    if len(labels) != len(classes):
-        return 0.0
-    expected = [_synonyms(name) for name in classes]
-    all_names = frozenset().union(*expected)
-    pairs = [(_synonyms(label), names) for label, names in zip(labels, expected, strict=True)]
-    matches = [bool(label & names) for label, names in pairs if label & all_names]
-    if len(matches) < _LEAST_RECOGNIZED * len(labels):
-        return None
-    return sum(matches) / len(matches)
-
-
-def _synonyms(name: str) -> frozenset[str]:
-    return frozenset(part.strip().replace("_", " ").casefold() for part in name.split(",")) - {""}
-
 
 Json = dict[str, Any]
 
 _FLOATS: Final = (Precision.FP32, Precision.FP16)
+# Where fewer labels name any class, the file has other names for its classes, which proves nothing.
+_LEAST_RECOGNIZED: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +95,27 @@ def measure_all(
     return Measurements(measured=measured, pictures=thumbnails(verification.artifacts, images))
 
 
-def require_different_names(runners: Sequence[Runner]) -> None:
-    """Raises `DataError` if two artifacts have the same file name, by which results are identified."""
-    seen: set[str] = set()
-    for runner in runners:
-        if runner.name in seen:
-            raise DataError(f"artifacts must have different file names, got {runner.name} twice")
-        seen.add(runner.name)
+def matched_share(labels: Sequence[str] | None, classes: Sequence[str]) -> float | None:
+    """The share of `labels` that name the class at their place, among those that name any of `classes`.
+
+    A name may hold synonyms behind commas; capitals and underscores do not count. None without labels, or where
+    fewer than half of them name any class; 0 for another number of labels than of classes.
+    """
+    if not labels:
+        return None
+    if len(labels) != len(classes):
+        return 0.0
+    expected = [_synonyms(name) for name in classes]
+    all_names = frozenset().union(*expected)
+    pairs = [(_synonyms(label), names) for label, names in zip(labels, expected, strict=True)]
+    matches = [bool(label & names) for label, names in pairs if label & all_names]
+    if len(matches) < _LEAST_RECOGNIZED * len(labels):
+        return None
+    return sum(matches) / len(matches)
+
+
+def _synonyms(name: str) -> frozenset[str]:
+    return frozenset(part.strip().replace("_", " ").casefold() for part in name.split(",")) - {""}
 
 
 def _artifact(subject: Subject, kernels: Kernels, accuracy: Accuracy, labels: Sequence[str]) -> Json:

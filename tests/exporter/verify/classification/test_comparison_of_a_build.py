@@ -15,7 +15,7 @@ from mbexport.report.content import to_bytes
 from mbexport.verify.classification.baseline import Baseline
 from mbexport.verify.classification.comparison import verify
 from mbexport.verify.classification.kernel_paths import compare_paths
-from mbexport.verify.classification.measure import thumbnails
+from mbexport.verify.classification.pictures import thumbnails
 from mbexport.verify.classification.serialize import accuracy_json, pair_json, paths_json
 
 STEM = "mobilenet_v1_0.25_32"

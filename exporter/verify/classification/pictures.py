@@ -1,0 +1,47 @@
+"""Pictures of the images on which artifacts and reference disagree, for the page of a report."""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from itertools import zip_longest
+from typing import Final
+
+from PIL import Image
+
+from mbexport.models.data.open import ImageSet
+from mbexport.verify.classification.comparison import Accuracy
+
+MOST_PICTURES: Final = 96
+_SIDE_PX: Final = 160
+_QUALITY: Final = 80
+
+
+def thumbnails(accuracies: Sequence[Accuracy], images: ImageSet, *, most: int = MOST_PICTURES) -> dict[str, bytes]:
+    """At most `most` JPEGs of disputed images, by name: each artifact's worst image first, then each second worst.
+
+    Raises `DataError` for an image that can no longer be read.
+    """
+    ranks = zip_longest(*([one.image for one in accuracy.disagreements] for accuracy in accuracies))
+    wanted = dict.fromkeys(name for rank in ranks for name in rank if name is not None)
+    places = {name: place for place, name in enumerate(images.names)}
+    return {name: _thumbnail(images.read(places[name])) for name in list(wanted)[:most]}
+
+
+def pictures_to_json(pictures: Mapping[str, bytes]) -> bytes:
+    """Serialize pictures by name as JSON, for `pictures_from_json`."""
+    return json.dumps({name: b64encode(content).decode() for name, content in pictures.items()}).encode()
+
+
+def pictures_from_json(content: bytes) -> dict[str, bytes]:
+    """Read the pictures that `pictures_to_json` wrote."""
+    return {name: b64decode(text) for name, text in json.loads(content).items()}
+
+
+def _thumbnail(image: Image.Image) -> bytes:
+    """A JPEG whose longest side is 160 px; a smaller image keeps its size."""
+    small = image.convert("RGB")
+    small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR)
+    content = BytesIO()
+    small.save(content, "JPEG", quality=_QUALITY)
+    return content.getvalue()
