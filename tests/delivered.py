@@ -1,4 +1,4 @@
-"""What a run delivered, as its manifest tells it."""
+"""The files that a run delivered, by its manifest."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,5 +14,5 @@ def repeating(folder: Path) -> dict[str, bytes]:
 
 
 def beside(files: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that lie in no folder."""
+    """The files that lie in no folder."""
     return {name: content for name, content in files.items() if "/" not in name}

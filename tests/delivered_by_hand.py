@@ -1,4 +1,4 @@
-"""An output folder that no run made, with all that a run delivers: for tests of what checks such folders."""
+"""An output folder written by hand, with all that a run delivers, for tests of checks of such folders."""
 
 import hashlib
 import json

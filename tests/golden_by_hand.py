@@ -1,4 +1,4 @@
-"""Golden vectors of an artifact that nobody ran: for tests of what is made of them."""
+"""Golden vectors written by hand, for tests of what is made of golden vectors; no artifact was run."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -58,7 +58,7 @@ def golden_by_hand() -> Golden:
 
 
 def app_model_by_hand(*, model: bytes = b"TFL3 by hand") -> AppModel:
-    """The same as a bundle takes it: resized as `Preprocess` does, answered by nobody."""
+    """The model of an app with these vectors; the image is resized as `Preprocess` does, the output is by hand."""
     golden = golden_by_hand()
     raw = bytes(range(5 * 4 * 3))
     resized = golden.preprocess.pixels(Image.frombytes("RGB", (5, 4), raw)).tobytes()

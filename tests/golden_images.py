@@ -1,4 +1,4 @@
-"""Golden vectors of a model that gives its input back: what an app of tests classifies."""
+"""Golden vectors of a model that returns its input, for tests in which an app classifies images."""
 
 from dataclasses import replace
 

@@ -8,7 +8,7 @@ from mbexport.bundles.registry import Bundling, zip_name
 
 
 def bundle_files(files: Mapping[str, bytes], labels: tuple[str, ...], bundling: Bundling) -> dict[str, bytes]:
-    """The files of the bundles by their names in the output folder, of whose other `files` they are made.
+    """The files of the bundles by their paths in the output folder; `files` are the folder's other files, by path.
 
     Raises `DataError` if there is no artifact that an app could use.
     """

@@ -1,4 +1,4 @@
-"""What an artifact gives for golden vectors, and how far another runtime's output may be from it."""
+"""An artifact's outputs for golden vectors, and how far another runtime's may be from them."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Golden vectors of files made by hand, replayed by what knows nothing of us."""
+"""Golden vectors of artifacts made by hand, replayed by code that does not import mbexport."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""An output folder is checked: whatever is not as it was delivered is found, in a line that says what."""
+"""Checks of an output folder: whatever differs from the delivery is found, and reported in one line."""
 
 import hashlib
 import os

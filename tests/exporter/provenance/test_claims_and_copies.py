@@ -1,4 +1,4 @@
-"""A forger who lists what was exchanged is found out by what the other files say of it."""
+"""A forger who exchanges a file and its line in the manifest is found out by the other files."""
 
 import hashlib
 import io

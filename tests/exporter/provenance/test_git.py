@@ -1,4 +1,4 @@
-"""What git says of a folder, and that nothing there can make us fail."""
+"""The state of a folder's repository; nothing in it can make a run fail."""
 
 import os
 import shutil

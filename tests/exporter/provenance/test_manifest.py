@@ -1,4 +1,4 @@
-"""manifest.json: what it says by hand, and that all is recorded that was asked for."""
+"""manifest.json by hand, and that it records all options."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""manifest.json is read back as it was written, and what is no manifest is refused."""
+"""manifest.json is read back as it was written, and anything else is refused."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The bill of materials: what it says, that its makers' own validator takes it, that the same gives the same bytes."""
+"""The bill of materials: its content, that CycloneDX's validator accepts it, and that its bytes repeat."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is installed and asked for, over distributions made up in a folder on the path."""
+"""Which installed distributions a bill lists, with distributions made up in a folder on the path."""
 
 import sys
 from importlib.metadata import version

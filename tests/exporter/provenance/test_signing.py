@@ -1,4 +1,4 @@
-"""Signatures by keys in PEM files: `openssl` takes ours and we take its, and no other key file is taken."""
+"""Signatures by keys in PEM files: `openssl` and mbexport verify each other's; any other key file is refused."""
 
 import shutil
 import subprocess

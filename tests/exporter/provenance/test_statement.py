@@ -1,4 +1,4 @@
-"""The in-toto statement: by hand, by the rules that are published, and that the same manifest gives the same bytes."""
+"""The in-toto statement by hand and by the published rules; the same manifest gives the same bytes."""
 
 import json
 from dataclasses import replace

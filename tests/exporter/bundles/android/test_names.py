@@ -1,4 +1,4 @@
-"""A package is one that Android, Java and Kotlin take."""
+"""Names of Android packages: Android, Java and Kotlin accept each of them."""
 
 import re
 

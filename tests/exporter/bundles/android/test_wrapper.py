@@ -1,4 +1,4 @@
-"""Relocated classes are those that a compiler makes of the relocated sources."""
+"""Relocated classes equal those that a compiler makes of the relocated sources."""
 
 import struct
 import subprocess

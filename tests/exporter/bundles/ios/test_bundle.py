@@ -1,4 +1,4 @@
-"""The folder of an app on iOS: which files, what they say, and what is refused."""
+"""The iOS bundle: its files, their content, and the models that it refuses."""
 
 import json
 import re
