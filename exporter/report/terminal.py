@@ -46,10 +46,9 @@ def print_report(
     screen.table(_gate_table(report, has_report=out is not None))
     if out is not None:
         screen.line(f"files: {out}/")
-        if "stages" in report:
-            screen.line("next:")
-            for command in next_commands(report, out):
-                screen.copyable(f"  {command}")
+        screen.line("next:")
+        for command in next_commands(report, out):
+            screen.copyable(f"  {command}")
     if warnings is not None:
         print_warnings(report, warnings)
     screen.line("")
@@ -57,10 +56,15 @@ def print_report(
 
 
 def next_commands(report: Json, out: Path) -> Iterator[str]:
-    """Commands for whoever has just made the artifacts in the folder `out`, each ready to be copied."""
+    """Commands for whoever has just made what lies in the folder `out`, each ready to be copied.
+
+    After `verify` that is a report, which can be opened; after `build` and `export`, artifacts and their proof too.
+    """
     folder = shlex.quote(str(out))
     kind = "tflite" if any(entry["format"] == "tflite" for entry in report["artifacts"]) else "onnx"
     yield f"{_OPENERS.get(sys.platform, 'xdg-open')} {folder}/report.html"
+    if "stages" not in report:
+        return
     yield f"mbexport verify {folder}/*.{kind} --data YOUR_IMAGES"
     yield f"mbexport bench {folder}/*.{kind}"
     yield f"mbexport bundle --check {folder}"

@@ -116,9 +116,12 @@ def test_a_finished_run_ends_with_commands_to_copy_and_then_the_verdict(terminal
     assert lines[at + 7].startswith("    ")
 
 
-def test_what_verify_writes_has_no_next_commands_and_stage_times_are_not_repeated(terminal):
+def test_after_verify_only_the_report_can_be_opened_and_stage_times_are_not_repeated(terminal):
     report = {name: value for name, value in EXAMPLE.items() if name != "stages"}
-    assert "next:" not in terminal(report, out=OUT)
+    lines = terminal(report, out=OUT)
+    assert lines[lines.index("next:") + 1].endswith(" dist/net/report.html")
+    assert not any("mbexport" in line for line in lines[lines.index("next:") :])
+    assert "next:" not in terminal(EXAMPLE)
     assert not any(line.startswith("stages") for line in terminal(EXAMPLE, out=OUT))
 
 
