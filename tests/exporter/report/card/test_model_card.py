@@ -57,6 +57,26 @@ def test_a_failed_verdict_stands_at_the_top():
     assert lines[2].endswith("Do not ship these files before you know why.**")
 
 
+@pytest.mark.parametrize(
+    ("changes", "architecture"),
+    [
+        ({}, "A MobileNet v1 of width 0.75: an image classifier for phones (arXiv 1704.04861)."),
+        ({"title": "MobileNet v1"}, "A MobileNet v1 of width 0.75: an image classifier for phones (arXiv 1704.04861)."),
+        ({"title": "Novel net"}, "A Novel net of width 0.75: an image classifier for phones."),
+        (
+            {"title": "Image classifier", "family": None, "conv": None, "shallow": None, "alpha": None},
+            "An image classifier that was imported.",
+        ),
+    ],
+)
+def test_a_network_is_called_what_it_is(changes, architecture):
+    report = of_build()
+    report["model"] |= changes
+    text = shown(card(report))
+    assert architecture in text
+    assert ("MobileNet v1 of" in text) == ("MobileNet v1" in architecture)
+
+
 def test_a_passed_verdict_does_too():
     report = of_build()
     gates = [gate for gate in report["gates"] if gate["verdict"] == "pass"]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from example_reports import KINDS, of_build
 
+from mbexport.report.formatting import network_title
 from mbexport.report.page.headline import gate_counts, subjects, tiles
 
 FP32, INT8 = 0, 2  # places of artifacts in the example
@@ -66,6 +67,20 @@ def test_without_int8_all_files_speak():
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_report_has_size_and_images(kind):
     assert {"Size", "Test images"} <= {name.partition(",")[0] for name in told(KINDS[kind]())}
+
+
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [
+        ({"title": "Image classifier", "alpha": None}, "Image classifier"),
+        ({"title": "MobileNet v3", "alpha": 1.0}, "MobileNet v3"),
+        ({"alpha": 0.5}, "MobileNet v1"),  # reports of older versions
+        ({"alpha": None}, "Image classifier"),
+        ({"reference": "float.keras"}, "Image classifier"),
+    ],
+)
+def test_a_network_has_the_title_that_its_run_gave(model, title):
+    assert network_title({"model": model}) == title
 
 
 def test_an_undecided_gate_is_not_counted_as_passed():

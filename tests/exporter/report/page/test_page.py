@@ -124,9 +124,9 @@ def test_the_gates_table_by_hand(example):
 
 def test_an_artifact_by_hand():
     tables = Page(page_of("build")).tables
-    accuracy = tables["Accuracy, beside the reference on the same images"][2 + INT8]
+    accuracy = tables["Accuracy, on the same images as the reference"][2 + INT8]
     latency = tables["Latency in ms, one thread; cold start and memory in processes of their own"][1 + INT8]
-    fed = tables["Files, and how they are fed"][1 + INT8]
+    fed = tables["Files and their inputs"][1 + INT8]
 
     assert accuracy[:3] == ["3int8.tflite", "78.4% 74.6 to 81.8", "96.2% 94.2 to 97.5"]
     assert accuracy[3:6] == ["0.8 \u22120.3 to 2.1", "0.289 lost 6, won 2", "98.0% 96.4 to 98.9"]
