@@ -92,22 +92,23 @@ def _checked(folder: Path, key: Path | None, *, as_json: bool) -> int:
     from mbexport.provenance.check import check
     from mbexport.provenance.signing import load_public_key
 
-    found = check(folder, None if key is None else load_public_key(key))
-    click.echo(_json(found) if as_json else _lines(found))
-    return EXIT_DONE if _is_sound(found) else EXIT_GATE_FAILED
+    findings = check(folder, None if key is None else load_public_key(key))
+    click.echo(_json(findings) if as_json else _lines(findings))
+    return EXIT_DONE if _is_sound(findings) else EXIT_GATE_FAILED
 
 
-def _lines(found: Sequence["Finding"]) -> str:
-    verdict = "SOUND: every byte is as listed" if _is_sound(found) else "NOT SOUND"
-    return "\n".join([*(each.line for each in found), verdict])
+def _lines(findings: Sequence["Finding"]) -> str:
+    verdict = "SOUND: every byte is as listed" if _is_sound(findings) else "NOT SOUND"
+    return "\n".join([*(each.line for each in findings), verdict])
 
 
-def _json(found: Sequence["Finding"]) -> str:
-    findings = [
-        {"file": each.name, "status": each.status.value, "got": each.got, "expected": each.expected} for each in found
+def _json(findings: Sequence["Finding"]) -> str:
+    rows = [
+        {"file": each.name, "status": each.status.value, "got": each.got, "expected": each.expected}
+        for each in findings
     ]
-    return json.dumps({"schema": 1, "sound": _is_sound(found), "findings": findings}, indent=2)
+    return json.dumps({"schema": 1, "sound": _is_sound(findings), "findings": rows}, indent=2)
 
 
-def _is_sound(found: Sequence["Finding"]) -> bool:
-    return not any(each.is_failure for each in found)
+def _is_sound(findings: Sequence["Finding"]) -> bool:
+    return not any(each.is_failure for each in findings)

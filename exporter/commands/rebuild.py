@@ -83,11 +83,11 @@ def command(
         if not check:
             streams.out.write(f"files: {out}/\n")
             return EXIT_DONE
-        found = compare_files(manifest, rebuilt=Path(out), delivered=manifest_file.parent)
+        compared = compare_files(manifest, rebuilt=Path(out), delivered=manifest_file.parent)
         tools = tool_differences(manifest)
-        text = _json(found, tools) if as_json else _lines(found, tools)
+        text = _json(compared, tools) if as_json else _lines(compared, tools)
         streams.out.write(text + "\n")
-    return EXIT_DONE if _is_same(found) else EXIT_GATE_FAILED
+    return EXIT_DONE if _is_same(compared) else EXIT_GATE_FAILED
 
 
 def _require_consistent(file: Path, *, check: bool, keep: Path | None, as_json: bool) -> None:
@@ -166,15 +166,15 @@ def _maker(name: str) -> Any:
     return {"build": build, "export": export}[name]
 
 
-def _is_same(found: Sequence["FileComparison"]) -> bool:
-    return all(each.status == "same" for each in found)
+def _is_same(compared: Sequence["FileComparison"]) -> bool:
+    return all(each.status == "same" for each in compared)
 
 
-def _lines(found: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> str:
-    lines = [f"{each.status:<9} {each.name}{_detail(each)}" for each in found]
+def _lines(compared: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> str:
+    lines = [f"{each.status:<9} {each.name}{_detail(each)}" for each in compared]
     for name, (then, now) in tools.items():
         lines.append(f"{name} is {now} here and was {then} where the manifest was written")
-    verdict = "SAME: every byte" if _is_same(found) else "DIFFERENT"
+    verdict = "SAME: every byte" if _is_same(compared) else "DIFFERENT"
     return "\n".join([*lines, verdict])
 
 
@@ -185,11 +185,11 @@ def _detail(each: "FileComparison") -> str:
     return words if each.first_difference is None else f"{words}, first at byte {each.first_difference}"
 
 
-def _json(found: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> str:
+def _json(compared: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> str:
     return json.dumps(
         {
             "schema": 1,
-            "same": _is_same(found),
+            "same": _is_same(compared),
             "files": [
                 {
                     "file": each.name,
@@ -198,7 +198,7 @@ def _json(found: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]
                     "sha256": each.found,
                     "first_difference": each.first_difference,
                 }
-                for each in found
+                for each in compared
             ],
             "tools": {name: {"manifest": then, "here": now} for name, (then, now) in tools.items()},
         },

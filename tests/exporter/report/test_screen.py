@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.report.screen import Screen, ShortNames, Table
-from mbexport.report.terminal import print_report, print_sensitivity
+from mbexport.report.terminal import print_latencies, print_report, print_sensitivity
 
 EXAMPLE: Final = json.loads(Path(__file__).with_name("example_report.json").read_bytes())
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -84,6 +84,27 @@ def test_verdicts_have_their_colours(verdict, style, terminal):
     row = next(line for line in lines if line.startswith(report["gates"][0]["name"]))
     assert style in row
     assert lines[-1].startswith("\x1b[1;31mFAILED" if verdict == "fail" else "\x1b[1;32mPASSED")
+
+
+def test_without_latencies_there_are_no_columns_for_them(terminal):
+    report = copy.deepcopy(EXAMPLE)
+    for entry in report["artifacts"]:
+        entry["latency_ms"] |= {"p50": None, "p99": None}
+    header = next(line for line in terminal(report, 200) if line.startswith("artifact "))
+    assert header.split()[-4:] == ["lost", "agreement", "int8", "convs"]
+    assert "p50" in "".join(terminal(EXAMPLE, 200))
+
+
+def test_speeds_fit_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Terminal()
+    machine = {"noise": None}
+    print_latencies(
+        {"threads": 1, "artifacts": EXAMPLE["artifacts"], "ratios": [], "machine": machine}, stream, as_json=False
+    )
+    lines = COLOUR.sub("", stream.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {"int8.onnx", "runtime", "ratio", "peak", "images/s,"} <= cells(lines)
 
 
 def test_no_color_is_respected(terminal, monkeypatch):
