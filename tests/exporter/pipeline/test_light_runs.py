@@ -234,3 +234,20 @@ def test_run_that_fails_keeps_what_an_earlier_one_delivered(build, stand_ins, ph
     assert (code, printed) == (3, "")
     assert errors.endswith("Error: out of memory\n")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()} == before
+
+
+def test_a_run_on_links_is_recorded_and_made_again_where_the_links_are_followed(
+    build, stand_ins, photos, tmp_path, capfd
+):
+    store = tmp_path / "store"
+    photos.rename(store)
+    for image in store.rglob("*.png"):
+        link = photos / image.relative_to(store)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(image)
+    assert build()[0] == 2
+    assert build("--follow-links")[0] in (0, 1)
+    manifest = tmp_path / "out" / "manifest.json"
+    assert json.loads(manifest.read_bytes())["options"]["follow-links"] is True
+    assert run(["rebuild", "--check", str(manifest), "--data", str(photos)]) == 0
+    assert capfd.readouterr().out.endswith("SAME: every byte\n")
