@@ -79,8 +79,8 @@ def limits(report: Json) -> list[str]:
         pairs = "; ".join(map(formatting.kernel_path, file["pairs"]))
         if pairs:
             lines.append(
-                f"Kernels of one runtime, of which a phone has others again, answer alike with {file['file']}: {pairs} "
-                f"({file['images']} images)."
+                f"A phone may run {file['file']} through other kernels. How alike those of this machine answer: "
+                f"{pairs} ({file['images']} images)."
             )
     return lines + _published(report)
 

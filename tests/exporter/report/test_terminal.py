@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mbexport.report import formatting as wording
 from mbexport.report.terminal import print_latencies, print_report, print_warnings
+from mbexport.verify.gates import GATES
 
 EXAMPLE: Final = json.loads(Path(__file__).with_name("example_report.json").read_bytes())
 INT8: Final = "mobilenet_v1_0.75_224_int8.tflite"
@@ -89,6 +90,14 @@ def test_gates_that_did_not_pass_are_followed_by_what_to_do():
         "size_ratio   0.92  [0.9, 0.95]  >= 0.9       FAIL",
         "    b.onnx: prune",
     ]
+
+
+def test_without_a_report_nothing_points_into_one(tmp_path):
+    report = judged({**FAILED, "name": "path_agreement", "advice": GATES["path_agreement"].advice})
+    stream = io.StringIO()
+    print_report(report, stream, out=tmp_path)
+    assert "see the report's kernel paths" in stream.getvalue()
+    assert "report's" not in "\n".join(printed(report))
 
 
 @pytest.mark.parametrize(
