@@ -44,7 +44,7 @@ def _reference() -> Iterator[str]:
             yield from (f"**{title}**", "", "| option | what |", "|---|---|")
             yield from (_row(option, context) for option in options)
             yield ""
-        examples = [line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("mbexport")]
+        examples = [line[2:] for line in (command.epilog or "").splitlines() if line.startswith("  ")]
         if examples:
             yield from ("```bash", *examples, "```", "")
 
