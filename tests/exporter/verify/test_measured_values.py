@@ -116,6 +116,12 @@ def test_slowest_format_and_least_alike_twins_count(entry, found):
     assert values["twin_agreement"] == 0.5  # a pair of one format is no pair of twins
 
 
+def test_speedups_of_more_threads_are_not_judged(entry, found):
+    measured = found(entry(FP32), entry(INT8), speedups={(FP32, INT8): (1.5, 1.7)})
+    measured["speedups"] = [*measured["speedups"], measured["speedups"][0] | {"threads": 2, "latency_ratio": 0.5}]
+    assert numbers(measured)["int8_speedup"] == 1.6
+
+
 @pytest.mark.parametrize(
     ("name", "precision", "value"),
     [
