@@ -61,7 +61,7 @@ def test_every_form_answers_as_keras_does(saved, form):
     subject = matched(open_runner(path), given=MOBILENET)
     expected = model.predict(PIXELS.normalize(blocks(5)), verbose=0)
     np.testing.assert_allclose(subject.scores(subject.raw(blocks(5))), expected, atol=1e-6)
-    assert (format_of(path).value, subject.runner.batch, subject.source) == ("keras", 1, Source.OPTION)
+    assert (format_of(path).name, subject.runner.batch, subject.source) == ("keras", 1, Source.OPTION)
     assert (subject.name, subject.kind) == (form, Output.SOFTMAX)
     assert kernels_of(subject.runner).rows == format_of(path).kernel_paths == ()
     assert recognize(subject.runner) is labels_of(subject.runner) is None
