@@ -7,10 +7,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Result", "__version__", "build", "export", "verify"]
+__all__ = ["Result", "__version__", "build", "export", "predict", "verify"]
 
 if TYPE_CHECKING:
-    from mbexport.api import Result, build, export, verify
+    from mbexport.api import Result, build, export, predict, verify
 
 
 def __getattr__(name: str) -> Any:

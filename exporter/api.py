@@ -94,6 +94,20 @@ def verify(files: Sequence[StrPath], *, progress: Progress | None = None, **opti
     return Result(report=report, out=given["out"])
 
 
+def predict(file: StrPath, images: Sequence[StrPath], **options: Any) -> Mapping[str, Any]:
+    """Classify images with one artifact: `mbexport predict --json`.
+
+    Gives what that command prints: `images` holds for each image its `top` classes, each with `class` (its index),
+    `label` and `score` in 0..1, the likeliest first. `options` are the command's (`top`, `classes`, `preprocess`,
+    `crop_fraction` ...). Raises `InputError` for a file or an image that cannot be used.
+    """
+    from mbexport.commands import predict as command
+    from mbexport.pipeline.predict_files import predict_files
+
+    arguments = [os.fspath(each) for each in (file, *images)]
+    return predict_files(command.question_of(_context(command.command, options, arguments=arguments).params))
+
+
 def _run(command: Any, options: Mapping[str, Any], progress: Progress | None) -> Result:
     """The run that these options of `build` or `export` ask for."""
     from mbexport.commands.recipe import recipe_of

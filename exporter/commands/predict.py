@@ -1,7 +1,7 @@
 """`mbexport predict`: the classes of images, by any artifact."""
 
 import json
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +13,7 @@ from mbexport.errors import DataError, require_within
 from mbexport.formats.registry import format_of
 
 if TYPE_CHECKING:
+    from mbexport.pipeline.predict_files import Question
     from mbexport.report.content import Json
 
 _EXAMPLES = """\b
@@ -47,38 +48,46 @@ Examples:
 @options.scale
 @options.background
 @config
-def command(*, file: Path, images: tuple[Path, ...], top: int, as_json: bool, **given: Any) -> None:
+def command(**given: Any) -> None:
     """Show the likeliest classes of images, by any .tflite, .onnx or Keras file.
 
     The file is fed as it says itself; for a file that does not say what its input expects, give --preprocess, or
     --mean and --scale. Classes have the labels of --classes, or those in the file, or else numbers. Scores are
     probabilities from 0 to 1; logits go through a softmax.
     """
-    require_within("--top", top, 1)
+    question = question_of(given)
+    from mbexport.pipeline.predict_files import predict_files
+    from mbexport.quiet import quiet_libraries
+
+    with quiet_libraries() as streams:
+        predicted = predict_files(question)
+        is_json = given["as_json"]
+        text = json.dumps(predicted, indent=2, ensure_ascii=False) if is_json else "\n".join(_lines(predicted))
+        streams.out.write(text + "\n")
+
+
+def question_of(given: Mapping[str, Any]) -> "Question":
+    """The question that these values of the options ask; all of them are checked, no file is opened."""
+    require_within("--top", given["top"], 1)
     normalization = options.normalization(given["preprocess"], given["mean"], given["scale"])
-    format_of(file)
-    missing = next((image for image in images if not image.is_file()), None)
+    format_of(given["file"])
+    missing = next((image for image in given["images"] if not image.is_file()), None)
     if missing is not None:
         raise DataError(f"no such file: {missing}")
     options.require_files(classes=given["classes_file"])
     from mbexport.models.data.folder import read_labels
     from mbexport.pipeline.plan import PHOTO_CROP
-    from mbexport.pipeline.predict_files import Question, predict_files
-    from mbexport.quiet import quiet_libraries
+    from mbexport.pipeline.predict_files import Question
 
-    question = Question(
-        file=file,
-        images=images,
-        top=top,
+    return Question(
+        file=given["file"],
+        images=given["images"],
+        top=given["top"],
         labels=None if given["classes_file"] is None else read_labels(given["classes_file"]),
         crop_fraction=PHOTO_CROP if given["crop_fraction"] is None else given["crop_fraction"],
         normalization=normalization,
         background=given["background"],
     )
-    with quiet_libraries() as streams:
-        predicted = predict_files(question)
-        text = json.dumps(predicted, indent=2, ensure_ascii=False) if as_json else "\n".join(_lines(predicted))
-        streams.out.write(text + "\n")
 
 
 def _lines(predicted: "Json") -> list[str]:
