@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,30 @@ def small_build() -> Path:
     from small_build import small_build  # only workers that need it pay for the import
 
     return small_build()
+
+
+@pytest.fixture(scope="session")
+def colour_network() -> Callable[..., Path]:
+    """Write an .onnx that averages the picture's colours and multiplies them with a matrix."""
+    from colour_network import write_colour_network
+
+    return write_colour_network
+
+
+@pytest.fixture
+def without_reader() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run Python with a stdout whose reader has gone, as behind `| head`."""
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            command = [sys.executable, *map(str, arguments)]
+            return subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+        finally:
+            os.close(writing)
+
+    return run
 
 
 @pytest.fixture(scope="session")

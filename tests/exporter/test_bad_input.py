@@ -68,7 +68,8 @@ def photos(tmp_path) -> Path:
         ("--gate top1_drop=nan", "the limit of gate top1_drop must be a number of at least 0, got nan"),
         ("--data nowhere", "--data must be digits, tfds:NAME or a folder with one sub-folder a class, got nowhere"),
         ("--calibration nowhere", "--calibration must be a folder of images, got nowhere"),
-        ("--classes labels.txt --data digits", "--classes goes with a folder of images, got --data digits"),
+        (f"--classes {__file__} --data digits", "--classes goes with a folder of images, got --data digits"),
+        ("--classes labels.txt --data digits", "no such file or folder: labels.txt (--classes)"),
         ("--config nowhere.toml", "the config file nowhere.toml cannot be read"),
     ],
 )
@@ -171,7 +172,7 @@ def test_verify_refuses_int8_files_without_a_reference(refused, small_build):
     ("arguments", "said"),
     [
         ("--data nowhere", "got nowhere"),
-        ("--data digits --reference nowhere.onnx", "no such file: nowhere.onnx"),
+        ("--data digits --reference nowhere.onnx", "no such file or folder: nowhere.onnx (--reference)"),
         ("--data digits --gate foo=1", "got foo"),
         ("--data digits --crop-fraction 2", "crop fraction must be in (0, 1], got 2"),
         ("--data digits --threads 0", "threads must be from 1 to 256, got 0"),

@@ -28,7 +28,7 @@ def exported(stand_ins, tmp_path, capfd):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(40):
             Image.fromarray(np.full((2, 2, 3), least + i, np.uint8)).save(tmp_path / "photos" / name / f"{i:02}.png")
-    (tmp_path / "net.keras").write_bytes(b"model")
+    (tmp_path / "net.keras").write_bytes(b"PK\x03\x04model")  # what a zip begins with
     assert stand_ins.tried_on == []
 
     def start(*arguments: str) -> tuple[str, dict]:

@@ -228,7 +228,7 @@ def test_run_that_fails_keeps_what_an_earlier_one_delivered(build, stand_ins, ph
     def fail(*_given, **_named):
         raise StageError("out of memory")
 
-    monkeypatch.setattr(stand_ins, "trained_network", fail)
+    monkeypatch.setattr(stand_ins, "train", fail)
     shutil.rmtree(tmp_path / "out" / ".mbexport" / "stages")
     code, printed, errors = build()
     assert (code, printed) == (3, "")

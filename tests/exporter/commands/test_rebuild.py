@@ -28,7 +28,7 @@ def here(tmp_path, monkeypatch) -> Path:
         (tmp_path / "here" / "photos" / name).mkdir(parents=True)
         for i in range(40):
             Image.fromarray(np.full((2, 2, 3), least + i, np.uint8)).save(tmp_path / f"here/photos/{name}/{i:02}.png")
-    (tmp_path / "here" / "net.keras").write_bytes(b"model")
+    (tmp_path / "here" / "net.keras").write_bytes(b"PK\x03\x04model")  # what a zip begins with
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
 
@@ -134,14 +134,14 @@ def test_numbers_are_added_up_on_as_many_cores_as_then(request, monkeypatch, lis
     monkeypatch.delenv(CORES_VARIABLE, raising=False)
     if told:
         monkeypatch.setenv(CORES_VARIABLE, told)
-    made = stand_ins.float_tflite_file
+    made = stand_ins.tflite
     caught = []
 
     def watched(*arguments):
         caught.append(os.environ.get(CORES_VARIABLE))
         return made(*arguments)
 
-    monkeypatch.setattr(stand_ins, "float_tflite_file", watched)
+    monkeypatch.setattr(stand_ins, "tflite", watched)
     assert rebuild("--check", exported)[0] == 0
     assert caught == [seen]
     assert os.environ.get(CORES_VARIABLE) == told
@@ -224,7 +224,7 @@ def test_other_images_are_refused_before_any_stage(exported, rebuild, here, chan
 
 
 def test_another_model_is_refused(exported, rebuild, here):
-    (here / "net.keras").write_bytes(b"another")
+    (here / "net.keras").write_bytes(b"PK\x03\x04another")
     code, _, errors = rebuild("--check", exported)
     assert code == 2
     assert errors.startswith("Error: --model must hold what the manifest was made from, net.keras with ")
@@ -244,13 +244,14 @@ def test_code_that_was_trusted_once_is_not_run_again_unasked(exported, rebuild):
         ([], "give --check, --keep DIR or both, got neither"),
         (["--keep", "kept", "--json"], "--json prints a comparison: give --check, got --keep alone"),
         (["--keep", "out"], "--keep must be another folder than the manifest's, got out"),
-        (["--check", "--ranges", "r.json"], "records no --ranges; drop the option"),
+        (["--check", "--ranges", "r.json"], "out/manifest.json records no --ranges; drop the option\n"),
     ],
 )
 def test_misuse_is_one_line(exported, rebuild, arguments, said):
     code, printed, errors = rebuild(exported, *arguments)
     assert (code, printed, errors.count("\n")) == (2, "", 1)
-    assert errors.startswith(f"Error: {said}")
+    assert errors.startswith("Error: ")
+    assert said in errors
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,7 @@ def test_stage_that_fails_exits_with_3(exported, rebuild, stand_ins, monkeypatch
     def fail(*_given, **_named):
         raise StageError("out of memory")
 
-    monkeypatch.setattr(stand_ins, "foreign_network", fail)
+    monkeypatch.setattr(stand_ins, "read_network", fail)
     code, printed, errors = rebuild("--check", exported)
     assert (code, printed) == (3, "")
     assert errors.endswith("Error: out of memory\n")
