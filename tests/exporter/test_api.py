@@ -13,7 +13,6 @@ from PIL import Image
 
 import mbexport
 from mbexport.api import _context, predict, verify
-from mbexport.cli import run
 from mbexport.commands import build as build_command
 from mbexport.commands import export as export_command
 from mbexport.commands.options import Option
@@ -56,13 +55,12 @@ def test_verify_judges_files(colour_network, photos, tmp_path):
     assert result.report["reference"]["samples"] > 0
 
 
-def test_predict_gives_what_the_command_prints(colour_network, photos, tmp_path, capsys):
+def test_predict_gives_what_the_command_prints(colour_network, photos, tmp_path, cli):
     file = colour_network(tmp_path / "colours.onnx", classes=2)
     images = [photos / "dark" / "0.png", photos / "light" / "0.png"]
     found = predict(file, images, top=1, preprocess="mobilenet", crop_fraction=1.0)
     typed = ["predict", str(file), *map(str, images), "--top", "1", "--preprocess", "mobilenet", "--crop-fraction", "1"]
-    assert run([*typed, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == found
+    assert json.loads(cli(*typed, "--json").stdout) == found
     assert [len(each["top"]) for each in found["images"]] == [1, 1]
 
 
