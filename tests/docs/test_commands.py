@@ -217,7 +217,8 @@ def test_calls_in_python_have_legal_options(block: Block) -> None:
         name = ast.unparse(node.func).removeprefix("mbexport.") if isinstance(node, ast.Call) else ""
         if isinstance(node, ast.Call) and name in _commands():
             given = {str(each.arg): each.value for each in node.keywords if each.arg != "progress"}
-            files = ast.literal_eval(node.args[0]) if node.args else []
+            texts = [ast.literal_eval(each) for each in node.args]
+            files = [file for each in texts for file in ([each] if isinstance(each, str) else each)]
             options = {option: ast.literal_eval(value) for option, value in given.items()}
             _context(_commands()[name], options, arguments=files)
 
