@@ -99,7 +99,7 @@ def task(given: dict[str, Any]) -> build_and_export.Task:
 
 def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, TextIO | None], BuildPlan]":
     """A function that makes the plan once the data is known. Every option that can be checked before is checked now."""
-    from mbexport.models.keras_import.files import storage_kind
+    from mbexport.models.keras_import.files import require_model
     from mbexport.pipeline import plan as plans
 
     if (given["model"] is None) == (given["weights"] is None):
@@ -107,7 +107,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, 
         raise OptionError(f"give --model or --weights, got {got}")
     options.require_files(model=given["model"])
     if given["model"] is not None:
-        storage_kind(given["model"])
+        require_model(given["model"], trust=given["trust"])
     shared = build_and_export.shared_plan(given, default_qat_epochs=0)
 
     def plan_of(classes: int | None, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:

@@ -58,6 +58,22 @@ def storage_kind(path: Path) -> Kind:
     raise DataError(f"the model {path} begins with {head[:4]!r}: {SUPPORTED}")
 
 
+def require_model(path: Path, *, trust: bool) -> Kind:
+    """The form of a stored model, found without loading TensorFlow.
+
+    Raises `DataError` for a file that is damaged, holds weights alone, or is a pickle, unless `trust` allows to run
+    the code in it.
+    """
+    kind = storage_kind(path)
+    if kind == "pickle" and not trust:
+        raise DataError(
+            f"{path} is a pickle, which runs code from the file when it is loaded: pass --trust if you trust it"
+        )
+    if kind in ("hdf5", "zip") and model_config(path) is None:
+        raise DataError(f"{path} holds weights without a network: pass it as --weights")
+    return kind
+
+
 def model_config(path: Path) -> Config | None:
     """The architecture as Keras wrote it; None if the file holds weights only. Raises `DataError` if damaged."""
     with report_damage(path):

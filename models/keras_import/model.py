@@ -10,7 +10,7 @@ from mbexport.errors import DataError
 from mbexport.models.facts import Output
 from mbexport.models.keras_import.canonical import ChainBuilder
 from mbexport.models.keras_import.chain import Step, require_chain_shape
-from mbexport.models.keras_import.files import model_config, report_damage, storage_kind
+from mbexport.models.keras_import.files import model_config, report_damage, require_model
 from mbexport.models.keras_import.graph import Call, chain_of, input_shape_of
 from mbexport.models.keras_import.layers import steps_of
 from mbexport.models.keras_import.saved_model import serving_graph
@@ -35,12 +35,8 @@ def import_model(path: Path, *, resolution_px: int | None = None, trust: bool = 
     `resolution_px` is needed where the model's input is (None, None, channels). Raises `DataError`, in one line,
     for a damaged file, for a model that is not a chain of supported layers, and for another resolution than its own.
     """
-    kind = storage_kind(path)
+    kind = require_model(path, trust=trust)
     if kind == "pickle":
-        if not trust:
-            raise DataError(
-                f"{path} is a pickle, which runs code from the file when it is loaded: pass --trust if you trust it"
-            )
         with tempfile.TemporaryDirectory() as folder:
             saved = resave_pickle(path, Path(folder))
             return _import_keras(saved, resolution_px=resolution_px, trust=trust)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keras_by_hand import write_keras
 from PIL import Image
 
 from mbexport.cli import run
@@ -21,7 +22,8 @@ def here(tmp_path, monkeypatch) -> Path:
         for i in range(2):
             Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(tmp_path / "photos" / name / f"{i}.png")
     (tmp_path / "bare").mkdir()
-    (tmp_path / "net.keras").write_bytes(b"PK\x03\x04model")  # what a zip begins with
+    write_keras(tmp_path / "net.keras")
+    (tmp_path / "net.pkl").write_bytes(b"\x80\x04N.")
     (tmp_path / "net.txt").write_bytes(b"no model")
     (tmp_path / "w.h5").write_bytes(b"weights")
     (tmp_path / "three.txt").write_text("cat\ndog Good dog\nowl\n")
@@ -149,6 +151,7 @@ REFUSED = [
     ("--model missing.keras --data digits", "no such file or folder: missing.keras (--model)"),
     ("--model missing.keras --int8", "no such file or folder: missing.keras (--model)"),
     ("--model ../net.txt --data nowhere", "the model ../net.txt begins with b'no m'"),
+    ("--model ../net.pkl --data nowhere", "../net.pkl is a pickle, which runs code"),
     ("--model ../bare --data nowhere", "the folder ../bare holds no saved_model.pb"),
     (f"{W} --data nowhere --ranges missing.json", "no such file or folder: missing.json (--ranges)"),
     (f"{W} --data nowhere --classes missing.txt", "no such file or folder: missing.txt (--classes)"),

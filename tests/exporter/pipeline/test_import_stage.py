@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from contexts import context, record
+from keras_by_hand import write_keras
 from PIL import Image
 
 from mbexport.cli import run
@@ -28,7 +29,7 @@ def exported(stand_ins, tmp_path, capfd):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(40):
             Image.fromarray(np.full((2, 2, 3), least + i, np.uint8)).save(tmp_path / "photos" / name / f"{i:02}.png")
-    (tmp_path / "net.keras").write_bytes(b"PK\x03\x04model")  # what a zip begins with
+    write_keras(tmp_path / "net.keras")
     assert stand_ins.tried_on == []
 
     def start(*arguments: str) -> tuple[str, dict]:
