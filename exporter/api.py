@@ -14,7 +14,7 @@ Errors are those of `mbexport.errors`, raised.
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,14 +110,14 @@ def predict(file: StrPath, images: Sequence[StrPath], **options: Any) -> Mapping
 
 def _run(command: Any, options: Mapping[str, Any], progress: Progress | None) -> Result:
     """The run that these options of `build` or `export` ask for."""
-    from mbexport.commands.recipe import recipe_of
+    from mbexport.commands.recipe import recipe_of, with_recipe
     from mbexport.pipeline.build import run
 
     context = _context(command.command, options)
     if context.params["dry_run"]:
         raise OptionError("dry_run is an option of the command line alone")
     task: Task = command.task(context.params)
-    plan = replace(task.plan_of(sys.stderr), recipe=recipe_of(context))
+    plan = with_recipe(task.plan_of(sys.stderr), recipe_of(context))
     outcome = run(plan, task.data, progress or Silent(), class_names=task.class_names, sign=task.sign)
     return Result(report=outcome.report, out=outcome.out)
 

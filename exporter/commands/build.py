@@ -60,7 +60,7 @@ Examples:
     group=Group.QUANTIZATION,
     type=int,
     metavar="N",
-    help="Epochs of quantization-aware training, 0 for none; 2 if absent.",
+    help="Epochs of quantization-aware training, 0 for none; if absent 0 for digits and 2 for photos.",
 )
 @build_and_export.shared_options
 def command(**given: Any) -> int:
@@ -90,7 +90,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
 
     if given["log_dir"] is not None:
         options.require_library("tensorboard", needed_by="--log-dir", extra="tensorboard")
-    shared = build_and_export.shared_plan(given, default_qat_epochs=plans.QAT_EPOCHS)
+    shared = build_and_export.shared_plan(given)
 
     def plan_of(classes: int, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
         px = options.resolution_px(
@@ -113,7 +113,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
             out=given["out"] or Path("dist") / spec.stem_name,
             crop_fraction=build_and_export.crop_fraction(given["crop_fraction"], is_photos=is_photos),
             log_dir=given["log_dir"],
-            **shared,
+            **{"qat_epochs": plans.PHOTO_QAT_EPOCHS if is_photos else plans.DIGITS_QAT_EPOCHS, **shared},
         )
 
     plan_of(2, False, None)  # the number of classes is the only thing that the data can still make wrong

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -14,7 +14,7 @@ from mbexport.commands import options
 from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
-from mbexport.commands.recipe import recipe_of
+from mbexport.commands.recipe import recipe_of, with_recipe
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.registry import EXPORTED
 from mbexport.models.architectures import IMAGENET, MOBILENET_V1, architecture_of
@@ -204,7 +204,7 @@ _SHARED: Final = (
 shared_options: Final = options.together(*_SHARED)
 
 
-def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, Any]:
+def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
     """The fields of a plan that the shared options decide, checked; all but the crop, which depends on the data."""
     from mbexport.artifact import Io, Layout
     from mbexport.calibration.choices import parse_corrections
@@ -220,7 +220,7 @@ def shared_plan(given: dict[str, Any], *, default_qat_epochs: int) -> dict[str, 
         "corrections": parse_corrections(given["corrections"]),
         "precisions": _precisions(given["precisions"], int8=given["int8"]),
         "formats": tuple(dict.fromkeys(given["formats"])) or tuple(each.name for each in EXPORTED),
-        **_distillation(given["qat_epochs"], given["qat_steps"], default_epochs=default_qat_epochs),
+        **_distillation(given["qat_epochs"], given["qat_steps"]),
         "io": Io(given["io"]),
         "batch": _batch(given["batch"]),
         "logits": given["logits"],
@@ -271,10 +271,10 @@ def _observer(name: str | None, *, ranges: Path | None) -> Any:
     return parse_observer(name)
 
 
-def _distillation(epochs: int | None, steps: int | None, *, default_epochs: int) -> dict[str, Any]:
+def _distillation(epochs: int | None, steps: int | None) -> dict[str, Any]:
     if epochs is not None and steps is not None:
         raise OptionError(f"give --qat-epochs or --qat-steps, not both, got --qat-epochs {epochs} --qat-steps {steps}")
-    return {"qat_epochs": default_epochs if epochs is None else epochs, "qat_steps": steps}
+    return {"qat_steps": steps} | ({} if epochs is None else {"qat_epochs": epochs})
 
 
 def _batch(text: str) -> int | None:
@@ -331,7 +331,7 @@ def run_and_show(task: Task, *, is_dry: bool) -> int:
 
     recipe = recipe_of(click.get_current_context())
     with quiet_libraries() as streams:
-        plan = replace(task.plan_of(None if is_dry else streams.err), recipe=recipe)
+        plan = with_recipe(task.plan_of(None if is_dry else streams.err), recipe)
         if is_dry:
             is_signed = task.sign is not None
             return show_plan(planned(plan, task.data, class_names=task.class_names, is_signed=is_signed), streams.out)

@@ -108,7 +108,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, 
     options.require_files(model=given["model"])
     if given["model"] is not None:
         require_model(given["model"], trust=given["trust"])
-    shared = build_and_export.shared_plan(given, default_qat_epochs=0)
+    shared = build_and_export.shared_plan(given)
 
     def plan_of(classes: int | None, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
         origin: Foreign | Stored

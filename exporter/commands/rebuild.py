@@ -14,11 +14,10 @@ import click
 from mbexport.commands import options
 from mbexport.commands.build_and_export import Task
 from mbexport.commands.options import Group
-from mbexport.commands.recipe import context_of, recipe_of
+from mbexport.commands.recipe import context_of, recipe_of, with_earlier_defaults, with_recipe
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, OptionError
 
 if TYPE_CHECKING:
-    from mbexport.pipeline.plan import BuildPlan
     from mbexport.provenance.compare import FileComparison
     from mbexport.provenance.manifest import Manifest
 
@@ -130,7 +129,8 @@ def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None
         raise OptionError(f"{file} records no --{unused[0]}; drop the option")
     if recipe.options.get(_TRUST) and not trust:
         raise OptionError(f"{file} records --trust: its model holds code, which was run; give --trust to run it again")
-    return context_of(_maker(recipe.command).command, {**recipe.options, **places}, source=file)
+    asked = {**with_earlier_defaults(recipe), **places}
+    return context_of(_maker(recipe.command).command, asked, source=file)
 
 
 def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextIO) -> None:
@@ -146,7 +146,7 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
     recipe = recipe_of(context)
     try:
         task: Task = _maker(recipe.command).task(context.params)
-        plan: BuildPlan = replace(task.plan_of(stderr), out=out, resume=False, is_judged=False, recipe=recipe)
+        plan = replace(with_recipe(task.plan_of(stderr), recipe), out=out, resume=False, is_judged=False)
     except DataError as error:  # the names in the manifest may start from another folder
         places = ", ".join(f"--{name} {each.name}" for name, each in manifest.inputs.items())
         raise DataError(f"{error} (the manifest has {places}; give an option for what has moved)") from None

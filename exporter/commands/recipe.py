@@ -1,9 +1,10 @@
 """Record the options of a command in a manifest, and restore them from one."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,7 +13,11 @@ from mbexport.commands.options import Option
 from mbexport.errors import DataError
 
 if TYPE_CHECKING:
+    from mbexport.pipeline.plan import BuildPlan
     from mbexport.provenance.manifest import Recipe
+
+# Options, their default for digits in manifests of version 0.1, and the option that takes its place.
+_EARLIER_DIGITS: Final = (("resolution", 64, "rho"), ("epochs", 16, "weights"), ("qat-epochs", 2, "qat-steps"))
 
 
 def recorded(command: click.Command) -> Iterator[Option]:
@@ -34,6 +39,41 @@ def recipe_of(context: click.Context) -> "Recipe":
             if each.is_input and options[each.long_name] is not None
         ),
     )
+
+
+def with_recipe(plan: "BuildPlan", recipe: "Recipe") -> "BuildPlan":
+    """The plan with the recipe that it was made from, in which the defaults that depend on the data have their values.
+
+    Such a default may be another one in a later version; what a manifest asks for must stay the same.
+    """
+    from mbexport.pipeline.plan import Trained
+
+    origin, options = plan.origin, recipe.options
+    if isinstance(origin, Trained):
+        taken: dict[str, Any] = {"epochs": origin.epochs}
+        if options["rho"] is None:
+            taken["resolution"] = origin.spec.resolution_px
+        if options["qat-steps"] is None:
+            taken["qat-epochs"] = plan.qat_epochs
+        recipe = replace(recipe, options=_filled(options, taken))
+    return replace(plan, recipe=recipe)
+
+
+def with_earlier_defaults(recipe: "Recipe") -> Mapping[str, Any]:
+    """The recipe's options; the defaults for digits that manifests did not record before they had their values."""
+    options = recipe.options
+    if recipe.command != "build" or options.get("data") != "digits":
+        return options
+    taken = {
+        name: value
+        for name, value, instead in _EARLIER_DIGITS
+        if options.get(instead) is None or options[instead] == "none"
+    }
+    return _filled(options, taken)
+
+
+def _filled(options: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values.get(name) if value is None else value for name, value in options.items()}
 
 
 def context_of(command: click.Command, options: Mapping[str, Any], *, source: Path) -> click.Context:

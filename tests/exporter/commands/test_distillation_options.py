@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
@@ -13,8 +14,12 @@ from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.report.terminal import distillation_line
 
-COMMANDS = {"build": ("build",), "export": ("export", "--model", "net.h5", "--data", "digits")}
-DEFAULTS = {"build": 2, "export": 0}
+COMMANDS = {
+    "build": ("build", "--data", "photos"),
+    "digits": ("build",),
+    "export": ("export", "--model", "net.h5", "--data", "digits"),
+}
+DEFAULTS = {"build": 2, "digits": 0, "export": 0}
 WORSE = {
     "steps": 40,
     "held_out": 60,
@@ -28,7 +33,12 @@ BETTER = {**WORSE, "best": {"divergence": 0.0066, "agreement": 0.99}, "kept": "t
 @pytest.fixture(params=COMMANDS)
 def command(request: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.h5").write_bytes(b"weights")
+    (tmp_path / "net.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    for name in ("cat", "dog"):
+        for number in range(8):
+            image = tmp_path / "photos" / name / f"{number}.png"
+            image.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 4)).save(image)
     return str(request.param)
 
 
@@ -50,7 +60,7 @@ def planned(command: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return plan
 
 
-def test_without_options_a_build_is_distilled_and_an_export_is_not(planned: Any, command: str) -> None:
+def test_without_options_a_build_of_photos_is_distilled_and_nothing_else_is(planned: Any, command: str) -> None:
     plan = planned()
     assert (plan.qat_epochs, plan.qat_steps, plan.is_distilled) == (DEFAULTS[command], None, command == "build")
 

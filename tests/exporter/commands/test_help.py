@@ -84,7 +84,7 @@ def test_defaults_that_only_the_help_tells_are_those_of_the_plan(help_of):
     text = " ".join(help_of("build").split())
     assert f"if absent {plan.DIGITS_EPOCHS} for digits, {plan.PHOTO_EPOCHS} for photos" in text
     assert f"at most {plan.FINE_TUNING_EPOCHS} with --weights" in text
-    assert f"none; {plan.QAT_EPOCHS} if absent" in text
+    assert f"none; if absent {plan.DIGITS_QAT_EPOCHS} for digits and {plan.PHOTO_QAT_EPOCHS} for photos" in text
     assert f"if absent {plan.PHOTO_CROP} for photos and {plan.DIGITS_CROP:g} for digits" in text
     assert f"the side is {plan.DIGITS_RESOLUTION_PX} px for digits and {plan.PHOTO_RESOLUTION_PX} px for photos" in text
     assert f"{plan.OBSERVER.value} (if absent)" in text

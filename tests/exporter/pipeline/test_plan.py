@@ -66,7 +66,7 @@ def test_defaults_for_digits(planned):
     plan, data = planned()
     assert plan.origin == Trained(spec=ModelSpec(alpha=1.0, resolution_px=64, classes=10), epochs=16, weights=None)
     assert (plan.name, plan.crop_fraction, plan.normalization) == ("mobilenet_v1_1.0_64", 1.0, None)
-    assert (plan.qat_epochs, plan.calibration_samples, plan.seed, plan.threads) == (2, 300, 0, 1)
+    assert (plan.qat_epochs, plan.calibration_samples, plan.seed, plan.threads) == (0, 300, 0, 1)
     assert (plan.max_bad, plan.log_dir) == (0.01, None)
     assert (plan.precisions, plan.formats, plan.io) == ((FP32,), ("tflite", "onnx"), Io.UINT8)
     assert (plan.resume, plan.calibration, plan.limits) == (True, None, {})
