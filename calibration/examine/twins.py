@@ -32,10 +32,10 @@ class Twin:
 
     `floats` and `integers` are kernel and bias, None for a step without a convolution; `multiplier` turns their sums,
     or what such a step makes, into steps of the output. Where a step reads several tensors, each is first multiplied
-    by its own scale, of `input_scales`, which are empty otherwise: a kernel that adds in integers may give the next
-    code. `zero` and `ceiling` (channels,) are where float's values begin
-    and end, `ceiling` None without a ReLU; `lowest` and `highest` are what the output's codes hold. `units` (channels,)
-    are what a step of the output stands for in the float network, whose channels nothing multiplied or shifted.
+    by its own scale, of `input_scales`, which are empty otherwise; a kernel that adds or multiplies codes may round to
+    the next one. `zero` and `ceiling` (channels,) are where float's values begin and end, `ceiling` None without a
+    ReLU; `lowest` and `highest` are what the output's codes hold. `units` (channels,) are what a step of the output
+    stands for in the float network, whose channels nothing multiplied or shifted.
     """
 
     step: Step
