@@ -22,6 +22,11 @@ EXIT_GATE_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_STAGE_FAILED = 3
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as in shells
+MAX_THREADS: Final = 256  # more than any phone or runner has; runtimes crash on absurd counts
+MAX_RUNS: Final = 1_000_000
+MAX_BATCH: Final = 1024  # a gigabyte of float activations at alpha 1 and 224 px
+MAX_SEED: Final = 2**31 - 1
+_LIKENESS: Final = 0.7  # of spellings, from 0 to 1: below, a suggestion is a guess
 
 
 class MbexportError(Exception):
@@ -54,15 +59,6 @@ class StageError(MbexportError):
 
 class StorageError(StageError):
     """The disk is read-only or full."""
-
-
-MAX_THREADS: Final = 256  # more than any phone or runner has; runtimes crash on absurd counts
-MAX_RUNS: Final = 1_000_000
-MAX_BATCH: Final = 1024  # a gigabyte of float activations at alpha 1 and 224 px
-MAX_SEED: Final = 2**31 - 1
-
-
-_LIKENESS: Final = 0.7  # of spellings, from 0 to 1: below, a suggestion is a guess
 
 
 def did_you_mean(word: str, known: "Iterable[str]", *, prefix: str = "") -> str:

@@ -12,6 +12,7 @@ import tf_keras
 from mbexport.errors import StageError
 
 _PLAIN_ARGUMENTS = frozenset({"training", "mask"})
+T = TypeVar("T")
 
 
 class Node(Protocol):
@@ -30,7 +31,6 @@ class Node(Protocol):
 
 
 N = TypeVar("N", bound=Node)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

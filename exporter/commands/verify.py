@@ -109,7 +109,7 @@ def verify_options_of(given: Mapping[str, Any]) -> "VerifyOptions":
     """What these values of the options ask for; all of them are checked, no file is opened."""
     from mbexport.models.data.readable import parse_max_bad
     from mbexport.pipeline.verify_files import VerifyOptions
-    from mbexport.verify.gates import check_limits
+    from mbexport.verification.gates import check_limits
 
     limits = options.gate_limits(given["gates"])
     check_limits(limits)

@@ -14,6 +14,14 @@ from mbexport.latency.intervals import Times, median_interval
 _MOST_BUSY: Final = 0.5  # of all cores, by other programs
 _LARGEST_ERROR: Final = 0.05  # of a median, to either side
 _MOST_SPREAD: Final = 0.15  # of a median, between the quartiles of the sittings' own medians
+# Instructions that decide which kernels XNNPACK and onnxruntime choose, as /proc/cpuinfo spells them: x86, then ARM.
+_FLAGS: Final = (
+    *("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_int8", "asimd", "asimdhp", "asimddp", "i8mm", "sve", "sve2"),
+)
+_CPUINFO: Final = Path("/proc/cpuinfo")
+_WAIT_S: Final = 0.25
+Load = tuple[float, float, float]
 
 
 def describe_noise(times: Mapping[tuple[str, int], Times], *, busy_before: float) -> str | None:
@@ -42,17 +50,6 @@ def _spread(times: Times) -> float:
     """The distance between the quartiles of the sittings' medians, as a fraction of their median."""
     low, middle, high = np.percentile([np.median(each) for each in times], [25, 50, 75])
     return float((high - low) / middle)
-
-
-# Instructions that decide which kernels XNNPACK and onnxruntime choose, as /proc/cpuinfo spells them: x86, then ARM.
-_FLAGS: Final = (
-    *("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16"),
-    *("amx_int8", "asimd", "asimdhp", "asimddp", "i8mm", "sve", "sve2"),
-)
-_CPUINFO: Final = Path("/proc/cpuinfo")
-_WAIT_S: Final = 0.25
-
-Load = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

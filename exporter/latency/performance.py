@@ -21,6 +21,13 @@ from mbexport.models.preprocess import Pixels
 from mbexport.progress import Progress
 
 Json = dict[str, Any]
+_UNTIMED: Final[Json] = {
+    "latency_ms": {"p50": None, "p90": None, "p99": None, "runs": 0, "percentiles": []},
+    "threads": [],
+    "cold_start_ms": None,
+    "peak_memory_bytes": None,
+    "throughput": [],
+}
 
 
 def performance_json(
@@ -131,15 +138,6 @@ def _throughputs(runner: Runner, timings: Timings, measured: Throughput, threads
     """With the file's own batch, and with that of `measured` if it is another."""
     own = throughput_of(timings.latency(runner.name, threads), batch=runner.batch, threads=threads)
     return (measured,) if measured.batch == own.batch else (own, measured)
-
-
-_UNTIMED: Final[Json] = {
-    "latency_ms": {"p50": None, "p90": None, "p99": None, "runs": 0, "percentiles": []},
-    "threads": [],
-    "cold_start_ms": None,
-    "peak_memory_bytes": None,
-    "throughput": [],
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
 from mbexport.pipeline.stage_files import HISTORY, MEASURED, TRAINING, TRIED
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes, unreadable_json
-from mbexport.verify.gates import NetworkFacts, default_limits, gate_values
-from mbexport.verify.judge import judge
+from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
+from mbexport.verification.judge import judge
 
 
 def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:

@@ -13,7 +13,7 @@ from mbexport.formats.registry import EXPORTED, formats_of
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.provenance.manifest import Recipe
-from mbexport.verify.gates import check_limits
+from mbexport.verification.gates import check_limits
 
 # Where nobody says: 8x8 digits gain nothing from more pixels, photos are what the network was designed for.
 DIGITS_RESOLUTION_PX: Final = 64

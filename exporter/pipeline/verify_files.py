@@ -23,10 +23,10 @@ from mbexport.pipeline.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.pipeline.publish import report_files
 from mbexport.progress import Progress
 from mbexport.report.content import Json, preprocess_json, report_json, to_bytes, unreadable_json
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import MeasureOptions, measure_all
-from mbexport.verify.gates import NetworkFacts, default_limits, gate_values
-from mbexport.verify.judge import judge
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.measure import MeasureOptions, measure_all
+from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
+from mbexport.verification.judge import judge
 from mbexport.workdir import Workdir
 
 

@@ -24,7 +24,7 @@ from mbexport.provenance.manifest import (
     Tool,
     is_inside,
 )
-from mbexport.verify.judge import Verdict
+from mbexport.verification.judge import Verdict
 
 _SHOWN_LETTERS: Final = 200
 _FLAT: Final = 1  # the schema whose files all lay beside the manifest

@@ -27,6 +27,12 @@ from mbexport.provenance.manifest import NAME, Input, Manifest
 
 _LONGEST_LICENCE: Final = 80  # characters; some distributions put the whole text where the licence's name belongs
 _CLASSIFIER: Final = "License :: "
+SBOM: Final = "sbom.cdx.json"
+FINGERPRINT: Final = "mbexport:fingerprint"
+_MODEL: Final = "model"
+_PYTHON: Final = "python"
+_TFDS: Final = "tfds"  # an extra of mbexport, and the prefix of the data sets that need it
+_SERIAL_NUMBERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "pkg:pypi/mbexport#sbom")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +97,6 @@ def _licence(distribution: Distribution) -> str | None:
             return text
     named = [each for each in metadata.get_all("Classifier") or () if each.startswith(_CLASSIFIER)]
     return named[0].rsplit(" :: ", 1)[1] if named else None
-
-
-SBOM: Final = "sbom.cdx.json"
-FINGERPRINT: Final = "mbexport:fingerprint"
-_MODEL: Final = "model"
-_PYTHON: Final = "python"
-_TFDS: Final = "tfds"  # an extra of mbexport, and the prefix of the data sets that need it
-_SERIAL_NUMBERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "pkg:pypi/mbexport#sbom")
 
 
 def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | None = None) -> bytes:

@@ -17,6 +17,7 @@ from typing import IO, Final
 from mbexport.errors import DataError
 
 _SHOWN_LETTERS: Final = 200
+_PART_BYTES: Final = 1 << 20
 
 
 class Status(StrEnum):
@@ -58,9 +59,6 @@ def printable(text: str) -> str:
     """`text` in one line: control characters are escaped, and the middle of a long text is left out."""
     shown = text if len(text) <= 2 * _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]}…{text[-_SHOWN_LETTERS:]}"
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown)
-
-
-_PART_BYTES: Final = 1 << 20
 
 
 class ForeignError(OSError):

@@ -4,10 +4,16 @@ import math
 from typing import Final
 
 from mbexport.report.formatting import PASS, UNDECIDED, Json, verdict
-from mbexport.verify.gates import GATES
+from mbexport.verification.gates import GATES
 
 _NOT_OF_IMAGES: Final = frozenset(name for name, gate in GATES.items() if not gate.narrows_with_images)
 _DIGITS: Final = 2  # of an estimate
+# What points into a report, and what stands there instead where there is none.
+_POINTERS: Final = (
+    ("see the report's kernel paths", "--out DIR writes a report that compares them"),
+    ("see the disagreements: ", "--out DIR writes a report with the images; "),
+    ("; see the worst layers", ""),
+)
 
 
 def advice(gate: Json, *, samples: int, has_report: bool = True) -> str:
@@ -56,14 +62,6 @@ def _keeps_limit(gate: Json) -> bool:
     """Whether the value itself lies on the limit's right side."""
     is_above = gate["value"] >= gate["limit"]
     return bool(is_above if gate["direction"] == "at least" else not is_above)
-
-
-# What points into a report, and what stands there instead where there is none.
-_POINTERS: Final = (
-    ("see the report's kernel paths", "--out DIR writes a report that compares them"),
-    ("see the disagreements: ", "--out DIR writes a report with the images; "),
-    ("; see the worst layers", ""),
-)
 
 
 def _without_report(text: str) -> str:

@@ -10,16 +10,18 @@ from mbexport.calibration.choices import Correction, Observer
 from mbexport.calibration.integers.tensors import StoredSite
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.judge import GateResult, all_passed
+from mbexport.verification.judge import GateResult, all_passed
 
 if TYPE_CHECKING:
     from mbexport.calibration.examine.health import TensorHealth
     from mbexport.calibration.examine.sensitivity import Answers, Sensitivity
     from mbexport.calibration.qat.train import Distilled
     from mbexport.models.training.best_epoch import Evaluation
-    from mbexport.verify.classification.simulation import Simulation
+    from mbexport.verification.classification.simulation import Simulation
 
 Json = dict[str, Any]
+REPORT: Final = "report.json"
+SCHEMA: Final = 1
 
 
 def simulation_json(found: "Simulation") -> Json:
@@ -91,10 +93,6 @@ def _answers(answers: "Answers") -> Json:
 
 def _counts(found: Iterable[tuple[str, int]]) -> dict[str, int]:
     return {site: count for site, count in found if count}
-
-
-REPORT: Final = "report.json"
-SCHEMA: Final = 1
 
 
 def report_json(

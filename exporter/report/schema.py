@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mbexport.artifact import Precision
 from mbexport.formats.registry import FORMATS
-from mbexport.verify.gates import GATES
+from mbexport.verification.gates import GATES
 
 SCHEMA_FILE: Final = "report.schema.json"
 _MARK: Final = "one of the registry of "  # begins the $comment of what `report_schema` completes

@@ -25,6 +25,8 @@ from mbexport.models.training.pixel_store import PixelStore, open_store
 from mbexport.models.training.stream import training_batches
 from mbexport.models.weights import weights_from_bytes
 
+OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a text with loss and accuracy
+
 
 @contextmanager
 def curves(log_dir: Path | None) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
@@ -45,9 +47,6 @@ def curves(log_dir: Path | None) -> Iterator[Callable[[int, Mapping[str, float]]
         yield log
     finally:
         writer.close()
-
-
-OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a text with loss and accuracy
 
 
 class Session(Protocol):

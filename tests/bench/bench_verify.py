@@ -20,7 +20,7 @@ from verification import Task, task_of
 from mbexport.errors import EXIT_BAD_INPUT
 from mbexport.latency.interleaved import ratio_of_medians
 from mbexport.models.data.open import iter_pixels
-from mbexport.verify.classification.comparison import verify
+from mbexport.verification.classification.comparison import verify
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SERIAL, SIDE_BY_SIDE, REFERENCE = "one after the other", "side by side", "reference alone"

@@ -15,8 +15,8 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.models.data.open import ImageSet, open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.comparison import verify
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.comparison import verify
 
 PRECISIONS: Final = ("fp32", "fp16", "int8")
 FORMATS: Final = ("tflite", "onnx")

@@ -22,7 +22,7 @@ from mbexport.calibration.choices import parse_corrections, parse_observer
 from mbexport.commands.options import Option, gate_limits
 from mbexport.models.data.readable import parse_max_bad
 from mbexport.pipeline.plan import DIGITS_RESOLUTION_PX
-from mbexport.verify.judge import GATES
+from mbexport.verification.judge import GATES
 
 _SHELLS: Final = ("bash", "console", "sh")
 _LINES: Final = blocks(*_SHELLS)

@@ -24,9 +24,9 @@ from mbexport.models.preprocess import MOBILENET, Preprocess
 from mbexport.pipeline import build
 from mbexport.pipeline.stage_files import HISTORY, MEASURED, NETWORK, PICTURES, TRIED, WEIGHTS
 from mbexport.report.content import to_bytes
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import MeasureOptions, measure_all
-from mbexport.verify.classification.pictures import pictures_to_json
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.measure import MeasureOptions, measure_all
+from mbexport.verification.classification.pictures import pictures_to_json
 
 
 class TableRunner(Runner):

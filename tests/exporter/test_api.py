@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import mbexport
-from mbexport.api import _context, predict, verify
+from mbexport.api import _context
 from mbexport.commands import build as build_command
 from mbexport.commands import export as export_command
 from mbexport.commands.options import Option
@@ -49,7 +50,7 @@ def test_build_gives_the_report_the_verdict_and_the_files(stand_ins, photos, tmp
 
 def test_verify_judges_files(colour_network, photos, tmp_path):
     file = colour_network(tmp_path / "colours.onnx", classes=2)
-    result = verify([file], data=photos, preprocess="mobilenet", crop_fraction=1, latency=False)
+    result = mbexport.verify([file], data=photos, preprocess="mobilenet", crop_fraction=1, latency=False)
     assert (result.out, result.files) == (None, {})
     assert [entry["file"] for entry in result.report["artifacts"]] == ["colours.onnx"]
     assert result.report["reference"]["samples"] > 0
@@ -58,7 +59,7 @@ def test_verify_judges_files(colour_network, photos, tmp_path):
 def test_predict_gives_what_the_command_prints(colour_network, photos, tmp_path, cli):
     file = colour_network(tmp_path / "colours.onnx", classes=2)
     images = [photos / "dark" / "0.png", photos / "light" / "0.png"]
-    found = predict(file, images, top=1, preprocess="mobilenet", crop_fraction=1.0)
+    found = mbexport.predict(file, images, top=1, preprocess="mobilenet", crop_fraction=1.0)
     typed = ["predict", str(file), *map(str, images), "--top", "1", "--preprocess", "mobilenet", "--crop-fraction", "1"]
     assert json.loads(cli(*typed, "--json").stdout) == found
     assert [len(each["top"]) for each in found["images"]] == [1, 1]
@@ -116,6 +117,15 @@ def test_values_arrive_as_they_were_given(alpha, seed, strict, precisions):
     params = _context(build_command.command, options).params
     assert (params["alpha"], params["seed"], params["strict"]) == (alpha, seed, strict)
     assert params["precisions"] == tuple(sorted(precisions))
+
+
+def test_functions_are_not_hidden_by_packages_of_the_same_name():
+    """Importing a subpackage sets an attribute of the package: none may be called as a function."""
+    import mbexport.verification.gates
+
+    folders = {each.name for each in Path(mbexport.__file__).parent.iterdir() if each.suffix in ("", ".py")}
+    assert not {name.removesuffix(".py") for name in folders} & {"build", "export", "predict", "verify"}
+    assert callable(mbexport.verify)
 
 
 def test_importing_mbexport_loads_nothing_heavy():

@@ -16,7 +16,7 @@ from mbexport.models.preprocess import UNIT, Preprocess
 from mbexport.pipeline.build import run
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.progress import Silent
-from mbexport.verify.gates import GATES
+from mbexport.verification.gates import GATES
 
 pytestmark = pytest.mark.run
 GREY = Preprocess(resolution_px=28, crop_fraction=1.0, channels=1, normalization=UNIT)

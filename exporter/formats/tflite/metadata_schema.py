@@ -15,6 +15,8 @@ from flatbuffers.table import Table
 IDENTIFIER: Final = b"M001"
 # What a parser must know at least: no field or type below came later than the schema's first version.
 MIN_PARSER_VERSION: Final = "1.0.0"
+NORMALIZATION_OPTIONS: Final = 1  # the type of that union
+TENSOR_AXIS_LABELS: Final = 2  # the type of a file that has a line for each score
 
 
 class ModelMetadata(IntEnum):
@@ -90,9 +92,6 @@ class ProcessUnit(IntEnum):
     OPTIONS = 1
 
 
-NORMALIZATION_OPTIONS: Final = 1  # the type of that union
-
-
 class NormalizationOptions(IntEnum):
     """(x - mean) / std."""
 
@@ -113,9 +112,6 @@ class AssociatedFile(IntEnum):
     NAME = 0
     DESCRIPTION = 1
     TYPE = 2
-
-
-TENSOR_AXIS_LABELS: Final = 2  # the type of a file that has a line for each score
 
 
 class Writer(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers publishes no types

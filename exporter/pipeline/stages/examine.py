@@ -42,7 +42,7 @@ def simulate(run: Context) -> Files:
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.networks import quantized_network, with_wanted_output
     from mbexport.report.content import health_json, simulation_json, to_bytes
-    from mbexport.verify.classification.simulation import check_simulation
+    from mbexport.verification.classification.simulation import check_simulation
 
     make_deterministic(run.plan.seed)
     preprocess, twins = run.float.facts.preprocess, _twins(run)

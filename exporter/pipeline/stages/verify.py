@@ -38,9 +38,9 @@ def verify(run: Context) -> Files:
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.networks import float_network, with_wanted_output
     from mbexport.report.content import to_bytes
-    from mbexport.verify.classification.baseline import Baseline
-    from mbexport.verify.classification.measure import MeasureOptions, measure_all
-    from mbexport.verify.classification.pictures import pictures_to_json
+    from mbexport.verification.classification.baseline import Baseline
+    from mbexport.verification.classification.measure import MeasureOptions, measure_all
+    from mbexport.verification.classification.pictures import pictures_to_json
 
     plan, facts = run.plan, run.float.facts
     make_deterministic(plan.seed)

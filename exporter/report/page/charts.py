@@ -42,6 +42,15 @@ if TYPE_CHECKING:
 _CODES: Final = 256
 _AROUND_PX: Final = 56  # title and scale
 _TICKS: Final = 3
+COLOURS: Final[Mapping[str, str]] = MappingProxyType(
+    {"fp32": FP32, "fp16": FP16, "int8": INT8, "dynamic": DYNAMIC, "int16x8": INT16X8}
+)
+_MARKERS: Final[Mapping[str, str]] = MappingProxyType({each.name: each.marker.chart for each in FORMATS})
+_NEAR_PX: Final = 22  # points that are nearer to each other share a label
+_SCATTER_PX: Final = 250
+_HISTOGRAM_PX: Final = 130
+_MIDDLE_HALF: Final = (25, 75)
+_MOST: Final = (5, 95)
 
 
 def layer_chart(found: Json | None) -> str | None:
@@ -102,17 +111,6 @@ def range_chart(found: Json | None) -> str | None:
         for s in sites
     )
     return to_svg(figure, name="chart-ranges", title="Ranges and wasted codes", description=description)
-
-
-COLOURS: Final[Mapping[str, str]] = MappingProxyType(
-    {"fp32": FP32, "fp16": FP16, "int8": INT8, "dynamic": DYNAMIC, "int16x8": INT16X8}
-)
-_MARKERS: Final[Mapping[str, str]] = MappingProxyType({each.name: each.marker.chart for each in FORMATS})
-_NEAR_PX: Final = 22  # points that are nearer to each other share a label
-_SCATTER_PX: Final = 250
-_HISTOGRAM_PX: Final = 130
-_MIDDLE_HALF: Final = (25, 75)
-_MOST: Final = (5, 95)
 
 
 def charts(report: Json) -> dict[str, str]:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from mbexport.formats.registry import FORMATS
 from mbexport.report.page.svg import FP16, INK, INT8, MUTED, PAPER, style, to_svg
-from mbexport.verify.statistics import wilson_interval
+from mbexport.verification.statistics import wilson_interval
 
 IMAGES: Final = Path(__file__).resolve().parents[3] / "docs" / "images"
 FIGURES, PICTURE = IMAGES / "quality.json", IMAGES / "quality.svg"

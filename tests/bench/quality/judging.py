@@ -15,7 +15,7 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Ratio, measure, ratio_of_medians, summarize
 from mbexport.models.preprocess import Pixels, Preprocess
-from mbexport.verify.statistics import wilson_interval
+from mbexport.verification.statistics import wilson_interval
 
 _THREADS: Final = 1
 

@@ -19,8 +19,8 @@ from mbexport.formats.kernels import BUILTIN, Arithmetic, Kernels, arithmetic_of
 from mbexport.formats.registry import kernels_of, open_runner
 from mbexport.formats.runner import Runner
 from mbexport.formats.tflite.kernels import delegated
-from mbexport.verify.gates import gate_values
-from mbexport.verify.judge import judge
+from mbexport.verification.gates import gate_values
+from mbexport.verification.judge import judge
 
 CONVOLUTIONS = 28  # the stem, thirteen blocks of two, the head
 

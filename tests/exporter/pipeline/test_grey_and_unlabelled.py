@@ -17,10 +17,10 @@ from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, Preprocess
 from mbexport.pipeline.bench_files import bench_files
 from mbexport.pipeline.verify_files import VerifyOptions, verify_files
 from mbexport.progress import Silent
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import MeasureOptions, measure_all
-from mbexport.verify.gates import gate_values
-from mbexport.verify.judge import all_passed, judge
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.measure import MeasureOptions, measure_all
+from mbexport.verification.gates import gate_values
+from mbexport.verification.judge import all_passed, judge
 
 PX, CLASSES = 4, 3
 GREY = (1, PX, PX, 1)

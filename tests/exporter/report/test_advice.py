@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.report.advice import advice, deciding_samples
-from mbexport.verify.gates import GATES
-from mbexport.verify.judge import Verdict, verdict_of
-from mbexport.verify.measured_values import Value
-from mbexport.verify.statistics import wilson_interval
+from mbexport.verification.gates import GATES
+from mbexport.verification.judge import Verdict, verdict_of
+from mbexport.verification.measured_values import Value
+from mbexport.verification.statistics import wilson_interval
 
 
 def gate(name: str = "top1_drop", **more: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes, unreadable_json
 from mbexport.report.terminal import print_report
-from mbexport.verify.judge import judge
-from mbexport.verify.measured_values import Value
+from mbexport.verification.judge import judge
+from mbexport.verification.measured_values import Value
 
 FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
 # DESIGN, section 4: what users' scripts read.

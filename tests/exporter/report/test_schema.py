@@ -20,7 +20,7 @@ from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.spec import Convolution
 from mbexport.report import schema
 from mbexport.report.schema import report_schema
-from mbexport.verify.gates import GATES
+from mbexport.verification.gates import GATES
 
 EXAMPLE: Final = json.loads(Path(__file__).with_name("example_report.json").read_bytes())
 BUILDS: Final = ("options", "stages", "training", "qat", "tried_normalizations")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mbexport.report import formatting as wording
 from mbexport.report.terminal import print_latencies, print_report, print_warnings
-from mbexport.verify.gates import GATES
+from mbexport.verification.gates import GATES
 
 EXAMPLE: Final = json.loads(Path(__file__).with_name("example_report.json").read_bytes())
 INT8: Final = "mobilenet_v1_0.75_224_int8.tflite"

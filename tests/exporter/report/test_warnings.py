@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
 from mbexport.report.content import preprocess_json, report_json, to_bytes, unreadable_json
 from mbexport.report.terminal import print_report, print_warnings
-from mbexport.verify.gates import gate_values
-from mbexport.verify.judge import judge
+from mbexport.verification.gates import gate_values
+from mbexport.verification.judge import judge
 
 FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
 NO_ACCURACY = {"top1": math.nan, "top1_ci95": (math.nan, math.nan), "top5": math.nan}

@@ -21,8 +21,8 @@ from mbexport.models.data.open import DIGITS, iter_pixels, open_data, open_unlab
 from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.comparison import verify
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.comparison import verify
 
 PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")

@@ -18,10 +18,10 @@ from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.formats.registry import open_runner
 from mbexport.models.facts import Output
-from mbexport.verify import streaming
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.comparison import verify
-from mbexport.verify.streaming import answered_batches
+from mbexport.verification import streaming
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.comparison import verify
+from mbexport.verification.streaming import answered_batches
 
 UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.verify.gates import GATES
-from mbexport.verify.judge import Verdict, all_passed, judge, verdict_of
-from mbexport.verify.measured_values import Value
+from mbexport.verification.gates import GATES
+from mbexport.verification.judge import Verdict, all_passed, judge, verdict_of
+from mbexport.verification.measured_values import Value
 
 NAMES = st.sampled_from(sorted(GATES))
 NUMBERS = st.floats(min_value=0, max_value=1e6)

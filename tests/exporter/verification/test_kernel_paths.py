@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.verify.kernel_paths import evenly_spread, run_paths
+from mbexport.verification.kernel_paths import evenly_spread, run_paths
 
 
 def test_spread_by_hand():

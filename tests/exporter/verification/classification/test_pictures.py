@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mbexport.models.data.open import ImageSet
-from mbexport.verify.classification.pictures import thumbnails
+from mbexport.verification.classification.pictures import thumbnails
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from mbexport.models.folding import fold_batch_norm
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.simulation import LEAST_AGREEMENT, Simulation, check_simulation, parting_layer
+from mbexport.verification.classification.simulation import LEAST_AGREEMENT, Simulation, check_simulation, parting_layer
 
 PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
 INPUT = {"input_scale": PREPROCESS.input_scale, "input_zero_point": PREPROCESS.input_zero_point}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.answers import NO_ANSWER, best
-from mbexport.verify.kernel_paths import PathRun, run_paths
-from mbexport.verify.statistics import Interval, wilson_interval
+from mbexport.verification.classification.answers import NO_ANSWER, best
+from mbexport.verification.kernel_paths import PathRun, run_paths
+from mbexport.verification.statistics import Interval, wilson_interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

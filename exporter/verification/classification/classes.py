@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.verify.classification.answers import NO_ANSWER, Answers
+from mbexport.verification.classification.answers import NO_ANSWER, Answers
 
 _MOST_SHOWN: Final = 50  # classes; of more, only those that lost most are shown
 _WORST_CLASSES: Final = 10

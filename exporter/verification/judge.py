@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from mbexport.verify.gates import GATES, Direction
-from mbexport.verify.measured_values import Value
+from mbexport.verification.gates import GATES, Direction
+from mbexport.verification.measured_values import Value
 
 _ROUNDING: Final = 1e-9  # 0.864 - 0.848 is a little more than 0.016 in binary
 

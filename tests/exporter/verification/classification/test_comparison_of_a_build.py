@@ -12,11 +12,11 @@ from mbexport.models.data.open import open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.report.content import to_bytes
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.comparison import verify
-from mbexport.verify.classification.kernel_paths import compare_paths
-from mbexport.verify.classification.pictures import thumbnails
-from mbexport.verify.classification.serialize import accuracy_json, pair_json, paths_json
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.comparison import verify
+from mbexport.verification.classification.kernel_paths import compare_paths
+from mbexport.verification.classification.pictures import thumbnails
+from mbexport.verification.classification.serialize import accuracy_json, pair_json, paths_json
 
 STEM = "mobilenet_v1_0.25_32"
 PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)

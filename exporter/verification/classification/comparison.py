@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.answers import Answers, empty, joined
-from mbexport.verify.classification.baseline import Baseline, Expected, answered_by, answered_by_baseline
-from mbexport.verify.classification.classes import ClassResults, Disagreement, agreed, class_results, disagreements
-from mbexport.verify.statistics import (
+from mbexport.verification.classification.answers import Answers, empty, joined
+from mbexport.verification.classification.baseline import Baseline, Expected, answered_by, answered_by_baseline
+from mbexport.verification.classification.classes import (
+    ClassResults,
+    Disagreement,
+    agreed,
+    class_results,
+    disagreements,
+)
+from mbexport.verification.statistics import (
     Distances,
     Interval,
     bootstrap_interval,
@@ -26,7 +32,7 @@ from mbexport.verify.statistics import (
     score_interval,
     wilson_interval,
 )
-from mbexport.verify.streaming import BATCH, AnsweredBatch, answered_batches
+from mbexport.verification.streaming import BATCH, AnsweredBatch, answered_batches
 
 _UNKNOWN: Interval = (math.nan, math.nan)
 _NO_DISTANCE = distances(np.zeros(0), np.zeros(0))

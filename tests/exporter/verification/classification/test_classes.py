@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.models.facts import Output
-from mbexport.verify.classification.classes import ClassCount, Confusion, class_results
+from mbexport.verification.classification.classes import ClassCount, Confusion, class_results
 
 
 def findings(labels, reference, answer):

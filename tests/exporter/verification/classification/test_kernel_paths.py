@@ -13,7 +13,7 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.kernel_paths import compare_paths
+from mbexport.verification.classification.kernel_paths import compare_paths
 
 UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))
 

@@ -13,6 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BINS: Final = 20
+_CONFIDENCE: Final = 0.95
+_Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
+_RESAMPLES: Final = 10_000
+# Far below any interval's width, z^2 / n: keeps the wanted root apart from the one at the estimate.
+_APART: Final = 1e-9
+Interval = tuple[float, float]
+_ANY_DIFFERENCE: Final[Interval] = (-1.0, 1.0)  # of two fractions: what no sample at all leaves open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +62,6 @@ def histogram(values: NDArray[Any]) -> Histogram:
         edges = np.linspace(0.0, float(top), _BINS + 1).tolist() if top > 0 else [0, 1]
     counts, _ = np.histogram(finite, edges)
     return Histogram(edges=tuple(edges), counts=tuple(counts.tolist()))
-
-
-_CONFIDENCE: Final = 0.95
-_Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
-_RESAMPLES: Final = 10_000
-# Far below any interval's width, z^2 / n: keeps the wanted root apart from the one at the estimate.
-_APART: Final = 1e-9
-
-Interval = tuple[float, float]
-_ANY_DIFFERENCE: Final[Interval] = (-1.0, 1.0)  # of two fractions: what no sample at all leaves open
 
 
 def wilson_interval(successes: int, samples: int) -> Interval:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from mbexport.verify.classification.answers import NO_ANSWER
-from mbexport.verify.classification.classes import ClassCount, Confusion, Disagreement
-from mbexport.verify.classification.comparison import Accuracy, Difference, Pair
-from mbexport.verify.classification.kernel_paths import Paths
-from mbexport.verify.statistics import Distances, Histogram, Interval
+from mbexport.verification.classification.answers import NO_ANSWER
+from mbexport.verification.classification.classes import ClassCount, Confusion, Disagreement
+from mbexport.verification.classification.comparison import Accuracy, Difference, Pair
+from mbexport.verification.classification.kernel_paths import Paths
+from mbexport.verification.statistics import Distances, Histogram, Interval
 
 Json = dict[str, Any]
 

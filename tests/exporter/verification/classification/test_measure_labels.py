@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.verify.classification.measure import matched_share
+from mbexport.verification.classification.measure import matched_share
 
 PETS = ("tabby cat", "Great Dane", "goldfish, Carassius auratus", "crane")
 

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from mbexport.verify.statistics import bootstrap_interval, mcnemar_p, score_interval, wilson_interval
+from mbexport.verification.statistics import bootstrap_interval, mcnemar_p, score_interval, wilson_interval
 
 Z2 = 1.959963984540054**2
 

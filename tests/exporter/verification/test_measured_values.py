@@ -6,8 +6,8 @@ import math
 import pytest
 
 from mbexport.report.content import to_bytes
-from mbexport.verify.gates import gate_values
-from mbexport.verify.judge import Verdict, judge
+from mbexport.verification.gates import gate_values
+from mbexport.verification.judge import Verdict, judge
 
 FP32, INT8, ONNX = "m_fp32.tflite", "m_int8.tflite", "m_int8.onnx"
 

@@ -12,7 +12,7 @@ from mbexport.errors import OptionError
 from mbexport.models.mobilenet_v1.cost import cost
 from mbexport.models.mobilenet_v1.published import PUBLISHED
 from mbexport.models.mobilenet_v1.spec import ModelSpec
-from mbexport.verify.gates import GATES, NetworkFacts, check_limits, default_limits
+from mbexport.verification.gates import GATES, NetworkFacts, check_limits, default_limits
 
 
 def limits_of(spec: ModelSpec, **changed: float | None) -> dict[str, float]:

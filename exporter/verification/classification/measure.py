@@ -23,11 +23,11 @@ from mbexport.latency.performance import Speed, measure_speed
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.comparison import Accuracy, Verification, verify
-from mbexport.verify.classification.kernel_paths import Paths, compare_paths
-from mbexport.verify.classification.pictures import thumbnails
-from mbexport.verify.classification.serialize import accuracy_json, baseline_json, pair_json, paths_json
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.comparison import Accuracy, Verification, verify
+from mbexport.verification.classification.kernel_paths import Paths, compare_paths
+from mbexport.verification.classification.pictures import thumbnails
+from mbexport.verification.classification.serialize import accuracy_json, baseline_json, pair_json, paths_json
 
 Json = dict[str, Any]
 

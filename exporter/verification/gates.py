@@ -12,8 +12,8 @@ from typing import Final, Literal
 from mbexport.errors import OptionError
 from mbexport.models.architectures import architecture_named
 from mbexport.models.mobilenet_v1.published import Published
-from mbexport.verify import measured_values
-from mbexport.verify.measured_values import Json, Value
+from mbexport.verification import measured_values
+from mbexport.verification.measured_values import Json, Value
 
 Direction = Literal["at least", "at most"]
 _BYTES_PER_PARAMETER: Final = 4

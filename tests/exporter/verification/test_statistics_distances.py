@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mbexport.verify.statistics import distances, histogram
+from mbexport.verification.statistics import distances, histogram
 
 
 @pytest.mark.parametrize(

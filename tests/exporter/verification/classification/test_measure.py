@@ -10,8 +10,8 @@ from mbexport.formats.registry import open_runner
 from mbexport.models.data.open import ImageSet
 from mbexport.models.facts import Output
 from mbexport.progress import Silent
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.measure import MeasureOptions, measure_all
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.measure import MeasureOptions, measure_all
 
 STEM = "mobilenet_v1_0.25_32"
 

@@ -11,8 +11,8 @@ from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Subject, probabilities
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Pixels
-from mbexport.verify.classification.answers import Answers, Scores, answers_of
-from mbexport.verify.streaming import Batch
+from mbexport.verification.classification.answers import Answers, Scores, answers_of
+from mbexport.verification.streaming import Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Final
 from PIL import Image
 
 from mbexport.models.data.open import ImageSet
-from mbexport.verify.classification.comparison import Accuracy
+from mbexport.verification.classification.comparison import Accuracy
 
 MOST_PICTURES: Final = 96
 _SIDE_PX: Final = 160

@@ -12,8 +12,8 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
-from mbexport.verify.classification.baseline import Baseline
-from mbexport.verify.classification.comparison import Verification, verify
+from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.comparison import Verification, verify
 
 PIXEL = Preprocess(resolution_px=1, crop_fraction=1.0)
 
