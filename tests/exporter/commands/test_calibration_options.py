@@ -3,20 +3,21 @@
 import json
 
 import pytest
+from keras_by_hand import write_keras
 
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.cli import run
 from mbexport.errors import StageError
 from mbexport.pipeline.plan import OBSERVER
 
-COMMANDS = {"build": ("build",), "export": ("export", "--model", "net.h5", "--data", "digits")}
+COMMANDS = {"build": ("build",), "export": ("export", "--model", "net.keras", "--data", "digits")}
 
 
 @pytest.fixture(params=COMMANDS)
 def planned(request, monkeypatch, capsys, tmp_path):
     """The plan of either command with more arguments."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.h5").write_bytes(b"weights")
+    write_keras(tmp_path / "net.keras")
 
     def plan(*arguments: object):
         caught = []
@@ -36,7 +37,7 @@ def planned(request, monkeypatch, capsys, tmp_path):
 def refused(request, capsys, tmp_path, monkeypatch):
     """What either command complains of, having written nothing."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.h5").write_bytes(b"weights")
+    write_keras(tmp_path / "net.keras")
 
     def complaint(*arguments: object) -> str:
         before = sorted(tmp_path.iterdir())
@@ -65,6 +66,7 @@ def test_corrections_reach_the_plan(planned):
 
 
 def test_file_of_ranges_reaches_the_plan(planned, tmp_path):
+    (tmp_path / "r.json").write_text("{}")
     assert planned("--ranges", tmp_path / "r.json").ranges == tmp_path / "r.json"
 
 
@@ -85,8 +87,8 @@ def test_config_file_knows_the_options(planned, tmp_path):
             ("--corrections", "bias,gptq"),
             "corrections must be all, none or some of copies, equalization, rounding, bias, logits, got gptq",
         ),
-        (("--observer", "mse", "--ranges", "r.json"), "give --observer or --ranges, not both, got --observer mse"),
-        (("--ranges", "r.json"), "r.json cannot be read: No such file or directory"),
+        (("--observer", "mse", "--ranges", "net.keras"), "give --observer or --ranges, not both, got --observer mse"),
+        (("--ranges", "r.json"), "no such file or folder: r.json (--ranges)"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(refused, arguments, said):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from keras_by_hand import write_keras
 from PIL import Image
 
 from mbexport.cli import run
@@ -17,7 +18,7 @@ from mbexport.report.terminal import distillation_line
 COMMANDS = {
     "build": ("build", "--data", "photos"),
     "digits": ("build",),
-    "export": ("export", "--model", "net.h5", "--data", "digits"),
+    "export": ("export", "--model", "net.keras", "--data", "digits"),
 }
 DEFAULTS = {"build": 2, "digits": 0, "export": 0}
 WORSE = {
@@ -33,7 +34,7 @@ BETTER = {**WORSE, "best": {"divergence": 0.0066, "agreement": 0.99}, "kept": "t
 @pytest.fixture(params=COMMANDS)
 def command(request: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    write_keras(tmp_path / "net.keras")
     for name in ("cat", "dog"):
         for number in range(8):
             image = tmp_path / "photos" / name / f"{number}.png"

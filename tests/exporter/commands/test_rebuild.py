@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden_by_hand import OUTPUT as GOLDEN_OUTPUT
+from keras_by_hand import write_keras
 from PIL import Image
 
 from mbexport.cli import run
@@ -28,7 +29,7 @@ def here(tmp_path, monkeypatch) -> Path:
         (tmp_path / "here" / "photos" / name).mkdir(parents=True)
         for i in range(40):
             Image.fromarray(np.full((2, 2, 3), least + i, np.uint8)).save(tmp_path / f"here/photos/{name}/{i:02}.png")
-    (tmp_path / "here" / "net.keras").write_bytes(b"PK\x03\x04model")  # what a zip begins with
+    write_keras(tmp_path / "here" / "net.keras")
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
 
@@ -224,7 +225,8 @@ def test_other_images_are_refused_before_any_stage(exported, rebuild, here, chan
 
 
 def test_another_model_is_refused(exported, rebuild, here):
-    (here / "net.keras").write_bytes(b"PK\x03\x04another")
+    with (here / "net.keras").open("ab") as file:
+        file.write(b"more")
     code, _, errors = rebuild("--check", exported)
     assert code == 2
     assert errors.startswith("Error: --model must hold what the manifest was made from, net.keras with ")

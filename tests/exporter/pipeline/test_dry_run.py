@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keras_by_hand import write_keras
 from PIL import Image
 
 from mbexport.cli import run
@@ -55,7 +56,7 @@ def plan(tmp_path):
     """A plan of somebody's model, unless said otherwise."""
 
     def make(**options) -> BuildPlan:
-        (tmp_path / "net.keras").write_bytes(b"PK\x03\x04")
+        write_keras(tmp_path / "net.keras")
         origin = {"origin": Foreign(model=tmp_path / "net.keras"), "name": "net", "out": tmp_path / "new" / "out"}
         return BuildPlan(**{**origin, "calibration": tmp_path / "photos", **options})
 
