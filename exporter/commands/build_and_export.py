@@ -245,7 +245,11 @@ def checked_files(given: dict[str, Any]) -> dict[str, Any]:
     Raises `InputError` for a file or folder that an option names and that cannot be used: a folder of a million images
     takes minutes to list, so that this comes first.
     """
-    options.require_files(ranges=given["ranges"], classes=given["classes_file"])
+    from mbexport.calibration.ranges.range_file import read_ranges
+
+    options.require_files(classes=given["classes_file"])
+    if given["ranges"] is not None:
+        read_ranges(given["ranges"])
     options.require_folders(calibration=given["calibration"], golden=given["golden"])
     require_writable(given["summary"])
     return {"summary": given["summary"], "sign": options.signer(given["signing_key"])}
@@ -284,7 +288,7 @@ def _batch(text: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise OptionError(f"--batch must be a whole number or dynamic, got {text}") from None
+        raise OptionError(f"batch must be a whole number or dynamic, got {text}") from None
 
 
 def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:

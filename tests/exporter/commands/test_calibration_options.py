@@ -66,7 +66,7 @@ def test_corrections_reach_the_plan(planned):
 
 
 def test_file_of_ranges_reaches_the_plan(planned, tmp_path):
-    (tmp_path / "r.json").write_text("{}")
+    (tmp_path / "r.json").write_text(json.dumps({"conv1_relu": [0, 6]}))
     assert planned("--ranges", tmp_path / "r.json").ranges == tmp_path / "r.json"
 
 
