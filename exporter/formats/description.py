@@ -10,7 +10,6 @@ from mbexport import __version__
 from mbexport.artifact import TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import OptionError
-from mbexport.models.preprocess import widened
 
 if TYPE_CHECKING:
     from mbexport.models.facts import Output
@@ -73,7 +72,7 @@ class Description:
     def channel_maps(self) -> tuple[tuple[float, float], ...]:
         """(mean, std) of each channel, or one pair if all have the same."""
         size = max(len(self.mean), len(self.std))
-        each = tuple(zip(widened(self.mean, size), widened(self.std, size), strict=True))
+        each = tuple(zip(_widened(self.mean, size), _widened(self.std, size), strict=True))
         return each[:1] if len(set(each)) == 1 else each
 
     def as_fed_to(self, source: TensorSpec) -> "Description":
@@ -126,3 +125,7 @@ def onnx_properties(description: Description, *, layout: str, versions: Mapping[
     if description.licence is not None:
         properties["license"] = description.licence
     return properties
+
+
+def _widened(values: tuple[float, ...], size: int) -> tuple[float, ...]:
+    return values * size if len(values) == 1 else values
