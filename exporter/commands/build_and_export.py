@@ -247,7 +247,7 @@ def checked_files(given: dict[str, Any]) -> dict[str, Any]:
     """
     from mbexport.calibration.ranges.range_file import read_ranges
 
-    options.require_files(classes=given["classes_file"])
+    options.require_files(ranges=given["ranges"], classes=given["classes_file"])
     if given["ranges"] is not None:
         read_ranges(given["ranges"])
     options.require_folders(calibration=given["calibration"], golden=given["golden"])

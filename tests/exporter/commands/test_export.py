@@ -153,7 +153,7 @@ REFUSED = [
     ("--model ../net.txt --data nowhere", "the model ../net.txt begins with b'no m'"),
     ("--model ../net.pkl --data nowhere", "../net.pkl is a pickle, which runs code"),
     ("--model ../bare --data nowhere", "the folder ../bare holds no saved_model.pb"),
-    (f"{W} --data nowhere --ranges missing.json", "missing.json cannot be read: No such file or directory"),
+    (f"{W} --data nowhere --ranges missing.json", "no such file or folder: missing.json (--ranges)"),
     (f"{W} --data nowhere --classes missing.txt", "no such file or folder: missing.txt (--classes)"),
     (f"{W} --data nowhere --calibration missing", "--calibration must be a folder of images, got missing"),
     (f"{W} --data nowhere --golden ../three.txt", "--golden must be a folder of images, got ../three.txt"),
