@@ -19,6 +19,7 @@ from mbexport.commands import export as export_command
 from mbexport.commands.options import Option
 from mbexport.commands.recipe import recipe_of
 from mbexport.errors import DataError, OptionError
+from mbexport.pipeline.plan import PHOTO_QAT_EPOCHS
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def test_build_gives_the_report_the_verdict_and_the_files(stand_ins, photos, tmp
     assert not any(name.startswith(".mbexport") for name in result.files)
     typed = ["--data", str(photos), "--alpha", "0.25", "--resolution", "32", "--epochs", "1", "--format", "onnx"]
     recipe = recipe_of(build_command.command.make_context("build", [*typed, "--out", str(tmp_path / "out")]))
-    assert json.loads(result.files["manifest.json"].read_bytes())["options"] == {**recipe.options, "data": "photos"}
+    recorded = json.loads(result.files["manifest.json"].read_bytes())["options"]
+    assert recorded == {**recipe.options, "data": "photos", "qat-epochs": PHOTO_QAT_EPOCHS}
 
 
 def test_verify_judges_files(colour_network, photos, tmp_path):
