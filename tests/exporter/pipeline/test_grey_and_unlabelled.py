@@ -134,7 +134,7 @@ def verified(*files, data: DataSet, **given):
 def test_verify_feeds_a_grey_network_grey(grey_network):
     report = verified(grey_network("a_fp32.onnx"), data=data_of(images_of(0, 100, 200, 255, labels=(0, 0, 2, 2))))
     assert report["artifacts"][0]["top1"] == 1.0
-    assert (report["data"]["mean"], report["data"]["channel_order"]) == (127.5, "RGB")
+    assert (report["data"]["mean"], report["data"]["channel_order"]) == (127.5, "GREY")
 
 
 def test_verify_feeds_what_the_user_says(grey_network):
