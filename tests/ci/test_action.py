@@ -5,6 +5,9 @@ import shutil
 import pytest
 from ci.composite import Job
 
+pytestmark = pytest.mark.run  # a whole job, in an environment of its own
+
+
 ALWAYS = ["Set up Python", "Install mbexport", "Name the stages", "Fetch finished stages", "Build", "Check every file"]
 UPLOADS = ["Upload the bundles", "Upload the reports", "Verdict"]
 

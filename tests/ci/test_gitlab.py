@@ -8,6 +8,9 @@ import pytest
 import yaml
 from clients.environments import ROOT
 
+pytestmark = pytest.mark.run  # a whole job, in an environment of its own
+
+
 OUT = "dist/mbexport/"
 
 
