@@ -76,6 +76,14 @@ def cli_process() -> Cli:
     return run_in_its_own_process
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that reads the finished build needs a whole run, and is one."""
+    for item in items:
+        if "small_build" in getattr(item, "fixturenames", ()):
+            item.add_marker("run")
+
+
 @pytest.fixture(scope="session")
 def small_build() -> Path:
     """The folder of a finished build of a small trained network; nothing may be written into it."""

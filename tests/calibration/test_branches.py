@@ -24,6 +24,8 @@ from mbexport.errors import StageError
 from mbexport.models.facts import Output
 from mbexport.models.graph import entry_of, outputs_of
 
+pytestmark = pytest.mark.run
+
 layers = tf_keras.layers
 SCALE, ZERO_POINT = 2 / 255, 0
 ENTRY = input_range(input_scale=SCALE, input_zero_point=ZERO_POINT)

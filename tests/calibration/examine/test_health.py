@@ -18,6 +18,8 @@ from mbexport.calibration.qat.fake_quant import input_range
 from mbexport.calibration.ranges.observe import observe
 from mbexport.models.folding import is_convolution
 
+pytestmark = pytest.mark.run
+
 ENTRY = input_range(input_scale=1 / 127.5, input_zero_point=128)
 
 

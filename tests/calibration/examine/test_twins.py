@@ -19,6 +19,8 @@ from mbexport.calibration.qat.fake_quant import fake_quantize, input_range
 from mbexport.calibration.ranges.observe import observe
 from mbexport.formats.tflite.convert import int8_tflite
 
+pytestmark = pytest.mark.run
+
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}
 ENTRY = input_range(**INPUT)
 layers = tf_keras.layers

@@ -16,6 +16,8 @@ from mbexport.calibration.affine import Range
 from mbexport.calibration.integers.copies import Copies, Spares, find_spares, make_copies
 from mbexport.calibration.steps import Step, steps_of
 
+pytestmark = pytest.mark.run
+
 layers = tf_keras.layers
 ENTRY = Range(low=-1.0, high=1.0)
 RANGES = {site: Range(low=0.0, high=6.0) for site in ("stem_relu", "depthwise_relu", "pointwise_relu", "full_relu")}

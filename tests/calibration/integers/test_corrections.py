@@ -20,6 +20,8 @@ from mbexport.calibration.ranges.observe import observe
 from mbexport.calibration.steps import activation_sites, steps_of
 from mbexport.models.folding import is_convolution
 
+pytestmark = pytest.mark.run
+
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}
 ENTRY = input_range(**INPUT)
 NONE = Corrections(copies=False, equalization=False, rounding=False, bias=False, logits=False)

@@ -16,6 +16,8 @@ from mbexport.errors import StageError
 from mbexport.formats.tflite.convert import int8_tflite
 from mbexport.formats.tflite.integers import Decided, require_decided_integers
 
+pytestmark = pytest.mark.run
+
 layers = tf_keras.layers
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}
 DEAD, BIAS = 1e-12, np.float32([1.5, 0.25, 3.0, -2.0])  # the first and the last channel of each layer are dead

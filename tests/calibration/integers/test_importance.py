@@ -14,6 +14,8 @@ from mbexport.calibration.integers.importance import noise_costs
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.steps import Step, steps_of
 
+pytestmark = pytest.mark.run
+
 layers = tf_keras.layers
 SITE, PIXELS = "relu", 4  # of the tensor that noise is put in
 

@@ -21,6 +21,8 @@ from mbexport.models.folding import is_convolution
 from mbexport.models.mobilenet_v1.spec import Convolution
 from mbexport.models.preprocess import Normalization, Preprocess
 
+pytestmark = pytest.mark.run
+
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}  # Preprocess' own, for a mean and std of 127.5
 CONVOLUTION, DEPTHWISE = 3, 2  # the axis of the output channels
 HUNDREDFOLD = np.float32([1, 100, 1e4, 1e-2])

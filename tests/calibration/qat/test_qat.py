@@ -19,6 +19,8 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
 from mbexport.models.training.fit import TrainSettings
 
+pytestmark = pytest.mark.run
+
 Weights = dict[str, list[np.ndarray]]
 SETTINGS = TrainSettings(batch=32, seed=0, augmentation=DIGITS_AUGMENTATION)
 

@@ -12,6 +12,8 @@ from mbexport.calibration.qat.fake_quant import fake_quantize
 from mbexport.calibration.qat.train import RangeUse, range_uses, unsettled
 from mbexport.calibration.ranges.observe import observe
 
+pytestmark = pytest.mark.run
+
 SITES = ("stem_relu", "depthwise_relu", "pointwise_relu")
 INPUT = {"input_scale": 1 / 127.5, "input_zero_point": 128}
 USES = st.dictionaries(

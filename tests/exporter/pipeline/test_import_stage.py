@@ -19,6 +19,8 @@ from mbexport.models.preprocess import MOBILENET, UNIT, Preprocess
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.stage_files import NETWORK, TRIED, WEIGHTS
 
+pytestmark = pytest.mark.run
+
 SMALL = ("--format", "onnx", "--resolution", "32")
 
 

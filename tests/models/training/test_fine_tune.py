@@ -17,6 +17,8 @@ from mbexport.models.training.fine_tune import fine_tune
 from mbexport.models.training.fit import TrainSettings
 from mbexport.models.training.train import make_deterministic
 
+pytestmark = pytest.mark.run
+
 layers = tf_keras.layers
 PREPARED = Preprocess(resolution_px=32, crop_fraction=1.0)
 STILL = Augmentation(rotation_deg=0, zoom=0, shift=0, mirror=False, fill_mode="CONSTANT")

@@ -20,6 +20,8 @@ from mbexport.models.training.objective import Objective
 from mbexport.models.training.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes
 
+pytestmark = pytest.mark.run
+
 layers = tf_keras.layers
 PREPARED = Preprocess(resolution_px=8, crop_fraction=1.0)
 SETTINGS = TrainSettings(batch=8, seed=0, augmentation=replace(DIGITS_AUGMENTATION, mixes=True))

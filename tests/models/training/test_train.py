@@ -19,6 +19,8 @@ from mbexport.models.training.fit import TrainSettings
 from mbexport.models.training.train import class_weights, estimate_batch_norm_statistics, train
 from mbexport.models.weights import weights_to_bytes
 
+pytestmark = pytest.mark.run
+
 layers = tf_keras.layers
 SPEC = ModelSpec(alpha=0.05, resolution_px=32, classes=10)
 PREPARED = Preprocess(resolution_px=32, crop_fraction=1.0)

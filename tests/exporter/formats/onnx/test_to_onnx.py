@@ -24,6 +24,8 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.comparison import verify
 
+pytestmark = pytest.mark.run
+
 PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 

@@ -9,6 +9,8 @@ import pytest
 from mbexport.cli import run
 from mbexport.errors import StageError
 
+pytestmark = pytest.mark.run
+
 NAME = "mobilenet_2_5_128_tf.h5"  # tf_keras.applications.mobilenet spells alpha 0.25 so
 IMAGENET = ("export", "--weights", "imagenet", "--alpha", "0.25", "--resolution", "128", "--data", "digits")
 

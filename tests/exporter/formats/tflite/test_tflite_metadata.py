@@ -282,4 +282,4 @@ def test_a_runner_and_inspect_show_what_the_file_says(cli, tmp_path):
     assert json.loads(done.stdout)["metadata"].items() >= expected.items()
     assert json.loads(done.stdout)["inputs"][0]["name"] == "image"
     assert "\nmetadata\n  " in cli("inspect", path).stdout
-    assert "\n  labels = 12 in labels.txt\n" in cli("inspect", path).stdout
+    assert "\n  labels = 12 in labels.txt: class 0, class 1, class 2, ...\n" in cli("inspect", path).stdout

@@ -12,6 +12,8 @@ from mbexport.formats.tflite.integers import Decided, require_decided_integers
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 
+pytestmark = pytest.mark.run
+
 PREPARED = Preprocess(resolution_px=32)
 INPUT = {"input_scale": PREPARED.input_scale, "input_zero_point": PREPARED.input_zero_point}
 

@@ -21,6 +21,8 @@ from mbexport.formats.runner import Runner
 from mbexport.formats.tflite.convert import fp32_tflite, int8_tflite
 from mbexport.models.preprocess import Preprocess
 
+pytestmark = pytest.mark.run
+
 PREPROCESS = Preprocess(resolution_px=32)
 DYNAMIC_OPS = {"SHAPE", "STRIDED_SLICE", "PACK"}
 ALL_IO = list(Io)

@@ -26,6 +26,8 @@ from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.verification.classification.simulation import LEAST_AGREEMENT, Simulation, check_simulation, parting_layer
 
+pytestmark = pytest.mark.run
+
 PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
 INPUT = {"input_scale": PREPROCESS.input_scale, "input_zero_point": PREPROCESS.input_zero_point}
 ENTRY = input_range(**INPUT)
