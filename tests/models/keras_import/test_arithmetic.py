@@ -17,7 +17,7 @@ from mbexport.models.keras_import.canonical import ChainBuilder
 from mbexport.models.keras_import.chain import Convolve, Scale
 from mbexport.models.keras_import.graph import INPUT, Call
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning")]
 layers = tf_keras.layers
 numbers = st.floats(-100, 100).filter(lambda value: abs(value) > 0.01)
 constants = st.one_of(numbers, st.lists(numbers, min_size=3, max_size=3))

@@ -24,6 +24,8 @@ from mbexport.models.keras_import.chain import (
     scale_output,
 )
 
+pytestmark = pytest.mark.run
+
 
 def convolved(x: Array, step: Convolve) -> Array:
     """The convolution of a (height, width, channels) map without padding, written out."""

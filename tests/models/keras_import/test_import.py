@@ -9,6 +9,7 @@ import pytest
 import tf_keras
 
 pytestmark = [
+    pytest.mark.run,
     pytest.mark.filterwarnings("ignore::UserWarning"),  # tf_keras calls .h5 legacy
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

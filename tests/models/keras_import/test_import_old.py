@@ -10,6 +10,8 @@ import pytest
 import tf_keras
 from numpy.typing import NDArray
 
+pytestmark = pytest.mark.run
+
 layers = tf_keras.layers
 Old = list[tuple[str, str, dict[str, Any]]]  # name, class, configuration
 

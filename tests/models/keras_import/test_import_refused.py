@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mbexport.errors import DataError
 from mbexport.models.keras_import.model import import_model
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning")]
 layers = tf_keras.layers
 
 

@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from mbexport.errors import DataError
 from mbexport.models.keras_import.model import import_model
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")]
 LIBRARIES = {"tf_keras": tf_keras, "keras": keras}
 FORMS = [("tf_keras", "save"), ("tf_keras", "export"), ("keras", "export")]
 

@@ -13,6 +13,7 @@ from mbexport.errors import DataError
 from mbexport.models.keras_import.model import import_model
 
 pytestmark = [
+    pytest.mark.run,
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
