@@ -20,8 +20,8 @@ pytestmark = pytest.mark.run
 # The smallest network that takes every stage; how well it learns does not matter here.
 TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-epochs", "1", "--calibration-samples", "40")
 STAGES = (
-    *("train", "tflite-fp32", "onnx-fp32"),
-    *("calibrate", "quantize", "tflite-int8", "simulation", "sensitivity", "onnx-int8", "verify", "golden"),
+    *("train", "calibrate", "quantize", "tflite-fp32", "onnx-fp32", "tflite-int8", "onnx-int8"),
+    *("simulation", "sensitivity", "verify", "golden"),
 )
 DELIVERED = {f"mobilenet_v1_0.1_32_{kind}" for kind in ("fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx")}
 REPORTS = {"report.json", "report.html", "junit.xml", "MODEL_CARD.md"}
