@@ -19,7 +19,7 @@ from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW
-from mbexport.pipeline.plan import DIGITS_EPOCHS, BuildPlan, Foreign, Stored, Trained
+from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
 
 FP32, INT8 = Precision.FP32, Precision.INT8
 
@@ -64,9 +64,7 @@ def trained(**changed) -> Trained:
 
 def test_defaults_for_digits(planned):
     plan, data = planned()
-    assert plan.origin == Trained(
-        spec=ModelSpec(alpha=1.0, resolution_px=32, classes=10), epochs=DIGITS_EPOCHS, weights=None
-    )
+    assert plan.origin == Trained(spec=ModelSpec(alpha=1.0, resolution_px=64, classes=10), epochs=16, weights=None)
     assert (plan.name, plan.crop_fraction, plan.normalization) == ("mobilenet_v1_1.0_64", 1.0, None)
     assert (plan.qat_epochs, plan.calibration_samples, plan.seed, plan.threads) == (0, 300, 0, 1)
     assert (plan.max_bad, plan.log_dir) == (0.01, None)
