@@ -21,14 +21,6 @@ EXPORTED: Final = tuple(each for each in FORMATS if each.convert is not None)
 _SAVED_MODEL: Final = "saved_model.pb"
 
 
-def format_named(name: str) -> FileFormat:
-    """The format of that name. Raises `OptionError` for a name that is no exported format's."""
-    for each in EXPORTED:
-        if each.name == name:
-            return each
-    raise OptionError(f"format must be one of {', '.join(each.name for each in EXPORTED)}, got {name}")
-
-
 def formats_of(precision: Precision) -> tuple[str, ...]:
     """The names of the formats that this precision is exported in."""
     return tuple(each.name for each in EXPORTED if precision in each.precisions)

@@ -1,6 +1,7 @@
 """Load the Keras networks that stages left. Loads TensorFlow, so only the work of stages imports it."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import numpy as np
 import tf_keras
@@ -19,7 +20,7 @@ from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import BuildPlan
 from mbexport.pipeline.stage_files import Float, Quantized, Rounded
 
-FLOATS = (Precision.FP32, Precision.FP16)
+FLOATS: Final = (Precision.FP32, Precision.FP16)
 
 
 def float_network(source: Float) -> tf_keras.Model:

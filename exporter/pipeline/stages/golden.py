@@ -4,6 +4,7 @@ from mbexport.errors import StageError
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.stage import Files, Options
 from mbexport.pipeline.stages.export import form_options
+from mbexport.pipeline.stages.verify import subjects_of
 
 
 def golden_options(run: Context) -> Options:
@@ -21,15 +22,9 @@ def golden_vectors(run: Context) -> Files:
 
     Does not load TensorFlow. No files if there is no image that all artifacts answer: their gates tell why.
     """
-    from mbexport.formats.matching import match
-    from mbexport.formats.registry import open_runner
     from mbexport.golden.make import golden_files
 
-    facts = run.float.facts
-    subjects = [
-        match(open_runner(path), pixels=facts.preprocess, given=None, classes=facts.classes, background=False)
-        for path in run.artifacts.values()
-    ]
+    facts, subjects = run.float.facts, subjects_of(run)
     try:
         return golden_files(
             stem=run.plan.name,

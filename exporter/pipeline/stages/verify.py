@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mbexport.models.preprocess import MOBILENET
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import Foreign
 from mbexport.pipeline.stage import Files, Options
 from mbexport.pipeline.stage_files import MEASURED, PICTURES, TRIED
+
+if TYPE_CHECKING:
+    from mbexport.formats.subject import Subject
 
 _EVALUATION_BATCH: Final = 32
 _TRIED_IMAGES: Final = 200
@@ -32,8 +35,6 @@ def verify_options(run: Context) -> Options:
 
 def verify(run: Context) -> Files:
     """Every artifact against the float network; each is fed what it says itself that it expects."""
-    from mbexport.formats.matching import match
-    from mbexport.formats.registry import open_runner
     from mbexport.models.facts import Output
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.networks import float_network, with_wanted_output
@@ -45,12 +46,8 @@ def verify(run: Context) -> Files:
     plan, facts = run.plan, run.float.facts
     make_deterministic(plan.seed)
     network = with_wanted_output(plan, float_network(run.float))
-    subjects = [
-        match(open_runner(path), pixels=facts.preprocess, given=None, classes=facts.classes, background=False)
-        for path in run.artifacts.values()
-    ]
     found = measure_all(
-        subjects,
+        subjects_of(run),
         run.images.test,
         facts.preprocess,
         Baseline(
@@ -62,6 +59,18 @@ def verify(run: Context) -> Files:
         progress=run.progress,
     )
     return {MEASURED: to_bytes(found.measured), PICTURES: pictures_to_json(found.pictures)}
+
+
+def subjects_of(run: Context) -> "list[Subject]":
+    """The artifacts that the user asked for, opened, each fed what it says itself that it expects."""
+    from mbexport.formats.matching import match
+    from mbexport.formats.registry import open_runner
+
+    facts = run.float.facts
+    return [
+        match(open_runner(path), pixels=facts.preprocess, given=None, classes=facts.classes, background=False)
+        for path in run.artifacts.values()
+    ]
 
 
 def is_assumed(run: Context) -> bool:
