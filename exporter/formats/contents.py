@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from mbexport.artifact import Artifact
+from mbexport.errors import DataError
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
@@ -24,13 +25,30 @@ def recognize(runner: Runner) -> tuple[Architecture, float] | None:
     return None
 
 
+def holds_labels(runner: Runner) -> bool:
+    """Whether files of this format can hold labels at all."""
+    return format_of(runner.path).labels is not None
+
+
+def stored_labels(runner: Runner) -> tuple[str, ...] | None:
+    """The labels that the file holds, as many as they are; None if it holds none.
+
+    Raises `DataError`, in a line that names no file, for labels that cannot be read.
+    """
+    read = format_of(runner.path).labels
+    return None if read is None else read(runner)
+
+
 def labels_of(runner: Runner) -> tuple[str, ...] | None:
     """The labels that the file holds, one for each of its scores, that of a background among them; None if it has none.
 
     A list of another length, or one that is damaged, tells nothing, and counts as none.
     """
-    found = format_of(runner.path).labels(runner)
-    return found if len(found) == Classifier(runner).classes else None
+    try:
+        found = stored_labels(runner)
+    except DataError:
+        return None
+    return found if found is not None and len(found) == Classifier(runner).classes else None
 
 
 def read_artifact(runner: Runner) -> Artifact:

@@ -71,20 +71,23 @@ class Marker:
 class FileFormat:
     """One file format: how it is recognised, run, timed, looked into and, where it is exported, made.
 
-    `name` is that of `--format`, of report.json and the ending of exported files; `endings` are those of files that
-    are read. A format that is exported lists its `precisions` and has a `convert`; one that is made from another
-    format's file names that in `made_from`, and in `source` that file's precision, by its own. `options` are the
-    fields of a plan that change the bytes of a file of that precision. `kernel_paths` are the kernels that `open`
-    takes by name, first what the runtime chooses itself.
+    `name` is that of `--format`, of report.json and the ending of exported files. `recognizes` says of a file's first
+    bytes whether they can only be of this format, whatever it is called; `endings` are those of files that are read as
+    this format where no content is recognized. A format that is exported lists its `precisions` and has a `convert`;
+    one that is made from another format's file names that in `made_from`, and in `source` that file's precision, by
+    its own. `options` are the fields of a plan that change the bytes of a file of that precision. `labels` gives the
+    labels inside a file, None where there are none; formats that can hold none have no such function. `kernel_paths`
+    are the kernels that `open` takes by name, first what the runtime chooses itself.
     """
 
     name: str
     title: str
     endings: tuple[str, ...]
+    recognizes: Callable[[bytes], bool]
     marker: Marker
     open: "Callable[[Path, int, str | None], Runner]"
     kernels: "Callable[[Runner], Kernels]"
-    labels: "Callable[[Runner], tuple[str, ...]]"
+    labels: "Callable[[Runner], tuple[str, ...] | None] | None" = None
     load: "Callable[[int], Loader] | None" = None
     kernel_paths: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()

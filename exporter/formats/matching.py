@@ -15,6 +15,7 @@ from mbexport.errors import DataError, OptionError
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.runner import FLOAT, Runner
 from mbexport.formats.stated_input import in_stated_order, stated_normalization, states_bgr
+from mbexport.formats.stated_output import output_conflict
 from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import RAW, Normalization, Preprocess
@@ -107,10 +108,13 @@ def _byte_distance(subject: Subject) -> int | None:
 
 def output_json(subject: Subject) -> dict[str, Any]:
     """What comes out of the artifact, in the words of report.json."""
+    codes = for_bytes(subject.output)
     return {
         "dtype": subject.output.dtype,
         "kind": subject.kind.value,
         "background": subject.skips_background,
+        "codes": None if codes is None else list(_ends(codes)),
+        "conflict": output_conflict(subject.runner.metadata(), kind=subject.kind, target=subject.output),
     }
 
 

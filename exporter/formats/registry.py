@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FORMATS: Final = (TFLITE, ONNX, KERAS)
 EXPORTED: Final = tuple(each for each in FORMATS if each.convert is not None)
 _SAVED_MODEL: Final = "saved_model.pb"
+_HEAD_BYTES: Final = 64
 
 
 def formats_of(precision: Precision) -> tuple[str, ...]:
@@ -27,16 +28,35 @@ def formats_of(precision: Precision) -> tuple[str, ...]:
 
 
 def format_of(path: Path) -> FileFormat:
-    """The format that the file's name ends in. Raises `DataError` for another ending or a missing file."""
+    """The format of a file: that of its content or, where no content is recognized, that of its ending.
+
+    Raises `DataError` for a missing file, and for one of neither.
+    """
     if (path / _SAVED_MODEL).is_file():
         return KERAS
-    for each in FORMATS:
-        if path.suffix.lower() in each.endings:
-            if not path.is_file():
-                raise DataError(f"no such file: {path}")
-            return each
-    exported = " or ".join(ending for each in EXPORTED for ending in each.endings)
-    raise DataError(f"an artifact must end in {exported}, or be a Keras .keras, .h5 or SavedModel folder, got {path}")
+    is_named = [each for each in FORMATS if path.suffix.lower() in each.endings]
+    if not path.exists() or (is_named and not path.is_file()):
+        raise DataError(f"no such file: {path}")
+    head = _head(path)
+    found = [each for each in FORMATS if each.recognizes(head)] or is_named
+    if found:
+        return found[0]
+    exported = " or ".join(each.endings[0] for each in EXPORTED)
+    raise DataError(
+        f"an artifact must end in {exported}, or be a Keras .keras, .h5 or SavedModel folder, or hold what these hold "
+        f"under another name, got {path}"
+    )
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file; none of what is no regular file, or cannot be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 def open_runner(path: Path, *, threads: int = 1) -> "Runner":

@@ -30,9 +30,10 @@ class ConvLayer:
 class Runner(ABC):
     """One loaded artifact with one input, which takes `batch` images, and any number of outputs of any shape.
 
-    `name` is the file's name, `runtime` the library that executes it. `precision` is what the file stores, whatever
-    its kernels then compute with. `rescaling` is what the network's own first step multiplies by and adds, which the
-    caller has to do in its place. What a task needs of the outputs is checked by that task: see `Classifier`.
+    `name` is the file's name, or what tells it from another of that name, `runtime` the library that executes it.
+    `precision` is what the file stores, whatever its kernels then compute with. `rescaling` is what the network's own
+    first step multiplies by and adds, which the caller has to do in its place. What a task needs of the outputs is
+    checked by that task: see `Classifier`.
 
     Raises `DataError` for an input that is no square image in RGB or grey.
     """
@@ -125,13 +126,33 @@ class Runner(ABC):
         return affine.quantize(preprocess.normalize(pixels), low=low, high=high).astype(kind)
 
 
-def require_different_names(runners: Sequence[Runner]) -> None:
-    """Raises `DataError` if two artifacts have the same file name, by which results are identified."""
-    seen: set[str] = set()
-    for runner in runners:
-        if runner.name in seen:
-            raise DataError(f"artifacts must have different file names, got {runner.name} twice")
-        seen.add(runner.name)
+def give_distinct_names(runners: Sequence[Runner]) -> None:
+    """Rename artifacts of one file name by as many of their folders as tell them apart: results are kept by name.
+
+    Raises `DataError` for a file that is given twice.
+    """
+    for runner, name in zip(runners, distinct_names([runner.path for runner in runners]), strict=True):
+        runner.name = name
+
+
+def distinct_names(paths: Sequence[Path]) -> tuple[str, ...]:
+    """A name for each file: its own or, where several have that, with the fewest folders that tell them apart.
+
+    Raises `DataError` for a file that is given twice.
+    """
+    whole = [path.absolute().parts for path in paths]
+    for path, parts in zip(paths, whole, strict=True):
+        if whole.count(parts) > 1:
+            raise DataError(f"each artifact must be given once, got {path} twice")
+    return tuple(_shortest(parts, whole) for parts in whole)
+
+
+def _shortest(parts: tuple[str, ...], whole: Sequence[tuple[str, ...]]) -> str:
+    """The fewest of the last parts of a path that no other path ends in."""
+    for count in range(1, len(parts) + 1):
+        if sum(other[-count:] == parts[-count:] for other in whole) == 1:
+            return "/".join(parts[-count:])
+    return "/".join(parts)
 
 
 def first_line(error: Exception) -> str:

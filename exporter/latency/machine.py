@@ -11,7 +11,9 @@ import numpy as np
 
 from mbexport.latency.intervals import Times, median_interval
 
-_MOST_BUSY: Final = 0.5  # of all cores, by other programs
+_MOST_BUSY: Final = 0.5  # of all cores, by other programs, in the moment before
+_MOST_MEANWHILE: Final = 0.2  # the same, on average over the whole measurement
+_SHORTEST_S: Final = 1.0  # systems count processor time in hundredths of a second: of less, shares are too coarse
 _LARGEST_ERROR: Final = 0.05  # of a median, to either side
 _MOST_SPREAD: Final = 0.15  # of a median, between the quartiles of the sittings' own medians
 # Instructions that decide which kernels XNNPACK and onnxruntime choose, as /proc/cpuinfo spells them: x86, then ARM.
@@ -24,11 +26,13 @@ _WAIT_S: Final = 0.25
 Load = tuple[float, float, float]
 
 
-def describe_noise(times: Mapping[tuple[str, int], Times], *, busy_before: float) -> str | None:
-    """A sentence on why small ratios cannot be trusted, or on other programs at work; None on a quiet machine.
+def describe_noise(
+    times: Mapping[tuple[str, int], Times], *, busy_before: float, busy_during: float | None = None
+) -> str | None:
+    """A sentence on why ratios cannot be trusted, or on other programs at work; None on a quiet machine.
 
-    `times` are by artifact and number of threads; `busy_before` is the share of all cores that other programs used
-    before the run.
+    `times` are by artifact and number of threads; `busy_before` and `busy_during` are the shares of all cores that
+    other programs used before the run and, where that is known, during it.
     """
     reasons = []
     errors = {key: median_interval(each).relative_error for key, each in times.items()}
@@ -39,10 +43,14 @@ def describe_noise(times: Mapping[tuple[str, int], Times], *, busy_before: float
     name, threads = worst = max(spread, key=spread.__getitem__)
     if spread[worst] > _MOST_SPREAD:
         reasons.append(f"half of the sittings of {name} on {threads} thread(s) lie {spread[worst]:.0%} apart")
+    others = []
     if busy_before > _MOST_BUSY:
-        reasons.append(f"other programs kept {busy_before:.0%} of the cores busy before the run")
-        if len(reasons) == 1:
-            return f"latencies may be higher than on a quiet machine: {reasons[0]}"
+        others.append(f"other programs kept {busy_before:.0%} of the cores busy before the run")
+    if busy_during is not None and busy_during > _MOST_MEANWHILE:
+        others.append(f"other programs kept {busy_during:.0%} of the cores busy during it")
+    if others and not reasons:
+        return f"latencies may be higher than on a quiet machine: {' and '.join(others)}"
+    reasons += others
     return "too noisy to tell ratios of a few percent: " + "; ".join(reasons) if reasons else None
 
 
@@ -57,12 +65,14 @@ class Conditions:
     """What else the machine did around a measurement: load averages over 1, 5 and 15 minutes, if it keeps them.
 
     `busy_before` is the share of all cores that were at work while this process waited: unlike the load, it does not
-    include what this process did a moment ago. `noise` is the sentence of `describe_noise`.
+    include what this process did a moment ago. `busy_during` is that of other programs while it measured. `noise` is
+    the sentence of `describe_noise`.
     """
 
     load_before: Load | None = None
     load_after: Load | None = None
     busy_before: float | None = None
+    busy_during: float | None = None
     noise: str | None = None
 
 
@@ -110,6 +120,42 @@ def busy_share() -> float:
     from psutil import cpu_percent
 
     return float(cpu_percent(interval=_WAIT_S)) / 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessorTime:
+    """Seconds of all cores since some moment in the past, idle ones among them: `total`, at work, and at our own work.
+
+    Work is that of all programs, and what a hypervisor gave to other machines; `own` is that of this process and of
+    those that it started and that have ended.
+    """
+
+    total: float
+    busy: float
+    own: float
+
+    @classmethod
+    def now(cls) -> "ProcessorTime":
+        """What the system has counted until now."""
+        from psutil import cpu_times
+
+        counted, process = cpu_times()._asdict(), os.times()
+        for contained in ("guest", "guest_nice"):  # Linux counts them as the time of a user, too
+            counted.pop(contained, None)
+        total = sum(counted.values())
+        return cls(
+            total=total,
+            busy=total - sum(counted.get(name, 0.0) for name in ("idle", "iowait")),
+            own=process.user + process.system + process.children_user + process.children_system,
+        )
+
+    def others_since(self, earlier: "ProcessorTime") -> float | None:
+        """The share of all cores, 0..1, that other programs used since then; None for too short a time to tell."""
+        total = self.total - earlier.total
+        if total < _SHORTEST_S:
+            return None
+        others = (self.busy - earlier.busy) - (self.own - earlier.own)
+        return min(max(others / total, 0.0), 1.0)
 
 
 def _fact(name: str) -> str | None:

@@ -123,10 +123,10 @@ def measure_performance(
     Throughputs are those of the file's own batch and of `batch` images. Raises `DataError` for a file that cannot be
     loaded or run in a process of its own.
     """
-    paths = [runner.path for runner in runners]
-    probes = probe_all(paths, seed=seed, on_step=on_step) if is_probed else {}
-    timings = time_artifacts(paths, feeds, threads=(1, threads), effort=effort, seed=seed, on_step=on_step)
-    batches = measure_throughput(paths, batch=batch, threads=threads, seed=seed, on_step=on_step)
+    files = {runner.name: runner.path for runner in runners}
+    probes = probe_all(files, seed=seed, on_step=on_step) if is_probed else {}
+    timings = time_artifacts(files, feeds, threads=(1, threads), effort=effort, seed=seed, on_step=on_step)
+    batches = measure_throughput(files, batch=batch, threads=threads, seed=seed, on_step=on_step)
     return Performance(
         timings=timings,
         probes=probes,

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -35,22 +35,23 @@ class Probe:
 
 
 def probe_all(
-    paths: Sequence[Path],
+    files: Mapping[str, Path],
     *,
     threads: int = 1,
     processes: int = PROCESSES,
     seed: int = 0,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> dict[str, Probe]:
-    """Measure each file, by name, in `processes` processes, one after the other: rounds in a new random order.
+    """Measure each of `files`, by name, in `processes` processes, one after the other: rounds in a new random order.
 
     Raises `DataError` for a file that cannot be loaded or run, `StageError` for a process that dies or hangs.
     """
     rng = np.random.default_rng(seed)
-    rows: dict[str, list[dict[str, Any]]] = {path.name: [] for path in paths}
-    order = [paths[index] for _ in range(processes) for index in rng.permutation(len(paths))]
-    for place, path in enumerate(order):
-        rows[path.name].append(_probe(path, threads))
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in files}
+    names = list(files)
+    order = [names[index] for _ in range(processes) for index in rng.permutation(len(names))]
+    for place, name in enumerate(order):
+        rows[name].append(_probe(files[name], threads))
         on_step(place + 1, len(order), "processes")
     return {name: _medians(each) for name, each in rows.items()}
 

@@ -15,7 +15,7 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Latency, Ratio, measure, summarize
 from mbexport.latency.intervals import MIN_SITTINGS, Times, ratio_interval
-from mbexport.latency.machine import Conditions, busy_share, describe_noise, load_average
+from mbexport.latency.machine import Conditions, ProcessorTime, busy_share, describe_noise, load_average
 
 _SITTINGS: Final = 20
 _TRIALS: Final = 3
@@ -92,7 +92,7 @@ class Timings:
 
 
 def time_artifacts(
-    paths: Sequence[Path],
+    files: Mapping[str, Path],
     feeds: Mapping[str, NDArray[Any]],
     *,
     threads: Sequence[int] = (1,),
@@ -101,19 +101,20 @@ def time_artifacts(
     on_step: OnStep = lambda _done, _total, _text: None,
     open_file: Opener = open_runner,
 ) -> Timings:
-    """Time every file on each number of threads; `feeds` holds a prepared batch by each file's name.
+    """Time every one of `files`, by name, on each number of threads; `feeds` holds a prepared batch by each name.
 
     In each sitting all files are loaded anew, in random order, and timed in interleaved rounds: where a file's buffers
     come to lie differs from sitting to sitting, and must not count as a property of the file. Raises `DataError` for a
     file that cannot be loaded or run.
     """
-    rng = np.random.default_rng(seed)
-    load_before, busy_before = load_average(), busy_share()
+    rng, named = np.random.default_rng(seed), list(files.items())
+    load_before, busy_before, spent = load_average(), busy_share(), ProcessorTime.now()
     times: dict[tuple[str, int], Times] = {}
     sittings = [(count, sitting) for count in dict.fromkeys(threads) for sitting in range(effort.sittings)]
     most: dict[str, int] = {}
     for place, (count, sitting) in enumerate(sittings):
-        runners = [open_file(paths[index], threads=count) for index in rng.permutation(len(paths))]
+        order = [named[index] for index in rng.permutation(len(named))]
+        runners = [_Loaded(name=name, invoke=open_file(path, threads=count).invoke) for name, path in order]
         if sitting == 0:
             most = {runner.name: _affordable(runner, feeds[runner.name], effort.budget_ms) for runner in runners}
         measured = measure(
@@ -127,11 +128,25 @@ def time_artifacts(
         del runners  # before the next ones are loaded, which would take twice the memory
         for name, values in measured.items():
             times[name, count] = (*times.get((name, count), ()), values)
-    noise, load_after = describe_noise(times, busy_before=busy_before), load_average()
+    busy_during = ProcessorTime.now().others_since(spent)
     return Timings(
         times_ms=times,
-        conditions=Conditions(load_before=load_before, load_after=load_after, busy_before=busy_before, noise=noise),
+        conditions=Conditions(
+            load_before=load_before,
+            load_after=load_average(),
+            busy_before=busy_before,
+            busy_during=busy_during,
+            noise=describe_noise(times, busy_before=busy_before, busy_during=busy_during),
+        ),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """A loaded file under the name by which its times are kept: two folders may hold files of one name."""
+
+    name: str
+    invoke: Callable[[NDArray[Any]], Any]
 
 
 def _step(on_step: OnStep, place: int, sittings: int, done: int, total: int, _text: str) -> None:
@@ -139,7 +154,7 @@ def _step(on_step: OnStep, place: int, sittings: int, done: int, total: int, _te
     on_step(place + (done == total), sittings, "sittings")
 
 
-def _affordable(runner: Runner, feed: NDArray[Any], budget_ms: float) -> int:
+def _affordable(runner: _Loaded, feed: NDArray[Any], budget_ms: float) -> int:
     """The number of runs that fit into the budget, by the median of a few trials; at least one."""
     if budget_ms == math.inf:
         return _UNLIMITED

@@ -1,7 +1,7 @@
 """Measure images per second in batches that a file may refuse."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,7 @@ def throughput_of(latency: Latency, *, batch: int, threads: int) -> Throughput:
 
 
 def measure_throughput(
-    paths: Sequence[Path],
+    files: Mapping[str, Path],
     *,
     batch: int = BATCH,
     threads: int = 1,
@@ -43,24 +43,24 @@ def measure_throughput(
     seed: int = 0,
     on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
 ) -> dict[str, Throughput]:
-    """Time every file, by name, on batches of random numbers, interleaved; LiteRT resizes a file's input if it can.
+    """Time `files`, by name, on batches of random numbers, interleaved; LiteRT resizes a file's input if it can.
 
     Raises `DataError` for a file that cannot be loaded at all.
     """
     loaded: list[Bare] = []
     throughputs: dict[str, Throughput] = {}
-    for path in paths:
+    for name, path in files.items():
         try:
-            loaded.append(_loaded(path, batch, threads))
+            loaded.append(replace(_loaded(path, batch, threads), name=name))
         except _RefusedError as refused:
-            throughputs[path.name] = Throughput(batch=batch, threads=threads, images_per_s=None, reason=str(refused))
+            throughputs[name] = Throughput(batch=batch, threads=threads, images_per_s=None, reason=str(refused))
     if loaded:
         feeds = {bare.name: bare.noise() for bare in loaded}
         times = measure(loaded, feeds, runs=runs, warmup=warmup, seed=seed, on_step=on_step)
         for name, values in times.items():
             rate = batch * 1000 / float(np.median(values))
             throughputs[name] = Throughput(batch=batch, threads=threads, images_per_s=rate)
-    return {path.name: throughputs[path.name] for path in paths}
+    return {name: throughputs[name] for name in files}
 
 
 class _RefusedError(Exception):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mbexport.errors import MAX_THREADS
 from mbexport.formats.registry import open_runner
-from mbexport.formats.runner import Runner, require_different_names
+from mbexport.formats.runner import Runner, give_distinct_names
 from mbexport.latency.machine import machine_json, usable_cores
 from mbexport.latency.performance import Performance, measure_performance, ratio_json
 from mbexport.latency.sittings import Effort
@@ -37,7 +37,7 @@ def bench_files(
     cannot be loaded or run.
     """
     runners = [open_runner(path) for path in files]
-    require_different_names(runners)
+    give_distinct_names(runners)
     progress.start("bench")
     performance = measure_performance(
         runners,

@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from mbexport.formats.runner import Runner
 
 
+_HDF5: Final = b"\x89HDF\r\n\x1a\n"  # HDF5 file format specification, section II.A
+_ZIP, _FIRST_ENTRIES = b"PK\x03\x04", (b"metadata.json", b"config.json")  # of a .keras
+_ENTRY_NAME: Final = 30  # bytes from the start of a zip to the name of its first entry
+
+
+def _recognizes(head: bytes) -> bool:
+    return head.startswith(_HDF5) or (head.startswith(_ZIP) and head[_ENTRY_NAME:].startswith(_FIRST_ENTRIES))
+
+
 def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
     from mbexport.formats.keras.runner import KerasRunner
 
@@ -24,17 +33,12 @@ def _kernels(runner: "Runner") -> "Kernels":
     return Kernels(rows=())
 
 
-def _labels(runner: "Runner") -> tuple[str, ...]:
-    del runner  # no Keras file holds any
-    return ()
-
-
 KERAS: Final = FileFormat(
     name="keras",
     title="Keras",
     endings=(".keras", ".h5", ".hdf5"),
+    recognizes=_recognizes,
     marker=Marker(chart="D", path="M6 0l6 6-6 6-6-6z"),
     open=_open,
     kernels=_kernels,
-    labels=_labels,
 )

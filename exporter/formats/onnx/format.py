@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from mbexport.formats.loader import Loader
     from mbexport.formats.runner import Runner
 
+# How protobuf begins an onnx.ModelProto: ir_version, one of those since 2017, then the tag of producer_name,
+# producer_version, domain, model_version, doc_string, graph or opset_import.
+_IR_VERSION: Final = 0x08
+_IR_VERSIONS: Final = range(3, 32)
+_NEXT_FIELDS: Final = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 KERNEL_PATHS: Final = ("optimized", "unoptimized")
+
+
+def _recognizes(head: bytes) -> bool:
+    tag, version, following = (*head[:3], 0, 0, 0)[:3]
+    return tag == _IR_VERSION and version in _IR_VERSIONS and following in _NEXT_FIELDS
 
 
 def _source(precision: Precision) -> Precision:
@@ -44,7 +54,7 @@ def _load(threads: int) -> "Loader":
     return onnxruntime_loader(threads)
 
 
-def _labels(runner: "Runner") -> tuple[str, ...]:
+def _labels(runner: "Runner") -> tuple[str, ...] | None:
     from mbexport.formats.onnx.runner import labels_property
 
     return labels_property(runner.metadata().get("labels"))
@@ -54,6 +64,7 @@ ONNX: Final = FileFormat(
     name="onnx",
     title="ONNX",
     endings=(".onnx",),
+    recognizes=_recognizes,
     marker=Marker(chart="s", path="M1.5 1.5h9v9h-9z"),
     # onnxruntime has no kernels for the other precisions that would be faster than floats.
     precisions=(Precision.FP32, Precision.FP16, Precision.INT8),

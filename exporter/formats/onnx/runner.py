@@ -27,6 +27,7 @@ _PASSED_OVER: Final = _MOVERS | {
 }
 _WEIGHTS: Final = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}  # the place of the weights among the inputs
 _QUANTIZING: Final = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv"})
+_MOST_SHOWN: Final = 40  # characters of what cannot be read
 _LEFT_OUT: Final = ""  # how ONNX names an input that is not given
 # Whether onnxruntime rewrites the graph, by its own names.
 _LEVELS: Final = dict(zip(KERNEL_PATHS, ("ORT_ENABLE_ALL", "ORT_DISABLE_ALL"), strict=True))
@@ -218,11 +219,17 @@ def _onnx_tensor(value: Any, quantizations: dict[str, tuple[Affine, str]]) -> Te
     return TensorSpec(name=value.name, shape=shape, dtype=dtype, affine=affine)
 
 
-def labels_property(text: str | None) -> tuple[str, ...]:
-    """The labels in an .onnx file's metadata property; none where it is absent or no list of texts."""
+def labels_property(text: str | None) -> tuple[str, ...] | None:
+    """The labels in an .onnx file's metadata property; None where it is absent.
+
+    Raises `DataError`, in a line that names no file, for a property that is no list of texts.
+    """
+    if not text:
+        return None if text is None else ()
     try:
-        values = json.loads(text or "[]")
+        values = json.loads(text)
     except (ValueError, RecursionError):
-        return ()
-    is_list = isinstance(values, list) and all(isinstance(value, str) for value in values)
-    return tuple(values) if is_list else ()
+        values = None
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise DataError(f"its labels must be a list of texts, got {text[:_MOST_SHOWN]!r}")
+    return tuple(values)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mbexport.formats.loader import Loader
     from mbexport.formats.runner import Runner
 
+_IDENTIFIER: Final = b"TFL3"  # tensorflow/lite/schema/schema.fbs: behind the position of the root
 KERNEL_PATHS: Final = ("xnnpack", "builtin", "reference")
 
 
@@ -38,7 +39,7 @@ def _load(threads: int) -> "Loader":
     return litert(threads)
 
 
-def _labels(runner: "Runner") -> tuple[str, ...]:
+def _labels(runner: "Runner") -> tuple[str, ...] | None:
     from mbexport.formats.tflite.metadata import attached_labels
 
     return attached_labels(runner.path)
@@ -47,7 +48,8 @@ def _labels(runner: "Runner") -> tuple[str, ...]:
 TFLITE: Final = FileFormat(
     name="tflite",
     title="TFLite",
-    endings=(".tflite",),
+    endings=(".tflite", ".lite"),
+    recognizes=lambda head: head[4:8] == _IDENTIFIER,
     marker=Marker(chart="o", path="M6 1a5 5 0 1 0 .01 0z"),
     precisions=tuple(Precision),
     options=lambda precision: ("io",) if precision is Precision.INT8 else (),

@@ -20,6 +20,7 @@ from mbexport.artifact import LABELS, TensorSpec, for_bytes, labels_file, labels
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError, StageError
 from mbexport.formats.description import Description
+from mbexport.formats.stated_output import KINDS_IN_WORDS, steps_in_words
 from mbexport.formats.tflite.file import canonicalize, metadata_buffer, min_runtime_version, opened, packed
 from mbexport.formats.tflite.metadata_schema import (
     MIN_PARSER_VERSION,
@@ -174,14 +175,11 @@ def _input_text(description: Description, source: TensorSpec) -> str:
 
 
 def _output_text(description: Description, target: TensorSpec) -> str:
-    kind = {"softmax": "Probabilities that sum to 1", "sigmoid": "A probability for each class by itself"}
-    return f"{kind.get(description.output.value, 'Logits, without limits')}{_steps(target)}."
+    return f"{KINDS_IN_WORDS[description.output]}{_steps(target)}."
 
 
 def _steps(tensor: TensorSpec) -> str:
-    if tensor.affine is None or tensor.dtype not in _LIMITS:
-        return ""
-    return f", real = {tensor.affine.scale[0]:.9g} * (code - {tensor.affine.zero_point[0]})"
+    return "" if tensor.affine is None or tensor.dtype not in _LIMITS else steps_in_words(tensor)
 
 
 def _read_tensor(tensor: Reader, role: str) -> dict[str, str]:
@@ -297,13 +295,24 @@ def _spec(tensor: Any) -> TensorSpec:
     return TensorSpec(name=tensor.name.decode(), shape=shape, dtype=_TYPES[tensor.type], affine=affine)
 
 
-def attached_labels(path: Path) -> tuple[str, ...]:
-    """The lines of the only text attached to a .tflite file as a zip; none where it has none, or several."""
+def attached_labels(path: Path) -> tuple[str, ...] | None:
+    """The lines of the labels attached to a .tflite file as a zip: of labels.txt, or of the only text.
+
+    None where nothing is attached, or several texts, none of which is called so. Raises `DataError`, in a line that
+    names no file, for labels that cannot be read.
+    """
+    content = io.BytesIO(path.read_bytes())
+    if not zipfile.is_zipfile(content):
+        return None
     try:
-        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
-            texts = [entry for entry in archive.infolist() if entry.filename.endswith(_LABELS_ENDING)]
-            if len(texts) != 1 or texts[0].file_size > _MAX_LABELS_BYTES:
-                return ()
-            return tuple(archive.read(texts[0]).decode().removesuffix("\n").split("\n"))
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, OSError):
-        return ()  # labels are for people: a file without them is compared all the same
+        with zipfile.ZipFile(content) as archive:
+            texts = {entry.filename: entry for entry in archive.infolist() if entry.filename.endswith(_LABELS_ENDING)}
+            entry = texts.get(LABELS) or (next(iter(texts.values())) if len(texts) == 1 else None)
+            if entry is None:
+                return None
+            if entry.file_size > _MAX_LABELS_BYTES:
+                raise DataError(f"its labels must have at most {_MAX_LABELS_BYTES} bytes, got {entry.file_size}")
+            text = archive.read(entry).decode().replace("\r\n", "\n")
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, OSError) as error:
+        raise DataError(f"its labels cannot be read: {error}") from None
+    return tuple(text.removesuffix("\n").split("\n")) if text else ()

@@ -12,7 +12,8 @@ from onnx import TensorProto
 from tflite_by_hand import tflite_of
 
 from mbexport.artifact import TensorSpec
-from mbexport.formats.contents import identity_of, labels_of, recognize
+from mbexport.errors import DataError
+from mbexport.formats.contents import identity_of, labels_of, recognize, stored_labels
 from mbexport.formats.description import Description
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import ConvLayer, Runner
@@ -110,6 +111,8 @@ def test_labels_of_a_tflite_are_the_lines_of_its_text(tmp_path):
     assert labels_of(labelled(path)) is None
     assert labels_of(labelled(path, ("labels.txt", f"{lines}\nanother\n"))) is None
     assert labels_of(labelled(path, ("a.txt", lines), ("b.txt", lines))) is None
+    assert labels_of(labelled(path, ("a.txt", "notes"), ("labels.txt", lines))) == LABELS
+    assert labels_of(labelled(path, ("labels.txt", lines.replace("\n", "\r\n")))) == LABELS
     assert labels_of(labelled(path, ("labels.bin", lines))) is None
     said = Description(
         name="net", text="", labels=LABELS, px=2, channels=3, mean=(0.0,), std=(1.0,), output=Output.LOGITS
@@ -124,6 +127,26 @@ def test_damaged_labels_of_a_tflite_are_none(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content.replace(b"class 3", b"class 4", 1))  # its checksum is of another text
     assert labels_of(open_runner(path)) is None
+
+
+def test_labels_that_are_there_and_those_that_cannot_be_read_are_told_apart(tmp_path, save):
+    path = tmp_path / "net.tflite"
+    assert stored_labels(labelled(path)) is None
+    assert stored_labels(labelled(path, ("labels.txt", ""))) == ()
+    assert stored_labels(labelled(path, ("labels.txt", "a\n\nb\n"))) == ("a", "", "b")
+    with pytest.raises(DataError, match="its labels cannot be read"):
+        stored_labels(labelled(path, ("labels.txt", b"\xff\xfe")))
+    with pytest.raises(DataError, match="its labels must have at most"):
+        stored_labels(labelled(path, ("labels.txt", "a" * (2**22 + 1))))
+
+    def stored(**properties):
+        return stored_labels(open_runner(save([("image", FLOAT, (1, 4, 4, 3))], [SCORES], properties=properties)))
+
+    assert stored() is None
+    assert stored(labels="") == stored(labels="[]") == ()
+    for damaged in ("[1]", "{}", "[", "null"):
+        with pytest.raises(DataError, match="its labels must be a list of texts, got"):
+            stored(labels=damaged)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """What goes into an artifact and comes out of it, and which files are no artifact."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto
+from tflite_by_hand import tflite_of
 
 from mbexport.artifact import Layout, Precision
 from mbexport.calibration.affine import Affine
@@ -282,17 +284,56 @@ def test_the_ending_may_be_in_capitals(tmp_path, name, expected):
 
 
 @pytest.mark.parametrize("ending", [".tflite", ".onnx"])
-@pytest.mark.parametrize("content", ["", "garbage", "\x1c\0\0\0TFL3" + "\1" * 200, "first half", "other format"])
+@pytest.mark.parametrize("content", ["", "garbage", "\x1c\0\0\0TFL3" + "\1" * 200, "first half"])
 def test_what_is_no_artifact_is_refused_in_one_line(small_build, tmp_path, ending, content):
-    whole = {path.suffix: path.read_bytes() for path in small_build.glob("*_int8.*")}
-    other = ".onnx" if ending == ".tflite" else ".tflite"
-    cut = {"first half": whole[ending][: len(whole[ending]) // 2], "other format": whole[other]}
+    whole = next(small_build.glob(f"*_int8{ending}")).read_bytes()
+    cut = {"first half": whole[: len(whole) // 2]}
     path = tmp_path / f"broken{ending}"
     path.write_bytes(cut.get(content, content.encode("latin-1")))
     with pytest.raises(DataError) as caught:
         open_runner(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["model.lite", "model", "model.tflite.1", "model.onnx", "model.h5", "model.bin"])
+def test_a_tflite_is_one_under_any_name(tmp_path, name):
+    (tmp_path / name).write_bytes(tflite_of("float32"))
+    runner = open_runner(tmp_path / name)
+    assert (runner.runtime, format_of(runner.path).name, runner.name) == ("litert", "tflite", name)
+
+
+@pytest.mark.parametrize("name", ["model", "model.tflite", "model.pb", "model.keras"])
+def test_an_onnx_is_one_under_any_name(save, tmp_path, name):
+    path = save([edge("image")], [SCORES]).rename(tmp_path / name)
+    assert (open_runner(path).runtime, format_of(path).name) == ("onnxruntime", "onnx")
+
+
+@pytest.mark.parametrize(
+    "head", [b"\x89HDF\r\n\x1a\n", b"PK\3\4" + bytes(26) + b"metadata.json{}", b"PK\3\4" + bytes(26) + b"config.json{}"]
+)
+def test_a_keras_file_is_one_under_any_name(tmp_path, head):
+    for name in ("model", "model.tflite", "model.onnx"):
+        (tmp_path / name).write_bytes(head)
+        assert format_of(tmp_path / name).name == "keras"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x08", b"\x08\x01\x12", b"PK\3\4" + bytes(26) + b"a.txt", b"TFL3", b"\x89HDF"]
+)
+def test_what_only_resembles_a_format_is_not_recognized(tmp_path, content):
+    (tmp_path / "model").write_bytes(content)
+    with pytest.raises(DataError, match=r"must end in \.tflite or \.onnx, or be a Keras"):
+        format_of(tmp_path / "model")
+    (tmp_path / "model.onnx").write_bytes(content)
+    assert format_of(tmp_path / "model.onnx").name == "onnx"
+
+
+def test_only_regular_files_are_read_to_recognize_them(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tflite")
+    for path in (tmp_path / "pipe.tflite", Path("/dev/zero")):
+        with pytest.raises(DataError):
+            format_of(path)
 
 
 @pytest.mark.parametrize("ending", [".tflite", ".onnx"])

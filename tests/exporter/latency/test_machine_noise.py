@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.latency.machine import describe_noise
+from mbexport.latency.machine import ProcessorTime, describe_noise
 
 QUIET = tuple(np.array([1.0, 1.01, 1.02]) for _ in range(8))
 KEY = "a.onnx", 1
@@ -28,6 +28,39 @@ def test_other_programs_are_named_with_their_share():
     both = describe_noise({KEY: restless(0.5)}, busy_before=0.51)
     assert both.startswith("too noisy to tell ratios of a few percent: the median of ")
     assert both.endswith("; other programs kept 51% of the cores busy before the run")
+
+
+def test_other_programs_during_the_run_are_noise_too():
+    assert describe_noise({KEY: QUIET}, busy_before=0, busy_during=0.2) is None
+    said = describe_noise({KEY: QUIET}, busy_before=0.6, busy_during=0.21)
+    assert said == (
+        "latencies may be higher than on a quiet machine: other programs kept 60% of the cores busy before the run and "
+        "other programs kept 21% of the cores busy during it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "share"),
+    [
+        # Two cores for ten seconds: 20 s, of which 8 s at work, 3 s of them our own.
+        ((100, 40, 10), (120, 48, 13), 0.25),
+        ((100, 40, 10), (120, 48, 18), 0.0),  # our own are all, and clocks are coarse
+        ((100, 40, 10), (120, 60, 10), 1.0),
+        ((100, 40, 10), (100.5, 40.5, 10), None),  # too short to tell
+    ],
+)
+def test_the_share_of_others_by_hand(then, now, share):
+    earlier, later = (ProcessorTime(total=total, busy=busy, own=own) for total, busy, own in (then, now))
+    assert later.others_since(earlier) == (None if share is None else pytest.approx(share))
+
+
+def test_this_machine_counts_its_time():
+    earlier = ProcessorTime.now()
+    sum(range(10**6))
+    later = ProcessorTime.now()
+    assert later.total > earlier.total
+    assert later.own >= earlier.own > 0
+    assert 0 <= earlier.busy <= earlier.total
 
 
 def test_the_worst_artifact_is_named_with_both_figures():

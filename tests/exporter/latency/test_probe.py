@@ -45,7 +45,9 @@ def write_large_onnx(path: Path) -> Path:
 
 def test_each_file_is_probed_in_processes_of_its_own(small_tflite, colour_network, tmp_path):
     other, steps = colour_network(tmp_path / "colours.onnx"), []
-    found = probe_all([small_tflite, other], processes=2, on_step=lambda *step: steps.append(step))
+    found = probe_all(
+        {"small.tflite": small_tflite, "colours.onnx": other}, processes=2, on_step=lambda *step: steps.append(step)
+    )
     assert set(found) == {"small.tflite", "colours.onnx"}
     for each in found.values():
         assert each.processes == 2
@@ -57,7 +59,7 @@ def test_each_file_is_probed_in_processes_of_its_own(small_tflite, colour_networ
 
 def test_memory_is_that_of_the_file_and_not_of_the_runtime(tmp_path, colour_network):
     large, small = write_large_onnx(tmp_path / "large.onnx"), colour_network(tmp_path / "small.onnx")
-    found = probe_all([large, small], processes=1)
+    found = probe_all({"large.onnx": large, "small.onnx": small}, processes=1)
     assert found["large.onnx"].peak_memory_bytes > 0.9 * WEIGHTS_MIB * MIB
     assert found["small.onnx"].peak_memory_bytes < 0.5 * WEIGHTS_MIB * MIB
 
@@ -68,7 +70,7 @@ def test_medians_by_hand(monkeypatch, tmp_path):
         for load, first, peak in ((1, 20, 300), (2, 10, 100), (30, 3, 200))
     )
     monkeypatch.setattr(probing, "_probe", lambda _path, _threads: next(rows))
-    found = probe_all([tmp_path / "a.onnx"], processes=3)["a.onnx"]
+    found = probe_all({"a.onnx": tmp_path / "a.onnx"}, processes=3)["a.onnx"]
     assert (found.load_ms, found.first_inference_ms, found.peak_memory_bytes) == (2, 10, 200)
     assert found.total_ms == 21  # of 21, 12 and 33: not the sum of the medians
 
@@ -117,7 +119,7 @@ def test_a_missing_or_damaged_file_is_one_line(tmp_path):
         ("damaged.tflite", "cannot be loaded: "),
     ):
         with pytest.raises(DataError, match=said) as caught:
-            probe_all([tmp_path / name], processes=1)
+            probe_all({name: tmp_path / name}, processes=1)
         assert len(str(caught.value).splitlines()) == 1
 
 
@@ -131,7 +133,7 @@ def test_a_missing_or_damaged_file_is_one_line(tmp_path):
 def test_a_process_that_dies_is_an_error_with_its_exit_code(monkeypatch, tmp_path, done, said):
     monkeypatch.setattr(subprocess, "run", lambda *_words, **_named: done)
     with pytest.raises(StageError, match=said):
-        probe_all([tmp_path / "a.onnx"])
+        probe_all({"a.onnx": tmp_path / "a.onnx"})
 
 
 def test_a_process_that_hangs_is_an_error(monkeypatch, tmp_path):
@@ -140,7 +142,7 @@ def test_a_process_that_hangs_is_an_error(monkeypatch, tmp_path):
 
     monkeypatch.setattr(subprocess, "run", hangs)
     with pytest.raises(StageError, match="did not answer in a process of its own within 300 s"):
-        probe_all([tmp_path / "a.onnx"])
+        probe_all({"a.onnx": tmp_path / "a.onnx"})
 
 
 def test_the_probe_loads_neither_tensorflow_nor_onnx(small_tflite):

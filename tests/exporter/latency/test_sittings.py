@@ -34,7 +34,7 @@ def timed(runner):
             return runner(path.name, iter(lambda: cost, None))
 
         found = time_artifacts(
-            [Path(name) for name in costs_ms],
+            {name: Path(name) for name in costs_ms},
             dict.fromkeys(costs_ms, FEED),
             seed=seed,
             threads=threads,

@@ -67,7 +67,7 @@ def test_two_copies_are_alike_in_19_of_20_and_a_tenth_is_seen_every_time(tmp_pat
 
     alike = seen = 0
     for seed in range(REPETITIONS):
-        timings = time_artifacts(paths, feeds, seed=seed, open_file=opened)
+        timings = time_artifacts({path.name: path for path in paths}, feeds, seed=seed, open_file=opened)
         low, high = timings.ratio("copy.onnx", "one.onnx").ci95
         alike += low <= 1 <= high
         seen += timings.ratio("slow.onnx", "one.onnx").ci95[0] > 1

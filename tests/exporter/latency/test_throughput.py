@@ -41,7 +41,7 @@ def test_a_latency_in_images_per_second():
 @pytest.mark.parametrize("kind", ["FLOAT", "FLOAT16", "UINT8", "INT8"])
 def test_an_open_batch_is_filled(flat_onnx, kind):
     path = flat_onnx("open.onnx", "n", kind=getattr(TensorProto, kind))
-    found = measure_throughput([path], batch=5, threads=2)["open.onnx"]
+    found = measure_throughput({path.name: path}, batch=5, threads=2)["open.onnx"]
     assert (found.batch, found.threads, found.reason) == (5, 2, None)
     assert found.images_per_s > 0
 
@@ -50,14 +50,14 @@ def test_an_open_batch_is_filled(flat_onnx, kind):
 def test_litert_resizes_a_file_whose_batch_is_open(tmp_path, kind):
     path = tmp_path / "open.tflite"
     path.write_bytes(with_open_batch(tflite_of(kind)))
-    assert measure_throughput([path], batch=8)["open.tflite"].images_per_s > 0
+    assert measure_throughput({path.name: path}, batch=8)["open.tflite"].images_per_s > 0
 
 
 def test_a_fixed_batch_is_a_reason_and_no_error(flat_onnx, tmp_path):
     tflite = tmp_path / "fixed.tflite"
     tflite.write_bytes(tflite_of("uint8"))
     paths = [flat_onnx("one.onnx", 1), tflite, flat_onnx("eight.onnx", 8), flat_onnx("open.onnx", "n")]
-    found = measure_throughput(paths, batch=8)
+    found = measure_throughput({path.name: path for path in paths}, batch=8)
     assert list(found) == ["one.onnx", "fixed.tflite", "eight.onnx", "open.onnx"]
     for name in ("one.onnx", "fixed.tflite"):
         assert (found[name].images_per_s, found[name].reason) == (None, "the file takes 1 image(s) at a time")
@@ -65,15 +65,15 @@ def test_a_fixed_batch_is_a_reason_and_no_error(flat_onnx, tmp_path):
 
 
 def test_a_file_that_merges_its_images_is_refused(flat_onnx):
-    found = measure_throughput([flat_onnx("lost.onnx", "n", lost=True)], batch=4)["lost.onnx"]
+    found = measure_throughput({"lost.onnx": flat_onnx("lost.onnx", "n", lost=True)}, batch=4)["lost.onnx"]
     assert (found.images_per_s, found.reason) == (None, "the file gives 1 answer(s) for 4 images")
 
 
 def test_the_batch_of_the_file_itself_is_always_legal(flat_onnx):
-    assert measure_throughput([flat_onnx("one.onnx", 1)], batch=1)["one.onnx"].images_per_s > 0
+    assert measure_throughput({"one.onnx": flat_onnx("one.onnx", 1)}, batch=1)["one.onnx"].images_per_s > 0
 
 
 def test_a_damaged_file_is_an_error(tmp_path):
     (tmp_path / "damaged.onnx").write_bytes(b"garbage")
     with pytest.raises(DataError, match="cannot be loaded"):
-        measure_throughput([tmp_path / "damaged.onnx"])
+        measure_throughput({"damaged.onnx": tmp_path / "damaged.onnx"})

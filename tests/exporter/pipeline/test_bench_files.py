@@ -7,7 +7,6 @@ import pytest
 from tflite_by_hand import tflite_of
 
 from mbexport.cli import run
-from mbexport.errors import DataError
 from mbexport.formats.registry import open_runner
 from mbexport.formats.tflite.convert import with_open_batch
 from mbexport.latency.machine import usable_cores
@@ -90,19 +89,17 @@ def test_noise_is_a_warning_and_not_a_failure(benched, files, monkeypatch):
     assert errors == f"WARNING: {result['machine']['noise']}\n"
 
 
-def test_files_of_one_name_are_refused(files, tmp_path):
+def test_files_of_one_name_are_told_apart_by_their_folders(files, tmp_path):
     twin = tmp_path / "twin" / "open.tflite"
     twin.parent.mkdir()
     twin.write_bytes(Path(files[0]).read_bytes())
-    with pytest.raises(DataError, match=r"got open\.tflite twice"):
-        bench_files(
-            [Path(files[0]), twin],
-            threads=1,
-            effort=fixed_effort(2, warmup=0),
-            batch=1,
-            is_probed=False,
-            progress=Silent(),
-        )
+    result = bench_files(
+        [Path(files[0]), twin], threads=1, effort=fixed_effort(2, warmup=0), batch=1, progress=Silent()
+    )
+    names = [f"{Path(files[0]).parent.name}/open.tflite", "twin/open.tflite"]
+    assert [entry["file"] for entry in result["artifacts"]] == names
+    assert [(ratio["a"], ratio["b"]) for ratio in result["ratios"]] == [(names[1], names[0])]
+    assert all(entry["cold_start_ms"]["total"] > 0 for entry in result["artifacts"])
 
 
 def test_feeds_are_random_bytes_of_the_files_own_shape(files):
