@@ -28,7 +28,13 @@ def artifact_json(file: str, **given: Any) -> Json:
             "conflict": given.get("conflict"),
             "byte_distance": 0 if given.get("input", kind) == "uint8" else None,
         },
-        "output": {"dtype": given.get("output", kind), "kind": "softmax", "background": False},
+        "output": {
+            "dtype": given.get("output", kind),
+            "kind": given.get("kind", "softmax"),
+            "background": False,
+            "codes": given.get("codes", (0, 255 / 256) if given.get("output", kind) == "uint8" else None),
+            "conflict": given.get("output_conflict"),
+        },
         "top1": top1,
         "top1_ci95": list(given.get("top1_ci95", (0.8, 0.95))),
         "top5": given.get("top5", 1.0),
@@ -38,11 +44,14 @@ def artifact_json(file: str, **given: Any) -> Json:
         "difference": None,
         "max_abs_error": given.get("max_abs_error", 0.0),
         "mean_abs_error": 0.0,
+        "score_error": given.get("score_error", 0.0),
+        "score_error_ci95": list(given.get("score_error_ci95", [given.get("score_error", 0.0)] * 2)),
         "error_histogram": {"edges": [0.0, 1.0], "counts": [100]},
         "lsb": None,
         "tied": 0.0,
         "distinct_outputs": given.get("distinct_outputs", 100),
         "labels_matched": given.get("labels_matched"),
+        "labels_problem": given.get("labels_problem"),
         "per_class": [],
         "worst_classes": [],
         "confusions": [],
@@ -71,10 +80,14 @@ def measured_json(
     twins: dict[tuple[str, str], float] | None = None,
     speedups: dict[tuple[str, str], tuple[float, float]] | None = None,
     paths: list[Json] | None = None,
+    noise: str | None = None,
 ) -> Json:
-    """The measured part of a report; `twins` and `speedups` say agreements and intervals by the files' names."""
+    """The measured part of a report; `twins` and `speedups` say agreements and intervals by the files' names.
+
+    `noise` says why the machine was too busy to measure latencies.
+    """
     truth = {"top1": 0.9, "top1_ci95": [0.8, 0.95], "top5": 1.0, "top5_ci95": [0.9, 1.0], **(reference or {})}
-    told = {"name": "reference", "precision": "fp32", "samples": 100, "classes_seen": 10, **truth}
+    told = {"name": "reference", "precision": "fp32", "kind": "softmax", "samples": 100, "classes_seen": 10, **truth}
     formats = {entry["file"]: entry["format"] for entry in artifacts}
     return {
         "reference": {**told, "chance": chance, "labelled": is_labelled},
@@ -93,7 +106,7 @@ def measured_json(
             "flags": ["avx2"],
             "memory_bytes": 1 << 34,
             "load": {"before": [0.1, 0.1, 0.1], "after": [0.5, 0.1, 0.1]},
-            "noise": None,
+            "noise": noise,
         },
     }
 
@@ -119,4 +132,5 @@ def _pair(a: str, b: str, agreement: float, is_twin: bool) -> Json:
         "latency_ratio": 1.5,
         "latency_ratio_ci95": [1.4, 1.6],
         "is_twin": is_twin,
+        "conflict": None,
     }

@@ -166,7 +166,7 @@ strict: Final = option(
     group=Group.VERDICT,
     is_flag=True,
     is_recorded=False,
-    help="Fail undecided gates: those that more test images would have to decide.",
+    help="Fail undecided gates: those that more test images, or a quiet machine, would have to decide.",
 )
 summary: Final = option(
     "--summary",

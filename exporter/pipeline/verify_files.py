@@ -14,7 +14,7 @@ from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import recognize
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
-from mbexport.formats.runner import Runner, require_different_names
+from mbexport.formats.runner import Runner, give_distinct_names
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import DataSet
 from mbexport.models.data.readable import ReadableSets, UnreadableImages, drop_unreadable
@@ -25,15 +25,16 @@ from mbexport.progress import Progress
 from mbexport.report.content import Json, preprocess_json, report_json, to_bytes, unreadable_json
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.measure import MeasureOptions, measure_all
-from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
+from mbexport.verification.gates import NetworkFacts, comparing_gates, default_limits, gate_values
 from mbexport.verification.judge import judge
 from mbexport.workdir import Workdir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOptions:
-    """The files to compare, with what, and how; without a `reference`, the first fp32 file is the reference.
+    """The files to compare, with what, and how.
 
+    Without a `reference` the first of several files that is fp32 is the reference, and without such a one the labels.
     `normalization` is that of files that do not say what they expect; without a `crop_fraction` the usual one of the
     data is taken.
     """
@@ -58,15 +59,18 @@ def verify_files(options: VerifyOptions, data: DataSet, *, out: Path | None, pro
     """
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
         subjects, reference, pixels = _matched(options, data)
+        known = reference or subjects[0]
         readable = _readable(data, options.seed, max_bad=options.max_bad)
         progress.start("verify")
         how = MeasureOptions(
             labels=data.class_names, threads=options.threads, is_timed=options.latency, seed=options.seed
         )
-        found = measure_all(subjects, readable.sets[0], pixels, Baseline.of(reference), how, progress=progress)
-        defaults = default_limits(_network_facts(reference, found.measured))
+        found = measure_all(
+            subjects, readable.sets[0], pixels, _baseline(reference, known, data), how, progress=progress
+        )
+        defaults = default_limits(_network_facts(known, found.measured))
         gates = judge(gate_values(found.measured), options.limits, defaults=defaults, strict=options.strict)
-        facts = _report_facts(reference, data, readable)
+        facts = _report_facts(known, data, readable, is_reference=reference is not None)
         content = to_bytes(report_json(found.measured, gates, facts, strict=options.strict))
         if workdir is not None:
             for name, file in report_files(content, found.pictures).items():
@@ -75,34 +79,57 @@ def verify_files(options: VerifyOptions, data: DataSet, *, out: Path | None, pro
     return loaded
 
 
-def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subject, Preprocess]:
-    """The files and the reference, each with how it is fed and read, and how images are cropped and resized."""
+def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subject | None, Preprocess]:
+    """The files and the reference, if one is a network, and how images are cropped and resized.
+
+    Each file comes with how it is fed and read.
+    """
     runners = [open_runner(path) for path in options.files]  # each runs on a core of its own
-    require_different_names(runners)
+    give_distinct_names(runners)
     reference = _reference(options, runners)
-    classes = _classes(reference, data, background=options.background)
+    known = reference or runners[0]
+    classes = _classes(known, data, background=options.background)
     usual = PHOTO_CROP if data.is_photos else DIGITS_CROP
     pixels = Preprocess(
-        resolution_px=reference.resolution_px,
+        resolution_px=known.resolution_px,
         crop_fraction=usual if options.crop_fraction is None else options.crop_fraction,
-        channels=reference.channels,
+        channels=known.channels,
     )
-    subject, *subjects = (
-        match(runner, pixels=pixels, given=options.normalization, background=options.background, classes=classes)
-        for runner in (reference, *runners)
-    )
-    return subjects, subject, pixels
+
+    def matched(runner: Runner) -> Subject:
+        given, background = options.normalization, options.background
+        return match(runner, pixels=pixels, given=given, background=background, classes=classes)
+
+    # The reference first: what is wrong with it is said of it.
+    subject = None if reference is None else matched(reference)
+    return [matched(runner) for runner in runners], subject, pixels
 
 
-def _reference(options: VerifyOptions, runners: list[Runner]) -> Runner:
-    """The file of --reference, or the first fp32 file."""
+def _reference(options: VerifyOptions, runners: list[Runner]) -> Runner | None:
+    """The file of --reference, or the first of several files that is fp32; None where only labels are left.
+
+    One file alone would be compared with itself, which proves nothing. Raises `OptionError` for a limit of a gate that
+    compares, where nothing can be compared.
+    """
     if options.reference is not None:
         return open_runner(options.reference)
-    for runner in runners:
-        if runner.precision is Precision.FP32:
-            # Opened again: an artifact is never in two threads at once.
-            return open_runner(runner.path)
-    raise DataError("a comparison must have a reference: give --reference or an fp32 file, got int8 files only")
+    fp32 = next((runner for runner in runners if runner.precision is Precision.FP32), None)
+    if fp32 is not None and len(runners) > 1:
+        return open_runner(fp32.path)  # again: an artifact is never in two threads at once
+    named = [name for name in comparing_gates() if name in options.limits]
+    if named:
+        raise OptionError(
+            f"--gate {', '.join(named)} must have a network to compare with, got the labels alone: give --reference "
+            "FILE, or an fp32 file among several"
+        )
+    return None
+
+
+def _baseline(reference: Subject | None, known: Subject, data: DataSet) -> Baseline:
+    """What the files are compared with: the reference, or the labels of as many classes as `known` has scores."""
+    if reference is not None:
+        return Baseline.of(reference)
+    return Baseline.of_labels(f"the labels of {data.name}", classes=known.classes)
 
 
 def _classes(reference: Runner, data: DataSet, *, background: bool) -> int:
@@ -119,19 +146,19 @@ def _classes(reference: Runner, data: DataSet, *, background: bool) -> int:
     return known
 
 
-def _network_facts(reference: Subject, measured: Json) -> NetworkFacts:
-    """What the files themselves show of the network."""
-    px = reference.runner.resolution_px
+def _network_facts(known: Subject, measured: Json) -> NetworkFacts:
+    """What the files themselves show of the network, `known` first."""
+    px = known.runner.resolution_px
     floats = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
     times = [entry["latency_ms"]["p50"] for entry in floats if entry["latency_ms"]["p50"] is not None]
     size = max((entry["size_bytes"] for entry in floats), default=None)
     network = NetworkFacts(resolution_px=px, fp32_bytes=size)
-    recognized = recognize(reference.runner)
+    recognized = recognize(known.runner)
     if recognized is not None:
         architecture, alpha = recognized
         network = replace(network, family=architecture.name, alpha=alpha)
         try:
-            total = architecture.cost(architecture.spec(alpha=alpha, resolution_px=px, classes=reference.classes))
+            total = architecture.cost(architecture.spec(alpha=alpha, resolution_px=px, classes=known.classes))
         except OptionError:  # a side that we do not build
             pass
         else:
@@ -145,19 +172,19 @@ def _network_facts(reference: Subject, measured: Json) -> NetworkFacts:
     return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
 
 
-def _report_facts(reference: Subject, data: DataSet, readable: ReadableSets) -> dict[str, Json]:
-    """The report's part on the tool, the model and the data."""
+def _report_facts(known: Subject, data: DataSet, readable: ReadableSets, *, is_reference: bool) -> dict[str, Json]:
+    """The report's part on the tool, the model and the data; `known` is the reference, or a file beside the labels."""
     return {
         "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {
-            "reference": reference.name,
-            "resolution_px": reference.runner.resolution_px,
-            "classes": reference.classes,
+            **({"reference": known.name} if is_reference else {"reference": None, "name": known.name}),
+            "resolution_px": known.runner.resolution_px,
+            "classes": known.classes,
         },
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
-            **preprocess_json(reference.preprocess),
+            **preprocess_json(known.preprocess),
             "unreadable": unreadable_json(readable.bad),
         },
     }

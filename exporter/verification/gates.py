@@ -63,16 +63,18 @@ class Gate:
     """One row: what is compared with which limit, and which side of the limit is good.
 
     `values` takes the gate's values from the measured part of a report: none where there is nothing to compare.
-    `limit` holds unless the user sets another or `network_limit` knows a better one for this network. Where more test
-    images cannot make the value's interval narrower, `narrows_with_images` is False.
+    `limit` holds unless the user sets another or `network_limit` knows a better one for this network; a gate without
+    any is judged only where the user sets one. One that `compares` needs a network as the reference: labels are none.
+    Where more test images cannot make the value's interval narrower, `narrows_with_images` is False.
     """
 
     direction: Direction
-    limit: float
+    limit: float | None
     meaning: str
     advice: str
     values: Callable[[Json], Iterable[Value]]
     network_limit: Callable[[NetworkFacts], float | None] = lambda _: None
+    compares: bool = False
     narrows_with_images: bool = True
 
 
@@ -151,9 +153,16 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
         "above_chance": Gate(
             direction="at least",
             limit=1,
-            meaning="float top-1's lower bound over the accuracy of guessing the most frequent class",
+            meaning="lower bound of the reference's top-1 (of each file's beside labels) over the accuracy of guessing",
             advice="are the classes in the order of the scores (--classes), and is the input normalized as it expects?",
             values=measured_values.times_chance,
+        ),
+        "top1": Gate(
+            direction="at least",
+            limit=None,
+            meaning="top-1 of each file: the share of images whose best score is the label's",
+            advice="train it longer or on more images, or take a larger network",
+            values=measured_values.top1s,
         ),
         "fp32_error": Gate(
             direction="at most",
@@ -161,6 +170,15 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             meaning="largest distance of an fp32 artifact's probability from the float reference",
             advice="is it the same network as the reference, and fed with the same numbers?",
             values=measured_values.of_each(measured_values.comparable_fp32, lambda entry: entry["max_abs_error"]),
+            compares=True,
+        ),
+        "score_error": Gate(
+            direction="at most",
+            limit=0.1,
+            meaning="each image's largest distance of a probability of less than fp32 from the reference's, on average",
+            advice="are scale and zero point of its output right? Calibrate on more images like the app's",
+            values=measured_values.score_errors,
+            compares=True,
         ),
         "top1_drop": Gate(
             direction="at most",
@@ -169,6 +187,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             meaning="top-1 that an artifact of less than fp32 lost against the reference",
             advice="calibrate on more images like the app's, or train: --qat-epochs 2; see the worst layers",
             values=measured_values.top1_drops,
+            compares=True,
         ),
         "agreement": Gate(
             direction="at least",
@@ -177,6 +196,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             meaning="images that an artifact of less than fp32 answers as the reference does",
             advice="see the disagreements: is the input normalized as it expects, and in this order of channels?",
             values=measured_values.agreements,
+            compares=True,
         ),
         "twin_agreement": Gate(
             direction="at least",
@@ -198,12 +218,12 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             meaning="images that a file answers alike through every kernel path of its runtime",
             advice="phones may take another path: see the report's kernel paths",
             values=measured_values.path_agreements,
-            narrows_with_images=False,  # at most 64 images are sent through every kernel path
+            narrows_with_images=False,  # the file decides how many images are sent through every kernel path
         ),
         "labels": Gate(
             direction="at least",
             limit=0.98,
-            meaning="labels inside a file that are those of the data's class at their place",
+            meaning="labels inside a file that are those of the data's class at their place; 0 for another number",
             advice="are the labels in the order of the scores, and is --background needed?",
             values=measured_values.label_matches,
         ),
@@ -226,7 +246,21 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             limit=1,
             meaning="1 if what a file says of its input in words and in codes can both be right, else 0",
             advice="convert it again: apps that read the words and apps that feed bytes get different answers",
-            values=measured_values.of_each(measured_values.reduced, lambda entry: entry["input"]["conflict"] is None),
+            values=measured_values.input_words,
+        ),
+        "output_codes": Gate(
+            direction="at most",
+            limit=0.02,
+            meaning="how far the codes of an 8-bit output reach beyond the probabilities 0 to 1 that they stand for",
+            advice="scale and zero point of its output are wrong: convert it again",
+            values=measured_values.beyond_probability,
+        ),
+        "output_words": Gate(
+            direction="at least",
+            limit=1,
+            meaning="1 if what a file says of its output in words and what its network gives can both be right, else 0",
+            advice="convert it again: apps that read the words get other scores",
+            values=measured_values.output_words,
         ),
         "int8_io": Gate(
             direction="at least",
@@ -248,7 +282,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             limit=1.0,
             network_limit=_speedup_limit,
             meaning="fp32 over int8 latency in the same format",
-            advice="see `mbexport inspect --kernels FILE`; time it on a quiet machine",
+            advice="time it on a quiet machine; see `mbexport inspect --kernels FILE`",
             values=measured_values.speedups,
             narrows_with_images=False,  # the interval is of runs of a clock
         ),
@@ -266,8 +300,15 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
 
 def gate_values(measured: Json) -> dict[str, tuple[Value, ...]]:
     """The values of each gate that `measured`, a report or its measured part, has."""
-    values = {name: tuple(gate.values(measured)) for name, gate in GATES.items()}
+    has_network = measured["reference"]["precision"] is not None
+    judged = {name: gate for name, gate in GATES.items() if has_network or not gate.compares}
+    values = {name: tuple(gate.values(measured)) for name, gate in judged.items()}
     return {name: each for name, each in values.items() if each}
+
+
+def comparing_gates() -> tuple[str, ...]:
+    """The names of the gates that need a network as the reference."""
+    return tuple(name for name, gate in GATES.items() if gate.compares)
 
 
 def default_limits(network: NetworkFacts) -> dict[str, float]:

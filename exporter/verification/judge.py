@@ -1,5 +1,6 @@
-"""Judge measured values by the gates: pass, fail, or undecided where the value's interval holds the limit.
+"""Judge measured values by the gates: pass, fail, or undecided where the value cannot tell.
 
+It cannot where its interval holds the limit, and where it is in doubt altogether, as a latency on a busy machine is.
 Verification fails closed: a value that is missing or not a number fails its gate. An undecided gate fails only where
 the user is strict.
 """
@@ -17,7 +18,7 @@ _ROUNDING: Final = 1e-9  # 0.864 - 0.848 is a little more than 0.016 in binary
 
 
 class Verdict(StrEnum):
-    """The verdict of a gate; `UNDECIDED` where the limit lies inside the interval of the value."""
+    """The verdict of a gate; `UNDECIDED` where the value is in doubt, or its interval holds the limit."""
 
     FAIL = "fail"
     UNDECIDED = "undecided"
@@ -29,7 +30,10 @@ _SEVERITY: Final = (Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """One judged gate, with its worst value; `value` is None where there was nothing to measure."""
+    """One judged gate, with its worst value; `value` is None where there was nothing to measure.
+
+    `reason` says why it did not pass, where more is known than the value and its interval.
+    """
 
     name: str
     value: float | None
@@ -41,6 +45,7 @@ class GateResult:
     meaning: str
     advice: str
     subject: str | None
+    reason: str | None = None
 
 
 def judge(
@@ -52,13 +57,15 @@ def judge(
 ) -> tuple[GateResult, ...]:
     """Judge every gate that has a value, and every gate that `limits` names.
 
-    Of several values the worst one counts. `defaults` are this network's own default limits;
-    where neither names a gate, the limit of its row holds. With `strict` an undecided gate does not pass.
+    Of several values the worst one counts. `defaults` are this network's own default limits; where neither names a
+    gate, the limit of its row holds, and a gate without one is not judged. With `strict` an undecided gate does not
+    pass.
     """
+    known = {name: limits.get(name, defaults.get(name, gate.limit)) for name, gate in GATES.items()}
     return tuple(
-        _judged(name, values.get(name, ()), limits.get(name, defaults.get(name, gate.limit)), strict=strict)
-        for name, gate in GATES.items()
-        if values.get(name) or name in limits
+        _judged(name, values.get(name, ()), limit, strict=strict)
+        for name, limit in known.items()
+        if limit is not None and (values.get(name) or name in limits)
     )
 
 
@@ -68,10 +75,15 @@ def all_passed(gates: Sequence[GateResult]) -> bool:
 
 
 def verdict_of(value: Value, limit: float, direction: Direction) -> Verdict:
-    """The verdict on one value: pass or fail where its whole interval is on one side of the limit; NaN fails."""
+    """The verdict on one value: pass or fail where its whole interval is on one side of the limit; NaN fails.
+
+    A value in doubt is undecided, on whichever side of the limit it lies.
+    """
     low, high = value.ci95 or (value.value, value.value)
     if not (math.isfinite(value.value) and low <= high):
         return Verdict.FAIL
+    if value.is_doubtful:
+        return Verdict.UNDECIDED
     if direction == "at least":
         low, high, limit = -high, -low, -limit
     if high <= limit + _ROUNDING:
@@ -100,4 +112,5 @@ def _judged(name: str, values: Sequence[Value], limit: float, *, strict: bool) -
         meaning=gate.meaning,
         advice=gate.advice,
         subject=worst.subject if worst else None,
+        reason=worst.reason if worst and verdict is not Verdict.PASS else None,
     )

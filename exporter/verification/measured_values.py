@@ -6,7 +6,7 @@ A number that was not measured is None in a report and NaN here, which fails eve
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mbexport.artifact import Precision
@@ -14,16 +14,24 @@ from mbexport.artifact import Precision
 Json = dict[str, Any]
 
 _CODES: Final = ("uint8", "int8")
+_STEPS: Final = 255  # between the first of 256 codes and the last
+_PROBABILITIES: Final = ("softmax", "sigmoid")
 _PRECISIONS: Final = re.compile("|".join(sorted((each.value for each in Precision), key=len, reverse=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """One measured value. `ci95` is its 95 % interval, None for an exact value; `subject` names what was measured."""
+    """One measured value. `ci95` is its 95 % interval, None for an exact value; `subject` names what was measured.
+
+    `reason` says why the value is missing or bad, where more is known than the number. A value that `is_doubtful`
+    decides nothing, whatever it is, for that reason.
+    """
 
     value: float
     ci95: tuple[float, float] | None = None
     subject: str | None = None
+    reason: str | None = None
+    is_doubtful: bool = False
 
 
 # Which artifacts a gate is about.
@@ -62,8 +70,9 @@ def of_each(
 
 def label_matches(measured: Json) -> Iterator[Value]:
     """The share of labels at their place, of each artifact whose labels can be compared."""
-    entries = (entry for entry in measured["artifacts"] if entry["labels_matched"] is not None)
-    return (_exact(entry, entry["labels_matched"]) for entry in entries)
+    for entry in measured["artifacts"]:
+        if entry["labels_matched"] is not None:
+            yield replace(_exact(entry, entry["labels_matched"]), reason=entry["labels_problem"])
 
 
 def named_precisions(measured: Json) -> Iterator[Value]:
@@ -78,6 +87,29 @@ def byte_distances(measured: Json) -> Iterator[Value]:
     """How far the codes of each 8-bit input are from the bytes of the camera."""
     entries = (entry for entry in measured["artifacts"] if entry["input"]["dtype"] in _CODES)
     return (_exact(entry, entry["input"]["byte_distance"]) for entry in entries)
+
+
+def beyond_probability(measured: Json) -> Iterator[Value]:
+    """How far the codes of each 8-bit output of probabilities reach beyond 0..1.
+
+    Codes that lie evenly around 0, as some quantizers have them everywhere, leave the lower half unused.
+    """
+    for entry in measured["artifacts"]:
+        output = entry["output"]
+        if output["codes"] is not None and output["kind"] in _PROBABILITIES:
+            low, high = output["codes"]
+            is_even = abs(low + high) <= (high - low) / _STEPS
+            yield _exact(entry, max(high - 1, 0 if is_even else -low, 0))
+
+
+def input_words(measured: Json) -> Iterator[Value]:
+    """1 for an artifact of less than fp32 whose words on its input can be right, else 0."""
+    return (_unless(entry, entry["input"]["conflict"]) for entry in reduced(measured))
+
+
+def output_words(measured: Json) -> Iterator[Value]:
+    """1 for an artifact whose words on its output can be right, else 0."""
+    return (_unless(entry, entry["output"]["conflict"]) for entry in measured["artifacts"])
 
 
 def has_codes(entry: Json) -> bool:
@@ -115,14 +147,24 @@ def classes_seen(measured: Json) -> Iterator[Value]:
 
 
 def times_chance(measured: Json) -> Iterator[Value]:
-    """The lower bound of the reference's top-1, over the accuracy of guessing."""
+    """The lower bound of the reference's top-1, over the accuracy of guessing; of each artifact's beside labels."""
     reference = measured["reference"]
-    if reference["labelled"]:
-        low, chance = _number((reference["top1_ci95"] or [None])[0]), _number(reference["chance"])
-        yield Value(value=low / chance if chance else math.nan, subject=reference["name"])
+    if not reference["labelled"]:
+        return
+    named = ((entry["file"], entry) for entry in measured["artifacts"])
+    for name, told in named if reference["precision"] is None else [(reference["name"], reference)]:
+        low, chance = _number((told["top1_ci95"] or [None])[0]), _number(reference["chance"])
+        yield Value(value=low / chance if chance else math.nan, subject=name)
 
 
 # Values with an interval.
+
+
+def top1s(measured: Json) -> Iterator[Value]:
+    """The accuracy of each artifact on labelled images."""
+    if measured["reference"]["labelled"]:
+        for entry in measured["artifacts"]:
+            yield _sampled(entry["top1"], entry["top1_ci95"], entry["file"])
 
 
 def top1_drops(measured: Json) -> Iterator[Value]:
@@ -131,6 +173,11 @@ def top1_drops(measured: Json) -> Iterator[Value]:
         for entry in reduced(measured):
             difference = entry["difference"]
             yield _sampled(difference["top1_drop"], difference["score_ci95"], entry["file"])
+
+
+def score_errors(measured: Json) -> Iterator[Value]:
+    """How far the probabilities of each artifact of less than fp32 are from the reference's."""
+    return (_sampled(entry["score_error"], entry["score_error_ci95"], entry["file"]) for entry in reduced(measured))
 
 
 def agreements(measured: Json) -> Iterator[Value]:
@@ -144,8 +191,11 @@ def twin_agreements(measured: Json) -> Iterator[Value]:
 
 
 def twin_distances(measured: Json) -> Iterator[Value]:
-    """The largest distance of each two twins' outputs, in codes."""
-    return (Value(value=_number(pair["max_lsb"]), subject=names) for names, pair in _twins(measured))
+    """The largest distance of each two twins' outputs, in codes; NaN where these are codes of other steps."""
+    return (
+        Value(value=_number(pair["max_lsb"]), subject=names, reason=pair["conflict"])
+        for names, pair in _twins(measured)
+    )
 
 
 def path_agreements(measured: Json) -> Iterator[Value]:
@@ -157,12 +207,12 @@ def path_agreements(measured: Json) -> Iterator[Value]:
 
 
 def speedups(measured: Json) -> Iterator[Value]:
-    """fp32 over int8 latency of each format, on one thread."""
-    return (
-        _sampled(ratio["latency_ratio"], ratio["latency_ratio_ci95"], ratio["b"])
-        for ratio in measured["speedups"]
-        if ratio["threads"] == 1
-    )
+    """fp32 over int8 latency of each format, on one thread; in doubt where the machine was too busy to tell."""
+    noise = measured["machine"]["noise"]
+    for ratio in measured["speedups"]:
+        if ratio["threads"] == 1:
+            value = _sampled(ratio["latency_ratio"], ratio["latency_ratio_ci95"], ratio["b"])
+            yield replace(value, reason=noise, is_doubtful=noise is not None)
 
 
 def _twins(measured: Json) -> Iterator[tuple[str, Json]]:
@@ -171,6 +221,11 @@ def _twins(measured: Json) -> Iterator[tuple[str, Json]]:
 
 def _exact(entry: Json, value: float | None) -> Value:
     return Value(value=_number(value), subject=entry["file"])
+
+
+def _unless(entry: Json, conflict: str | None) -> Value:
+    """1, or 0 with the conflict as the reason."""
+    return Value(value=float(conflict is None), subject=entry["file"], reason=conflict)
 
 
 def _sampled(value: float | None, ci95: list[float | None] | None, subject: str) -> Value:

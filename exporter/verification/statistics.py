@@ -16,6 +16,7 @@ _BINS: Final = 20
 _CONFIDENCE: Final = 0.95
 _Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
 _RESAMPLES: Final = 10_000
+_FEWEST_VALUES: Final = 2  # one does not show how far the next may lie
 # Far below any interval's width, z^2 / n: keeps the wanted root apart from the one at the estimate.
 _APART: Final = 1e-9
 Interval = tuple[float, float]
@@ -64,6 +65,11 @@ def histogram(values: NDArray[Any]) -> Histogram:
     return Histogram(edges=tuple(edges), counts=tuple(counts.tolist()))
 
 
+def share(hits: NDArray[np.bool_] | None) -> float:
+    """The fraction of `hits` (n,) that are true; NaN, which fails every gate, of none at all or for None."""
+    return float(hits.mean()) if hits is not None and len(hits) else math.nan
+
+
 def wilson_interval(successes: int, samples: int) -> Interval:
     """The 95 % confidence interval of a fraction (Wilson 1927, "Probable inference", eq. for the score interval).
 
@@ -75,6 +81,21 @@ def wilson_interval(successes: int, samples: int) -> Interval:
         return 0.0, 1.0
     interval = binomtest(successes, samples).proportion_ci(confidence_level=_CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def mean_interval(values: NDArray[np.float64]) -> Interval:
+    """The 95 % confidence interval of the mean of `values` (n,), by Student's distribution (Student 1908).
+
+    (-inf, inf) for fewer than two values, NaN where one is no number.
+    """
+    from scipy.special import stdtrit
+
+    count = len(values)
+    if count < _FEWEST_VALUES:
+        return -math.inf, math.inf
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count)
+    half = float(stdtrit(count - 1, (1 + _CONFIDENCE) / 2)) * error
+    return mean - half, mean + half
 
 
 def mcnemar_p(only_a: int, only_b: int) -> float:

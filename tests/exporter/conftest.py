@@ -28,6 +28,8 @@ from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.measure import MeasureOptions, measure_all
 from mbexport.verification.classification.pictures import pictures_to_json
 
+_RUNTIMES = {".tflite": "litert", ".onnx": "onnxruntime"}
+
 
 class TableRunner(Runner):
     """Answers image number i (its first byte) with row i of a table."""
@@ -40,6 +42,7 @@ class TableRunner(Runner):
         source = TensorSpec(name="image", shape=(1, px, px, channels), dtype="uint8")
         target = TensorSpec(name="scores", shape=(1, self.table.shape[1]), dtype=self.table.dtype.name, affine=affine)
         super().__init__(Path(name), source, target)
+        self.runtime = _RUNTIMES.get(self.path.suffix, self.runtime)
 
     def metadata(self) -> dict[str, str]:
         return {}

@@ -164,8 +164,17 @@ def test_verify_refuses_a_truncated_tflite(refused, small_build, tmp_path, kept)
     assert "can be loaded" in refused("verify", tmp_path / "cut.tflite", *DIGITS, "--out", "out")
 
 
-def test_verify_refuses_int8_files_without_a_reference(refused, small_build):
-    assert "must have a reference" in refused("verify", small_build / f"{STEM}_int8.tflite", *DIGITS, "--out", "out")
+@pytest.mark.parametrize("gate", ["agreement=0.9", "top1_drop=0.02", "fp32_error=1", "score_error=0.1"])
+def test_verify_refuses_a_gate_that_compares_where_there_is_nothing_to_compare_with(
+    refused, colour_network, tmp_path, gate
+):
+    network = colour_network(tmp_path / "network.onnx")
+    said = refused("verify", network, *UNIT_DIGITS, "--gate", "top1=0.5", "--gate", gate, "--out", "out")
+    name = gate.partition("=")[0]
+    assert said.endswith(
+        f"--gate {name} must have a network to compare with, got the labels alone: give --reference FILE, or an fp32 "
+        "file among several\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def judged(small_build, cli, tmp_path) -> Callable[..., tuple[int, dict]]:
             *("verify", *files, "--reference", reference, "--data", "digits"),
             *("--no-latency", "--out", tmp_path / "out"),
         )
+        (tmp_path / "stderr").write_text(done.stderr)
         report = tmp_path / "out" / "report.json"
         if not report.exists():
             return done.returncode, {"stderr": done.stderr}
@@ -44,26 +45,73 @@ def test_what_a_build_made_passes(judged):
     assert {"twin_agreement", "twin_lsb", "labels", "byte_input", "int8_io", "named_precision"} <= set(gates)
 
 
+OF_OUTPUT = ("output_codes", "twin_lsb")
+
+
 @pytest.mark.parametrize(
-    ("harm", "name", "gate"),
+    ("harm", "name", "gates"),
     [
-        (sabotage.normalization_wrong, FP32_ONNX, "fp32_error"),
-        (sabotage.input_scale_wrong, INT8, "byte_input"),
-        (sabotage.layer_zeroed, INT8, "agreement"),
-        (sabotage.channel_scale_doubled, INT8, "twin_lsb"),
-        (sabotage.labels_shifted, INT8, "labels"),
-        (sabotage.labels_shifted, INT8_ONNX, "labels"),
-        (sabotage.range_of_nothing, INT8, "distinct_outputs"),
-        (sabotage.float_output, INT8, "int8_io"),
-        (sabotage.float_convolutions, INT8_ONNX, "int8_convs"),
+        (sabotage.normalization_wrong, FP32_ONNX, ["fp32_error"]),
+        (sabotage.input_scale_wrong, INT8, ["byte_input"]),
+        (sabotage.input_scale_wrong, INT8_ONNX, ["byte_input"]),
+        (sabotage.input_zero_point_moved, INT8, ["byte_input"]),
+        (sabotage.input_zero_point_moved, INT8_ONNX, ["byte_input"]),
+        (sabotage.layer_zeroed, INT8, ["agreement"]),
+        (sabotage.weights_zeroed, INT8_ONNX, ["agreement"]),
+        (sabotage.channel_scale_doubled, INT8, ["twin_lsb"]),
+        (sabotage.channel_sign_flipped, INT8, ["twin_lsb"]),
+        (sabotage.channel_sign_flipped, INT8_ONNX, ["twin_lsb"]),
+        (sabotage.output_scale_doubled, INT8, [*OF_OUTPUT, "output_words"]),
+        (sabotage.output_scale_doubled, INT8_ONNX, OF_OUTPUT),
+        (sabotage.output_zero_point_moved, INT8, [*OF_OUTPUT, "output_words", "score_error"]),
+        (sabotage.output_zero_point_moved, INT8_ONNX, [*OF_OUTPUT, "score_error"]),
+        (sabotage.softmax_removed, INT8, ["output_words", "twin_lsb"]),
+        (sabotage.softmax_removed, INT8_ONNX, ["output_words", "twin_lsb"]),
+        (sabotage.labels_shifted, INT8, ["labels"]),
+        (sabotage.labels_shifted, INT8_ONNX, ["labels"]),
+        (sabotage.labels_too_few, INT8, ["labels"]),
+        (sabotage.labels_too_few, INT8_ONNX, ["labels"]),
+        (sabotage.labels_empty, INT8, ["labels"]),
+        (sabotage.labels_empty, INT8_ONNX, ["labels"]),
+        (sabotage.labels_blank, INT8, ["labels"]),
+        (sabotage.labels_blank, INT8_ONNX, ["labels"]),
+        (sabotage.labels_swapped_among_foreign, INT8, ["labels"]),
+        (sabotage.labels_swapped_among_foreign, INT8_ONNX, ["labels"]),
+        (sabotage.range_of_nothing, INT8, ["distinct_outputs"]),
+        (sabotage.float_output, INT8, ["int8_io", "twin_lsb"]),
+        (sabotage.float_convolutions, INT8_ONNX, ["int8_convs"]),
     ],
-    ids=lambda given: getattr(given, "__name__", given),
+    ids=lambda given: getattr(given, "__name__", given if isinstance(given, str) else " "),
 )
-def test_a_broken_artifact_is_caught_by_its_gate(judged, small_build, harm, name, gate):
-    code, gates = judged(broken={name: harm(small_build / name)})
+def test_a_broken_artifact_is_caught_by_its_gates(judged, small_build, harm, name, gates):
+    code, found = judged(broken={name: harm(small_build / name)})
     assert code == 1
-    assert gates[gate]["verdict"] == "fail"
-    assert name in gates[gate]["subject"]
+    for gate in gates:
+        assert found[gate]["verdict"] == "fail", gate
+        assert name in found[gate]["subject"]
+
+
+@pytest.mark.parametrize("name", [INT8, INT8_ONNX])
+def test_labels_that_cannot_be_checked_are_a_warning(judged, small_build, tmp_path, name):
+    for harm, said in (
+        (sabotage.labels_missing, "it holds no labels"),
+        (sabotage.labels_foreign, "none of its 10 labels ('n00000000'"),
+    ):
+        code, _ = judged(broken={name: harm(small_build / name)})
+        assert code == 0
+        assert f"WARNING: {name}: {said}" in (tmp_path / "stderr").read_text("utf-8")
+
+
+@pytest.mark.parametrize("harm", [sabotage.output_scale_doubled, sabotage.output_zero_point_moved])
+@pytest.mark.parametrize("case", [(INT8,), (INT8_ONNX,), (INT8, "--reference", FP32), (INT8_ONNX, "--reference", FP32)])
+def test_an_output_that_lies_is_caught_without_a_twin(cli, small_build, tmp_path, harm, case):
+    name, *reference = case
+    (tmp_path / name).write_bytes(harm(small_build / name))
+    given = [small_build / each if each == FP32 else each for each in reference]
+    done = cli("verify", tmp_path / name, *given, "--data", "digits", "--no-latency", "--json")
+    failed = {gate["name"] for gate in json.loads(done.stdout)["gates"] if gate["verdict"] == "fail"}
+    assert done.returncode == 1
+    assert "output_codes" in failed
 
 
 def test_floats_under_the_name_of_int8_are_caught(judged, small_build):

@@ -1,4 +1,4 @@
-"""The classifier that artifacts are compared with, and the functions with which it and they answer a batch."""
+"""What artifacts are compared with, a network or the labels, and the functions with which both answer a batch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,14 +19,16 @@ from mbexport.verification.streaming import Batch
 class Baseline:
     """What artifacts are compared with: a name for people, a function to scores, and what kind of scores they are.
 
-    `scores` takes uint8 images (n, px, px, channels) and gives (n, classes). `runner` is the one that it uses, if it
-    uses one: no artifact may be in two threads at once.
+    `scores` takes uint8 images (n, px, px, channels) and gives (n, classes); without it the labels of the images are
+    all that is known: 1 for the class of each, of so many `classes`. `runner` is the one that it uses, if it uses one:
+    no artifact may be in two threads at once.
     """
 
     name: str
     kind: Output
-    scores: Callable[[Pixels], NDArray[np.float32]]
+    scores: Callable[[Pixels], NDArray[np.float32]] | None = None
     runner: Runner | None = None
+    classes: int = 0
 
     @classmethod
     def of(cls, subject: Subject) -> "Baseline":
@@ -37,6 +39,16 @@ class Baseline:
             scores=lambda pixels: subject.scores(subject.raw(pixels)),
             runner=subject.runner,
         )
+
+    @classmethod
+    def of_labels(cls, name: str, *, classes: int) -> "Baseline":
+        """The labels of images of so many classes, which tell what is right, and of no network what it loses."""
+        return cls(name=name, kind=Output.SOFTMAX, classes=classes)
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it gives scores of its own, that others can be near to or far from."""
+        return self.scores is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +63,10 @@ def answered_by_baseline(baseline: Baseline, labels: NDArray[np.int64]) -> Calla
     """The function with which the baseline answers a batch; `labels` (n,) are those of all images."""
 
     def answer(batch: Batch) -> Expected:
-        scores = _scores(baseline.scores(batch.pixels), baseline.kind)
-        return Expected(scores=scores, answers=answers_of(scores, scores, labels[batch.places]))
+        truth = labels[batch.places]
+        values = _certain(truth, baseline.classes) if baseline.scores is None else baseline.scores(batch.pixels)
+        scores = _scores(values, baseline.kind)
+        return Expected(scores=scores, answers=answers_of(scores, scores, truth))
 
     return answer
 
@@ -73,6 +87,13 @@ def answered_by(
         return answers_of(scores, expected.scores, labels[batch.places]), raw
 
     return answer
+
+
+def _certain(truth: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """The scores (n, classes) of who knows the true classes (n,)."""
+    scores = np.zeros((len(truth), classes), np.float32)
+    scores[np.arange(len(truth)), truth] = 1
+    return scores
 
 
 def _scores(values: NDArray[np.float32], kind: Output, *, step: float | None = None) -> Scores:

@@ -5,8 +5,9 @@ Probabilities are compared, whatever an artifact gives; codes where two artifact
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,19 +24,38 @@ from mbexport.verification.classification.classes import (
     class_results,
     disagreements,
 )
+from mbexport.verification.classification.pairs import Pair, PairTally, compared_pairs, tallies_of
 from mbexport.verification.statistics import (
     Distances,
     Interval,
     bootstrap_interval,
     distances,
     mcnemar_p,
+    mean_interval,
     score_interval,
+    share,
     wilson_interval,
 )
 from mbexport.verification.streaming import BATCH, AnsweredBatch, answered_batches
 
 _UNKNOWN: Interval = (math.nan, math.nan)
 _NO_DISTANCE = distances(np.zeros(0), np.zeros(0))
+# Labels are right by definition; and who is right is not nearer to a network than who is wrong.
+_NO_ACCURACY: Final[Mapping[str, Any]] = MappingProxyType(
+    {"top1": math.nan, "top1_ci95": _UNKNOWN, "top5": math.nan, "top5_ci95": _UNKNOWN}
+)
+_NO_COMPARISON: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "agreement": math.nan,
+        "agreement_ci95": _UNKNOWN,
+        "difference": None,
+        "lsb": None,
+        "max_abs_error": math.nan,
+        "error": _NO_DISTANCE,
+        "score_error": math.nan,
+        "score_error_ci95": _UNKNOWN,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +74,11 @@ class Difference:
 class Accuracy:
     """The results of one artifact, or of the reference: fractions 0..1 of `samples` images, with 95 % intervals.
 
+    Beside labels alone an artifact has no agreement, difference or distance, and the reference no accuracy.
     Results that need labels are NaN, None or empty without them. `error` and `lsb` are distances from the reference: of
     probabilities, and of scores in steps of the artifact's own output, None if it has no steps or other kinds of
-    scores. `distinct_outputs` counts different score vectors, `tied` is the fraction of images with two first places.
+    scores. `score_error` is the mean over the images of each one's largest distance of a probability.
+    `distinct_outputs` counts different score vectors, `tied` is the fraction of images with two first places.
     """
 
     name: str
@@ -70,46 +92,14 @@ class Accuracy:
     top5_ci95: Interval = _UNKNOWN
     agreement_ci95: Interval = _UNKNOWN
     difference: Difference | None = None
+    score_error: float = math.nan
+    score_error_ci95: Interval = _UNKNOWN
     error: Distances = _NO_DISTANCE
     lsb: Distances | None = None
     tied: float = math.nan
     classes: ClassResults = field(default_factory=ClassResults)
     disagreement_count: int = 0
     disagreements: tuple[Disagreement, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two artifacts with the same output type, compared code by code: `max_lsb` is the largest distance in codes.
-
-    Twins are two formats of one precision; where a file could have several twins, those that share its stem.
-    """
-
-    a: str
-    b: str
-    agreement: float
-    max_lsb: int
-    differing_fraction: float
-    agreement_ci95: Interval = _UNKNOWN
-    lsb: Distances = _NO_DISTANCE
-    is_twin: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class _PairTally:
-    """The distances of two artifacts' codes, gathered batch by batch: two numbers an image."""
-
-    worst: list[NDArray[np.int64]] = field(default_factory=list)
-    mean: list[NDArray[np.float64]] = field(default_factory=list)
-    differing: int = 0
-    compared: int = 0
-
-    def add(self, a: NDArray[Any], b: NDArray[Any]) -> None:
-        distance = np.abs(a.astype(np.int64) - b.astype(np.int64))
-        self.worst.append(distance.max(axis=1))
-        self.mean.append(distance.mean(axis=1))
-        self.differing += int((distance > 0).sum())
-        self.compared += distance.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +132,7 @@ def verify(
     Raises `DataError` for an image that cannot be read or an artifact that cannot be run.
     """
     collected = _Collected.of(subjects)
-    for answered in answered_batches(
+    for done in answered_batches(
         images,
         pixels,
         reference=answered_by_baseline(reference, images.labels),
@@ -151,16 +141,18 @@ def verify(
         batch=batch,
         workers=workers,
     ):
-        collected.add(answered)
+        collected.add(done)
         on_step(sum(map(len, collected.reference)), len(images), "images")
     compared = _Images(names=images.names, labels=images.labels if is_labelled else None)
     expected, answers = joined(collected.reference), [joined(batches) for batches in collected.artifacts]
+    artifacts = [
+        _accuracy(subject.name, own, expected, compared) for subject, own in zip(subjects, answers, strict=True)
+    ]
+    answered = _accuracy(reference.name, expected, expected, compared)
     return Verification(
-        reference=_accuracy(reference.name, expected, expected, compared),
-        artifacts=tuple(
-            _accuracy(subject.name, own, expected, compared) for subject, own in zip(subjects, answers, strict=True)
-        ),
-        pairs=_pairs(subjects, collected.tallies, answers),
+        reference=answered if reference.is_network else replace(answered, **_NO_ACCURACY),
+        artifacts=tuple(artifacts if reference.is_network else (replace(one, **_NO_COMPARISON) for one in artifacts)),
+        pairs=compared_pairs(subjects, collected.tallies, answers),
         classes_seen=len(np.unique(images.labels)) if is_labelled else 0,
     )
 
@@ -171,7 +163,7 @@ class _Collected:
 
     reference: list[Answers]
     artifacts: list[list[Answers]]
-    tallies: Mapping[tuple[int, int], _PairTally]
+    tallies: Mapping[tuple[int, int], PairTally]
 
     @classmethod
     def of(cls, subjects: Sequence[Subject]) -> "_Collected":
@@ -179,7 +171,7 @@ class _Collected:
         return cls(
             reference=[empty()],
             artifacts=[[empty()] for _ in subjects],
-            tallies={pair: _PairTally() for pair in _comparable(subjects)},
+            tallies=tallies_of(subjects),
         )
 
     def add(self, batch: AnsweredBatch[Expected, tuple[Answers, NDArray[Any]]]) -> None:
@@ -198,17 +190,6 @@ class _Images:
     labels: NDArray[np.int64] | None
 
 
-def _comparable(subjects: Sequence[Subject]) -> list[tuple[int, int]]:
-    """Pairs of places whose outputs are codes of one type and one scale, so that a distance in codes has a meaning."""
-    codes = [(subject.output.dtype, subject.output.affine, subject.classes) for subject in subjects]
-    return [
-        (i, k)
-        for i, (_, affine, _) in enumerate(codes)
-        for k in range(i + 1, len(codes))
-        if affine is not None and codes[i] == codes[k]
-    ]
-
-
 def _accuracy(name: str, answers: Answers, reference: Answers, images: _Images) -> Accuracy:
     samples, labels = len(answers), images.labels
     alike = agreed(reference, answers)
@@ -217,17 +198,19 @@ def _accuracy(name: str, answers: Answers, reference: Answers, images: _Images) 
     return Accuracy(
         name=name,
         samples=samples,
-        top1=_share(is_right),
+        top1=share(is_right),
         top1_ci95=_interval(is_right),
-        top5=_share(None if labels is None else answers.is_in_top5),
+        top5=share(None if labels is None else answers.is_in_top5),
         top5_ci95=_interval(None if labels is None else answers.is_in_top5),
-        agreement=_share(alike),
+        agreement=share(alike),
         agreement_ci95=_interval(alike),
         difference=None if labels is None else _difference(reference.answer == labels, answers.answer == labels),
         max_abs_error=error.largest,
+        score_error=float(answers.worst.mean()) if samples else math.nan,
+        score_error_ci95=mean_interval(answers.worst),
         error=error,
         lsb=None if np.isnan(answers.worst_lsb).all() else distances(answers.worst_lsb, answers.mean_lsb),
-        tied=_share(answers.is_tied),
+        tied=share(answers.is_tied),
         distinct_outputs=len(np.unique(answers.digest)),
         classes=ClassResults() if labels is None else class_results(labels, reference.answer, answers.answer),
         disagreement_count=int((~alike).sum()),
@@ -247,49 +230,6 @@ def _difference(reference: NDArray[np.bool_], artifact: NDArray[np.bool_]) -> Di
         only_artifact_right=only_artifact,
         mcnemar_p=mcnemar_p(only_reference, only_artifact),
     )
-
-
-def _twins(subjects: Sequence[Subject], pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """The pairs that are twins, of `pairs` of places in `subjects`."""
-    runners = [subject.runner for subject in subjects]
-    candidates = {
-        (a, b)
-        for a, b in pairs
-        if runners[a].path.suffix.lower() != runners[b].path.suffix.lower()
-        and runners[a].precision is runners[b].precision
-    }
-    sure = {(a, b) for a, b in candidates if runners[a].path.stem == runners[b].path.stem}
-    settled = {place for pair in sure for place in pair}
-    return sure | {pair for pair in candidates if not settled & set(pair)}
-
-
-def _pairs(
-    subjects: Sequence[Subject], tallies: Mapping[tuple[int, int], _PairTally], answers: Sequence[Answers]
-) -> tuple[Pair, ...]:
-    twins = _twins(subjects, list(tallies))
-    return tuple(
-        _pair(subjects[a].name, subjects[b].name, tally, agreed(answers[a], answers[b]), is_twin=(a, b) in twins)
-        for (a, b), tally in tallies.items()
-    )
-
-
-def _pair(a: str, b: str, tally: _PairTally, alike: NDArray[np.bool_], *, is_twin: bool) -> Pair:
-    worst = np.concatenate([np.zeros(0, np.int64), *tally.worst])
-    return Pair(
-        a=a,
-        b=b,
-        agreement=_share(alike),
-        agreement_ci95=_interval(alike),
-        max_lsb=int(worst.max(initial=0)),
-        lsb=distances(worst, np.concatenate([np.zeros(0), *tally.mean])),
-        differing_fraction=tally.differing / tally.compared if tally.compared else math.nan,
-        is_twin=is_twin,
-    )
-
-
-def _share(hits: NDArray[np.bool_] | None) -> float:
-    """The fraction of `hits` (n,) that are true; NaN, which fails every gate, of no image or without labels."""
-    return float(hits.mean()) if hits is not None and len(hits) else math.nan
 
 
 def _interval(hits: NDArray[np.bool_] | None) -> Interval:

@@ -12,7 +12,7 @@ from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
 from mbexport.verification.classification.answers import NO_ANSWER, best
-from mbexport.verification.kernel_paths import PathRun, run_paths
+from mbexport.verification.kernel_paths import IMAGES, PathRun, run_paths
 from mbexport.verification.statistics import Interval, wilson_interval
 
 
@@ -39,20 +39,20 @@ class Paths:
 
 
 def compare_paths(
-    openers: Mapping[str, Callable[[], Subject]], images: ImageSet, pixels: Preprocess, *, file: str, **limits: Any
+    openers: Mapping[str, Callable[[], Subject]], images: ImageSet, pixels: Preprocess, *, file: str, most: int = IMAGES
 ) -> Paths:
-    """Compare all pairs of paths of `file`, on some of the images; `limits` are those of `run_paths`.
+    """Compare all pairs of paths of `file`, on at most `most` of the images, evenly spread over them.
 
     Raises `DataError` for a path that cannot be opened or run.
     """
-    runs = run_paths(openers, images, pixels, **limits)
-    reached = min((len(each.raw) for each in runs.values()), default=0)
-    pairs = tuple(_pair(a, b, runs, reached) for a, b in combinations(runs, 2))
-    return Paths(file=file, images=reached, names=tuple(runs), pairs=pairs)
+    runs = run_paths(openers, images, pixels, most=most)
+    pairs = tuple(_pair(a, b, runs) for a, b in combinations(runs, 2))
+    return Paths(file=file, images=min(len(images), most), names=tuple(runs), pairs=pairs)
 
 
-def _pair(a: str, b: str, runs: Mapping[str, PathRun[Subject]], reached: int) -> PathPair:
+def _pair(a: str, b: str, runs: Mapping[str, PathRun[Subject]]) -> PathPair:
     one, other = runs[a], runs[b]
+    count = len(one.raw)
     scores = one.file.scores(one.raw), other.file.scores(other.raw)
     answers = best(scores[0]), best(scores[1])
     alike = int(((answers[0] == answers[1]) & (answers[0] != NO_ANSWER)).sum())
@@ -62,10 +62,10 @@ def _pair(a: str, b: str, runs: Mapping[str, PathRun[Subject]], reached: int) ->
     return PathPair(
         a=a,
         b=b,
-        agreement=alike / reached if reached else np.nan,
-        agreement_ci95=wilson_interval(alike, reached),
-        max_lsb=int(_distance(one.raw.astype(np.int64), other.raw)) if has_codes and reached else None,
-        max_abs_error=float(_distance(*chances)) if reached else np.nan,
+        agreement=alike / count if count else np.nan,
+        agreement_ci95=wilson_interval(alike, count),
+        max_lsb=int(_distance(one.raw.astype(np.int64), other.raw)) if has_codes and count else None,
+        max_abs_error=float(_distance(*chances)) if count else np.nan,
     )
 
 

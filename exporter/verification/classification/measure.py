@@ -13,11 +13,11 @@ import numpy as np
 
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
-from mbexport.formats.contents import labels_of, read_artifact
+from mbexport.formats.contents import read_artifact
 from mbexport.formats.kernels import Kernels, kernels_json
 from mbexport.formats.matching import input_json, output_json
 from mbexport.formats.registry import format_of, kernels_of, open_path
-from mbexport.formats.runner import require_different_names
+from mbexport.formats.runner import give_distinct_names
 from mbexport.formats.subject import Subject
 from mbexport.latency.performance import Speed, measure_speed
 from mbexport.models.data.open import ImageSet, iter_pixels
@@ -26,14 +26,14 @@ from mbexport.progress import Progress
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.comparison import Accuracy, Verification, verify
 from mbexport.verification.classification.kernel_paths import Paths, compare_paths
+from mbexport.verification.classification.labels import LabelCheck, check_labels, labels_beside
 from mbexport.verification.classification.pictures import thumbnails
 from mbexport.verification.classification.serialize import accuracy_json, baseline_json, pair_json, paths_json
+from mbexport.verification.kernel_paths import images_for
 
 Json = dict[str, Any]
 
 _FLOATS: Final = (Precision.FP32, Precision.FP16)
-# Where fewer labels name any class, the file has other names for its classes, which proves nothing.
-_LEAST_RECOGNIZED: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ def measure_all(
     Subjects must be opened with one thread: each is compared on a core of its own, and opened again to be timed.
     Raises `DataError` if one cannot be run, or does not fit the images.
     """
-    require_different_names([subject.runner for subject in subjects])
+    give_distinct_names([subject.runner for subject in subjects])
     if options.is_labelled:
         _require_scores(subjects, images)
     kernels = [kernels_of(subject.runner) for subject in subjects]
@@ -81,10 +81,12 @@ def measure_all(
     )
     paths = [_paths(subject, images, pixels) for subject in subjects if subject.runner.precision not in _FLOATS]
     speed = _speed(subjects, images, pixels, options, progress=progress) if options.is_timed else Speed()
+    others = labels_beside(baseline.runner, subjects)
     measured = {
         "reference": _reference(baseline, verification, images, is_labelled=options.is_labelled),
         "artifacts": [
-            _artifact(subject, ran, accuracy, options.labels) | speed.artifact(subject.name)
+            _artifact(subject, ran, accuracy, options.labels, check_labels(subject, options.labels, others=others))
+            | speed.artifact(subject.name)
             for subject, ran, accuracy in zip(subjects, kernels, verification.artifacts, strict=True)
         ],
         "pairs": [pair_json(pair) | speed.pair(pair.a, pair.b) for pair in verification.pairs],
@@ -95,31 +97,10 @@ def measure_all(
     return Measurements(measured=measured, pictures=thumbnails(verification.artifacts, images))
 
 
-def matched_share(labels: Sequence[str] | None, classes: Sequence[str]) -> float | None:
-    """The share of `labels` that name the class at their place, among those that name any of `classes`.
-
-    A name may hold synonyms behind commas; capitals and underscores do not count. None without labels, or where
-    fewer than half of them name any class; 0 for another number of labels than of classes.
-    """
-    if not labels:
-        return None
-    if len(labels) != len(classes):
-        return 0.0
-    expected = [_synonyms(name) for name in classes]
-    all_names = frozenset().union(*expected)
-    pairs = [(_synonyms(label), names) for label, names in zip(labels, expected, strict=True)]
-    matches = [bool(label & names) for label, names in pairs if label & all_names]
-    if len(matches) < _LEAST_RECOGNIZED * len(labels):
-        return None
-    return sum(matches) / len(matches)
-
-
-def _synonyms(name: str) -> frozenset[str]:
-    return frozenset(part.strip().replace("_", " ").casefold() for part in name.split(",")) - {""}
-
-
-def _artifact(subject: Subject, kernels: Kernels, accuracy: Accuracy, labels: Sequence[str]) -> Json:
-    artifact, own_labels = read_artifact(subject.runner), labels_of(subject.runner)
+def _artifact(
+    subject: Subject, kernels: Kernels, accuracy: Accuracy, labels: Sequence[str], checked: LabelCheck
+) -> Json:
+    artifact = read_artifact(subject.runner)
     return {
         "file": subject.name,
         "format": artifact.format,
@@ -130,7 +111,8 @@ def _artifact(subject: Subject, kernels: Kernels, accuracy: Accuracy, labels: Se
         "input": input_json(subject),
         "output": output_json(subject),
         **accuracy_json(accuracy, labels),
-        "labels_matched": matched_share(own_labels[int(subject.skips_background) :] if own_labels else None, labels),
+        "labels_matched": checked.matched,
+        "labels_problem": checked.problem,
         "kernels": kernels_json(kernels),
     }
 
@@ -139,12 +121,20 @@ def _reference(baseline: Baseline, verification: Verification, images: ImageSet,
     counts = np.bincount(images.labels) if is_labelled and len(images) else np.zeros(1)
     return {
         "name": baseline.name,
-        "precision": baseline.runner.precision.value if baseline.runner else Precision.FP32.value,
+        "precision": _precision(baseline),
+        "kind": baseline.kind.value if baseline.is_network else None,
         **baseline_json(verification.reference),
         "classes_seen": verification.classes_seen,
         "chance": float(counts.max() / len(images)) if is_labelled and len(images) else math.nan,
         "labelled": is_labelled,
     }
+
+
+def _precision(baseline: Baseline) -> str | None:
+    """The precision of a network; None for labels."""
+    if baseline.runner is not None:
+        return baseline.runner.precision.value
+    return Precision.FP32.value if baseline.is_network else None
 
 
 def _paths(subject: Subject, images: ImageSet, pixels: Preprocess) -> Paths:
@@ -155,7 +145,8 @@ def _paths(subject: Subject, images: ImageSet, pixels: Preprocess) -> Paths:
         return replace(subject, runner=open_path(path, name))
 
     openers = {name: partial(opened, name) for name in format_of(path).kernel_paths}
-    return compare_paths(openers, images, pixels, file=subject.name)
+    most = images_for(path.stat().st_size, subject.runner.resolution_px)
+    return compare_paths(openers, images, pixels, file=subject.name, most=most)
 
 
 def _speed(

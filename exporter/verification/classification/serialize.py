@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from mbexport.verification.classification.answers import NO_ANSWER
 from mbexport.verification.classification.classes import ClassCount, Confusion, Disagreement
-from mbexport.verification.classification.comparison import Accuracy, Difference, Pair
+from mbexport.verification.classification.comparison import Accuracy, Difference
 from mbexport.verification.classification.kernel_paths import Paths
+from mbexport.verification.classification.pairs import Pair
 from mbexport.verification.statistics import Distances, Histogram, Interval
 
 Json = dict[str, Any]
@@ -28,6 +29,8 @@ def accuracy_json(accuracy: Accuracy, labels: Sequence[str]) -> Json:
         "difference": None if accuracy.difference is None else _difference(accuracy.difference),
         "max_abs_error": accuracy.max_abs_error,
         "mean_abs_error": accuracy.error.mean,
+        "score_error": accuracy.score_error,
+        "score_error_ci95": _interval(accuracy.score_error_ci95),
         "error_histogram": _histogram(accuracy.error.histogram),
         "lsb": None if accuracy.lsb is None else _lsb(accuracy.lsb),
         "tied": accuracy.tied,
@@ -65,6 +68,7 @@ def pair_json(pair: Pair) -> Json:
         "lsb_histogram": _histogram(pair.lsb.histogram),
         "differing_fraction": pair.differing_fraction,
         "is_twin": pair.is_twin,
+        "conflict": pair.conflict,
     }
 
 
@@ -86,8 +90,8 @@ def label_of(index: int, labels: Sequence[str]) -> str:
 
 
 def _interval(ends: Interval) -> list[float] | None:
-    """[low, high]; None where an end was not measured."""
-    return None if math.isnan(sum(ends)) else list(ends)
+    """[low, high]; None where an end was not measured, or is not finite."""
+    return list(ends) if math.isfinite(sum(map(abs, ends))) else None
 
 
 def _difference(difference: Difference) -> Json:

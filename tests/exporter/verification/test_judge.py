@@ -10,7 +10,7 @@ from mbexport.verification.gates import GATES
 from mbexport.verification.judge import Verdict, all_passed, judge, verdict_of
 from mbexport.verification.measured_values import Value
 
-NAMES = st.sampled_from(sorted(GATES))
+NAMES = st.sampled_from(sorted(name for name, gate in GATES.items() if gate.limit is not None))
 NUMBERS = st.floats(min_value=0, max_value=1e6)
 
 
@@ -165,3 +165,20 @@ def test_strictness_never_passes_more(name, value, below, above, limit):
     (strict,) = judge(values, {name: limit}, defaults={}, strict=True)
     assert gate.verdict is strict.verdict
     assert gate.passed or not strict.passed
+
+
+@given(NAMES, NUMBERS, NUMBERS, st.booleans())
+def test_a_value_in_doubt_decides_nothing_and_says_why(name, value, limit, strict):
+    values = {name: (Value(value=value, reason="others were at work", is_doubtful=True),)}
+    (gate,) = judge(values, {name: limit}, defaults={}, strict=strict)
+    assert (gate.verdict, gate.passed, gate.reason) == (Verdict.UNDECIDED, not strict, "others were at work")
+
+
+def test_a_value_in_doubt_that_is_missing_fails():
+    assert verdict_of(Value(value=math.nan, reason="busy", is_doubtful=True), 1, "at least") is Verdict.FAIL
+
+
+def test_a_reason_is_of_a_gate_that_did_not_pass():
+    for value, reason in ((0.0, "another number"), (1.0, None)):
+        (gate,) = judge({"labels": (Value(value=value, reason="another number"),)}, {}, defaults={})
+        assert gate.reason == reason

@@ -41,6 +41,7 @@ def test_values_by_hand(entry, found):
             "distinct_outputs": 70,
             "above_chance": 8.0,
             "fp32_error": 0.0005,
+            "score_error": 0.0,
             "top1_drop": 0.025,
             "agreement": 0.9375,
             "twin_agreement": 0.99,
@@ -49,6 +50,8 @@ def test_values_by_hand(entry, found):
             "named_precision": 1,
             "byte_input": 0,
             "input_words": 1,
+            "output_codes": 0,
+            "output_words": 1,
             "int8_io": 1,
             "int8_convs": 0.75,
             "int8_speedup": 1.6,
@@ -60,7 +63,8 @@ def test_values_by_hand(entry, found):
 def test_values_exist_only_for_what_is_there(entry, found):
     common = {"samples", "classes", "above_chance"}
     assert set(gate_values(found())) == common
-    assert set(gate_values(found(entry(FP32)))) == common | {"distinct_outputs", "fp32_error", "named_precision"}
+    of_files = {"distinct_outputs", "fp32_error", "named_precision", "output_words", "top1"}
+    assert set(gate_values(found(entry(FP32)))) == common | of_files
 
 
 def test_int8_better_than_the_reference_is_a_negative_drop(entry, found):
@@ -82,6 +86,9 @@ WORST = [
     ("int8_io", {"output": "float32"}, "int8", 0),
     ("int8_io", {"input": "float32"}, "int8", 0),
     ("labels", {"labels_matched": 0.0}, "fp32", 0),
+    ("score_error", {"score_error": 0.4}, "int8", 0.4),
+    ("output_codes", {"codes": (0, 2)}, "int8", 1),
+    ("output_words", {"output_conflict": "its words say one thing, its scores another"}, "fp32", 0),
     ("input_words", {"conflict": "its words say one thing, its codes another"}, "int8", 0),
 ]
 

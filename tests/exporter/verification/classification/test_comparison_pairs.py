@@ -1,5 +1,7 @@
 """Artifacts with the same codes, two by two: which those are, and their distances by hand."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))
 INT8_SCORES = Affine(scale=(1 / 256,), zero_point=(-128,))
 
 
-def test_pairs_need_the_same_type_scale_and_class_count(table_runner, verified, one_hot):
+def test_pairs_need_the_same_scale_and_zero_of_their_bytes(table_runner, verified, one_hot):
     codes = np.zeros((1, 3), np.uint8)
     runners = [
         table_runner("a", codes, UINT8_SCORES),
@@ -21,8 +23,15 @@ def test_pairs_need_the_same_type_scale_and_class_count(table_runner, verified, 
         table_runner("b", codes, UINT8_SCORES),
     ]
     found = verified(runners, [0], reference=one_hot(0))
-    assert [(pair.a, pair.b) for pair in found.pairs] == [("a", "b")]
+    assert [(pair.a, pair.b) for pair in found.pairs] == [("a", "other type"), ("a", "b"), ("other type", "b")]
     assert [entry.name for entry in found.artifacts] == [runner.name for runner in runners]
+
+
+def test_codes_of_two_types_are_compared_as_bytes(table_runner, verified, one_hot):
+    of_bytes = table_runner("a.tflite", np.array([[200, 0, 255]], np.uint8), UINT8_SCORES)
+    of_codes = table_runner("a.onnx", np.array([[71, -128, 127]], np.int8), INT8_SCORES)  # bytes 199, 0, 255
+    (pair,) = verified([of_bytes, of_codes], [0], reference=one_hot(0)).pairs
+    assert (pair.max_lsb, pair.is_twin, pair.conflict) == (1, True, None)
 
 
 def test_three_alike_make_three_pairs(table_runner, verified, one_hot):
@@ -87,3 +96,43 @@ def test_twins_share_a_stem_where_several_could_be(table_runner, verified, one_h
     runners = [table_runner(name, np.zeros((1, 3), np.uint8), UINT8_SCORES) for name in names]
     found = verified(runners, [0], reference=one_hot(0))
     assert [(pair.a, pair.b) for pair in found.pairs if pair.is_twin] == twins
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Affine(scale=(1 / 128,), zero_point=(0,)),  # doubled
+        Affine(scale=(1 / 256,), zero_point=(100,)),
+        Affine(scale=(1 / 255,), zero_point=(0,)),
+        None,
+    ],
+    ids=["scale", "zero point", "nearly", "floats"],
+)
+@pytest.mark.parametrize("folders", [("", ""), ("a/", "b/")])
+def test_twins_by_name_whose_outputs_have_other_steps_have_no_distance(table_runner, verified, one_hot, other, folders):
+    codes = np.array([[200, 56, 0]], np.uint8)
+    changed = table_runner(f"{folders[1]}m.onnx", codes if other else one_hot(0), other)
+    runners = [table_runner(f"{folders[0]}m.tflite", codes, UINT8_SCORES), changed]
+    (pair,) = verified(runners, [0], reference=one_hot(0)).pairs
+    assert (pair.is_twin, math.isnan(pair.max_lsb), pair.agreement) == (True, True, 1.0)
+    steps = "3 softmax scores of 0.00390625 * (uint8 - 0)"
+    assert pair.conflict.startswith(f"their outputs have other steps: {steps} beside 3 softmax scores of ")
+
+
+def test_files_of_other_names_and_steps_are_no_pair(table_runner, verified, one_hot):
+    codes = np.zeros((1, 3), np.uint8)
+    runners = [
+        table_runner("ours.tflite", codes, UINT8_SCORES),
+        table_runner("theirs.onnx", codes, Affine(scale=(1 / 255,), zero_point=(0,))),
+    ]
+    assert verified(runners, [0], reference=one_hot(0)).pairs == ()
+
+
+def test_twins_of_one_name_are_those_of_one_folder(table_runner, verified, one_hot):
+    names = ["a/m.tflite", "b/m.tflite", "a/m.onnx", "b/m.onnx"]
+    runners = [table_runner(name, np.zeros((1, 3), np.uint8), UINT8_SCORES) for name in names]
+    for runner, name in zip(runners, names, strict=True):
+        runner.name = name
+    found = verified(runners, [0], reference=one_hot(0))
+    twins = [(pair.a, pair.b) for pair in found.pairs if pair.is_twin]
+    assert twins == [("a/m.tflite", "a/m.onnx"), ("b/m.tflite", "b/m.onnx")]

@@ -45,7 +45,7 @@ def test_too_few_scores_are_refused(refused):
     assert "got 9 scores for 10 classes" in refused(("a", 9), labels=(0, 9))
 
 
-def test_file_name_given_twice_is_refused_by_its_name(refused):
+def test_file_given_twice_is_refused_by_its_name(refused):
     assert "got b twice" in refused(("c", 10), ("b", 10), ("a", 10), ("b", 10), labels=(0, 1))
 
 
