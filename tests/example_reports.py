@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mbexport.verification.gates import comparing_gates
+
 Json = dict[str, Any]
 EXAMPLE = json.loads((Path(__file__).parent / "exporter" / "report" / "example_report.json").read_text("utf-8"))
 OF_BUILDS = ("stages", "options", "calibration", "sensitivity", "simulation", "health", "qat", "training")
@@ -32,6 +34,20 @@ def unlabelled() -> Json:
         entry.update({**nothing, "difference": None, "per_class": [], "worst_classes": [], "confusions": []})
         for case in entry["disagreements"]["worst"]:
             case["label"] = None
+    return report
+
+
+def of_labels() -> Json:
+    """What `verify` reports on files beside the labels alone."""
+    report = of_verify()
+    report["model"] |= {"reference": None, "name": report["artifacts"][0]["file"]}
+    nothing = dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95"))
+    report["reference"] |= {**nothing, "name": "the labels of eval", "precision": None, "kind": None}
+    compared = ("agreement", "agreement_ci95", "difference", "lsb", "max_abs_error", "mean_abs_error")
+    for entry in report["artifacts"]:
+        entry.update(dict.fromkeys(compared))
+        entry["error_histogram"] = {"edges": [0.0, 1.0], "counts": [0]}
+    report["gates"] = [gate for gate in report["gates"] if gate["name"] not in comparing_gates()]
     return report
 
 
@@ -64,6 +80,7 @@ KINDS = {
     "build": of_build,
     "verify": of_verify,
     "unlabelled": unlabelled,
+    "labels alone": of_labels,
     "barely measured": barely_measured,
     "one artifact": lambda: of_artifacts(1),
     "ten artifacts": lambda: of_artifacts(10),

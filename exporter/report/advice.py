@@ -19,12 +19,15 @@ _POINTERS: Final = (
 def advice(gate: Json, *, samples: int, has_report: bool = True) -> str:
     """The next step for a gate of report.json; empty for one that passed.
 
-    `samples` are the images of the verification. Without a report of its own, as after `verify` without --out, the text
+    It begins with the gate's own reason, if it has one. `samples` are the images of the
+    verification. Without a report of its own, as after `verify` without --out, the text
     says how to get one where it would point into it.
     """
     if verdict(gate) == PASS and gate["passed"]:
         return ""
     usual = _without_report(gate["advice"]) if not has_report else str(gate["advice"])
+    if gate.get("reason"):  # reports of older versions have none
+        return f"{gate['reason']}: {usual}"
     if verdict(gate) != UNDECIDED or gate["name"] in _NOT_OF_IMAGES:
         return usual
     if gate["value"] == gate["limit"]:

@@ -169,6 +169,7 @@ def _gate(gate: GateResult) -> Json:
         "meaning": gate.meaning,
         "advice": gate.advice,
         "subject": gate.subject,
+        "reason": gate.reason,
     }
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from mbexport.verification.gates import comparing_gates
+
 Json = dict[str, Any]
 
 OTHER_SPEEDS: Final = "images/s: batch x threads; cold start: opening the file and the first image, in a fresh process"
@@ -26,6 +28,18 @@ def top1(entry: Json, label: str = "") -> str:
     if entry["top1"] is None:
         return "no labels"
     return f"{label}{entry['top1']:.2%}{interval(entry['top1_ci95'], '.1%')}"
+
+
+def compared_with(reference: Json) -> str:
+    """Say what the artifacts are compared with: a network and its accuracy, or labels and what these leave out."""
+    images = f"{reference['samples']} images"
+    if reference["precision"] is not None:
+        return f"{top1(reference, 'top-1 ')} on {images} ({reference['name']})"
+    left_out = ", ".join(comparing_gates())
+    return (
+        f"{reference['name']}, {images}; gates that compare with a network are left out ({left_out}): --reference FILE "
+        "brings them"
+    )
 
 
 def drop(difference: Json | None) -> str:

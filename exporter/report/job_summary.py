@@ -56,11 +56,13 @@ def _heading(report: Json) -> str:
     reference, data = report["reference"], report["data"]
     mark, word = (_MARKS[formatting.PASS], "passed") if report["passed"] else (_MARKS[formatting.FAIL], "failed")
     images = f"{reference['samples']} images" + (f" of {code(data['name'])}" if data["name"] else "")
+    compared = f"Compared with {prose(reference['name'], LONGEST_NAME)} ({formatting.top1(reference, 'top-1 ')}) on "
+    if reference["precision"] is None:
+        compared = f"Reference: {prose(formatting.compared_with(reference))}. On "
     return (
         f"## {mark} mbexport: {code(formatting.model_name(report))} {word}\n\n"
         f"**{prose(formatting.conclusion(report))}**\n\n"
-        f"Compared with {prose(reference['name'], LONGEST_NAME)} ({formatting.top1(reference, 'top-1 ')}) on {images}, "
-        f"{reference['classes_seen']} classes."
+        f"{compared}{images}, {reference['classes_seen']} classes."
     )
 
 

@@ -31,11 +31,8 @@ def print_report(
             print_warnings(report, warnings)
         return
     screen = Screen(stream, names=[entry["file"] for entry in report["artifacts"]])
-    reference = report["reference"]
     screen.line("")
-    screen.line(
-        f"reference: {formatting.top1(reference, 'top-1 ')} on {reference['samples']} images ({reference['name']})"
-    )
+    screen.line(f"reference: {formatting.compared_with(report['reference'])}")
     if report.get("data", {}).get("best_epoch_chosen_on_test"):
         screen.line("(the best epoch was chosen on these images: `mbexport verify` on others is the stricter test)")
     screen.table(_artifact_table(report))
@@ -160,22 +157,22 @@ def _sensitivity_table(layers: Sequence[Json]) -> Table:
 
 
 def _artifact_table(report: Json) -> Table:
-    """A row for each artifact; without columns for latencies where none was measured."""
+    """A row for each artifact; without columns for latencies or comparisons where there are none."""
+    has_network = report["reference"]["precision"] is not None
     times = ("p50", "p99") if any(entry["latency_ms"]["p50"] is not None for entry in report["artifacts"]) else ()
     rows = [
         (
             entry["file"],
             formatting.size(entry["size_bytes"]),
             formatting.top1(entry),
-            formatting.drop(entry["difference"]),
-            number(entry["agreement"], ".2%"),
+            *((formatting.drop(entry["difference"]), number(entry["agreement"], ".2%")) if has_network else ()),
             *(number(entry["latency_ms"][name], ".2f") for name in times),
             formatting.integer_convolutions(entry["kernels"]),
         )
         for entry in report["artifacts"]
     ]
     titles = {"p50": "p50 ms", "p99": "p99"}
-    accuracies = ("artifact", "size", "top-1 [95 %]", "points lost", "agreement")
+    accuracies = ("artifact", "size", "top-1 [95 %]", *(("points lost", "agreement") if has_network else ()))
     header = (*accuracies, *(titles[name] for name in times), "int8 convs")
     return Table(header=header, rows=rows, breaks=(len(accuracies),))
 

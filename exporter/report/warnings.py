@@ -23,8 +23,7 @@ def network_warnings(report: Json) -> list[str]:
     """Warnings on the network, its integers and its input, a line each."""
     lines = [*_guessing(report), *_killed(report.get("health") or {}), *_fed_otherwise(report)]
     for entry in report["artifacts"]:
-        if entry["input"]["conflict"]:
-            lines.append(f"{entry['file']}: {entry['input']['conflict']}")
+        lines += [f"{entry['file']}: {problem}" for problem in _problems(entry, report["reference"])]
     unsettled = (report.get("qat") or {}).get("unsettled", [])
     if unsettled:
         lines.append(f"training moved {len(unsettled)} activation tensors out of their ranges: " + ", ".join(unsettled))
@@ -42,13 +41,33 @@ def _guessing(report: Json) -> list[str]:
     if not guesses or guesses[0]["passed"]:
         return []
     reference = report["reference"]
-    is_float = reference["precision"] in (Precision.FP32, Precision.FP16)
-    who = "the float network itself" if is_float else f"the reference, {reference['name']} ({reference['precision']}),"
+    told = reference
+    if reference["precision"] is None:
+        told = next((entry for entry in report["artifacts"] if entry["file"] == guesses[0]["subject"]), reference)
+        who = str(guesses[0]["subject"])
+    elif reference["precision"] in (Precision.FP32, Precision.FP16):
+        who = "the float network itself"
+    else:
+        who = f"the reference, {reference['name']} ({reference['precision']}),"
     return [
-        f"{who} reaches {top1(reference)}; always giving the most frequent class reaches "
+        f"{who} reaches {top1(told)}; always giving the most frequent class reaches "
         f"{reference['chance']:.1%}. It was fed {fed(report['data'])}: does it expect something else (--preprocess, "
         "--mean, --scale)? Are its classes in another order (--classes)?"
     ]
+
+
+def _problems(entry: Json, reference: Json) -> list[str]:
+    """What is wrong with one artifact's input, output or labels; reports of older versions say less."""
+    given, wanted = entry["output"]["kind"], reference.get("kind")
+    is_other = wanted is not None and given != wanted
+    kinds = f"its scores are of another kind than the reference's, {given} and not {wanted}: apps read them otherwise"
+    found = (
+        entry["input"]["conflict"],
+        entry["output"].get("conflict"),
+        kinds if is_other else None,
+        entry.get("labels_problem"),
+    )
+    return [problem for problem in found if problem]
 
 
 def _killed(health: Json) -> list[str]:

@@ -38,7 +38,7 @@ def tiles(report: Json) -> list[Tile]:
     """The tiles from left to right; what was not measured has none."""
     files = subjects(report)
     made: list[Tile | None] = [
-        _lost(report, files),
+        _lost(report, files) if report["reference"]["precision"] is not None else _right(files),
         _same_answers(files),
         _size(report, files),
         _speed(report, files),
@@ -81,6 +81,20 @@ def _lost(report: Json, files: Sequence[Json]) -> Tile | None:
         name=f"Top-1 {'gained' if is_gained else 'lost'}, {_who(files)}",
         value=f"{points(drop)} points",
         notes=(*([f"{interval} (95 %)"] if interval else []), f"{from_to}{_of_worst(files, worst)}"),
+    )
+
+
+def _right(files: Sequence[Json]) -> Tile | None:
+    """The top-1 of the worst of the files, where there is no network to have lost it against."""
+    judged = [entry for entry in files if entry["top1"] is not None]
+    if not judged:
+        return None
+    worst = min(judged, key=lambda entry: float(entry["top1"]))
+    interval = percents(worst["top1_ci95"])
+    return Tile(
+        name=f"Top-1, {_who(files)}",
+        value=percent(worst["top1"]),
+        notes=(*([f"{interval} (95 %)"] if interval else []), f"of the labels{_of_worst(files, worst)}"),
     )
 
 

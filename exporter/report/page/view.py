@@ -1,9 +1,10 @@
 """Prepare what the page's templates show: numbered artifacts, the verdict's reason, notes, disagreements."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mbexport.report.formatting import compared_with
 from mbexport.report.page.numbers import Json, clean, elided, number, sentence, short_names
 from mbexport.report.warnings import network_warnings
 
@@ -65,12 +66,21 @@ def reason(report: Json) -> str:
         of_all = f"{len(failed)} of {len(found)} gates" if len(found) > 1 else "The only gate"
         fails = "fail" if len(failed) > 1 else "fails"
         return f"{of_all} {fails}: {missed}{f'; and {rest} more' if rest > 0 else ''}."
-    samples, undecided = report["reference"]["samples"], [gate for gate in found if gate["verdict"] == "undecided"]
+    samples = report["reference"]["samples"]
+    undecided = _undecided(found)
     if undecided:
-        names = ", ".join(gate["name"] for gate in undecided)
-        return f"No gate fails on {number(samples)} images; they are too few to decide {names}."
+        return f"No gate fails on {number(samples)} images; {undecided}."
     every = f"All {len(found)} gates pass" if len(found) > 1 else "The only gate passes"
     return f"{every} on {number(samples)} images."
+
+
+def _undecided(found: Sequence[Json]) -> str:
+    """Name what could not be decided: for want of images, or for another reason."""
+    undecided = [gate for gate in found if gate["verdict"] == "undecided"]
+    doubtful = [gate for gate in undecided if gate.get("reason")]
+    names = ", ".join(gate["name"] for gate in undecided if gate not in doubtful)
+    parts = [f"they are too few to decide {names}"] if names else []
+    return "; ".join(parts + [f"{gate['name']} is undecided, {gate['reason']}" for gate in doubtful])
 
 
 def _missed(gate: Json) -> str:
@@ -78,10 +88,12 @@ def _missed(gate: Json) -> str:
     subject = f" of {gate['subject']}" if gate["subject"] else ""
     if gate["value"] is None:
         return f"{gate['name']}{subject} was not measured"
+    measured, limit = f"{gate['name']}{subject} is {number(gate['value'])}", f"{least} {number(gate['limit'])}"
+    if gate.get("reason"):
+        return f"{measured}, which decides nothing: {gate['reason']} (strict)"
     if gate["verdict"] == "undecided":
-        what = f"{gate['name']}{subject} is {number(gate['value'])}, and its interval holds the limit"
-        return f"{what} of {least} {number(gate['limit'])} (strict)"
-    return f"{gate['name']}{subject} is {number(gate['value'])} and must be {least} {number(gate['limit'])}"
+        return f"{measured}, and its interval holds the limit of {limit} (strict)"
+    return f"{measured} and must be {limit}"
 
 
 def caveats(report: Json) -> list[str]:
@@ -97,6 +109,8 @@ def caveats(report: Json) -> list[str]:
         lines.append(
             "The images have no labels: how often the artifacts agree is known, how often they are right is not."
         )
+    if report["reference"]["precision"] is None:
+        lines.append(f"The reference is {compared_with(report['reference'])}.")
     if report["data"].get("best_epoch_chosen_on_test"):
         lines.append("The best epoch of the training was chosen on these images: others are the stricter test.")
     return [sentence(clean(line)) for line in lines + network_warnings(report)]
