@@ -6,7 +6,7 @@ outputs have other steps are a finding of their own: they are a pair without dis
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, Final
 
@@ -92,19 +92,20 @@ def _pair(
     subjects: Sequence[Subject], places: Places, tally: PairTally | None, alike: NDArray[np.bool_], *, is_twin: bool
 ) -> Pair:
     a, b = (subjects[place] for place in places)
-    known = {
-        "a": a.name,
-        "b": b.name,
-        "agreement": share(alike),
-        "agreement_ci95": wilson_interval(int(alike.sum()), len(alike)),
-        "is_twin": is_twin,
-    }
+    found = Pair(
+        a=a.name,
+        b=b.name,
+        agreement=share(alike),
+        agreement_ci95=wilson_interval(int(alike.sum()), len(alike)),
+        max_lsb=math.nan,
+        differing_fraction=math.nan,
+        is_twin=is_twin,
+    )
     if tally is None:
-        conflict = f"their outputs have other steps: {_in_words(a)} beside {_in_words(b)}"
-        return Pair(**known, max_lsb=math.nan, differing_fraction=math.nan, conflict=conflict)
+        return replace(found, conflict=f"their outputs have other steps: {_in_words(a)} beside {_in_words(b)}")
     worst = np.concatenate([np.zeros(0, np.int64), *tally.worst])
-    return Pair(
-        **known,
+    return replace(
+        found,
         max_lsb=int(worst.max(initial=0)),
         lsb=distances(worst, np.concatenate([np.zeros(0), *tally.mean])),
         differing_fraction=tally.differing / tally.compared if tally.compared else math.nan,
