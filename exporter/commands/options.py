@@ -1,5 +1,6 @@
 """Options of the command line: their groups in --help, those that commands share, and checks of their values."""
 
+import errno
 import importlib.util
 import os
 from collections.abc import Callable
@@ -22,8 +23,32 @@ if TYPE_CHECKING:
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-PATH: Final = click.Path(path_type=Path)
+_IMPOSSIBLE: Final = frozenset({errno.ENAMETOOLONG, errno.EACCES})  # pathlib raises them, of the usual ones not
 _WIDEST_TERM: Final = 26  # of 80 columns: what is longer stands on a line of its own, above its help
+
+
+class _PathType(click.Path):
+    """A path as `Path`, of an argument too, that can be looked for."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; raises click's error for one that the system cannot look for."""
+        _require_possible(os.fspath(value), param, ctx, is_path=True)
+        return super().convert(value, param, ctx)
+
+
+def _require_possible(value: str, param: click.Parameter | None, ctx: click.Context | None, *, is_path: bool) -> None:
+    """Raises click's error for a text with a NUL byte, and for a path that the system does not look up."""
+    reason = "it must not hold a NUL byte" if "\0" in value else ""
+    if is_path and not reason:
+        try:
+            os.lstat(value)
+        except OSError as error:
+            reason = f"{error.strerror}" if error.errno in _IMPOSSIBLE else ""
+    if reason:
+        raise click.BadParameter(f"{reason}, got {value!r}", ctx=ctx, param=param)
+
+
+PATH: Final = _PathType(path_type=Path)
 
 
 class Group(StrEnum):
@@ -66,6 +91,13 @@ class Option(click.Option):
             return None
         name = f"{ctx.auto_envvar_prefix}_{self.long_name}".upper().replace("-", "_")
         return os.environ.get(name) or None
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value as the option has it, wherever it comes from; raises click's error for an impossible text."""
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, str):
+                _require_possible(each, self, ctx, is_path=self.is_input)
+        return super().type_cast_value(ctx, value)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         """What completes a value; for one that may name a file or folder, the files and folders of the shell."""
@@ -143,7 +175,8 @@ classes_file: Final = option(
     type=PATH,
     metavar="FILE",
     is_input=True,
-    help="Text file with the order of the classes, a line each: the name of the sub-folder, then the label to show.",
+    help="Text file with the order of the classes, a line each: the name of the sub-folder, then the label to show. "
+    "Without folders, a line is a label.",
 )
 crop_fraction: Final = option(
     "--crop-fraction",
