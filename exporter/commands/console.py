@@ -54,6 +54,7 @@ def show_plan(planned: "PlannedRun", stream: TextIO) -> int:
     lines = [
         f"network: {_network(planned)}",
         *(f"to be downloaded: {file}" for file in planned.downloads),
+        *([f"not read as images: {planned.left_out}"] if planned.left_out else []),
         "stages:",
         *(f"  {name:<{width}}  {status}" for name, status in stages),
         f"files in {planned.plan.out}/:",

@@ -77,7 +77,7 @@ def task(given: dict[str, Any]) -> build_and_export.Task:
     """What these values of the options ask for, all of them checked."""
     plan_of = _checked_before_data(given)
     files = build_and_export.checked_files(given)
-    from mbexport.models.data.folder import read_labels
+    from mbexport.models.data.classes_file import read_labels
     from mbexport.models.data.open import open_data
 
     data, classes_file = given["data"], given["classes_file"]

@@ -75,7 +75,7 @@ def question_of(given: Mapping[str, Any]) -> "Question":
     if missing is not None:
         raise DataError(f"no such file: {missing}")
     options.require_files(classes=given["classes_file"])
-    from mbexport.models.data.folder import read_labels
+    from mbexport.models.data.classes_file import read_labels
     from mbexport.pipeline.plan import PHOTO_CROP
     from mbexport.pipeline.predict_files import Question
 

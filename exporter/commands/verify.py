@@ -32,9 +32,10 @@ Examples:
     "--data",
     group=Group.COMMON,
     required=True,
+    is_input=True,
     metavar="digits|DIR|tfds:NAME",
-    help="Labelled images: the digits of scikit-learn, a folder with a sub-folder for each class (its `val/`, where "
-    "there is one), or a data set of TensorFlow Datasets.",
+    help="Labelled images: the digits of scikit-learn, a folder with a sub-folder for each class (its `test/` or "
+    "`val/`, where there is one), or a data set of TensorFlow Datasets.",
 )
 @options.option(
     "--reference",

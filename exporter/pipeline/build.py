@@ -18,6 +18,7 @@ from mbexport.pipeline.context import NETWORK, Context
 from mbexport.pipeline.deliver import delivery_of
 from mbexport.pipeline.facts import report_of
 from mbexport.pipeline.image_sets import ImageSets
+from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.publish import Sign, publish
 from mbexport.pipeline.stage import Stage
@@ -141,6 +142,7 @@ def run(
     """
     if plan.ranges:
         read_ranges(plan.ranges)  # one that is damaged must not end a run that is hours old
+    require_apart(plan.out, data, (plan.calibration, plan.golden))
     with Workdir.open(plan.out) as workdir:
         workdir.require_space(_SPACE_PER_PARAMETER_BYTES * _parameters(plan) + _SPACE_BYTES)
         runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)

@@ -12,13 +12,14 @@ from mbexport.calibration.ranges.range_file import read_ranges
 from mbexport.errors import OutputError
 from mbexport.golden.vectors import FOLDER
 from mbexport.models.architectures import architecture_of
-from mbexport.models.data.open import DataSet
+from mbexport.models.data.open import DataSet, LeftOut
 from mbexport.pipeline.build import STAGES
 from mbexport.pipeline.cache import key_of
 from mbexport.pipeline.context import NETWORK, Context
 from mbexport.pipeline.deliver import ranges_name
 from mbexport.pipeline.exports import delivered, needs
 from mbexport.pipeline.image_sets import ImageSets
+from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.publish import JUNIT, PAGE
 from mbexport.pipeline.stage import Stage
@@ -75,6 +76,7 @@ class PlannedRun:
     downloads: tuple[Path, ...]
     stages: tuple[PlannedStage, ...]
     files: tuple[str, ...]
+    left_out: LeftOut
 
 
 def planned(
@@ -87,6 +89,7 @@ def planned(
     """
     if plan.ranges:
         read_ranges(plan.ranges)
+    require_apart(plan.out, data, (plan.calibration, plan.golden))
     _require_writable(plan.out)
     run = Context(plan=plan, images=ImageSets(plan, data), progress=Silent(), data=data, class_names=class_names)
     downloads = _downloads(plan)
@@ -106,7 +109,14 @@ def planned(
             stage.check(run)
             stages.append(PlannedStage(name=stage.name, status=Status.REUSED, seconds=record.seconds))
     files = tuple(_files(plan, is_signed=is_signed))
-    return PlannedRun(plan=plan, network=_network(run), downloads=downloads, stages=tuple(stages), files=files)
+    return PlannedRun(
+        plan=plan,
+        network=_network(run),
+        downloads=downloads,
+        stages=tuple(stages),
+        files=files,
+        left_out=run.images.left_out,
+    )
 
 
 def _downloads(plan: BuildPlan) -> tuple[Path, ...]:

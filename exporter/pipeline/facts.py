@@ -14,7 +14,8 @@ from mbexport.pipeline.context import Context
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
 from mbexport.pipeline.stage_files import HISTORY, MEASURED, TRAINING, TRIED
-from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes, unreadable_json
+from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes
+from mbexport.report.images import copies_json, left_out_json, unreadable_json
 from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verification.judge import judge
 
@@ -44,7 +45,7 @@ def run_facts(
     plan: BuildPlan, facts: Facts, data: DataSet | None, sources: ImageSets, stages: Sequence[tuple[str, float, bool]]
 ) -> dict[str, Any]:
     """The report's part on the run itself: tool, model, data, options, and each stage with its seconds."""
-    preprocess, readable = facts.preprocess, sources.readable
+    preprocess = facts.preprocess
     return {
         "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {
@@ -66,11 +67,13 @@ def run_facts(
             "fingerprint": sources.fingerprints[0] or None,
             "calibration_fingerprint": sources.fingerprints[1],
             **preprocess_json(preprocess),
-            "images": readable.checked - len(readable.bad) if readable else None,
+            "images": sources.checked,
             "best_epoch_chosen_on_test": isinstance(plan.origin, Trained)
             and plan.origin.weights is not None
-            and sources.validation is not None,
-            "unreadable": unreadable_json(readable.bad if readable else ()),
+            and sources.is_validated_on_test,
+            "unreadable": unreadable_json(sources.unreadable),
+            "left_out": left_out_json(sources.left_out),
+            "copies": copies_json(sources.copies),
         },
         "options": {
             "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,

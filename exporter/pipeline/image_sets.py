@@ -1,16 +1,19 @@
 """The images of a run: to train, calibrate, verify and make golden vectors, without those that cannot be read."""
 
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from mbexport.errors import DataError
-from mbexport.models.data.open import DataSet, ImageSet, open_unlabelled, unlabelled_contents
-from mbexport.models.data.readable import ReadableSets, UnreadableImages, check_images, drop_unreadable
+from mbexport.models.data.open import DataSet, ImageSet, LeftOut, Unlabelled, open_unlabelled
+from mbexport.models.data.readable import ImageFindings, ReadableSets, check_images, drop_unreadable
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.pipeline.stage_files import UNREADABLE
 
+_VALIDATION: Final = "validation"
 _MOST_GOLDEN: Final = 100  # they are read before any work, to choose three
+Value = TypeVar("Value")
 
 
 class ImageSets:
@@ -28,7 +31,7 @@ class ImageSets:
         self._unlabelled = open_unlabelled(plan.calibration, follow_links=links) if plan.calibration else None
         self._golden = _open_golden(plan.golden, follow_links=links) if plan.golden else None
         self._sets: dict[str, ImageSet] | None = None
-        self.readable: ReadableSets | None = None
+        self._readable: ReadableSets | None = None
 
     @property
     def train(self) -> ImageSet:
@@ -38,13 +41,20 @@ class ImageSets:
 
     @property
     def test(self) -> ImageSet:
-        """The images that artifacts are verified on."""
-        return self._opened()["test"] if self._data else self.calibration
+        """The images that artifacts are verified on: of copies of one picture the first alone, once that is known."""
+        return self._of_test(self._readable.distinct) if self._readable else self._whole_test
 
     @property
     def validation(self) -> ImageSet | None:
-        """The images that the user put aside to choose the best epoch on; artifacts are verified on the same."""
-        return self.test if self._data and self._data.has_validation else None
+        """The images that the user put aside to choose the best epoch on."""
+        if self._data is None or not self._data.has_validation:
+            return None
+        return self._opened().get(_VALIDATION, self._whole_test)
+
+    @property
+    def is_validated_on_test(self) -> bool:
+        """Whether the best epoch is chosen on the images that artifacts are verified on."""
+        return self._data is not None and self._data.has_validation and self._data.validation is None
 
     @property
     def calibration(self) -> ImageSet:
@@ -55,7 +65,7 @@ class ImageSets:
     @property
     def golden(self) -> ImageSet:
         """The images of which golden vectors are made."""
-        return self._golden[0] if self._golden else self.test
+        return self._golden.images if self._golden else self._whole_test
 
     @property
     def is_golden_labelled(self) -> bool:
@@ -81,21 +91,41 @@ class ImageSets:
     def fingerprints(self) -> tuple[str, str]:
         """What decides the labelled and the calibration images."""
         data = self._data.fingerprint if self._data else ""
-        return data, self._unlabelled[1] if self._unlabelled else data
+        return data, self._unlabelled.fingerprint if self._unlabelled else data
 
     @property
     def golden_fingerprint(self) -> str | None:
         """What decides the images of golden vectors, where these are others than the test images."""
-        return self._golden[1] if self._golden else None
+        return self._golden.fingerprint if self._golden else None
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What lies in the folders of images and is not read."""
+        folders = (self._data, self._unlabelled, self._golden)
+        return reduce(LeftOut.and_of, (each.left_out for each in folders if each), LeftOut())
+
+    @property
+    def checked(self) -> int | None:
+        """How many images were decoded, and could be; None where none had to."""
+        return self._readable.checked - len(self._readable.bad) if self._readable else None
+
+    @property
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """The images that cannot be read, each with the reason."""
+        return self._readable.bad if self._readable else ()
+
+    @property
+    def copies(self) -> tuple[tuple[str, str], ...]:
+        """The test images that are copies of others, each with the first of these."""
+        return self._of_test(self._readable.copies) if self._readable else ()
 
     def contents(self) -> Mapping[str, str]:
         """A hash of what each kind of images holds, labelled ones as `data`; reads every file that there is."""
         contents = {"data": self._data.contents()} if self._data else {}
-        links = self._plan.follow_links
-        if self._plan.calibration:
-            contents["calibration"] = unlabelled_contents(self._plan.calibration, follow_links=links)
-        if self._plan.golden:
-            contents["golden"] = unlabelled_contents(self._plan.golden, follow_links=links)
+        if self._unlabelled:
+            contents["calibration"] = self._unlabelled.contents()
+        if self._golden:
+            contents["golden"] = self._golden.contents()
         return contents
 
     def look(self) -> Mapping[str, bytes]:
@@ -105,36 +135,59 @@ class ImageSets:
         """
         sets = list(self._opened().values())
         findings = check_images(sets)
-        drop_unreadable(sets, max_bad=self._plan.max_bad, unreadable=findings)
+        drop_unreadable(sets, max_bad=self._plan.max_bad, findings=findings)
         return {UNREADABLE: findings.to_json()}
 
     def leave_out(self, findings: Path) -> None:
         """Takes out what cannot be read. Raises `DataError` if that is more than the plan allows."""
         opened = self._opened()
-        found = UnreadableImages.from_json(findings.read_bytes())
-        self.readable = drop_unreadable(list(opened.values()), max_bad=self._plan.max_bad, unreadable=found)
-        self._sets = dict(zip(opened, self.readable.sets, strict=True))
+        found = ImageFindings.from_json(findings.read_bytes())
+        self._readable = drop_unreadable(list(opened.values()), max_bad=self._plan.max_bad, findings=found)
+        self._sets = dict(zip(opened, self._readable.sets, strict=True))
+
+    @property
+    def _whole_test(self) -> ImageSet:
+        """The test images, copies among them."""
+        return self._opened()["test"] if self._data else self.calibration
+
+    def _of_test(self, parts: tuple[Value, ...]) -> Value:
+        """Of values for each set the one for the test images."""
+        return parts[list(self._opened()).index("test" if self._data else "calibration")]
 
     def _opened(self) -> dict[str, ImageSet]:
         """Every set once, by what it is for."""
         if self._sets is None:
             self._sets = {}
-            if self._data and (self._unlabelled is None or isinstance(self._plan.origin, Trained)):
+            is_trained = isinstance(self._plan.origin, Trained)
+            if self._data and (self._unlabelled is None or is_trained):
                 self._sets["train"], self._sets["test"] = self._data.split(self._plan.seed)
+                if is_trained:
+                    _require_every_class(self._data, self._sets["train"])
+                    self._sets |= {_VALIDATION: self._data.validation()} if self._data.validation else {}
             elif self._data:
                 self._sets["test"] = self._data.evaluation(self._plan.seed)
             if self._unlabelled:
-                self._sets["calibration"] = self._unlabelled[0]
+                self._sets["calibration"] = self._unlabelled.images
         return self._sets
 
 
-def _open_golden(folder: Path, *, follow_links: bool) -> tuple[ImageSet, str]:
-    """The images and their fingerprint. Raises `DataError`, before any work, for one that cannot be read."""
+def _require_every_class(data: DataSet, train: ImageSet) -> None:
+    """Raises `DataError` for a class that nothing could be learned of."""
+    missing = sorted(set(range(len(data.class_names))) - set(train.labels.tolist()))
+    if missing:
+        raise DataError(
+            f"class {data.class_names[missing[0]]} must have an image to learn from, got none in {data.name}"
+        )
+
+
+def _open_golden(folder: Path, *, follow_links: bool) -> Unlabelled:
+    """The images of golden vectors. Raises `DataError`, before any work, for one that cannot be read."""
     if not folder.is_dir():
         raise DataError(f"golden images must lie in a folder, got {folder}")
-    images, fingerprint = open_unlabelled(folder, follow_links=follow_links)
+    found = open_unlabelled(folder, follow_links=follow_links)
+    images = found.images
     if len(images) > _MOST_GOLDEN:
         raise DataError(f"{folder} must hold at most {_MOST_GOLDEN} golden images, got {len(images)}")
     for index in range(len(images)):
         images.read(index)
-    return images, fingerprint
+    return found

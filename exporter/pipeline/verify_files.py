@@ -17,12 +17,14 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import DataSet
-from mbexport.models.data.readable import ReadableSets, UnreadableImages, drop_unreadable
+from mbexport.models.data.readable import ImageFindings, ReadableSets, drop_unreadable
 from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.pipeline.publish import report_files
 from mbexport.progress import Progress
-from mbexport.report.content import Json, preprocess_json, report_json, to_bytes, unreadable_json
+from mbexport.report.content import Json, preprocess_json, report_json, to_bytes
+from mbexport.report.images import copies_json, left_out_json, unreadable_json
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.measure import MeasureOptions, measure_all
 from mbexport.verification.gates import NetworkFacts, comparing_gates, default_limits, gate_values
@@ -57,6 +59,8 @@ def verify_files(options: VerifyOptions, data: DataSet, *, out: Path | None, pro
 
     Raises `DataError` for a file or an image that cannot be used, before anything is measured.
     """
+    if out is not None:
+        require_apart(out, data)
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
         subjects, reference, pixels = _matched(options, data)
         known = reference or subjects[0]
@@ -66,7 +70,7 @@ def verify_files(options: VerifyOptions, data: DataSet, *, out: Path | None, pro
             labels=data.class_names, threads=options.threads, is_timed=options.latency, seed=options.seed
         )
         found = measure_all(
-            subjects, readable.sets[0], pixels, _baseline(reference, known, data), how, progress=progress
+            subjects, readable.distinct[0], pixels, _baseline(reference, known, data), how, progress=progress
         )
         defaults = default_limits(_network_facts(known, found.measured))
         gates = judge(gate_values(found.measured), options.limits, defaults=defaults, strict=options.strict)
@@ -136,8 +140,13 @@ def _classes(reference: Runner, data: DataSet, *, background: bool) -> int:
     """The number of scores that are compared."""
     known = len(data.class_names)
     found = Classifier(reference).classes
-    if found != known + 1:
+    if found == known:
         return found
+    if found != known + 1:
+        raise DataError(
+            f"{reference.path} must give a score for each class of the data, got {found} scores for {known} classes: "
+            "--classes names the classes in the order of the scores, some of them perhaps without a folder"
+        )
     if not background:
         raise DataError(
             f"{reference.path} must give a score for each of {known} classes, got {known + 1}: --background leaves out "
@@ -186,11 +195,13 @@ def _report_facts(known: Subject, data: DataSet, readable: ReadableSets, *, is_r
             "fingerprint": data.fingerprint,
             **preprocess_json(known.preprocess),
             "unreadable": unreadable_json(readable.bad),
+            "left_out": left_out_json(data.left_out),
+            "copies": copies_json(readable.copies[0]),
         },
     }
 
 
 def _readable(data: DataSet, seed: int, *, max_bad: float) -> ReadableSets:
     images = data.evaluation(seed)
-    findings = None if data.is_photos else UnreadableImages(unreadable=({},))  # digits lie in no files of their own
-    return drop_unreadable([images], max_bad=max_bad, unreadable=findings)
+    findings = None if data.is_photos else ImageFindings.none(sets=1)  # digits lie in no files of their own
+    return drop_unreadable([images], max_bad=max_bad, findings=findings)

@@ -131,11 +131,6 @@ def preprocess_json(preprocess: Preprocess) -> Json:
     }
 
 
-def unreadable_json(bad: Sequence[tuple[str, str]]) -> list[Json]:
-    """Serialize which images were left out, and why."""
-    return [{"file": name, "reason": reason} for name, reason in bad]
-
-
 def calibration_json(
     *,
     observer: Observer | None,

@@ -2,6 +2,7 @@
 
 from mbexport.artifact import Precision
 from mbexport.calibration.choices import Observer
+from mbexport.models.data.left_out import counted
 from mbexport.report.formatting import Json, fed, top1
 
 _MOST_CLIPPED = 0.01
@@ -16,7 +17,26 @@ def warnings_of(report: Json) -> list[str]:
     lines = []
     if data["unreadable"]:
         lines.append(f"{len(data['unreadable'])} images cannot be read and were left out; report.json lists them")
-    return lines + network_warnings(report) + noise(report["machine"])
+    return lines + image_warnings(data) + network_warnings(report) + noise(report["machine"])
+
+
+def image_warnings(data: Json) -> list[str]:
+    """Warnings on files that were not read and images that count once; older reports know of neither."""
+    lines = []
+    left_out, copies = data.get("left_out") or {}, data.get("copies") or {}
+    if photos := left_out.get("photos"):
+        first = left_out["listed"][0]
+        lines.append(
+            f"{sum(photos.values())} that look like photos were left out ({counted(photos)}), the first "
+            f"{first['file']}: {first['reason']}; report.json lists them"
+        )
+    if count := copies.get("count"):
+        first = copies["listed"][0]
+        lines.append(
+            f"{count} test images are copies of others and do not count, the first {first['file']}, the same picture "
+            f"as {first['same_as']}; report.json lists them"
+        )
+    return lines
 
 
 def network_warnings(report: Json) -> list[str]:

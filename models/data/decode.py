@@ -2,8 +2,11 @@
 
 import io
 import math
+import stat
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
@@ -11,10 +14,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mbexport.errors import DataError
+from mbexport.models.data.kinds import DECODERS, look_at, unread
 
-IMAGE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-# The decoders that may be tried, whatever the file is called: some others start external programs (EPS).
-_DECODERS: Final = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_MOST_BYTES: Final = 1 << 30  # of a file: more than the pixels of any image that may be decoded; some decoders read all
+_LARGE_PX: Final = 1 << 24  # in all; with more, one image at a time is decoded, else a few small files fill the memory
+_ONE_AT_A_TIME: Final = Lock()
+_FORMATS: Final = tuple(DECODERS.values())
 _WITH_ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _ORIENTATION: Final = 0x0112  # Exif 2.32, table 4: tag 274, "Orientation"
 _TURN_UPRIGHT: Final[Mapping[int, Image.Transpose]] = MappingProxyType(
@@ -36,7 +41,14 @@ def read_image(path: Path) -> Image.Image:
     Grey, palette, CMYK and 16-bit images are converted; transparency is laid over white. Raises `DataError` for
     a file that is no image, is truncated, or is so large that decoding it could exhaust the memory.
     """
-    return _decode(path, name=str(path))
+    _require_readable(path)
+    try:
+        return _decode(path, name=str(path))
+    except DataError:
+        kind = look_at(str(path)).kind
+        if kind is None or kind in DECODERS:
+            raise
+        raise DataError(f"{path} {unread(kind)}") from None
 
 
 def decode_image(encoded: bytes, *, name: str) -> Image.Image:
@@ -44,13 +56,27 @@ def decode_image(encoded: bytes, *, name: str) -> Image.Image:
     return _decode(io.BytesIO(encoded), name=name)
 
 
+def _require_readable(path: Path) -> None:
+    """Raise `DataError` for what is no regular file, before a pipe is waited for, and for a file of a gigabyte."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(state.st_mode):
+        raise DataError(f"{path} must be a regular file")
+    if state.st_size > _MOST_BYTES:
+        raise DataError(f"{path} is too large to decode safely: {state.st_size} bytes")
+
+
 def _decode(source: Path | io.BytesIO, *, name: str) -> Image.Image:
     try:
-        with Image.open(source, formats=_DECODERS) as image:
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+        with Image.open(source, formats=_FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-            image.load()
-            return to_rgb(_upright(image))
+            with _ONE_AT_A_TIME if pixels > _LARGE_PX else nullcontext():
+                image.load()
+                return to_rgb(_upright(image))
     except UnidentifiedImageError:
         raise DataError(f"{name} is not an image that can be read") from None
     except Image.DecompressionBombError as error:

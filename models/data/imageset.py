@@ -6,14 +6,16 @@ The modules that open data (`open`, `folder`, `tfds`) return the two values defi
 import os
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mbexport.models.data.left_out import LeftOut
 from mbexport.models.preprocess import Pixels, Preprocess
 
 TEST_FRACTION: Final = 0.25
@@ -56,7 +58,9 @@ class DataSet:
 
     `split(seed)` returns the training and the test set, `evaluation(seed)` the images to verify an artifact on.
     `contents()` reads everything and returns a hash that does not depend on place and time of writing. With
-    `has_validation` the user put the test set aside (`val/`), and training may choose its best epoch on it.
+    `has_validation` the user put images aside (`val/`), on which training may choose its best epoch: those that
+    `validation()` returns, or without it the test set. Of a folder, the folders of classes lie in
+    `class_roots`, and `left_out` is what lies there and is not read.
     """
 
     name: str
@@ -67,6 +71,19 @@ class DataSet:
     evaluation: Callable[[int], ImageSet]
     contents: Callable[[], str]
     has_validation: bool = False
+    validation: Callable[[], ImageSet] | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
+    class_roots: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlabelled:
+    """Images whose labels mean nothing; `fingerprint`, `contents()` and `left_out` as of a `DataSet`."""
+
+    images: ImageSet
+    fingerprint: str
+    contents: Callable[[], str]
+    left_out: LeftOut
 
 
 @cache

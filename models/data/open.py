@@ -12,8 +12,17 @@ import numpy as np
 from PIL import Image
 
 from mbexport.errors import DataError
-from mbexport.models.data.folder import open_folder, open_unlabelled, unlabelled_contents
-from mbexport.models.data.imageset import TEST_FRACTION, DataSet, ImageSet, iter_pixels, split_by_seed, stratified_split
+from mbexport.models.data.folder import open_folder, open_unlabelled
+from mbexport.models.data.imageset import (
+    TEST_FRACTION,
+    DataSet,
+    ImageSet,
+    Unlabelled,
+    iter_pixels,
+    split_by_seed,
+    stratified_split,
+)
+from mbexport.models.data.left_out import LeftOut
 from mbexport.models.data.readable import find_unreadable
 from mbexport.models.data.tfds import TFDS_PREFIX, open_tfds
 
@@ -22,12 +31,13 @@ __all__ = [
     "TEST_FRACTION",
     "DataSet",
     "ImageSet",
+    "LeftOut",
+    "Unlabelled",
     "find_unreadable",
     "iter_pixels",
     "open_data",
     "open_unlabelled",
     "stratified_split",
-    "unlabelled_contents",
 ]
 
 DIGITS: Final = "digits"

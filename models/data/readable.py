@@ -1,82 +1,140 @@
-"""Find the images that cannot be decoded to their last pixel, and drop them from sets of images.
+"""Find the images that cannot be decoded to their last pixel, and copies of others, and drop them from sets of images.
 
-Decoding every image takes long, so the result can be stored (`UnreadableImages.to_json`) and used again.
+Decoding every image takes long, so the result can be stored (`ImageFindings.to_json`) and used again.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from mbexport.errors import DataError, OptionError
 from mbexport.models.data.imageset import ImageSet, reader_pool
 
 _AT_ONCE: Final = 256  # images waiting for a thread: more would only fill the memory
+_DIGEST_BYTES: Final = 8  # two of a million different pictures are taken for one with a probability of 3e-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadableImages:
-    """The unreadable images of several sets: for each set, their indices with one line that says why."""
+class ImageFindings:
+    """What a look at several sets found, a mapping a set, by the indices of images.
+
+    `unreadable` has one line that says why, `copies` the index of the first image with the same pixels.
+    """
 
     unreadable: tuple[Mapping[int, str], ...]
+    copies: tuple[Mapping[int, int], ...]
+
+    @classmethod
+    def none(cls, sets: int) -> "ImageFindings":
+        """Nothing, in so many sets."""
+        return cls(unreadable=({},) * sets, copies=({},) * sets)
 
     def to_json(self) -> bytes:
         """The same as a JSON list of objects, one a set."""
-        return json.dumps([{str(i): line for i, line in part.items()} for part in self.unreadable], indent=1).encode()
+        pairs = zip(self.unreadable, self.copies, strict=True)
+        return json.dumps(
+            [
+                {"unreadable": _with_text_keys(unreadable), "copies": _with_text_keys(copies)}
+                for unreadable, copies in pairs
+            ],
+            indent=1,
+        ).encode()
 
     @classmethod
-    def from_json(cls, text: bytes) -> "UnreadableImages":
+    def from_json(cls, text: bytes) -> "ImageFindings":
         """Read what `to_json` wrote."""
-        return cls(unreadable=tuple({int(i): line for i, line in part.items()} for part in json.loads(text)))
+        parts = json.loads(text)
+        return cls(
+            unreadable=tuple({int(i): line for i, line in part["unreadable"].items()} for part in parts),
+            copies=tuple({int(i): first for i, first in part["copies"].items()} for part in parts),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadableSets:
-    """The images that can be read, set by set; `bad` has (name, reason) of the others, out of `checked` in all."""
+    """The images that can be read, set by set, and the same without copies of others as `distinct`.
+
+    `bad` has (name, reason) of the others, out of `checked` in all; `copies` for each set (name, name of the first).
+    """
 
     sets: tuple[ImageSet, ...]
+    distinct: tuple[ImageSet, ...]
     bad: tuple[tuple[str, str], ...]
+    copies: tuple[tuple[tuple[str, str], ...], ...]
     checked: int
 
 
 def find_unreadable(images: ImageSet) -> dict[int, str]:
     """The index of each image that cannot be decoded to its last pixel, and one line that says why."""
+    return _look(images)[0]
 
-    def reason(index: int) -> str | None:
+
+def check_images(sets: Sequence[ImageSet]) -> ImageFindings:
+    """Decode every image of `sets` once, keep none, and list those that cannot be read, and those that are copies."""
+    found = [_look(images) for images in sets]
+    return ImageFindings(
+        unreadable=tuple(unreadable for unreadable, _ in found), copies=tuple(copies for _, copies in found)
+    )
+
+
+def _look(images: ImageSet) -> tuple[dict[int, str], dict[int, int]]:
+    """The unreadable images with the reason, and the copies with the index of the first of them."""
+
+    def look(index: int) -> str | int:
         try:
-            images.read(index)
+            return _digest(images.read(index))
         except DataError as error:
             return " ".join(str(error).split())
-        return None
 
-    found: dict[int, str] = {}
+    unreadable: dict[int, str] = {}
+    digests = np.zeros(len(images), np.uint64)
     for start in range(0, len(images), _AT_ONCE):
         indices = range(start, min(start + _AT_ONCE, len(images)))
-        lines = zip(indices, reader_pool().map(reason, indices), strict=True)
-        found |= {index: line for index, line in lines if line is not None}
-    return found
+        for index, found in zip(indices, reader_pool().map(look, indices), strict=True):
+            if isinstance(found, str):
+                unreadable[index] = found
+            else:
+                digests[index] = found
+    readable = np.setdiff1d(np.arange(len(images)), np.array(list(unreadable), np.int64))
+    return unreadable, _copies(digests, readable)
 
 
-def check_images(sets: Sequence[ImageSet]) -> UnreadableImages:
-    """Decode every image of `sets` once, keep none, and list those that cannot be read."""
-    return UnreadableImages(unreadable=tuple(find_unreadable(images) for images in sets))
+def _digest(image: Image.Image) -> int:
+    """A hash of a picture's size and pixels: how its file is written, and what else lies there, does not matter."""
+    digest = blake2b(f"{image.width} {image.height} {image.mode}".encode(), digest_size=_DIGEST_BYTES)
+    digest.update(image.tobytes())
+    return int.from_bytes(digest.digest(), "little")
 
 
-def drop_unreadable(
-    sets: Sequence[ImageSet], *, max_bad: float, unreadable: UnreadableImages | None = None
-) -> ReadableSets:
-    """The sets without their `unreadable` images, which `check_images` finds if they are not given.
+def _copies(digests: NDArray[np.uint64], readable: NDArray[np.int64]) -> dict[int, int]:
+    """Of the `readable` images those whose digest another one before them has, with the index of the first."""
+    _, first, inverse = np.unique(digests[readable], return_index=True, return_inverse=True)
+    firsts = readable[first[inverse]]
+    is_copy = firsts != readable
+    return dict(zip(readable[is_copy].tolist(), firsts[is_copy].tolist(), strict=True))
+
+
+def _with_text_keys(found: Mapping[int, object]) -> dict[str, object]:
+    return {str(index): value for index, value in found.items()}
+
+
+def drop_unreadable(sets: Sequence[ImageSet], *, max_bad: float, findings: ImageFindings | None = None) -> ReadableSets:
+    """The sets without their unreadable images, by the `findings` of `check_images`, which is asked without them.
 
     Raises `DataError` if more than the fraction `max_bad` of all images is bad, if a class of a set has no image
     left, or if a set is empty; `OptionError` if `max_bad` is not in 0..1.
     """
     if not 0 <= max_bad <= 1:
         raise OptionError(f"--max-bad must be from 0 to 1, got {max_bad:g}")
-    found = (unreadable or check_images(sets)).unreadable
-    pairs = list(zip(sets, found, strict=True))
+    found = findings or check_images(sets)
+    pairs = list(zip(sets, found.unreadable, strict=True))
     bad = tuple((images.names[i], part[i]) for images, part in pairs for i in sorted(part))
     checked = sum(map(len, sets))
     if bad and len(bad) / checked > max_bad:
@@ -84,7 +142,18 @@ def drop_unreadable(
             f"{len(bad)} of {checked} images ({len(bad) / checked:.2%}) cannot be read, "
             f"at most {max_bad:.2%} may be (--max-bad); first: {bad[0][1]}"
         )
-    return ReadableSets(sets=tuple(_readable(images, part) for images, part in pairs), bad=bad, checked=checked)
+    return ReadableSets(
+        sets=tuple(_readable(images, part) for images, part in pairs),
+        distinct=tuple(
+            images.without({*part, *copies}) for (images, part), copies in zip(pairs, found.copies, strict=True)
+        ),
+        bad=bad,
+        copies=tuple(
+            tuple((images.names[i], images.names[copies[i]]) for i in sorted(copies))
+            for images, copies in zip(sets, found.copies, strict=True)
+        ),
+        checked=checked,
+    )
 
 
 def parse_max_bad(text: str) -> float:

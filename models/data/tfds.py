@@ -6,6 +6,7 @@ in its usual place (`TFDS_DATA_DIR`). Records must be of the array_record format
 
 import hashlib
 import importlib.util
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from PIL import Image
 from mbexport.errors import DataError
 from mbexport.models.data.decode import decode_image
 from mbexport.models.data.imageset import DataSet, ImageSet, split_by_seed
+from mbexport.models.data.listing import identity_of
 
 TFDS_PREFIX: Final = "tfds:"
 _NAME: Final = re.compile(r"[A-Za-z_]\w*(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", re.ASCII)
@@ -131,7 +133,7 @@ def _labels(source: Any) -> NDArray[np.int64]:
 
 
 def _fingerprint(builder: Any, splits: list[str]) -> str:
-    """The hash of the full name, the checksums of the downloads, and each record file's size and time of change."""
+    """The hash of the full name, the checksums of the downloads, and what tells each record file from another."""
     digest = hashlib.sha256(builder.info.full_name.encode())
     for url, file in sorted((builder.url_infos or {}).items()):  # None without a list of them
         digest.update(f"{url}\0{file.checksum}\n".encode())
@@ -139,9 +141,18 @@ def _fingerprint(builder: Any, splits: list[str]) -> str:
         info = builder.info.splits[split]
         digest.update(f"{split}\0{info.shard_lengths}\0{list(builder.info.features['label'].names)}\n".encode())
         for path in info.filepaths:
-            state = path.stat()
-            digest.update(f"{path.name}\0{state.length}\0{state.mtime}\n".encode())
+            digest.update(f"{path.name}\0{_identity(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _identity(path: Any) -> str:
+    """The size and the times of a record file, and its inode, where it lies on a disk and not in a bucket."""
+    try:
+        state = os.stat(path)  # noqa: PTH116  # the library's own paths know less
+    except OSError:
+        remote = path.stat()
+        return f"{remote.length}\0{remote.mtime}"
+    return identity_of(state)
 
 
 def _contents(builder: Any, splits: list[str], name: str) -> str:

@@ -39,7 +39,7 @@ def main() -> None:
 
 def speed_table(folder: Path) -> None:
     """Images per second of an epoch of each kind, and the ratio of its speed to the plain loop's."""
-    images, _ = open_unlabelled(folder)
+    images = open_unlabelled(folder).images
     store = PixelStore(folder, count=len(images), shape=PREPARED.shape)
     runs: dict[str, Callable[[int], None]] = {
         PLAIN: lambda _: plain_loop(folder, images),

@@ -27,7 +27,7 @@ def peak_mb() -> float:
 def main(folder: Path, resolution_px: int, mode: str) -> None:
     """One epoch as a training takes it, or, with no-reading, all that comes before its first image."""
     tf.config.experimental.enable_op_determinism()
-    images, _ = open_unlabelled(folder)
+    images = open_unlabelled(folder).images
     preprocess = Preprocess(resolution_px=resolution_px)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         store = open_store(Path(scratch), count=len(images), shape=preprocess.shape) if mode == "store" else None

@@ -93,7 +93,7 @@ def imagenet_network(cli, shared_data) -> Network:
     done = cli("export", *options, "--corrections", "bias", "--out", out)
     assert done.returncode in (0, EXIT_GATE_FAILED), done.stdout + done.stderr
     preprocess = Preprocess(resolution_px=224, crop_fraction=1.0)
-    photos, _ = open_unlabelled(images / "eval")
+    photos = open_unlabelled(images / "eval").images
     return Network(folder=out, preprocess=preprocess, pixels=_spread(photos, preprocess))
 
 

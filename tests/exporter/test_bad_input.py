@@ -90,7 +90,8 @@ def test_build_refuses_one_class_only(refused, tmp_path):
 def test_build_refuses_classes_without_images(refused, tmp_path):
     for name in ("cat", "dog"):
         (tmp_path / "bare" / name).mkdir(parents=True)
-    assert "holds no image" in refused("build", "--out", "out", "--data", tmp_path / "bare")
+    said = refused("build", "--out", "out", "--data", tmp_path / "bare")
+    assert "class cat must hold an image that can be read, got nothing in" in said
 
 
 def test_build_refuses_text_called_jpg(refused, photos):
@@ -276,3 +277,41 @@ def test_images_of_every_common_kind_are_legal(photos, mode):
     images = open_data(str(photos)).evaluation(0)
     assert len(images) == 7
     assert find_unreadable(images) == {}
+
+
+# ---- photos that are not read, and folders that are no classes
+
+
+def test_class_of_photos_that_are_not_read_is_refused_by_every_command(refused, colour_network, photos, tmp_path):
+    for file in (photos / "dog").iterdir():
+        file.rename(file.with_suffix(".heic")).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    network = colour_network(tmp_path / "net.onnx", classes=2)
+    said = "class dog must hold an image that can be read, got 3 .heic in"
+    for command in (("build",), ("export", "--weights", network), ("verify", network)):
+        assert said in refused(*command, "--data", photos)
+        (tmp_path / "here").rmdir()
+
+
+@pytest.mark.parametrize("out", ["photos/out", "photos", "photos/dog"])
+@pytest.mark.parametrize("command", ["build", "build --dry-run", "verify net_fp32.onnx --preprocess unit"])
+def test_output_among_the_classes_is_refused(cli, colour_network, photos, command, out):
+    colour_network(photos.parent / "net_fp32.onnx", classes=2)
+    done = cli(*command.split(), "--data", photos, "--out", out, cwd=photos.parent)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr == (
+        f"Error: output folder {out} must not lie in {photos}, whose sub-folders are classes: give another --out\n"
+    )
+    assert {path.name for path in photos.iterdir()} == {"cat", "dog"}
+    assert len(list((photos / "dog").iterdir())) == 3
+
+
+@pytest.mark.parametrize("scores", [1001, 965, 3])
+def test_verify_refuses_a_network_of_more_classes_than_there_are_folders(
+    refused, colour_network, photos, tmp_path, scores
+):
+    network = colour_network(tmp_path / "net_fp32.onnx", classes=scores)
+    words = ("verify", network, "--data", photos, "--preprocess", "unit")
+    if scores == 3:
+        assert "must give a score for each of 2 classes, got 3: --background leaves out the first" in refused(*words)
+    else:
+        assert f"got {scores} scores for 2 classes: --classes names the classes in the order" in refused(*words)

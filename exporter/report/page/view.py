@@ -6,7 +6,7 @@ from typing import Final
 
 from mbexport.report.formatting import compared_with
 from mbexport.report.page.numbers import Json, clean, elided, number, sentence, short_names
-from mbexport.report.warnings import network_warnings
+from mbexport.report.warnings import image_warnings, network_warnings
 
 MOST_IMAGES: Final = 48  # that are shown; the report holds all
 _MOST_REASONS: Final = 3
@@ -105,6 +105,7 @@ def caveats(report: Json) -> list[str]:
         names = ", ".join(str(image["file"]) for image in bad[:_MOST_REASONS])
         more = ", \u2026" if len(bad) > _MOST_REASONS else ""
         lines.append(f"{len(bad)} images cannot be read and were left out: {names}{more}")
+    lines += image_warnings(report["data"])
     if not report["reference"]["labelled"]:
         lines.append(
             "The images have no labels: how often the artifacts agree is known, how often they are right is not."

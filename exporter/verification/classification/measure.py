@@ -74,7 +74,7 @@ def measure_all(
     """
     give_distinct_names([subject.runner for subject in subjects])
     if options.is_labelled:
-        _require_scores(subjects, images)
+        _require_scores(subjects, classes=len(options.labels))
     kernels = [kernels_of(subject.runner) for subject in subjects]
     verification = verify(
         subjects, images, pixels, reference=baseline, is_labelled=options.is_labelled, on_step=progress.step
@@ -156,11 +156,11 @@ def _speed(
     return measure_speed(subjects, first, threads=options.threads, seed=options.seed, progress=progress)
 
 
-def _require_scores(subjects: Sequence[Subject], images: ImageSet) -> None:
-    """Raises `DataError` where an image shows a class that has no score."""
-    needed = int(images.labels.max(initial=0)) + 1
+def _require_scores(subjects: Sequence[Subject], *, classes: int) -> None:
+    """Raises `DataError` unless each artifact gives a score for each class, whether an image shows it or not."""
     for subject in subjects:
-        if subject.classes < needed:
+        if subject.classes != classes:
             raise DataError(
-                f"there must be a score for each class of the data, got {subject.classes} scores for {needed} classes"
+                f"{subject.name} must give a score for each class of the data, got {subject.classes} scores for "
+                f"{classes} classes"
             )

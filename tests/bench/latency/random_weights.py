@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     """Writes the file."""
     alpha, resolution_px, calibration, weights = arguments
     preprocess = Preprocess(resolution_px=int(resolution_px), crop_fraction=1.0)
-    images, _ = open_unlabelled(Path(calibration))
+    images = open_unlabelled(Path(calibration)).images
     few = images.subset(np.linspace(0, len(images) - 1, min(_IMAGES, len(images)), dtype=np.int64))
     inputs = preprocess.normalize(np.concatenate(list(iter_pixels(few, preprocess))))
     tf_keras.utils.set_random_seed(0)

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
     def pixels_of(images: ImageSet) -> Pixels:
         return np.concatenate(list(iter_pixels(images, preprocess)))
 
-    np.save(folder / "calibration.npy", preprocess.normalize(pixels_of(open_unlabelled(Path(calibration))[0])))
+    np.save(folder / "calibration.npy", preprocess.normalize(pixels_of(open_unlabelled(Path(calibration)).images)))
     images = open_data(evaluation, classes_file=Path(classes)).evaluation(0)
     pixels = pixels_of(images)
     np.save(folder / "evaluation.npy", pixels)

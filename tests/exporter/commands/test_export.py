@@ -106,7 +106,7 @@ def test_model_may_be_a_folder(planned, here):
 
 def test_without_data_the_classes_file_says_what_the_scores_are(planned):
     plan, data, names = planned("--weights ../w.h5 --calibration ../photos --classes ../three.txt")
-    assert (data, names) == (None, ("cat", "Good dog", "owl"))
+    assert (data, names) == (None, ("cat", "dog Good dog", "owl"))
     assert plan.origin.spec.classes == 3
     assert plan.crop_fraction == 0.875
 

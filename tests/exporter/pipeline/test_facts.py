@@ -146,7 +146,7 @@ def test_pictures_without_labels_have_no_name_and_list_what_was_left_out(facts, 
         max_bad=0.5,
     )
     sources = ImageSets(plan, None)
-    (tmp_path / UNREADABLE).write_text(json.dumps([{"1": "b.png cannot be decoded"}]))
+    (tmp_path / UNREADABLE).write_text(json.dumps([{"unreadable": {"1": "b.png cannot be decoded"}, "copies": {}}]))
     sources.leave_out(tmp_path / UNREADABLE)
     data = run_facts(plan, facts(SPEC), None, sources, ())["data"]
     assert (data["name"], data["fingerprint"], data["images"]) == (None, None, 2)

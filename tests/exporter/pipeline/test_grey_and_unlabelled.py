@@ -11,7 +11,7 @@ from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.subject import Subject
 from mbexport.latency.sittings import fixed_effort
-from mbexport.models.data.open import DataSet, ImageSet, open_data
+from mbexport.models.data.open import DataSet, ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, Preprocess
 from mbexport.pipeline.bench_files import bench_files
@@ -122,8 +122,6 @@ def test_folders_of_unlabelled_images_are_no_classes(measured):
     # More folders than scores: without labels they only tell pictures apart.
     found = measured(images_of(0, 255, labels=(7, 9)), is_labelled=False)
     assert found["reference"]["samples"] == 2
-    with pytest.raises(DataError, match="got 3 scores for 10 classes"):
-        measured(images_of(0, 255, labels=(7, 9)), is_labelled=True)
 
 
 def verified(*files, data: DataSet, **given):
@@ -155,7 +153,7 @@ def test_verify_refuses_grey_beside_colour(grey_network, colour_network, tmp_pat
 
 def test_verify_refuses_colours_for_a_grey_network(grey_network):
     with pytest.raises(DataError, match="a grey image has one mean, one std and no order of channels"):
-        verified(grey_network("a_fp32.onnx"), data=open_data("digits"), normalization=CAFFE)
+        verified(grey_network("a_fp32.onnx"), data=data_of(images_of(0, 255)), normalization=CAFFE)
 
 
 def test_bench_times_grey_and_colour_side_by_side(grey_network, colour_network, tmp_path):

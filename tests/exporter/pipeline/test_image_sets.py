@@ -22,10 +22,10 @@ EXPORTS = [STORED, FOREIGN]
 
 
 def make_photos(root: Path, *, per_class: int) -> Path:
-    for name in ("cat", "dog"):
+    for number, name in enumerate(("cat", "dog")):
         (root / name).mkdir(parents=True)
         for i in range(per_class):
-            Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(root / name / f"{i}.png")
+            Image.fromarray(np.full((4, 4, 3), 100 * number + i, np.uint8)).save(root / name / f"{i}.png")
     return root
 
 
@@ -185,17 +185,19 @@ def test_what_cannot_be_read_is_left_out_of_every_set_it_is_in(photos, pictures,
     assert found.train.names == train.names[1:]
     assert found.test.names == test.names[:-1]
     assert names(found.calibration) == PICTURES - {"more/b.png"}
-    assert found.readable.checked == 19
-    assert [name for name, _ in found.readable.bad] == [train.names[0], test.names[-1], "more/b.png"]
+    assert found.checked == 16
+    assert [name for name, _ in found.unreadable] == [train.names[0], test.names[-1], "more/b.png"]
 
 
 def test_findings_of_an_earlier_run_are_applied_without_looking(photos, tmp_path):
     train, _ = photos.split(0)
-    (tmp_path / UNREADABLE).write_text(json.dumps([{"2": "it was damaged"}, {}]))
+    (tmp_path / UNREADABLE).write_text(
+        json.dumps([{"unreadable": {"2": "it was damaged"}, "copies": {}}, {"unreadable": {}, "copies": {}}])
+    )
     found = sources(photos, max_bad=0.1)
     found.leave_out(tmp_path / UNREADABLE)
     assert found.train.names == (*train.names[:2], *train.names[3:])
-    assert found.readable.bad == ((train.names[2], "it was damaged"),)
+    assert found.unreadable == ((train.names[2], "it was damaged"),)
 
 
 def test_sound_images_are_all_kept(photos, tmp_path):
@@ -203,7 +205,7 @@ def test_sound_images_are_all_kept(photos, tmp_path):
     before = (found.train.names, found.test.names)
     found.leave_out(look(found, tmp_path))
     assert (found.train.names, found.test.names) == before
-    assert (found.readable.checked, found.readable.bad) == (16, ())
+    assert (found.checked, found.unreadable) == (16, ())
 
 
 @pytest.mark.parametrize(("max_bad", "is_refused"), [(1 / 16, False), (0.062, True), (0, True)])
@@ -222,3 +224,66 @@ def test_stored_findings_are_judged_by_the_limit_of_this_run(photos, tmp_path):
     findings = look(sources(photos, max_bad=0.1), tmp_path)
     with pytest.raises(DataError, match=r"^1 of 16 images \(6\.25%\) cannot be read"):
         sources(photos, max_bad=0.05).leave_out(findings)
+
+
+# ---- parts of split data, copies, and what is left out
+
+
+def split_photos(root: Path, **parts: int) -> DataSet:
+    for part, count in parts.items():
+        make_photos(root / part, per_class=count)
+    return open_data(str(root))
+
+
+def test_best_epoch_is_chosen_on_val_and_artifacts_are_verified_on_test(tmp_path):
+    found = sources(split_photos(tmp_path / "split", train=3, val=2, test=4))
+    assert [len(images) for images in (found.train, found.validation, found.test)] == [6, 4, 8]
+    assert not found.is_validated_on_test
+    found = sources(split_photos(tmp_path / "two", train=3, test=4))
+    assert (found.validation, found.is_validated_on_test) == (None, False)
+
+
+def test_what_cannot_be_read_is_left_out_of_the_images_to_choose_on(tmp_path):
+    data = split_photos(tmp_path / "split", train=3, val=2, test=4)
+    (tmp_path / "split" / "val" / "dog" / "1.png").write_bytes(b"")
+    found = sources(data, max_bad=0.2)
+    found.leave_out(look(found, tmp_path))
+    assert found.validation.names == ("cat/0.png", "cat/1.png", "dog/0.png")
+    assert found.unreadable[0][0] == "dog/1.png"
+
+
+def test_copies_count_once_where_artifacts_are_verified_and_nowhere_else(photos, tmp_path):
+    train, test = photos.split(0)
+    for name in test.names[1:]:  # all of them show the same
+        (tmp_path / "photos" / name).write_bytes((tmp_path / "photos" / test.names[0]).read_bytes())
+    found = sources(photos)
+    found.leave_out(look(found, tmp_path))
+    assert found.test.names == test.names[:1]
+    assert found.copies == tuple((name, test.names[0]) for name in test.names[1:])
+    assert (found.golden.names, found.train.names, found.calibration.names) == (test.names, train.names, train.names)
+    assert found.checked == 16
+
+
+def test_copies_among_unlabelled_pictures_are_calibrated_on_and_count_once(pictures, tmp_path):
+    found = sources(None, origin=STORED, calibration=pictures)
+    found.leave_out(look(found, tmp_path))
+    assert names(found.calibration) == PICTURES
+    assert names(found.test) == {"c.png"}
+    assert len(found.copies) == 2
+
+
+def test_class_without_an_image_to_learn_from_is_refused_where_a_network_is_trained(tmp_path):
+    make_photos(tmp_path / "split" / "train", per_class=2)
+    make_photos(tmp_path / "split" / "val", per_class=2)
+    (tmp_path / "split" / "val" / "cat").rename(tmp_path / "split" / "val" / "owl")
+    data = open_data(str(tmp_path / "split"))
+    assert sources(data, origin=STORED).test.labels.tolist() == [1, 1, 2, 2]
+    with pytest.raises(DataError, match="class owl must have an image to learn from, got none in split"):
+        _ = sources(data).train
+
+
+def test_all_folders_say_what_they_left_out(photos, pictures, tmp_path):
+    (pictures / "x.heic").write_bytes(b"")
+    (pictures / "notes.txt").write_bytes(b"")
+    found = sources(photos, calibration=pictures, golden=pictures).left_out
+    assert (dict(found.photos), dict(found.others)) == ({".heic": 2}, {".txt": 2})

@@ -71,11 +71,15 @@ def test_more_classes_than_there_are_is_all_of_them(network, image):
 
 
 def test_the_screen_shows_each_image_and_its_classes(predict, tmp_path):
-    (tmp_path / "classes.txt").write_text("a apple\nb brown bear\nc cat\n")
+    (tmp_path / "classes.txt").write_text("red apple\nbrown bear\nblack cat\n")
     code, printed, errors = predict("--classes", tmp_path / "classes.txt", "--top", "2")
     assert (code, errors) == (0, "")
     lines = printed.splitlines()
-    assert [line.strip() for line in lines[:3]] == [str(tmp_path / "red.png"), "50.65%  cat", "30.72%  brown bear"]
+    assert [line.strip() for line in lines[:3]] == [
+        str(tmp_path / "red.png"),
+        "50.65%  black cat",
+        "30.72%  brown bear",
+    ]
     assert lines[3] == str(tmp_path / "blue.png")
 
 

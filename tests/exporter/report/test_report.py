@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
-from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes, unreadable_json
+from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes
+from mbexport.report.images import unreadable_json
 from mbexport.report.terminal import print_report
 from mbexport.verification.judge import judge
 from mbexport.verification.measured_values import Value

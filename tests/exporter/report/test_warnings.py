@@ -10,7 +10,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
-from mbexport.report.content import preprocess_json, report_json, to_bytes, unreadable_json
+from mbexport.report.content import preprocess_json, report_json, to_bytes
+from mbexport.report.images import unreadable_json
 from mbexport.report.terminal import print_report, print_warnings
 from mbexport.verification.gates import gate_values
 from mbexport.verification.judge import judge

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.models.data.open import open_data, unlabelled_contents
+from mbexport.models.data.open import open_data, open_unlabelled
 
 FILES = st.dictionaries(st.sampled_from(["a.png", "b.png", "c.jpg"]), st.binary(max_size=3), min_size=1)
 CLASSES = st.fixed_dictionaries({"cat": FILES, "dog": FILES})
@@ -28,14 +28,18 @@ def labelled(root: Path) -> str:
     return open_data(str(root)).contents()
 
 
+def unlabelled(root: Path) -> str:
+    return open_unlabelled(root).contents()
+
+
 def test_hash_of_pictures_by_hand(tmp_path):
     fill(tmp_path / "pictures", {"": {"b.png": b"abc"}, "more": {"a.png": b""}})
     # Those in the folder itself come first.
     parts = [b"b.png\0" + b"0\0" + hashlib.sha256(b"abc").digest(), b"a.png\0" + b"1\0" + hashlib.sha256(b"").digest()]
-    assert unlabelled_contents(tmp_path / "pictures") == hashlib.sha256(b"".join(parts)).hexdigest()
+    assert unlabelled(tmp_path / "pictures") == hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-@pytest.mark.parametrize("contents", [labelled, unlabelled_contents])
+@pytest.mark.parametrize("contents", [labelled, unlabelled])
 @given(one=CLASSES, other=CLASSES)
 def test_alike_exactly_if_names_classes_and_bytes_are(tmp_path_factory, contents, one, other):
     folder = tmp_path_factory.mktemp("contents")

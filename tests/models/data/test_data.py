@@ -191,7 +191,7 @@ def test_an_unreadable_image_stops_the_stream(tmp_path: Path) -> None:
 
 
 def test_a_flat_folder_is_read_by_name(tmp_path: Path) -> None:
-    images, _ = open_unlabelled(folder(tmp_path, flat=3) / "flat")
+    images = open_unlabelled(folder(tmp_path, flat=3) / "flat").images
     assert images.names == ("flat/00.png", "flat/01.png", "flat/02.png")
     assert len(set(images.labels.tolist())) == 1
 
@@ -200,7 +200,7 @@ def test_a_nested_folder_is_read_one_level_deep(tmp_path: Path) -> None:
     folder(tmp_path, b=2, a=1, **{".cache": 1})
     folder(tmp_path / "a", deeper=1)
     Image.new("RGB", (4, 4)).save(tmp_path / "z.png")
-    images, _ = open_unlabelled(tmp_path)
+    images = open_unlabelled(tmp_path).images
     assert images.names == (f"{tmp_path.name}/z.png", "a/00.png", "b/00.png", "b/01.png")
     _, root, *b = images.labels[[0, 0, 2, 3]].tolist()
     assert b[0] == b[1] != root
@@ -209,10 +209,10 @@ def test_a_nested_folder_is_read_one_level_deep(tmp_path: Path) -> None:
 
 def test_the_fingerprint_of_an_unlabelled_folder_follows_its_files(tmp_path: Path) -> None:
     folder(tmp_path, a=2)
-    _, before = open_unlabelled(tmp_path)
-    assert open_unlabelled(tmp_path)[1] == before
+    before = open_unlabelled(tmp_path).fingerprint
+    assert open_unlabelled(tmp_path).fingerprint == before
     os.utime(tmp_path / "a" / "00.png", ns=(1, 1))
-    assert open_unlabelled(tmp_path)[1] != before
+    assert open_unlabelled(tmp_path).fingerprint != before
 
 
 def test_an_unlabelled_folder_needs_an_image(tmp_path: Path) -> None:

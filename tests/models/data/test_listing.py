@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mbexport.errors import DataError
-from mbexport.models.data.open import open_data, open_unlabelled, unlabelled_contents
+from mbexport.models.data.open import open_data, open_unlabelled
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_the_data_folder_itself_may_be_a_link(root: Path) -> None:
     (root.parent / "link").symlink_to(root)
     (root / "a" / "again.png").symlink_to(root / "b" / "1.png")
     assert names(root.parent / "link") == names(root)
-    assert len(open_unlabelled(root.parent / "link")[0]) == 5
+    assert len(open_unlabelled(root.parent / "link").images) == 5
 
 
 def test_links_in_a_circle_are_refused(root: Path) -> None:
@@ -148,8 +148,8 @@ def test_a_tree_of_links_is_the_data_that_it_leads_to(root: Path, tmp_path: Path
     assert images.names == plain.evaluation(0).names
     assert [images.read(i).getpixel((0, 0))[:2] for i in range(4)] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert data.contents() == plain.contents()
-    assert open_unlabelled(tree, follow_links=True)[0].names == open_unlabelled(root)[0].names
-    assert unlabelled_contents(tree, follow_links=True) == unlabelled_contents(root)
+    assert open_unlabelled(tree, follow_links=True).images.names == open_unlabelled(root).images.names
+    assert open_unlabelled(tree, follow_links=True).contents() == open_unlabelled(root).contents()
 
 
 def test_train_and_val_may_be_links(root: Path, tmp_path: Path) -> None:
@@ -167,8 +167,8 @@ def test_what_links_lead_to_is_part_of_the_hashes(root: Path, tmp_path: Path, fo
 
     def hashes() -> tuple[str, ...]:
         data = open_data(str(tree), follow_links=True)
-        unlabelled = open_unlabelled(tree, follow_links=True)[1], unlabelled_contents(tree, follow_links=True)
-        return data.fingerprint, data.contents(), *unlabelled
+        unlabelled = open_unlabelled(tree, follow_links=True)
+        return data.fingerprint, data.contents(), unlabelled.fingerprint, unlabelled.contents()
 
     before = hashes()
     assert hashes() == before
@@ -190,7 +190,7 @@ def test_a_link_that_is_turned_to_a_file_of_the_same_size_and_time_changes_the_f
         link.unlink()
         link.symlink_to(tmp_path / f"{number}.png")
         data = open_data(str(tree), follow_links=True)
-        found.append((data.fingerprint, data.contents(), open_unlabelled(tree, follow_links=True)[1]))
+        found.append((data.fingerprint, data.contents(), open_unlabelled(tree, follow_links=True).fingerprint))
     assert all(one != other for one, other in zip(*found, strict=True))
 
 
@@ -198,7 +198,7 @@ def test_following_links_changes_nothing_where_none_leads_out(root: Path) -> Non
     (root / "a" / "again.png").symlink_to(root / "b" / "1.png")
     (root / "c").symlink_to("b")
     assert open_data(str(root), follow_links=True).fingerprint == open_data(str(root)).fingerprint
-    assert open_unlabelled(root, follow_links=True)[1] == open_unlabelled(root)[1]
+    assert open_unlabelled(root, follow_links=True).fingerprint == open_unlabelled(root).fingerprint
 
 
 @pytest.mark.parametrize("target", [".", "..", "a/.."])

@@ -13,7 +13,7 @@ from mbexport.errors import DataError, OptionError
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.data.open import open_data
 from mbexport.models.data.readable import (
-    UnreadableImages,
+    ImageFindings,
     check_images,
     drop_unreadable,
     find_unreadable,
@@ -78,23 +78,31 @@ def test_a_folder_is_checked_once_and_its_unreadable_images_are_dropped_again_wi
     stored = check_images([train, test]).to_json()
     for file in tmp_path.rglob("*.png"):
         file.unlink()
-    readable = drop_unreadable([train, test], max_bad=0.5, unreadable=UnreadableImages.from_json(stored))
+    readable = drop_unreadable([train, test], max_bad=0.5, findings=ImageFindings.from_json(stored))
     assert {name for name, _ in readable.bad} == {"a/1.png", "a/4.png", "b/0.png", "b/3.png"}
     assert readable.checked == 10
     everything = {f"{c}/{i}.png" for c in "ab" for i in range(5)}
     assert {name for part in readable.sets for name in part.names} == everything - {name for name, _ in readable.bad}
 
 
-@given(st.lists(st.dictionaries(st.integers(0, 2**40), st.text()), max_size=4))
-def test_unreadable_images_survive_json(parts: list[dict[int, str]]) -> None:
-    unreadable = UnreadableImages(unreadable=tuple(parts))
-    assert UnreadableImages.from_json(unreadable.to_json()) == unreadable
-    assert len(json.loads(unreadable.to_json())) == len(parts)
+INDICES = st.integers(0, 2**40)
 
 
-def test_unreadable_images_of_other_sets_do_not_fit() -> None:
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(INDICES, st.text(), max_size=2), st.dictionaries(INDICES, INDICES, max_size=2)),
+        max_size=3,
+    )
+)
+def test_findings_survive_json(parts: list[tuple[dict[int, str], dict[int, int]]]) -> None:
+    findings = ImageFindings(unreadable=tuple(part[0] for part in parts), copies=tuple(part[1] for part in parts))
+    assert ImageFindings.from_json(findings.to_json()) == findings
+    assert len(json.loads(findings.to_json())) == len(parts)
+
+
+def test_findings_on_other_sets_do_not_fit() -> None:
     with pytest.raises(ValueError, match="zip"):
-        drop_unreadable([images([0])], max_bad=1, unreadable=UnreadableImages(unreadable=({}, {})))
+        drop_unreadable([images([0])], max_bad=1, findings=ImageFindings.none(sets=2))
 
 
 def test_more_than_may_be_bad_is_refused_in_one_line() -> None:
@@ -151,3 +159,49 @@ def test_a_share_is_a_fraction_or_a_percentage(text: str, fraction: float) -> No
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match=r"--max-bad must be from 0% to 100%, or from 0 to 1, got "):
         parse_max_bad(text)
+
+
+# ---- copies
+
+
+def written(root: Path, name: str, image: Image.Image, **options: object) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    image.save(root / name, **options)
+
+
+def test_copies_are_found_by_their_pixels_however_they_are_written(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x010E] = "another description"
+    written(tmp_path, "a/0.png", picture)
+    written(tmp_path, "a/1.png", picture, exif=exif, compress_level=0)
+    written(tmp_path, "a/2.png", picture.rotate(90))
+    written(tmp_path, "b/0.bmp", picture)  # in another class, too
+    written(tmp_path, "b/1.png", picture.crop((0, 0, 4, 8)))
+    written(tmp_path, "b/2.png", picture)
+    (tmp_path / "b" / "2.png").write_bytes((tmp_path / "a" / "0.png").read_bytes() + b"\0")
+    images = open_data(str(tmp_path)).evaluation(0)
+    assert check_images([images]).copies == ({1: 0, 3: 0, 5: 0},)
+    readable = drop_unreadable([images], max_bad=0)
+    assert readable.distinct[0].names == ("a/0.png", "a/2.png", "b/1.png")
+    assert readable.sets[0].names == images.names
+    assert readable.copies == ((("a/1.png", "a/0.png"), ("b/0.bmp", "a/0.png"), ("b/2.png", "a/0.png")),)
+
+
+def test_images_that_cannot_be_read_are_no_copies_of_each_other() -> None:
+    readable = drop_unreadable([images([0, 0, 0, 0], bad={0, 2})], max_bad=1)
+    assert readable.distinct[0].names == ("0/1", "0/3")
+    assert readable.copies == ((),)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
+def test_one_image_of_each_picture_is_left(shades: list[int]) -> None:
+    copied = ImageSet(
+        labels=np.zeros(len(shades), np.int64),
+        names=tuple(map(str, range(len(shades)))),
+        read=lambda index: Image.new("RGB", (2, 2), (shades[index], 0, 0)),
+    )
+    found = drop_unreadable([copied], max_bad=0)
+    kept = [shades[int(name)] for name in found.distinct[0].names]
+    assert kept == list(dict.fromkeys(shades))  # the first of each, in their order
+    assert all(shades[int(name)] == shades[int(first)] for name, first in found.copies[0])

@@ -230,7 +230,7 @@ def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
 
     preprocess = Preprocess(resolution_px=224)
     folded = fold_batch_norm(network, preprocess=preprocess)
-    samples = open_unlabelled(calibration)[0].subset(np.arange(0, 256, 4))
+    samples = open_unlabelled(calibration).images.subset(np.arange(0, 256, 4))
     ranges = observe(folded, map(preprocess.dequantize, iter_pixels(samples, preprocess)))
     zero_point = preprocess.input_zero_point
     quantized = fake_quantize(folded, ranges, input_scale=preprocess.input_scale, input_zero_point=zero_point)

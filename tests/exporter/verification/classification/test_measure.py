@@ -31,22 +31,26 @@ def unasked(_pixels):
 def refused(subject, pixel, table_runner):
     """Measures tables of the given names and class counts, and gives the complaint."""
 
-    def measure(*kinds: tuple[str, int], labels: tuple[int, ...]) -> str:
+    def measure(*kinds: tuple[str, int], classes: int) -> str:
+        names = tuple(map(str, range(classes)))
         subjects = [subject(table_runner(name, np.zeros((1, classes)))) for name, classes in kinds]
         baseline = Baseline(name="reference", kind=Output.SOFTMAX, scores=unasked)
         with pytest.raises(DataError) as caught:
-            measure_all(subjects, no_images(*labels), pixel, baseline, MeasureOptions(labels=()), progress=Silent())
+            measure_all(subjects, no_images(0, 1), pixel, baseline, MeasureOptions(labels=names), progress=Silent())
         return str(caught.value)
 
     return measure
 
 
-def test_too_few_scores_are_refused(refused):
-    assert "got 9 scores for 10 classes" in refused(("a", 9), labels=(0, 9))
+@pytest.mark.parametrize("scores", [9, 11, 965, 1001])
+def test_other_number_of_scores_than_of_classes_is_refused_whatever_the_images_show(refused, scores):
+    assert f"a must give a score for each class of the data, got {scores} scores for 10 classes" in refused(
+        ("a", scores), classes=10
+    )
 
 
 def test_file_given_twice_is_refused_by_its_name(refused):
-    assert "got b twice" in refused(("c", 10), ("b", 10), ("a", 10), ("b", 10), labels=(0, 1))
+    assert "got b twice" in refused(("c", 10), ("b", 10), ("a", 10), ("b", 10), classes=10)
 
 
 @pytest.mark.parametrize("kind", ["fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx"])

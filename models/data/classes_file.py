@@ -1,0 +1,127 @@
+"""Read a file of classes: a class a line, the name of its folder and then its label, or one text that is both.
+
+Both may have blanks. Where a tab parts them, it decides; else the longest beginning of a line that is the name of a
+folder is the folder. Where no folder is meant, a line is a label as a whole.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mbexport.errors import DataError
+
+_MOST_BYTES: Final = 1 << 24  # 100,000 classes with long names take a tenth
+_WORDNET_ID: Final = re.compile(r"n\d{8}")  # the folder of a class of ImageNet
+_NO_NAMES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # categories of Unicode: control, no UTF-8, breaks of lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """Classes in the order of the scores: `folders[i]` holds images of the class that is shown as `labels[i]`."""
+
+    folders: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of_folders(cls, names: Collection[str]) -> "Classes":
+        """A class for each folder, in the order of their names, which are the labels.
+
+        Raises `DataError` for a name that cannot be a label: one with a break of lines, or that is no UTF-8.
+        """
+        ordered = tuple(sorted(names))
+        for name in ordered:
+            if any(unicodedata.category(letter) in _NO_NAMES for letter in name):
+                shown = name.encode("utf-8", "surrogateescape")
+                raise DataError(f"a class folder must have a name of UTF-8 without control characters, got {shown!r}")
+        return cls(folders=ordered, labels=ordered)
+
+
+def read_classes(file: Path, folders: Collection[str]) -> Classes:
+    """The classes in `file`, of which `folders` are those that exist; a class may have none.
+
+    Raises `DataError` if the file cannot be read, or names a folder twice, outside the data folder, or fewer than two.
+    """
+    lines = _lines(file)
+    known = [_known_folder(line, folders) for _, line in lines]
+    # Beside lines that begin with a folder and go on with a label, a line without a folder has both, too.
+    has_labels = any(name is not None and name != line for name, (_, line) in zip(known, lines, strict=True))
+    named = [
+        (number, *(_parted(line, name) if name is not None else _unknown(line, file, has_labels=has_labels)))
+        for name, (number, line) in zip(known, lines, strict=True)
+    ]
+    first: dict[str, int] = {}
+    for number, name, _ in named:
+        if name in first:
+            raise DataError(f"the classes file {file} must name each folder once, line {number} names {name} twice")
+        first[name] = number
+    if len(named) < 2:
+        raise DataError(f"the classes file {file} must name at least 2 different folders, got {len(named)}")
+    return Classes(folders=tuple(name for _, name, _ in named), labels=tuple(label for _, _, label in named))
+
+
+def read_labels(file: Path) -> tuple[str, ...]:
+    """The labels of a classes file, in its order, where no folder is meant: two classes may have the same one.
+
+    What is left of a tab is the name of a folder; so is the id of WordNet that each line begins with, or the number of
+    the line. Raises `DataError` if the file cannot be read, or has fewer than two labels.
+    """
+    lines = [line for _, line in _lines(file)]
+    if len(lines) < 2:
+        raise DataError(f"the classes file {file} must have at least 2 labels, got {len(lines)}")
+    if any("\t" in line for line in lines):
+        return tuple(line.partition("\t")[2].strip() or line for line in lines)
+    words = [line.split(maxsplit=1) for line in lines]
+    firsts = [first for first, *_ in words]
+    numbers = [[str(start + place) for place in range(len(lines))] for start in (0, 1)]
+    if all(map(_WORDNET_ID.fullmatch, firsts)) or firsts in numbers:
+        return tuple(line_words[-1] for line_words in words)
+    return tuple(lines)
+
+
+def _lines(file: Path) -> list[tuple[int, str]]:
+    """The lines that are not empty, without blanks at both ends, with their numbers from 1."""
+    try:
+        if file.exists() and not file.is_file():  # opening a pipe would wait for a writer that never comes
+            raise DataError(f"the classes file {file} cannot be read: it is no regular file")
+        with file.open("rb") as content:
+            text = content.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise DataError(f"the classes file {file} cannot be read: it has more than {_MOST_BYTES >> 20} MiB")
+        found = enumerate(text.decode("utf-8-sig").splitlines(), start=1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the classes file {file} cannot be read: {error}") from None
+    return [(number, line.strip()) for number, line in found if line.strip()]
+
+
+def _known_folder(line: str, folders: Collection[str]) -> str | None:
+    """The folder that `line` begins with, None if there is no such one; of several the one with the longest name."""
+    if line in folders:
+        return line
+    before_tab = line.partition("\t")[0].strip()
+    if before_tab in folders:
+        return before_tab
+    ends = [match.start() for match in re.finditer(r"\s+", line)]
+    return next((line[:end] for end in reversed(ends) if line[:end] in folders), None)
+
+
+def _parted(line: str, folder: str) -> tuple[str, str]:
+    """The folder that the line begins with, and the label behind it, which is the folder's name if there is none."""
+    return folder, line[len(folder) :].strip() or folder
+
+
+def _unknown(line: str, file: Path, *, has_labels: bool) -> tuple[str, str]:
+    """The folder and the label in a line whose folder does not exist. Raises `DataError` for one elsewhere."""
+    first, *rest = line.split("\t", maxsplit=1) if "\t" in line else line.split(maxsplit=1)
+    first = first.strip()
+    if not _is_inside(first):
+        raise DataError(f"the classes file {file} must name folders inside the data folder, got {first}")
+    if rest and ("\t" in line or has_labels or not _is_inside(line)):
+        return first, rest[0].strip()
+    return line, line
+
+
+def _is_inside(name: str) -> bool:
+    return name not in (".", "..") and not set(name) & set("/\\\0")
