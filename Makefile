@@ -11,7 +11,8 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
 
-# What a contributor runs all day: minutes. The order is random, and PYTEST_ADDOPTS=--randomly-seed=N repeats one.
+# What a contributor runs all day: minutes, nearly all of it without TensorFlow. The order is random, and
+# PYTEST_ADDOPTS=--randomly-seed=N repeats one.
 test: $(STAMP)
 	$(PYTEST) -m "not run and not slow and not client"
 
@@ -23,8 +24,9 @@ test-runs: $(STAMP)
 test-clients: $(STAMP)
 	$(BIN)/python -m pytest -m client
 
+# Laws are tried on 100 examples each, elsewhere on 25.
 test-all: $(STAMP)
-	$(PYTEST) -m "not client"
+	$(PYTEST) --hypothesis-profile=thorough -m "not client"
 	$(BIN)/python -m pytest -m client
 
 # Trains the small network whose weights are committed for all tests; wanted only when its kind changes.

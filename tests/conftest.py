@@ -1,6 +1,7 @@
 """Fixtures for all tests: real data, a finished small build, the command line, sessions that keep checkpoints."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +13,11 @@ from command_line import run_in_its_own_process, run_in_process
 from hypothesis import HealthCheck, settings
 
 # Nothing may depend on how busy the machine is, nor on the day: a counterexample is kept as an @example.
-settings.register_profile("any machine", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+_ANY_MACHINE = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+# A law is tried on 25 examples all day long, and on 100 by `make test-all`.
+settings.register_profile("thorough", _ANY_MACHINE, max_examples=100)
+settings.register_profile("quick", _ANY_MACHINE, max_examples=25)
+settings.load_profile("quick")
 
 ROOT = Path(__file__).resolve().parent.parent
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -76,11 +80,26 @@ def cli_process() -> Cli:
     return run_in_its_own_process
 
 
+_HEAVY = re.compile(r"^(?:import|from) (?:tensorflow|tf_keras)\b|^pytestmark = .*\bmark\.run\b", re.MULTILINE)
+
+
+def _is_heavy(module: Path) -> bool:
+    """Whether a module of tests loads TensorFlow, which takes many seconds, or says that all of its tests are runs."""
+    return _HEAVY.search(module.read_text("utf-8")) is not None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where runs are left out, their modules are not even imported."""
+    is_light = "not run" in config.option.markexpr
+    return True if is_light and collection_path.match("test_*.py") and _is_heavy(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that reads the finished build needs a whole run, and is one."""
+    """Mark as runs the tests of heavy modules, and those that read the finished build."""
+    heavy = {path for path in {item.path for item in items} if _is_heavy(path)}
     for item in items:
-        if "small_build" in getattr(item, "fixturenames", ()):
+        if item.path in heavy or "small_build" in getattr(item, "fixturenames", ()):
             item.add_marker("run")
 
 

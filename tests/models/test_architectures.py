@@ -12,6 +12,8 @@ from mbexport.models.facts import INPUT_NAME, Output
 from mbexport.models.network import facts_of_network, facts_of_spec
 from mbexport.models.preprocess import Preprocess
 
+pytestmark = pytest.mark.run
+
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda row: row.name)
 
 

@@ -18,13 +18,13 @@ from mbexport.calibration.ranges.observe import observe
 from mbexport.errors import StageError
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import open_runner
+from mbexport.formats.tflite.batch import with_open_batch
 from mbexport.formats.tflite.convert import (
     dynamic_tflite,
     fp16_tflite,
     fp32_tflite,
     int8_tflite,
     int16x8_tflite,
-    with_open_batch,
 )
 from mbexport.formats.tflite.file import opened, packed
 from mbexport.formats.tflite.integers import Decided, with_decided_weights

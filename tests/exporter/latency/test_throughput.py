@@ -6,7 +6,7 @@ from onnx import TensorProto, helper
 from tflite_by_hand import tflite_of
 
 from mbexport.errors import DataError
-from mbexport.formats.tflite.convert import with_open_batch
+from mbexport.formats.tflite.batch import with_open_batch
 from mbexport.latency.interleaved import Latency
 from mbexport.latency.throughput import measure_throughput, throughput_of
 

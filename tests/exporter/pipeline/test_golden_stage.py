@@ -18,7 +18,7 @@ from mbexport.models.data.open import open_data
 from mbexport.models.facts import facts_to_json
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
-from mbexport.pipeline.networks import Float
+from mbexport.pipeline.stage_files import Float
 from mbexport.pipeline.stages.golden import golden_vectors
 
 PX = 32

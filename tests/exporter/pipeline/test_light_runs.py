@@ -143,7 +143,7 @@ def test_stages_that_nothing_changed_for_are_reused_and_the_warning_is_repeated(
     assert len(stand_ins.trained_on) == 1
 
 
-def test_other_golden_images_run_nothing_but_what_they_decide(build, tmp_path):
+def test_other_golden_images_run_nothing_but_what_they_decide(build, stand_ins, tmp_path):
     build()
     (tmp_path / "seen").mkdir()
     Image.fromarray(np.full((2, 2, 3), 7, np.uint8)).save(tmp_path / "seen" / "a.png")

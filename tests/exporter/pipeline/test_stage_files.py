@@ -10,8 +10,7 @@ from mbexport.errors import DataError
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
-from mbexport.pipeline.networks import Float, Quantized
-from mbexport.pipeline.stage_files import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS
+from mbexport.pipeline.stage_files import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS, Float, Quantized
 from mbexport.workdir import StageRecord
 
 

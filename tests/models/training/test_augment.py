@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mbexport.models.training.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION, Augmentation, augment
 
+pytestmark = pytest.mark.run
+
 STILL = Augmentation(rotation_deg=0, zoom=0, shift=0, mirror=False, fill_mode="CONSTANT")
 WILD = Augmentation(rotation_deg=180, zoom=0.5, shift=0.5, mirror=True, fill_mode="CONSTANT")
 SEEDS = st.tuples(st.integers(0, 2**40), st.integers(0, 2**40))
