@@ -14,6 +14,7 @@ from typing import Final
 
 import mbexport
 from mbexport.errors import DataError
+from mbexport.files import open_regular
 
 LIBRARIES: Final = (
     "tensorflow",
@@ -100,7 +101,7 @@ def path_hash(path: Path) -> str:
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         for file in files:
             digest.update(os.fsencode(file.relative_to(path)) + b"\0")
-            with file.open("rb") as content:
+            with open_regular(file, follow_links=True) as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None

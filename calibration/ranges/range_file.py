@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from mbexport.calibration.affine import Range
 from mbexport.errors import DataError, OptionError
+from mbexport.files import read_regular
 
+_MAX_BYTES: Final = 1 << 26
 Ranges = Mapping[str, Range]
 
 
@@ -27,7 +30,7 @@ def ranges_from_json(text: str) -> dict[str, Range]:
 def read_ranges(path: Path) -> dict[str, Range]:
     """Read the file of ranges at `path`. Raises `DataError` if it cannot be read or holds something else."""
     try:
-        return ranges_from_json(path.read_text("utf-8"))
+        return ranges_from_json(read_regular(path, limit_bytes=_MAX_BYTES).decode())
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -8,7 +8,9 @@ import click
 
 from mbexport.commands.options import PATH, Group, Option, option
 from mbexport.errors import OptionError, did_you_mean
+from mbexport.files import read_regular
 
+_MAX_BYTES: Final = 1 << 20
 _NUMBER: Final = (int, float)
 _KINDS: Final[dict[type | tuple[type, ...], str]] = {
     str: "text",
@@ -23,7 +25,7 @@ def _load_config(context: click.Context, _parameter: click.Parameter, value: Pat
     if value is None or context.resilient_parsing:  # the latter while a shell completes a word
         return
     try:
-        settings = tomllib.loads(value.read_text("utf-8"))
+        settings = tomllib.loads(read_regular(value, limit_bytes=_MAX_BYTES).decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OptionError(f"the config file {value} cannot be read: {error}") from None
     group = context.parent.command if context.parent else None

@@ -10,8 +10,10 @@ from mbexport.artifact import Precision
 from mbexport.commands import options
 from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
+from mbexport.files import read_regular, sha256_of
 from mbexport.report.content import REPORT, Json
-from mbexport.workdir import sha256_of
+
+_MAX_REPORT_BYTES = 1 << 28
 
 
 def sensitivity_of(file: Path) -> Json:
@@ -37,7 +39,7 @@ def sensitivity_of(file: Path) -> Json:
 def _read(path: Path) -> Json:
     """The report at `path`. Raises `DataError` if there is none, or the file is no report."""
     try:
-        report = json.loads(path.read_bytes())
+        report = json.loads(read_regular(path, limit_bytes=_MAX_REPORT_BYTES))
         if all({"sha256", "precision"} <= set(entry) for entry in report["artifacts"]):
             return dict(report)
     except FileNotFoundError:

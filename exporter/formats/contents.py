@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mbexport.artifact import Artifact
 from mbexport.errors import DataError
+from mbexport.files import sha256_of
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
 from mbexport.models.architectures import ARCHITECTURES, Architecture
-from mbexport.workdir import sha256_of
 
 
 def recognize(runner: Runner) -> tuple[Architecture, float] | None:

@@ -13,6 +13,7 @@ from PIL import Image
 from mbexport.artifact import Precision
 from mbexport.calibration.samples import balanced_samples
 from mbexport.errors import StageError
+from mbexport.files import sha256_of
 from mbexport.formats.matching import input_json
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import FLOAT
@@ -33,7 +34,6 @@ from mbexport.golden.vectors import (
 )
 from mbexport.models.data.imageset import ImageSet, reader_pool
 from mbexport.models.preprocess import Pixels, Preprocess, widened
-from mbexport.workdir import sha256_of
 
 _CANDIDATES: Final = 24
 _SHORTLIST: Final = 6

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from mbexport.files import open_regular
 from mbexport.provenance.manifest import FileFacts
-from mbexport.provenance.tree import Finding, Status, bounded_hash, open_regular
+from mbexport.provenance.tree import Finding, Status, bounded_hash
 
 _MODEL: Final = ".tflite"
 _LIBRARY: Final = ".aar"

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
+from mbexport.files import open_regular
 from mbexport.provenance.bundle_copies import check_copies
 from mbexport.provenance.claims import check_documents
 from mbexport.provenance.manifest import MANIFEST, SIGNATURE, Manifest
-from mbexport.provenance.read_manifest import manifest_from_bytes
+from mbexport.provenance.read_manifest import MAX_MANIFEST_BYTES, manifest_from_bytes
 from mbexport.provenance.signing import PublicKey, verify
-from mbexport.provenance.tree import Finding, Status, bounded_hash, check_sizes, open_regular, regular_files
+from mbexport.provenance.tree import Finding, Status, bounded_hash, check_sizes, regular_files
 
 _PRIVATE: Final = (".mbexport",)
-_MAX_MANIFEST_BYTES: Final = 1 << 26
 _MAX_SIGNATURE_BYTES: Final = 1 << 14  # RSA of 16384 bits has 2048
 
 
@@ -49,11 +49,11 @@ def check(folder: Path, public_key: PublicKey | None) -> tuple[Finding, ...]:
 def _manifest_bytes(file: Path) -> bytes:
     try:
         with open_regular(file) as manifest:
-            content = manifest.read(_MAX_MANIFEST_BYTES + 1)
+            content = manifest.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise DataError(f"the manifest {file} cannot be read: {error.strerror or error}") from None
-    if len(content) > _MAX_MANIFEST_BYTES:
-        raise DataError(f"the manifest {file} must have at most {_MAX_MANIFEST_BYTES >> 20} MiB, got more")
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise DataError(f"the manifest {file} must have at most {MAX_MANIFEST_BYTES >> 20} MiB, got more")
     return content
 
 

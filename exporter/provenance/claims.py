@@ -9,11 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from mbexport.files import open_regular
 from mbexport.golden.vectors import FOLDER, INDEX
 from mbexport.provenance.manifest import SHA256, FileFacts, Manifest
 from mbexport.provenance.sbom import SBOM, is_component
 from mbexport.provenance.statement import STATEMENT
-from mbexport.provenance.tree import Finding, Status, open_regular
+from mbexport.provenance.tree import Finding, Status
 from mbexport.report.content import REPORT
 
 GOLDEN: Final = f"{FOLDER}/{INDEX}"

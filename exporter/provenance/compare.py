@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
+from mbexport.files import sha256_of
 from mbexport.provenance.manifest import MANIFEST, Input, Manifest, Tool
 from mbexport.provenance.read_manifest import read_manifest
-from mbexport.workdir import sha256_of
 
 _PART_BYTES: Final = 1 << 20
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from mbexport import __version__
 from mbexport.errors import DataError
+from mbexport.files import is_inside, sha256_of
 from mbexport.fingerprint import library_versions, path_hash, tool_fingerprint
 from mbexport.provenance.git import Git
-from mbexport.workdir import sha256_of
 
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = f"{MANIFEST}.sig"
@@ -28,8 +28,6 @@ NAME: Final = "mbexport"
 SHA256: Final = "sha256"  # of a file's bytes
 FINGERPRINT: Final = "fingerprint"  # of a data set, or of a folder and the names in it
 INSIDE: Final = "files must have relative paths without '..', '\\' and control characters"
-_NO_NAMES: Final = ("", ".", "..")
-_SPACE, _DELETE = 0x20, 0x7F  # characters before the one, and the other itself, control terminals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +147,6 @@ def _facts_json(facts: FileFacts) -> dict[str, Any]:
     return content if facts.repeats else {**content, "repeats": False}
 
 
-def is_inside(name: str) -> bool:
-    """Whether `name` is a path from a folder to a file below it, and means the same on every system."""
-    is_plain = not any(letter == "\\" or ord(letter) < _SPACE or ord(letter) == _DELETE for letter in name)
-    return is_plain and not any(part in _NO_NAMES for part in name.split("/"))
-
-
 def recorded_name(value: str) -> str:
     """The name of an input in the manifest: the given path if it is relative, else its last component alone."""
     path = PurePath(os.path.normpath(value))
@@ -163,7 +155,7 @@ def recorded_name(value: str) -> str:
 
 def input_at(value: str, path: Path) -> Input:
     """The input at `path`, which an option named as `value`. Raises `DataError` if it cannot be read."""
-    is_file = path.is_file()
+    is_file = not path.is_dir()
     try:
         digest = sha256_of(path) if is_file else path_hash(path)
     except OSError as error:

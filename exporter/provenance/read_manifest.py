@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from mbexport.errors import DataError
+from mbexport.files import is_inside, read_regular
 from mbexport.provenance.git import Git
 from mbexport.provenance.manifest import (
     FINGERPRINT,
@@ -22,10 +23,10 @@ from mbexport.provenance.manifest import (
     Manifest,
     Recipe,
     Tool,
-    is_inside,
 )
 from mbexport.verification.judge import Verdict
 
+MAX_MANIFEST_BYTES: Final = 1 << 26
 _SHOWN_LETTERS: Final = 200
 _FLAT: Final = 1  # the schema whose files all lay beside the manifest
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -35,7 +36,7 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # SHA-1, or SHA-256 i
 def read_manifest(file: Path) -> Manifest:
     """The manifest in `file`. Raises `DataError` for one that is damaged, foreign, or of a later schema."""
     try:
-        content = file.read_bytes()
+        content = read_regular(file, limit_bytes=MAX_MANIFEST_BYTES)
     except OSError as error:
         raise DataError(f"the manifest {file} cannot be read: {error.strerror}") from None
     return manifest_from_bytes(content, source=file)

@@ -5,10 +5,8 @@ Links are not followed, pipes are not waited for, and large files are never held
 
 import hashlib
 import os
-import stat
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -61,10 +59,6 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown)
 
 
-class ForeignError(OSError):
-    """A path leads to something else than a regular file; the message says to what."""
-
-
 def regular_files(
     root: Path, *, listed: Collection[str], private: Collection[str]
 ) -> tuple[dict[str, int], list[Finding]]:
@@ -108,22 +102,6 @@ def _holds_one(folder: str, names: Sequence[str]) -> bool:
 
 def _kind(entry: os.DirEntry[str]) -> str:
     return "a link" if entry.is_symlink() else "a pipe, socket or device"
-
-
-@contextmanager
-def open_regular(file: Path) -> Iterator[IO[bytes]]:
-    """The regular file at `file`. Raises `ForeignError` for anything else, `OSError` if it cannot be read."""
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if file.is_symlink():
-            raise ForeignError("a link") from None
-        raise error from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # asked of the open file: at the path another may lie by now
-        os.close(descriptor)
-        raise ForeignError("no regular file")
-    with os.fdopen(descriptor, "rb") as content:
-        yield content
 
 
 def bounded_hash(content: IO[bytes], *, size_bytes: int, algorithm: str = "sha256") -> str | None:

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import h5py
 
 from mbexport.errors import DataError
+from mbexport.files import open_regular
 
 Kind = Literal["hdf5", "zip", "folder", "pickle"]
 Config = dict[str, Any]  # what Keras writes as JSON: {"class_name": ..., "config": {...}}
@@ -47,7 +48,7 @@ def storage_kind(path: Path) -> Kind:
         if (path / "saved_model.pb").is_file():
             return "folder"
         raise DataError(f"the folder {path} holds no saved_model.pb: {SUPPORTED}")
-    with report_damage(path), path.open("rb") as file:
+    with report_damage(path), open_regular(path, follow_links=True) as file:
         head = file.read(len(_HDF5_MAGIC))
     if head == _HDF5_MAGIC:
         return "hdf5"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mbexport.cli import run
 from mbexport.commands.inspect import sensitivity_of
 from mbexport.errors import DataError
-from mbexport.workdir import sha256_of
+from mbexport.files import sha256_of
 
 
 def costs(*shares: float | None) -> dict[str, Any]:
