@@ -1,6 +1,6 @@
 """The facts on a float network beside its weights, as JSON, so that a stage can read them without loading TensorFlow.
 
-The network's layers are in the same file, as tf_keras describes them.
+The network's layers are in the same file, as `models.stored_network` lists them.
 """
 
 import json
@@ -26,8 +26,9 @@ class Output(StrEnum):
 class Facts:
     """A float network: its input, its output, its cost.
 
-    `alpha` is None if the width multiplier is not known; `mult_adds` counts those of one image; `architecture` is
-    the JSON of tf_keras; `family` is the name of its row in `models.architectures`, None for an imported network.
+    `alpha` is None if the width multiplier is not known; `mult_adds` counts those of one image; `architecture` lists
+    the layers, as JSON of `models.stored_network`; `family` is the name of its row in `models.architectures`, None for
+    an imported network.
     """
 
     preprocess: Preprocess

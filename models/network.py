@@ -11,6 +11,7 @@ from mbexport.models.facts import Facts, Output
 from mbexport.models.folding import is_convolution
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.stored_network import network_from_json, network_to_json
 from mbexport.models.weights import load_weights
 
 
@@ -26,7 +27,7 @@ def facts_of_spec(model: tf_keras.Model, spec: ModelSpec, preprocess: Preprocess
         family=architecture.name,
         mult_adds=total.mult_adds,
         parameters=total.parameters,
-        architecture=model.to_json(),
+        architecture=network_to_json(model),
     )
 
 
@@ -39,13 +40,13 @@ def facts_of_network(model: tf_keras.Model, preprocess: Preprocess, output: Outp
         alpha=None,
         mult_adds=sum(_mult_adds(layer) for layer in model.layers if is_convolution(layer)),
         parameters=int(model.count_params()),
-        architecture=model.to_json(),
+        architecture=network_to_json(model),
     )
 
 
 def build_network(facts: Facts) -> tf_keras.Model:
-    """The network of `facts`, with the weights of its initializers."""
-    return tf_keras.models.model_from_json(facts.architecture)
+    """The network of `facts`, with the weights of its initializers. Raises `DataError` if its layers are not ours."""
+    return network_from_json(facts.architecture)
 
 
 def load_network(facts: Facts, weights: Path) -> tf_keras.Model:
