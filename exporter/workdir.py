@@ -2,7 +2,8 @@
 
 Every file is written under a temporary name in `.mbexport/tmp`, flushed to the disk and then moved into place, so that
 a run killed at any point leaves whole files only. The files of a stage lie in `.mbexport/stages/<stage>/` beside a
-record of its key and of each file's sha256; a record that does not match its files does not count.
+record of its key and of each file's sha256, sealed with the user's secret; a record that does not match its files, or
+that somebody else wrote, does not count. No path below the folder is followed through a link.
 """
 
 import errno
@@ -11,16 +12,23 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mbexport.errors import InputError, OutputError, StorageError
+from mbexport.files import Folder, ForeignError
+from mbexport.seal import fields_of, sealed_json
 
-_PRIVATE: Final = ".mbexport"
+PRIVATE: Final = ".mbexport"
+_TMP: Final = f"{PRIVATE}/tmp"
 _RECORD: Final = "record.json"
+_MAX_RECORD_BYTES: Final = 1 << 24
+_PRIVATE_MODE, _MODE = 0o600, 0o666  # of files; the second is narrowed by the user's umask
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _DISK_ERRORS: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
@@ -38,25 +46,27 @@ class Workdir:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._private = root / _PRIVATE
-        self._tmp = self._private / "tmp"
+        self.folder = Folder(root)
 
     @classmethod
     @contextmanager
     def open(cls, root: Path) -> Iterator["Workdir"]:
         """Open the folder `root` for this process alone; it is created if it does not exist.
 
-        Half-written files of a killed run are removed. Raises `OutputError` if the folder cannot be written to or
-        another run is using it, `StorageError` if the disk is read-only or full.
+        Half-written files of a killed run are removed. Raises `OutputError` if the folder cannot be written to,
+        another run is using it, or its private part is a link or another user's, `StorageError` if the disk is
+        read-only or full.
         """
         workdir = cls(root)
         made: list[Path] = []
         try:
             made = [folder for folder in (root, *root.parents) if not folder.exists()]
-            workdir._tmp.mkdir(parents=True, exist_ok=True)
-            lock = (workdir._private / "lock").open("a")
+            root.mkdir(parents=True, exist_ok=True)
+            workdir._require_own()
+            workdir.folder.make_private(_TMP)
+            lock = workdir.folder.open_lock(f"{PRIVATE}/lock")
         except OSError as error:
-            raise _explained(error, root) from None
+            raise _explained(error, root, PRIVATE) from None
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,13 +82,13 @@ class Workdir:
                     workdir._remove_undelivered(made)
                 raise
             finally:
-                if made and not (workdir._private / "stages").exists():
+                if made and not (root / PRIVATE / "stages").exists():
                     workdir._remove_undelivered(made)
 
     @property
     def temporary(self) -> Path:
         """A folder for files of this run alone; the next run empties it when it starts."""
-        return self._tmp
+        return temporary_place(self.root)
 
     def require_space(self, size_bytes: int) -> None:
         """Raise `StorageError` now, not after minutes of work, if the disk has no room for `size_bytes`."""
@@ -91,78 +101,94 @@ class Workdir:
     def write(self, relative: str, content: bytes) -> Path:
         """Write `content` to the path `relative` in the folder, whole or not at all, and return the full path.
 
-        Raises `StorageError` if the disk is read-only or full, `OutputError` for any other failure.
+        Raises `StorageError` if the disk is read-only or full, `OutputError` for any other failure, a link among the
+        folders above the file for example.
         """
         target = self.root / relative
-        temporary = self._tmp / f"{os.getpid()}-{target.name}"
+        temporary = f"{_TMP}/{os.getpid()}-{target.name}"
+        is_private = relative.startswith(f"{PRIVATE}/")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-            _sync_folder(target.parent)
+            self.folder.write_new(temporary, content, mode=_PRIVATE_MODE if is_private else _MODE)
+            self.folder.move(temporary, relative)
         except OSError as error:
             with suppress(OSError):  # a disk that has become read-only keeps it; the next run removes it
-                temporary.unlink(missing_ok=True)
-            raise _explained(error, self.root) from None
+                self.folder.remove(temporary)
+            raise _explained(error, self.root, relative) from None
         return target
 
     def remove(self, relative: str) -> None:
         """Remove the file at the path `relative` in the folder, if there is one."""
         try:
-            (self.root / relative).unlink(missing_ok=True)
+            self.folder.remove(relative)
         except OSError as error:
-            raise _explained(error, self.root) from None
+            raise _explained(error, self.root, relative) from None
 
     def finished(self, stage: str, key: str) -> StageRecord | None:
-        """The record of `stage` if it finished with this key and its files are unchanged, else None."""
-        folder = self._stage_folder(stage)
+        """The record of `stage` if this user finished it with this key and its files are unchanged, else None."""
+        place = _stage_folder(stage)
         try:
-            record: dict[str, Any] = json.loads((folder / _RECORD).read_text("utf-8"))
+            record = fields_of(_purpose(stage), self.folder.read(f"{place}/{_RECORD}", limit_bytes=_MAX_RECORD_BYTES))
             if record["key"] != key:
                 return None
-            files = {name: folder / name for name in record["files"]}
-            if any(sha256_of(path) != record["files"][name] for name, path in files.items()):
+            files = record["files"]
+            if any(self._own_sha256(f"{place}/{name}") != sha256 for name, sha256 in files.items()):
                 return None
-            return StageRecord(key=key, files=files, seconds=float(record["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # no record, or a damaged one: the stage runs again
+            paths = {name: self.root / place / name for name in files}
+            return StageRecord(key=key, files=paths, seconds=float(record["seconds"]))
+        except (AttributeError, OSError, ValueError, KeyError, TypeError):
+            return None  # no record, a damaged one, or somebody else's: the stage runs again
 
     def finish(self, stage: str, key: str, files: Mapping[str, bytes], *, seconds: float) -> StageRecord:
         """Store the files of `stage`, and its record last, when every file is whole."""
-        folder = f"{_PRIVATE}/stages/{stage}"
-        self.remove(f"{folder}/{_RECORD}")
-        paths = {name: self.write(f"{folder}/{name}", content) for name, content in files.items()}
+        place = _stage_folder(stage)
+        self.remove(f"{place}/{_RECORD}")
+        paths = {name: self.write(f"{place}/{name}", content) for name, content in files.items()}
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         record = {"key": key, "seconds": round(seconds, 3), "files": hashes}
-        self.write(f"{folder}/{_RECORD}", json.dumps(record, indent=1).encode())
+        self.write(f"{place}/{_RECORD}", sealed_json(_purpose(stage), record))
         return StageRecord(key=key, files=paths, seconds=seconds)
 
-    def _stage_folder(self, stage: str) -> Path:
-        return self._private / "stages" / stage
+    def _own_sha256(self, relative: str) -> str | None:
+        """The sha256 of a file of this user's that nobody else may write; None of another."""
+        with self.folder.open(relative) as content:
+            state = os.fstat(content.fileno())
+            if state.st_uid != os.geteuid() or state.st_mode & _OTHERS_WRITE:
+                return None
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def _require_own(self) -> None:
+        """Make the private part of the folder. Raises `OutputError` if there is one of another user's."""
+        self.folder.make_private(PRIVATE)
+        state = self.folder.status(PRIVATE)
+        assert state is not None
+        if state.st_uid != os.geteuid():
+            raise OutputError(
+                f"{self.root / PRIVATE} must belong to you (user {os.geteuid()}), got user {state.st_uid}: remove it, "
+                "or give another --out"
+            )
 
     def _sweep(self) -> None:
+        """Remove what a killed run left. Raises `OutputError` for a link that would be met after hours of work."""
         try:
-            for leftover in self._tmp.iterdir():
-                leftover.unlink()
+            self.folder.clear(_TMP)
+            linked = self.folder.linked_folder(PRIVATE)
         except OSError as error:
-            raise _explained(error, self.root) from None
+            raise _explained(error, self.root, _TMP) from None
+        if linked is not None:
+            raise OutputError(f"{self.root / linked} is a link; remove it, or give another --out")
 
     def _remove_undelivered(self, made: list[Path]) -> None:
         """Remove the folders in `made`, innermost first, unless something was delivered into the output folder."""
-        if self.root.exists() and {entry.name for entry in self.root.iterdir()} == {_PRIVATE}:
+        if self.root.exists() and {entry.name for entry in self.root.iterdir()} == {PRIVATE}:
             shutil.rmtree(self.root, ignore_errors=True)
             with suppress(OSError):  # another program may have put something there by now
                 for folder in made[1:]:
                     folder.rmdir()
 
 
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def temporary_place(root: Path) -> Path:
+    """The folder below the output folder `root` that the next run there empties when it starts."""
+    return root / _TMP
 
 
 def stage_key(stage: str, options: Mapping[str, object], upstream: tuple[str, ...]) -> str:
@@ -171,16 +197,18 @@ def stage_key(stage: str, options: Mapping[str, object], upstream: tuple[str, ..
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _stage_folder(stage: str) -> str:
+    return f"{PRIVATE}/stages/{stage}"
 
 
-def _explained(error: OSError, root: Path) -> OutputError | StorageError:
+def _purpose(stage: str) -> str:
+    return f"stage {stage}"
+
+
+def _explained(error: OSError, root: Path, relative: str) -> OutputError | StorageError:
     reason = error.strerror or str(error)
     if error.errno in _DISK_ERRORS:
         return StorageError(f"cannot write to {root}: {reason}")
+    if isinstance(error, ForeignError):
+        return OutputError(f"{root / (error.filename or relative)} is {reason}; remove it, or give another --out")
     return OutputError(f"output folder {root} must be a folder that can be written to, got: {reason}")

@@ -19,6 +19,9 @@ settings.register_profile("thorough", _ANY_MACHINE, max_examples=100)
 settings.register_profile("quick", _ANY_MACHINE, max_examples=25)
 settings.load_profile("quick")
 
+# The caches of all tests are one user's, and nothing is written into that user's home.
+os.environ["MBEXPORT_CACHE_SECRET"] = "the tests' own secret, which everybody knows"
+
 ROOT = Path(__file__).resolve().parent.parent
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -1,6 +1,5 @@
 """Run a stage, or find that an earlier run did; keep the checkpoint of one that trains."""
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,14 +10,14 @@ from mbexport.fingerprint import code_fingerprint, library_versions
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.stage import Stage
 from mbexport.progress import Progress
-from mbexport.workdir import StageRecord, Workdir, stage_key
+from mbexport.seal import SEAL_BYTES, is_sealed, seal
+from mbexport.workdir import PRIVATE, StageRecord, Workdir, stage_key
 
-_FOLDER: Final = ".mbexport/checkpoints"
-_HASH_BYTES: Final = hashlib.sha256().digest_size
+_FOLDER: Final = f"{PRIVATE}/checkpoints"
 
 
 class TrainingSession:
-    """The checkpoint of one stage with one key, as `models.fit` wants it; another key's checkpoint does not count.
+    """The checkpoint of one stage with one key, as `models.fit` wants it; one of another key or user does not count.
 
     Decoded images are kept in `cache_dir`; curves for TensorBoard go to `log_dir`, if there is one.
     """
@@ -28,19 +27,20 @@ class TrainingSession:
         self.log_dir = log_dir / stage if log_dir else None
         self._workdir, self._resume = workdir, resume
         self._file = f"{_FOLDER}/{stage}-{key[:16]}"
+        self._purpose = f"checkpoint {stage} {key}"
 
     def load(self) -> bytes | None:
-        """The last checkpoint, if there is one and it is whole."""
+        """The last checkpoint, if there is one, and it is whole and this user's."""
         try:
-            content = (self._workdir.root / self._file).read_bytes() if self._resume else b""
+            content = self._workdir.folder.read(self._file) if self._resume else b""
         except OSError:
             return None  # none was made, or it cannot be read: the training starts anew
-        digest, rest = content[:_HASH_BYTES], content[_HASH_BYTES:]
-        return rest if digest == hashlib.sha256(rest).digest() else None
+        found, rest = content[:SEAL_BYTES], content[SEAL_BYTES:]
+        return rest if is_sealed(self._purpose, rest, found) else None
 
     def save(self, content: bytes) -> None:
         """Puts `content` in the place of the last checkpoint, whole or not at all."""
-        self._workdir.write(self._file, hashlib.sha256(content).digest() + content)
+        self._workdir.write(self._file, seal(self._purpose, content) + content)
 
     def forget(self) -> None:
         """Removes the checkpoint: the stage is done."""

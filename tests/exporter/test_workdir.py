@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError, OutputError, StorageError
+from mbexport.files import sha256_of
 from mbexport.models.mobilenet_v1.spec import ModelSpec
-from mbexport.workdir import Workdir, sha256_of, stage_key
+from mbexport.workdir import Workdir, stage_key
 
 OPTIONS = st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4), max_size=4)
 UPSTREAM = st.lists(st.text(max_size=4), max_size=3).map(tuple)
@@ -25,7 +26,7 @@ def temporaries(root: Path) -> list[Path]:
 
 
 def fail_with(code: int):
-    def fail(*_given):
+    def fail(*_given, **_named):
         raise OSError(code, os.strerror(code))
 
     return fail
@@ -62,7 +63,7 @@ def test_last_write_wins_byte_for_byte(tmp_path_factory, contents):
 
 def test_a_run_killed_before_the_move_leaves_the_old_file(workdir, monkeypatch):
     path = workdir.write("file", b"old")
-    monkeypatch.setattr(Path, "replace", fail_with(errno.ENOSPC))
+    monkeypatch.setattr(os, "replace", fail_with(errno.ENOSPC))
     with pytest.raises(StorageError, match=r"cannot write to .*: No space left"):
         workdir.write("file", b"new")
     assert path.read_bytes() == b"old"
