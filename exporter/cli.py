@@ -6,9 +6,11 @@ stdout carries the result, stderr the progress and the errors, a line each.
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,12 +20,12 @@ from mbexport import __version__
 from mbexport.errors import (
     EXIT_BAD_INPUT,
     EXIT_DONE,
-    EXIT_INTERRUPTED,
+    EXIT_SIGNALLED,
     EXIT_STAGE_FAILED,
     MbexportError,
     did_you_mean,
 )
-from mbexport.progress import remember_interrupts, was_interrupted
+from mbexport.progress import last_signal, remember_interrupts, was_interrupted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -43,6 +45,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+_SIGNALLED: Final[Mapping[int, str]] = MappingProxyType({signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"})
 _OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 _COMPLETE: Final = (
     "_MBEXPORT_COMPLETE"  # what a shell sets to <shell>_source or <shell>_complete, by click's convention
@@ -98,7 +101,8 @@ def group() -> None:
     Every option can be set by an environment variable, MBEXPORT_<COMMAND>_<OPTION>. `mbexport <command> --help` lists
     the options.
 
-    Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 a stage failed, 130 interrupted.
+    Exit codes: 0 done, 1 a gate failed, 2 bad input, 3 a stage failed, 129, 130 or 143 stopped by
+    a signal.
     """
 
 
@@ -106,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     remember_interrupts()
     code = run(arguments)
-    if code == EXIT_INTERRUPTED:
+    if code > EXIT_SIGNALLED:
         # An interrupt that passed through an exec() of a string (dataclasses, named tuples) makes CPython end itself
         # with the signal at exit, handled or not: the shell would not see our code.
         sys.stdout.flush()
@@ -122,7 +126,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         code, message = _explained(error)
     if message:
-        click.echo(f"Error: {' '.join(message.split())}", err=True)
+        with suppress(OSError):  # of a terminal that has been closed
+            click.echo(f"Error: {' '.join(message.split())}", err=True)
     return code
 
 
@@ -175,7 +180,8 @@ def _explained(error: BaseException) -> tuple[int, str]:
         case click.ClickException():
             answer = EXIT_BAD_INPUT, error.format_message()
         case click.Abort() | KeyboardInterrupt():
-            answer = EXIT_INTERRUPTED, "interrupted; finished stages are kept and will be reused"
+            word = _SIGNALLED.get(last_signal(), "interrupted")
+            answer = EXIT_SIGNALLED + last_signal(), f"{word}; finished stages are kept and will be reused"
         case BrokenPipeError():  # whoever read our output has enough of it
             _drop_output()
             answer = EXIT_DONE, ""

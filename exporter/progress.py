@@ -5,25 +5,36 @@ import threading
 from types import FrameType
 from typing import Final, Protocol
 
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill or a CI server, a closed terminal
 _requested: Final = threading.Event()
+_numbers: Final[list[int]] = []  # of the signals that came; the last one counts
 
 
 def remember_interrupts() -> None:
-    """Remember each interrupt from now on, and raise KeyboardInterrupt as before.
+    """Remember each interrupt, termination and hang-up from now on, and raise KeyboardInterrupt for each of them.
 
-    Libraries swallow the exception; see `raise_if_interrupted`.
+    Libraries swallow the exception; see `raise_if_interrupted`. What the caller ignores, as `nohup` does, stays
+    ignored.
     """
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        _numbers[:] = [number]
         _requested.set()
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, handle)
+    for each in _SIGNALS:
+        if each == signal.SIGINT or signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, handle)
 
 
 def was_interrupted() -> bool:
     """Whether there was an interrupt that has not ended the run yet."""
     return _requested.is_set()
+
+
+def last_signal() -> int:
+    """The number of the signal that interrupted the run; that of Ctrl-C where none was remembered."""
+    return _numbers[-1] if _numbers else signal.SIGINT
 
 
 def raise_if_interrupted() -> None:

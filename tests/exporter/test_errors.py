@@ -34,7 +34,7 @@ def test_exit_code_constants_are_the_contract():
         errors.EXIT_GATE_FAILED,
         errors.EXIT_BAD_INPUT,
         errors.EXIT_STAGE_FAILED,
-        errors.EXIT_INTERRUPTED,
+        errors.EXIT_SIGNALLED + 2,
     )
     assert (done, gate, bad, stage, interrupted) == (0, 1, 2, 3, 130)
 

@@ -1,7 +1,10 @@
 """An interrupt that a library swallows must still end the run."""
 
+import signal
 import subprocess
 import sys
+
+import pytest
 
 CODE = """
 import contextlib, os, signal, sys
@@ -24,3 +27,29 @@ progress.step(3, 3, "said once")
 def test_an_interrupt_that_was_swallowed_is_raised_at_the_next_step():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["went on", "ended at the next step"]
+
+
+ENDED = """
+import os, signal, sys
+from mbexport import cli
+number = int(sys.argv[1])
+if sys.argv[2:] == ["ignored"]:
+    signal.signal(number, signal.SIG_IGN)
+cli._invoke = lambda _: os.kill(os.getpid(), number) or 0
+cli.main([])
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGHUP, 129, "hung up"), (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_each_signal_ends_the_command_line_with_its_code_and_one_line(number, code, word):
+    done = subprocess.run([sys.executable, "-c", ENDED, str(int(number))], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, f"Error: {word}; finished stages are kept and will be reused\n")
+
+
+def test_what_nohup_ignores_stays_ignored():
+    command = [sys.executable, "-c", ENDED, str(int(signal.SIGHUP)), "ignored"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
