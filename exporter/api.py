@@ -90,7 +90,8 @@ def verify(files: Sequence[StrPath], *, progress: Progress | None = None, **opti
     context = _context(command.command, options, arguments=[os.fspath(file) for file in files])
     given = context.params
     verify_options, data = command.verify_options_of(given), command.data_of(given)
-    report = verify_files(verify_options, data, out=given["out"], progress=progress or Silent())
+    shown = progress or Silent()
+    report = verify_files(verify_options, data, out=given["out"], progress=shown, force=given["force"])
     return Result(report=report, out=given["out"])
 
 

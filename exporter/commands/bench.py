@@ -66,6 +66,7 @@ Example:
     default=True,
     help="Measure cold start and memory in processes of their own.",
 )
+@options.force
 @config
 def command(
     *, files: tuple[Path, ...], runs: int | None, warmup: int, probe: bool, as_json: bool, **given: Any

@@ -15,6 +15,7 @@ from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
 from mbexport.commands.recipe import recipe_of, with_recipe
+from mbexport.commands.temporary import temporary_files_in
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.registry import EXPORTED
 from mbexport.models.architectures import IMAGENET, MOBILENET_V1, architecture_of
@@ -196,6 +197,7 @@ _SHARED: Final = (
         is_recorded=False,
         help="Reuse the stages that an earlier run finished in the output folder.",
     ),
+    options.force,
     config,
 )
 
@@ -236,6 +238,7 @@ def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
         "seed": given["seed"],
         "threads": given["threads"],
         "resume": given["resume"],
+        "force": given["force"],
     }
 
 
@@ -332,6 +335,8 @@ def run_and_show(task: Task, *, is_dry: bool) -> int:
     from mbexport.pipeline.build import run
     from mbexport.pipeline.dry_run import planned
     from mbexport.quiet import quiet_libraries
+    from mbexport.seal import why_not_kept
+    from mbexport.workdir import temporary_place
 
     recipe = recipe_of(click.get_current_context())
     with quiet_libraries() as streams:
@@ -339,9 +344,12 @@ def run_and_show(task: Task, *, is_dry: bool) -> int:
         if is_dry:
             is_signed = task.sign is not None
             return show_plan(planned(plan, task.data, class_names=task.class_names, is_signed=is_signed), streams.out)
+        if (reason := why_not_kept()) is not None:
+            streams.err.write(f"the next run will not reuse the stages of this one: {reason}\n")
         progress = ConsoleProgress(streams.err)
         try:
-            outcome = run(plan, task.data, progress, class_names=task.class_names, sign=task.sign)
+            with temporary_files_in(temporary_place(plan.out)):
+                outcome = run(plan, task.data, progress, class_names=task.class_names, sign=task.sign)
         finally:
             progress.close()
         if not plan.bundled:

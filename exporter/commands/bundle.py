@@ -44,7 +44,7 @@ Examples:
     help="Write everything to this folder, instead of changing DIR.",
 )
 @options.as_json
-@options.together(*options.bundles, options.sign)
+@options.together(*options.bundles, options.sign, options.force)
 def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_json: bool, **given: Any) -> int:
     """Make the app bundles in DIR again, with other options than `build` or `export` had.
 
@@ -59,7 +59,8 @@ def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_js
         return _checked(folder, key, as_json=as_json)
     from mbexport.pipeline.rebundle import bundle_again
 
-    files = bundle_again(folder, options.bundling(given), out=out, sign=options.signer(given["signing_key"]))
+    sign = options.signer(given["signing_key"])
+    files = bundle_again(folder, options.bundling(given), out=out, sign=sign, force=given["force"])
     click.echo(_sizes(files))
     click.echo(f"files: {out or folder}/")
     return EXIT_DONE

@@ -209,6 +209,13 @@ summary: Final = option(
     is_recorded=False,
     help="Write the verdict to this file as Markdown. $GITHUB_STEP_SUMMARY gets it in any case, where it is set.",
 )
+force: Final = option(
+    "--force",
+    group=Group.RUN,
+    is_flag=True,
+    is_recorded=False,
+    help="Replace and remove files in the output folder that are not as an earlier run left them.",
+)
 seed: Final = option("--seed", group=Group.RUN, type=int, default=0, metavar="N", help="Seed of every random choice.")
 threads: Final = option(
     "--threads",

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
@@ -15,6 +14,7 @@ from mbexport.commands import options
 from mbexport.commands.build_and_export import Task
 from mbexport.commands.options import Group
 from mbexport.commands.recipe import context_of, recipe_of, with_earlier_defaults, with_recipe
+from mbexport.commands.temporary import temporary_files_in, temporary_folder
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, OptionError
 
 if TYPE_CHECKING:
@@ -55,9 +55,10 @@ _MAKERS: Final = ("build", "export")
 @options.option(
     "--trust", group=Group.RUN, is_flag=True, help="Run the code in --model, as the first run did with --trust."
 )
+@options.force
 @options.as_json
 def command(
-    manifest_file: Path, check: bool, keep: Path | None, trust: bool, as_json: bool, **moved: str | None
+    *, manifest_file: Path, check: bool, keep: Path | None, trust: bool, force: bool, as_json: bool, **moved: str | None
 ) -> int:
     """Make the files that MANIFEST (a manifest.json) lists again, from nothing.
 
@@ -74,15 +75,13 @@ def command(
     _require_consistent(manifest_file, check=check, keep=keep, as_json=as_json)
     manifest = read_manifest(manifest_file)
     context = _context(manifest, manifest_file, moved=moved, trust=trust)
-    folder: AbstractContextManager[str] = (
-        TemporaryDirectory(prefix="mbexport-") if keep is None else nullcontext(str(keep))
-    )
+    folder: AbstractContextManager[Path] = temporary_folder() if keep is None else nullcontext(keep)
     with quiet_libraries() as streams, folder as out, _cores_of(manifest):
-        _make(manifest, context, Path(out), streams.err)
+        _make(manifest, context, out, streams.err, force=force)
         if not check:
             streams.out.write(f"files: {out}/\n")
             return EXIT_DONE
-        compared = compare_files(manifest, rebuilt=Path(out), delivered=manifest_file.parent)
+        compared = compare_files(manifest, rebuilt=out, delivered=manifest_file.parent)
         tools = tool_differences(manifest)
         text = _json(compared, tools) if as_json else _lines(compared, tools)
         streams.out.write(text + "\n")
@@ -133,7 +132,7 @@ def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None
     return context_of(_maker(recipe.command).command, asked, source=file)
 
 
-def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextIO) -> None:
+def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextIO, *, force: bool) -> None:
     """Makes the files into `out`. Raises `DataError`, before that, if an input is not what the manifest lists."""
     from mbexport.commands.console import ConsoleProgress
     from mbexport.commands.export import stem_of
@@ -142,11 +141,12 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
     from mbexport.pipeline.image_sets import ImageSets
     from mbexport.pipeline.plan import Foreign
     from mbexport.provenance.compare import require_inputs
+    from mbexport.workdir import temporary_place
 
     recipe = recipe_of(context)
     try:
         task: Task = _maker(recipe.command).task(context.params)
-        plan = replace(with_recipe(task.plan_of(stderr), recipe), out=out, resume=False, is_judged=False)
+        plan = replace(with_recipe(task.plan_of(stderr), recipe), out=out, resume=False, is_judged=False, force=force)
     except DataError as error:  # the names in the manifest may start from another folder
         places = ", ".join(f"--{name} {each.name}" for name, each in manifest.inputs.items())
         raise DataError(f"{error} (the manifest has {places}; give an option for what has moved)") from None
@@ -155,7 +155,8 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
     require_inputs(manifest, inputs_of(recipe, plan.origin, ImageSets(plan, task.data).contents()))
     progress = ConsoleProgress(stderr)
     try:
-        run(plan, task.data, progress, class_names=task.class_names)
+        with temporary_files_in(temporary_place(out)):
+            run(plan, task.data, progress, class_names=task.class_names)
     finally:
         progress.close()
 

@@ -71,6 +71,7 @@ Examples:
 )
 @options.threads
 @options.seed
+@options.force
 @config
 def command(**given: Any) -> int:
     """Compare .tflite, .onnx and Keras files on labelled images, whoever made them.
@@ -93,7 +94,7 @@ def command(**given: Any) -> int:
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:
-            report = verify_files(verify_options, data, out=out, progress=progress)
+            report = verify_files(verify_options, data, out=out, progress=progress, force=given["force"])
         finally:
             progress.close()
         return show(report, streams, out=out, summary=summary, as_json=given["as_json"])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,12 @@ from mbexport.latency.machine import machine_json, usable_cores
 from mbexport.latency.performance import Performance, measure_performance, ratio_json
 from mbexport.latency.sittings import Effort
 from mbexport.models.preprocess import Preprocess
+from mbexport.pipeline.publish import add, require_room
 from mbexport.progress import Progress
 from mbexport.report.content import Json, to_bytes
 from mbexport.workdir import Workdir
+
+_RESULT: Final = "bench.json"
 
 
 def bench_files(
@@ -28,14 +31,18 @@ def bench_files(
     batch: int,
     is_probed: bool = True,
     out: Path | None = None,
+    force: bool = False,
     progress: Progress,
 ) -> Json:
     """Latencies of `files` on one and on `threads` threads, all cores if None, and their ratios to the first file.
 
     Throughputs are measured too and, if `is_probed`, cold start and memory of each file in a process of its own. The
-    result is also written to `bench.json` in the folder `out`, if one is given. Raises `DataError` for a file that
-    cannot be loaded or run.
+    result is also written to `bench.json` in the folder `out`, if one is given; one there that is not ours is replaced
+    with `force` only. Raises `DataError` for a file that cannot be loaded or run, `OutputError` for an `out` that
+    cannot be used.
     """
+    if out is not None:
+        require_room(Workdir(out), [_RESULT], force=force, adds=True)
     runners = [open_runner(path) for path in files]
     give_distinct_names(runners)
     progress.start("bench")
@@ -51,7 +58,7 @@ def bench_files(
     content = to_bytes(_bench_json(runners, performance))
     if out is not None:
         with Workdir.open(out) as workdir:
-            workdir.write("bench.json", content)
+            add(workdir, {_RESULT: content}, force=force)
     loaded: Json = json.loads(content)
     return loaded
 

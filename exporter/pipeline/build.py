@@ -15,12 +15,12 @@ from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import DataSet
 from mbexport.pipeline.cache import StageRunner
 from mbexport.pipeline.context import NETWORK, Context
-from mbexport.pipeline.deliver import delivery_of
+from mbexport.pipeline.deliver import delivered_names, delivery_of
 from mbexport.pipeline.facts import report_of
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import BuildPlan, Foreign
-from mbexport.pipeline.publish import Sign, publish
+from mbexport.pipeline.publish import Sign, publish, require_room
 from mbexport.pipeline.stage import Stage
 from mbexport.pipeline.stages import calibrate, examine, export, golden, images, quantize, train, verify
 from mbexport.progress import Progress
@@ -144,6 +144,7 @@ def run(
         read_ranges(plan.ranges)  # one that is damaged must not end a run that is hours old
     require_apart(plan.out, data, (plan.calibration, plan.golden))
     with Workdir.open(plan.out) as workdir:
+        require_room(workdir, delivered_names(plan, is_signed=sign is not None), force=plan.force)
         workdir.require_space(_SPACE_PER_PARAMETER_BYTES * _parameters(plan) + _SPACE_BYTES)
         runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)
         done = Context(plan=plan, images=ImageSets(plan, data), progress=progress, data=data, class_names=class_names)
@@ -151,7 +152,7 @@ def run(
             if stage.is_wanted(done):
                 done = runner.done(stage, done)
         report = report_of(done, runner.log) if plan.is_judged else None
-        publish(workdir, delivery_of(done, report, sign=sign))
+        publish(workdir, delivery_of(done, report, sign=sign), force=plan.force)
         return Outcome(report=json.loads(report) if report else {}, out=plan.out)
 
 

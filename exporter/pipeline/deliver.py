@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from mbexport import __version__
-from mbexport.artifact import LABELS, labels_file
+from mbexport.artifact import LABELS, Precision, file_name, labels_file
 from mbexport.bundles.make import bundle_files
+from mbexport.bundles.registry import zip_name
 from mbexport.golden.vectors import FOLDER, INDEX
 from mbexport.pipeline.context import Context
+from mbexport.pipeline.exports import delivered, needs
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin
-from mbexport.pipeline.publish import Delivery, Sign, report_files
+from mbexport.pipeline.publish import VERDICTS, Delivery, Sign, report_files
 from mbexport.pipeline.stage_files import CONTENTS, OBSERVED, PICTURES
 from mbexport.provenance.git import git_state
-from mbexport.provenance.manifest import MANIFEST, Input, Manifest, Recipe, Tool, input_at, recorded_name
+from mbexport.provenance.manifest import MANIFEST, SIGNATURE, Input, Manifest, Recipe, Tool, input_at, recorded_name
 from mbexport.provenance.sbom import SBOM, sbom_json
 from mbexport.provenance.statement import STATEMENT, statement_json
 from mbexport.report.card.card import CARD, model_card
@@ -25,6 +27,23 @@ from mbexport.verification.classification.pictures import pictures_from_json
 def ranges_name(stem: str) -> str:
     """The file with the ranges that calibration observed for the artifacts called `stem`."""
     return f"{stem}_ranges.json"
+
+
+def delivered_names(plan: BuildPlan, *, is_signed: bool) -> list[str]:
+    """The names of the files and folders that a run delivers; those of folders end in /."""
+    files = [file_name(plan.name, precision, each.name) for each, precision in delivered(plan)]
+    files.append(LABELS)
+    if needs(plan, Precision.INT8):
+        files.append(ranges_name(plan.name))
+    files += (*VERDICTS, CARD) if plan.is_judged else ()
+    files += (MANIFEST, SBOM, STATEMENT) if plan.recipe is not None else ()
+    files += (SIGNATURE,) if plan.recipe is not None and is_signed else ()
+    files.append(f"{FOLDER}/")
+    for platform in plan.bundled:
+        files.append(f"{platform.name}/")
+        if plan.bundling.is_zipped:
+            files.append(zip_name(plan.name, platform.name))
+    return files
 
 
 def manifest_of(run: Context, recipe: Recipe) -> Manifest:

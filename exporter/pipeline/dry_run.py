@@ -4,35 +4,22 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
-from mbexport.artifact import LABELS, Precision, file_name
-from mbexport.bundles.registry import zip_name
 from mbexport.calibration.ranges.range_file import read_ranges
 from mbexport.errors import OutputError
-from mbexport.golden.vectors import FOLDER
 from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import DataSet, LeftOut
 from mbexport.pipeline.build import STAGES
 from mbexport.pipeline.cache import key_of
 from mbexport.pipeline.context import NETWORK, Context
-from mbexport.pipeline.deliver import ranges_name
-from mbexport.pipeline.exports import delivered, needs
+from mbexport.pipeline.deliver import delivered_names
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import BuildPlan, Foreign
-from mbexport.pipeline.publish import JUNIT, PAGE
+from mbexport.pipeline.publish import require_room
 from mbexport.pipeline.stage import Stage
 from mbexport.progress import Silent
-from mbexport.provenance.manifest import MANIFEST, SIGNATURE
-from mbexport.provenance.sbom import SBOM
-from mbexport.provenance.statement import STATEMENT
-from mbexport.report.card.card import CARD
-from mbexport.report.content import REPORT
 from mbexport.workdir import StageRecord, Workdir
-
-_VERDICTS: Final = (REPORT, PAGE, JUNIT, CARD)
-_PROOF: Final = (MANIFEST, SBOM, STATEMENT)
 
 
 class Status(StrEnum):
@@ -91,10 +78,12 @@ def planned(
         read_ranges(plan.ranges)
     require_apart(plan.out, data, (plan.calibration, plan.golden))
     _require_writable(plan.out)
+    names = delivered_names(plan, is_signed=is_signed)
     run = Context(plan=plan, images=ImageSets(plan, data), progress=Silent(), data=data, class_names=class_names)
     downloads = _downloads(plan)
     missing = set(NETWORK) if downloads else set()  # whose results are not there to look up what stands on them
     workdir, stages = Workdir(plan.out), []
+    require_room(workdir, names, force=plan.force)
     for stage in STAGES:
         is_wanted = _is_wanted(stage, run)
         if is_wanted is False:
@@ -108,13 +97,12 @@ def planned(
             run = run.after(stage.name, record)
             stage.check(run)
             stages.append(PlannedStage(name=stage.name, status=Status.REUSED, seconds=record.seconds))
-    files = tuple(_files(plan, is_signed=is_signed))
     return PlannedRun(
         plan=plan,
         network=_network(run),
         downloads=downloads,
         stages=tuple(stages),
-        files=files,
+        files=tuple(names),
         left_out=run.images.left_out,
     )
 
@@ -163,23 +151,6 @@ def _network(run: Context) -> PlannedNetwork:
         parameters=total.parameters,
         mult_adds=total.mult_adds,
     )
-
-
-def _files(plan: BuildPlan, *, is_signed: bool) -> list[str]:
-    """The names of the files and folders that a run delivers."""
-    files = [file_name(plan.name, precision, each.name) for each, precision in delivered(plan)]
-    files.append(LABELS)
-    if needs(plan, Precision.INT8):
-        files.append(ranges_name(plan.name))
-    files += _VERDICTS if plan.is_judged else ()
-    files += _PROOF if plan.recipe is not None else ()
-    files += (SIGNATURE,) if plan.recipe is not None and is_signed else ()
-    files.append(f"{FOLDER}/")
-    for platform in plan.bundled:
-        files.append(f"{platform.name}/")
-        if plan.bundling.is_zipped:
-            files.append(zip_name(plan.name, platform.name))
-    return files
 
 
 def _require_writable(out: Path) -> None:

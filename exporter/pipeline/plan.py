@@ -73,7 +73,8 @@ class BuildPlan:
     that may be unreadable; with `follow_links` files and folders of images may be links to anywhere. With `strict` a
     gate that the images are too few to decide fails. Without `is_judged` artifacts are made and nothing is found out
     about them: there is no report. A `recipe` says how the run was asked for, in a manifest. `bundling` says what apps
-    get; `golden` is a folder of images that may travel with that, instead of test images.
+    get; `golden` is a folder of images that may travel with that, instead of test images. With `force` files in `out`
+    that no run left as they are may be replaced.
     """
 
     name: str
@@ -107,6 +108,7 @@ class BuildPlan:
     seed: int = 0
     threads: int = 1
     resume: bool = True
+    force: bool = False
     is_judged: bool = True
     recipe: Recipe | None = None
 

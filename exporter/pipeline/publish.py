@@ -1,11 +1,13 @@
 """Put what a run made into the output folder: what an earlier run left goes first, the proof comes last."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
+from mbexport.pipeline.earlier import Earlier
 from mbexport.provenance.manifest import MANIFEST, SIGNATURE, FileFacts, Manifest
 from mbexport.report.content import REPORT
 from mbexport.report.junit import junit
@@ -14,8 +16,7 @@ from mbexport.workdir import Workdir
 
 PAGE: Final = "report.html"
 JUNIT: Final = "junit.xml"
-_PUBLISHED: Final = ".mbexport/published.json"
-_VERDICTS: Final = (REPORT, PAGE, JUNIT)
+VERDICTS: Final = (REPORT, PAGE, JUNIT)
 
 Sign = Callable[[bytes], bytes]
 
@@ -47,26 +48,61 @@ class Delivery:
         return replace(self.manifest, files=made | told)
 
 
-def publish(workdir: Workdir, delivery: Delivery, *, earlier: Iterable[str] = ()) -> None:
+def publish(workdir: Workdir, delivery: Delivery, *, force: bool = False) -> None:
     """Puts the delivery into the output folder, the report behind what it tells of, the manifest last.
 
-    Files of an earlier delivery that are not in this one are removed, `earlier` among them; those of the user stay.
-    An earlier manifest stays until the new one takes its place: whoever is killed before loses nothing but the proof,
-    since files that have changed by then are not those that it lists.
+    Files of earlier deliveries that are not in this one are removed; those of the user stay. An earlier manifest stays
+    until the new one takes its place: whoever is killed before loses nothing but the proof, since files that have
+    changed by then are not those that it lists. Raises `OutputError`, before anything is changed, for a file that no
+    run left as it is and that would have to be replaced or removed, unless `force` allows that.
     """
     sealed = delivery.sealed()
-    files = {**delivery.made, **delivery.told}
-    index = workdir.root / _PUBLISHED
-    delivered = json.loads(index.read_bytes()) if index.exists() else []
-    new = {name for name, content in files.items() if not _holds(workdir.root / name, content)}
+    files = {**delivery.made, **delivery.told, **sealed}
+    hashes = _hashes(files)
+    earlier = Earlier.in_folder(workdir, force=force)
+    found = earlier.require_replaceable({**dict.fromkeys(earlier.listed), **hashes})
+    new = {name for name in files if found[name] != hashes[name]}
+    if not new.isdisjoint(sealed):
+        new |= set(sealed)  # a signature is of the manifest beside it
     kept = {*delivery.made, *(set(files) - new), *({MANIFEST} & set(sealed))}
-    for name in (*_VERDICTS, *delivered, *earlier):
-        if name not in kept:
+    held = _held(hashes, found)
+    earlier.record(held)
+    for name, sha256 in found.items():
+        if sha256 is not None and name not in kept:
             _remove(workdir, name)
-    workdir.write(_PUBLISHED, json.dumps(sorted({*files, *sealed})).encode())
-    written = {name: content for name, content in files.items() if name in new}
-    for name, content in (*written.items(), *sealed.items()):
+    for name, content in files.items():
+        if name in new:
+            workdir.write(name, content)
+    if held != _held(hashes, {}):
+        earlier.record(_held(hashes, {}))
+
+
+def add(workdir: Workdir, files: Mapping[str, bytes], *, force: bool = False) -> None:
+    """Puts files into the output folder, in the place of those that an earlier run left there alone.
+
+    Raises `OutputError` as `publish` does, and for the folder of a finished run, which they would make unsound.
+    """
+    earlier = Earlier.in_folder(workdir, force=force)
+    earlier.require_unfinished()
+    hashes = _hashes(files)
+    earlier.record({**earlier.listed, **_held(hashes, earlier.require_replaceable(hashes))})
+    for name, content in files.items():
         workdir.write(name, content)
+
+
+def require_room(workdir: Workdir, names: Iterable[str], *, force: bool = False, adds: bool = False) -> None:
+    """Raises `OutputError` before hours of work if `publish`, or with `adds` `add`, would refuse to write the files.
+
+    Names that end in / are those of folders.
+    """
+    earlier = Earlier.in_folder(workdir, force=force)
+    if adds:
+        earlier.require_unfinished()
+    names = list(names)
+    earlier.require_replaceable(dict.fromkeys(name for name in names if not name.endswith("/")))
+    for name in names:
+        if name.endswith("/"):
+            earlier.require_folder(name.rstrip("/"))
 
 
 def report_files(report: bytes, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -75,8 +111,17 @@ def report_files(report: bytes, pictures: Mapping[str, bytes]) -> dict[str, byte
     return {PAGE: page(content, pictures), JUNIT: junit(content), REPORT: report}
 
 
-def _holds(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content
+def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def _held(made: Mapping[str, str], found: Mapping[str, str | None]) -> dict[str, set[str]]:
+    """The sha256 that each file has before, during or after its replacement."""
+    held = {name: {sha256} for name, sha256 in made.items()}
+    for name, sha256 in found.items():
+        if sha256 is not None:
+            held.setdefault(name, set()).add(sha256)
+    return held
 
 
 def _remove(workdir: Workdir, name: str) -> None:
@@ -84,6 +129,6 @@ def _remove(workdir: Workdir, name: str) -> None:
     workdir.remove(name)
     for folder in PurePosixPath(name).parents[:-1]:
         try:
-            (workdir.root / folder).rmdir()
+            workdir.folder.remove_empty(folder.as_posix())
         except OSError:  # something else lies there, or it has gone already
             return

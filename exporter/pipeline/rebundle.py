@@ -8,24 +8,27 @@ from mbexport.artifact import LABELS, labels_in
 from mbexport.bundles.make import bundle_files
 from mbexport.bundles.registry import Bundling, is_bundled, platform_options
 from mbexport.errors import DataError
+from mbexport.files import Folder
 from mbexport.pipeline.publish import Delivery, Sign, publish
-from mbexport.provenance.manifest import MANIFEST, SIGNATURE, FileFacts, Manifest
-from mbexport.provenance.read_manifest import read_manifest
+from mbexport.provenance.manifest import MANIFEST, FileFacts, Manifest
+from mbexport.provenance.read_manifest import MAX_MANIFEST_BYTES, manifest_from_bytes
 from mbexport.provenance.statement import STATEMENT, statement_json
 from mbexport.workdir import Workdir
 
 
 def bundle_again(
-    folder: Path, bundling: Bundling, *, out: Path | None = None, sign: Sign | None = None
+    folder: Path, bundling: Bundling, *, out: Path | None = None, sign: Sign | None = None, force: bool = False
 ) -> dict[str, int]:
     """Make the bundles of what a run left in `folder`, there or in `out`; the sizes of their files in bytes, by path.
 
     All else stays as it is, except what lists the bundles: the manifest, signed if there is `sign`, and the statement
-    of provenance. Raises `DataError` unless the files in `folder`, old bundles aside, are as the run left them.
+    of provenance. Raises `DataError` unless the files in `folder`, old bundles aside, are as the run left them,
+    `OutputError` for what no run left in the place of a file, unless `force` allows to replace it.
     """
-    manifest = read_manifest(folder / MANIFEST)
+    source = Folder(folder)
+    manifest = _manifest(source)
     kept = {name: facts for name, facts in manifest.files.items() if not _is_made_again(name)}
-    content = {name: _unchanged(folder / name, facts) for name, facts in kept.items()}
+    content = {name: _unchanged(source, name, facts) for name, facts in kept.items()}
     if LABELS not in content:
         raise DataError(f"{folder} must hold what build or export wrote, got no {LABELS}")
     made = {name: each for name, each in content.items() if kept[name].repeats}
@@ -37,10 +40,8 @@ def bundle_again(
         sign=sign,
     )
     delivery = replace(delivery, told={**delivery.told, STATEMENT: statement_json(delivery.listing())})
-    target = out or folder
-    replaced = [*manifest.files, SIGNATURE] if target.resolve() == folder.resolve() else []
-    with Workdir.open(target) as workdir:
-        publish(workdir, delivery, earlier=replaced)
+    with Workdir.open(out or folder) as workdir:
+        publish(workdir, delivery, force=force)
     return {name: len(each) for name, each in bundles.items()}
 
 
@@ -48,10 +49,19 @@ def _is_made_again(name: str) -> bool:
     return is_bundled(name) or name == STATEMENT
 
 
-def _unchanged(path: Path, facts: FileFacts) -> bytes:
-    """The content of a file that the manifest lists. Raises `DataError` if it is not the listed one."""
+def _manifest(source: Folder) -> Manifest:
+    file = source.root / MANIFEST
     try:
-        content = path.read_bytes()
+        return manifest_from_bytes(source.read(MANIFEST, limit_bytes=MAX_MANIFEST_BYTES), source=file)
+    except OSError as error:
+        raise DataError(f"the manifest {file} cannot be read: {error.strerror}") from None
+
+
+def _unchanged(source: Folder, name: str, facts: FileFacts) -> bytes:
+    """The content of a file that the manifest lists. Raises `DataError` if it is not the listed one."""
+    path = source.root / name
+    try:
+        content = source.read(name)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     if FileFacts.of(content).sha256 != facts.sha256:

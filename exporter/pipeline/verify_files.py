@@ -21,7 +21,7 @@ from mbexport.models.data.readable import ImageFindings, ReadableSets, drop_unre
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import DIGITS_CROP, PHOTO_CROP
-from mbexport.pipeline.publish import report_files
+from mbexport.pipeline.publish import VERDICTS, add, report_files, require_room
 from mbexport.progress import Progress
 from mbexport.report.content import Json, preprocess_json, report_json, to_bytes
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
@@ -54,14 +54,19 @@ class VerifyOptions:
     threads: int = 1
 
 
-def verify_files(options: VerifyOptions, data: DataSet, *, out: Path | None, progress: Progress) -> Json:
+def verify_files(
+    options: VerifyOptions, data: DataSet, *, out: Path | None, progress: Progress, force: bool = False
+) -> Json:
     """The report on the files of `options`, compared on `data`; also written to the folder `out` if one is given.
 
-    Raises `DataError` for a file or an image that cannot be used, before anything is measured.
+    Files there that are not an earlier report of ours are replaced with `force` only. Raises `DataError` for a file or
+    an image that cannot be used, `OutputError` for an `out` that cannot, both before anything is measured.
     """
     if out is not None:
         require_apart(out, data)
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
+        if workdir is not None:
+            require_room(workdir, VERDICTS, force=force, adds=True)
         subjects, reference, pixels = _matched(options, data)
         known = reference or subjects[0]
         readable = _readable(data, options.seed, max_bad=options.max_bad)
@@ -77,8 +82,7 @@ def verify_files(options: VerifyOptions, data: DataSet, *, out: Path | None, pro
         facts = _report_facts(known, data, readable, is_reference=reference is not None)
         content = to_bytes(report_json(found.measured, gates, facts, strict=options.strict))
         if workdir is not None:
-            for name, file in report_files(content, found.pictures).items():
-                workdir.write(name, file)
+            add(workdir, report_files(content, found.pictures), force=force)
     loaded: Json = json.loads(content)
     return loaded
 

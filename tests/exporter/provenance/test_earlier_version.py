@@ -12,10 +12,13 @@ import pytest
 
 from mbexport.bundles.registry import Bundling, is_bundled
 from mbexport.cli import run
+from mbexport.errors import OutputError
 from mbexport.golden.vectors import golden_from_bytes
+from mbexport.pipeline.publish import Delivery, publish
 from mbexport.pipeline.rebundle import bundle_again
 from mbexport.provenance.check import check
 from mbexport.provenance.read_manifest import read_manifest
+from mbexport.workdir import Workdir
 
 FINISHED = Path(__file__).with_name("finished_by_0_1_0.json")
 REMADE = ("manifest.json", "provenance.intoto.json")
@@ -70,3 +73,20 @@ def test_its_bundles_are_made_again_and_nothing_else(folder):
     changed = {"bundle-version": "1.2.0", "zip": True}
     options = json.loads(before["manifest.json"])["options"]
     assert json.loads(after["manifest.json"])["options"] == {**options, **changed}
+
+
+def test_a_run_takes_the_place_of_a_sound_folder_of_it(folder):
+    """Its list of delivered files has no hashes and no seal: the manifest says what is as the run left it."""
+    (folder / ".mbexport").mkdir(exist_ok=True)
+    (folder / ".mbexport" / "published.json").write_text(json.dumps(sorted(content(folder))))
+    with Workdir.open(folder) as workdir:
+        publish(workdir, Delivery(made={"net.onnx": b"new"}))
+    assert content(folder) == {"net.onnx": b"new"}
+
+
+def test_what_was_altered_since_is_not_replaced(folder):
+    (folder / "labels.txt").write_bytes(b"the user's own")
+    before = content(folder)
+    with Workdir.open(folder) as workdir, pytest.raises(OutputError, match=r"labels\.txt is not as a run"):
+        publish(workdir, Delivery(made={"net.onnx": b"new"}))
+    assert content(folder) == before

@@ -23,7 +23,20 @@ from mbexport.provenance.manifest import FileFacts, Input, Recipe, Tool, input_a
 
 SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
 # They cannot change a byte of what is made: `test_reproducible.py` varies them.
-ASIDE = {"config", "dry-run", "gate", "log-dir", "out", "resume", "sensitivity", "sign", "strict", "summary", "threads"}
+ASIDE = {
+    "config",
+    "dry-run",
+    "force",
+    "gate",
+    "log-dir",
+    "out",
+    "resume",
+    "sensitivity",
+    "sign",
+    "strict",
+    "summary",
+    "threads",
+}
 MAKERS = (build.command, export.command)
 
 
