@@ -8,6 +8,7 @@ from ci.composite import Job
 pytestmark = pytest.mark.run  # a whole job, in an environment of its own
 
 
+SECRET = "32 letters of a secret, or more of them"
 ALWAYS = ["Set up Python", "Install mbexport", "Name the stages", "Fetch finished stages", "Build", "Check every file"]
 UPLOADS = ["Upload the bundles", "Upload the reports", "Verdict"]
 
@@ -17,7 +18,7 @@ def done(job, stand_in):
     """Runs a job whose mbexport is the stand-in; the job and its outputs."""
 
     def run(arguments: str = "", **inputs: str) -> tuple[Job, dict[str, str]]:
-        made = job(arguments=arguments, given={"install": stand_in}, **inputs)
+        made = job(arguments=arguments, given={"install": stand_in}, **{"cache_secret": SECRET, **inputs})
         return made, made.run()
 
     return run
@@ -123,6 +124,14 @@ def test_without_cache_and_upload_nothing_leaves_the_job(done):
 
     assert outputs["passed"] == "true"
     assert job.ran == ["Set up Python", "Install mbexport", "Build", "Check every file", "Verdict"]
+    assert list(job.caches.iterdir()) == []
+
+
+def test_without_a_secret_no_stage_is_kept_that_nobody_could_reuse(done):
+    job, outputs = done("--exit 0 --stage train", cache_secret="")
+
+    assert outputs["passed"] == "true"
+    assert not {"Name the stages", "Fetch finished stages", "Keep finished stages"} & set(job.ran)
     assert list(job.caches.iterdir()) == []
 
 

@@ -14,6 +14,7 @@ from clients.environments import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.client, pytest.mark.timeout(3600)]
 
 SMALL = "--alpha 0.25 --resolution 32 --epochs 24 --qat-epochs 1 --int8"
+SECRET = "32 letters of a secret, or more of them"
 STEM = "mobilenet_v1_0.25_32"
 
 
@@ -39,7 +40,7 @@ def require_whole(folder: Path) -> None:
 
 
 def test_a_green_job_uploads_bundles_and_a_red_one_too(job, checkout):
-    green = job(action=checkout, arguments=SMALL)
+    green = job(action=checkout, arguments=SMALL, cache_secret=SECRET)
     outputs = green.run()
 
     assert (green.passed, outputs["passed"], outputs["exit-code"]) == (True, "true", "0"), green.log
@@ -54,7 +55,7 @@ def test_a_green_job_uploads_bundles_and_a_red_one_too(job, checkout):
 
     # The same environment, the stages of the job before, and a gate that nothing passes.
     given = {"install": green.steps["install"]}
-    red = job(action=checkout, arguments=f"{SMALL} --gate above_chance=1000", given=given)
+    red = job(action=checkout, arguments=f"{SMALL} --gate above_chance=1000", given=given, cache_secret=SECRET)
     outputs = red.run()
 
     assert (red.passed, outputs["passed"], outputs["exit-code"]) == (False, "false", "1"), red.log
