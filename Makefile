@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test test-runs test-clients test-all test-network bench-data chart bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
+.PHONY: demo test test-runs test-crashes test-clients test-all test-network bench-data chart bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -19,6 +19,10 @@ test: $(STAMP)
 # Whole trainings, calibrations, conversions and builds.
 test-runs: $(STAMP)
 	$(PYTEST) -m "run and not slow and not client"
+
+# Hundreds of kills, signals, full disks and damaged caches; prints how many. ARGS=--quick tries a few.
+test-crashes: $(STAMP)
+	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/crash_runs.py $(ARGS)
 
 # Programs that others wrote, in environments of their own, read our files: pip, npm and the network are needed once.
 test-clients: $(STAMP)
