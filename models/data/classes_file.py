@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
+from mbexport.files import read_regular
 
 _MOST_BYTES: Final = 1 << 24  # 100,000 classes with long names take a tenth
 _WORDNET_ID: Final = re.compile(r"n\d{8}")  # the folder of a class of ImageNet
@@ -84,12 +85,7 @@ def read_labels(file: Path) -> tuple[str, ...]:
 def _lines(file: Path) -> list[tuple[int, str]]:
     """The lines that are not empty, without blanks at both ends, with their numbers from 1."""
     try:
-        if file.exists() and not file.is_file():  # opening a pipe would wait for a writer that never comes
-            raise DataError(f"the classes file {file} cannot be read: it is no regular file")
-        with file.open("rb") as content:
-            text = content.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise DataError(f"the classes file {file} cannot be read: it has more than {_MOST_BYTES >> 20} MiB")
+        text = read_regular(file, limit_bytes=_MOST_BYTES)
         found = enumerate(text.decode("utf-8-sig").splitlines(), start=1)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the classes file {file} cannot be read: {error}") from None
