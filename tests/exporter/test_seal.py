@@ -8,7 +8,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport import seal as seals
@@ -33,7 +33,6 @@ def test_a_seal_by_hand(monkeypatch):
     assert seal("stage train", b"abc") == hmac.new(SECRET.encode(), b"stage train\0abc", hashlib.sha256).digest()
 
 
-@settings(max_examples=25)
 @given(st.binary(max_size=20), st.text(max_size=5), st.text(max_size=5))
 def test_a_seal_is_of_its_content_and_purpose(content, purpose, other):
     made = seal(purpose, content)
@@ -55,7 +54,6 @@ def test_another_secret_is_another_user(monkeypatch):
 FIELDS = st.dictionaries(st.text(max_size=3), st.integers() | st.floats(allow_nan=False) | st.text(max_size=3))
 
 
-@settings(max_examples=25)
 @given(FIELDS, FIELDS)
 def test_sealed_fields_come_back_and_changed_ones_do_not(fields, other):
     assert fields_of("x", sealed_json("x", fields)) == fields

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from manifest_by_hand import manifest_by_hand
 
@@ -185,7 +185,6 @@ NAMES = st.sampled_from(["a", "b", "c/a", "c/b", "d"])
 FILES = st.dictionaries(NAMES, st.sampled_from([b"1", b"2"]), max_size=4)
 
 
-@settings(max_examples=25)
 @given(st.lists(FILES, min_size=1, max_size=4), FILES)
 def test_runs_leave_their_own_files_and_those_of_the_user(tmp_path_factory, runs, own):
     out = tmp_path_factory.mktemp("out")
