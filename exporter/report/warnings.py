@@ -27,8 +27,8 @@ def image_warnings(data: Json) -> list[str]:
     if photos := left_out.get("photos"):
         first = left_out["listed"][0]
         lines.append(
-            f"{sum(photos.values())} that look like photos were left out ({counted(photos)}), the first "
-            f"{first['file']}: {first['reason']}; report.json lists them"
+            f"what looks like photos was left out: {counted(photos)}, the first {first['file']}: {first['reason']}; "
+            "report.json lists it"
         )
     if count := copies.get("count"):
         first = copies["listed"][0]

@@ -4,8 +4,10 @@ The network is an .onnx that averages colours; everything between the command li
 """
 
 import json
+import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -254,3 +256,68 @@ def test_a_run_on_links_is_recorded_and_made_again_where_the_links_are_followed(
     assert json.loads(manifest.read_bytes())["options"]["follow-links"] is True
     assert run(["rebuild", "--check", str(manifest), "--data", str(photos)]) == 0
     assert capfd.readouterr().out.endswith("SAME: every byte\n")
+
+
+# ---- photos that are not read, copies, parts, and images that changed
+
+
+def test_photos_that_are_not_read_are_warned_of_and_listed(checked, photos, tmp_path):
+    (photos / "dark" / "x.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (photos / "dark" / "notes.txt").write_text("no photo")
+    code, _, errors = checked()
+    assert code in (0, 1)
+    reason = "it is HEIC, which is not read here: convert it to JPEG or PNG"
+    said = f"what looks like photos was left out: 1 .heic, the first dark/x.heic: {reason}; report.json lists it"
+    assert f"WARNING: {said}\n" in errors
+    assert report_in(tmp_path / "out")["data"]["left_out"] == {
+        "photos": {".heic": 1},
+        "others": {".txt": 1},
+        "listed": [{"file": "dark/x.heic", "reason": reason}, {"file": "dark/notes.txt", "reason": "it is no image"}],
+    }
+
+
+def test_copies_count_once(checked, photos, tmp_path):
+    for number in range(45):
+        (photos / "light" / f"copy{number}.jpe").write_bytes((photos / "light" / "00.png").read_bytes())
+    code, _, errors = checked()
+    assert code in (0, 1)
+    report = report_in(tmp_path / "out")
+    copies = report["data"]["copies"]
+    assert f"WARNING: {copies['count']} test images are copies of others and do not count, the first light/" in errors
+    assert len(copies["listed"]) == copies["count"] >= 1
+    if "stages" not in report:  # all images are verified on
+        assert (report["reference"]["samples"], copies["count"]) == (200, 45)
+
+
+def test_image_that_changed_with_size_and_time_kept_is_noticed(build, stand_ins, photos, tmp_path):
+    build()
+    before = json.loads((tmp_path / "out" / "manifest.json").read_bytes())["inputs"]["data"]
+    victim, state = photos / "dark" / "05.png", (photos / "dark" / "05.png").stat()
+    time.sleep(0.02)  # the clock of a file system ticks a hundred times a second
+    victim.write_bytes((photos / "dark" / "06.png").read_bytes())
+    os.utime(victim, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (victim.stat().st_size, victim.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+    build()
+    assert not any(stage["reused"] for stage in report_in(tmp_path / "out")["stages"])
+    assert len(stand_ins.trained_on) == 2
+    assert json.loads((tmp_path / "out" / "manifest.json").read_bytes())["inputs"]["data"] != before
+
+
+def test_data_in_three_parts_is_verified_on_the_third(build, stand_ins, photos, tmp_path):
+    for place, part in enumerate(("Train", "Validation", "Test")):
+        for name in ("dark", "light"):
+            (tmp_path / "split" / part / name).mkdir(parents=True)
+            for number in range(place, 90, 3):
+                shutil.copy(photos / name / f"{number:02}.png", tmp_path / "split" / part / name)
+    assert build("--data", tmp_path / "split")[0] in (0, 1)
+    report = report_in(tmp_path / "out")
+    assert (len(stand_ins.trained_on[0]), report["reference"]["samples"], report["data"]["images"]) == (60, 60, 180)
+    assert (tmp_path / "out" / "labels.txt").read_text() == "dark\nlight\n"
+
+
+def test_second_run_beside_an_old_output_learns_no_further_class(build, stand_ins, photos, tmp_path):
+    build()
+    shutil.copytree(tmp_path / "out", photos / "out")  # as earlier versions could write it
+    build()
+    assert (tmp_path / "out" / "labels.txt").read_text() == "dark\nlight\n"
+    assert all(stage["reused"] for stage in report_in(tmp_path / "out")["stages"])

@@ -37,8 +37,8 @@ def test_left_out_files_by_hand() -> None:
 def test_photos_that_were_left_out_and_copies_are_warned_of() -> None:
     data = {"left_out": left_out_json(FOUND), "copies": copies_json([("a/1.png", "a/0.png"), ("a/2.png", "a/0.png")])}
     assert image_warnings(data) == [
-        "3 that look like photos were left out (2 .heic, 1 folder), the first rose/0.heic: it is HEIC; report.json "
-        "lists them",
+        "what looks like photos was left out: 2 .heic, 1 folder, the first rose/0.heic: it is HEIC; report.json "
+        "lists it",
         "2 test images are copies of others and do not count, the first a/1.png, the same picture as a/0.png; "
         "report.json lists them",
     ]
