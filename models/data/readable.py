@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Final
 
 import numpy as np
@@ -108,9 +108,9 @@ def _look(images: ImageSet) -> tuple[dict[int, str], dict[int, int]]:
 
 def _digest(image: Image.Image) -> int:
     """A hash of a picture's size and pixels: how its file is written, and what else lies there, does not matter."""
-    digest = blake2b(f"{image.width} {image.height} {image.mode}".encode(), digest_size=_DIGEST_BYTES)
+    digest = sha256(f"{image.width} {image.height} {image.mode}".encode())
     digest.update(image.tobytes())
-    return int.from_bytes(digest.digest(), "little")
+    return int.from_bytes(digest.digest()[:_DIGEST_BYTES], "little")
 
 
 def _copies(digests: NDArray[np.uint64], readable: NDArray[np.int64]) -> dict[int, int]:
