@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mbexport.errors import OptionError
+from mbexport.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from mbexport.calibration.affine import Affine
@@ -25,8 +25,11 @@ def labels_file(names: Iterable[str]) -> bytes:
 
 
 def labels_in(content: bytes) -> tuple[str, ...]:
-    """The names in the content that `labels_file` wrote."""
-    return tuple(content.decode().split("\n")[:-1])
+    """The names in the content that `labels_file` wrote. Raises `DataError` for what is no text."""
+    try:
+        return tuple(content.decode().split("\n")[:-1])
+    except UnicodeDecodeError:
+        raise DataError(f"{LABELS} must be text in UTF-8, got other bytes") from None
 
 
 class Precision(StrEnum):

@@ -6,10 +6,12 @@ The network's layers are in the same file, as `models.stored_network` lists them
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
-from mbexport.errors import DataError, OptionError
-from mbexport.models.preprocess import Preprocess, preprocess_from_json
+from mbexport.documents import Form, read_json, refusal
+from mbexport.errors import OptionError
+from mbexport.models.preprocess import PREPROCESS_SCHEMA, Preprocess, preprocess_from_json
 
 INPUT_NAME: Final = "image"  # of the input of every float network, which converters keep
 
@@ -41,16 +43,38 @@ class Facts:
     family: str | None = None
 
 
+def _schema() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 0}
+    properties = {
+        "preprocess": PREPROCESS_SCHEMA,
+        "classes": {"type": "integer", "minimum": 1},
+        "output": {"enum": list(Output)},
+        "alpha": {"type": ["number", "null"]},
+        "mult_adds": count,
+        "parameters": count,
+        "architecture": {"type": "string"},
+    }
+    return {
+        "type": "object",
+        "properties": {**properties, "family": {"type": ["string", "null"]}},
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+_FORM: Final = Form(title="a file of facts on a network", schema=_schema)
+
+
 def facts_to_json(facts: Facts) -> str:
     """The facts as JSON that `facts_from_json` reads."""
     return json.dumps(asdict(facts), indent=1) + "\n"
 
 
-def facts_from_json(text: str) -> Facts:
-    """Read the facts that `facts_to_json` wrote. Raises `DataError` for any other text."""
+def facts_from_json(content: bytes | str, *, source: str | Path = "it") -> Facts:
+    """Read the facts that `facts_to_json` wrote, from the file `source`. Raises `DataError` for anything else."""
+    values: dict[str, Any] = read_json(content, _FORM, source=source)
     try:
-        values: dict[str, Any] = json.loads(text)
         preprocess = preprocess_from_json(values["preprocess"])
-        return Facts(**{**values, "preprocess": preprocess, "output": Output(values["output"])})
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, OptionError) as error:
-        raise DataError(f"not a file of facts on a network: {error}") from None
+    except OptionError as error:
+        raise refusal(_FORM, source, error) from None
+    return Facts(**{**values, "preprocess": preprocess, "output": Output(values["output"])})

@@ -177,11 +177,28 @@ def widened(values: tuple[float, ...], size: int) -> tuple[float, ...]:
     return values * size if len(values) == 1 else values
 
 
-def preprocess_from_json(values: Mapping[str, Any]) -> Preprocess:
-    """Read a `Preprocess` that `dataclasses.asdict` and JSON stored.
+_NUMBERS: Final = {"type": "array", "items": {"type": "number"}}
+# The form of what `dataclasses.asdict` makes of a `Preprocess`.
+PREPROCESS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["resolution_px", "crop_fraction", "channels", "normalization"],
+    "additionalProperties": False,
+    "properties": {
+        "resolution_px": {"type": "integer"},
+        "crop_fraction": {"type": "number"},
+        "channels": {"type": "integer"},
+        "normalization": {
+            "type": "object",
+            "required": ["mean", "std", "is_bgr"],
+            "additionalProperties": False,
+            "properties": {"mean": _NUMBERS, "std": _NUMBERS, "is_bgr": {"type": "boolean"}},
+        },
+    },
+}
 
-    Raises `KeyError`, `TypeError` or `OptionError` for anything else.
-    """
+
+def preprocess_from_json(values: Mapping[str, Any]) -> Preprocess:
+    """Read a `Preprocess` of the form `PREPROCESS_SCHEMA`. Raises `OptionError` for values that it cannot have."""
     norm = values["normalization"]
     normalization = Normalization(mean=tuple(norm["mean"]), std=tuple(norm["std"]), is_bgr=norm["is_bgr"])
     return Preprocess(**{**values, "normalization": normalization})

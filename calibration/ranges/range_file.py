@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.calibration.affine import Range
-from mbexport.errors import DataError, OptionError
-from mbexport.files import read_regular
+from mbexport.documents import Form, read_document, read_json, refusal
+from mbexport.errors import OptionError
 
-_MAX_BYTES: Final = 1 << 26
 Ranges = Mapping[str, Range]
+
+_BOUNDS: Final = {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number"}}
+_FORM: Final = Form(title="a file of ranges", schema=lambda: {"type": "object", "additionalProperties": _BOUNDS})
 
 
 def ranges_to_json(ranges: Ranges) -> str:
@@ -19,21 +21,15 @@ def ranges_to_json(ranges: Ranges) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def ranges_from_json(text: str) -> dict[str, Range]:
-    """Read what `ranges_to_json` wrote. Raises `DataError` if the text is something else."""
+def ranges_from_json(content: bytes | str, *, source: str | Path = "it") -> dict[str, Range]:
+    """Read what `ranges_to_json` wrote, from the file `source`. Raises `DataError` if it is something else."""
+    bounds = read_json(content, _FORM, source=source)
     try:
-        return {site: Range(low=low, high=high) for site, (low, high) in json.loads(text).items()}
-    except (AttributeError, TypeError, ValueError, RecursionError, OptionError) as error:
-        raise DataError(f"not a file of ranges: {error}") from None
+        return {site: Range(low=low, high=high) for site, (low, high) in bounds.items()}
+    except OptionError as error:
+        raise refusal(_FORM, source, error) from None
 
 
 def read_ranges(path: Path) -> dict[str, Range]:
     """Read the file of ranges at `path`. Raises `DataError` if it cannot be read or holds something else."""
-    try:
-        return ranges_from_json(read_regular(path, limit_bytes=_MAX_BYTES).decode())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a file of ranges: it is no text") from None
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+    return ranges_from_json(read_document(path), source=path)

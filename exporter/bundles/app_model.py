@@ -80,6 +80,8 @@ def _app_model(
     if chosen is None:
         names = ", ".join(each.file for each in golden.artifacts)
         raise DataError(f"a bundle needs a .{model_format} that takes one image at a time, got {names}")
+    if chosen.file not in files:
+        raise DataError(f"{FOLDER}/{INDEX} names {chosen.file}, and there is no such file")
     vectors = {name.removeprefix(f"{FOLDER}/"): each for name, each in files.items() if name.startswith(f"{FOLDER}/")}
     del vectors[INDEX]
     return AppModel(

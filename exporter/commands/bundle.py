@@ -72,7 +72,7 @@ def _sizes(files: Mapping[str, int]) -> str:
     for name, size_bytes in files.items():
         place, slash, _ = name.partition("/")
         sizes.setdefault(place + slash, []).append(size_bytes)
-    width = max(map(len, sizes))
+    width = max(map(len, sizes), default=0)
     return "\n".join(
         f"{name:<{width}}  {len(each):>3} {'file ' if len(each) == 1 else 'files'}  {sum(each) / 1e6:6.2f} MB"
         for name, each in sizes.items()

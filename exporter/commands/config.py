@@ -1,16 +1,14 @@
 """Read options of a command from a TOML file (`--config`)."""
 
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from mbexport.commands.options import PATH, Group, Option, option
-from mbexport.errors import OptionError, did_you_mean
-from mbexport.files import read_regular
+from mbexport.documents import parse_toml, read_document
+from mbexport.errors import DataError, OptionError, did_you_mean
 
-_MAX_BYTES: Final = 1 << 20
 _NUMBER: Final = (int, float)
 _KINDS: Final[dict[type | tuple[type, ...], str]] = {
     str: "text",
@@ -24,15 +22,14 @@ def _load_config(context: click.Context, _parameter: click.Parameter, value: Pat
     """Makes the file's values the defaults: a flag and the environment both beat them."""
     if value is None or context.resilient_parsing:  # the latter while a shell completes a word
         return
-    try:
-        settings = tomllib.loads(read_regular(value, limit_bytes=_MAX_BYTES).decode())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise OptionError(f"the config file {value} cannot be read: {error}") from None
+    settings = _settings(value)
     group = context.parent.command if context.parent else None
     tables = set(group.list_commands(context)) if isinstance(group, click.Group) else set()
     if any(name in tables and isinstance(table, dict) for name, table in settings.items()):
         # One file for several commands: a table for each.
         settings = settings.get(context.command.name or "", {})
+        if not isinstance(settings, dict):
+            raise OptionError(f"{value}: {context.command.name} must be a table of options, got {settings!r}")
     known = {each.long_name: each for each in context.command.params if isinstance(each, Option)}
     known.pop("config", None)
     defaults: dict[str, Any] = {}
@@ -49,6 +46,13 @@ def _load_config(context: click.Context, _parameter: click.Parameter, value: Pat
         require_type(named, given, where=f"{value}: {name}")
         defaults[named.name] = given
     context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    try:
+        return parse_toml(read_document(file))
+    except (DataError, ValueError) as error:
+        raise OptionError(f"the config file {file} cannot be read: {error}") from None
 
 
 def require_type(known: Option, given: object, *, where: str) -> None:

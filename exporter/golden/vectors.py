@@ -8,13 +8,15 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from mbexport.errors import DataError
-from mbexport.models.preprocess import Preprocess, preprocess_from_json
+from mbexport.documents import read_json, refusal
+from mbexport.errors import OptionError
+from mbexport.formats.runner import FLOAT
+from mbexport.golden.form import GOLDEN, SCHEMA
+from mbexport.models.preprocess import Normalization, Preprocess, preprocess_from_json
 
 FOLDER: Final = "golden"
 INDEX: Final = "golden.json"
 README: Final = "README.md"
-SCHEMA: Final = 1
 
 README_TEXT: Final = """\
 # Golden vectors
@@ -203,22 +205,23 @@ class Golden:
 
 def golden_from_bytes(content: bytes) -> Golden:
     """The golden vectors that `Golden.to_bytes` wrote. Raises `DataError` for anything else."""
+    source = f"{FOLDER}/{INDEX}"
+    fields: dict[str, Any] = read_json(content, GOLDEN, source=source)
+    del fields["schema"]
     try:
-        fields: dict[str, Any] = json.loads(content)
-        schema = fields.pop("schema")
-        if schema != SCHEMA:
-            raise ValueError(f"schema must be {SCHEMA}, got {schema}")
         fields["preprocess"] = preprocess_from_json(fields["preprocess"])
         fields["artifacts"] = tuple(_artifact(each) for each in fields["artifacts"])
-        fields["cases"] = tuple(_case(each) for each in fields["cases"])
-        return Golden(**fields)
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"{FOLDER}/{INDEX} is not one of mbexport: {error}") from None
+    except OptionError as error:
+        raise refusal(GOLDEN, source, error) from None
+    fields["cases"] = tuple(_case(each) for each in fields["cases"])
+    return Golden(**fields)
 
 
 def _artifact(fields: dict[str, Any]) -> GoldenArtifact:
     source, target = fields["input"], fields["output"]
     numbers = {name: tuple(source[name]) for name in ("shape", "mean", "std")}
+    if source["dtype"] == FLOAT:
+        Normalization(mean=numbers["mean"], std=numbers["std"])  # raises an OptionError for what no byte becomes
     return GoldenArtifact(
         **{
             **fields,

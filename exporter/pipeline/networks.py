@@ -59,7 +59,7 @@ def largest_of(network: Quantized | Rounded) -> LargestWeights:
 
 def ranges_of(network: Quantized) -> Ranges:
     """The calibrated range of each activation tensor."""
-    return ranges_from_json(network.ranges.read_text("utf-8"))
+    return ranges_from_json(network.ranges.read_bytes(), source=network.ranges)
 
 
 def calibration_images(plan: BuildPlan, images: ImageSet) -> ImageSet:

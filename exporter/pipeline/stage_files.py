@@ -41,7 +41,7 @@ class Float:
     @property
     def facts(self) -> Facts:
         """What is known of it."""
-        return facts_from_json(self.network.read_text("utf-8"))
+        return facts_from_json(self.network.read_bytes(), source=self.network)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

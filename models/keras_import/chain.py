@@ -124,7 +124,9 @@ def require_chain_shape(shape: Sequence[object], *, resolution_px: int | None) -
     if channels not in (1, 3):
         raise DataError(f"the model's input must have 1 or 3 channels, last, got {tuple(shape)}")
     if (height is None or width is None) and resolution_px is None:
-        raise DataError(f"the model's input is {tuple(shape)}, of no fixed size: pass --resolution")
+        raise DataError(
+            f"the model's input is {tuple(shape)}, of no fixed size: pass --resolution to `mbexport export`"
+        )
     px = resolution_px if height is None else height
     other_px = px if width is None else width
     if px != other_px or not isinstance(px, int) or not 1 <= px <= MAX_PX:

@@ -74,7 +74,7 @@ def test_a_text_that_is_no_ranges_is_refused(text):
 
 @pytest.mark.parametrize("bounds", [[0, np.nan], [np.nan, 1], [0, np.inf], [1, 2], [0, 0]])
 def test_a_stored_range_that_cannot_be_is_refused(bounds):
-    with pytest.raises(MbexportError, match="a range must hold 0"):
+    with pytest.raises(MbexportError, match=r"a range must hold 0|must be finite"):
         ranges_from_json(json.dumps({"relu": bounds}))
 
 
@@ -83,7 +83,7 @@ def test_file_that_holds_no_ranges_is_named_in_one_line(tmp_path, content):
     (tmp_path / "r.json").write_bytes(content)
     with pytest.raises(DataError) as caught:
         read_ranges(tmp_path / "r.json")
-    assert str(caught.value).startswith(f"{tmp_path / 'r.json'}: not a file of ranges: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'r.json'} is not a file of ranges: ")
     assert "\n" not in str(caught.value)
 
 

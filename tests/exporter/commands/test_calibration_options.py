@@ -98,11 +98,11 @@ def test_what_cannot_be_is_refused_in_one_line(refused, arguments, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{", "r.json: not a file of ranges: Expecting property name"),
-        ("[]", "r.json: not a file of ranges: "),
+        ("{", "r.json is not a file of ranges: Expecting property name"),
+        ("[]", "r.json is not a file of ranges: "),
         (
             json.dumps({"conv1_relu": [6, 0]}),
-            "r.json: not a file of ranges: a range must hold 0 and be finite and wider than 0, got [6, 0]",
+            "r.json is not a file of ranges: a range must hold 0 and be finite and wider than 0, got [6, 0]",
         ),
     ],
 )

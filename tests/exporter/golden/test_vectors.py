@@ -14,14 +14,19 @@ from mbexport.models.preprocess import NORMALIZATIONS, Preprocess
 
 CAFFE = NORMALIZATIONS["caffe"]
 NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
+FILES = st.from_regex(r"[a-z_]{1,9}\.[a-z]{1,3}", fullmatch=True)
 COUNTS = st.integers(0, 10**6)
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-ROWS = st.lists(NUMBERS, max_size=3).map(tuple)
-SHAPES = st.lists(COUNTS, max_size=4).map(tuple)
+NUMBERS = st.floats(0, allow_infinity=False)
+SIZES = st.integers(1, 4096)
+TENSOR = {
+    "name": NAMES,
+    "dtype": st.sampled_from(["uint8", "int8"]),
+    "shape": st.lists(SIZES, min_size=1, max_size=4).map(tuple),
+}
 GOLDENS = st.builds(
     Golden,
-    stem=NAMES,
-    classes=COUNTS,
+    stem=FILES,
+    classes=SIZES,
     licence=st.none() | NAMES,
     preprocess=st.builds(
         Preprocess,
@@ -33,9 +38,25 @@ GOLDENS = st.builds(
     artifacts=st.lists(
         st.builds(
             GoldenArtifact,
-            input=st.builds(GoldenInput, shape=SHAPES, mean=ROWS, std=ROWS, **dict.fromkeys(("name", "dtype"), NAMES)),
-            output=st.builds(GoldenOutput, shape=SHAPES, tolerance=NUMBERS, spread=NUMBERS, scale=st.none() | NUMBERS),
-            **dict.fromkeys(("file", "sha256", "format", "precision"), NAMES),
+            file=FILES,
+            sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
+            format=st.sampled_from(["tflite", "onnx"]),
+            precision=st.sampled_from(["fp32", "int8"]),
+            input=st.builds(
+                GoldenInput,
+                layout=st.sampled_from(["nhwc", "nchw"]),
+                channel_order=st.sampled_from(["RGB", "BGR", "GREY"]),
+                **TENSOR,
+            ),
+            output=st.builds(
+                GoldenOutput,
+                kind=st.sampled_from(["softmax", "sigmoid", "logits"]),
+                tolerance=NUMBERS,
+                spread=NUMBERS,
+                scale=st.none() | st.floats(1e-9, 1e9),
+                zero_point=st.none() | st.integers(-128, 255),
+                **TENSOR,
+            ),
         ),
         max_size=2,
     ).map(tuple),
@@ -43,7 +64,11 @@ GOLDENS = st.builds(
         st.builds(
             Case,
             truth=st.none() | COUNTS,
-            expected=st.dictionaries(NAMES, st.builds(Expected, top=COUNTS, score=NUMBERS), max_size=2),
+            expected=st.dictionaries(
+                FILES, st.builds(Expected, output=FILES, label=NAMES, top=COUNTS, score=NUMBERS), max_size=2
+            ),
+            **dict.fromkeys(("width", "height"), SIZES),
+            **dict.fromkeys(("name", "raw", "resized"), FILES),
         ),
         max_size=2,
     ).map(tuple),
