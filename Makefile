@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test test-runs test-crashes test-clients test-all test-network bench-data chart bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
+.PHONY: demo test test-runs test-crashes test-clients test-all test-network fuzz bench-data chart bench-quality bench-latency bench-convert bench-verify java-classes docs lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -36,6 +36,11 @@ test-all: $(STAMP)
 # Trains the small network whose weights are committed for all tests; wanted only when its kind changes.
 test-network: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python tests/small_build.py
+
+# Ten thousand changed files, each of which must be used or refused in one line: no traceback, no crash, no hang. Takes an
+# hour or two; ARGS="--cases 300 --seed 5" tries others.
+fuzz: $(STAMP)
+	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m fuzz.fuzz $(ARGS)
 
 # How fast images reach a training, and in how much memory; prints two tables, takes some minutes.
 bench-data: $(STAMP)

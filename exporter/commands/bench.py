@@ -9,7 +9,7 @@ from mbexport.commands import options
 from mbexport.commands.config import config
 from mbexport.commands.options import Group
 from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_THREADS, require_within
-from mbexport.formats.registry import format_of
+from mbexport.formats.trial import warm_up
 
 _MIN_RUNS = 2  # one in each of two sittings: a ratio's interval needs both
 _WARMUP = 2
@@ -82,8 +82,7 @@ def command(
         require_within("runs", runs, _MIN_RUNS, MAX_RUNS)
     require_within("warmup", warmup, 0, MAX_RUNS)
     require_within("batch", given["batch"], 1, MAX_BATCH)
-    for file in files:
-        format_of(file)
+    warm_up(files)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.latency.sittings import Effort, fixed_effort
     from mbexport.pipeline.bench_files import bench_files

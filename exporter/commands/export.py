@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from mbexport.commands import build_and_export, options
 from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
+from mbexport.formats.keras.format import KERAS
+from mbexport.formats.trial import try_as
 from mbexport.models.architectures import MOBILENET_V1, architecture_of
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, 
         raise OptionError(f"give --model or --weights, got {got}")
     options.require_files(model=given["model"])
     if given["model"] is not None:
+        try_as([(given["model"], KERAS)])
         require_model(given["model"], trust=given["trust"])
     shared = build_and_export.shared_plan(given)
 
@@ -158,6 +161,8 @@ def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -
     spec = build_and_export.spec_of(given, resolution_px=px, classes=classes or MOBILENET_V1.imagenet_classes)
     architecture = architecture_of(spec)
     weights = build_and_export.weights_file(given["weights"], spec, stderr)
+    if weights.is_file():
+        try_as([(weights, KERAS)])
     if classes is None and weights.is_file():
         classes = architecture.head_classes(stored_weights(weights)) or architecture.imagenet_classes
         spec = replace(spec, classes=classes)

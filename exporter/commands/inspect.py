@@ -9,11 +9,11 @@ import click
 from mbexport.artifact import Precision
 from mbexport.commands import options
 from mbexport.commands.options import Group
+from mbexport.documents import Form, read_json_file
 from mbexport.errors import DataError, OptionError
-from mbexport.files import read_regular, sha256_of
+from mbexport.files import sha256_of
+from mbexport.formats.trial import require_harmless, warm_up
 from mbexport.report.content import REPORT, Json
-
-_MAX_REPORT_BYTES = 1 << 28
 
 
 def sensitivity_of(file: Path) -> Json:
@@ -24,7 +24,9 @@ def sensitivity_of(file: Path) -> Json:
     if not file.is_file():
         raise DataError(f"no such file: {file}")
     path = file.parent / REPORT
-    report = _read(path)
+    if not path.exists():
+        raise DataError(f"--sensitivity reads the report of the run that made the file: there is no {path}")
+    report = read_json_file(path, Form(title="a report of mbexport", schema=_sensitivity_schema))
     digest = sha256_of(file)
     entry = next((entry for entry in report["artifacts"] if entry["sha256"] == digest), None)
     if entry is None:
@@ -36,17 +38,21 @@ def sensitivity_of(file: Path) -> Json:
     return {"file": file.name, "sha256": digest, **report["sensitivity"]}
 
 
-def _read(path: Path) -> Json:
-    """The report at `path`. Raises `DataError` if there is none, or the file is no report."""
-    try:
-        report = json.loads(read_regular(path, limit_bytes=_MAX_REPORT_BYTES))
-        if all({"sha256", "precision"} <= set(entry) for entry in report["artifacts"]):
-            return dict(report)
-    except FileNotFoundError:
-        raise DataError(f"--sensitivity reads the report of the run that made the file: there is no {path}") from None
-    except (OSError, TypeError, KeyError, ValueError, RecursionError):
-        pass  # the message is the same
-    raise DataError(f"{path} is not a report of mbexport")
+def _sensitivity_schema() -> dict[str, Any]:
+    """What is read of a report; the rest may be that of another version."""
+    from mbexport.report.schema import report_schema
+
+    text = {"type": "string"}
+    entry = {"type": "object", "required": ["sha256", "precision"], "properties": {"sha256": text, "precision": text}}
+    return {
+        "type": "object",
+        "required": ["artifacts"],
+        "properties": {
+            "artifacts": {"type": "array", "items": entry},
+            "sensitivity": {"anyOf": [{"$ref": "#/$defs/sensitivity"}, {"type": "null"}]},
+        },
+        "$defs": report_schema()["$defs"],
+    }
 
 
 _EXAMPLES = """\b
@@ -80,6 +86,8 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
     """
     if kernels and sensitivity:
         raise OptionError("--kernels and --sensitivity are two tables; give one, got both")
+    if not sensitivity:
+        warm_up([file])
     from mbexport.formats.registry import open_runner
     from mbexport.quiet import quiet_libraries
 
@@ -87,6 +95,7 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
         if sensitivity:
             _print_sensitivity(file, streams.out, as_json=as_json)
             return
+        require_harmless([file])
         facts = _kernel_facts(open_runner(file)) if kernels else _facts(file)
         lines = _table if kernels else _lines
         text = json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts))

@@ -11,6 +11,7 @@ from mbexport.commands.config import config
 from mbexport.commands.options import Group
 from mbexport.errors import DataError, require_within
 from mbexport.formats.registry import format_of
+from mbexport.formats.trial import warm_up
 
 if TYPE_CHECKING:
     from mbexport.pipeline.predict_files import Question
@@ -56,6 +57,7 @@ def command(**given: Any) -> None:
     probabilities from 0 to 1; logits go through a softmax.
     """
     question = question_of(given)
+    warm_up([question.file])
     from mbexport.pipeline.predict_files import predict_files
     from mbexport.quiet import quiet_libraries
 

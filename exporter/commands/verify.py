@@ -10,7 +10,7 @@ from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
 from mbexport.errors import MAX_SEED, MAX_THREADS, require_within
-from mbexport.formats.registry import format_of
+from mbexport.formats.trial import warm_up
 
 if TYPE_CHECKING:
     from mbexport.models.data.imageset import DataSet
@@ -84,8 +84,7 @@ def command(**given: Any) -> int:
     verify_options, summary, out = verify_options_of(given), given["summary"], given["out"]
     require_writable(summary)
     options.require_files(reference=given["reference"], classes=given["classes_file"])
-    for file in given["files"]:
-        format_of(file)
+    warm_up(given["files"])
     from mbexport.commands.console import ConsoleProgress
     from mbexport.pipeline.verify_files import verify_files
     from mbexport.quiet import quiet_libraries

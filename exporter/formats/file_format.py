@@ -77,7 +77,8 @@ class FileFormat:
     one that is made from another format's file names that in `made_from`, and in `source` that file's precision, by
     its own. `options` are the fields of a plan that change the bytes of a file of that precision. `labels` gives the
     labels inside a file, None where there are none; formats that can hold none have no such function. `kernel_paths`
-    are the kernels that `open` takes by name, first what the runtime chooses itself.
+    are the kernels that `open` takes by name, first what the runtime chooses itself. `runtime` names the library that
+    opens a file; before it does, `check` raises `DataError` for one whose structure does not hold together.
     """
 
     name: str
@@ -85,6 +86,8 @@ class FileFormat:
     endings: tuple[str, ...]
     recognizes: Callable[[bytes], bool]
     marker: Marker
+    runtime: str
+    check: Callable[[Path], None]
     open: "Callable[[Path, int, str | None], Runner]"
     kernels: "Callable[[Runner], Kernels]"
     labels: "Callable[[Runner], tuple[str, ...] | None] | None" = None

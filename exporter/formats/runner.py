@@ -45,6 +45,11 @@ class Runner(ABC):
     def __init__(self, path: Path, source: TensorSpec, *targets: TensorSpec) -> None:
         self.path, self.name = path, path.name
         self.input, self.outputs = source, targets
+        if len(source.shape) == 4 and -1 in source.shape[1:]:
+            raise DataError(
+                f"{path}: the input must have one size, got the open one {source.shape}: convert the model anew with a "
+                "fixed size"
+            )
         is_image = len(source.shape) == 4 and min(source.shape) >= 1
         sides = source.shape[1:3] if is_image and self.layout is Layout.NHWC else source.shape[2:4]
         if not is_image or self.channels not in (1, 3) or sides[0] != sides[1]:

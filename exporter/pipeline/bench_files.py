@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mbexport.errors import MAX_THREADS
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
+from mbexport.formats.trial import require_harmless
 from mbexport.latency.machine import machine_json, usable_cores
 from mbexport.latency.performance import Performance, measure_performance, ratio_json
 from mbexport.latency.sittings import Effort
@@ -43,6 +44,7 @@ def bench_files(
     """
     if out is not None:
         require_room(Workdir(out), [_RESULT], force=force, adds=True)
+    require_harmless(files)
     runners = [open_runner(path) for path in files]
     give_distinct_names(runners)
     progress.start("bench")

@@ -14,6 +14,7 @@ from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Subject
+from mbexport.formats.trial import require_harmless
 from mbexport.models.data.decode import read_image
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.pipeline.plan import PHOTO_CROP
@@ -42,6 +43,7 @@ def predict_files(question: Question) -> Json:
 
     Raises `DataError` for an artifact or an image that cannot be used.
     """
+    require_harmless([question.file])
     runner = open_runner(question.file)
     classes = Classifier(runner).classes - question.background
     labels = question.labels or _own_labels(runner, question) or tuple(str(number) for number in range(classes))

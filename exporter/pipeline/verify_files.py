@@ -16,6 +16,7 @@ from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
 from mbexport.formats.subject import Subject
+from mbexport.formats.trial import require_harmless
 from mbexport.models.data.open import DataSet
 from mbexport.models.data.readable import ImageFindings, ReadableSets, drop_unreadable
 from mbexport.models.preprocess import Normalization, Preprocess
@@ -92,6 +93,7 @@ def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subj
 
     Each file comes with how it is fed and read.
     """
+    require_harmless([*options.files, *([options.reference] if options.reference else [])])
     runners = [open_runner(path) for path in options.files]  # each runs on a core of its own
     give_distinct_names(runners)
     reference = _reference(options, runners)

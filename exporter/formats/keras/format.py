@@ -19,6 +19,12 @@ def _recognizes(head: bytes) -> bool:
     return head.startswith(_HDF5) or (head.startswith(_ZIP) and head[_ENTRY_NAME:].startswith(_FIRST_ENTRIES))
 
 
+def _check(path: Path) -> None:
+    from mbexport.formats.keras.structure import require_sound
+
+    require_sound(path)
+
+
 def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
     from mbexport.formats.keras.runner import KerasRunner
 
@@ -39,6 +45,8 @@ KERAS: Final = FileFormat(
     endings=(".keras", ".h5", ".hdf5"),
     recognizes=_recognizes,
     marker=Marker(chart="D", path="M6 0l6 6-6 6-6-6z"),
+    runtime="HDF5",
+    check=_check,
     open=_open,
     kernels=_kernels,
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mbexport.artifact import Precision
+from mbexport.errors import DataError
 from mbexport.formats.file_format import Conversion, FileFormat, Marker
 from mbexport.formats.tflite.format import TFLITE
 
@@ -34,6 +35,15 @@ def _convert(conversion: Conversion) -> bytes:
     from mbexport.formats.onnx.convert import onnx_file
 
     return onnx_file(conversion)
+
+
+def _check(path: Path) -> None:
+    from mbexport.formats.onnx.structure import require_sound
+
+    try:
+        require_sound(path)
+    except DataError as error:
+        raise DataError(f"{path} is not an .onnx file that can be loaded: {error}") from None
 
 
 def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
@@ -72,6 +82,8 @@ ONNX: Final = FileFormat(
     made_from=TFLITE,
     source=_source,
     convert=_convert,
+    runtime="onnxruntime",
+    check=_check,
     open=_open,
     kernel_paths=KERNEL_PATHS,
     kernels=_kernels,

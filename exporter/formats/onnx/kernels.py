@@ -30,7 +30,10 @@ def onnx_kernels(runner: Runner) -> Kernels:
             raise DataError(f"{runner.path} loads, but fails when it runs: {error}") from None
         finally:
             record = Path(session.end_profiling())
-        events = json.loads(record.read_text("utf-8"))
+        try:
+            events = json.loads(record.read_text("utf-8"))
+        except ValueError:  # it writes names as they are
+            raise DataError(f"{runner.path} has names that onnxruntime's own record of a run cannot hold") from None
     nodes = [event["args"] for event in events if event["name"].endswith("_kernel_time")]
     return Kernels(
         rows=kernel_rows(

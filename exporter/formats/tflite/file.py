@@ -67,7 +67,7 @@ def canonicalize(model: Any) -> None:
     model.metadata = [entry for entry in model.metadata or [] if entry.name != _CONVERSION]
     ends = _end_names(model)
     for graph in model.subgraphs:
-        _rename(graph, _op_names(model), ends if graph is model.subgraphs[0] else {})
+        _rename(graph, op_names(model), ends if graph is model.subgraphs[0] else {})
     _correct_runtime_version(model)
     _share_buffers(model)
 
@@ -88,7 +88,7 @@ def metadata_buffer(model: Any, name: bytes) -> NDArray[np.uint8] | None:
 
 
 def _correct_runtime_version(model: Any) -> None:
-    said, names = min_runtime_version(model), _op_names(model)
+    said, names = min_runtime_version(model), op_names(model)
     if said is None:
         return
     needed = [said]
@@ -148,9 +148,13 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers
         return self._written[key]
 
 
-def _op_names(model: Any) -> list[str]:
+def op_names(model: Any) -> list[str]:
+    """The names of the ops by their number in the file. Raises `DataError` for a code that the schema does not have."""
     # Old readers know the deprecated field only, which holds codes up to 127.
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes or []]
+    unknown = next((code for code in codes if code not in _OPS), None)
+    if unknown is not None:
+        raise DataError(f"its ops must be those of TensorFlow Lite, got one with the code {unknown}")
     return [_OPS[code] for code in codes]
 
 
@@ -160,7 +164,7 @@ def _end_names(model: Any) -> dict[int, bytes]:
     return {end.tensorIndex: end.name for signature in signatures for end in (*signature.inputs, *signature.outputs)}
 
 
-def _rename(graph: Any, op_names: list[str], ends: dict[int, bytes]) -> None:
+def _rename(graph: Any, kinds: list[str], ends: dict[int, bytes]) -> None:
     """Names each tensor by the op that makes it, or that takes it first; `ends` are named already.
 
     Weights that an op turns into floats first (fp16) are named by the op that takes these.
@@ -173,7 +177,7 @@ def _rename(graph: Any, op_names: list[str], ends: dict[int, bytes]) -> None:
     storing = [op for op in graph.operators if len(op.inputs) == 1 and int(op.inputs[0]) not in made]
     for op in graph.operators:
         if op not in storing:
-            code = op_names[op.opcodeIndex]
+            code = kinds[op.opcodeIndex]
             kind = _KINDS.get(code, code.lower())
             counts[kind] += 1
             for index, name in _names_around(op, f"{kind}_{counts[kind]}", roles=_WEIGHTED if code in _KINDS else {}):

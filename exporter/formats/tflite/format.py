@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mbexport.artifact import Precision
+from mbexport.errors import DataError
 from mbexport.formats.file_format import Conversion, FileFormat, Marker
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ def _convert(conversion: Conversion) -> bytes:
     from mbexport.formats.tflite.convert import tflite_file
 
     return tflite_file(conversion)
+
+
+def _check(path: Path) -> None:
+    from mbexport.formats.tflite.structure import require_sound
+
+    try:
+        require_sound(path.read_bytes())
+    except DataError as error:
+        raise DataError(f"{path} is not a .tflite file that can be loaded: {error}") from None
 
 
 def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
@@ -54,6 +64,8 @@ TFLITE: Final = FileFormat(
     precisions=tuple(Precision),
     options=lambda precision: ("io",) if precision is Precision.INT8 else (),
     convert=_convert,
+    runtime="LiteRT",
+    check=_check,
     open=_open,
     kernel_paths=KERNEL_PATHS,
     kernels=_kernels,

@@ -43,7 +43,7 @@ class TfliteRunner(Runner):
         if len(sources) != 1:
             raise DataError(f"{path}: expected one input, which takes images, got {len(sources)}")
         self._source, self._targets = sources[0]["index"], [target["index"] for target in targets]
-        source = _tflite_tensor(sources[0])
+        source = _with_open_sides(_tflite_tensor(sources[0]), sources[0]["shape_signature"])
         if source.dtype == FLOAT:
             source = self._with_entry_quantization(source)
         super().__init__(path, source, *map(_tflite_tensor, targets))
@@ -115,6 +115,14 @@ class TfliteRunner(Runner):
             if op["op_name"] == "QUANTIZE" and self._source in op["inputs"]:
                 return replace(source, affine=for_bytes(_tflite_tensor(details[op["outputs"][0]])))
         return source
+
+
+def _with_open_sides(source: TensorSpec, signature: NDArray[np.int32]) -> TensorSpec:
+    """The input with -1 for each side that the file leaves open, for which LiteRT itself takes 1; any batch is 1."""
+    if len(signature) != len(source.shape):  # the file has none
+        return source
+    sides = zip(source.shape[1:], signature[1:].tolist(), strict=True)
+    return replace(source, shape=(*source.shape[:1], *(-1 if open_size == -1 else size for size, open_size in sides)))
 
 
 def _tflite_tensor(details: dict[str, Any]) -> TensorSpec:

@@ -1,0 +1,93 @@
+"""Open files and run each once, in a process that may crash, hang or run out of memory in the place of the user's.
+
+`python -m mbexport.formats.trial_process` reads one JSON object a line, {"format": ..., "path": ..., "cwd": ...,
+"cpu_s": ...}, and answers each path with {"error": null}, or with one line that says why the file cannot be used;
+without a path it only loads what files of that format need. It ends when its input does.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Final, TextIO
+
+from mbexport.errors import MbexportError
+from mbexport.formats.file_format import FileFormat
+from mbexport.formats.registry import FORMATS, loaded_runtime
+
+MAX_MEMORY_BYTES: Final = 4 << 30
+MAX_CPU_S: Final = 20  # of processor time to open a file, and to run it once on one image: seconds are usual
+_FORMATS: Final = {each.name: each for each in FORMATS}
+
+
+def try_file(path: Path, file_format: FileFormat, *, cpu_s: int) -> str | None:
+    """Check the file's structure, open it and run it on one input; a line that says why it cannot be used.
+
+    The process ends when opening takes more than `cpu_s` of processor time, or running that and a second an image. A
+    format that no app runs is only checked: its runtime takes seconds to load.
+    """
+    _limit_cpu(cpu_s)
+    try:
+        file_format.check(path)
+        if file_format.load is not None:
+            from mbexport.formats.loader import noise_of  # numpy, which reading an HDF5 file may do without
+
+            runner = file_format.open(path, 1, None)
+            _limit_cpu(cpu_s + runner.batch)
+            runner.invoke(noise_of(runner.input.shape, runner.input.dtype))
+    except MbexportError as error:
+        return str(error)
+    except MemoryError:
+        return f"{path} takes more than {MAX_MEMORY_BYTES >> 30} GiB of memory"
+    except Exception as error:  # whatever a file that anybody may have made trips over
+        return f"{path} cannot be opened: {type(error).__name__}: {error}"
+    return None
+
+
+def main(lines: TextIO, answers: TextIO) -> None:
+    """Answer each line."""
+    for line in lines:
+        question = json.loads(line)
+        file_format = _FORMATS[question["format"]]
+        if question["path"] is None:
+            loaded_runtime(file_format)
+            continue
+        os.chdir(question["cwd"])  # the user's may have changed since the last file
+        error = try_file(Path(question["path"]), file_format, cpu_s=question["cpu_s"])
+        answers.write(json.dumps({"error": error}) + "\n")
+        answers.flush()
+
+
+def _limit_memory() -> None:
+    """Bound what this process may allocate, where the system can; no crash leaves a core file behind."""
+    try:
+        import resource  # Unix alone has it
+    except ImportError:
+        return
+    # Not the address space (RLIMIT_AS): runtimes reserve far more of it than they use.
+    for limit, most in ((resource.RLIMIT_DATA, MAX_MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
+        _, hard = resource.getrlimit(limit)
+        resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _limit_cpu(seconds: int) -> None:
+    """Let the kernel end this process after so much more processor time, even if nobody waits any more."""
+    try:
+        import resource
+    except ImportError:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    most = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+if __name__ == "__main__":
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # what runtimes print is not for the user
+        os.dup2(nowhere, stream)
+    _limit_memory()
+    main(sys.stdin, out)
+    out.flush()
+    os._exit(0)  # a runtime's threads need not be waited for

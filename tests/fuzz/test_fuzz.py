@@ -1,0 +1,22 @@
+"""Three hundred changed files: each is used, or refused in one line."""
+
+import random
+from pathlib import Path
+
+import pytest
+from fuzz.fuzz import fuzz
+from fuzz.mutations import json_changed, toml_changed
+
+
+@pytest.mark.run
+def test_no_changed_file_ends_in_a_traceback_a_crash_or_a_hang(small_build: Path) -> None:
+    counts = fuzz(range(300), seed=1)
+    assert not counts.bad, counts.bad
+    assert counts.is_sound, counts.table()
+
+
+def test_a_seed_repeats_its_changes() -> None:
+    content = b'{"a": [1, 2.5, "x"], "b": null}'
+    for change in (json_changed, toml_changed):
+        one, again = (change(content, random.Random(7)) for _ in range(2))
+        assert one == again
