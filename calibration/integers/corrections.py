@@ -87,8 +87,8 @@ def correct(
     """Decide the integers of `folded`, whose activations have the observed `ranges`, from calibration images.
 
     `batches()` gives the images as float32 (n, px, px, channels), the same each time; `entry` is the range of that
-    input; `seed` decides what is random. Takes memory for the tensors of all images that
-    one step reads and makes, and those that a later one still has to read, three bytes a value: two, in a chain.
+    input; `seed` decides what is random. Takes memory for the tensors of all images that one step reads and makes, and
+    those that a later one still has to read, three bytes a value: two, in a chain.
     """
     arrangement = arrange(
         folded,
@@ -105,11 +105,8 @@ def correct(
     def compute(step: Step, inputs: Sequence[_Input]) -> _Input:
         made, interval = _decided(step, inputs, ranges[step.site], corrections=corrections, found=found)
         if has_logits and step.is_output and step.ceiling is None:
-            made = list(made)
-            interval = _logits(made)
-        tensor = StoredTensor.of(interval)
-        for floats, quantized in made:
-            tensor.add(floats, quantized)
+            interval = _logits(made := list(made))
+        tensor = _stored(interval, made)
         found.ranges[step.site], found.sites[step.site] = interval, tensor.site()
         return _Input(tensor=tensor, interval=interval, scaling=arrangement.scalings[step.site])
 
@@ -120,11 +117,17 @@ def correct(
     return found
 
 
+def _stored(interval: Range, pairs: Iterable[Pair]) -> StoredTensor:
+    """A tensor of that range that holds the (float, quantized) batches."""
+    tensor = StoredTensor.of(interval)
+    for floats, quantized in pairs:
+        tensor.add(floats, quantized)
+    return tensor
+
+
 def _input(folded: tf_keras.Model, batches: Iterable[Array], entry: Range, found: Corrected) -> _Input:
     """The network's input, whose figures are put into `found`."""
-    tensor = StoredTensor.of(entry)
-    for batch in batches:
-        tensor.add(batch, batch)
+    tensor = _stored(entry, ((batch, batch) for batch in batches))
     found.sites[INPUT] = tensor.site()
     return _Input(tensor=tensor, interval=entry, scaling=Scaling.none(folded.input_shape[-1]))
 

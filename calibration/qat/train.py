@@ -154,16 +154,10 @@ def quantization_aware_training(
     learned, held_out = _split(images, seed=settings.seed, seen=seen)
     phase = duration.phase(steps_per_epoch(learned, settings))
     objective = Objective(
-        images=learned,
-        preprocess=preprocess,
-        as_input=preprocess.dequantize_floats,
-        teacher=teacher,
-        output=output,
-        validation=held_out,
-        patience=phase.epochs,
-    )
-    grid = _Grid(ranges=ranges, largest=largest, preprocess=preprocess)
-    student = grid.student(folded)
+        images=learned, preprocess=preprocess, as_input=preprocess.dequantize_floats, teacher=teacher, output=output,
+        validation=held_out, patience=phase.epochs,
+    )  # fmt: skip
+    student = (grid := _Grid(ranges=ranges, largest=largest, preprocess=preprocess)).student(folded)
     start, uses = evaluate(student, objective, held_out), grid.uses(student, held_out)
     history = fit(student, objective, settings, (phase,), session=session, on_step=on_step)
     return _kept(folded, student, grid, objective, start=start, uses=uses, judged=_judged(history, phase))

@@ -117,8 +117,6 @@ def fit(
     `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` for augmentation
     that mixes images without a teacher, since a mix has no label.
     """
-    if settings.augmentation.mixes and objective.teacher is None:
-        raise ValueError("augmentation that mixes images needs a teacher, got none")
     per_epoch = steps_per_epoch(objective.images, settings)
     reporter = _StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step)
     run = _prepare_run(model, objective, settings, session, reporter)
@@ -142,16 +140,21 @@ def fit(
                 session.save(checkpoint(model, progress))
             first, progress.epochs_done = last, max(last, progress.epochs_done)
             first_step += phase.total(per_epoch)
-    if content:  # every phase was over
-        restore(model, content, with_optimizer=False)
-    if progress.best_weights:
-        weights_from_bytes(model, progress.best_weights, source="the best epoch")
+    _finish(model, progress, content)
     return progress.history
 
 
 def steps_per_epoch(images: ImageSet, settings: TrainSettings) -> int:
     """The number of whole batches in the images, at least one."""
     return max(1, len(images) // settings.batch)
+
+
+def _finish(model: tf_keras.Model, progress: Progress, content: bytes | None) -> None:
+    """Give the model the weights that training ends with; `content` is a checkpoint that no phase has taken up."""
+    if content:  # every phase was over
+        restore(model, content, with_optimizer=False)
+    if progress.best_weights:
+        weights_from_bytes(model, progress.best_weights, source="the best epoch")
 
 
 def _is_over(progress: Progress, objective: Objective, *, first: int, last: int) -> bool:
@@ -225,7 +228,9 @@ def _prepare_run(
     session: Session,
     reporter: "_StepReporter",
 ) -> _Run:
-    """Open the cache of decoded images, and make what all epochs share."""
+    """Open the cache of decoded images, and make what all epochs share. Raises `ValueError` as `fit` does."""
+    if settings.augmentation.mixes and objective.teacher is None:
+        raise ValueError("augmentation that mixes images needs a teacher, got none")
     shape = objective.preprocess.uncropped.shape
     return _Run(
         model=model,

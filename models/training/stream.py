@@ -41,24 +41,12 @@ def training_batches(
     with it they may have another side, `output_px`. `store` caches the pixels of these images from one epoch to the
     next; without it they are decoded again. Raises `ValueError` for a store of another size.
     """
-    if store is not None and (store.count, store.shape) != (len(images), preprocess.shape):
-        raise ValueError(
-            f"the store must be of {len(images)} images of {preprocess.shape}, got {store.count} of {store.shape}"
-        )
+    _require_fit(store, images, preprocess)
     rows = min(batch, len(images))
     per_epoch = len(images) // rows
     numbers = range(epochs.start * per_epoch, epochs.stop * per_epoch) if steps is None else steps
-
-    def pixels_of(index: int) -> Pixels:
-        return preprocess.pixels(images.read(index))
-
-    read = _BatchReader(
-        images.labels,
-        pixels_of if store is None else lambda index: store.pixels(index, pixels_of),
-        rows=rows,
-        seed=seed,
-        stop=numbers.stop,
-    )
+    pixels_of = _pixels_of(images, preprocess, store)
+    read = _BatchReader(images.labels, pixels_of, rows=rows, seed=seed, stop=numbers.stop)
 
     def load(number: Any) -> Any:
         pixels, labels = tf.numpy_function(read, [number], [tf.uint8, tf.int64])
@@ -67,12 +55,31 @@ def training_batches(
     def move(number: Any, pixels: Any, labels: Any) -> Any:
         if augmentation is None:
             return tf.cast(pixels, tf.float32), labels
-        which = number // per_epoch * (1 << _EPOCH_BITS) + number % per_epoch
-        return augment(
-            pixels, augmentation, seed=[tf.constant(seed * _SEEDS_PER_BATCH, tf.int64), which], output_px=output_px
-        ), labels
+        return augment(pixels, augmentation, seed=_seed_of(seed, number, per_epoch), output_px=output_px), labels
 
     return tf.data.Dataset.range(numbers.start, numbers.stop).map(load).map(move)
+
+
+def _require_fit(store: PixelStore | None, images: ImageSet, preprocess: Preprocess) -> None:
+    if store is not None and (store.count, store.shape) != (len(images), preprocess.shape):
+        raise ValueError(
+            f"the store must be of {len(images)} images of {preprocess.shape}, got {store.count} of {store.shape}"
+        )
+
+
+def _pixels_of(images: ImageSet, preprocess: Preprocess, store: PixelStore | None) -> Callable[[int], Pixels]:
+    """A function that decodes one image, or finds it in the store."""
+
+    def decode(index: int) -> Pixels:
+        return preprocess.pixels(images.read(index))
+
+    return decode if store is None else lambda index: store.pixels(index, decode)
+
+
+def _seed_of(seed: int, number: Any, per_epoch: int) -> list[Any]:
+    """The two integers that decide how the images of batch `number` are moved."""
+    which = number // per_epoch * (1 << _EPOCH_BITS) + number % per_epoch
+    return [tf.constant(seed * _SEEDS_PER_BATCH, tf.int64), which]
 
 
 class _BatchReader:
