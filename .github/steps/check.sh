@@ -5,7 +5,7 @@ set -euo pipefail
 code=${EXIT_CODE:-3} # a build that wrote nothing down did not end
 if ((code <= 1)); then
   checked=0
-  "${PYTHON:?}" -P -m mbexport bundle --check "${OUT:?}" ${PUBLIC_KEY:+--key "$PUBLIC_KEY"} || checked=$?
+  "${PYTHON:?}" -P -m mbexport bundle --check ${PUBLIC_KEY:+"--key=$PUBLIC_KEY"} -- "${OUT:?}" || checked=$?
   ((checked <= code)) || code=$checked
 fi
 passed=false

@@ -7,6 +7,6 @@ environment=${RUNNER_TEMP:?}/mbexport
 
 python -P -m venv "$environment"
 "$environment/bin/python" -P -m pip install --quiet --disable-pip-version-check \
-  -c "${CONSTRAINTS:-$here/constraints.txt}" "${PACKAGE:-$here}"
+  --constraint="${CONSTRAINTS:-$here/constraints.txt}" -- "${PACKAGE:-$here}"
 echo "python=$environment/bin/python" >> "${GITHUB_OUTPUT:?}"
 "$environment/bin/python" -P -m mbexport --version

@@ -18,11 +18,15 @@ import os, pathlib, sys
 
 def main():
     words = sys.argv[1:]
-    said = lambda name: words[words.index(name) + 1] if name in words else None
+    pairs = [word.split("=", 1) for word in words if "=" in word]
+    said = lambda name: words[words.index(name) + 1] if name in words else dict(pairs).get(name)
     if words[0] == "--version":
         print("mbexport, version 0")
+    elif {"--help", "--dry-run"} & set(words[: (words + ["--"]).index("--")]):
+        sys.exit(0)
     elif words[0] == "bundle":
-        sys.exit(int(pathlib.Path(words[2], "check-exit").read_text()))
+        checked = pathlib.Path(words[-1], "check-exit")
+        sys.exit(int(checked.read_text()) if checked.exists() else 2)
     else:
         if said("--words"):
             pathlib.Path(said("--words")).write_text("\\0".join(words))

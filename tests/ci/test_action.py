@@ -82,7 +82,7 @@ def test_arguments_are_words_and_nothing_in_them_is_executed(done):
 
     got = (job.workspace / "got").read_text().split("\0")
     words = ["--words", "got", "$(touch a)", "b; touch b", "`touch", "c`", "--exit", "0", "--x", "#"]
-    assert got == ["build", *words, "--out", "dist/mbexport"]
+    assert got == ["build", *words, "--out=dist/mbexport"]
     assert sorted(path.name for path in job.workspace.iterdir()) == ["dist", "got"]
     assert outputs["exit-code"] == "0"
 
@@ -164,3 +164,35 @@ def test_it_installs_into_an_empty_environment_and_runs(job, stand_in_wheel):
     assert (made.passed, outputs["passed"]) == (True, "true"), made.log
     assert "mbexport, version 0" in made.log
     assert made.steps["install"]["python"].startswith(str(made.folder / "temp"))
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--dry-run", "--int8 --help"])
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_a_build_that_made_nothing_is_red_whatever_lies_there(job, stand_in, arguments, is_stale):
+    made = job(given={"install": stand_in}, arguments=arguments)
+    if is_stale:
+        whole = job(given={"install": stand_in}, arguments="--exit 0")
+        whole.run()
+        shutil.copytree(whole.workspace / "dist", made.workspace / "dist")
+    outputs = made.run()
+
+    assert (made.passed, outputs["passed"], outputs["exit-code"]) == (False, "false", "2")
+    assert "must make a result in the folder out" in made.log
+    assert uploaded(made) == {}
+
+
+@pytest.mark.parametrize("out", ["--help", "--version", "-h", "-x", "$(id)"])
+def test_a_folder_is_called_as_the_user_says_and_no_option(done, out):
+    job, outputs = done("--exit 0", out=out)
+
+    assert (job.passed, outputs["passed"]) == (True, "true")
+    assert [path.name for path in job.workspace.iterdir()] == [out.split("/")[0]]
+    red, outputs = done("--exit 0 --check-exit 1", out=out)
+    assert (red.passed, outputs["exit-code"]) == (False, "1")
+
+
+@pytest.mark.parametrize("public_key", ["--help", "key.pem --help"])
+def test_a_key_is_one_argument(done, public_key):
+    job, _ = done("--exit 0 --check-exit 1", public_key=public_key)
+
+    assert not job.passed

@@ -105,3 +105,23 @@ def test_the_stages_are_cached_and_the_gates_reported(template, done, workspace)
     assert (stages["when"], template["artifacts"]["when"]) == ("always", "always")
     # GitLab does not show what is exposed if its path has a variable or a wildcard.
     assert not any("$" in path or "*" in path for path in template["artifacts"]["paths"])
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--dry-run"])
+def test_a_run_that_made_nothing_is_red_whatever_lies_there(done, arguments):
+    assert done(arguments).returncode == 2
+    assert done("--exit 0").returncode == 0
+    ended = done(arguments)
+
+    assert (ended.returncode, "must make a result, got none" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "doctor", "build --help", ""])
+def test_a_command_that_makes_nothing_is_bad_input(done, command):
+    ended = done("--exit 0", MBEXPORT_COMMAND=command)
+
+    assert (ended.returncode, "MBEXPORT_COMMAND must be build or export" in ended.stderr) == (2, True)
+
+
+def test_a_key_is_one_argument(done):
+    assert done("--exit 0 --check-exit 1", MBEXPORT_PUBLIC_KEY="--help").returncode == 1

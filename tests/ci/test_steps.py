@@ -41,7 +41,7 @@ annotations, build, key = script("annotations"), script("build"), script("key")
 def test_words_that_a_shell_would_read_are_the_words_that_mbexport_gets(words):
     got = build.arguments({"COMMAND": "export", "ARGUMENTS": shlex.join(words), "OUT": "out"})
 
-    assert got == ["export", *words, "--out", "out"]
+    assert got == ["export", *words, "--out=out"]
 
 
 @given(st.text(), st.booleans())
@@ -117,3 +117,29 @@ def test_the_workflow_s_inputs_are_the_action_s():
     assert {name: inputs[name]["default"] for name in step["with"]} == {
         name: action[name]["default"] for name in step["with"]
     }
+
+
+@pytest.mark.parametrize("out", ["", "a\nb", "!a", "~/a", "#a", "a*", "a?", "a[b]", "\x1b", "a\u202e"])
+def test_a_folder_that_later_steps_would_read_as_patterns_is_refused(out):
+    with pytest.raises(ValueError, match="out must be the name of a folder") as refused:
+        build.arguments({"COMMAND": "build", "ARGUMENTS": "", "OUT": out})
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("out", ["--help", "-x", "$(touch a)", "my models/net", "../net", "é"])
+def test_a_folder_is_one_argument_whatever_it_is_called(out):
+    assert build.arguments({"COMMAND": "build", "ARGUMENTS": "--int8", "OUT": out}) == [
+        "build",
+        "--int8",
+        f"--out={out}",
+    ]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / ".github" / "steps").glob("*.sh")), ids=lambda file: file.name)
+def test_no_text_of_a_user_is_a_word_that_could_be_an_option(file):
+    """Each stands behind `--name=` or `--`, begins a path to something else, or is only asked whether it is there."""
+    named = "(?:ARGUMENTS|COMMAND|CONSTRAINTS|EXTRA_KEY|OUT|PACKAGE|PUBLIC_KEY)"
+    safe = rf'--[a-z]+="?\$\{{?{named}\b|-- "\$\{{{named}\b|"\$\{{{named}:\?\}}/|\$\{{{named}:\+(?=")'
+    script = file.read_text("utf-8")
+
+    assert len(re.findall(safe, script)) == len(re.findall(rf"\${{?{named}\b", script))
