@@ -6,6 +6,7 @@ stdout carries the result, stderr the progress and the errors, a line each.
 import errno
 import importlib
 import os
+import re
 import signal
 import sys
 import traceback
@@ -25,6 +26,7 @@ from mbexport.errors import (
     MbexportError,
     did_you_mean,
 )
+from mbexport.escaping.terminal import visible, visible_lines
 from mbexport.progress import last_signal, remember_interrupts, was_interrupted
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 _SIGNALLED: Final[Mapping[int, str]] = MappingProxyType({signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"})
+_LONGEST_ERROR: Final = 4000  # characters: a name in it may have any number
+_BREAKS: Final = re.compile(r"[ \t\r\n]+")  # libraries break their messages into lines
 _OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 _COMPLETE: Final = (
     "_MBEXPORT_COMPLETE"  # what a shell sets to <shell>_source or <shell>_complete, by click's convention
@@ -126,8 +130,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         code, message = _explained(error)
     if message:
+        line = visible(_BREAKS.sub(" ", message.strip()), _LONGEST_ERROR)
         with suppress(OSError):  # of a terminal that has been closed
-            click.echo(f"Error: {' '.join(message.split())}", err=True)
+            click.echo(f"Error: {line}", err=True)
     return code
 
 
@@ -189,7 +194,7 @@ def _explained(error: BaseException) -> tuple[int, str]:
             _drop_output()
             answer = EXIT_STAGE_FAILED, f"cannot write the result: {error.strerror}"
         case _:  # a bug keeps its traceback; exit code 1 would say that a gate failed
-            traceback.print_exception(error)
+            click.echo(visible_lines("".join(traceback.format_exception(error)).rstrip().split("\n")), err=True)
             answer = EXIT_STAGE_FAILED, ""
     return answer
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Final, TextIO
 
+from mbexport.escaping.terminal import visible_lines
+
 _STREAMS: Final = (1, 2)
 _TAIL_BYTES: Final = 4000
 
@@ -73,4 +75,4 @@ def _tail(log: IO[bytes]) -> str:
     _flush()
     end = log.seek(0, os.SEEK_END)
     log.seek(max(0, end - _TAIL_BYTES))
-    return log.read().decode("utf-8", "replace")
+    return visible_lines(log.read().decode("utf-8", "replace").split("\n"))

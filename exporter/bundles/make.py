@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 from mbexport.bundles.app_model import app_models
-from mbexport.bundles.files import zip_bytes
+from mbexport.bundles.files import require_path, zip_bytes
 from mbexport.bundles.registry import Bundling, zip_name
 
 
 def bundle_files(files: Mapping[str, bytes], labels: tuple[str, ...], bundling: Bundling) -> dict[str, bytes]:
     """The files of the bundles by their paths in the output folder; `files` are the folder's other files, by path.
 
-    Raises `DataError` if there is no artifact that an app could use.
+    Raises `DataError` if there is no artifact that an app could use, or a name leads out of the folder.
     """
     if not bundling.platforms:
         return {}
@@ -20,4 +20,4 @@ def bundle_files(files: Mapping[str, bytes], labels: tuple[str, ...], bundling: 
         made |= bundle
         if bundling.is_zipped:
             made[zip_name(app.golden.stem, platform.name)] = zip_bytes(bundle)
-    return made
+    return {require_path(name): content for name, content in made.items()}

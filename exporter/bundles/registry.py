@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 # Semantic Versioning 2.0.0: Maven, SwiftPM and CocoaPods all order versions by these three numbers.
 _VERSION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}")
+_COMMON: Final = ("bundle-name", "bundle-version", "zip")  # the options of every bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,16 @@ def is_bundled(name: str) -> bool:
     return any(name.startswith(f"{each}/") or name.endswith(zip_name("", each)) for each in platform_names())
 
 
+def without_effect(files: Collection[str]) -> tuple[str, ...]:
+    """The options of bundles that made none of these `files` of an output folder.
+
+    Earlier versions took them and ignored them.
+    """
+    made = [each for each in PLATFORMS if any(name.startswith(f"{each.name}/") for name in files)]
+    own = (option.name for each in PLATFORMS if each not in made for option in each.options)
+    return (*own, *(() if made else _COMMON))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundling:
     """Which bundles a run makes, and how. Raises `OptionError` for a platform, name, version or option that is illegal.
@@ -143,6 +154,16 @@ class Bundling:
             raise OptionError(f"--bundle-version must be three numbers such as 1.0.0, got {self.version!r}")
         for option, value in self.options.items():
             known[option].check(value)
+            if not any(known[option] in each.options for each in self.rows()):
+                raise OptionError(
+                    f"--{option} goes with another --platform, got --platform {', '.join(self.platforms)}"
+                )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The options that ask something of a bundle, as they are typed: without a bundle they would be ignored."""
+        given = zip(_COMMON, (self.name, self.version, self.is_zipped), strict=True)
+        return tuple(f"--{name}" for name in (*(name for name, value in given if value), *self.options))
 
     def rows(self) -> tuple[Platform, ...]:
         """The rows of `platforms`, in their order."""

@@ -9,6 +9,7 @@ from mbexport.commands import options
 from mbexport.commands.config import config
 from mbexport.commands.options import Group
 from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_THREADS, require_within
+from mbexport.escaping.terminal import visible
 from mbexport.formats.trial import warm_up
 
 _MIN_RUNS = 2  # one in each of two sittings: a ratio's interval needs both
@@ -102,4 +103,4 @@ def command(
 
 def _warn(noise: str | None, stream: TextIO) -> None:
     if noise is not None:
-        stream.write(f"WARNING: {noise}\n")
+        stream.write(visible(f"WARNING: {noise}") + "\n")

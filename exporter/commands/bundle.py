@@ -1,6 +1,5 @@
 """`mbexport bundle`: make the app bundles of a finished folder again, or check that no byte of it has changed."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import click
 from mbexport.commands import options
 from mbexport.commands.options import Group
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, OptionError
+from mbexport.escaping.terminal import json_text, visible_lines
 
 if TYPE_CHECKING:
     from mbexport.provenance.tree import Finding
@@ -61,22 +61,21 @@ def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_js
 
     sign = options.signer(given["signing_key"])
     files = bundle_again(folder, options.bundling(given), out=out, sign=sign, force=given["force"])
-    click.echo(_sizes(files))
-    click.echo(f"files: {out or folder}/")
+    click.echo(visible_lines([*_sizes(files), f"files: {out or folder}/"]))
     return EXIT_DONE
 
 
-def _sizes(files: Mapping[str, int]) -> str:
+def _sizes(files: Mapping[str, int]) -> list[str]:
     """A line for each bundle: how many files, of what size."""
     sizes: dict[str, list[int]] = {}
     for name, size_bytes in files.items():
         place, slash, _ = name.partition("/")
         sizes.setdefault(place + slash, []).append(size_bytes)
     width = max(map(len, sizes), default=0)
-    return "\n".join(
+    return [
         f"{name:<{width}}  {len(each):>3} {'file ' if len(each) == 1 else 'files'}  {sum(each) / 1e6:6.2f} MB"
         for name, each in sizes.items()
-    )
+    ]
 
 
 def _require_consistent(making: dict[str, Any], *, check: bool, key: Path | None, as_json: bool) -> None:
@@ -94,13 +93,13 @@ def _checked(folder: Path, key: Path | None, *, as_json: bool) -> int:
     from mbexport.provenance.signing import load_public_key
 
     findings = check(folder, None if key is None else load_public_key(key))
-    click.echo(_json(findings) if as_json else _lines(findings))
+    click.echo(_json(findings) if as_json else visible_lines(_lines(findings)))
     return EXIT_DONE if _is_sound(findings) else EXIT_GATE_FAILED
 
 
-def _lines(findings: Sequence["Finding"]) -> str:
+def _lines(findings: Sequence["Finding"]) -> list[str]:
     verdict = "SOUND: every byte is as listed" if _is_sound(findings) else "NOT SOUND"
-    return "\n".join([*(each.line for each in findings), verdict])
+    return [*(each.line for each in findings), verdict]
 
 
 def _json(findings: Sequence["Finding"]) -> str:
@@ -108,7 +107,7 @@ def _json(findings: Sequence["Finding"]) -> str:
         {"file": each.name, "status": each.status.value, "got": each.got, "expected": each.expected}
         for each in findings
     ]
-    return json.dumps({"schema": 1, "sound": _is_sound(findings), "findings": rows}, indent=2)
+    return json_text({"schema": 1, "sound": _is_sound(findings), "findings": rows})
 
 
 def _is_sound(findings: Sequence["Finding"]) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, OutputError
+from mbexport.escaping.terminal import visible, visible_lines
 from mbexport.progress import raise_if_interrupted
 from mbexport.quiet import Streams
 
@@ -61,7 +62,7 @@ def show_plan(planned: "PlannedRun", stream: TextIO) -> int:
         *(f"  {name}" for name in planned.files),
         "dry run: nothing was written",
     ]
-    stream.write("\n".join(lines) + "\n")
+    stream.write(visible_lines(lines) + "\n")
     return EXIT_DONE
 
 
@@ -89,11 +90,11 @@ class ConsoleProgress:
         from rich.console import Console  # a tenth of a second that --help does without
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._console = Console(file=stream, highlight=False)
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
@@ -110,7 +111,7 @@ class ConsoleProgress:
     def step(self, done: int, total: int, text: str) -> None:
         raise_if_interrupted()
         if self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, text=f"{done}/{total} {text}")
+            self._bar.update(self._task, completed=done, total=total, text=f"{done}/{total} {visible(text)}")
 
     def finish(self, stage: str, seconds: float, *, reused: bool) -> None:
         self.close()

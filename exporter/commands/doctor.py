@@ -13,6 +13,7 @@ import click
 from mbexport import __version__
 from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_STAGE_FAILED
+from mbexport.escaping.terminal import visible
 
 _EXAMPLES = """\b
 Example:
@@ -37,7 +38,8 @@ def command() -> int:
     """
     healthy = True
     for name, found, problem in _checks():
-        click.echo(f"{'ok  ' if problem is None else 'FAIL'}  {name:<34} {found}" + (f"  {problem}" if problem else ""))
+        line = f"{'ok  ' if problem is None else 'FAIL'}  {name:<34} {found}" + (f"  {problem}" if problem else "")
+        click.echo(visible(line))
         healthy = healthy and problem is None
     click.echo("everything that a build needs is here" if healthy else "a build would fail: see the lines above")
     return EXIT_DONE if healthy else EXIT_STAGE_FAILED

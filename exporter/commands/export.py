@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from mbexport.commands import build_and_export, options
 from mbexport.commands.options import Group
@@ -20,6 +20,8 @@ Examples:
   mbexport export --model net.keras --calibration photos/ --data test/ --int8
   mbexport export --weights imagenet --alpha 0.75 --data imagenet/ --int8
 """
+
+_LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names, and a file's has at most 255
 
 
 @options.command("export", epilog=_EXAMPLES)
@@ -135,11 +137,14 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, 
 def stem_of(model: Path) -> str:
     """The stem of the names of a model's artifacts: the name of its file or folder, without the ending.
 
-    Raises `DataError` for a name that no manifest could hold.
+    Raises `DataError` for a name that no manifest could hold, or that leaves no room for an ending.
     """
     stem = model.name.removesuffix(model.suffix)
-    if "\\" in stem or not stem.isprintable():
-        raise DataError(f"a model's file must have a name without control characters and \\, got {model.name!r}")
+    if "\\" in stem or not stem.isprintable() or len(stem.encode()) > _LONGEST_STEM:
+        raise DataError(
+            f"a model's file must have a name of at most {_LONGEST_STEM} bytes without control characters and \\, got "
+            f"{model.name!r}"
+        )
     return stem
 
 

@@ -1,6 +1,5 @@
 """`mbexport inspect`: tensors, quantization and kernels of an artifact."""
 
-import json
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,6 +10,7 @@ from mbexport.commands import options
 from mbexport.commands.options import Group
 from mbexport.documents import Form, read_json_file
 from mbexport.errors import DataError, OptionError
+from mbexport.escaping.terminal import LONGEST_CELL, json_text, visible, visible_lines
 from mbexport.files import sha256_of
 from mbexport.formats.trial import require_harmless, warm_up
 from mbexport.report.content import REPORT, Json
@@ -98,7 +98,7 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
         require_harmless([file])
         facts = _kernel_facts(open_runner(file)) if kernels else _facts(file)
         lines = _table if kernels else _lines
-        text = json.dumps(facts, indent=2) if as_json else "\n".join(lines(facts))
+        text = json_text(facts) if as_json else visible_lines(lines(facts))
         streams.out.write(text + "\n")
 
 
@@ -174,7 +174,13 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 def _table(facts: dict[str, Any]) -> list[str]:
     """One line an op, the columns aligned, and what they come to."""
     names = ("op", "count", "arithmetic", "executor", "inputs")
-    cells = [names, *((*(str(row[name]) for name in names[:-1]), " ".join(row["inputs"])) for row in facts["rows"])]
+    cells = [
+        names,
+        *(
+            (*(visible(str(row[name]), LONGEST_CELL) for name in names[:-1]), visible(" ".join(row["inputs"])))
+            for row in facts["rows"]
+        ),
+    ]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     kernels = facts["kernels"]

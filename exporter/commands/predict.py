@@ -1,6 +1,5 @@
 """`mbexport predict`: the classes of images, by any artifact."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from mbexport.commands import options
 from mbexport.commands.config import config
 from mbexport.commands.options import Group
 from mbexport.errors import DataError, require_within
+from mbexport.escaping.terminal import json_text, visible_lines
 from mbexport.formats.registry import format_of
 from mbexport.formats.trial import warm_up
 
@@ -64,7 +64,7 @@ def command(**given: Any) -> None:
     with quiet_libraries() as streams:
         predicted = predict_files(question)
         is_json = given["as_json"]
-        text = json.dumps(predicted, indent=2, ensure_ascii=False) if is_json else "\n".join(_lines(predicted))
+        text = json_text(predicted) if is_json else visible_lines(_lines(predicted))
         streams.out.write(text + "\n")
 
 

@@ -1,6 +1,5 @@
 """`mbexport rebuild`: make the files that a manifest lists again, from nothing, and compare every byte."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
+from mbexport.bundles.registry import without_effect
 from mbexport.commands import options
 from mbexport.commands.build_and_export import Task
 from mbexport.commands.options import Group
 from mbexport.commands.recipe import context_of, recipe_of, with_earlier_defaults, with_recipe
 from mbexport.commands.temporary import temporary_files_in, temporary_folder
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, OptionError
+from mbexport.escaping.terminal import json_text, visible, visible_lines
 
 if TYPE_CHECKING:
     from mbexport.provenance.compare import FileComparison
@@ -79,11 +80,11 @@ def command(
     with quiet_libraries() as streams, folder as out, _cores_of(manifest):
         _make(manifest, context, out, streams.err, force=force)
         if not check:
-            streams.out.write(f"files: {out}/\n")
+            streams.out.write(visible(f"files: {out}/") + "\n")
             return EXIT_DONE
         compared = compare_files(manifest, rebuilt=out, delivered=manifest_file.parent)
         tools = tool_differences(manifest)
-        text = _json(compared, tools) if as_json else _lines(compared, tools)
+        text = _json(compared, tools) if as_json else visible_lines(_lines(compared, tools))
         streams.out.write(text + "\n")
     return EXIT_DONE if _is_same(compared) else EXIT_GATE_FAILED
 
@@ -128,7 +129,8 @@ def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None
         raise OptionError(f"{file} records no --{unused[0]}; drop the option")
     if recipe.options.get(_TRUST) and not trust:
         raise OptionError(f"{file} records --trust: its model holds code, which was run; give --trust to run it again")
-    asked = {**with_earlier_defaults(recipe), **places}
+    ignored = dict.fromkeys(without_effect(manifest.files))
+    asked = {**with_earlier_defaults(recipe), **ignored, **places}
     return context_of(_maker(recipe.command).command, asked, source=file)
 
 
@@ -171,12 +173,12 @@ def _is_same(compared: Sequence["FileComparison"]) -> bool:
     return all(each.status == "same" for each in compared)
 
 
-def _lines(compared: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> str:
+def _lines(compared: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> list[str]:
     lines = [f"{each.status:<9} {each.name}{_detail(each)}" for each in compared]
     for name, (then, now) in tools.items():
         lines.append(f"{name} is {now} here and was {then} where the manifest was written")
     verdict = "SAME: every byte" if _is_same(compared) else "DIFFERENT"
-    return "\n".join([*lines, verdict])
+    return [*lines, verdict]
 
 
 def _detail(each: "FileComparison") -> str:
@@ -187,7 +189,7 @@ def _detail(each: "FileComparison") -> str:
 
 
 def _json(compared: Sequence["FileComparison"], tools: Mapping[str, tuple[str, str]]) -> str:
-    return json.dumps(
+    return json_text(
         {
             "schema": 1,
             "same": _is_same(compared),
@@ -202,6 +204,5 @@ def _json(compared: Sequence["FileComparison"], tools: Mapping[str, tuple[str, s
                 for each in compared
             ],
             "tools": {name: {"manifest": then, "here": now} for name, (then, now) in tools.items()},
-        },
-        indent=2,
+        }
     )

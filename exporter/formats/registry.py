@@ -30,7 +30,7 @@ def formats_of(precision: Precision) -> tuple[str, ...]:
 def format_of(path: Path) -> FileFormat:
     """The format of a file: that of its content or, where no content is recognized, that of its ending.
 
-    Raises `DataError` for a missing file, and for one of neither.
+    Raises `DataError` for a missing file, for one of neither, and for a path that is no text.
     """
     if (path / _SAVED_MODEL).is_file():
         return KERAS
@@ -40,6 +40,7 @@ def format_of(path: Path) -> FileFormat:
     head = _head(path)
     found = [each for each in FORMATS if each.recognizes(head)] or is_named
     if found:
+        _require_utf8(path)
         return found[0]
     exported = " or ".join(each.endings[0] for each in EXPORTED)
     raise DataError(
@@ -57,6 +58,14 @@ def _head(path: Path) -> bytes:
             return file.read(_HEAD_BYTES)
     except OSError:
         return b""
+
+
+def _require_utf8(path: Path) -> None:
+    """Raises `DataError` for a path that no runtime opens: they take text, in which there is no other byte."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"the path of an artifact must be UTF-8; rename {path}") from None
 
 
 def open_runner(path: Path, *, threads: int = 1) -> "Runner":

@@ -200,7 +200,8 @@ class Golden:
     def to_bytes(self) -> bytes:
         """The content of golden.json."""
         content = {"schema": SCHEMA, **asdict(self)}
-        return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        return f"{text}\n".encode(errors="backslashreplace")  # half of a UTF-16 pair becomes JSON's own escape
 
 
 def golden_from_bytes(content: bytes) -> Golden:

@@ -128,12 +128,23 @@ class BuildPlan:
         if not 0 <= self.max_bad <= 1:
             raise OptionError(f"max bad must be a fraction from 0 to 1, got {self.max_bad:g}")
         require_opset(self.opset)
+        if self.licence is not None and any("\ud800" <= char <= "\udfff" for char in self.licence):
+            raise OptionError(f"license must be text in UTF-8, got {self.licence!r}")
         check_limits(self.limits)
         self.preprocess(resolution_px=1)  # checks the crop fraction
+        self._require_bundles()
+
+    def _require_bundles(self) -> None:
+        """Raises `OptionError` for a bundle that was asked for, or an option of one, where none can be made."""
         missing = next((each for each in self.bundling.rows() if each not in self.bundled), None)
-        if self.bundling.is_required and missing is not None:
+        if missing is None:
+            return
+        asked = "a bundle" if self.bundling.is_required else ""
+        if not self.bundled and self.bundling.asked:
+            asked = self.bundling.asked[0]
+        if asked:
             raise OptionError(
-                f"a bundle needs a .{missing.model_format} that takes one image at a time, got --format "
+                f"{asked} needs a .{missing.model_format} that takes one image at a time, got --format "
                 f"{' and '.join(self.formats)} with --batch {self.batch or 'dynamic'}"
             )
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from mbexport.errors import DataError
+from mbexport.escaping.terminal import visible
 
-_SHOWN_LETTERS: Final = 200
+_SHOWN_LETTERS: Final = 400
 _PART_BYTES: Final = 1 << 20
 
 
@@ -50,13 +51,7 @@ class Finding:
     def line(self) -> str:
         """The finding in one line, whatever the file is called."""
         expected = f", expected {self.expected}" if self.expected is not None else ""
-        return printable(f"{self.status:<10} {self.name}: got {self.got}{expected}")
-
-
-def printable(text: str) -> str:
-    """`text` in one line: control characters are escaped, and the middle of a long text is left out."""
-    shown = text if len(text) <= 2 * _SHOWN_LETTERS else f"{text[:_SHOWN_LETTERS]}…{text[-_SHOWN_LETTERS:]}"
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown)
+        return visible(f"{self.status:<10} {self.name}: got {self.got}{expected}", _SHOWN_LETTERS)
 
 
 def regular_files(

@@ -111,7 +111,8 @@ def report_json(
 
 def to_bytes(report: Json) -> bytes:
     """Serialize the report as UTF-8 JSON; NaN and infinity, which JSON does not have, become null."""
-    return (json.dumps(_finite(report), indent=2, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(_finite(report), indent=2, ensure_ascii=False)
+    return f"{text}\n".encode(errors="backslashreplace")  # half of a UTF-16 pair becomes JSON's own escape
 
 
 def stages_json(stages: Sequence[tuple[str, float, bool]]) -> list[Json]:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from mbexport.escaping.characters import LONGEST_NAME
+from mbexport.escaping.markdown import code, details, prose, table
 from mbexport.report import formatting
 from mbexport.report.advice import advice
-from mbexport.report.escaping import LONGEST_NAME, code, details, prose, table
 from mbexport.report.formatting import Json, interval, number
 from mbexport.report.warnings import warnings_of
 

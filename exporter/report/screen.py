@@ -3,11 +3,13 @@
 import os
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TextIO
 
 from rich.console import Console
 from rich.text import Text
+
+from mbexport.escaping.terminal import LONGEST_CELL, visible
 
 _GAP: Final = "  "  # between columns
 _INDENT: Final = "    "  # of the lines below the first, where a line takes several
@@ -67,18 +69,19 @@ class Screen:
     """A stream to print on: a terminal with its width and colours, or a file or pipe that takes lines of any length.
 
     `names` are those of the artifacts that the text is about: a terminal that is too narrow for a table shows short
-    ones. Colours are rich's choice: none in a file or pipe, or where NO_COLOR is set.
+    ones. Colours are rich's choice: none in a file or pipe, or where NO_COLOR is set. Nothing in a text commands the
+    terminal, or the CI server that reads along.
     """
 
     def __init__(self, stream: TextIO, names: Iterable[str] = ()) -> None:
         # File names may hold what rich takes for markup.
         self._console = _PipeConsole(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._width = self._console.width if stream.isatty() else None
-        self._names, self._all_names = ShortNames(), tuple(dict.fromkeys(names))
+        self._names, self._all_names = ShortNames(), tuple(dict.fromkeys(map(visible, names)))
 
     def line(self, text: str, style: str = "") -> None:
         """Prints a line; on a terminal it goes on below, indented, where it is too long."""
-        text = self._names.apply(text)
+        text = self._names.apply(visible(text))
         lines = [text]
         if self._width is not None and text:
             lines = textwrap.wrap(
@@ -89,10 +92,11 @@ class Screen:
 
     def copyable(self, text: str) -> None:
         """Prints a line as it is, however long: a command that a user may copy."""
-        self._console.print(Text(text))
+        self._console.print(Text(visible(text)))
 
     def table(self, table: Table) -> None:
         """Prints rows in aligned columns, in parts one below the other where the terminal is too narrow for all."""
+        table = _shown(table)
         if self._width is not None and not self._names.short and _width_of([table.header, *table.rows]) > self._width:
             self._names = ShortNames.of(self._all_names)
             for line in self._names.legend:
@@ -113,6 +117,12 @@ class Screen:
             self._console.print(text)
             if notes and notes[index]:
                 self.line(_INDENT + notes[index])
+
+
+def _shown(table: Table) -> Table:
+    """The table without what would command a terminal, or make a column a thousand characters wide."""
+    rows = [tuple(visible(cell, LONGEST_CELL) for cell in row) for row in table.rows]
+    return replace(table, rows=rows)
 
 
 def _parts(rows: Sequence[Row], width: int | None, *, breaks: Sequence[int]) -> list[list[Row]]:

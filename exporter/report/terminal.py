@@ -1,13 +1,12 @@
 """Print reports, latencies and sensitivities for people to read on a terminal, or as JSON."""
 
-import json
 import math
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
+from mbexport.escaping.terminal import json_text, shell_word
 from mbexport.report import formatting
 from mbexport.report.advice import advice
 from mbexport.report.formatting import FAIL, PASS, UNDECIDED, Json, number
@@ -26,7 +25,7 @@ def print_report(
     Warnings go to the stream `warnings`, if there is one, so that both on one terminal end with the verdict.
     """
     if as_json:
-        stream.write(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        stream.write(json_text(report) + "\n")
         if warnings is not None:
             print_warnings(report, warnings)
         return
@@ -57,7 +56,7 @@ def next_commands(report: Json, out: Path) -> Iterator[str]:
 
     After `verify` that is a report, which can be opened; after `build` and `export`, artifacts and their proof too.
     """
-    folder = shlex.quote(str(out))
+    folder = shell_word(str(out))
     kind = "tflite" if any(entry["format"] == "tflite" for entry in report["artifacts"]) else "onnx"
     yield f"{_OPENERS.get(sys.platform, 'xdg-open')} {folder}/report.html"
     if "stages" not in report:
@@ -90,7 +89,7 @@ def distillation_line(qat: Json) -> str:
 def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
     """Latencies side by side, and each one's ratio to the first; then starts, memory and throughput."""
     if as_json:
-        stream.write(json.dumps(result, indent=2) + "\n")
+        stream.write(json_text(result) + "\n")
         return
     screen = Screen(stream, names=[entry["file"] for entry in result["artifacts"]])
     screen.table(_latency_table(result))
@@ -126,7 +125,7 @@ def _latency_table(result: Json) -> Table:
 def print_sensitivity(sensitivity: Json, stream: TextIO, *, as_json: bool) -> None:
     """What each layer costs, those that cost most first; or the same as JSON."""
     if as_json:
-        stream.write(json.dumps(sensitivity, indent=2, ensure_ascii=False) + "\n")
+        stream.write(json_text(sensitivity) + "\n")
         return
     screen = Screen(stream)
     screen.line(

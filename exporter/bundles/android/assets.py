@@ -7,6 +7,8 @@ from mbexport.artifact import LABELS, labels_file
 from mbexport.bundles.app_model import AppModel, restrict_golden
 from mbexport.bundles.files import zip_bytes
 from mbexport.errors import DataError
+from mbexport.escaping.markup import escaped
+from mbexport.escaping.source import double, integer, properties
 from mbexport.golden.vectors import FOLDER, INDEX
 
 MODEL_SUFFIX: Final = ".tflite"
@@ -16,7 +18,6 @@ MIN_SDK: Final = 21
 
 _CODES: Final = ("uint8", "int8")
 _DTYPES: Final = (*_CODES, "float32")
-_SPECIAL: Final = frozenset("\\ \t\f:=#!")  # java.util.Properties reads these as syntax
 _MANIFEST: Final = """<?xml version="1.0" encoding="utf-8"?>
 <manifest xmlns:android="http://schemas.android.com/apk/res/android" package="{package}">
     <uses-sdk android:minSdkVersion="{min_sdk}" />
@@ -37,7 +38,7 @@ def aar_bytes(*, package: str, assets: Mapping[str, bytes], classes: Mapping[str
     """
     return zip_bytes(
         {
-            "AndroidManifest.xml": _MANIFEST.format(package=package, min_sdk=MIN_SDK).encode(),
+            "AndroidManifest.xml": _MANIFEST.format(package=escaped(package), min_sdk=MIN_SDK).encode(),
             "R.txt": b"",  # the library has no resources; the Android Gradle plugin wants the file
             "classes.jar": zip_bytes(classes),
             "proguard.txt": _RULES.format(package=package).encode(),
@@ -64,24 +65,6 @@ def asset_files(app: AppModel) -> dict[str, bytes]:
     }
 
 
-def properties(values: Mapping[str, str]) -> bytes:
-    """A file that `java.util.Properties` reads back as `values`: Latin-1 with escapes, in the order given."""
-    return "".join(f"{_escaped(name)}={_escaped(value)}\n" for name, value in values.items()).encode("ascii")
-
-
-def _escaped(text: str) -> str:
-    return "".join(map(_escaped_letter, text))
-
-
-def _escaped_letter(letter: str) -> str:
-    if letter in _SPECIAL:
-        return "\\" + {"\t": "t", "\f": "f"}.get(letter, letter)
-    if " " < letter <= "~":
-        return letter
-    units = letter.encode("utf-16-be")  # Java's characters: two of them beyond the first plane
-    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
-
-
 def _require_supported(app: AppModel) -> None:
     source, target = app.artifact.input, app.artifact.output
     wrong = [dtype for dtype in (source.dtype, target.dtype) if dtype not in _DTYPES]
@@ -105,30 +88,30 @@ def _settings(app: AppModel) -> dict[str, str]:
     source, target, preprocess = app.artifact.input, app.artifact.output, golden.preprocess
     settings = {
         "model": file,
-        "classes": str(golden.classes),
-        "resolution": str(preprocess.resolution_px),
-        "channels": str(preprocess.channels),
-        "crop_fraction": repr(float(preprocess.crop_fraction)),
+        "classes": integer(golden.classes),
+        "resolution": integer(preprocess.resolution_px),
+        "channels": integer(preprocess.channels),
+        "crop_fraction": double(preprocess.crop_fraction),
         "input.type": source.dtype,
         "input.channel_order": source.channel_order,
-        "input.mean": ",".join(repr(float(each)) for each in source.mean),
-        "input.std": ",".join(repr(float(each)) for each in source.std),
+        "input.mean": ",".join(double(each) for each in source.mean),
+        "input.std": ",".join(double(each) for each in source.std),
         "output.type": target.dtype,
         "output.kind": target.kind,
-        "output.scale": repr(1.0 if target.scale is None else float(target.scale)),
-        "output.zero_point": str(target.zero_point or 0),
-        "output.tolerance": repr(float(target.tolerance)),
+        "output.scale": double(1.0 if target.scale is None else target.scale),
+        "output.zero_point": integer(0 if target.zero_point is None else target.zero_point),
+        "output.tolerance": double(target.tolerance),
         "cases": str(len(golden.cases)),
     }
     for number, case in enumerate(golden.cases):
         entry = {
             "name": case.name,
-            "width": str(case.width),
-            "height": str(case.height),
+            "width": integer(case.width),
+            "height": integer(case.height),
             "raw": f"{FOLDER}/{case.raw}",
             "resized": f"{FOLDER}/{case.resized}",
             "output": f"{FOLDER}/{case.expected[file].output}",
-            "top": str(case.expected[file].top),
+            "top": integer(case.expected[file].top),
         }
         settings.update({f"case.{number}.{name}": value for name, value in entry.items()})
     return settings

@@ -8,11 +8,13 @@ from mbexport.bundles.android.assets import MIN_SDK, aar_bytes, asset_files
 from mbexport.bundles.android.maven import LITERT, LITERT_GROUP, Coordinates, artifact_id, repository
 from mbexport.bundles.android.names import kotlin_name, require_package
 from mbexport.bundles.app_model import AppModel
-from mbexport.bundles.files import environment, zip_bytes
+from mbexport.bundles.files import zip_bytes
+from mbexport.escaping.templates import markdown_templates, source_templates
 
 _REPOSITORY: Final = "maven"
 _README: Final = "README.md"
 _USAGE: Final = "Usage.kt"
+_HERE: Final = "mbexport.bundles.android"
 
 
 def android_files(app: AppModel, *, package: str) -> dict[str, bytes]:
@@ -55,14 +57,18 @@ def _texts(app: AppModel, *, package: str, at: Coordinates) -> dict[str, bytes]:
         "shipped": app,  # as the templates call it
         "package": package,
         "kotlin_package": kotlin_name(package),
-        "at": at,
-        "aar": PurePosixPath(_REPOSITORY, at.path(".aar")),
-        "litert": f"{LITERT_GROUP}:litert:{LITERT}",
+        "at": str(at),
+        "aar": str(PurePosixPath(_REPOSITORY, at.path(".aar"))),
+        "aar_name": PurePosixPath(at.path(".aar")).name,
+        "litert_group": LITERT_GROUP,
+        "litert_version": LITERT,
         "min_sdk": MIN_SDK,
+        "preprocess": app.golden.preprocess,
         "output": app.artifact.output,
         "is_codes": app.artifact.output.scale is not None,
-        "folder": package.replace(".", "/"),
     }
-    templates = environment("mbexport.bundles.android")
-    files = {_README: "readme.md.j2", _USAGE: "usage.kt.j2"}
-    return {name: templates.get_template(template).render(values).encode() for name, template in files.items()}
+    templates = {
+        _README: markdown_templates(_HERE).get_template("readme.md.j2"),
+        _USAGE: source_templates(_HERE, "kotlin").get_template("usage.kt.j2"),
+    }
+    return {name: template.render(values).encode() for name, template in templates.items()}

@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from xml.sax.saxutils import escape
+
+from mbexport.escaping.markup import escaped
 
 # The last LiteRT whose only interface is org.tensorflow.lite.Interpreter. 1.4.0 needs Android 8; those before it have
 # no 16 KB pages, which Google Play demands since November 2025. 2.0 has no Interpreter at all (google-ai-edge/LiteRT
@@ -108,15 +109,17 @@ def _pom(at: Coordinates, *, description: str, licence: str | None) -> bytes:
     return _filled(
         _POM,
         at,
-        name=escape(at.artifact),
-        description=escape(description),
-        licences="" if licence is None else _LICENCE.format(licence=escape(licence)),
+        name=escaped(at.artifact),
+        description=escaped(description),
+        licences="" if licence is None else _LICENCE.format(licence=escaped(licence)),
         dependencies="".join(dependencies),
     ).encode()
 
 
 def _filled(template: str, at: Coordinates, **others: str) -> str:
-    return template.format(group=at.group, artifact=at.artifact, version=escape(at.version), **others)
+    return template.format(
+        group=escaped(at.group), artifact=escaped(at.artifact), version=escaped(at.version), **others
+    )
 
 
 def _with_checksums(files: Mapping[str, bytes]) -> dict[str, bytes]:

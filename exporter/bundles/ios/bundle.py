@@ -1,14 +1,15 @@
 """Make the iOS bundle, a Swift package and a pod: the model, its classifier, and tests of both."""
 
-from collections.abc import Mapping
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
+
+from markupsafe import Markup
 
 from mbexport.artifact import LABELS, labels_file
 from mbexport.bundles.app_model import AppModel, restrict_golden
-from mbexport.bundles.files import environment
-from mbexport.bundles.ios import names as ios_names
+from mbexport.bundles.ios.names import file_name, module_name
 from mbexport.errors import DataError
+from mbexport.escaping.templates import markdown_templates, source_templates
 from mbexport.golden.vectors import FOLDER, INDEX
 
 _HERE: Final = "mbexport.bundles.ios"
@@ -25,19 +26,21 @@ def ios_files(app: AppModel) -> dict[str, bytes]:
     for golden vectors that are not whole.
     """
     _require_supported(app)
-    name = ios_names.module_name(app.name)
-    app = restrict_golden(app, file=ios_names.file_name(app.artifact.file, name=name))
+    name = module_name(app.name)
+    app = restrict_golden(app, file=file_name(app.artifact.file, name=name))
     sources, tests = f"Sources/{name}", f"Tests/{name}Tests"
     resources = {app.artifact.file: app.model, LABELS: labels_file(app.labels)}
+    swift, ruby, markdown = source_templates(_HERE, "swift"), source_templates(_HERE, "ruby"), markdown_templates(_HERE)
     rendered = {
-        "Package.swift": "package.j2",
-        "README.md": "readme.j2",
-        f"{name}.podspec": "podspec.j2",
-        f"{sources}/Settings.swift": "settings.j2",
-        f"{tests}/GoldenTests.swift": "tests.j2",
+        "Package.swift": swift.get_template("package.j2"),
+        "README.md": markdown.get_template("readme.j2"),
+        f"{name}.podspec": ruby.get_template("podspec.j2"),
+        f"{sources}/Settings.swift": swift.get_template("settings.j2"),
+        f"{tests}/GoldenTests.swift": swift.get_template("tests.j2"),
     }
+    values = _values(app, name)
     return {
-        **_rendered(app, name, rendered),
+        **{file: template.render(values).encode() for file, template in rendered.items()},
         **{f"{sources}/{file}": content for file, content in _swift_sources().items()},
         **{f"{sources}/Resources/{file}": content for file, content in resources.items()},
         f"{tests}/{FOLDER}/{INDEX}": app.golden.to_bytes(),
@@ -59,13 +62,11 @@ def _require_supported(app: AppModel) -> None:
         raise DataError(f"a label must be one line, got {broken!r}")
 
 
-def _rendered(app: AppModel, name: str, templates: Mapping[str, str]) -> dict[str, bytes]:
-    rendering = environment(_HERE)
-    for spelling in ("swift", "ruby", "double", "doubles", "code"):
-        rendering.filters[spelling] = getattr(ios_names, spelling)
+def _values(app: AppModel, name: str) -> dict[str, Any]:
+    """The names that the templates use."""
     licence = app.golden.licence
     source = app.artifact.input
-    values = {
+    return {
         "name": name,
         "version": app.version,
         "artifact": app.artifact,
@@ -76,9 +77,9 @@ def _rendered(app: AppModel, name: str, templates: Mapping[str, str]) -> dict[st
         "licence": licence,
         "licence_text": f"The model: {licence}." if licence else "No licence was stated for the model.",
         "runtime_url": _RUNTIME_URL,
+        "runtime": Markup(f"`{_RUNTIME_URL}`"),  # our own, and no text to be escaped
         "runtime_branch": _RUNTIME_BRANCH,
     }
-    return {file: rendering.get_template(template).render(values).encode() for file, template in templates.items()}
 
 
 def _swift_sources() -> dict[str, bytes]:

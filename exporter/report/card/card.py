@@ -4,17 +4,17 @@ The card has the YAML front matter that the Hugging Face Hub reads.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from mbexport.escaping.characters import LONGEST_NAME
+from mbexport.escaping.markdown import code, prose, table
+from mbexport.escaping.templates import markdown_templates
 from mbexport.report import formatting
 from mbexport.report.card import sentences
 from mbexport.report.card.front_matter import front_matter
-from mbexport.report.escaping import LONGEST_NAME, code, prose, table
 from mbexport.report.formatting import Json, interval, number
 from mbexport.report.warnings import network_warnings, noise
 
@@ -38,21 +38,8 @@ def model_card(
     line of Markdown by platform. `base_model` is the Hub's name of the network that this one was made from, None where
     it is not known.
     """
-    body = _template().render(_context(report, licence, files, bundles))
+    body = markdown_templates(_HERE).get_template("model_card.j2").render(_context(report, licence, files, bundles))
     return front_matter(report, licence=licence, base_model=base_model) + body
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader(_HERE, "."),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_finalized,
-    )
-    return environment.get_template("model_card.j2")
 
 
 def _context(report: Json, licence: str | None, files: Collection[str], bundles: Mapping[str, str]) -> dict[str, Any]:
@@ -174,8 +161,3 @@ def _hashes(artifacts: Sequence[Json]) -> Markup:
 def _tools(tool: Json) -> dict[str, str]:
     own = {tool["name"]: tool["version"]} if "version" in tool else {}
     return {**own, **tool["libraries"]}
-
-
-def _finalized(value: Any) -> Any:
-    """Escape plain text; Markdown that is finished (Markup) stays as it is."""
-    return prose(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mbexport.report.escaping import LONGEST_NAME, one_line
+from mbexport.escaping.characters import LONGEST_NAME, one_line
 from mbexport.report.formatting import Json, model_name
 
 _TASK: Final = "image-classification"

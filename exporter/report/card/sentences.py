@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from mbexport.escaping.characters import LONGEST_NAME, one_line
 from mbexport.models.mobilenet_v1.published import Published, nearest_published
 from mbexport.report import formatting
-from mbexport.report.escaping import LONGEST_NAME, one_line
 from mbexport.report.formatting import Json
 
 _FLOATS: Final = "float32"

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from mbexport.escaping import characters
+from mbexport.escaping.markup import clean
+
 Json = dict[str, Any]
 
 NOTHING: Final = "\u2013"  # what was not measured
 _MINUS: Final = "\u2212"
-_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _SURELY: Final = 0.001  # a smaller p-value is written as "< 0.001"
 _LONGEST_NAME: Final = 22  # characters beside a chart on a phone
 
@@ -72,11 +74,6 @@ def probability(value: float | None) -> str:
     return f"< {_SURELY}" if value < _SURELY else f"{value:.3f}"
 
 
-def clean(text: str) -> str:
-    """The text without the characters that no page may hold."""
-    return _NOT_IN_XML.sub("\ufffd", text)
-
-
 def sentence(text: str) -> str:
     """The text with a capital at its beginning, unless that is a name: of a file, an option, a gate, a layer."""
     first = re.match(r"[^\s:,;]*", text)
@@ -96,8 +93,7 @@ def breakable(text: str) -> Markup:
 
 def elided(text: str) -> str:
     """The text, or its two ends if it is longer than fits beside a chart."""
-    half = _LONGEST_NAME // 2
-    return text if len(text) <= _LONGEST_NAME else f"{text[: half - 1]}\u2026{text[-half:]}"
+    return characters.elided(text, _LONGEST_NAME)
 
 
 def short_names(files: Sequence[str]) -> list[str]:

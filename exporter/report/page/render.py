@@ -9,6 +9,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from mbexport.escaping.markup import clean
 from mbexport.formats.registry import FORMATS
 from mbexport.report.advice import advice
 from mbexport.report.formatting import network_title
@@ -97,4 +98,4 @@ def _data_uri(jpeg: bytes) -> str:
 
 def _finalized(value: Any) -> Any:
     """Text without the characters that no page may hold; Markup stays as it is."""
-    return numbers.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

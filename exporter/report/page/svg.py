@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
-from mbexport.report.page.numbers import clean
+from mbexport.escaping.markup import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

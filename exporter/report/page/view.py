@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mbexport.escaping.markup import clean
 from mbexport.report.formatting import compared_with
-from mbexport.report.page.numbers import Json, clean, elided, number, sentence, short_names
+from mbexport.report.page.numbers import Json, elided, number, sentence, short_names
 from mbexport.report.warnings import image_warnings, network_warnings
 
 MOST_IMAGES: Final = 48  # that are shown; the report holds all

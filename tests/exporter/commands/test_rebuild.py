@@ -76,6 +76,12 @@ def test_same_bytes_exit_with_0_and_leave_nothing(exported, rebuild, here, tmp_p
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
 
 
+def test_options_of_bundles_that_an_earlier_version_ignored_are_ignored_again(exported, rebuild):
+    options = json.loads(exported.read_bytes())["options"]
+    edit(exported, options={**options, "zip": True, "bundle-version": "1.0.0", "android-package": "com.acme.x"})
+    assert rebuild("--check", exported)[0] == 0
+
+
 def test_only_stages_that_decide_bytes_run_and_none_is_reused(exported, rebuild, stand_ins):
     stand_ins.tried_on.clear()
     _, _, errors = rebuild("--check", exported)

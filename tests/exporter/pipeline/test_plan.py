@@ -259,3 +259,40 @@ def test_bundles_that_were_asked_for_need_a_file_that_apps_can_use(changed, said
 def test_names_that_no_bundle_can_have_are_refused(given, said):
     with pytest.raises(OptionError, match=re.escape(said)):
         Bundling(**given)
+
+
+@pytest.mark.parametrize(
+    ("bundling", "option"),
+    [
+        ({"is_zipped": True}, "--zip"),
+        ({"name": "net"}, "--bundle-name"),
+        ({"version": "1.0.0"}, "--bundle-version"),
+        ({"options": {"android-package": "com.acme.x"}}, "--android-package"),
+    ],
+)
+@pytest.mark.parametrize("changed", [{"formats": ("onnx",)}, {"batch": 4}])
+def test_an_option_of_bundles_needs_a_bundle(bundling, option, changed):
+    with pytest.raises(OptionError, match=rf"^{option} needs a \.tflite that takes one image at a time, got --format"):
+        make(**changed, bundling=Bundling(**bundling))
+    assert make(bundling=Bundling(**bundling)).bundled == PLATFORMS
+
+
+def test_an_option_of_one_bundle_needs_that_bundle():
+    with pytest.raises(OptionError, match="--android-package goes with another --platform, got --platform ios"):
+        Bundling(platforms=("ios",), options={"android-package": "com.acme.x"})
+
+
+@pytest.mark.parametrize("words", ["--format onnx", "--batch 4", "--batch 4 --int8 --format tflite"])
+def test_a_zip_that_cannot_be_made_is_refused_before_the_run(words, tmp_path, capsys):
+    assert run(["build", "--zip", "--out", str(tmp_path / "out"), *words.split()]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("Error: --zip needs a .tflite that takes one image at a time, got --format ")
+    assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_licence_that_is_no_text_is_refused_before_the_run():
+    with pytest.raises(OptionError, match=r"license must be text in UTF-8, got 'a\\udcff'"):
+        make(licence="a\udcff")
+    assert make(licence="\x1b \u202e é").licence

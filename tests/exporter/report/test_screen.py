@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hostile import TEXTS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mbexport.escaping.characters import is_hidden
+from mbexport.escaping.terminal import visible
 from mbexport.report.screen import Screen, ShortNames, Table
 from mbexport.report.terminal import print_latencies, print_report, print_sensitivity
 
@@ -216,3 +219,21 @@ def test_sensitivity_fits_a_narrow_terminal(monkeypatch):
     stream = Terminal()
     print_sensitivity({"file": "f", **EXAMPLE["sensitivity"]}, stream, as_json=False)
     assert max(len(COLOUR.sub("", line)) for line in stream.getvalue().splitlines()) <= 50
+
+
+@given(st.lists(TEXTS, min_size=2, max_size=4), st.booleans())
+def test_no_text_commands_the_terminal(texts, is_terminal):
+    stream = Terminal() if is_terminal else io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "60")
+        patch.setenv("TERM", "xterm")
+        screen = Screen(stream, names=texts)
+        screen.table(Table(header=tuple("ab"), rows=[(each, "1") for each in texts], notes=texts))
+        for each in texts:
+            screen.line(each)
+            screen.copyable(each)
+    lines = COLOUR.sub("", stream.getvalue()).split("\n")
+    assert not any(map(is_hidden, "".join(lines)))
+    if not is_terminal:
+        assert not [line for line in lines if line.lstrip().startswith("::") or re.search(r"##\w*\[", line)]
+        assert max(map(len, lines)) <= max(310, *(len(visible(each)) + 4 for each in texts))

@@ -13,7 +13,8 @@ from PIL import Image
 
 from mbexport.artifact import Layout, TensorSpec
 from mbexport.bundles.android import wrapper
-from mbexport.bundles.android.assets import LABELS, SETTINGS, asset_files, properties
+from mbexport.bundles.android.assets import LABELS, SETTINGS, asset_files
+from mbexport.escaping.source import properties
 from mbexport.formats.runner import Runner
 from mbexport.models.data.decode import to_rgb
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess

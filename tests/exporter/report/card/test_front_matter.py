@@ -7,8 +7,8 @@ from example_reports import KINDS, of_build, unlabelled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mbexport.escaping.characters import LONGEST_NAME, one_line
 from mbexport.report.card.front_matter import front_matter
-from mbexport.report.escaping import LONGEST_NAME, one_line
 
 yaml = pytest.importorskip("yaml", reason="PyYAML, which reads front matter, is not installed")
 TEXTS: Final = st.text(st.characters(exclude_categories=()), min_size=1, max_size=40)

@@ -15,7 +15,7 @@ from hypothesis import example as given_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbexport.report.page.numbers import clean
+from mbexport.escaping.markup import clean
 from mbexport.report.page.render import page
 from mbexport.report.page.view import MOST_IMAGES, caveats, disagreements, numbered_artifacts, reason
 

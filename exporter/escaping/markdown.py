@@ -1,18 +1,19 @@
-"""Escape text for Markdown, on GitHub and on GitLab, and write tables."""
+"""Text in Markdown, as GitHub and GitLab read it, and tables of it."""
 
 import re
 from collections.abc import Sequence
 from typing import Final
 
-LONGEST_NAME: Final = 80  # characters: file names and labels are anybody's
-LONGEST_TEXT: Final = 1000
-_JOINERS: Final = "\u200c\u200d"  # what Persian, Indic scripts and emoji are spelt with
+from mbexport.escaping.characters import LONGEST_NAME, LONGEST_TEXT, one_line
+
 _BREAK: Final = "\u200b"
 _PLAIN: Final = re.compile(r"[\w.,/+=()-]+(?: [\w.,/+=()-]+)*")
 # Underscores inside words are none, by GitHub's and GitLab's rules.
 _MARKUP: Final = re.compile(rf"[&<>|`*~$^{{}}\[\]\\{_BREAK}]|_(?![^\W_])|(?<![^\W_])_")
 # What either server makes a link of, even behind an entity: @user, #1, !1, %1, ~label, :emoji:, http://, www., GH-1.
 _LINKED: Final = re.compile(r'([@#!%&~$^:](?=[\w"/])|www(?=\.)|GH(?=-))')
+# What makes a heading, a list or a rule of a line that begins with it: its last character is escaped.
+_LEADING: Final = re.compile(r"^(?:[-+=]*(?=[-+=](?:\s|$))|\d{1,9}(?=[.)](?:\s|$))|#{0,5}(?=#(?:\s|$))).")
 
 
 def code(text: str, longest: int = LONGEST_NAME) -> str:
@@ -23,17 +24,11 @@ def code(text: str, longest: int = LONGEST_NAME) -> str:
 
 def prose(text: str, longest: int = LONGEST_TEXT) -> str:
     """Escape a text so that it is shown as it is written, in one line."""
-    return _escaped(one_line(text, longest))
-
-
-def one_line(text: str, longest: int) -> str:
-    """The text without line breaks and unprintable characters; of one longer than `longest` both ends."""
-    shown = (char if char.isprintable() or char.isspace() or char in _JOINERS else "\ufffd" for char in text)
-    line = " ".join("".join(shown).split())
-    if len(line) <= longest:
-        return line
-    half = longest // 2
-    return f"{line[: longest - half - 1]}…{line[-half:]}"
+    line = one_line(text, longest)
+    leading = _LEADING.match(line)
+    if leading is None:
+        return _escaped(line)
+    return f"{leading[0][:-1]}&#{ord(leading[0][-1])};{_escaped(line[leading.end() :])}"
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1, most: int = 40) -> str:

@@ -3,11 +3,13 @@
 from typing import Final
 
 import pytest
+from hostile import TEXTS as HOSTILE
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mbexport.report.escaping import code, details, one_line, prose, table
+from mbexport.escaping.characters import one_line
+from mbexport.escaping.markdown import code, details, prose, table
 
 READER: Final = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 MARKS: Final = "a1_*`|<>&\\[]()!#@~$:/. \n-"
@@ -24,7 +26,7 @@ def seen(text: str) -> tuple[str, set[str]]:
     return read.removeprefix("x").removesuffix("x").replace("\u200b", ""), kinds
 
 
-@given(TEXTS)
+@given(TEXTS | HOSTILE)
 @example("a|b `c` <script>alert(1)</script> &amp; [l](http://x) ![i](j) **b** __b__ ~~s~~ $x$ \\")
 @example("\x00\x1b[31m\ud800\u202e\r\n## a")
 def test_any_text_is_read_as_it_is_written(text):
@@ -78,3 +80,22 @@ def test_what_is_folded_is_read_as_markdown():
     kinds = [token.type for token in READER.parse(details("more", table(("n",), [["1"]])))]
     assert kinds[0] == kinds[-1] == "html_block"
     assert "table_open" in kinds
+
+
+@given(HOSTILE)
+@example("- a")
+@example("1. a")
+@example("# a")
+@example("---")
+def test_any_text_on_a_line_of_its_own_is_a_paragraph(text):
+    tokens = READER.parse(f"above\n\n{prose(text)}\n\nbelow\n\nabove\n{prose(text)}")
+    kinds = {token.type for token in tokens}
+    assert kinds == {"paragraph_open", "inline", "paragraph_close"}
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown_"),
+    [("- a", "&#45; a"), ("+", "&#43;"), ("---", "--&#45;"), ("12. a", "12&#46; a"), ("1.5 a", "1.5 a"), ("-a", "-a")],
+)
+def test_what_would_begin_a_list_or_a_rule_is_escaped(text, markdown_):
+    assert prose(text) == markdown_
