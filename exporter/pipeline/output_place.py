@@ -1,15 +1,21 @@
-"""Refuse an output folder among the images of a run: the next run would read it as images, or as a class."""
+"""Refuse an output folder that runtimes cannot open files in, or that the next run would read as images of its own."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from mbexport.errors import OutputError
+from mbexport.models.data.names import shown
 from mbexport.models.data.open import DataSet
 
 
 def require_apart(out: Path, data: DataSet | None, unlabelled: Iterable[Path | None] = ()) -> None:
-    """Raise `OutputError` if `out` is, or lies in, a folder of class folders, or is one of the `unlabelled` folders."""
+    """Raise `OutputError` if `out` is, or lies in, a folder of class folders, or is one of the `unlabelled` folders.
+
+    Also for a path that is no UTF-8: onnxruntime opens no file there, which would be found out after hours.
+    """
+    if shown(str(out)) != str(out):
+        raise OutputError(f"output folder {shown(str(out))} must have a name of UTF-8")
     place = _real(out)
     for folder in data.class_roots if data else ():
         if place.is_relative_to(_real(folder)):

@@ -17,7 +17,8 @@ from mbexport.errors import DataError
 from mbexport.models.data.classes_file import Classes, read_classes
 from mbexport.models.data.imageset import DataSet, ImageSet, Unlabelled, split_by_seed
 from mbexport.models.data.left_out import LeftOut, PassedOver
-from mbexport.models.data.listing import DataFolder, Listing, Survey, shown
+from mbexport.models.data.listing import DataFolder, Listing, Survey
+from mbexport.models.data.names import shown
 from mbexport.models.data.passed_folders import is_delivered, is_system_folder
 from mbexport.models.data.splits import Part, part_of, split_parts
 

@@ -20,6 +20,7 @@ from mbexport.models.data.decode import read_image
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.data.kinds import DECODERS, ending_of, kind_by_ending, look_at, unread
 from mbexport.models.data.left_out import LeftOut, PassedOver
+from mbexport.models.data.names import shown
 from mbexport.models.data.passed_folders import NO_CLASS, NO_DEEPER, holds_photos, reason_against
 
 _APPLE_DOUBLE = "._"  # begins the name of a Mac's file of attributes
@@ -198,15 +199,6 @@ class DataFolder:
     def _passed(self, folder: Path, name: str, reason: str, *, is_photo: bool, is_folder: bool = False) -> PassedOver:
         path = (folder / name).relative_to(self.root)
         return PassedOver(name=shown(str(path)), reason=reason, is_photo=is_photo, is_folder=is_folder)
-
-
-def shown(name: str) -> str:
-    """A file's name as text: bytes that are no UTF-8 are written as \\xff."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(name).decode("utf-8", "backslashreplace")
-    return name
 
 
 def _looks_like_a_photo(name: str) -> bool:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mbexport.errors import DataError, OptionError
 from mbexport.models.data.imageset import ImageSet, reader_pool
+from mbexport.models.data.names import shown
 
 _AT_ONCE: Final = 256  # images waiting for a thread: more would only fill the memory
 _DIGEST_BYTES: Final = 8  # two of a million different pictures are taken for one with a probability of 3e-8
@@ -91,7 +92,7 @@ def _look(images: ImageSet) -> tuple[dict[int, str], dict[int, int]]:
         try:
             return _digest(images.read(index))
         except DataError as error:
-            return " ".join(str(error).split())
+            return shown(" ".join(str(error).split()))
 
     unreadable: dict[int, str] = {}
     digests = np.zeros(len(images), np.uint64)

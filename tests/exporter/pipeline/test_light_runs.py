@@ -321,3 +321,26 @@ def test_second_run_beside_an_old_output_learns_no_further_class(build, stand_in
     build()
     assert (tmp_path / "out" / "labels.txt").read_text() == "dark\nlight\n"
     assert all(stage["reused"] for stage in report_in(tmp_path / "out")["stages"])
+
+
+def test_folders_whose_names_are_no_utf8_are_read_and_not_written_to(build, stand_ins, photos, tmp_path, capfd):
+    data, odd = (Path(os.fsdecode(os.fsencode(tmp_path) + name)) for name in (b"/p\xff", b"/o\xff"))
+    try:
+        photos.rename(data)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (data / "dark" / "00.png").rename(Path(os.fsdecode(os.fsencode(data / "dark") + b"/\xfe.png")))
+    (data / "dark" / "01.png").write_bytes(b"no picture")
+    assert build("--data", data, "--out", odd)[::2] == (
+        2,
+        f"Error: output folder {tmp_path}/o\\xff must have a name of UTF-8\n",
+    )
+    out = tmp_path / "out"
+    code, printed, errors = build("--data", data, "--golden", data / "light")
+    assert code in (0, 1), errors
+    assert "Traceback" not in errors
+    assert report_in(out)["data"]["name"] == "p\\xff"
+    moved = ["--data", str(data), "--golden", str(data / "light")]
+    assert run(["rebuild", "--check", str(out / "manifest.json"), *moved]) == 0
+    assert capfd.readouterr().out.endswith("SAME: every byte\n")
+    assert printed
