@@ -119,9 +119,8 @@ def input_zero_point_moved(path: Path) -> bytes:
 def _edge_changed(path: Path, *, scale: float = 1, codes: int = 0, of_output: bool) -> bytes:
     """An .onnx whose first or last codes have a scale and a zero point of their own, which are others."""
     model = onnx.load(path)
-    graph = model.graph
-    kind, at = ("QuantizeLinear", graph.output[0].name) if of_output else ("DequantizeLinear", graph.input[0].name)
-    node = next(each for each in graph.node if at in (each.output[0], each.input[0]) and each.op_type == kind)
+    graph, kind = model.graph, "QuantizeLinear" if of_output else "DequantizeLinear"
+    node = [each for each in graph.node if each.op_type == kind][-1 if of_output else 0]
     constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     for place, name, value in (
         (1, "other_scale", constants[node.input[1]] * np.float32(scale)),

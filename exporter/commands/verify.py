@@ -21,6 +21,7 @@ Examples:
   mbexport verify dist/mobilenet_v1_0.75_64/*.tflite --data digits
   mbexport verify a_int8.tflite --reference a.keras --data photos/ \\
       --preprocess mobilenet --gate agreement=0.98
+  mbexport verify a_int8.tflite --data photos/ --gate top1=0.7
   mbexport verify google_quant.tflite --reference ours_fp32.tflite \\
       --data imagenet/ --background
 """
@@ -42,7 +43,8 @@ Examples:
     group=Group.COMMON,
     type=options.PATH,
     metavar="FILE",
-    help="The file that all others are compared with; the first fp32 one of FILES if absent.",
+    help="The file that all others are compared with; if absent, the first of several FILES that is fp32, or the "
+    "labels of the images alone.",
 )
 @options.gates
 @options.option(

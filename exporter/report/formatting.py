@@ -89,6 +89,8 @@ def speedup(ratio: Json) -> str:
 def likeness(pair: Json) -> str:
     """Say how alike two files answer."""
     alike = f"{number(pair['agreement'], '.2%')}{interval(pair['agreement_ci95'], '.1%')} of the answers alike"
+    if pair.get("conflict"):
+        return f"{alike}; {pair['conflict']}"
     return alike + ("" if pair["max_lsb"] is None else f", at most {pair['max_lsb']:g} LSB apart")
 
 

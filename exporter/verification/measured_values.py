@@ -99,7 +99,7 @@ def beyond_probability(measured: Json) -> Iterator[Value]:
         if output["codes"] is not None and output["kind"] in _PROBABILITIES:
             low, high = output["codes"]
             is_even = abs(low + high) <= (high - low) / _STEPS
-            yield _exact(entry, max(high - 1, 0 if is_even else -low, 0))
+            yield _exact(entry, max(0.0, high - 1, 0.0 if is_even else -low))
 
 
 def input_words(measured: Json) -> Iterator[Value]:

@@ -81,20 +81,21 @@ def _undecided(found: Sequence[Json]) -> str:
     doubtful = [gate for gate in undecided if gate.get("reason")]
     names = ", ".join(gate["name"] for gate in undecided if gate not in doubtful)
     parts = [f"they are too few to decide {names}"] if names else []
-    return "; ".join(parts + [f"{gate['name']} is undecided, {gate['reason']}" for gate in doubtful])
+    return "; ".join(parts + [f"{gate['name']} is undecided: {gate['reason']}" for gate in doubtful])
 
 
 def _missed(gate: Json) -> str:
     least = "at least" if gate["direction"] == "at least" else "at most"
     subject = f" of {gate['subject']}" if gate["subject"] else ""
+    why = gate.get("reason")  # reports of older versions have none
+    because = f": {why}" if why else ""
     if gate["value"] is None:
-        return f"{gate['name']}{subject} was not measured"
+        return f"{gate['name']}{subject} was not measured{because}"
     measured, limit = f"{gate['name']}{subject} is {number(gate['value'])}", f"{least} {number(gate['limit'])}"
-    if gate.get("reason"):
-        return f"{measured}, which decides nothing: {gate['reason']} (strict)"
     if gate["verdict"] == "undecided":
-        return f"{measured}, and its interval holds the limit of {limit} (strict)"
-    return f"{measured} and must be {limit}"
+        doubt = f"decides nothing{because}" if why else f"its interval holds the limit of {limit}"
+        return f"{measured}, and {doubt} (strict)"
+    return f"{measured} and must be {limit}{because}"
 
 
 def caveats(report: Json) -> list[str]:

@@ -42,6 +42,14 @@ def test_a_gate_that_passed_needs_no_advice_and_one_that_failed_its_own():
     assert advice(failed, samples=100) == GATES["top1_drop"].advice
 
 
+@pytest.mark.parametrize("verdict", ["fail", "undecided"])
+def test_the_reason_of_a_gate_comes_before_its_advice(verdict):
+    doubtful = gate("int8_speedup", reason="others kept 90% of the cores busy", verdict=verdict, passed=False)
+    assert advice(doubtful, samples=100) == (
+        "others kept 90% of the cores busy: time it on a quiet machine; see `mbexport inspect --kernels FILE`"
+    )
+
+
 @pytest.mark.parametrize("name", ["int8_speedup", "path_agreement"])
 def test_images_are_not_asked_for_where_they_decide_nothing(name):
     assert "test images" not in advice(gate(name), samples=100)

@@ -53,6 +53,42 @@ KNOWING = {"reference": {"top1": 0.5, "top1_ci95": (0.4, 0.6)}, "chance": 0.1}
 GUESSING = {"top1": 0.1075, "top1_ci95": (0.0962, 0.12)}
 
 
+@pytest.fixture(scope="session")
+def told_of(entry, found):
+    """What is warned of one artifact that is so, beside a reference that is so."""
+
+    def tell(reference=None, **given: Any) -> list[str]:
+        measurements = found(entry(INT8, **given), reference=reference)
+        data = {**preprocess_json(Preprocess(resolution_px=32)), "unreadable": []}
+        stream = io.StringIO()
+        report = report_json(measurements, judge(gate_values(measurements), {}, defaults={}), {"data": data})
+        print_warnings(json.loads(to_bytes(report)), stream)
+        return stream.getvalue().splitlines()
+
+    return tell
+
+
+def test_what_is_wrong_with_one_file_is_told_of_it(told_of):
+    assert told_of() == []
+    assert told_of(labels_problem="it holds no labels", output_conflict="its words say 2, its output 1") == [
+        f"WARNING: {INT8}: its words say 2, its output 1",
+        f"WARNING: {INT8}: it holds no labels",
+    ]
+
+
+def test_scores_of_another_kind_than_the_references_are_told(told_of):
+    said = f"WARNING: {INT8}: its scores are of another kind than the reference's, logits and not softmax: "
+    assert told_of(kind="logits") == [f"{said}apps read them otherwise"]
+    assert told_of({"kind": "logits"}, kind="logits") == []
+    assert told_of({"kind": None}, kind="logits") == []
+
+
+def test_beside_labels_it_is_the_file_that_guesses(told_of):
+    nothing = {"precision": None, "kind": None, "name": "the labels of eval"}
+    (line,) = told_of(nothing, top1=0.11, top1_ci95=(0.09, 0.12))
+    assert line.startswith(f"WARNING: {INT8} reaches 11.00% [9.0%, 12.0%]; always giving the most frequent class ")
+
+
 def test_a_network_that_guesses_is_told_with_what_it_was_fed(told):
     assert told(reference=GUESSING, chance=0.101) == (
         "WARNING: the float network itself reaches 10.75% [9.6%, 12.0%]; always giving the most frequent class "

@@ -170,6 +170,22 @@ FAILED = {"verdict": "fail", "passed": False}
             "The only gate fails: drop is 0.4, and its interval holds the limit of at most 0.5 (strict).",
         ),
         (
+            [gate("agreement", 0.9), gate("speed", 0.4, verdict="undecided", reason="others were at work")],
+            "No gate fails on 500 images; speed is undecided: others were at work.",
+        ),
+        (
+            [gate("speed", 0.4, verdict="undecided", passed=False, reason="others were at work")],
+            "The only gate fails: speed is 0.4, and decides nothing: others were at work (strict).",
+        ),
+        (
+            [gate("labels", 0, **FAILED, subject="a", reason="it holds 9 labels for 10 scores")],
+            "The only gate fails: labels of a is 0 and must be at least 0.5: it holds 9 labels for 10 scores.",
+        ),
+        (
+            [gate("twin_lsb", None, **FAILED, reason="their outputs have other steps")],
+            "The only gate fails: twin_lsb was not measured: their outputs have other steps.",
+        ),
+        (
             [gate(name, None, **FAILED) for name in "abcde"],
             "5 of 5 gates fail: a was not measured; b was not measured; c was not measured; and 2 more.",
         ),
