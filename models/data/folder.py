@@ -20,7 +20,7 @@ from mbexport.models.data.left_out import LeftOut, PassedOver
 from mbexport.models.data.listing import DataFolder, Listing, Survey
 from mbexport.models.data.names import shown
 from mbexport.models.data.passed_folders import is_delivered, is_system_folder
-from mbexport.models.data.splits import Part, part_of, split_parts
+from mbexport.models.data.splits import Part, split_parts
 
 _OTHER_FOLDER: Final = "it is no part of the split data"
 _EVALUATED: Final = (Part.TEST, Part.VALIDATION, Part.WHOLE)
@@ -84,9 +84,17 @@ def _parts(folder: DataFolder) -> tuple[dict[Part, Path], list[PassedOver]]:
         return {Part.WHOLE: folder.root}, []
     for name in parts.values():
         folder.admit(folder.root / name)
+    if Part.TEST in parts and not folder.survey(folder.root / parts[Part.TEST], with_files=False).names:
+        parts = _without_test(parts)
     beside = sorted({*survey.names, *survey.others} - set(parts.values()))
     passed = [folder.passed_folder(folder.root / name, _OTHER_FOLDER) for name in beside]
     return {part: folder.root / name for part, name in parts.items()}, [*survey.files, *passed]
+
+
+def _without_test(parts: Mapping[Part, str]) -> dict[Part, str]:
+    """The parts without a test part whose images nobody has labelled: a part that is then alone is the whole data."""
+    others = {part: name for part, name in parts.items() if part is not Part.TEST}
+    return others if len(others) > 1 else dict.fromkeys([Part.WHOLE], *others.values())
 
 
 def _classes(parts: Mapping[Part, Path], surveys: Mapping[Part, Survey], classes_file: Path | None) -> Classes:
@@ -102,9 +110,20 @@ def _classes(parts: Mapping[Part, Path], surveys: Mapping[Part, Survey], classes
         return classes
     if len(found) < _MIN_CLASSES:
         got = f"one class only ({shown(min(found))})" if found else "no sub-folder"
-        hint = f": is --data {first / min(found)} meant?" if found and part_of(min(found)) else ""
+        hint = (
+            f": is --data {shown(str(first / min(found)))} meant?"
+            if found and _holds_folders(first / min(found))
+            else ""
+        )
         raise DataError(f"{first} must hold at least 2 sub-folders, one a class, got {got}{hint}")
     return Classes.of_folders(found)
+
+
+def _holds_folders(path: Path) -> bool:
+    try:
+        return any(each.is_dir() for each in path.iterdir())
+    except OSError:
+        return False
 
 
 def _beside(folder: DataFolder, path: Path, survey: Survey, classes: Classes) -> list[PassedOver]:

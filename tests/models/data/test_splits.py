@@ -142,3 +142,27 @@ def test_one_part_in_two_letter_cases_is_refused(tmp_path: Path) -> None:
         pytest.skip("letter case does not count on this file system")
     with pytest.raises(DataError, match="got Train/ and train/"):
         open_data(str(tmp_path))
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("train",)])
+def test_test_images_that_nobody_labelled_are_left_out(tmp_path: Path, names: tuple[str, ...]) -> None:
+    # As data of competitions has them.
+    (tmp_path / "test").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "test" / "0.png")
+    for part in names:
+        for shade in (1, 2):
+            for name in CLASSES:
+                (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (4, 4), (shade, 0, 0)).save(tmp_path / part / name / f"{shade}.png")
+    data = open_data(str(tmp_path))
+    assert data.class_names == CLASSES
+    assert [len(images) for images in data.split(0)] == ([4, 4] if len(names) > 1 else [2, 2])
+    assert (data.left_out.photos, data.left_out.listed[0].name) == ({"folder": 1}, "test")
+    assert data.class_roots == tuple(tmp_path / name for name in names)
+
+
+def test_folder_around_the_classes_is_named_as_what_is_not_meant(tmp_path: Path) -> None:
+    for name in CLASSES:
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match=r"got one class only \(photos\): is --data .*photos meant\?"):
+        open_data(str(tmp_path))
