@@ -42,7 +42,8 @@ def refit(weights: Array, moments: Array, cross: Array, *, ridge: float) -> Arra
 def compensate(weights: Array, scales: Array, moments: Array) -> Array:
     """Round weights (inputs, outputs) to multiples of `scales` (outputs,); the rest make up for each rounding error.
 
-    `moments` (inputs, inputs) are the inputs' centred second moments: the bias makes up for their means.
+    `moments` (inputs, inputs) are the inputs' centred second moments: the bias makes up for their means. Raises
+    `numpy.linalg.LinAlgError` for moments that no inputs can have.
     """
     count = len(weights)
     mean = np.trace(moments) / count
