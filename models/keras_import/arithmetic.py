@@ -8,7 +8,7 @@ import numpy as np
 
 from mbexport.errors import DataError
 from mbexport.models.keras_import.chain import Array, Scale, Step
-from mbexport.models.keras_import.graph import INPUT, Call
+from mbexport.models.keras_import.graph import INPUT, Call, plain_constant
 from mbexport.models.keras_import.weights import Weights
 
 # What adapt() adds to the variance: Keras' epsilon (keras.backend.epsilon), below which the deviation is cut off.
@@ -52,9 +52,10 @@ def operator_steps(call: Call, _: Weights) -> list[Step]:
         return []
     if function in _CASTS:
         return _cast(call)
-    operands = [value for value in call.operands if value is INPUT or _is_number(value)]
+    operands = [value for value in call.operands if value is not None and not _is_name_of_layout(value)]
     operator = _OPERATOR_NAMES.get(function)
-    if operator is None or len(operands) != 2 or operands.count(INPUT) != 1:
+    is_plain = all(value is INPUT or _is_number(value) for value in operands)
+    if operator is None or not is_plain or len(operands) != 2 or sum(value is INPUT for value in operands) != 1:
         raise DataError(f"{call} computes {function}: only + - * / with a constant are supported")
     forward, backward = _OPERATORS[operator]
     is_forward = (operands[0] is INPUT) != function.startswith("__operators__.r")
@@ -74,6 +75,11 @@ def _cast(call: Call) -> list[Step]:
     raise DataError(f"{call} casts to {target}: it must be one of {', '.join(sorted(_FLOATS))}")
 
 
+def _is_name_of_layout(value: Any) -> bool:
+    """Whether it is an argument that says where the channels are: last, as in every supported layer."""
+    return value in ("NHWC", "N...C") if isinstance(value, str) else False
+
+
 def _is_number(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and all(map(_is_number, value))
@@ -90,8 +96,8 @@ def _constants(value: Any) -> Array:
 
 def rescaling_steps(call: Call, _: Weights) -> list[Step]:
     """The Rescaling layer as a step: x * scale + offset."""
-    factor = _constants(call.config["scale"])
-    return [Scale(name=call.name, factor=factor, shift=_constants(call.config.get("offset", 0.0)))]
+    factor, shift = (_constants(plain_constant(call.config.get(key, 0.0))) for key in ("scale", "offset"))
+    return [Scale(name=call.name, factor=factor, shift=shift)]
 
 
 def normalization_steps(call: Call, weights: Weights) -> list[Step]:
@@ -104,12 +110,10 @@ def normalization_steps(call: Call, weights: Weights) -> list[Step]:
         if len(weights) < 2:
             raise DataError(f"{call} holds no mean and variance: adapt it, or give them")
         mean, variance = weights[0], weights[1]
-    means, deviations = _constants(_listed(mean)), np.maximum(np.sqrt(_constants(_listed(variance))), _LEAST_DEVIATION)
+    means, deviations = (
+        _constants(plain_constant(mean)),
+        np.maximum(np.sqrt(_constants(plain_constant(variance))), _LEAST_DEVIATION),
+    )
     if call.config.get("invert"):
         return [Scale(name=call.name, factor=deviations, shift=means)]
     return [Scale(name=call.name, factor=1 / deviations, shift=-means / deviations)]
-
-
-def _listed(value: Any) -> Any:
-    """A statistic as numbers: Keras 3 wraps arrays, {"config": {"value": [...]}}."""
-    return value["config"]["value"] if isinstance(value, dict) else value

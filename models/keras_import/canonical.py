@@ -5,6 +5,7 @@ Scalings that no convolution can absorb must stand at the input, and become part
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -36,6 +37,20 @@ _layers = tf_keras.layers
 _IDENTITY: Final = (np.ones((1, 1, 1)), np.zeros((1, 1, 1)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChainState:
+    """A chain up to some layer: `entries` of image * before[0] + before[1], then times `factor` plus `shift`.
+
+    `output` is what the layers up to there end in.
+    """
+
+    entries: tuple[Step, ...]
+    before: tuple[Array, Array]
+    factor: Array
+    shift: Array
+    output: Output
+
+
 class ChainBuilder:
     """Builds a network step by step: `add` every step in order, then call `network()`.
 
@@ -46,7 +61,9 @@ class ChainBuilder:
     def __init__(self, input_shape: tuple[int, int, int]) -> None:
         self._input_shape = input_shape
         self._shape = input_shape
-        self._is_flat = False  # whether the model has the map as a vector (height * width * channels,)
+        # The shape that the model has in the place of `_shape`: the same, or (places, channels), or one vector with
+        # axes of 1 before it.
+        self._view: tuple[int, ...] = input_shape
         self._waiting: tuple[Array, Array] = _IDENTITY
         self._waiting_name = ""
         self._input: tuple[Array, Array] = _IDENTITY
@@ -65,7 +82,13 @@ class ChainBuilder:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one example behind the last step, as the model has it: (height, width, channels) or (n,)."""
-        return (math.prod(self._shape),) if self._is_flat else self._shape
+        return self._view
+
+    def state(self) -> "ChainState":
+        """What the network computes up to here."""
+        factor, shift = self._waiting
+        before = self._input if self._entries else _IDENTITY
+        return ChainState(entries=tuple(self._entries), before=before, factor=factor, shift=shift, output=self.output)
 
     def input_scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The factor and the shift of the input: one value each, or one for each channel."""
@@ -87,7 +110,7 @@ class ChainBuilder:
         classes = self._shape[2]
         names: set[str] = {INPUT_NAME}
         x = image = _layers.Input(self._input_shape, name=INPUT_NAME)
-        built = [(*_built(step, name=_unique(step.name, names)),) for step in self._entries]
+        built = [layer_of(step, name=_unique(step.name, names)) for step in self._entries]
         for layer, _ in built:
             x = layer(x)
         x = _layers.Reshape((classes,), name=_unique(self._end, names))(x)
@@ -121,15 +144,36 @@ class ChainBuilder:
 
     def _append(self, entry: Step, shape: tuple[int, int, int]) -> None:
         if not self._entries:
+            if self._varies_by_place():
+                self._require_nothing_waits(entry.name)
             self._input, self._waiting = self._waiting, _IDENTITY
         if not all(1 <= side <= MAX_PX for side in shape[:2]):
             raise DataError(
                 f"{entry.name} gives a map of {shape[0]} x {shape[1]}: each side must be from 1 to {MAX_PX}"
             )
         self._entries.append(entry)
+        if self._is_map:
+            self._view = shape
         self._shape = shape
 
+    @property
+    def _is_map(self) -> bool:
+        """Whether the model has the map in the shape that it has here."""
+        return self._view == self._shape
+
+    @property
+    def _keeps_channels(self) -> bool:
+        """Whether the last axis of the model's shape is that of the channels, and not of all values."""
+        return self._view in (self._shape, self._places)
+
+    @property
+    def _places(self) -> tuple[int, int]:
+        height, width, channels = self._shape
+        return height * width, channels
+
     def _pad(self, step: Pad) -> None:
+        if not self._is_map:
+            raise DataError(f"{step.name} must pad a map, got shape {self._view}")
         if self._entries and self._waiting[1].any():
             self._require_nothing_waits(step.name)
         (top, bottom), (left, right) = step.amounts
@@ -137,11 +181,16 @@ class ChainBuilder:
         self._append(step, (height + top + bottom, width + left + right, channels))
 
     def _convolve(self, step: Convolve) -> None:
+        if self._is_map:
+            self._append_convolution(step)
+        elif step.kernel.shape[:3] == (1, 1, math.prod(self._view)) and not step.is_depthwise:
+            self._multiply(Multiply(name=step.name, kernel=step.kernel[0, 0], bias=step.bias))
+        else:
+            raise DataError(f"{step.name} must convolve a map, got shape {self._view}")
+
+    def _append_convolution(self, step: Convolve) -> None:
         kh, kw, takes, gives = step.kernel.shape
         height, width, channels = self._shape
-        if self._is_flat and height * width > 1 and (kh, kw, takes) == (1, 1, math.prod(self._shape)):
-            self._multiply(Multiply(name=step.name, kernel=step.kernel[0, 0], bias=step.bias))
-            return
         if takes != channels:
             raise DataError(f"{step.name} must have weights for {channels} channels, got {takes}")
         gives = channels if step.is_depthwise else gives
@@ -156,28 +205,38 @@ class ChainBuilder:
         if self._entries:  # before the first one, all that waits is the input's
             if is_padded and self._waiting[1].any():
                 self._require_nothing_waits(f"the padding of {step.name}")
+            if self._varies_by_place() and ((kh, kw) != (height, width) or sides != [1, 1]):
+                self._require_nothing_waits(step.name)
             step = scale_input(step, factor=self._waiting[0], shift=self._waiting[1])
             self._waiting = _IDENTITY
         self._append(step, (sides[0], sides[1], gives))
 
     def _multiply(self, step: Multiply) -> None:
         height, width, channels = self._shape
-        kh, kw = (height, width) if self._is_flat else (1, 1)
+        kh, kw = (1, 1) if self._keeps_channels else (height, width)
         takes, gives = step.kernel.shape
         if takes != kh * kw * channels:
             raise DataError(f"{step.name} must have weights for {kh * kw * channels} features, got {takes}")
         kernel = step.kernel.reshape(kh, kw, channels, gives)
-        was_flat, self._is_flat = self._is_flat, False
-        self._convolve(Convolve(name=step.name, kernel=kernel, bias=step.bias))
-        self._is_flat = was_flat
+        view = (*self._view[:-1], gives)
+        self._append_convolution(Convolve(name=step.name, kernel=kernel, bias=step.bias))
+        self._view = view
 
     def _normalize(self, step: Normalize) -> None:
-        if step.axis not in (-1, 1 if self._is_flat else 3):
-            raise DataError(f"{step.name} normalizes along axis {step.axis}: it must be the last one, the channels")
-        if self._entries and isinstance(self._entries[-1], Convolve) and self._channels() == step.gamma.size:
+        self._require_last_axis(step.name, "normalizes", step.axis)
+        is_by_channel = {self._shape[2], self._channels()} == {step.gamma.size}
+        if self._entries and isinstance(self._entries[-1], Convolve) and is_by_channel:
             self._entries.append(step)
         else:
             self._scale(step.scale())
+
+    def _require_last_axis(self, name: str, verb: str, axis: int) -> None:
+        if axis not in (-1, len(self._view)):
+            raise DataError(f"{name} {verb} along axis {axis}: it must be the last one, the channels")
+
+    def _varies_by_place(self) -> bool:
+        """Whether what waits is another scaling at each place of the map."""
+        return any(value.shape[:2] != (1, 1) for value in self._waiting)
 
     def _channels(self) -> int:
         """The length of the last axis, as the model has it."""
@@ -185,6 +244,8 @@ class ChainBuilder:
 
     def _scale(self, step: Scale) -> None:
         factor, shift = (self._spread_out(value, step.name) for value in (step.factor, step.shift))
+        if self._entries and not (np.isfinite(factor).all() and np.isfinite(shift).all()):
+            raise DataError(f"{step.name} must scale by finite numbers, got NaN or infinity")
         last = self._entries[-1] if self._entries else None
         is_by_channel = {factor.size, shift.size} <= {1, self._shape[2]}
         if isinstance(last, Convolve | Normalize) and is_by_channel:
@@ -204,7 +265,7 @@ class ChainBuilder:
             raise DataError(
                 f"{name} must have one value, or one for each of {self._channels()} channels, got {value.size}"
             )
-        return value.reshape(self._shape if self._is_flat else (1, 1, -1))
+        return value.reshape((1, 1, -1) if self._keeps_channels else self._shape)
 
     def _clip(self, step: Clip) -> None:
         if not self._has_convolution():
@@ -213,34 +274,34 @@ class ChainBuilder:
         self._append(step, self._shape)
 
     def _average(self, step: Average) -> None:
-        height, width, channels = self._shape
         if not self._has_convolution():
             raise DataError(f"{step.name} pools before the first convolution: only scaling is supported there")
-        if step.window is not None and step.window != (height, width):
+        if not self._is_map and self._channels() != math.prod(self._view):
+            raise DataError(f"{step.name} must average a map, got shape {self._view}")
+        height, width, channels = self._shape if self._is_map else (1, 1, self._channels())
+        if step.window is not None and not step.window.is_whole(height, width):
             raise DataError(
-                f"{step.name} averages windows of {step.window[0]} x {step.window[1]} in a map of {height} x {width}: "
-                "it must average the whole map"
+                f"{step.name} averages windows of {_by(step.window.size)}, {_by(step.window.strides)} apart, padding "
+                f"{step.window.padding}, in a map of {height} x {width}: one window must be the whole map"
             )
-        self._append(Average(name=step.name), (1, 1, channels))
-        self._is_flat = step.is_flat
+        if self._is_map:  # else the model averages one place, which changes nothing
+            if self._varies_by_place():
+                self._require_nothing_waits(step.name)
+            self._append(Average(name=step.name), (1, 1, channels))
+        self._view = (channels,) if step.is_flat else (1, 1, channels)
 
     def _finish(self, step: Finish) -> None:
         if self._shape[0] * self._shape[1] != 1:
             raise DataError(f"{step.name} ({step.output}) must follow one vector of classes, got a map {self._shape}")
+        self._require_last_axis(step.name, "works", step.axis)
         self.output, self._output_name = step.output, step.name
 
     def _reshape(self, step: Shape) -> None:
-        target = step.target
         size = math.prod(self._shape)
-        if target is not None:
-            target = resolve_shape(target, size)
-        if target is None or target in ((size,), (1, size), (1, 1, size)):
-            self._is_flat = target is None or len(target) == 1 or self._shape != target
-        elif target == self._shape:
-            self._is_flat = False
-        else:
+        target = (size,) if step.target is None else resolve_shape(step.target, size)
+        if target not in (self._shape, self._places, (size,), (1, size), (1, 1, size)):
             raise DataError(f"{step.name} reshapes {self._shape} to {target}: it must give one vector, or the same map")
-        self._end = step.name
+        self._view, self._end = target, step.name
 
 
 _ADDERS: Final[Mapping[type[Step], Callable[[ChainBuilder, Any], None]]] = MappingProxyType(
@@ -258,7 +319,7 @@ _ADDERS: Final[Mapping[type[Step], Callable[[ChainBuilder, Any], None]]] = Mappi
 )
 
 
-def _built(step: Step, *, name: str) -> tuple[Any, list[Array]]:
+def layer_of(step: Step, *, name: str) -> tuple[Any, list[Array]]:
     """The layer of one step, and its weights in Keras' order."""
     match step:
         case Pad(amounts=amounts):
@@ -275,6 +336,10 @@ def _built(step: Step, *, name: str) -> tuple[Any, list[Array]]:
                 layer = _layers.Conv2D(kernel.shape[3], kernel.shape[:2], **shared)
             return layer, [kernel] if bias is None else [kernel, bias]
     return _layers.GlobalAveragePooling2D(keepdims=True, name=name), []
+
+
+def _by(sides: tuple[int, int]) -> str:
+    return f"{sides[0]} x {sides[1]}"
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -91,11 +91,27 @@ class Clip(Step):
             raise DataError(f"{self.name} must clip at a value above 0, got {self.ceiling}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The windows of a pooling layer."""
+
+    size: tuple[int, int]
+    strides: tuple[int, int]
+    padding: Padding
+
+    def is_whole(self, height: int, width: int) -> bool:
+        """Whether there is one window alone, and it covers all of a map: padding is never averaged."""
+        sides = list(zip(self.size, self.strides, (height, width), strict=True))
+        if self.padding == "same":
+            return all(size >= side and stride >= side for size, stride, side in sides)
+        return all(size == side for size, _, side in sides)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Average(Step):
     """The mean over windows; without a window over the whole map. With `is_flat` the result is (channels,)."""
 
-    window: tuple[int, int] | None = None
+    window: Window | None = None
     is_flat: bool = False
 
 
@@ -108,9 +124,10 @@ class Shape(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Finish(Step):
-    """The softmax or sigmoid at the end of the network."""
+    """The softmax, along an axis that must be the last one, or the sigmoid at the end of the network."""
 
     output: Output
+    axis: int = -1
 
 
 def require_chain_shape(shape: Sequence[object], *, resolution_px: int | None) -> tuple[int, int, int]:

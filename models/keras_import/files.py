@@ -21,8 +21,11 @@ Config = dict[str, Any]  # what Keras writes as JSON: {"class_name": ..., "confi
 MAX_CONFIG_BYTES: Final = 64 * 2**20  # MobileNet v1 needs 60 kB
 MAX_WEIGHT_BYTES: Final = 2**30  # MobileNet v1 with its optimizer's moments needs 51 MB
 SUPPORTED: Final = "it must be a Keras .h5, a .keras or a SavedModel folder"
+_WEIGHTS: Final = "model.weights.h5"  # in a .keras
+_KERAS_2: Final = 2
 _HDF5_MAGIC: Final = b"\x89HDF\r\n\x1a\n"  # HDF5 file format specification, section II.A
 _ZIP_MAGIC: Final = b"PK\x03\x04"
+_TFLITE_IDENTIFIER: Final = b"TFL3"  # behind the offset of the root table, tensorflow/lite/schema/schema.fbs
 _PICKLE_MAGIC: Final = b"\x80"  # the opcode PROTO, with which pickles of protocol 2 and later begin
 _PICKLE_SUFFIXES: Final = frozenset({".joblib", ".pickle", ".pkl"})
 # What h5py, zipfile and json raise on damaged files, and what walking through a strange configuration raises.
@@ -56,6 +59,10 @@ def storage_kind(path: Path) -> Kind:
         return "pickle"
     if head.startswith(_ZIP_MAGIC):
         return "zip"
+    if head[4:8] == _TFLITE_IDENTIFIER:
+        raise DataError(f"{path} is a .tflite, which is exported already: `mbexport verify` takes it")
+    if path.suffix.lower() == ".onnx":
+        raise DataError(f"{path} is an .onnx, which is exported already: `mbexport verify` takes it")
     raise DataError(f"the model {path} begins with {head[:4]!r}: {SUPPORTED}")
 
 
@@ -96,6 +103,24 @@ def model_config(path: Path) -> Config | None:
     return config
 
 
+def keras_version(path: Path) -> int:
+    """The first number of the version of Keras that wrote the file; 2 where it says none."""
+    with report_damage(path):
+        if storage_kind(path) == "zip":
+            found = json.loads(_member(path, "metadata.json", most_bytes=MAX_CONFIG_BYTES)).get("keras_version")
+        else:
+            with open_plain_hdf5(path) as file:
+                found = file.attrs.get("keras_version")
+        text = found.decode("utf-8") if isinstance(found, bytes) else str(found)
+    first = text.partition(".")[0]
+    return int(first) if first.isdigit() else _KERAS_2
+
+
+def weights_member(path: Path) -> bytes | None:
+    """The HDF5 file in a .keras; None for a file that is one itself."""
+    return _member(path, _WEIGHTS, most_bytes=MAX_WEIGHT_BYTES) if storage_kind(path) == "zip" else None
+
+
 @contextmanager
 def open_plain_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open the HDF5 file, or the one inside a .keras, which must not lead to any other file.
@@ -104,7 +129,7 @@ def open_plain_hdf5(path: Path) -> Iterator[h5py.File]:
     """
     source: Path | io.BytesIO = path
     if storage_kind(path) == "zip":
-        source = io.BytesIO(_member(path, "model.weights.h5", most_bytes=MAX_WEIGHT_BYTES))
+        source = io.BytesIO(_member(path, _WEIGHTS, most_bytes=MAX_WEIGHT_BYTES))
     with report_damage(path), h5py.File(source, "r") as file:
         _require_plain(path, file)
         yield file

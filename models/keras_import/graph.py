@@ -64,7 +64,7 @@ def input_shape_of(config: Config) -> tuple[int | None, ...]:
 
 def _flattened(config: Config, outer: LayerPath) -> Iterator[Call]:
     for layer in _in_order(config):
-        _require_from_keras(layer)
+        require_from_keras(f"layer {layer_name(layer)} ({layer['class_name']})", layer)
         _require_inference(layer)
         path = (*outer, layer_name(layer))
         if layer["class_name"] in NESTING_CLASSES:
@@ -74,14 +74,16 @@ def _flattened(config: Config, outer: LayerPath) -> Iterator[Call]:
             yield Call(path=path, class_name=str(layer["class_name"]), config=layer["config"], operands=operands)
 
 
-def _require_from_keras(layer: Config) -> None:
+def require_from_keras(what: str, described: Config) -> None:
     """Raise `DataError` for a custom class: it may have the name of one of Keras', and do something else."""
-    module, registered = str(layer.get("module") or "keras"), str(layer.get("registered_name") or "")
-    if module.split(".", maxsplit=1)[0] not in _KERAS_PACKAGES or ">" in registered:
-        raise DataError(
-            f"layer {layer_name(layer)} ({layer['class_name']}) is of a custom class, {registered or module}: "
-            "only layers of Keras are supported"
-        )
+    module, registered = str(described.get("module") or "keras"), str(described.get("registered_name") or "")
+    package = module.split(".", maxsplit=1)[0]
+    if package == "tensorflow_model_optimization":
+        return  # no layer of it is supported, which is said with more words
+    if package == "builtins" and described.get("class_name") == "function":
+        package = "keras"  # how both libraries write a function of TensorFlow, such as tf.nn.relu6
+    if package not in _KERAS_PACKAGES or ">" in registered:
+        raise DataError(f"{what} is of a custom class, {registered or module}: only layers of Keras are supported")
 
 
 def _require_inference(layer: Config) -> None:
@@ -168,18 +170,22 @@ def _operands(layer: Config) -> Iterator[Any]:
     """The arguments of the layer's call: its tensor as `INPUT`, constants as numbers."""
     for node in layer.get("inbound_nodes", [])[:1]:
         if isinstance(node, dict):
-            arguments = [*node.get("args", []), *node.get("kwargs", {}).values()]
+            arguments = [*node.get("args", []), *_values(node.get("kwargs", {}))]
             flat = node
         else:
             flat = node if isinstance(node[0], str) else node[0]  # Keras 2 writes one tensor bare, or in a list
             first = flat[2] if flat[0] == "_CONSTANT_VALUE" else flat
-            arguments = [first, *(flat[3].values() if len(flat) > 3 else ())]
+            arguments = [first, *(_values(flat[3]) if len(flat) > 3 else ())]
         for value in arguments:
-            yield INPUT if _tensor_name(value) is not None else _plain(value)
+            yield INPUT if _tensor_name(value) is not None else plain_constant(value)
 
 
-def _plain(value: Any) -> Any:
-    """A constant without the wrapper in which Keras 3 writes an array."""
-    if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
-        return value["config"]["value"]
-    return value
+def _values(arguments: dict[str, Any]) -> list[Any]:
+    """Named arguments without the name of the operation, which counts for nothing."""
+    return [value for key, value in arguments.items() if key != "name"]
+
+
+def plain_constant(value: Any) -> Any:
+    """A constant without the wrapper in which Keras writes an array: {"config": {"value": [...]}}."""
+    is_wrapped = isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__ndarray__", "__tensor__")
+    return value["config"]["value"] if is_wrapped else value

@@ -21,8 +21,10 @@ from mbexport.models.keras_import.chain import (
     Padding,
     Shape,
     Step,
+    Window,
 )
-from mbexport.models.keras_import.graph import CHAIN_ONLY, Call
+from mbexport.models.keras_import.graph import CHAIN_ONLY, INPUT, Call, require_from_keras
+from mbexport.models.keras_import.settings import TRAINING_ONLY, require_known_settings, require_not_wrapped
 from mbexport.models.keras_import.weights import Weights
 
 _SUPPORTED: Final = (
@@ -36,9 +38,11 @@ def steps_of(call: Call, weights: Weights) -> list[Step]:
     """The steps of the layer in inference. Raises `DataError` for a layer or a setting that is not supported."""
     converter = CONVERTERS.get(call.class_name)
     if converter is None:
+        require_not_wrapped(call.name, call.class_name)
         raise DataError(f"{call} is not supported: a model may have {_SUPPORTED}")
-    if call.config.get("data_format") == "channels_first":
-        raise DataError(f"{call} has data_format channels_first: it must be channels_last")
+    require_known_settings(call)
+    if call.config.get("data_format") not in (None, "channels_last"):
+        raise DataError(f"{call} has data_format {call.config['data_format']}: it must be channels_last")
     if not all(np.isfinite(tensor).all() for tensor in weights):
         raise DataError(f"the weights of {call} must be finite, got NaN or infinity")
     return converter(call, weights)
@@ -48,16 +52,31 @@ def _tensors(call: Call, weights: Weights, *, ranks: tuple[int, ...]) -> list[Ar
     got = tuple(tensor.ndim for tensor in weights)
     if got != ranks:
         raise DataError(f"{call} must have weights of {ranks} axes, got {got or 'none'}")
+    if not all(tensor.size for tensor in weights):
+        raise DataError(f"{call} must have weights, got shapes {[tensor.shape for tensor in weights]}")
     return [tensor.astype(np.float64) for tensor in weights]
+
+
+def _require_as_said(call: Call, **stored: tuple[int, ...]) -> None:
+    """Raise `DataError` where the weights are of another size than a setting of the layer says."""
+    for key, sizes in stored.items():
+        said = call.config.get(key)
+        if said is None:
+            continue  # a file of an old Keras: the weights themselves say it
+        expected = (said,) * len(sizes) if isinstance(said, int) else tuple(said)
+        if expected != sizes:
+            got = sizes[0] if len(sizes) == 1 else sizes
+            raise DataError(f"{call} has {key} {said}, which its weights contradict: they are for {got}")
 
 
 def _bias(call: Call) -> tuple[int, ...]:
     return (1,) if call.config.get("use_bias", True) else ()
 
 
-def _pair(call: Call, key: str, default: int) -> tuple[int, int]:
+def _pair(call: Call, key: str, default: int | tuple[int, int]) -> tuple[int, int]:
     value = call.config.get(key)
-    pair = (default, default) if value is None else (value, value) if isinstance(value, int) else tuple(value)
+    value = default if value is None else value
+    pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or not all(isinstance(side, int) and side >= 1 for side in pair):
         raise DataError(f"{call} must have two positive whole numbers as {key}, got {value}")
     return pair
@@ -69,18 +88,22 @@ def _geometry(call: Call) -> tuple[tuple[int, int], Padding]:
         value = call.config.get(key, 1)
         if not all(one == 1 for one in (value if isinstance(value, list | tuple) else [value])):
             raise DataError(f"{call} has {key} {value}: it must be 1")
+    return _pair(call, "strides", 1), _padding(call)
+
+
+def _padding(call: Call) -> Padding:
     padding = str(call.config.get("padding", "valid")).lower()
-    strides = _pair(call, "strides", 1)
     if padding == "same":
-        return strides, "same"
+        return "same"
     if padding != "valid":
         raise DataError(f"{call} has padding {padding}: it must be same or valid")
-    return strides, "valid"
+    return "valid"
 
 
 def _convolution(call: Call, weights: Weights) -> list[Step]:
     strides, padding = _geometry(call)
     kernel, *bias = _tensors(call, weights, ranks=(4, *_bias(call)))
+    _require_as_said(call, kernel_size=kernel.shape[:2], filters=kernel.shape[3:])
     return [
         Convolve(name=call.name, kernel=kernel, bias=bias[0] if bias else None, strides=strides, padding=padding),
         *_fused(call),
@@ -90,6 +113,7 @@ def _convolution(call: Call, weights: Weights) -> list[Step]:
 def _depthwise(call: Call, weights: Weights) -> list[Step]:
     strides, padding = _geometry(call)
     kernel, *bias = _tensors(call, weights, ranks=(4, *_bias(call)))
+    _require_as_said(call, kernel_size=kernel.shape[:2], depth_multiplier=kernel.shape[3:])
     step = Convolve(
         name=call.name, kernel=kernel, bias=bias[0] if bias else None, strides=strides, padding=padding,
         is_depthwise=True,
@@ -100,6 +124,9 @@ def _depthwise(call: Call, weights: Weights) -> list[Step]:
 def _separable(call: Call, weights: Weights) -> list[Step]:
     strides, padding = _geometry(call)
     depthwise, pointwise, *bias = _tensors(call, weights, ranks=(4, 4, *_bias(call)))
+    _require_as_said(call, kernel_size=depthwise.shape[:2], filters=pointwise.shape[3:])
+    if pointwise.shape[:2] != (1, 1):
+        raise DataError(f"{call} must have pointwise weights of 1 x 1, got {pointwise.shape[:2]}")
     name = f"{call.name}_depthwise"
     return [
         Convolve(name=name, kernel=depthwise, strides=strides, padding=padding, is_depthwise=True),
@@ -110,6 +137,7 @@ def _separable(call: Call, weights: Weights) -> list[Step]:
 
 def _dense(call: Call, weights: Weights) -> list[Step]:
     kernel, *bias = _tensors(call, weights, ranks=(2, *_bias(call)))
+    _require_as_said(call, units=kernel.shape[1:])
     return [Multiply(name=call.name, kernel=kernel, bias=bias[0] if bias else None), *_fused(call)]
 
 
@@ -119,6 +147,8 @@ def _batch_norm(call: Call, weights: Weights) -> list[Step]:
     gamma = next(tensors) if has_gamma else None
     beta = next(tensors) if has_beta else None
     mean, variance = tensors
+    if len({tensor.size for tensor in weights}) != 1:
+        raise DataError(f"{call} must have weights of one size, got {[tensor.size for tensor in weights]}")
     axis = call.config.get("axis", -1)
     epsilon = float(call.config.get("epsilon", 1e-3))  # Keras' default
     if not (epsilon >= 0 and np.all(variance + epsilon > 0)):
@@ -158,10 +188,11 @@ def _fused(call: Call) -> list[Step]:
 def activation_steps(call: Call, activation: Any, *, name: str | None = None) -> list[Step]:
     """The steps of an activation: by the name of a function, old or new, or as a ReLU or Softmax layer."""
     if isinstance(activation, dict):
+        require_from_keras(f"the activation of {call}", activation)
         kind, config = activation.get("class_name"), activation.get("config")
         if kind in ("ReLU", "Softmax") and isinstance(config, dict):
             inner = Call(path=(*call.path[:-1], f"{call.name}_{kind.lower()}"), class_name=kind, config=config)
-            return CONVERTERS[kind](inner, [])
+            return steps_of(inner, [])
         activation = config if kind == "function" else kind
     match activation:
         case None | "linear":
@@ -178,9 +209,11 @@ def activation_steps(call: Call, activation: Any, *, name: str | None = None) ->
 
 
 def _softmax(call: Call, _: Weights) -> list[Step]:
-    if call.config.get("axis", -1) not in (-1, [-1]):
-        raise DataError(f"{call} has axis {call.config.get('axis')}: it must be the last one")
-    return [Finish(name=call.name, output=Output.SOFTMAX)]
+    axis = call.config.get("axis", -1)
+    axes = axis if isinstance(axis, list) else [axis]
+    if len(axes) != 1 or not isinstance(axes[0], int):
+        raise DataError(f"{call} has axis {axis}: it must be the last one")
+    return [Finish(name=call.name, output=Output.SOFTMAX, axis=axes[0])]
 
 
 def _pad(call: Call, _: Weights) -> list[Step]:
@@ -198,7 +231,11 @@ def _global_average(call: Call, _: Weights) -> list[Step]:
 
 
 def _average(call: Call, _: Weights) -> list[Step]:
-    return [Average(name=call.name, window=_pair(call, "pool_size", 2))]
+    window = Window(
+        size=_pair(call, "pool_size", 2), strides=_pair(call, "strides", _pair(call, "pool_size", 2)),
+        padding=_padding(call),
+    )  # fmt: skip
+    return [Average(name=call.name, window=window)]
 
 
 def _flatten(call: Call, _: Weights) -> list[Step]:
@@ -217,7 +254,11 @@ def _nothing(call: Call, _: Weights) -> list[Step]:
 def _operator(call: Call, weights: Weights) -> list[Step]:
     """A function of TensorFlow or an operation of Keras 3: an activation, or arithmetic with a constant."""
     activation = _ACTIVATION_FUNCTIONS.get(str(call.config.get("function", call.class_name)))
-    return operator_steps(call, weights) if activation is None else activation_steps(call, activation, name=call.name)
+    if activation is None:
+        return operator_steps(call, weights)
+    if any(value is not INPUT and value not in (None, -1) for value in call.operands):  # softmax(x, axis=1)
+        raise DataError(f"{call} computes {activation} with {call.operands[1:]}: only its input is supported")
+    return activation_steps(call, activation, name=call.name)
 
 
 def _merge(call: Call, weights: Weights) -> list[Step]:
@@ -236,19 +277,11 @@ _ACTIVATION_FUNCTIONS: Final = MappingProxyType(
     }
 )
 
-_TRAINING_ONLY: Final = (
-    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D",
-    "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomErasing",
-    "RandomElasticTransform", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue",
-    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation",
-    "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom",
-)  # fmt: skip
-
 CONVERTERS: Final[Mapping[str, Converter]] = MappingProxyType(
     {
-        **dict.fromkeys(("Conv2D", "Convolution2D"), _convolution),
-        **dict.fromkeys(("DepthwiseConv2D", "DepthwiseConvolution2D"), _depthwise),
-        **dict.fromkeys(("SeparableConv2D", "SeparableConvolution2D"), _separable),
+        "Conv2D": _convolution,
+        "DepthwiseConv2D": _depthwise,
+        "SeparableConv2D": _separable,
         "Dense": _dense,
         **dict.fromkeys(
             ("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
@@ -267,6 +300,6 @@ CONVERTERS: Final[Mapping[str, Converter]] = MappingProxyType(
         **dict.fromkeys(("TFOpLambda", "Relu", "Relu6", "Sigmoid"), _operator),
         **dict.fromkeys(("TrueDivide", "Divide", "Cast", "Identity", "StopGradient"), operator_steps),
         **dict.fromkeys(("Add", "Subtract", "Multiply"), _merge),
-        **dict.fromkeys(_TRAINING_ONLY, _nothing),
+        **dict.fromkeys(TRAINING_ONLY, _nothing),
     }
 )

@@ -1,6 +1,7 @@
 """Import a trained Keras model, of any file form, as the canonical network that the exporter works on."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,15 +9,17 @@ import tf_keras
 
 from mbexport.errors import DataError
 from mbexport.models.facts import Output
-from mbexport.models.keras_import.canonical import ChainBuilder
+from mbexport.models.keras_import.canonical import ChainBuilder, ChainState
 from mbexport.models.keras_import.chain import Step, require_chain_shape
 from mbexport.models.keras_import.files import model_config, report_damage, require_model
 from mbexport.models.keras_import.graph import Call, chain_of, input_shape_of
 from mbexport.models.keras_import.layers import steps_of
 from mbexport.models.keras_import.saved_model import serving_graph
-from mbexport.models.keras_import.saved_model_steps import graph_steps
+from mbexport.models.keras_import.saved_model_steps import GraphCall, graph_calls
 from mbexport.models.keras_import.trust import resave_pickle, trusted_lambda_steps
 from mbexport.models.keras_import.weights import layer_weights
+
+OnLayer = Callable[[Call | GraphCall, ChainState], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +32,30 @@ class Imported:
     output: Output
 
 
-def import_model(path: Path, *, resolution_px: int | None = None, trust: bool = False) -> Imported:
+def import_model(
+    path: Path,
+    *,
+    resolution_px: int | None = None,
+    trust: bool = False,
+    on_layer: OnLayer = lambda _call, _state: None,
+) -> Imported:
     """Import the model in a .h5, a .keras or a SavedModel folder. Runs no code from the file unless `trust` is set.
 
-    `resolution_px` is needed where the model's input is (None, None, channels). Raises `DataError`, in one line,
-    for a damaged file, for a model that is not a chain of supported layers, and for another resolution than its own.
+    `resolution_px` is needed where the model's input is (None, None, channels); `on_layer` is called behind each layer.
+    Raises `DataError`, in one line, for a damaged file, for a model that is not a chain of supported layers, and for
+    another resolution than its own.
     """
     kind = require_model(path, trust=trust)
     if kind == "pickle":
         with tempfile.TemporaryDirectory() as folder:
             saved = resave_pickle(path, Path(folder))
-            return _import_keras(saved, resolution_px=resolution_px, trust=trust)
+            return _import_keras(saved, resolution_px=resolution_px, trust=trust, on_layer=on_layer)
     if kind == "folder":
-        return _import_folder(path, resolution_px=resolution_px, trust=trust)
-    return _import_keras(path, resolution_px=resolution_px, trust=trust)
+        return _import_folder(path, resolution_px=resolution_px, trust=trust, on_layer=on_layer)
+    return _import_keras(path, resolution_px=resolution_px, trust=trust, on_layer=on_layer)
 
 
-def _import_keras(path: Path, *, resolution_px: int | None, trust: bool) -> Imported:
+def _import_keras(path: Path, *, resolution_px: int | None, trust: bool, on_layer: OnLayer) -> Imported:
     config = model_config(path)
     if config is None:
         raise DataError(f"{path} holds weights without a network: pass it as --weights")
@@ -59,15 +69,18 @@ def _import_keras(path: Path, *, resolution_px: int | None, trust: bool) -> Impo
                 chain.add(_lambda_steps(path, call, shape=chain.shape, trust=trust))
             else:
                 chain.add(steps_of(call, weights.get(call.path, [])))
-    return _imported(chain)
+            on_layer(call, chain.state())
+        return _imported(chain)
 
 
-def _import_folder(path: Path, *, resolution_px: int | None, trust: bool) -> Imported:
+def _import_folder(path: Path, *, resolution_px: int | None, trust: bool, on_layer: OnLayer) -> Imported:
     serving = serving_graph(path, resolution_px=resolution_px, trust=trust)
     with report_damage(path):
         chain = ChainBuilder(serving.input_shape)
-        chain.add(graph_steps(serving))
-    return _imported(chain)
+        for call in graph_calls(serving):
+            chain.add(call.steps)
+            on_layer(call, chain.state())
+        return _imported(chain)
 
 
 def _lambda_steps(path: Path, call: Call, *, shape: tuple[int, ...], trust: bool) -> list[Step]:

@@ -48,12 +48,17 @@ ALLOWED_OPERATIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingGraph:
-    """A graph without variables, in which one image (1, px, px, channels) flows from `image` to `output`."""
+    """A graph without variables, in which one image (1, px, px, channels) flows from `image` to `output`.
+
+    `function` is the same graph as it was stored, for `batch` images or, where that is None, for any number.
+    """
 
     graph: Any
     image: Any
     output: Any
     input_shape: tuple[int, int, int]
+    function: Any
+    batch: int | None
 
 
 def serving_graph(folder: Path, *, resolution_px: int | None, trust: bool) -> ServingGraph:
@@ -80,17 +85,23 @@ def serving_graph(folder: Path, *, resolution_px: int | None, trust: bool) -> Se
             raise DataError(f"{folder} has {len(named)} inputs and {len(outputs)} outputs: it must have one of each")
         (spec,) = named.values()
         shape = require_chain_shape(tuple(spec.shape), resolution_px=resolution_px)
-        return _with_fixed_shape(convert_variables_to_constants_v2(signature), shape=shape)
+        return _with_fixed_shape(convert_variables_to_constants_v2(signature), shape=shape, batch=spec.shape[0])
 
 
-def _with_fixed_shape(frozen: Any, *, shape: tuple[int, int, int]) -> ServingGraph:
+def _with_fixed_shape(frozen: Any, *, shape: tuple[int, int, int], batch: int | None) -> ServingGraph:
     """The frozen function as a graph that takes one image of `shape`."""
-    (given,) = (tensor for tensor in frozen.inputs if tensor.dtype != tf.resource)
+    given = image_of(frozen)
     with tf.Graph().as_default() as graph:
         image = tf.compat.v1.placeholder(given.dtype, (1, *shape), name="mbexport_image")
         tf.import_graph_def(frozen.graph.as_graph_def(), input_map={given.name: image}, name="")
         output = graph.get_tensor_by_name(frozen.outputs[0].name)
-    return ServingGraph(graph=graph, image=image, output=output, input_shape=shape)
+    return ServingGraph(graph=graph, image=image, output=output, input_shape=shape, function=frozen, batch=batch)
+
+
+def image_of(frozen: Any) -> Any:
+    """The tensor of a frozen function that takes the images."""
+    (given,) = (tensor for tensor in frozen.inputs if tensor.dtype != tf.resource)
+    return given
 
 
 def _require_deterministic(folder: Path, signature: Any) -> None:

@@ -20,9 +20,11 @@ from mbexport.models.keras_import.chain import (
     Multiply,
     Normalize,
     Pad,
+    Padding,
     Scale,
     Shape,
     Step,
+    Window,
 )
 from mbexport.models.keras_import.graph import CHAIN_ONLY
 from mbexport.models.keras_import.saved_model import ServingGraph
@@ -30,11 +32,13 @@ from mbexport.models.keras_import.saved_model import ServingGraph
 # What may be computed from weights alone; nothing else is ever run.
 _OF_WEIGHTS: Final = frozenset(
     {
-        "Add", "AddV2", "Cast", "ConcatV2", "Const", "ExpandDims", "GatherV2", "Identity", "Mul", "Neg", "Pack", "Prod",
-        "RealDiv", "Reciprocal", "Reshape", "Rsqrt", "Sqrt", "Square", "Squeeze", "StopGradient",
+        "Add", "AddV2", "Cast", "ConcatV2", "Const", "ExpandDims", "GatherV2", "Identity", "Maximum", "Mul", "Neg",
+        "Pack", "Prod", "RealDiv", "Reciprocal", "Reshape", "Rsqrt", "Sqrt", "Square", "Squeeze", "StopGradient",
         "Sub", "Transpose",
     }
 )  # fmt: skip
+# They run a function of the file, which may hold anything that the file does.
+_WITH_FUNCTIONS: Final = frozenset({"PartitionedCall", "StatelessIf", "StatelessWhile"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,22 +48,43 @@ class _Bound(Step):
     ceiling: float | None
 
 
-def graph_steps(serving: ServingGraph) -> list[Step]:
-    """The steps from the image to the output. Raises `DataError` for branches and for foreign operations."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphCall:
+    """An operation on the path from image to output, with the steps that it is: `result` is the name of its tensor.
+
+    `data` is the name of the tensor that it takes.
+    """
+
+    label: str
+    data: str
+    result: str
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+def graph_calls(serving: ServingGraph) -> list[GraphCall]:
+    """The operations from the image to the output. Raises `DataError` for branches and for foreign operations."""
     operations = _path(serving)
+    _require_computation(serving)
     wanted = {tensor.name: tensor for operation, data in operations for tensor in _constants_of(operation, data)}
     for tensor in wanted.values():
         _require_of_weights(tensor.op)
     with tf.compat.v1.Session(graph=serving.graph) as session:
         values = session.run(wanted)
-    steps: list[Step] = []
+    calls: list[GraphCall] = []
     for operation, data in operations:
         converter = _CONVERTERS.get(operation.type)
         if converter is None:
             raise DataError(f"operation {operation.name} ({operation.type}) is not supported")
         constants = [np.asarray(values[tensor.name]) for tensor in _constants_of(operation, data)]
-        steps += converter(_Node(operation=operation, name=_name(operation, steps), data=data), constants)
-    return _merged(steps)
+        node = _Node(operation=operation, name=_name(operation, calls), data=data)
+        steps = tuple(converter(node, constants))
+        result = operation.outputs[0].name
+        if steps:
+            calls.append(GraphCall(label=node.label, data=data.name, result=result, steps=steps))
+    return _merged(calls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,31 +146,46 @@ def _require_of_weights(operation: Any) -> None:
         front += [tensor.op for tensor in one.inputs if tensor.op not in seen]
 
 
-def _name(operation: Any, steps: Sequence[Step]) -> str:
+def _require_computation(serving: ServingGraph) -> None:
+    """Raise `DataError` if the output waits for anything that has a state, such as a write to a file.
+
+    What is run to get weights, or the model's own answers, can then do nothing but compute.
+    """
+    seen, front = set(), [serving.output.op]
+    while front:
+        one = front.pop()
+        if one.op_def.is_stateful or one.type in _WITH_FUNCTIONS:
+            raise DataError(f"operation {one.name} ({one.type}) is not supported")
+        seen.add(one)
+        front += [other for other in (*(tensor.op for tensor in one.inputs), *one.control_inputs) if other not in seen]
+
+
+def _name(operation: Any, calls: Sequence[GraphCall]) -> str:
     """The Keras layer's name, which is the scope around the operation; with the operation's type if it is taken."""
     scopes = operation.name.split("/")
     name = scopes[-2] if len(scopes) > 1 else scopes[-1]
     if name in ("batchnorm", "clip_by_value", "separable_conv2d") and len(scopes) > 2:
         name = scopes[-3]
-    taken = any(step.name == name for step in steps)
+    taken = any(step.name == name for call in calls for step in call.steps)
     return f"{name}_{operation.type.lower()}" if taken else name
 
 
-def _merged(steps: Sequence[Step]) -> list[Step]:
-    """The steps with min(max(x, 0), c) and max(min(x, c), 0) each as one `Clip`."""
-    merged: list[Step] = []
-    for step in steps:
-        last = merged[-1] if merged else None
+def _merged(calls: Sequence[GraphCall]) -> list[GraphCall]:
+    """The calls with min(max(x, 0), c) and max(min(x, c), 0) each as one call of a `Clip`."""
+    merged: list[GraphCall] = []
+    for call in calls:
+        step, last = call.steps[0], merged[-1].steps[-1] if merged else None
         if isinstance(step, _Bound) and isinstance(last, Clip | _Bound):
             ceilings = [value for value in (last.ceiling, step.ceiling) if value is not None]
             is_half = isinstance(last, _Bound) and last.ceiling is not None and step.ceiling is not None
             kind = _Bound if is_half else Clip
-            merged[-1] = kind(name=last.name, ceiling=min(ceilings, default=None))
+            clip = kind(name=last.name, ceiling=min(ceilings, default=None))
+            merged[-1] = replace(merged[-1], result=call.result, steps=(*merged[-1].steps[:-1], clip))
         elif isinstance(step, _Bound) and step.ceiling is None:
-            merged.append(Clip(name=step.name, ceiling=None))
+            merged.append(replace(call, steps=(Clip(name=step.name, ceiling=None),)))
         else:
-            merged.append(step)
-    for step in merged:
+            merged.append(call)
+    for step in (step for call in merged for step in call.steps):
         if isinstance(step, _Bound):
             raise DataError(f"{step.name} clips values above {step.ceiling} only: it must clip them below 0, too")
     return merged
@@ -207,6 +247,8 @@ def _batch_norm(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
 
 
 def _arithmetic(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    if node.operation.type == "BiasAdd" and node.attribute("data_format") != "NHWC":
+        raise DataError(f"{node.label} must be NHWC")
     value: Array = np.asarray(constants[0], np.float64)
     if value.size != 1 and value.size != value.shape[-1]:
         raise DataError(f"{node.label} must have one constant, or one for each channel, got shape {value.shape}")
@@ -248,17 +290,23 @@ def _mean(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
 
 
 def _average(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
-    _, height, width, _ = node.attribute("ksize")
-    return [Average(name=node.name, window=(int(height), int(width)))]
+    if node.attribute("data_format") != "NHWC":
+        raise DataError(f"{node.label} must be NHWC")
+    _, height, width, _ = map(int, node.attribute("ksize"))
+    _, down, right, _ = map(int, node.attribute("strides"))
+    padding: Padding = "same" if node.attribute("padding") == "SAME" else "valid"
+    return [Average(name=node.name, window=Window(size=(height, width), strides=(down, right), padding=padding))]
 
 
 def _reshape(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
     before, after = node.data.shape.as_list(), node.operation.outputs[0].shape.as_list()
     if None in after:
         raise DataError(f"{node.label} must give a shape that is known, got {after}")
-    if before[0] != 1 or after[0] != 1:
-        return []  # the rows of a map as one batch, and back: what a dense layer does to a map
-    return [Shape(name=node.name, target=tuple(after[1:]))]
+    if after[0] == 1:
+        return [Shape(name=node.name, target=tuple(after[1:]))]
+    if len(after) != 2 or after[-1] != before[-1]:
+        raise DataError(f"{node.label} reshapes {before} to {after}: it must keep the channels apart")
+    return []  # the places of a map as one batch, for a product with weights; it comes back to the map afterwards
 
 
 def _finish(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
