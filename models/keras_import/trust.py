@@ -24,7 +24,7 @@ def trusted_lambda_steps(call: Call, shape: tuple[int, ...]) -> list[Step]:
     `shape` is that of one example at the Lambda: (height, width, channels) or (channels,). Raises
     `DataError` if it cannot be loaded, or is no scaling of values from -300 to 300.
     """
-    config = _config(call)
+    config = lambda_config(call)
     try:
         layer = tf_keras.layers.Lambda.from_config(config)
     except Exception as error:  # whatever the foreign code trips over
@@ -78,8 +78,8 @@ def _called(call: Call, layer: Any, images: NDArray[np.float32]) -> NDArray[np.f
     return found
 
 
-def _config(call: Call) -> dict[str, Any]:
-    """The configuration as tf_keras reads it: Keras 3 wraps the code of the function in a mapping."""
+def lambda_config(call: Call) -> dict[str, Any]:
+    """The configuration of a Lambda as tf_keras reads it: Keras 3 wraps the code of the function in a mapping."""
     function, kind = call.config["function"], call.config.get("function_type", "function")
     if isinstance(function, dict) and function.get("class_name") == "__lambda__":
         code = function["config"]

@@ -100,6 +100,17 @@ def test_a_network_that_rescales_no_bytes_needs_the_user(saved):
     np.testing.assert_allclose(subject.raw(blocks(5)), model.predict(blocks(5) / np.float32(255), verbose=0), atol=1e-5)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_chain_that_is_not_the_model_answers_nothing(saved, form, monkeypatch):
+    """As if the importer forgot the bias of the last layer."""
+    path = saved(short_network(), form)
+    runner = open_runner(path)
+    head = [layer for layer in runner._network.layers if layer.weights][-1]
+    head.set_weights([*head.get_weights()[:-1], head.get_weights()[-1] + np.float32([1, *[0] * (CLASSES - 1)])])
+    with pytest.raises(DataError, match=r"fails when it runs: the import of .* is not the model that"):
+        matched(runner, given=MOBILENET).raw(blocks(1))
+
+
 def test_a_network_that_says_nothing_needs_the_user(saved):
     with pytest.raises(DataError, match=r"net\.keras: its input is float32, and it does not say what it expects"):
         matched(open_runner(saved(short_network())))
