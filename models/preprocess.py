@@ -68,9 +68,31 @@ MOBILENET: Final = Normalization(mean=(127.5,), std=(127.5,))
 UNIT: Final = Normalization(mean=(0.0,), std=(255.0,))
 RAW: Final = Normalization(mean=(0.0,), std=(1.0,))
 CAFFE: Final = Normalization(mean=(103.939, 116.779, 123.68), std=(1.0,), is_bgr=True)
+MOBILENET_NAME: Final = "mobilenet"
+RAW_NAME: Final = "raw"
 NORMALIZATIONS: Final[Mapping[str, Normalization]] = MappingProxyType(
-    {"mobilenet": MOBILENET, "unit": UNIT, "caffe": CAFFE, "raw": RAW}
+    {MOBILENET_NAME: MOBILENET, "unit": UNIT, "caffe": CAFFE, RAW_NAME: RAW}
 )
+
+NO_BYTES: Final = "it rescales an input that is no byte: give --preprocess, or --mean and --scale, for what is"
+_LARGEST: Final = 255.0  # of any convention: bytes as they are
+_LEAST_STD: Final = 4.0  # of bytes of photos, which is about 60; of numbers up to 1 it is less than 1
+_LEAST_MEAN: Final = 16.0  # of bytes, where it is not 0
+
+
+def own_normalization(scale: tuple[float, ...], offset: tuple[float, ...]) -> Normalization | None:
+    """What a network that multiplies its input by `scale` and adds `offset` makes of bytes; None if it is fed others.
+
+    A network for bytes brings them near 1, or takes off their mean alone; one that begins with the normalization of
+    numbers up to 1 would make hundreds of them. Raises `OptionError` for a scale that is not positive.
+    """
+    found = RAW.then(scale, offset)
+    for mean, std in zip(found.mean, found.std, strict=True):
+        is_shift = math.isclose(std, 1.0, rel_tol=1e-6) and (mean == 0 or mean >= _LEAST_MEAN)
+        most = max(abs(mean), abs(_LARGEST - mean)) / std
+        if most > _LARGEST or not (is_shift or std >= _LEAST_STD):
+            return None
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

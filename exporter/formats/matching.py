@@ -18,7 +18,7 @@ from mbexport.formats.stated_input import in_stated_order, stated_normalization,
 from mbexport.formats.stated_output import output_conflict
 from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
-from mbexport.models.preprocess import RAW, Normalization, Preprocess
+from mbexport.models.preprocess import NO_BYTES, RAW, Normalization, Preprocess, own_normalization
 
 _EIGHT_BITS: Final = ("uint8", "int8")
 _BYTES: Final = np.arange(256)[:, None]
@@ -29,7 +29,6 @@ _ONE_CODE: Final = 1 + 1e-3
 _CONVENTIONS: Final = ((1 / 127.5, (127, 128)), (1 / 128, (127, 128)), (1 / 255, (0,)), (1.0, (0,)))
 _SCALE_TOLERANCE: Final = 1e-3  # a quarter of what is between 1/127.5 and 1/128
 _LEAST_OVERLAP: Final = 0.9  # of the two ranges; a calibration that met no black or white moves an end by less
-_LARGEST_INPUT: Final = 255.0  # of any convention: bytes as they are
 # The op that makes the scores, as LiteRT, ONNX and Keras name it; behind any other they are logits.
 _KINDS: Final[Mapping[str, Output]] = MappingProxyType(
     {
@@ -219,11 +218,11 @@ def _rescaled(runner: Runner, given: Normalization | None) -> tuple[Normalizatio
     scale, offset = runner.rescaling
     if (set(scale), set(offset)) == ({1.0}, {0.0}):
         return None
-    found = RAW.then(scale, offset)
-    if np.abs(_reals(found)).max() <= _LARGEST_INPUT:
+    found = own_normalization(scale, offset)
+    if found is not None:
         return found, Source.MODEL, True
     if given is None:
-        raise DataError("it rescales an input that is no byte: give --preprocess, or --mean and --scale, for what is")
+        raise DataError(NO_BYTES)
     return given.then(scale, offset), Source.OPTION, True
 
 

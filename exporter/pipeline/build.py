@@ -22,7 +22,7 @@ from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.publish import Sign, publish, require_room
 from mbexport.pipeline.stage import Stage
-from mbexport.pipeline.stages import calibrate, examine, export, golden, images, quantize, train, verify
+from mbexport.pipeline.stages import calibrate, check_import, examine, export, golden, images, quantize, train, verify
 from mbexport.progress import Progress
 from mbexport.report.content import Json
 from mbexport.workdir import Workdir
@@ -54,6 +54,13 @@ STAGES: Final = (
         work=train.import_network,
         is_wanted=train.is_foreign,
         check=train.require_classes,
+    ),
+    Stage(
+        name="check-import",
+        options=check_import.check_options,
+        upstream=_NETWORK,
+        work=check_import.check_import,
+        is_wanted=check_import.is_checked,
     ),
     # Its integers.
     Stage(

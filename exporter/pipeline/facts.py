@@ -13,7 +13,7 @@ from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
-from mbexport.pipeline.stage_files import HISTORY, MEASURED, TRAINING, TRIED
+from mbexport.pipeline.stage_files import AGREEMENT, HISTORY, MEASURED, TRAINING, TRIED
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
 from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
@@ -37,6 +37,7 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
     gates = judge(gate_values(measured), plan.limits, defaults=default_limits(network), strict=plan.strict)
     report = report_json(measured, gates, run_facts(plan, facts, run.data, run.images, stages), strict=plan.strict)
     report |= {"training": run.read(HISTORY), "qat": run.read(TRAINING), "tried_normalizations": run.read(TRIED)}
+    report |= {"import_agreement": run.read(AGREEMENT)}
     report |= {name: run.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
     return to_bytes(report)
 

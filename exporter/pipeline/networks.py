@@ -1,6 +1,7 @@
 """Load the Keras networks that stages left. Loads TensorFlow, so only the work of stages imports it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,11 +15,13 @@ from mbexport.calibration.samples import balanced_samples
 from mbexport.formats.tflite.integers import Decided
 from mbexport.models.data.imageset import ImageSet, iter_pixels
 from mbexport.models.folding import fold_batch_norm, without_probabilities
+from mbexport.models.keras_import.agreement import Source
 from mbexport.models.network import build_network, load_network
+from mbexport.models.preprocess import NORMALIZATIONS, Pixels, Preprocess
 from mbexport.models.weights import arrays_from_bytes, load_weights
 from mbexport.pipeline.context import Context
-from mbexport.pipeline.plan import BuildPlan
-from mbexport.pipeline.stage_files import Float, Quantized, Rounded
+from mbexport.pipeline.plan import BuildPlan, Foreign
+from mbexport.pipeline.stage_files import INPUT, Float, Quantized, Rounded
 
 FLOATS: Final = (Precision.FP32, Precision.FP16)
 
@@ -31,6 +34,33 @@ def float_network(source: Float) -> tf_keras.Model:
 def with_wanted_output(plan: BuildPlan, network: tf_keras.Model) -> tf_keras.Model:
     """The network with the output that the plan's artifacts have: with `logits`, without its softmax or sigmoid."""
     return without_probabilities(network) if plan.logits else network
+
+
+def source_of(run: Context) -> Source:
+    """The user's model, of a run that imports one."""
+    origin = run.plan.origin
+    assert isinstance(origin, Foreign)
+    return Source(path=origin.model, resolution_px=origin.resolution_px, trust=origin.trust)
+
+
+def fed_to_source(run: Context) -> Preprocess:
+    """How images become the input of the user's model: what the import has taken out of it comes later."""
+    assumed = run.read(INPUT)["assumed"]
+    normalization = run.plan.normalization or NORMALIZATIONS[assumed]
+    return replace(run.float.facts.preprocess, normalization=normalization)
+
+
+def reference_scores(run: Context) -> Callable[[Pixels], NDArray[np.float32]]:
+    """What artifacts are held against: our own float network, or the user's model as its library computes it.
+
+    The function takes uint8 images (n, px, px, channels) and gives (n, classes), in the form that the plan asks for.
+    """
+    plan = run.plan
+    if isinstance(plan.origin, Foreign):
+        original, given = source_of(run).original(logits=plan.logits), fed_to_source(run)
+        return lambda pixels: original(given.normalize(pixels))
+    network, preprocess = with_wanted_output(plan, float_network(run.float)), run.float.facts.preprocess
+    return lambda pixels: network.predict_on_batch(preprocess.normalize(pixels))
 
 
 def folded_network(network: Quantized | Rounded) -> tf_keras.Model:

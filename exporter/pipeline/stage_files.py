@@ -9,6 +9,8 @@ from mbexport.workdir import StageRecord
 
 NETWORK: Final = "network.json"
 WEIGHTS: Final = "weights.npz"
+INPUT: Final = "input.json"  # what an imported network does to its input, and what that was taken for
+AGREEMENT: Final = "agreement.json"
 HISTORY: Final = "history.json"
 RANGES: Final = "ranges.json"
 OBSERVED: Final = "observed_ranges.json"

@@ -3,6 +3,7 @@
 from mbexport.artifact import Precision
 from mbexport.calibration.choices import Observer
 from mbexport.models.data.left_out import counted
+from mbexport.models.preprocess import MOBILENET_NAME
 from mbexport.report.formatting import Json, fed, top1
 
 _MOST_CLIPPED = 0.01
@@ -41,7 +42,12 @@ def image_warnings(data: Json) -> list[str]:
 
 def network_warnings(report: Json) -> list[str]:
     """Warnings on the network, its integers and its input, a line each."""
-    lines = [*_guessing(report), *_killed(report.get("health") or {}), *_fed_otherwise(report)]
+    lines = [
+        *_guessing(report),
+        *_killed(report.get("health") or {}),
+        *_fed_otherwise(report),
+        *_refused_by_mediapipe(report),
+    ]
     for entry in report["artifacts"]:
         lines += [f"{entry['file']}: {problem}" for problem in _problems(entry, report["reference"])]
     unsettled = (report.get("qat") or {}).get("unsettled", [])
@@ -101,18 +107,40 @@ def _killed(health: Json) -> list[str]:
 
 
 def _fed_otherwise(report: Json) -> list[str]:
-    """Warn of a normalization that does clearly better, where neither the model nor an option states one."""
+    """Warn of a normalization that does clearly better, where no option states one."""
     tried = report.get("tried_normalizations")
     if not tried:
         return []
-    found = tried["top1"]
+    found, assumed = tried["top1"], tried.get("assumed", MOBILENET_NAME)
     best = max(found, key=found.get)
-    if found[best] - found["mobilenet"] <= _CLEARLY_BETTER:
+    if found[best] - found[assumed] <= _CLEARLY_BETTER:
         return []
+    why = (
+        f"does not say what it expects and was fed {fed(report['data'])}"
+        if assumed == MOBILENET_NAME
+        else "rescales its input, which was taken for bytes"
+    )
     return [
-        f"the model does not say what it expects and was fed {fed(report['data'])}, which gave top-1 "
-        f"{found['mobilenet']:.1%} on {tried['samples']} images; with --preprocess {best} it gives {found[best]:.1%}"
+        f"the model {why}, which gave top-1 {found[assumed]:.1%} on {tried['samples']} images; with --preprocess "
+        f"{best} it gives {found[best]:.1%}"
     ]
+
+
+def _refused_by_mediapipe(report: Json) -> list[str]:
+    """Warn of .tflite files made here that MediaPipe's ImageClassifier does not take."""
+    files = [entry for entry in report["artifacts"] if entry["format"] == "tflite"]
+    refused = [entry["file"] for entry in files if not _is_for_mediapipe(entry["input"])]
+    if not refused or "name" not in report.get("model", {}):
+        return []
+    others = "" if len(refused) == len(files) else "; it takes the others"
+    return [
+        "MediaPipe's ImageClassifier takes colour images, red first, of one mean and one std for all channels, and "
+        f"refuses {', '.join(refused)}{others}"
+    ]
+
+
+def _is_for_mediapipe(source: Json) -> bool:
+    return source["channel_order"] == "RGB" and len(set(source["mean"])) == len(set(source["std"])) == 1
 
 
 def _stored_badly(calibration: Json) -> list[str]:

@@ -105,6 +105,9 @@ class StandIns:
     def read_network(self, _run):
         return self.files
 
+    def check_import(self, _run):
+        return {}
+
     def try_normalizations(self, run):
         self.tried_on.append(run.images.test)
         told = {"samples": len(run.images.test), "top1": {"mobilenet": 0.25, "raw": 0.75}}
@@ -142,6 +145,7 @@ class StandIns:
             "train": "train",
             "weights": "read_network",
             "import": "read_network",
+            "check-import": "check_import",
             "tflite-fp32": "tflite",
             "onnx-fp32": "onnx",
             "verify": "verify",

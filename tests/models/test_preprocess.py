@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mbexport.errors import OptionError
-from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.preprocess import Normalization, Preprocess, own_normalization
 
 ALL_BYTES = np.arange(256, dtype=np.uint8)
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -136,3 +136,37 @@ def test_the_centre_of_what_is_not_cropped_is_what_the_network_sees() -> None:
     preprocess = Preprocess(resolution_px=112)
     whole = preprocess.uncropped.pixels(ramp).astype(float)
     np.testing.assert_allclose(whole[8:120, 8:120], preprocess.pixels(ramp), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "is_of_bytes"),
+    [
+        (1 / 255, 0.0, True),
+        (1 / 127.5, -1.0, True),
+        (0.017, -2.1, True),  # what Keras' own MobileNet once had
+        (1.0, -117.0, True),  # the mean alone
+        (1 / 20, -1.0, True),  # dark pictures, normalized
+        (2.0, -1.0, False),  # from 0..1 to -1..1
+        (0.5, 0.5, False),  # from -1..1 to 0..1
+        (1.0, -0.5, False),  # the mean of 0..1
+        (1 / 0.229, -0.485 / 0.229, False),  # ImageNet's statistics of 0..1
+        (0.2 / 0.05**0.5, 0.0, False),  # batch normalization of 0..1 with a small gamma
+        (1 / 255, 1000.0, False),
+    ],
+)
+def test_a_network_that_rescales_says_whether_it_means_bytes(scale: float, offset: float, is_of_bytes: bool) -> None:
+    found = own_normalization((scale,), (offset,))
+    assert (found is not None) is is_of_bytes
+    if found is not None:
+        assert (100 - found.mean[0]) / found.std[0] == pytest.approx(100 * scale + offset)
+
+
+def test_one_channel_that_is_no_byte_is_enough() -> None:
+    assert own_normalization((1 / 255, 1 / 255, 2.0), (0.0, 0.0, -1.0)) is None
+
+
+@given(st.floats(1e-4, 0.2), st.floats(0, 255))
+def test_statistics_of_bytes_are_told_from_those_of_numbers_up_to_one(scale: float, mean: float) -> None:
+    """The same standardization, of bytes and of the same pixels between 0 and 1: only the first means bytes."""
+    assert own_normalization((scale,), (-mean * scale,)) is not None
+    assert own_normalization((scale * 255 + 4,), (-mean * scale,)) is None

@@ -8,11 +8,18 @@ from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.models.architectures import architecture_of
 from mbexport.models.facts import facts_to_json
-from mbexport.models.preprocess import MOBILENET, RAW, Preprocess
+from mbexport.models.preprocess import (
+    MOBILENET_NAME,
+    NO_BYTES,
+    NORMALIZATIONS,
+    RAW_NAME,
+    Preprocess,
+    own_normalization,
+)
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
 from mbexport.pipeline.stage import Files, Options
-from mbexport.pipeline.stage_files import HISTORY, NETWORK, WEIGHTS
+from mbexport.pipeline.stage_files import HISTORY, INPUT, NETWORK, WEIGHTS
 
 if TYPE_CHECKING:
     from mbexport.models.facts import Facts
@@ -138,7 +145,8 @@ def import_network(run: Context) -> Files:
     """Somebody's trained Keras model as a chain of layers.
 
     What the model does to its own input becomes part of the normalization. Where nobody says what it expects, that
-    is bytes for a model that rescales them itself, and the convention of MobileNet otherwise.
+    is bytes for a model that rescales them itself, and the convention of MobileNet otherwise. Raises `DataError` for a
+    model that rescales something else.
     """
     from mbexport.models.keras_import.model import import_model
     from mbexport.models.network import facts_of_network
@@ -147,8 +155,8 @@ def import_network(run: Context) -> Files:
     plan, origin = run.plan, _origin(run, Foreign)
     make_deterministic(plan.seed)
     found = import_model(origin.model, resolution_px=origin.resolution_px, trust=origin.trust)
-    rescales = (set(found.input_scale), set(found.input_offset)) != ({1.0}, {0.0})
-    outside = plan.normalization or (RAW if rescales else MOBILENET)
+    assumed = None if plan.normalization else _assumed(origin, found.input_scale, found.input_offset)
+    outside = plan.normalization or NORMALIZATIONS[assumed or MOBILENET_NAME]
     _, resolution_px, _, channels = found.network.input_shape
     preprocess = Preprocess(
         resolution_px=resolution_px,
@@ -158,7 +166,17 @@ def import_network(run: Context) -> Files:
     )
     facts = facts_of_network(found.network, preprocess, found.output)
     _require_classes(run, facts.classes)
-    return _files(found.network, facts)
+    own = {"scale": found.input_scale, "offset": found.input_offset, "assumed": assumed}
+    return {**_files(found.network, facts), INPUT: json.dumps(own).encode()}
+
+
+def _assumed(origin: Foreign, scale: tuple[float, ...], offset: tuple[float, ...]) -> str:
+    """The name of the convention that a model is fed where nobody says one."""
+    if (set(scale), set(offset)) == ({1.0}, {0.0}):
+        return MOBILENET_NAME
+    if own_normalization(scale, offset) is None:
+        raise DataError(f"{origin.model}: {NO_BYTES}")
+    return RAW_NAME
 
 
 def require_classes(run: Context) -> None:

@@ -4,11 +4,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from mbexport.models.preprocess import MOBILENET
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import Foreign
 from mbexport.pipeline.stage import Files, Options
-from mbexport.pipeline.stage_files import MEASURED, PICTURES, TRIED
+from mbexport.pipeline.stage_files import INPUT, MEASURED, PICTURES, TRIED
 
 if TYPE_CHECKING:
     from mbexport.formats.subject import Subject
@@ -34,10 +33,13 @@ def verify_options(run: Context) -> Options:
 
 
 def verify(run: Context) -> Files:
-    """Every artifact against the float network; each is fed what it says itself that it expects."""
+    """Every artifact against the float network, or the model that was imported, as Keras computes it.
+
+    Each is fed what it says itself that it expects.
+    """
     from mbexport.models.facts import Output
     from mbexport.models.training.train import make_deterministic
-    from mbexport.pipeline.networks import float_network, with_wanted_output
+    from mbexport.pipeline.networks import reference_scores
     from mbexport.report.content import to_bytes
     from mbexport.verification.classification.baseline import Baseline
     from mbexport.verification.classification.measure import MeasureOptions, measure_all
@@ -45,7 +47,6 @@ def verify(run: Context) -> Files:
 
     plan, facts = run.plan, run.float.facts
     make_deterministic(plan.seed)
-    network = with_wanted_output(plan, float_network(run.float))
     found = measure_all(
         subjects_of(run),
         run.images.test,
@@ -53,7 +54,7 @@ def verify(run: Context) -> Files:
         Baseline(
             name=_FLOAT_NAME,
             kind=Output.LOGITS if plan.logits else facts.output,
-            scores=lambda pixels: network.predict_on_batch(facts.preprocess.normalize(pixels)),
+            scores=reference_scores(run),
         ),
         MeasureOptions(labels=run.labels, threads=plan.threads, is_labelled=run.images.is_labelled, seed=plan.seed),
         progress=run.progress,
@@ -76,9 +77,8 @@ def subjects_of(run: Context) -> "list[Subject]":
 def is_assumed(run: Context) -> bool:
     """Whether nobody says what numbers somebody's model expects, and labelled images can tell."""
     plan = run.plan
-    if not (plan.is_judged and isinstance(plan.origin, Foreign) and run.images.is_labelled):
-        return False
-    return plan.normalization is None and run.float.facts.preprocess.normalization == MOBILENET
+    is_judgeable = plan.is_judged and isinstance(plan.origin, Foreign) and run.images.is_labelled
+    return is_judgeable and plan.normalization is None
 
 
 def normalization_options(run: Context) -> Options:
@@ -87,7 +87,10 @@ def normalization_options(run: Context) -> Options:
 
 
 def try_normalizations(run: Context) -> Files:
-    """How often the float network is right with each convention of normalization, on a few images."""
+    """How often the float network is right with each convention of normalization, on a few images.
+
+    What the network does to its input itself comes behind each.
+    """
     import numpy as np
 
     from mbexport.calibration.samples import balanced_samples
@@ -100,11 +103,13 @@ def try_normalizations(run: Context) -> Files:
     preprocess, network, images = run.float.facts.preprocess, float_network(run.float), run.images.test
     chosen = images.subset(balanced_samples(images.labels, _TRIED_IMAGES, seed=run.plan.seed))
     pixels = np.concatenate(list(iter_pixels(chosen, preprocess)))
+    own = run.read(INPUT)
+    scale, offset = tuple(own["scale"]), tuple(own["offset"])
     top1 = {}
     for name, normalization in NORMALIZATIONS.items():
         if preprocess.channels == 1 and normalization.is_bgr:
             continue
-        tried = replace(preprocess, normalization=normalization)
+        tried = replace(preprocess, normalization=normalization.then(scale, offset))
         scores = network.predict(tried.normalize(pixels), batch_size=_EVALUATION_BATCH, verbose=0)
         top1[name] = float((scores.argmax(axis=1) == chosen.labels).mean())
-    return {TRIED: json.dumps({"samples": len(chosen), "top1": top1}).encode()}
+    return {TRIED: json.dumps({"samples": len(chosen), "assumed": own["assumed"], "top1": top1}).encode()}

@@ -17,7 +17,7 @@ from mbexport.models.facts import Facts, facts_from_json, facts_to_json
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, UNIT, Preprocess
 from mbexport.pipeline.plan import BuildPlan, Foreign
-from mbexport.pipeline.stage_files import NETWORK, TRIED, WEIGHTS
+from mbexport.pipeline.stage_files import INPUT, NETWORK, TRIED, WEIGHTS
 
 pytestmark = pytest.mark.run
 
@@ -71,11 +71,11 @@ def test_nothing_is_tried_where_it_is_known_or_cannot_be_judged(exported, stand_
     assert "--preprocess raw" not in errors
 
 
-def test_nothing_is_tried_on_a_model_that_rescales_its_own_input(exported, stand_ins, facts):
+def test_other_conventions_are_tried_on_a_model_that_rescales_its_own_input(exported, stand_ins, facts):
     rescaling = facts(ModelSpec(alpha=0.25, resolution_px=32, classes=2), preprocess=pixels(normalization=UNIT))
     stand_ins.files[NETWORK] = facts_to_json(rescaling).encode()
     exported("--model", "net.keras", "--data", "photos")
-    assert stand_ins.tried_on == []
+    assert len(stand_ins.tried_on) == 1
 
 
 def test_model_with_other_scores_than_classes_is_refused_when_it_was_read_before(stand_ins, tmp_path, capfd, exported):
@@ -141,6 +141,15 @@ def test_model_that_rescales_is_fed_bytes(stored):
     assert (mean, std) == pytest.approx((0, 255), rel=1e-6)
 
 
+@pytest.mark.parametrize(("scale", "offset"), [(2.0, -1.0), (0.5, 0.5), (1 / 0.229, -0.485 / 0.229)])
+def test_model_that_rescales_no_bytes_needs_the_user(stored, scale, offset):
+    """As `verify` has it: bytes would become hundreds."""
+    model = stored("no_bytes.keras", rescaling(scale, offset))
+    with pytest.raises(DataError, match=r"no_bytes\.keras: it rescales an input that is no byte: give --preprocess"):
+        imported(model)
+    assert imported(model, normalization=UNIT).preprocess.normalization.std == pytest.approx((255 / scale,))
+
+
 def test_rescaling_comes_behind_what_the_user_says(stored):
     model = stored("shifting.keras", rescaling(2.0, -1.0))
     norm = imported(model, normalization=UNIT).preprocess.normalization
@@ -181,8 +190,19 @@ def test_each_convention_is_tried_by_hand(tmp_path):
         names=("200", "100", "60", "40"),
         read=lambda i: Image.new("RGB", (4, 4), ((200, 100, 60, 40)[i],) * 3),
     )
-    records = {"import": record(tmp_path, NETWORK, WEIGHTS)}
-    run = context(plan_of(tmp_path / "net.keras"), images=SimpleNamespace(test=images), records=records)
-    found = json.loads(try_normalizations(run)[TRIED])
+
+    def tried(**own) -> dict:
+        (tmp_path / INPUT).write_text(json.dumps(own), "utf-8")
+        records = {"import": record(tmp_path, NETWORK, WEIGHTS, INPUT)}
+        run = context(plan_of(tmp_path / "net.keras"), images=SimpleNamespace(test=images), records=records)
+        return json.loads(try_normalizations(run)[TRIED])
+
     # Grey images have no order of channels: the convention of Caffe is left out.
-    assert found == {"samples": 4, "top1": {"mobilenet": 0.25, "unit": 0.25, "raw": 1.0}}
+    assert tried(scale=[1.0], offset=[0.0], assumed="mobilenet") == {
+        "samples": 4,
+        "assumed": "mobilenet",
+        "top1": {"mobilenet": 0.25, "unit": 0.25, "raw": 1.0},
+    }
+    # What the model does itself comes behind: of bytes less than 10 are left, of numbers up to 1 up to 204.
+    rescales = tried(scale=[204.0], offset=[0.0], assumed="raw")
+    assert rescales == {"samples": 4, "assumed": "raw", "top1": {"mobilenet": 0.5, "unit": 0.75, "raw": 0.75}}

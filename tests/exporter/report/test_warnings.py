@@ -13,6 +13,7 @@ from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
 from mbexport.report.content import preprocess_json, report_json, to_bytes
 from mbexport.report.images import unreadable_json
 from mbexport.report.terminal import print_report, print_warnings
+from mbexport.report.warnings import warnings_of
 from mbexport.verification.gates import gate_values
 from mbexport.verification.judge import judge
 
@@ -170,6 +171,36 @@ def test_model_that_does_better_on_other_numbers_is_told_with_them(told):
         "WARNING: the model does not say what it expects and was fed (byte - 127.5) / 127.5, RGB, which gave top-1 "
         "25.0% on 200 images; with --preprocess unit it gives 75.0%\n"
     )
+
+
+def test_model_that_was_taken_to_rescale_bytes_is_told_of_what_does_better(told):
+    tried = {"samples": 200, "assumed": "raw", "top1": {"mobilenet": 0.25, "unit": 0.58, "raw": 0.304}}
+    assert told(tried=tried) == (
+        "WARNING: the model rescales its input, which was taken for bytes, which gave top-1 30.4% on 200 images; with "
+        "--preprocess unit it gives 58.0%\n"
+    )
+    assert told(tried={**tried, "top1": {"unit": 0.58, "raw": 0.54}}) == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_refused"),
+    [
+        ({}, False),
+        ({"mean": [123.7, 116.3, 103.5]}, True),
+        ({"std": [58.4, 57.1, 57.4]}, True),
+        ({"mean": [127.5] * 3}, False),
+        ({"channel_order": "GREY"}, True),
+        ({"channel_order": "BGR"}, True),
+    ],
+)
+def test_files_that_mediapipe_refuses_are_named(entry, found, changed, is_refused):
+    odd, usual = entry(FP32), entry(INT8)
+    odd["input"] |= changed
+    report = report_json(found(odd, usual), (), {"data": {"unreadable": []}, "model": {"name": "m"}})
+    lines = [line for line in warnings_of(report) if "MediaPipe" in line]
+    assert [FP32 in line and INT8 not in line for line in lines] == [True] * is_refused
+    others = report_json(found(odd, usual), (), {"data": {"unreadable": []}, "model": {"reference": "m"}})
+    assert not any("MediaPipe" in line for line in warnings_of(others))  # files that somebody else made
 
 
 @given(mobilenet=st.integers(0, 200), unit=st.integers(0, 200), raw=st.integers(0, 200))
