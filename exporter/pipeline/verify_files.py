@@ -15,11 +15,12 @@ from mbexport.formats.contents import recognize
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
-from mbexport.formats.subject import Subject
+from mbexport.formats.subject import Source, Subject
 from mbexport.formats.trial import require_harmless
-from mbexport.models.data.open import DataSet
+from mbexport.models.data.open import DataSet, ImageSet
 from mbexport.models.data.readable import ImageFindings, ReadableSets, drop_unreadable
-from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.preprocess import RAW_NAME, Normalization, Preprocess
+from mbexport.pipeline.conventions import tried_conventions
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.pipeline.publish import VERDICTS, add, report_files, require_room
@@ -81,11 +82,26 @@ def verify_files(
         defaults = default_limits(_network_facts(known, found.measured))
         gates = judge(gate_values(found.measured), options.limits, defaults=defaults, strict=options.strict)
         facts = _report_facts(known, data, readable, is_reference=reference is not None)
+        facts["tried_normalizations"] = _tried(known, readable.sets[0], pixels, seed=options.seed)
         content = to_bytes(report_json(found.measured, gates, facts, strict=options.strict))
         if workdir is not None:
             add(workdir, report_files(content, found.pictures), force=force)
     loaded: Json = json.loads(content)
     return loaded
+
+
+def _tried(known: Subject, images: ImageSet, pixels: Preprocess, *, seed: int) -> Json | None:
+    """How well other conventions do, where a Keras network that rescales its input was taken to mean bytes."""
+    if known.source is not Source.MODEL:
+        return None
+    return tried_conventions(
+        lambda fed, batch: known.scores(replace(known, preprocess=fed).raw(batch)),
+        images,
+        pixels,
+        rescaling=known.runner.rescaling,
+        assumed=RAW_NAME,
+        seed=seed,
+    )
 
 
 def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subject | None, Preprocess]:

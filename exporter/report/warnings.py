@@ -130,7 +130,7 @@ def _refused_by_mediapipe(report: Json) -> list[str]:
     """Warn of .tflite files made here that MediaPipe's ImageClassifier does not take."""
     files = [entry for entry in report["artifacts"] if entry["format"] == "tflite"]
     refused = [entry["file"] for entry in files if not _is_for_mediapipe(entry["input"])]
-    if not refused or "name" not in report.get("model", {}):
+    if not refused or "options" not in report:
         return []
     others = "" if len(refused) == len(files) else "; it takes the others"
     return [

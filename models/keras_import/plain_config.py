@@ -73,6 +73,8 @@ class Rewrite:
             return self._described(class_name, {**named, key: _plain(shape), "dtype": _FLOAT})
         if class_name == "Lambda" and self.keeps_code:
             return self._lambda(layer, path)
+        if class_name not in READ:
+            raise DataError(f"layer {path[-1]} ({class_name}) is not supported, or must be trusted")
         if class_name in TRAINING_ONLY or (path == self.cut and "activation" not in READ[class_name]):
             return self._described("Activation", {**named, "activation": "linear", "dtype": _FLOAT})
         settings = {key: self._setting(key, given[key]) for key in sorted(READ[class_name]) if key in given}

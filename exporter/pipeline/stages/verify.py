@@ -1,7 +1,6 @@
 """Measure every artifact beside the float network, on the test images."""
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mbexport.pipeline.context import Context
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from mbexport.formats.subject import Subject
 
 _EVALUATION_BATCH: Final = 32
-_TRIED_IMAGES: Final = 200
 _FLOAT_NAME: Final = "Keras, float"
 
 
@@ -91,25 +89,18 @@ def try_normalizations(run: Context) -> Files:
 
     What the network does to its input itself comes behind each.
     """
-    import numpy as np
-
-    from mbexport.calibration.samples import balanced_samples
-    from mbexport.models.data.imageset import iter_pixels
-    from mbexport.models.preprocess import NORMALIZATIONS
     from mbexport.models.training.train import make_deterministic
+    from mbexport.pipeline.conventions import tried_conventions
     from mbexport.pipeline.networks import float_network
 
     make_deterministic(run.plan.seed)
-    preprocess, network, images = run.float.facts.preprocess, float_network(run.float), run.images.test
-    chosen = images.subset(balanced_samples(images.labels, _TRIED_IMAGES, seed=run.plan.seed))
-    pixels = np.concatenate(list(iter_pixels(chosen, preprocess)))
-    own = run.read(INPUT)
-    scale, offset = tuple(own["scale"]), tuple(own["offset"])
-    top1 = {}
-    for name, normalization in NORMALIZATIONS.items():
-        if preprocess.channels == 1 and normalization.is_bgr:
-            continue
-        tried = replace(preprocess, normalization=normalization.then(scale, offset))
-        scores = network.predict(tried.normalize(pixels), batch_size=_EVALUATION_BATCH, verbose=0)
-        top1[name] = float((scores.argmax(axis=1) == chosen.labels).mean())
-    return {TRIED: json.dumps({"samples": len(chosen), "assumed": own["assumed"], "top1": top1}).encode()}
+    network, own = float_network(run.float), run.read(INPUT)
+    tried = tried_conventions(
+        lambda fed, pixels: network.predict(fed.normalize(pixels), batch_size=_EVALUATION_BATCH, verbose=0),
+        run.images.test,
+        run.float.facts.preprocess,
+        rescaling=(tuple(own["scale"]), tuple(own["offset"])),
+        assumed=own["assumed"],
+        seed=run.plan.seed,
+    )
+    return {TRIED: json.dumps(tried).encode()}

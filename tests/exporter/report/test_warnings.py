@@ -196,10 +196,10 @@ def test_model_that_was_taken_to_rescale_bytes_is_told_of_what_does_better(told)
 def test_files_that_mediapipe_refuses_are_named(entry, found, changed, is_refused):
     odd, usual = entry(FP32), entry(INT8)
     odd["input"] |= changed
-    report = report_json(found(odd, usual), (), {"data": {"unreadable": []}, "model": {"name": "m"}})
+    report = report_json(found(odd, usual), (), {"data": {"unreadable": []}, "options": {}})
     lines = [line for line in warnings_of(report) if "MediaPipe" in line]
     assert [FP32 in line and INT8 not in line for line in lines] == [True] * is_refused
-    others = report_json(found(odd, usual), (), {"data": {"unreadable": []}, "model": {"reference": "m"}})
+    others = report_json(found(odd, usual), (), {"data": {"unreadable": []}})
     assert not any("MediaPipe" in line for line in warnings_of(others))  # files that somebody else made
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import joblib
 import keras
 import numpy as np
 import pytest
@@ -181,3 +182,21 @@ def test_a_layer_is_written_anew_in_plain_values_or_refused(settings: Any) -> No
     activation = inner.pop("activation", None)
     assert not isinstance(activation, dict) or activation["module"] == "keras.layers"
     assert not any("class_name" in each or "module" in each for each in inner.values() if isinstance(each, dict))
+
+
+@pytest.mark.parametrize("form", ["tf_keras.h5", "tf_keras.keras", "keras.keras", "pickle"])
+def test_code_runs_where_it_is_trusted(tmp_path: Path, randomize: Any, form: str) -> None:
+    library = LIBRARIES["keras" if form == "keras.keras" else "tf_keras"]
+    image = library.layers.Input((PX, PX, 3))
+    x = library.layers.Lambda(lambda images: images / 127.5 - 1.0, name="code", output_shape=(PX, PX, 3))(image)
+    x = library.layers.GlobalAveragePooling2D()(library.layers.Conv2D(4, 3, activation="relu")(x))
+    model, images = randomize(library.Model(image, library.layers.Dense(3, activation="softmax")(x))), noise()
+    path = tmp_path / f"model.{form.rpartition('.')[2]}"
+    if form == "pickle":
+        joblib.dump(model, path)
+    else:
+        model.save(path)
+    with pytest.raises(DataError, match="trust"):
+        Source(path=path).original()
+    found = Source(path=path, trust=True).original()(images)
+    np.testing.assert_allclose(found, np.asarray(model(images, training=False)), atol=1e-6)
