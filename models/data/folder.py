@@ -93,8 +93,8 @@ def _parts(folder: DataFolder) -> tuple[dict[Part, Path], list[PassedOver]]:
 
 def _without_test(parts: Mapping[Part, str]) -> dict[Part, str]:
     """The parts without a test part whose images nobody has labelled: a part that is then alone is the whole data."""
-    others = {part: name for part, name in parts.items() if part is not Part.TEST}
-    return others if len(others) > 1 else dict.fromkeys([Part.WHOLE], *others.values())
+    others: dict[Part, str] = {part: name for part, name in parts.items() if part is not Part.TEST}
+    return others if len(others) > 1 else {Part.WHOLE: next(iter(others.values()))}
 
 
 def _classes(parts: Mapping[Part, Path], surveys: Mapping[Part, Survey], classes_file: Path | None) -> Classes:
