@@ -14,7 +14,7 @@ from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import recognize
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
-from mbexport.formats.runner import Runner, give_distinct_names
+from mbexport.formats.runner import Runner, distinct_names, give_distinct_names
 from mbexport.formats.subject import Source, Subject
 from mbexport.formats.trial import require_harmless
 from mbexport.models.data.open import DataSet, ImageSet
@@ -137,11 +137,12 @@ def _reference(options: VerifyOptions, runners: list[Runner]) -> Runner | None:
     One file alone would be compared with itself, which proves nothing. Raises `OptionError` for a limit of a gate that
     compares, where nothing can be compared.
     """
-    if options.reference is not None:
-        return open_runner(options.reference)
-    fp32 = next((runner for runner in runners if runner.precision is Precision.FP32), None)
-    if fp32 is not None and len(runners) > 1:
-        return open_runner(fp32.path)  # again: an artifact is never in two threads at once
+    fp32 = next((runner.path for runner in runners if runner.precision is Precision.FP32), None)
+    chosen = options.reference or (fp32 if len(runners) > 1 else None)
+    if chosen is not None:
+        reference = open_runner(chosen)  # again, if it is one of the files: none is in two threads at once
+        reference.name = distinct_names([chosen, *(path for path in options.files if path != chosen)])[0]
+        return reference
     named = [name for name in comparing_gates() if name in options.limits]
     if named:
         raise OptionError(

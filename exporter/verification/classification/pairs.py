@@ -8,12 +8,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.artifact import TensorSpec, for_bytes
+from mbexport.formats.registry import FORMATS
 from mbexport.formats.subject import Subject
 from mbexport.verification.classification.answers import Answers
 from mbexport.verification.classification.classes import agreed
@@ -21,6 +23,7 @@ from mbexport.verification.statistics import Distances, Interval, distances, sha
 
 _NO_DISTANCE: Final = distances(np.zeros(0), np.zeros(0))
 _UNKNOWN: Final[Interval] = (math.nan, math.nan)
+_ENDINGS: Final = frozenset(ending for each in FORMATS for ending in each.endings)
 _OFFSETS: Final[Mapping[str, int]] = {"int8": 128}  # from a code to its byte
 Places = tuple[int, int]
 
@@ -136,11 +139,16 @@ def _may_be_twins(a: Subject, b: Subject) -> bool:
 
 
 def _is_one_name_in_one_folder(a: Subject, b: Subject) -> bool:
-    return a.runner.path.with_suffix("") == b.runner.path.with_suffix("")
+    return a.runner.path.parent == b.runner.path.parent and _is_one_name(a, b)
 
 
 def _is_one_name(a: Subject, b: Subject) -> bool:
-    return a.runner.path.stem == b.runner.path.stem
+    return _stem(a.runner.path) == _stem(b.runner.path)
+
+
+def _stem(path: Path) -> str:
+    """The name without an ending that says the format; in `net_0.25` there is none."""
+    return path.stem if path.suffix.lower() in _ENDINGS else path.name
 
 
 def _steps(subject: Subject) -> tuple[object, ...] | None:

@@ -84,7 +84,16 @@ def test_one_file_beside_another_is_compared(verified):
 def test_two_files_of_one_name_are_told_apart_by_their_folders(verified):
     report = verified("a/model.onnx", "b/model.onnx", "c.onnx")
     assert [entry["file"] for entry in report["artifacts"]] == ["a/model.onnx", "b/model.onnx", "c.onnx"]
+    assert report["reference"]["name"] == "a/model.onnx"
     assert objections(report) == []
+
+
+def test_a_reference_of_the_same_name_is_told_apart_too(verified, colour_network, tmp_path):
+    (tmp_path / "float").mkdir()
+    reference = colour_network(tmp_path / "float" / "model.onnx")
+    report = verified("int/model.onnx", reference=reference)
+    assert (report["reference"]["name"], report["artifacts"][0]["file"]) == ("float/model.onnx", "model.onnx")
+    assert verified("one.onnx", reference=tmp_path / "one.onnx")["reference"]["name"] == "one.onnx"
 
 
 def test_the_same_files_and_images_give_the_same_report(verified):

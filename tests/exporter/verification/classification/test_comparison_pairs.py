@@ -1,6 +1,7 @@
 """Artifacts with the same codes, two by two: which those are, and their distances by hand."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,12 +120,15 @@ def test_twins_by_name_whose_outputs_have_other_steps_have_no_distance(table_run
     assert pair.conflict.startswith(f"their outputs have other steps: {steps} beside 3 softmax scores of ")
 
 
-def test_files_of_other_names_and_steps_are_no_pair(table_runner, verified, one_hot):
+@pytest.mark.parametrize("names", [("ours.tflite", "theirs.onnx"), ("net_0.25", "net_0.75")])
+def test_files_of_other_names_and_steps_are_no_pair(table_runner, verified, one_hot, names):
     codes = np.zeros((1, 3), np.uint8)
     runners = [
         table_runner("ours.tflite", codes, UINT8_SCORES),
         table_runner("theirs.onnx", codes, Affine(scale=(1 / 255,), zero_point=(0,))),
     ]
+    for runner, name in zip(runners, names, strict=True):
+        runner.path = Path(name)
     assert verified(runners, [0], reference=one_hot(0)).pairs == ()
 
 
