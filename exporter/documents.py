@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.errors import DataError
+from mbexport.escaping.terminal import visible
 from mbexport.files import read_regular
 
 if TYPE_CHECKING:
@@ -189,8 +190,7 @@ def _place(where: str) -> str:
 
 def _shown(text: str, letters: int) -> str:
     """The beginning of `text`, in one line that any terminal may show."""
-    shown = text if len(text) <= letters else f"{text[:letters]}…"
-    return "".join(letter if letter.isprintable() else "?" for letter in shown)
+    return visible(text if len(text) <= letters else f"{text[:letters]}…")
 
 
 def _kinds(names: str | list[str]) -> str:
