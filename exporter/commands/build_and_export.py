@@ -17,6 +17,7 @@ from mbexport.commands.options import Group
 from mbexport.commands.recipe import recipe_of, with_recipe
 from mbexport.commands.temporary import temporary_files_in
 from mbexport.errors import DataError, OptionError
+from mbexport.escaping.terminal import visible
 from mbexport.formats.registry import EXPORTED
 from mbexport.models.architectures import IMAGENET, MOBILENET_V1, architecture_of
 
@@ -345,7 +346,7 @@ def run_and_show(task: Task, *, is_dry: bool) -> int:
             is_signed = task.sign is not None
             return show_plan(planned(plan, task.data, class_names=task.class_names, is_signed=is_signed), streams.out)
         if (reason := why_not_kept()) is not None:
-            streams.err.write(f"the next run will not reuse the stages of this one: {reason}\n")
+            streams.err.write(visible(f"the next run will not reuse the stages of this one: {reason}") + "\n")
         progress = ConsoleProgress(streams.err)
         try:
             with temporary_files_in(temporary_place(plan.out)):
