@@ -81,8 +81,10 @@ def verify_files(
         )
         defaults = default_limits(_network_facts(known, found.measured))
         gates = judge(gate_values(found.measured), options.limits, defaults=defaults, strict=options.strict)
-        facts = _report_facts(known, data, readable, is_reference=reference is not None)
-        facts["tried_normalizations"] = _tried(known, readable.sets[0], pixels, seed=options.seed)
+        facts = {
+            **_report_facts(known, data, readable, is_reference=reference is not None),
+            "tried_normalizations": _tried(known, readable.sets[0], pixels, seed=options.seed),
+        }
         content = to_bytes(report_json(found.measured, gates, facts, strict=options.strict))
         if workdir is not None:
             add(workdir, report_files(content, found.pictures), force=force)
