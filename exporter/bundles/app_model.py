@@ -50,8 +50,10 @@ def app_models(
 def restrict_golden(app: AppModel, *, file: str | None = None) -> AppModel:
     """Leave out the golden vectors of other artifacts, and call the model's file `file` in the rest, if that is given.
 
-    Raises `DataError` if a vector is missing.
+    Raises `DataError` if a vector is missing, or labels are not as many as the classes.
     """
+    if len(app.labels) != app.golden.classes:
+        raise DataError(f"labels must be {app.golden.classes}, one for each class, got {len(app.labels)}")
     known = app.artifact.file
     file = file or known
     artifact = replace(app.artifact, file=file)

@@ -22,17 +22,12 @@ class Bare:
     invoke: Callable[[NDArray[Any]], tuple[NDArray[Any], ...]]
 
     def noise(self) -> NDArray[Any]:
-        """An input of random numbers."""
-        return noise_of(self.shape, self.dtype)
-
-
-def noise_of(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """Random numbers of that shape: any integers of the type, or floats in 0..1."""
-    rng = np.random.default_rng(0)
-    if dtype.startswith("float"):
-        return rng.random(shape).astype(dtype)
-    limits = np.iinfo(dtype)
-    return rng.integers(limits.min, limits.max, shape, np.dtype(dtype), endpoint=True)
+        """An input of random numbers: any integers of its type, or floats in 0..1."""
+        rng = np.random.default_rng(0)
+        if self.dtype.startswith("float"):
+            return rng.random(self.shape).astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        return rng.integers(limits.min, limits.max, self.shape, np.dtype(self.dtype), endpoint=True)
 
 
 class Loader(Protocol):

@@ -20,13 +20,13 @@ from typing import Final
 
 from mbexport.errors import DataError
 from mbexport.formats.file_format import FileFormat
-from mbexport.formats.registry import format_of
+from mbexport.formats.registry import format_of, loaded_runtime
 from mbexport.formats.trial_process import MAX_CPU_S, MAX_MEMORY_BYTES
 
 # -P: nothing that lies in the user's folder by chance is imported.
 _COMMAND: Final = ("-P", "-m", "mbexport.formats.trial_process")
 _MAX_S: Final = 600  # without an answer, however busy the machine is; the process counts its own processor time
-_PATIENCE_S: Final = 0.5  # between two looks at its memory
+_PATIENCE_S: Final = 1.0  # between two looks at its memory
 
 
 class _DiedError(Exception):
@@ -118,6 +118,8 @@ def try_as(files: Sequence[tuple[Path, FileFormat]], *, cpu_s: int = MAX_CPU_S) 
     process = _taken()
     for path, file_format in files:
         process.ask(file_format, path, cpu_s=cpu_s)
+    for file_format in {row.name: row for _, row in files if row.load is not None}.values():
+        loaded_runtime(file_format)  # meanwhile, what this process needs next
     waiting = len(files)
     try:
         for path, file_format in files:

@@ -23,6 +23,7 @@ from mbexport.models.keras_import.chain import (
     Step,
     Window,
 )
+from mbexport.models.keras_import.configured import require_configured
 from mbexport.models.keras_import.graph import CHAIN_ONLY, INPUT, Call, require_from_keras
 from mbexport.models.keras_import.settings import TRAINING_ONLY, require_known_settings, require_not_wrapped
 from mbexport.models.keras_import.weights import Weights
@@ -45,6 +46,7 @@ def steps_of(call: Call, weights: Weights) -> list[Step]:
         raise DataError(f"{call} has data_format {call.config['data_format']}: it must be channels_last")
     if not all(np.isfinite(tensor).all() for tensor in weights):
         raise DataError(f"the weights of {call} must be finite, got NaN or infinity")
+    require_configured(call, weights)
     return converter(call, weights)
 
 
