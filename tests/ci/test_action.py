@@ -148,7 +148,7 @@ def test_an_environment_that_cannot_be_installed_is_red_and_leaves_nothing(job):
 def test_what_a_step_that_broke_has_left_is_uploaded(job, stand_in):
     whole = job(given={"install": stand_in}, arguments="--exit 0")
     whole.run()
-    broken = job(given={"install": {"python": "/no/such/python"}})
+    broken = job(given={"install": {"python": "/no/such/python"}}, cache_secret=SECRET)
     shutil.copytree(whole.workspace / "dist", broken.workspace / "dist")
     broken.run()
 
