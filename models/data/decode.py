@@ -4,9 +4,8 @@ import io
 import math
 import stat
 from collections.abc import Mapping
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
@@ -17,8 +16,11 @@ from mbexport.errors import DataError
 from mbexport.models.data.kinds import DECODERS, look_at, unread
 
 _MOST_BYTES: Final = 1 << 30  # of a file: more than the pixels of any image that may be decoded; some decoders read all
-_LARGE_PX: Final = 1 << 24  # in all; with more, one image at a time is decoded, else a few small files fill the memory
-_ONE_AT_A_TIME: Final = Lock()
+# Larger pictures are decoded one at a time: a few small files could fill the memory. All by one thread, since the
+# allocator of C keeps for each thread what it has freed.
+_LARGE_PX: Final = 1 << 24
+_ONE_AT_A_TIME: Final = ThreadPoolExecutor(1, thread_name_prefix="read-large-image")
+_BAND_PX: Final = 1 << 20
 _FORMATS: Final = tuple(DECODERS.values())
 _WITH_ALPHA: Final = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _ORIENTATION: Final = 0x0112  # Exif 2.32, table 4: tag 274, "Orientation"
@@ -74,9 +76,7 @@ def _decode(source: Path | io.BytesIO, *, name: str) -> Image.Image:
             pixels = image.width * image.height
             if pixels > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-            with _ONE_AT_A_TIME if pixels > _LARGE_PX else nullcontext():
-                image.load()
-                return to_rgb(_upright(image))
+            return _ONE_AT_A_TIME.submit(_loaded, image).result() if pixels > _LARGE_PX else _loaded(image)
     except UnidentifiedImageError:
         raise DataError(f"{name} is not an image that can be read") from None
     except Image.DecompressionBombError as error:
@@ -85,13 +85,30 @@ def _decode(source: Path | io.BytesIO, *, name: str) -> Image.Image:
         raise DataError(f"{name} cannot be decoded: {error}") from None
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The image turned by its EXIF orientation, or as it is where its metadata cannot be read: the pixels are whole."""
+def _loaded(image: Image.Image) -> Image.Image:
+    """All pixels of the opened image as RGB, turned upright; of a large one never more than two copies at once."""
+    image.load()
+    orientation = _orientation(image)
+    is_large = image.mode != "RGB" and image.width * image.height > _LARGE_PX
+    rgb = _rgb_in_bands(image) if is_large else to_rgb(image)
+    return rgb.transpose(_TURN_UPRIGHT[orientation]) if orientation in _TURN_UPRIGHT else rgb
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, where the metadata cannot be read: the pixels are whole."""
     try:
-        orientation = int(image.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # Pillow raises errors of every kind on damaged metadata
-        return image
-    return image.transpose(_TURN_UPRIGHT[orientation]) if orientation in _TURN_UPRIGHT else image
+        return 1
+
+
+def _rgb_in_bands(image: Image.Image) -> Image.Image:
+    """What `to_rgb` gives, a band of rows at a time."""
+    rgb = Image.new("RGB", image.size)
+    rows = max(1, _BAND_PX // image.width)
+    for top in range(0, image.height, rows):
+        rgb.paste(to_rgb(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
+    return rgb
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

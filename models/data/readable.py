@@ -20,6 +20,7 @@ from mbexport.models.data.names import shown
 
 _AT_ONCE: Final = 256  # images waiting for a thread: more would only fill the memory
 _DIGEST_BYTES: Final = 8  # two of a million different pictures are taken for one with a probability of 3e-8
+_PART_PX: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,10 @@ def _look(images: ImageSet) -> tuple[dict[int, str], dict[int, int]]:
 def _digest(image: Image.Image) -> int:
     """A hash of a picture's size and pixels: how its file is written, and what else lies there, does not matter."""
     digest = sha256(f"{image.width} {image.height} {image.mode}".encode())
-    digest.update(image.tobytes())
+    rows = max(1, _PART_PX // image.width)  # a large picture is not in memory twice
+    for top in range(0, image.height, rows):
+        part = (0, top, image.width, min(top + rows, image.height))
+        digest.update(image.crop(part).tobytes())
     return int.from_bytes(digest.digest()[:_DIGEST_BYTES], "little")
 
 

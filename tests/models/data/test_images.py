@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mbexport.errors import DataError
+from mbexport.models.data import decode
 from mbexport.models.data.decode import read_image
 from mbexport.models.data.kinds import DECODERS, IMAGE_SUFFIXES, kind_by_ending
 
@@ -156,3 +157,34 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in (A, B, C)]
     found = read_saved(frames[0], tmp_path / "x.gif", save_all=True, append_images=frames[1:])
     assert found.getpixel((0, 0)) == A
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "P with transparency", "1", "CMYK", "I;16"])
+@pytest.mark.parametrize("orientation", [1, 6, 7])
+def test_large_image_is_read_in_bands_as_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, orientation: int
+) -> None:
+    rng = np.random.default_rng(5)
+    options = {"transparency": 3} if "transparency" in mode else {}
+    if mode == "I;16":
+        image = Image.fromarray(rng.integers(0, 65536, (24, 20), dtype=np.uint16))
+    else:
+        image = Image.fromarray(rng.integers(0, 256, (24, 20, 4), dtype=np.uint8)).convert(
+            "RGB" if mode[0] == "P" else mode
+        )
+        image = image.quantize(16) if mode[0] == "P" else image
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = tmp_path / ("x.jpg" if mode == "CMYK" else "x.png")
+    whole = read_saved(image, path, exif=exif, **options)
+    monkeypatch.setattr(decode, "_LARGE_PX", 100)
+    monkeypatch.setattr(decode, "_BAND_PX", 70)
+    assert read_image(path).tobytes() == whole.tobytes()
+
+
+def test_damage_in_a_large_image_is_told_as_in_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise().save(tmp_path / "x.png")
+    (tmp_path / "x.png").write_bytes((tmp_path / "x.png").read_bytes()[:-300])
+    monkeypatch.setattr(decode, "_LARGE_PX", 100)
+    with pytest.raises(DataError, match=r"x\.png cannot be decoded"):
+        read_image(tmp_path / "x.png")

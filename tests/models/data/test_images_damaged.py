@@ -129,6 +129,11 @@ WHOLE = {
     "gif": encoded(noise().quantize(16), "GIF"),
     "bmp": encoded(noise(), "BMP"),
     "webp": encoded(noise(), "WEBP", exif=with_exif()),
+    "tiff": encoded(noise(), "TIFF", exif=with_exif(), compression="tiff_lzw"),
+    "avif": encoded(noise(), "AVIF", exif=with_exif()),
+    "jpeg 2000": encoded(noise(), "JPEG2000"),
+    "ppm": encoded(noise(), "PPM"),
+    "qoi": encoded(noise(), "QOI"),
 }
 # Headers and metadata come first, and break in more ways than pixels do.
 PLACES = st.integers(0, 120) | st.integers(0, 2**16)
