@@ -54,6 +54,7 @@ def match(
     first, which is then left out.
     """
     _require_size(runner, pixels)
+    runner.prove()
     skips_background = _skips_background(runner, classes=classes, background=background)
     kind = _KINDS.get(runner.ending(), Output.LOGITS)
     output = Classifier(runner).output

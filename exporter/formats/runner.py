@@ -93,6 +93,13 @@ class Runner(ABC):
         """The convolutions, in the order of the network; empty where they are not known."""
         return ()
 
+    def prove(self) -> None:
+        """Raise `DataError` if this runs the file otherwise than the library that wrote it.
+
+        Only where the runtime is not the file's own: a Keras file is imported.
+        """
+        return
+
     def invoke(self, feed: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """The raw outputs, in the order of the file, for the prepared inputs of a batch.
 

@@ -292,10 +292,10 @@ def _mean(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
 def _average(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
     if node.attribute("data_format") != "NHWC":
         raise DataError(f"{node.label} must be NHWC")
-    _, height, width, _ = map(int, node.attribute("ksize"))
-    _, down, right, _ = map(int, node.attribute("strides"))
+    (height, width), (down, right) = (node.attribute(key)[1:3] for key in ("ksize", "strides"))
     padding: Padding = "same" if node.attribute("padding") == "SAME" else "valid"
-    return [Average(name=node.name, window=Window(size=(height, width), strides=(down, right), padding=padding))]
+    window = Window(size=(int(height), int(width)), strides=(int(down), int(right)), padding=padding)
+    return [Average(name=node.name, window=window)]
 
 
 def _reshape(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:

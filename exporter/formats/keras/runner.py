@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.artifact import Precision, TensorSpec
+from mbexport.errors import DataError, StageError
 from mbexport.formats.runner import FLOAT, ConvLayer, Runner
 
 _BATCH: Final = 1  # as exported artifacts take it, so that a time is that of one image
@@ -16,9 +17,9 @@ _PROOFS: Final = 4  # images
 class KerasRunner(Runner):
     """A .h5, a .keras or a SavedModel folder as a chain of layers in TensorFlow, which takes the threads it wants.
 
-    What the model does to its own input before the first layer is `rescaling`, and not part of the chain. Before the
-    first answer the chain is held against the model as its own library computes it. Raises `DataError` for a file that
-    is damaged or no such chain.
+    What the model does to its own input before the first layer is `rescaling`, and not part of the chain. `prove` holds
+    the chain against the model as its own library computes it. Raises `DataError` for a file that is damaged or no
+    such chain.
     """
 
     runtime = "tensorflow"
@@ -30,7 +31,7 @@ class KerasRunner(Runner):
 
         found = import_model(path)
         self.rescaling = (found.input_scale, found.input_offset)
-        self._network, self._ending, self._is_proven = found.network, found.output, False
+        self._network, self._ending = found.network, found.output
         shapes = (found.network.input_shape, found.network.output_shape)
         source, target = (
             TensorSpec(name=name, shape=(_BATCH, *shape[1:]), dtype=FLOAT)
@@ -45,20 +46,20 @@ class KerasRunner(Runner):
         super().__init__(path, source, target)
 
     def _invoke(self, feed: NDArray[Any]) -> list[NDArray[Any]]:
-        if not self._is_proven:
-            self._prove()
         return [np.asarray(self._classify(feed))]
 
-    def _prove(self) -> None:
-        """Raise `StageError` unless the chain answers what the model itself does, on images of noise."""
+    def prove(self) -> None:
+        """Raise `DataError` unless the chain answers what the model itself does, on images of noise."""
         from mbexport.models.keras_import.agreement import Source, require_agreement
 
         scale, offset = (np.array(value, np.float32) for value in self.rescaling)
         noise = np.random.default_rng(0).uniform(-1, 1, (_PROOFS, *self.input.shape[1:])).astype(np.float32)
         images = (noise - offset) / scale
         source = Source(path=self.path)
-        require_agreement(source, self._network, images, images * scale + offset, output=self._ending)
-        self._is_proven = True
+        try:
+            require_agreement(source, self._network, images, images * scale + offset, output=self._ending)
+        except StageError as error:
+            raise DataError(str(error)) from None
 
     def ending(self) -> str:
         return self._ending

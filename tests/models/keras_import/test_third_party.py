@@ -1,4 +1,4 @@
-"""Ten shapes of networks that others publish, each as a file that its own library wrote, against that library."""
+"""Shapes of networks that others publish, each as a file that its own library wrote, against that library."""
 
 from collections.abc import Callable
 from pathlib import Path
