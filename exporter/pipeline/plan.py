@@ -30,6 +30,11 @@ PHOTO_CROP: Final = 0.875
 MAX_BAD: Final = 0.01
 
 
+def _is_half(char: str) -> bool:
+    """Whether a character is half of a UTF-16 pair, which stands where a byte was no UTF-8."""
+    return "\ud800" <= char <= "\udfff"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """A network of ours that learns the data: from scratch, or from `weights` with a new head."""
@@ -128,8 +133,8 @@ class BuildPlan:
         if not 0 <= self.max_bad <= 1:
             raise OptionError(f"max bad must be a fraction from 0 to 1, got {self.max_bad:g}")
         require_opset(self.opset)
-        if self.licence is not None and any("\ud800" <= char <= "\udfff" for char in self.licence):
-            raise OptionError(f"license must be text in UTF-8, got {self.licence!r}")
+        if self.licence is not None and (self.licence.isspace() or any(map(_is_half, self.licence))):
+            raise OptionError(f"license must be a text in UTF-8, got {self.licence!r}")
         check_limits(self.limits)
         self.preprocess(resolution_px=1)  # checks the crop fraction
         self._require_bundles()

@@ -293,6 +293,8 @@ def test_a_zip_that_cannot_be_made_is_refused_before_the_run(words, tmp_path, ca
 
 
 def test_a_licence_that_is_no_text_is_refused_before_the_run():
-    with pytest.raises(OptionError, match=r"license must be text in UTF-8, got 'a\\udcff'"):
+    with pytest.raises(OptionError, match=r"license must be a text in UTF-8, got 'a\\udcff'"):
         make(licence="a\udcff")
+    with pytest.raises(OptionError, match="license must be a text"):
+        make(licence=" \n")
     assert make(licence="\x1b \u202e é").licence
