@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from mbexport.documents import parse_json
 from mbexport.errors import OptionError
 from mbexport.files import Folder
 
@@ -50,9 +51,9 @@ def sealed_json(purpose: str, fields: Mapping[str, Any]) -> bytes:
 def fields_of(purpose: str, content: bytes) -> dict[str, Any]:
     """The fields in what `sealed_json` gave for the same purpose. Raises `ValueError` for anything else."""
     try:
-        fields = json.loads(content)
+        fields = parse_json(content, holds_paths=True)
         found = bytes.fromhex(fields.pop(_SEAL))
-    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"no sealed fields: {error}") from None
     if not is_sealed(purpose, _canonical(fields), found):
         raise ValueError("another seal")

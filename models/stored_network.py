@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import tf_keras
 
+from mbexport.documents import parse_json
 from mbexport.errors import DataError, StageError
 from mbexport.models.graph import argument, entry_of, layers_of
 
@@ -125,8 +126,8 @@ def network_from_json(text: str) -> tf_keras.Model:
     Raises `DataError` for any other text; no layer is made before all of them are checked.
     """
     try:
-        return _built(_checked(json.loads(text)))
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        return _built(_checked(parse_json(text)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"not a stored network: {reason}") from None
 

@@ -1,6 +1,5 @@
 """Read the normalization and the order of channels that a file states in its metadata."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from mbexport.artifact import Layout
+from mbexport.documents import parse_json
 from mbexport.errors import DataError, OptionError
 from mbexport.models.preprocess import MOBILENET, RAW, UNIT, Normalization
 
@@ -112,7 +112,7 @@ def _numbers(words: Mapping[str, str], end: str) -> tuple[float, ...] | None:
     if listed is None:
         return None if plain is None else tuple(map(float, plain.split()))
     try:
-        values = json.loads(listed)
+        values = parse_json(listed)
         if isinstance(values, list):
             return tuple(map(float, values))
     except (OverflowError, RecursionError, TypeError, ValueError):

@@ -21,7 +21,7 @@ from typing import Final
 from mbexport.errors import DataError
 from mbexport.formats.file_format import FileFormat
 from mbexport.formats.registry import format_of, loaded_runtime
-from mbexport.formats.trial_process import MAX_CPU_S, MAX_MEMORY_BYTES
+from mbexport.formats.trial_process import MAX_CPU_S, MAX_MEMORY_BYTES, MAX_REFERENCE_S
 
 # -P: nothing that lies in the user's folder by chance is imported.
 _COMMAND: Final = ("-P", "-m", "mbexport.formats.trial_process")
@@ -48,11 +48,11 @@ class _Process:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         Thread(target=self._listen, daemon=True).start()
 
-    def ask(self, file_format: FileFormat, path: Path | None = None, *, cpu_s: int = MAX_CPU_S) -> None:
+    def ask(self, file_format: FileFormat, path: Path | None = None, **limits: int) -> None:
         """Begin to try a file; without one, to load what files of that format need."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it has died; `answer` says so
-            question = {"format": file_format.name, "path": path and str(path), "cwd": str(Path.cwd()), "cpu_s": cpu_s}
+            question = {"format": file_format.name, "path": path and str(path), "cwd": str(Path.cwd()), **limits}
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
 
@@ -108,16 +108,20 @@ def warm_up(files: Sequence[Path]) -> None:
     _idle.append(process)
 
 
-def require_harmless(files: Sequence[Path]) -> None:
-    """Try each file as its format says. Raises `DataError` for one that cannot be used, or that ends the process."""
-    try_as([(path, format_of(path)) for path in files])
+def require_harmless(files: Sequence[Path], *, all_kernels: bool = False) -> None:
+    """Try each file as its format says. Raises `DataError` for one that cannot be used, or that ends the process.
+
+    With `all_kernels` it is run by each of the runtime's kernels, for whoever compares them.
+    """
+    cpu_s = MAX_REFERENCE_S if all_kernels else MAX_CPU_S
+    try_as([(path, format_of(path)) for path in files], cpu_s=cpu_s, all_kernels=all_kernels)
 
 
-def try_as(files: Sequence[tuple[Path, FileFormat]], *, cpu_s: int = MAX_CPU_S) -> None:
+def try_as(files: Sequence[tuple[Path, FileFormat]], *, cpu_s: int = MAX_CPU_S, all_kernels: bool = False) -> None:
     """The same for files of which the format is known; one may take `cpu_s` of processor time, and more for a batch."""
     process = _taken()
     for path, file_format in files:
-        process.ask(file_format, path, cpu_s=cpu_s)
+        process.ask(file_format, path, cpu_s=cpu_s, all_kernels=all_kernels)
     for file_format in {row.name: row for _, row in files if row.load is not None}.values():
         loaded_runtime(file_format)  # meanwhile, what this process needs next
     waiting = len(files)

@@ -1,8 +1,8 @@
 """Open files and run each once, in a process that may crash, hang or run out of memory in the place of the user's.
 
 `python -m mbexport.formats.trial_process` reads one JSON object a line, {"format": ..., "path": ..., "cwd": ...,
-"cpu_s": ...}, and answers each path with {"error": null}, or with one line that says why the file cannot be used;
-without a path it only loads what files of that format need. It ends when its input does.
+"cpu_s": ..., "all_kernels": ...}, and answers each path with {"error": null}, or with one line that says why the file
+cannot be used; without a path it only loads what files of that format need. It ends when its input does.
 """
 
 import json
@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 
 MAX_MEMORY_BYTES: Final = 4 << 30
 MAX_CPU_S: Final = 20  # of processor time to open a file, and to run it once on one image: seconds are usual
+MAX_REFERENCE_S: Final = 120  # the same by kernels that are written to be read
 _FORMATS: Final = {each.name: each for each in FORMATS}
 
 
-def try_file(path: Path, file_format: FileFormat, *, cpu_s: int) -> str | None:
+def try_file(path: Path, file_format: FileFormat, *, cpu_s: int, all_kernels: bool = False) -> str | None:
     """Check the file's structure, open it and run it on one input; a line that says why it cannot be used.
 
-    The process ends when opening takes more than `cpu_s` of processor time, or running that and a second an image. A
-    format that no app runs is only checked: its runtime takes seconds to load.
+    The process ends when opening takes more than `cpu_s` of processor time, or running that and a second an image. With
+    `all_kernels` it is run by each of the runtime's kernels. A format that no app runs is only checked: its runtime
+    takes seconds to load.
     """
     _limit_cpu(cpu_s)
     try:
         file_format.check(path)
-        if file_format.load is not None:
-            runner = file_format.open(path, 1, None)
+        for kernels in _kernels(file_format, all_kernels=all_kernels):
+            runner = file_format.open(path, 1, kernels)
             _limit_cpu(cpu_s + runner.batch)
             runner.invoke(_ramp(runner.input))
     except MbexportError as error:
@@ -45,6 +47,12 @@ def try_file(path: Path, file_format: FileFormat, *, cpu_s: int) -> str | None:
     except Exception as error:  # whatever a file that anybody may have made trips over
         return f"{path} cannot be opened: {type(error).__name__}: {error}"
     return None
+
+
+def _kernels(file_format: FileFormat, *, all_kernels: bool) -> tuple[str | None, ...]:
+    if file_format.load is None:
+        return ()
+    return file_format.kernel_paths if all_kernels else (None,)
 
 
 def _ramp(source: "TensorSpec") -> "NDArray[Any]":
@@ -63,7 +71,8 @@ def main(lines: TextIO, answers: TextIO) -> None:
             loaded_runtime(file_format)
             continue
         os.chdir(question["cwd"])  # the user's may have changed since the last file
-        error = try_file(Path(question["path"]), file_format, cpu_s=question["cpu_s"])
+        limits = {name: question[name] for name in ("cpu_s", "all_kernels")}
+        error = try_file(Path(question["path"]), file_format, **limits)
         answers.write(json.dumps({"error": error}) + "\n")
         answers.flush()
 

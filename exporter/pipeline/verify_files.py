@@ -111,7 +111,7 @@ def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subj
 
     Each file comes with how it is fed and read.
     """
-    require_harmless([*options.files, *([options.reference] if options.reference else [])])
+    require_harmless([*options.files, *([options.reference] if options.reference else [])], all_kernels=True)
     runners = [open_runner(path) for path in options.files]  # each runs on a core of its own
     give_distinct_names(runners)
     reference = _reference(options, runners)

@@ -3,12 +3,12 @@
 Whoever exchanges a file and its line in the manifest has to exchange these documents, too.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from mbexport.documents import parse_json
 from mbexport.files import open_regular
 from mbexport.golden.vectors import FOLDER, INDEX
 from mbexport.provenance.manifest import SHA256, FileFacts, Manifest
@@ -46,7 +46,7 @@ def _read(file: Path) -> Any:
         text = content.read(_MAX_DOCUMENT_BYTES + 1)
     if len(text) > _MAX_DOCUMENT_BYTES:
         raise ValueError(f"more than {_MAX_DOCUMENT_BYTES >> 20} MiB")
-    return json.loads(text)
+    return parse_json(text)
 
 
 def _artifacts(content: Any) -> _Claims:

@@ -1,11 +1,11 @@
 """Tell folders that hold no class: hidden ones, what systems leave behind, and the output of a run."""
 
-import json
 import os
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from mbexport.documents import parse_json
 from mbexport.errors import DataError
 from mbexport.models.data.kinds import DECODERS, ending_of, kind_by_ending
 
@@ -54,8 +54,8 @@ def is_delivered(folder: Path) -> bool:
     try:
         if not manifest.is_file() or manifest.stat().st_size > _MOST_MANIFEST_BYTES:
             return False
-        content = json.loads(manifest.read_bytes())
-    except (OSError, ValueError, RecursionError):  # somebody's own file of that name
+        content = parse_json(manifest.read_bytes(), holds_paths=True)
+    except (OSError, ValueError):  # somebody's own file of that name
         return False
     tool = content.get("tool") if isinstance(content, dict) else None
     return isinstance(tool, dict) and tool.get("name") == _TOOL

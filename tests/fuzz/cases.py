@@ -34,6 +34,7 @@ def _model(path: Path, rng: random.Random, corpus: Path) -> Command:
             ["predict", str(path), image],
             ["predict", str(path), image, "--preprocess", "mobilenet", "--json"],
             ["bench", str(path), "--runs", "2", "--no-probe", "--threads", "1"],
+            ["verify", str(path), "--data", "digits", "--no-latency"],
         ]
     )
 

@@ -1,6 +1,5 @@
 """Run .onnx files in onnxruntime on the CPU, and read what their graphs hold."""
 
-import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
+from mbexport.documents import parse_json
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.onnx.format import KERNEL_PATHS
 from mbexport.formats.runner import FLOAT, ConvLayer, Runner, first_line
@@ -227,8 +227,8 @@ def labels_property(text: str | None) -> tuple[str, ...] | None:
     if not text:
         return None if text is None else ()
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = parse_json(text)
+    except ValueError:
         values = None
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise DataError(f"its labels must be a list of texts, got {text[:_MOST_SHOWN]!r}")
