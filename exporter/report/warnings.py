@@ -33,9 +33,10 @@ def image_warnings(data: Json) -> list[str]:
         )
     if count := copies.get("count"):
         first = copies["listed"][0]
+        said = "1 test image is a copy and does" if count == 1 else f"{count} test images are copies and do"
         lines.append(
-            f"{count} test images are copies of others and do not count, the first {first['file']}, the same picture "
-            f"as {first['same_as']}; report.json lists them"
+            f"{said} not count, the first {first['file']}, the same picture as {first['same_as']}; report.json lists "
+            f"{'it' if count == 1 else 'them'}"
         )
     return lines
 

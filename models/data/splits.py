@@ -28,6 +28,7 @@ _NAMES: Final[Mapping[Part, str]] = {
     Part.TEST: "test|testing|eval|evaluation",
 }
 _SUFFIX: Final = r"([ _-]?(set|data|split|images))?"  # training_set, val-images
+_FEWEST_PARTS: Final = 2  # one alone is a class
 
 
 def part_of(name: str) -> Part | None:
@@ -41,15 +42,17 @@ def split_parts(root: Path, names: Collection[str]) -> dict[Part, str]:
 
     Raises `DataError` where two folders would be the same part.
     """
-    found: dict[Part, str] = {}
+    found: dict[Part, list[str]] = {}
     for name in sorted(names):
         part = part_of(name)
-        if part is None:
-            continue
-        if part in found:
+        if part is not None:
+            found.setdefault(part, []).append(name)
+    if len(found) < _FEWEST_PARTS:
+        return {}
+    for alike in found.values():
+        if len(alike) > 1:
             raise DataError(
-                f"{root} must hold one folder for each part of the data, got {found[part]}/ and {name}/: "
+                f"{root} must hold one folder for each part of the data, got {alike[0]}/ and {alike[1]}/: "
                 "move one of them out"
             )
-        found[part] = name
-    return {part: found[part] for part in Part if part in found} if len(found) > 1 else {}
+    return {part: found[part][0] for part in Part if part in found}

@@ -283,7 +283,7 @@ def test_copies_count_once(checked, photos, tmp_path):
     assert code in (0, 1)
     report = report_in(tmp_path / "out")
     copies = report["data"]["copies"]
-    assert f"WARNING: {copies['count']} test images are copies of others and do not count, the first light/" in errors
+    assert f"WARNING: {copies['count']} test images are copies and do not count, the first light/" in errors
     assert len(copies["listed"]) == copies["count"] >= 1
     if "stages" not in report:  # all images are verified on
         assert (report["reference"]["samples"], copies["count"]) == (200, 45)

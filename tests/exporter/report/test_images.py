@@ -39,7 +39,7 @@ def test_photos_that_were_left_out_and_copies_are_warned_of() -> None:
     assert image_warnings(data) == [
         "what looks like photos was left out: 2 .heic, 1 folder, the first rose/0.heic: it is HEIC; report.json "
         "lists it",
-        "2 test images are copies of others and do not count, the first a/1.png, the same picture as a/0.png; "
+        "2 test images are copies and do not count, the first a/1.png, the same picture as a/0.png; "
         "report.json lists them",
     ]
 

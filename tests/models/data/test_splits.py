@@ -93,11 +93,12 @@ def test_part_that_is_alone_is_named_as_what_may_be_meant(tmp_path: Path) -> Non
         parts(tmp_path, "train")
 
 
-def test_class_may_be_called_as_a_part(tmp_path: Path) -> None:
-    for name in ("bus", "train", "tram"):
+@pytest.mark.parametrize("names", [("bus", "train", "tram"), ("evaluation", "exam", "test")])
+def test_class_may_be_called_as_a_part(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
         (tmp_path / name).mkdir()
         Image.new("RGB", (4, 4)).save(tmp_path / name / "0.png")
-    assert open_data(str(tmp_path)).class_names == ("bus", "train", "tram")
+    assert open_data(str(tmp_path)).class_names == names
 
 
 def test_parts_without_class_folders_are_refused(tmp_path: Path) -> None:
@@ -135,7 +136,8 @@ def test_hash_tells_parts_apart_and_is_that_of_earlier_versions_for_train_and_va
 
 @pytest.mark.skipif(os.name == "nt", reason="letter case does not count there")
 def test_one_part_in_two_letter_cases_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "Train").mkdir()
+    for name in ("Train", "val"):
+        (tmp_path / name).mkdir()
     try:
         (tmp_path / "train").mkdir()
     except FileExistsError:
