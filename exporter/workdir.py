@@ -164,7 +164,7 @@ class Workdir:
         if state.st_uid != os.geteuid():
             raise OutputError(
                 f"{self.root / PRIVATE} must belong to you (user {os.geteuid()}), got user {state.st_uid}: remove it, "
-                "or give another --out"
+                "or name another folder"
             )
 
     def _sweep(self) -> None:
@@ -175,7 +175,7 @@ class Workdir:
         except OSError as error:
             raise _explained(error, self.root, _TMP) from None
         if linked is not None:
-            raise OutputError(f"{self.root / linked} is a link; remove it, or give another --out")
+            raise OutputError(f"{self.root / linked} is a link; remove it, or name another folder")
 
     def _remove_undelivered(self, made: list[Path]) -> None:
         """Remove the folders in `made`, innermost first, unless something was delivered into the output folder."""
@@ -210,5 +210,5 @@ def _explained(error: OSError, root: Path, relative: str) -> OutputError | Stora
     if error.errno in _DISK_ERRORS:
         return StorageError(f"cannot write to {root}: {reason}")
     if isinstance(error, ForeignError):
-        return OutputError(f"{root / (error.filename or relative)} is {reason}; remove it, or give another --out")
+        return OutputError(f"{root / (error.filename or relative)} is {reason}; remove it, or name another folder")
     return OutputError(f"output folder {root} must be a folder that can be written to, got: {reason}")

@@ -83,6 +83,7 @@ def command(
         require_within("runs", runs, _MIN_RUNS, MAX_RUNS)
     require_within("warmup", warmup, 0, MAX_RUNS)
     require_within("batch", given["batch"], 1, MAX_BATCH)
+    options.require_place(force=given["force"], place=given["out"])
     warm_up(files)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.latency.sittings import Effort, fixed_effort

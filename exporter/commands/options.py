@@ -301,6 +301,12 @@ def require_library(name: str, *, needed_by: str, extra: str) -> None:
         raise OptionError(f"{needed_by} needs {name}: pip install 'mbexport[{extra}]'")
 
 
+def require_place(*, force: bool, place: Path | None, option: str = "out") -> None:
+    """Raises `OptionError` for --force without the folder of `option`, in which it would replace files."""
+    if force and place is None:
+        raise OptionError(f"--force goes with --{option}; give --{option} DIR, or drop --force")
+
+
 def require_files(**paths: Path | None) -> None:
     """Raises `DataError` for the first of these files or folders, by the option that names it, that does not exist."""
     for option, path in paths.items():

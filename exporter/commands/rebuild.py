@@ -74,6 +74,7 @@ def command(
     from mbexport.quiet import quiet_libraries
 
     _require_consistent(manifest_file, check=check, keep=keep, as_json=as_json)
+    options.require_place(force=force, place=keep, option="keep")
     manifest = read_manifest(manifest_file)
     context = _context(manifest, manifest_file, moved=moved, trust=trust)
     folder: AbstractContextManager[Path] = temporary_folder() if keep is None else nullcontext(keep)

@@ -85,6 +85,7 @@ def command(**given: Any) -> int:
     """
     verify_options, summary, out = verify_options_of(given), given["summary"], given["out"]
     require_writable(summary)
+    options.require_place(force=given["force"], place=out)
     options.require_files(reference=given["reference"], classes=given["classes_file"])
     warm_up(given["files"])
     from mbexport.commands.console import ConsoleProgress

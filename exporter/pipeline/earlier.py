@@ -60,7 +60,7 @@ class Earlier:
             is_ours = sha256 in (None, wanted[name]) or sha256 in self.listed.get(name, ())
             if not (is_ours or self.force):
                 raise OutputError(
-                    f"{self.workdir.root / name} is not as a run of mbexport left it: move it, give another --out, or "
+                    f"{self.workdir.root / name} is not as a run of mbexport left it: move it, name another folder, or "
                     "--force to have it replaced or removed"
                 )
         return found
@@ -73,7 +73,7 @@ class Earlier:
             raise _in_the_way(self.workdir, name, error) from None
         if state is not None and not stat.S_ISDIR(state.st_mode):
             what = "a link" if stat.S_ISLNK(state.st_mode) else "no folder"
-            raise OutputError(f"{self.workdir.root / name} is {what}: remove it, or give another --out")
+            raise OutputError(f"{self.workdir.root / name} is {what}: remove it, or name another folder")
 
     def require_unfinished(self) -> None:
         """Raises `OutputError` if the folder holds a finished run, of which another file would make its check fail."""
@@ -125,5 +125,5 @@ def _sha256(workdir: Workdir, name: str) -> str | None:
 def _in_the_way(workdir: Workdir, name: str, error: OSError) -> OutputError:
     if isinstance(error, ForeignError):
         place = workdir.root / (error.filename or name)
-        return OutputError(f"{place} is {error.strerror}: remove it, or give another --out")
-    return OutputError(f"{workdir.root / name} cannot be read: {error.strerror}; remove it, or give another --out")
+        return OutputError(f"{place} is {error.strerror}: remove it, or name another folder")
+    return OutputError(f"{workdir.root / name} cannot be read: {error.strerror}; remove it, or name another folder")

@@ -116,7 +116,7 @@ def test_a_link_in_the_private_part_is_refused_and_not_followed(out, name):
     (out / name).rename(out.parent / "moved")
     (out / name).symlink_to(home / "x" if name.endswith("lock") else home)
     with (
-        pytest.raises(OutputError, match=rf"out/{name} is a link; remove it, or give another --out"),
+        pytest.raises(OutputError, match=rf"out/{name} is a link; remove it, or name another folder"),
         Workdir.open(out),
     ):
         pass
@@ -163,7 +163,7 @@ def test_a_folder_that_is_a_link_is_not_written_through(out):
     (out / "android").symlink_to(out.parent / "home")
     with (
         Workdir.open(out) as workdir,
-        pytest.raises(OutputError, match="out/android is a link; remove it, or give another --out"),
+        pytest.raises(OutputError, match="out/android is a link; remove it, or name another folder"),
     ):
         workdir.write("android/x", b"ours")
     assert (out.parent / "home" / "x").read_bytes() == b"precious"

@@ -66,7 +66,7 @@ def test_a_run_takes_the_place_of_the_one_before(out):
 def test_a_file_of_the_user_is_named_and_kept(out, name):
     (out / name).write_bytes(PRECIOUS)
     before = contents(out)
-    said = rf"out/{name} is not as a run of mbexport left it: move it, give another --out, or --force"
+    said = rf"out/{name} is not as a run of mbexport left it: move it, name another folder, or --force"
     with pytest.raises(OutputError, match=said):
         deliver(out, {"net.onnx": b"2", "labels.txt": b"cat\n"})
     assert (contents(out), (out / name).read_bytes()) == (before, PRECIOUS)
@@ -147,7 +147,7 @@ def test_a_link_is_named_and_neither_followed_nor_removed(out, name, force):
     (out / name).rename(out.parent / "moved")
     (out / name).symlink_to(home if name == "android" else home / "x")
     for made in ({"net.onnx": b"2", "android/a.txt": b"2"}, {"labels.txt": b"cat\n"}):
-        with pytest.raises(OutputError, match=rf"out/{name} is a link: remove it, or give another --out"):
+        with pytest.raises(OutputError, match=rf"out/{name} is a link: remove it, or name another folder"):
             deliver(out, made, force=force)
     assert (out / name).is_symlink()
     assert contents(home) == {"x": PRECIOUS}
