@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from mbexport.artifact import OPSET, OPSETS, Precision
-from mbexport.commands import options
+from mbexport.commands import bundle_options, options
 from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
@@ -185,8 +185,8 @@ _SHARED: Final = (
     options.option(
         "--license", group=Group.ARTIFACTS, metavar="TEXT", help="Licence of the model, to be named in its files."
     ),
-    options.sign,
-    *options.bundles,
+    bundle_options.sign,
+    *bundle_options.bundles,
     options.strict,
     options.summary,
     options.threads,
@@ -230,7 +230,7 @@ def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
         "layout": Layout(given["layout"]),
         "opset": given["opset"],
         "licence": given["license"],
-        "bundling": options.bundling(given),
+        "bundling": bundle_options.bundling(given),
         "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
         "follow_links": given["follow_links"],
@@ -256,7 +256,7 @@ def checked_files(given: dict[str, Any]) -> dict[str, Any]:
         read_ranges(given["ranges"])
     options.require_folders(calibration=given["calibration"], golden=given["golden"])
     require_writable(given["summary"])
-    return {"summary": given["summary"], "sign": options.signer(given["signing_key"])}
+    return {"summary": given["summary"], "sign": bundle_options.signer(given["signing_key"])}
 
 
 def crop_fraction(given: float | None, *, is_photos: bool) -> float:

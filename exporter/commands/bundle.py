@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mbexport.commands import options
+from mbexport.commands import bundle_options, options
 from mbexport.commands.options import Group
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, OptionError
 from mbexport.escaping.terminal import json_text, visible_lines
@@ -44,7 +44,7 @@ Examples:
     help="Write everything to this folder, instead of changing DIR.",
 )
 @options.as_json
-@options.together(*options.bundles, options.sign, options.force)
+@options.together(*bundle_options.bundles, bundle_options.sign, options.force)
 def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_json: bool, **given: Any) -> int:
     """Make the app bundles in DIR again, with other options than `build` or `export` had.
 
@@ -59,8 +59,8 @@ def command(folder: Path, out: Path | None, check: bool, key: Path | None, as_js
         return _checked(folder, key, as_json=as_json)
     from mbexport.pipeline.rebundle import bundle_again
 
-    sign = options.signer(given["signing_key"])
-    files = bundle_again(folder, options.bundling(given), out=out, sign=sign, force=given["force"])
+    sign = bundle_options.signer(given["signing_key"])
+    files = bundle_again(folder, bundle_options.bundling(given), out=out, sign=sign, force=given["force"])
     click.echo(visible_lines([*_sizes(files), f"files: {out or folder}/"]))
     return EXIT_DONE
 

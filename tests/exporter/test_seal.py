@@ -51,7 +51,10 @@ def test_another_secret_is_another_user(monkeypatch):
         fields_of("x", content)
 
 
-FIELDS = st.dictionaries(st.text(max_size=3), st.integers() | st.floats(allow_nan=False) | st.text(max_size=3))
+FIELDS = st.dictionaries(
+    st.text(max_size=3),
+    st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+)
 
 
 @given(FIELDS, FIELDS)
