@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from keras_by_hand import write_keras
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
@@ -285,9 +286,9 @@ def test_images_of_every_common_kind_are_legal(photos, mode):
 def test_class_of_photos_that_are_not_read_is_refused_by_every_command(refused, colour_network, photos, tmp_path):
     for file in (photos / "dog").iterdir():
         file.rename(file.with_suffix(".heic")).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
-    network = colour_network(tmp_path / "net.onnx", classes=2)
+    network, model = colour_network(tmp_path / "net.onnx", classes=2), write_keras(tmp_path / "net.keras")
     said = "class dog must hold an image that can be read, got 3 .heic in"
-    for command in (("build",), ("export", "--weights", network), ("verify", network)):
+    for command in (("build",), ("export", "--model", model), ("verify", network)):
         assert said in refused(*command, "--data", photos)
         (tmp_path / "here").rmdir()
 
