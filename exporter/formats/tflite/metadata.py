@@ -48,9 +48,9 @@ _NAME: Final = b"TFLITE_METADATA"  # tensorflow/lite/schema/schema.fbs: where re
 # The first moment that a zip can tell, and the rights of a plain file made on Unix: nothing of this machine.
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 _ZIP_UNIX, _ZIP_RIGHTS = 3, 0o644 << 16
-# What struct, flatbuffers, zipfile and zlib raise for bytes that they cannot read.
 _MAX_LABELS_BYTES: Final = 2**22  # the 1001 classes of ImageNet take 22 kB
 _LABELS_ENDING: Final = ".txt"
+# What struct, flatbuffers, zipfile and zlib raise for bytes that they cannot read.
 _DAMAGE: Final = (
     *(struct.error, IndexError, TypeError, ValueError),
     *(zipfile.BadZipFile, zlib.error, EOFError, RuntimeError),
@@ -254,7 +254,14 @@ def labels_of(content: bytes) -> tuple[str, ...]:
     with zipfile.ZipFile(file) as archive:
         if LABELS not in archive.namelist():
             return ()
-        return labels_in(archive.read(LABELS))
+        return labels_in(archive.read(_bounded(archive.getinfo(LABELS))))
+
+
+def _bounded(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """The entry itself. Raises `DataError` for one that unpacks to more than labels can have."""
+    if entry.file_size > _MAX_LABELS_BYTES:
+        raise DataError(f"its labels must have at most {_MAX_LABELS_BYTES} bytes, got {entry.file_size}")
+    return entry
 
 
 def _with_labels(content: bytes, labels: tuple[str, ...]) -> bytes:
@@ -310,9 +317,7 @@ def attached_labels(path: Path) -> tuple[str, ...] | None:
             entry = texts.get(LABELS) or (next(iter(texts.values())) if len(texts) == 1 else None)
             if entry is None:
                 return None
-            if entry.file_size > _MAX_LABELS_BYTES:
-                raise DataError(f"its labels must have at most {_MAX_LABELS_BYTES} bytes, got {entry.file_size}")
-            text = archive.read(entry).decode().replace("\r\n", "\n")
+            text = archive.read(_bounded(entry)).decode().replace("\r\n", "\n")
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, OSError) as error:
         raise DataError(f"its labels cannot be read: {error}") from None
     return tuple(text.removesuffix("\n").split("\n")) if text else ()

@@ -261,6 +261,14 @@ def test_damaged_labels_are_refused():
         metadata_of(content.replace(b"class 7\n", b"klass 7\n"))
 
 
+def test_labels_that_unpack_to_gigabytes_are_not_unpacked():
+    file = io.BytesIO(tflite_of("float32"))
+    with zipfile.ZipFile(file, "a", compression=zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", bytes(2**22 + 1))
+    with pytest.raises(DataError, match="labels must have at most 4194304 bytes, got 4194305"):
+        metadata_of(file.getvalue())
+
+
 def test_a_runtime_version_that_is_no_text_is_refused():
     model = opened(tflite_of("float32"))
     note(model, b"min_runtime_version", b"\xff" * 16)
