@@ -6,6 +6,7 @@ that fit into 64 bits, and neither NaN nor half a surrogate pair (decision 0034)
 
 import json
 import math
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 1 << 26  # of a document: the largest report has a few hundred kB
 _SHOWN_LETTERS: Final = 200
 _SHOWN_VALUE: Final = 60
+_SLOW_CHECKER: Final = "rfc3987_syntax"
 _BITS: Final = 64
 _DIGITS: Final = 20  # of a whole number that fits into those, with its sign
 _NAMES: Final[Mapping[str, str]] = MappingProxyType(
@@ -78,9 +80,7 @@ def read_json_file(path: Path, form: Form) -> Any:
 
 def require_form(value: object, form: Form, *, source: str | Path) -> None:
     """Raise `DataError` unless the parsed `value` has that form; the line says where, and what would be legal."""
-    from jsonschema.exceptions import best_match
-
-    error = best_match(_validator(form).iter_errors(value))
+    error = _jsonschema().exceptions.best_match(_validator(form).iter_errors(value))
     if error is not None:
         raise refusal(form, source, _reason(error))
 
@@ -159,12 +159,28 @@ def _no_constant(name: str) -> None:
 
 @cache
 def _validator(form: Form) -> "Draft202012Validator":
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-
-    kinds = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole)
-    validator: Draft202012Validator = extend(Draft202012Validator, type_checker=kinds)(form.schema())
+    library = _jsonschema()
+    draft = library.Draft202012Validator
+    kinds = draft.TYPE_CHECKER.redefine("integer", _is_whole)
+    validator: Draft202012Validator = library.validators.extend(draft, type_checker=kinds)(form.schema())
     return validator
+
+
+@cache
+def _jsonschema() -> Any:
+    """The library, without a checker of formats that no form asks for: to import that one takes seconds.
+
+    Where that checker is not installed, the library does without it in the same way.
+    """
+    blocked = _SLOW_CHECKER not in sys.modules
+    if blocked:
+        sys.modules[_SLOW_CHECKER] = None  # type: ignore[assignment]  # an import of it fails, and is passed over
+    try:
+        import jsonschema
+    finally:
+        if blocked:
+            del sys.modules[_SLOW_CHECKER]
+    return jsonschema
 
 
 def _is_whole(_: object, value: object) -> bool:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,16 @@ def line_of(content: bytes) -> str:
 @example(b'{"a": {"b": [1, {"c": "\\ud83d"}]}}')
 def test_any_bytes_are_a_value_or_one_line(content: bytes) -> None:
     assert "\n" not in line_of(content)
+
+
+def test_the_checker_of_formats_that_takes_seconds_to_import_is_left_out() -> None:
+    code = (
+        "import sys; from mbexport.documents import Form, require_form; "
+        "require_form(1, Form(title='a number', schema=lambda: {'type': 'integer'}), source='x'); "
+        "print('jsonschema' in sys.modules, 'rfc3987_syntax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
 
 
 # ---- TOML
