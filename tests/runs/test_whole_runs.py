@@ -167,7 +167,7 @@ def test_artifact_whose_accuracy_is_gone_fails_its_gates(cli, files, tmp_path, k
 
 def test_network_that_answers_nan_fails_and_is_reported_as_null(cli, colour_network, tmp_path):
     network = colour_network(tmp_path / "nan.onnx", top=float("nan"))
-    done = cli("verify", network, *QUICK, "--preprocess", "unit", "--json")
+    done = cli("verify", network, "--reference", network, *QUICK, "--preprocess", "unit", "--json")
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout, parse_constant=pytest.fail)
     gates = {gate["name"]: gate for gate in report["gates"]}
@@ -175,13 +175,16 @@ def test_network_that_answers_nan_fails_and_is_reported_as_null(cli, colour_netw
     assert gates["distinct_outputs"]["passed"] is False
 
 
-def test_files_of_one_name_are_refused(cli, files, tmp_path):
+def test_files_of_one_name_are_told_apart_and_a_file_given_twice_is_refused(cli, files, tmp_path):
     twin = tmp_path / files[0].name
     twin.write_bytes(files[0].read_bytes())
-    for arguments in (["verify", files[0], twin, "--data", "digits"], ["bench", files[0], twin]):
-        done = cli(*arguments)
+    done = cli("verify", files[0], twin, *QUICK, "--json")
+    names = [entry["file"] for entry in json.loads(done.stdout)["artifacts"]]
+    assert (done.returncode, names) == (0, [f"{path.parent.name}/{path.name}" for path in (files[0], twin)])
+    for command in (["verify", *QUICK], ["bench"]):
+        done = cli(*command, files[0], files[0])
         assert (done.returncode, done.stdout) == (2, "")
-        assert f"got {files[0].name} twice" in done.stderr
+        assert f"each artifact must be given once, got {files[0]} twice" in done.stderr
 
 
 def test_bench_gives_every_file_a_latency_and_a_ratio_to_the_first(cli, files):
