@@ -78,11 +78,11 @@ def command(
     them alike. Ratios are those of the medians to the first file, with 95 % bootstrap intervals.
     """
     if given["threads"] is not None:
-        require_within("threads", given["threads"], 1, MAX_THREADS)
+        require_within("--threads", given["threads"], 1, MAX_THREADS)
     if runs is not None:
-        require_within("runs", runs, _MIN_RUNS, MAX_RUNS)
-    require_within("warmup", warmup, 0, MAX_RUNS)
-    require_within("batch", given["batch"], 1, MAX_BATCH)
+        require_within("--runs", runs, _MIN_RUNS, MAX_RUNS)
+    require_within("--warmup", warmup, 0, MAX_RUNS)
+    require_within("--batch", given["batch"], 1, MAX_BATCH)
     options.require_place(force=given["force"], place=given["out"])
     warm_up(files)
     from mbexport.commands.console import ConsoleProgress

@@ -1,5 +1,6 @@
 """`mbexport bundle`: make the app bundles of a finished folder again, or check that no byte of it has changed."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,15 +92,16 @@ def _require_consistent(making: dict[str, Any], *, check: bool, key: Path | None
 def _checked(folder: Path, key: Path | None, *, as_json: bool) -> int:
     from mbexport.provenance.check import check
     from mbexport.provenance.signing import load_public_key
+    from mbexport.report.terminal import print_check
 
     findings = check(folder, None if key is None else load_public_key(key))
-    click.echo(_json(findings) if as_json else visible_lines(_lines(findings)))
-    return EXIT_DONE if _is_sound(findings) else EXIT_GATE_FAILED
-
-
-def _lines(findings: Sequence["Finding"]) -> list[str]:
-    verdict = "SOUND: every byte is as listed" if _is_sound(findings) else "NOT SOUND"
-    return [*(each.line for each in findings), verdict]
+    is_sound = _is_sound(findings)
+    if as_json:
+        click.echo(_json(findings))
+    else:
+        verdict = "SOUND: every byte is as listed" if is_sound else "NOT SOUND"
+        print_check([each.line for each in findings], verdict, is_good=is_sound, stream=sys.stdout)
+    return EXIT_DONE if is_sound else EXIT_GATE_FAILED
 
 
 def _json(findings: Sequence["Finding"]) -> str:

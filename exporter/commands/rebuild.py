@@ -16,7 +16,7 @@ from mbexport.commands.options import Group
 from mbexport.commands.recipe import context_of, recipe_of, with_earlier_defaults, with_recipe
 from mbexport.commands.temporary import temporary_files_in, temporary_folder
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, OptionError
-from mbexport.escaping.terminal import json_text, visible, visible_lines
+from mbexport.escaping.terminal import json_text, visible
 
 if TYPE_CHECKING:
     from mbexport.provenance.compare import FileComparison
@@ -72,6 +72,7 @@ def command(
     from mbexport.provenance.compare import compare_files, tool_differences
     from mbexport.provenance.read_manifest import read_manifest
     from mbexport.quiet import quiet_libraries
+    from mbexport.report.terminal import print_check
 
     _require_consistent(manifest_file, check=check, keep=keep, as_json=as_json)
     options.require_place(force=force, place=keep, option="keep")
@@ -85,9 +86,13 @@ def command(
             return EXIT_DONE
         compared = compare_files(manifest, rebuilt=out, delivered=manifest_file.parent)
         tools = tool_differences(manifest)
-        text = _json(compared, tools) if as_json else visible_lines(_lines(compared, tools))
-        streams.out.write(text + "\n")
-    return EXIT_DONE if _is_same(compared) else EXIT_GATE_FAILED
+        is_same = _is_same(compared)
+        if as_json:
+            streams.out.write(_json(compared, tools) + "\n")
+        else:
+            verdict = "SAME: every byte" if is_same else "DIFFERENT"
+            print_check(_lines(compared, tools), verdict, is_good=is_same, stream=streams.out)
+    return EXIT_DONE if is_same else EXIT_GATE_FAILED
 
 
 def _require_consistent(file: Path, *, check: bool, keep: Path | None, as_json: bool) -> None:
@@ -178,8 +183,7 @@ def _lines(compared: Sequence["FileComparison"], tools: Mapping[str, tuple[str, 
     lines = [f"{each.status:<9} {each.name}{_detail(each)}" for each in compared]
     for name, (then, now) in tools.items():
         lines.append(f"{name} is {now} here and was {then} where the manifest was written")
-    verdict = "SAME: every byte" if _is_same(compared) else "DIFFERENT"
-    return [*lines, verdict]
+    return lines
 
 
 def _detail(each: "FileComparison") -> str:

@@ -117,8 +117,8 @@ def verify_options_of(given: Mapping[str, Any]) -> "VerifyOptions":
 
     limits = options.gate_limits(given["gates"])
     check_limits(limits)
-    require_within("seed", given["seed"], 0, MAX_SEED)
-    require_within("threads", given["threads"], 1, MAX_THREADS)
+    require_within("--seed", given["seed"], 0, MAX_SEED)
+    require_within("--threads", given["threads"], 1, MAX_THREADS)
     return VerifyOptions(
         files=given["files"],
         reference=given["reference"],

@@ -44,7 +44,7 @@ class Trained:
     weights: Path | None = None
 
     def __post_init__(self) -> None:
-        require_within("epochs", self.epochs, 1)
+        require_within("--epochs", self.epochs, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +118,12 @@ class BuildPlan:
     recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
-        require_within("qat epochs", self.qat_epochs, 0)
-        require_within("qat steps", self.qat_steps or 0, 0)
-        require_within("threads", self.threads, 1, MAX_THREADS)
-        require_within("calibration samples", self.calibration_samples, 1)
-        require_within("batch", 1 if self.batch is None else self.batch, 1, MAX_BATCH)
-        require_within("seed", self.seed, 0, MAX_SEED)
+        require_within("--qat-epochs", self.qat_epochs, 0)
+        require_within("--qat-steps", self.qat_steps or 0, 0)
+        require_within("--threads", self.threads, 1, MAX_THREADS)
+        require_within("--calibration-samples", self.calibration_samples, 1)
+        require_within("--batch", 1 if self.batch is None else self.batch, 1, MAX_BATCH)
+        require_within("--seed", self.seed, 0, MAX_SEED)
         if not self.precisions or not self.formats:
             raise OptionError("a build must have at least one precision and one format, got none")
         for precision in self.precisions:

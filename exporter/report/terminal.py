@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -71,6 +71,14 @@ def print_warnings(report: Json, stream: TextIO) -> None:
     screen = Screen(stream)
     for line in warnings_of(report):
         screen.line(f"WARNING: {line}", style="bold red")
+
+
+def print_check(findings: Iterable[str], verdict: str, *, is_good: bool, stream: TextIO) -> None:
+    """The findings of a check, a line each, and below them its verdict, green or red on a terminal."""
+    screen = Screen(stream)
+    for line in findings:
+        screen.line(line)
+    screen.line(verdict, style=f"bold {'green' if is_good else 'red'}")
 
 
 def distillation_line(qat: Json) -> str:

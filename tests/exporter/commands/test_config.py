@@ -87,7 +87,7 @@ def test_file_may_be_named_by_the_environment(complaint, tmp_path):
 
 @pytest.mark.parametrize("name", ["qat-epochs", "qat_epochs"])
 def test_file_takes_dashes_and_underscores(complaint, name):
-    assert "qat epochs must be at least 0, got -1" in complaint("build", config=f"{name} = -1")
+    assert "--qat-epochs must be at least 0, got -1" in complaint("build", config=f"{name} = -1")
 
 
 def test_file_gives_gates_as_a_table_or_a_list(complaint):
@@ -100,7 +100,7 @@ def test_file_gives_gates_as_a_table_or_a_list(complaint):
 def test_one_file_serves_several_commands(complaint):
     file = "[build]\nalpha = 5\n[bench]\nruns = 0\n"
     assert "alpha must be in (0, 1], got 5" in complaint("build", config=file)
-    assert "runs must be from 2 to 1000000, got 0" in complaint("bench", config=file)
+    assert "--runs must be from 2 to 1000000, got 0" in complaint("bench", config=file)
     assert "no such file" in complaint("bench", "--runs", "3", config=file)
 
 
@@ -184,7 +184,7 @@ def test_environment_names_are_those_of_the_options(capsys, monkeypatch):
         ("MBEXPORT_BUILD_GATE", "foo=1", "got foo"),
         ("MBEXPORT_BUILD_PRECISION", "fp64", "fp64"),
         ("MBEXPORT_BUILD_FORMAT", "coreml", "coreml"),
-        ("MBEXPORT_BUILD_QAT_EPOCHS", "-1", "qat epochs must be at least 0"),
+        ("MBEXPORT_BUILD_QAT_EPOCHS", "-1", "--qat-epochs must be at least 0"),
     ],
 )
 def test_options_that_repeat_come_from_the_environment_under_their_names(complaint, name, value, said):

@@ -79,8 +79,8 @@ def test_epochs_and_steps_reach_the_plan(planned: Any) -> None:
             ("--qat-epochs", "2", "--qat-steps", "9"),
             "give --qat-epochs or --qat-steps, not both, got --qat-epochs 2 --qat-steps 9",
         ),
-        (("--qat-steps", "-1"), "qat steps must be at least 0, got -1"),
-        (("--qat-epochs", "-1"), "qat epochs must be at least 0, got -1"),
+        (("--qat-steps", "-1"), "--qat-steps must be at least 0, got -1"),
+        (("--qat-epochs", "-1"), "--qat-epochs must be at least 0, got -1"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(command: str, capsys: Any, arguments: Any, said: str) -> None:
@@ -101,7 +101,7 @@ def test_steps_take_the_place_of_epochs(epochs: int, steps: int | None) -> None:
 
 @given(st.integers(max_value=-1))
 def test_there_are_no_negative_steps(steps: int) -> None:
-    with pytest.raises(OptionError, match="qat steps must be at least 0"):
+    with pytest.raises(OptionError, match="--qat-steps must be at least 0"):
         plan_with(qat_steps=steps)
 
 

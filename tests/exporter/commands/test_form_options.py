@@ -59,7 +59,7 @@ def test_int8_adds_to_the_precisions_that_are_named(planned: Any) -> None:
 def test_a_batch_that_is_no_number_of_images_is_refused(capsys: pytest.CaptureFixture[str], text: str) -> None:
     assert run(["build", "--batch", text]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("Error: batch must be ")
+    assert error.startswith("Error: --batch must be ")
     assert error.endswith(f", got {text}\n")
 
 

@@ -183,7 +183,7 @@ def test_number_outside_its_range_is_named_with_its_value(case):
 
 @given(BELOW_1)
 def test_epochs_below_one_are_named_with_their_value(epochs):
-    with pytest.raises(OptionError, match=rf"^epochs must be at least 1, got {epochs}$"):
+    with pytest.raises(OptionError, match=rf"^--epochs must be at least 1, got {epochs}$"):
         trained(epochs=epochs)
 
 

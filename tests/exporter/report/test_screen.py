@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mbexport.escaping.characters import is_hidden
 from mbexport.escaping.terminal import visible
 from mbexport.report.screen import Screen, ShortNames, Table
-from mbexport.report.terminal import print_latencies, print_report, print_sensitivity
+from mbexport.report.terminal import print_check, print_latencies, print_report, print_sensitivity
 
 EXAMPLE: Final = json.loads(Path(__file__).with_name("example_report.json").read_bytes())
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -237,3 +237,15 @@ def test_no_text_commands_the_terminal(texts, is_terminal):
     if not is_terminal:
         assert not [line for line in lines if line.lstrip().startswith("::") or re.search(r"##\w*\[", line)]
         assert max(map(len, lines)) <= max(310, *(len(visible(each)) + 4 for each in texts))
+
+
+@pytest.mark.parametrize(("is_good", "verdict", "colour"), [(True, "SOUND", "32"), (False, "NOT SOUND", "31")])
+def test_a_check_ends_with_its_verdict_in_colour_on_a_terminal_alone(monkeypatch, is_good, verdict, colour):
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        print_check(["a.tflite differs"], verdict, is_good=is_good, stream=stream)
+    assert terminal.getvalue().splitlines() == ["a.tflite differs", f"\x1b[1;{colour}m{verdict}\x1b[0m"]
+    assert pipe.getvalue().splitlines() == ["a.tflite differs", verdict]
