@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from keras_by_hand import write_keras
@@ -25,7 +26,7 @@ def here(tmp_path, monkeypatch) -> Path:
     write_keras(tmp_path / "net.keras")
     (tmp_path / "net.pkl").write_bytes(b"\x80\x04N.")
     (tmp_path / "net.txt").write_bytes(b"no model")
-    (tmp_path / "w.h5").write_bytes(b"weights")
+    h5py.File(tmp_path / "w.h5", "w").close()
     (tmp_path / "three.txt").write_text("cat\ndog Good dog\nowl\n")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -197,12 +198,12 @@ def refused(here, capfd):
         assert first.err.count("\n") == 1, first.err
         assert list(here.iterdir()) == []
         (here / "old").mkdir()
-        (here / "old" / "report.json").write_text("precious")
+        (here / "old" / "notes.txt").write_text("precious")
         assert run([*words, "--out", "old"]) == 2
         assert capfd.readouterr().err == first.err
         kept = {path.name for path in (here / "old").iterdir()} - {".mbexport"}
-        assert kept == {"report.json"}
-        assert (here / "old" / "report.json").read_text() == "precious"
+        assert kept == {"notes.txt"}
+        assert (here / "old" / "notes.txt").read_text() == "precious"
         assert not (here / "old" / ".mbexport" / "stages").exists()
         return first.err
 

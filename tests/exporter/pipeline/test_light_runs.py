@@ -10,6 +10,7 @@ import shutil
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -164,7 +165,7 @@ def test_another_seed_splits_anew_and_still_leaves_out_what_is_broken(build, sta
 
 
 def test_folder_that_a_build_used_serves_an_export_of_other_images(build, stand_ins, photos, tmp_path, capfd):
-    (tmp_path / "w.h5").write_bytes(b"weights")
+    h5py.File(tmp_path / "w.h5", "w").close()
     shared = ["--data", str(photos), "--calibration", str(photos), "--out", str(tmp_path / "out")]
     build("--calibration", photos)
     # Built, the photos were two sets; exported, they are one.
@@ -179,7 +180,7 @@ def exported(stand_ins, photos, tmp_path, capfd):
 
     def start(*arguments: object, is_named: bool = True) -> tuple[int, str, str, dict]:
         assert stand_ins.trained_on == []
-        (tmp_path / "w.h5").write_bytes(b"weights")
+        h5py.File(tmp_path / "w.h5", "w").close()
         (tmp_path / "classes.txt").write_text("one\ntwo\n")
         shared = ["--weights", tmp_path / "w.h5", "--calibration", photos, "--out", tmp_path / "out"]
         if is_named:
