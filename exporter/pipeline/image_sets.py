@@ -1,7 +1,7 @@
 """The images of a run: to train, calibrate, verify and make golden vectors, without those that cannot be read."""
 
+import os
 from collections.abc import Mapping
-from functools import reduce
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -100,9 +100,14 @@ class ImageSets:
 
     @property
     def left_out(self) -> LeftOut:
-        """What lies in the folders of images and is not read."""
-        folders = (self._data, self._unlabelled, self._golden)
-        return reduce(LeftOut.and_of, (each.left_out for each in folders if each), LeftOut())
+        """What lies in the folders of images and is not read, of each folder once."""
+        found = self._data.left_out if self._data else LeftOut()
+        listed = {os.path.realpath(root) for root in self._data.class_roots} if self._data else set()
+        for folder, images in ((self._plan.calibration, self._unlabelled), (self._plan.golden, self._golden)):
+            if folder and images and os.path.realpath(folder) not in listed:
+                listed.add(os.path.realpath(folder))
+                found = found.and_of(images.left_out)
+        return found
 
     @property
     def checked(self) -> int | None:

@@ -285,5 +285,9 @@ def test_class_without_an_image_to_learn_from_is_refused_where_a_network_is_trai
 def test_all_folders_say_what_they_left_out(photos, pictures, tmp_path):
     (pictures / "x.heic").write_bytes(b"")
     (pictures / "notes.txt").write_bytes(b"")
-    found = sources(photos, calibration=pictures, golden=pictures).left_out
-    assert (dict(found.photos), dict(found.others)) == ({".heic": 2}, {".txt": 2})
+    (tmp_path / "photos" / "cat" / "x.heic").write_bytes(b"")
+    data = open_data(str(tmp_path / "photos"))
+    found = sources(data, calibration=pictures, golden=pictures).left_out
+    assert (dict(found.photos), dict(found.others)) == ({".heic": 2}, {".txt": 1})  # one folder is listed once
+    found = sources(data, calibration=tmp_path / "photos").left_out
+    assert (dict(found.photos), dict(found.others)) == ({".heic": 1}, {})
