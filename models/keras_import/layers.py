@@ -59,18 +59,6 @@ def _tensors(call: Call, weights: Weights, *, ranks: tuple[int, ...]) -> list[Ar
     return [tensor.astype(np.float64) for tensor in weights]
 
 
-def _require_as_said(call: Call, **stored: tuple[int, ...]) -> None:
-    """Raise `DataError` where the weights are of another size than a setting of the layer says."""
-    for key, sizes in stored.items():
-        said = call.config.get(key)
-        if said is None:
-            continue  # a file of an old Keras: the weights themselves say it
-        expected = (said,) * len(sizes) if isinstance(said, int) else tuple(said)
-        if expected != sizes:
-            got = sizes[0] if len(sizes) == 1 else sizes
-            raise DataError(f"{call} has {key} {said}, which its weights contradict: they are for {got}")
-
-
 def _bias(call: Call) -> tuple[int, ...]:
     return (1,) if call.config.get("use_bias", True) else ()
 
@@ -105,7 +93,6 @@ def _padding(call: Call) -> Padding:
 def _convolution(call: Call, weights: Weights) -> list[Step]:
     strides, padding = _geometry(call)
     kernel, *bias = _tensors(call, weights, ranks=(4, *_bias(call)))
-    _require_as_said(call, kernel_size=kernel.shape[:2], filters=kernel.shape[3:])
     return [
         Convolve(name=call.name, kernel=kernel, bias=bias[0] if bias else None, strides=strides, padding=padding),
         *_fused(call),
@@ -115,7 +102,6 @@ def _convolution(call: Call, weights: Weights) -> list[Step]:
 def _depthwise(call: Call, weights: Weights) -> list[Step]:
     strides, padding = _geometry(call)
     kernel, *bias = _tensors(call, weights, ranks=(4, *_bias(call)))
-    _require_as_said(call, kernel_size=kernel.shape[:2], depth_multiplier=kernel.shape[3:])
     step = Convolve(
         name=call.name, kernel=kernel, bias=bias[0] if bias else None, strides=strides, padding=padding,
         is_depthwise=True,
@@ -126,9 +112,6 @@ def _depthwise(call: Call, weights: Weights) -> list[Step]:
 def _separable(call: Call, weights: Weights) -> list[Step]:
     strides, padding = _geometry(call)
     depthwise, pointwise, *bias = _tensors(call, weights, ranks=(4, 4, *_bias(call)))
-    _require_as_said(call, kernel_size=depthwise.shape[:2], filters=pointwise.shape[3:])
-    if pointwise.shape[:2] != (1, 1):
-        raise DataError(f"{call} must have pointwise weights of 1 x 1, got {pointwise.shape[:2]}")
     name = f"{call.name}_depthwise"
     return [
         Convolve(name=name, kernel=depthwise, strides=strides, padding=padding, is_depthwise=True),
@@ -139,7 +122,6 @@ def _separable(call: Call, weights: Weights) -> list[Step]:
 
 def _dense(call: Call, weights: Weights) -> list[Step]:
     kernel, *bias = _tensors(call, weights, ranks=(2, *_bias(call)))
-    _require_as_said(call, units=kernel.shape[1:])
     return [Multiply(name=call.name, kernel=kernel, bias=bias[0] if bias else None), *_fused(call)]
 
 
@@ -149,8 +131,6 @@ def _batch_norm(call: Call, weights: Weights) -> list[Step]:
     gamma = next(tensors) if has_gamma else None
     beta = next(tensors) if has_beta else None
     mean, variance = tensors
-    if len({tensor.size for tensor in weights}) != 1:
-        raise DataError(f"{call} must have weights of one size, got {[tensor.size for tensor in weights]}")
     axis = call.config.get("axis", -1)
     epsilon = float(call.config.get("epsilon", 1e-3))  # Keras' default
     if not (epsilon >= 0 and np.all(variance + epsilon > 0)):
