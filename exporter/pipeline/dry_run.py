@@ -23,11 +23,10 @@ from mbexport.workdir import StageRecord, Workdir
 
 
 class Status(StrEnum):
-    """Whether a stage would run: it is `OPEN` where only the imported network can tell that it is needed."""
+    """Whether a stage would run."""
 
     REUSED = "reused"
     TO_RUN = "to run"
-    OPEN = "to run if needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +84,12 @@ def planned(
     workdir, stages = Workdir(plan.out), []
     require_room(workdir, names, force=plan.force)
     for stage in STAGES:
-        is_wanted = _is_wanted(stage, run)
-        if is_wanted is False:
+        if not stage.is_wanted(run):
             continue
         record = None if {stage.name, *stage.upstream} & missing else _finished(stage, run, workdir)
         if record is None:
             missing.add(stage.name)
-            status = Status.TO_RUN if is_wanted else Status.OPEN
-            stages.append(PlannedStage(name=stage.name, status=status))
+            stages.append(PlannedStage(name=stage.name, status=Status.TO_RUN))
         else:
             run = run.after(stage.name, record)
             stage.check(run)
@@ -111,14 +108,6 @@ def _downloads(plan: BuildPlan) -> tuple[Path, ...]:
     """The published weights that are not in the cache yet: a file that the user names is there."""
     weights = None if isinstance(plan.origin, Foreign) else plan.origin.weights
     return () if weights is None or weights.is_file() else (weights,)
-
-
-def _is_wanted(stage: Stage, run: Context) -> bool | None:
-    """Whether the run has this stage; None where that depends on a network that no stage has made yet."""
-    try:
-        return stage.is_wanted(run)
-    except ValueError:  # of Context.float
-        return None
 
 
 def _finished(stage: Stage, run: Context, workdir: Workdir) -> StageRecord | None:

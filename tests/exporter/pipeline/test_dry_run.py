@@ -122,11 +122,11 @@ def test_of_a_model_that_is_not_imported_yet_little_is_known(plan, photos):
     assert PlannedStage(name="import", status=Status.TO_RUN) in found.stages
 
 
-def test_a_stage_that_the_network_decides_on_is_left_open(plan, photos):
+def test_conventions_are_tried_on_a_model_that_is_not_imported_yet(plan, photos):
     from mbexport.models.data.open import open_data
 
     found = planned(plan(calibration=None), open_data(str(photos)))
-    assert PlannedStage(name="normalizations", status=Status.OPEN) in found.stages
+    assert PlannedStage(name="normalizations", status=Status.TO_RUN) in found.stages
 
 
 def test_weights_that_are_not_there_yet_are_downloads_and_their_stage_is_to_run(plan, photos, tmp_path):

@@ -179,9 +179,10 @@ def test_each_convention_is_tried_by_hand(tmp_path):
     from mbexport.pipeline.stages.verify import try_normalizations
 
     # Scores (x, 100 - x): the first class wins above 50, which is so for bright bytes and never for -1..1.
-    head = layers.Dense(2, kernel_initializer="zeros")
-    network = tf_keras.Sequential([layers.Input((32, 32, 1)), layers.GlobalAveragePooling2D(), head])
-    head.set_weights([np.array([[1.0, -1.0]], np.float32), np.array([0.0, 100.0], np.float32)])
+    head, mean = layers.Conv2D(2, 1), layers.GlobalAveragePooling2D(keepdims=True)
+    image = layers.Input((32, 32, 1))
+    network = tf_keras.Model(image, layers.Reshape((2,))(head(mean(image))))
+    head.set_weights([np.array([[[[1.0, -1.0]]]], np.float32), np.array([0.0, 100.0], np.float32)])
     facts = facts_of_network(network, pixels(channels=1, normalization=MOBILENET), Output.LOGITS)
     (tmp_path / NETWORK).write_text(facts_to_json(facts), "utf-8")
     (tmp_path / WEIGHTS).write_bytes(weights_to_bytes(network))
