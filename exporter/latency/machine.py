@@ -158,6 +158,31 @@ class ProcessorTime:
         return min(max(others / total, 0.0), 1.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What the machine did before a measurement, to tell afterwards what else it did meanwhile."""
+
+    load_before: Load | None
+    busy_before: float
+    spent: ProcessorTime
+
+    @classmethod
+    def start(cls) -> "Watch":
+        """Look at other programs for a quarter of a second, and begin."""
+        return cls(load_before=load_average(), busy_before=busy_share(), spent=ProcessorTime.now())
+
+    def conditions(self, times: Mapping[tuple[str, int], Times]) -> Conditions:
+        """The conditions under which `times`, by artifact and number of threads, were measured until now."""
+        busy_during = ProcessorTime.now().others_since(self.spent)
+        return Conditions(
+            load_before=self.load_before,
+            load_after=load_average(),
+            busy_before=self.busy_before,
+            busy_during=busy_during,
+            noise=describe_noise(times, busy_before=self.busy_before, busy_during=busy_during),
+        )
+
+
 def _fact(name: str) -> str | None:
     """The first value of `name` in /proc/cpuinfo; None where there is none, as outside Linux."""
     try:

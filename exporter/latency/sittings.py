@@ -15,7 +15,7 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Latency, Ratio, measure, summarize
 from mbexport.latency.intervals import MIN_SITTINGS, Times, ratio_interval
-from mbexport.latency.machine import Conditions, ProcessorTime, busy_share, describe_noise, load_average
+from mbexport.latency.machine import Conditions, Watch
 
 _SITTINGS: Final = 20
 _TRIALS: Final = 3
@@ -107,8 +107,7 @@ def time_artifacts(
     come to lie differs from sitting to sitting, and must not count as a property of the file. Raises `DataError` for a
     file that cannot be loaded or run.
     """
-    rng, named = np.random.default_rng(seed), list(files.items())
-    load_before, busy_before, spent = load_average(), busy_share(), ProcessorTime.now()
+    rng, named, watch = np.random.default_rng(seed), list(files.items()), Watch.start()
     times: dict[tuple[str, int], Times] = {}
     sittings = [(count, sitting) for count in dict.fromkeys(threads) for sitting in range(effort.sittings)]
     most: dict[str, int] = {}
@@ -128,17 +127,7 @@ def time_artifacts(
         del runners  # before the next ones are loaded, which would take twice the memory
         for name, values in measured.items():
             times[name, count] = (*times.get((name, count), ()), values)
-    busy_during = ProcessorTime.now().others_since(spent)
-    return Timings(
-        times_ms=times,
-        conditions=Conditions(
-            load_before=load_before,
-            load_after=load_average(),
-            busy_before=busy_before,
-            busy_during=busy_during,
-            noise=describe_noise(times, busy_before=busy_before, busy_during=busy_during),
-        ),
-    )
+    return Timings(times_ms=times, conditions=watch.conditions(times))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

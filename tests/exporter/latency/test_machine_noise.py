@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.latency.machine import ProcessorTime, describe_noise
+from mbexport.latency import machine
+from mbexport.latency.machine import ProcessorTime, Watch, describe_noise
 
 QUIET = tuple(np.array([1.0, 1.01, 1.02]) for _ in range(8))
 KEY = "a.onnx", 1
@@ -52,6 +53,15 @@ def test_other_programs_during_the_run_are_noise_too():
 def test_the_share_of_others_by_hand(then, now, share):
     earlier, later = (ProcessorTime(total=total, busy=busy, own=own) for total, busy, own in (then, now))
     assert later.others_since(earlier) == (None if share is None else pytest.approx(share))
+
+
+def test_what_others_did_while_times_were_taken_makes_them_noisy(monkeypatch):
+    counted = iter([ProcessorTime(total=0, busy=0, own=0), ProcessorTime(total=100, busy=60, own=30)])
+    monkeypatch.setattr(ProcessorTime, "now", lambda: next(counted))
+    monkeypatch.setattr(machine, "busy_share", lambda: 0.1)
+    found = Watch.start().conditions({KEY: QUIET})
+    assert (found.busy_before, found.busy_during) == (0.1, pytest.approx(0.3))
+    assert found.noise.endswith("other programs kept 30% of the cores busy during it")
 
 
 def test_this_machine_counts_its_time():

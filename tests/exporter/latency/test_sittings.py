@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mbexport.errors import OptionError
-from mbexport.latency import sittings
+from mbexport.latency import machine
 from mbexport.latency.sittings import FULL, Effort, fixed_effort, time_artifacts
 
 FEED = np.zeros((1, 1, 1, 3), np.uint8)
@@ -17,8 +17,9 @@ NAMES = ("a.onnx", "b.onnx", "c.onnx")
 @pytest.fixture(autouse=True)
 def still_machine(monkeypatch):
     """Nobody waits a quarter of a second to learn how busy the machine is."""
-    monkeypatch.setattr(sittings, "busy_share", lambda: 0.0)
-    monkeypatch.setattr(sittings, "load_average", lambda: (1.0, 2.0, 3.0))
+    monkeypatch.setattr(machine, "busy_share", lambda: 0.0)
+    monkeypatch.setattr(machine, "load_average", lambda: (1.0, 2.0, 3.0))
+    monkeypatch.setattr(machine.ProcessorTime, "others_since", lambda *_: 0.0)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_slow_files_get_fewer_runs_and_every_sitting_has_one(timed):
 
 
 def test_a_noisy_machine_is_reported(timed, monkeypatch):
-    monkeypatch.setattr(sittings, "busy_share", lambda: 0.8)
+    monkeypatch.setattr(machine, "busy_share", lambda: 0.8)
     found, _ = timed({"a.onnx": 1.0}, effort=fixed_effort(4, warmup=0))
     assert "80% of the cores busy" in found.conditions.noise
 

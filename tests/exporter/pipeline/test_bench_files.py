@@ -83,7 +83,7 @@ def test_all_cores_are_timed_by_default(files):
 
 
 def test_noise_is_a_warning_and_not_a_failure(benched, files, monkeypatch):
-    monkeypatch.setattr("mbexport.latency.sittings.busy_share", lambda: 0.9)
+    monkeypatch.setattr("mbexport.latency.machine.busy_share", lambda: 0.9)
     result, errors = benched(files[0], *QUICK, "--threads", "1", "--no-probe")
     assert "other programs kept 90% of the cores busy" in result["machine"]["noise"]
     assert errors == f"WARNING: {result['machine']['noise']}\n"
