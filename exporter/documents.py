@@ -7,12 +7,10 @@ that fit into 64 bits, and neither NaN nor half a surrogate pair (decision 0034)
 import json
 import math
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 1 << 26  # of a document: the largest report has a few hundred kB
 _SHOWN_LETTERS: Final = 200
 _SHOWN_VALUE: Final = 60
+_MAX_DEPTH: Final = 100  # of lists and objects in each other: a report has ten
+_TOO_DEEP: Final = "it is nested too deeply"
 _SLOW_CHECKER: Final = "rfc3987_syntax"
 _BITS: Final = 64
 _DIGITS: Final = 20  # of a whole number that fits into those, with its sign
@@ -57,12 +57,6 @@ class Form:
     holds_paths: bool = False
 
 
-def packaged_schema(package: str, name: str) -> dict[str, Any]:
-    """The schema that lies as the file `name` in `package`."""
-    content: dict[str, Any] = json.loads(files(package).joinpath(name).read_text("utf-8"))
-    return content
-
-
 def read_json(content: bytes | str, form: Form, *, source: str | Path) -> Any:
     """The value in the JSON `content` that `source` holds. Raises `DataError`, in one line, unless it has that form."""
     try:
@@ -90,13 +84,13 @@ def refusal(form: Form, source: str | Path, reason: object) -> DataError:
     return DataError(f"{source} is not {form.title}: {_shown(str(reason), _SHOWN_LETTERS)}")
 
 
-def read_document(path: Path) -> bytes:
-    """The content of the regular file at `path`, which is no larger than a document may be.
+def read_document(path: Path, *, limit_bytes: int = MAX_BYTES) -> bytes:
+    """The content of the regular file at `path`, of at most `limit_bytes`.
 
     Raises `DataError` for anything else. Pipes and devices are not waited for.
     """
     try:
-        return read_regular(path, limit_bytes=MAX_BYTES)
+        return read_regular(path, limit_bytes=limit_bytes)
     except (OSError, ValueError) as error:  # the latter for a path with a NUL byte
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
@@ -117,18 +111,34 @@ def parse_json(content: bytes | str, *, holds_paths: bool = False) -> Any:
     except UnicodeError:
         raise ValueError("it is no text in UTF-8") from None
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
+    _require_shallow(value)
     return value
 
 
 def parse_toml(content: bytes) -> dict[str, Any]:
     """The table that TOML holds. Raises `ValueError` for anything else."""
+    import tomllib
+
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
+        value = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeError:
         raise ValueError("it is no text in UTF-8") from None
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
+    _require_shallow(value)
+    return value
+
+
+def _require_shallow(value: object) -> None:
+    """Raise `ValueError` for what a parser can read and whoever prints it cannot."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        containers = (each for each in level if isinstance(each, list | dict))
+        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
+        if not level:
+            return
+    raise ValueError(_TOO_DEEP)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

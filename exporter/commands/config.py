@@ -9,6 +9,7 @@ from mbexport.commands.options import PATH, Group, Option, option
 from mbexport.documents import parse_toml, read_document
 from mbexport.errors import DataError, OptionError, did_you_mean
 
+_MAX_BYTES: Final = 1 << 20
 _NUMBER: Final = (int, float)
 _KINDS: Final[dict[type | tuple[type, ...], str]] = {
     str: "text",
@@ -50,7 +51,7 @@ def _load_config(context: click.Context, _parameter: click.Parameter, value: Pat
 
 def _settings(file: Path) -> dict[str, Any]:
     try:
-        return parse_toml(read_document(file))
+        return parse_toml(read_document(file, limit_bytes=_MAX_BYTES))
     except (DataError, ValueError) as error:
         raise OptionError(f"the config file {file} cannot be read: {error}") from None
 

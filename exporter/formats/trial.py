@@ -21,7 +21,7 @@ from typing import Final
 from mbexport.errors import DataError
 from mbexport.formats.file_format import FileFormat
 from mbexport.formats.registry import format_of, loaded_runtime
-from mbexport.formats.trial_process import MAX_CPU_S, MAX_MEMORY_BYTES, MAX_REFERENCE_S
+from mbexport.formats.trial_process import MAX_CPU_S, MAX_MEMORY_BYTES
 
 # -P: nothing that lies in the user's folder by chance is imported.
 _COMMAND: Final = ("-P", "-m", "mbexport.formats.trial_process")
@@ -113,8 +113,7 @@ def require_harmless(files: Sequence[Path], *, all_kernels: bool = False) -> Non
 
     With `all_kernels` it is run by each of the runtime's kernels, for whoever compares them.
     """
-    cpu_s = MAX_REFERENCE_S if all_kernels else MAX_CPU_S
-    try_as([(path, format_of(path)) for path in files], cpu_s=cpu_s, all_kernels=all_kernels)
+    try_as([(path, format_of(path)) for path in files], cpu_s=MAX_CPU_S, all_kernels=all_kernels)
 
 
 def try_as(files: Sequence[tuple[Path, FileFormat]], *, cpu_s: int = MAX_CPU_S, all_kernels: bool = False) -> None:

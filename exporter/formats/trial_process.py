@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mbexport.artifact import TensorSpec
 
 MAX_MEMORY_BYTES: Final = 4 << 30
-MAX_CPU_S: Final = 20  # of processor time to open a file, and to run it once on one image: seconds are usual
-MAX_REFERENCE_S: Final = 120  # the same by kernels that are written to be read
+MAX_CPU_S: Final = 10  # of processor time to open a file, and to run it once on one image: a second is usual
+_SLOWNESS: Final = 10  # of kernels that are written to be read, beside those that a runtime chooses itself
 _FORMATS: Final = {each.name: each for each in FORMATS}
 
 
@@ -36,9 +36,9 @@ def try_file(path: Path, file_format: FileFormat, *, cpu_s: int, all_kernels: bo
     _limit_cpu(cpu_s)
     try:
         file_format.check(path)
-        for kernels in _kernels(file_format, all_kernels=all_kernels):
+        for place, kernels in enumerate(_kernels(file_format, all_kernels=all_kernels)):
             runner = file_format.open(path, 1, kernels)
-            _limit_cpu(cpu_s + runner.batch)
+            _limit_cpu((cpu_s + runner.batch) * (_SLOWNESS if place else 1))
             runner.invoke(_ramp(runner.input))
     except MbexportError as error:
         return str(error)

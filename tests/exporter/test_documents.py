@@ -98,6 +98,7 @@ def test_what_is_missing_is_named() -> None:
         (b"\xff", "no text in UTF-8"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
+        ("[" * 500 + "]" * 500, "nested too deeply"),
         ("NaN", "must be finite, got NaN"),
         ("[-Infinity]", "must be finite, got -Infinity"),
         ("1e999", "must be finite, got 1e999"),
@@ -155,7 +156,15 @@ def test_toml_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff", b"a", b"a = " + b"[" * 100_000, b"a = " + b"{b = " * 5_000, b"a = 1\na = 2"]
+    "content",
+    [
+        b"\xff",
+        b"a",
+        b"a = " + b"[" * 100_000,
+        b"a = " + b"{b = " * 5_000,
+        b"a" + b".a" * 3_000 + b" = 1",
+        b"a = 1\na = 2",
+    ],
 )
 def test_what_is_no_toml_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -67,7 +67,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     os.environ["MBEXPORT_CACHE"] = sys.argv[2] + "/cache"
-    trial.MAX_CPU_S = trial.MAX_REFERENCE_S = _CPU_S  # type: ignore[misc]
+    trial.MAX_CPU_S = _CPU_S  # type: ignore[misc]
     for line in sys.stdin:
         answer = run_case(int(line), seed=int(sys.argv[1]), folder=Path(sys.argv[2]) / "case")
         answers.write(json.dumps(answer) + "\n")
