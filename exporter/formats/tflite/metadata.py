@@ -317,7 +317,8 @@ def attached_labels(path: Path) -> tuple[str, ...] | None:
             entry = texts.get(LABELS) or (next(iter(texts.values())) if len(texts) == 1 else None)
             if entry is None:
                 return None
-            text = archive.read(_bounded(entry)).decode().replace("\r\n", "\n")
+            text = archive.read(_bounded(entry)).decode("utf-8-sig").replace("\r\n", "\n")
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, OSError) as error:
         raise DataError(f"its labels cannot be read: {error}") from None
-    return tuple(text.removesuffix("\n").split("\n")) if text else ()
+    lines = text.rstrip("\n")  # empty lines at the end are no labels to anybody
+    return tuple(lines.split("\n")) if lines else ()

@@ -113,6 +113,7 @@ def test_labels_of_a_tflite_are_the_lines_of_its_text(tmp_path):
     assert labels_of(labelled(path, ("a.txt", lines), ("b.txt", lines))) is None
     assert labels_of(labelled(path, ("a.txt", "notes"), ("labels.txt", lines))) == LABELS
     assert labels_of(labelled(path, ("labels.txt", lines.replace("\n", "\r\n")))) == LABELS
+    assert labels_of(labelled(path, ("labels.txt", f"\ufeff{lines}\n\n\n"))) == LABELS
     assert labels_of(labelled(path, ("labels.bin", lines))) is None
     said = Description(
         name="net", text="", labels=LABELS, px=2, channels=3, mean=(0.0,), std=(1.0,), output=Output.LOGITS
