@@ -42,6 +42,8 @@ def _require_possible(value: str, param: click.Parameter | None, ctx: click.Cont
             os.lstat(value)
         except OSError as error:
             reason = f"{error.strerror}" if error.errno in _IMPOSSIBLE else ""
+        except UnicodeEncodeError:  # JSON can hold half a character, which no system's path does
+            reason = "it must be text"
     if reason:
         raise click.BadParameter(f"{reason}, got {value!r}", ctx=ctx, param=param)
 
