@@ -109,14 +109,18 @@ def fuzz(cases: range, *, seed: int) -> Counts:
     counts = Counts()
     with tempfile.TemporaryDirectory() as folder:
         worker = _Worker(seed, Path(folder))
-        for number in cases:
-            answer = worker.run(number)
-            counts.add(answer)
-            if answer["end"] in BAD:
-                _keep(Path(folder) / "case", answer)
-            if worker.process.poll() is not None:
-                worker = _Worker(seed, Path(folder))
-        worker.end()
+        try:
+            for number in cases:
+                answer = worker.run(number)
+                counts.add(answer)
+                if answer["end"] in BAD:
+                    _keep(Path(folder) / "case", answer)
+                if worker.process.poll() is not None:
+                    worker = _Worker(seed, Path(folder))
+        except KeyboardInterrupt:  # the counts so far are shown
+            pass
+        finally:
+            worker.end()
     return counts
 
 
