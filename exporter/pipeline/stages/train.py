@@ -87,6 +87,8 @@ def train(run: Context) -> Files:
 
 def _fine_tuned(run: Context, origin: Trained, preprocess: Preprocess, settings: "TrainSettings") -> tuple[Any, Any]:
     """The network with a new head on the backbone of a file's weights, and its history."""
+    from mbexport.formats.keras.format import KERAS
+    from mbexport.formats.trial import try_as
     from mbexport.models.keras_import.weights import stored_weights
     from mbexport.models.training.fine_tune import fine_tune
     from mbexport.models.training.train import batch_norm_momentum, make_deterministic
@@ -98,6 +100,7 @@ def _fine_tuned(run: Context, origin: Trained, preprocess: Preprocess, settings:
     model = architecture.build(
         origin.spec, batch_norm_momentum=momentum, dropout=_FINE_TUNING_DROPOUT, is_resumable=True
     )
+    try_as([(origin.weights, KERAS)])
     architecture.set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=False)
     history = fine_tune(
         model,
