@@ -13,7 +13,10 @@ import tf_keras
 from tensorflow.core.protobuf import saved_model_pb2
 
 from mbexport.errors import DataError
+from mbexport.models.keras_import.agreement import Source
 from mbexport.models.keras_import.model import import_model
+from mbexport.models.keras_import.saved_model import ServingGraph
+from mbexport.models.keras_import.saved_model_steps import graph_calls
 
 pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")]
 LIBRARIES = {"tf_keras": tf_keras, "keras": keras}
@@ -177,6 +180,41 @@ def test_foreign_operations_are_refused_before_anything_is_loaded(
     monkeypatch.setattr(tf.saved_model, "load", lambda *_: pytest.fail("it was loaded"))
     with pytest.raises(DataError, match=f"holds the operation {operation}, .*: nothing was loaded"):
         import_model(tmp_path / "saved", trust=True)
+
+
+@pytest.mark.parametrize("is_of_weights", [False, True])
+def test_nothing_that_is_run_waits_for_a_write(tmp_path: Path, is_of_weights: bool) -> None:
+    """Freezing a graph drops what it waits for; this holds where a version of TensorFlow would not."""
+    with tf.Graph().as_default() as graph:
+        image = tf.compat.v1.placeholder(tf.float32, (1, 4, 4, 3))
+        kernel = tf.constant(np.full((4, 4, 3, 2), 0.1, np.float32))
+        with tf.control_dependencies([tf.io.write_file(str(tmp_path / "written"), "x")]):
+            waiting = tf.identity(kernel if is_of_weights else image)
+        output = convolved(*((image, waiting) if is_of_weights else (waiting, kernel)))
+    serving = ServingGraph(
+        graph=graph, image=image, output=output,
+        input_shape=(4, 4, 3), function=None, batch=None,
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"\(WriteFile\) is not supported"):
+        graph_calls(serving)
+    assert not (tmp_path / "written").exists()
+
+
+def test_a_checkpoint_beside_the_output_is_never_written(tmp_path: Path) -> None:
+    """SaveV2 is what Keras writes into every folder, so that it may lie there."""
+    written = tmp_path / "written-by-the-model"
+
+    def function(image: Any, kernel: Any) -> Any:
+        save = tf.raw_ops.SaveV2(
+            prefix=str(written), tensor_names=["x"], shape_and_slices=[""], tensors=[tf.constant(1.0)]
+        )
+        with tf.control_dependencies([save]):
+            return tf.identity(convolved(image, kernel))
+
+    folder = served(tmp_path / "saved", function)
+    import_model(folder)
+    Source(path=folder).original()(np.ones((1, 4, 4, 3), np.float32))
+    assert not list(tmp_path.glob("written*"))
 
 
 def test_objects_that_act_on_loading_are_refused(tmp_path: Path) -> None:
