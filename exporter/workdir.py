@@ -29,6 +29,7 @@ _RECORD: Final = "record.json"
 _MAX_RECORD_BYTES: Final = 1 << 24
 _PRIVATE_MODE, _MODE = 0o600, 0o666  # of files; the second is narrowed by the user's umask
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_NOT_EMPTY: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 _DISK_ERRORS: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
@@ -122,6 +123,18 @@ class Workdir:
             self.folder.remove(relative)
         except OSError as error:
             raise _explained(error, self.root, relative) from None
+
+    def remove_empty(self, relative: str) -> bool:
+        """Remove the folder at the path `relative` if it holds nothing; false if it does."""
+        try:
+            self.folder.remove_empty(relative)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno in _NOT_EMPTY:
+                return False
+            raise _explained(error, self.root, relative) from None
+        return True
 
     def finished(self, stage: str, key: str) -> StageRecord | None:
         """The record of `stage` if this user finished it with this key and its files are unchanged, else None."""

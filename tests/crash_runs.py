@@ -342,6 +342,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print how often each kind was tried, and what was not as it must be; 1 if anything was not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few moments of each kind")
+    parser.add_argument("--kinds", nargs="+", choices=list(COUNTS), default=list(COUNTS), help="these kinds alone")
+    parser.add_argument("--most", type=int, default=sys.maxsize, help="moments of each kind, at most")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     finished = small_build()
@@ -354,9 +356,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not runs.expect(code in (0, 1), f"the undisturbed build ended with {code}"):
             return 1
         crashes = Crashes(runs, reference, given.seed)
-        for kind, (most, few) in COUNTS.items():
+        for kind in given.kinds:
             before = len(runs.failures)
-            tried = getattr(crashes, kind)(few if given.quick else most)
+            tried = getattr(crashes, kind)(min(given.most, COUNTS[kind][given.quick]))
             sys.stdout.write(f"{kind:<24} {tried:>5} tried, {len(runs.failures) - before} failed\n")
             sys.stdout.flush()
     return 1 if runs.failures else 0

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Final
 
 from mbexport.pipeline.earlier import Earlier
@@ -65,16 +66,17 @@ def publish(workdir: Workdir, delivery: Delivery, *, force: bool = False) -> Non
     if not new.isdisjoint(sealed):
         new |= set(sealed)  # a signature is of the manifest beside it
     kept = {*delivery.made, *(set(files) - new), *({MANIFEST} & set(sealed))}
-    held = _held(hashes, found)
-    earlier.record(held)
-    for name, sha256 in found.items():
-        if sha256 is not None and name not in kept:
+    during = _held(hashes, found, earlier.listed)
+    earlier.record(during)
+    for name in found:
+        if name not in kept:
             _remove(workdir, name)
     for name, content in files.items():
         if name in new:
             workdir.write(name, content)
-    if held != _held(hashes, {}):
-        earlier.record(_held(hashes, {}))
+    after = _held(hashes)
+    if during != after:
+        earlier.record(after)
 
 
 def add(workdir: Workdir, files: Mapping[str, bytes], *, force: bool = False) -> None:
@@ -85,7 +87,8 @@ def add(workdir: Workdir, files: Mapping[str, bytes], *, force: bool = False) ->
     earlier = Earlier.in_folder(workdir, force=force)
     earlier.require_unfinished()
     hashes = _hashes(files)
-    earlier.record({**earlier.listed, **_held(hashes, earlier.require_replaceable(hashes))})
+    found = earlier.require_replaceable(hashes)
+    earlier.record(_held(hashes, found, earlier.listed))
     for name, content in files.items():
         workdir.write(name, content)
 
@@ -115,20 +118,22 @@ def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
-def _held(made: Mapping[str, str], found: Mapping[str, str | None]) -> dict[str, set[str]]:
-    """The sha256 that each file has before, during or after its replacement."""
-    held = {name: {sha256} for name, sha256 in made.items()}
-    for name, sha256 in found.items():
+def _held(
+    made: Mapping[str, str],
+    found: Mapping[str, str | None] = MappingProxyType({}),
+    before: Mapping[str, Iterable[str]] = MappingProxyType({}),
+) -> dict[str, set[str]]:
+    """The sha256 that each file may have until all are made: those it has, had or gets."""
+    held = {name: set(hashes) for name, hashes in before.items()}
+    for name, sha256 in (*made.items(), *found.items()):
         if sha256 is not None:
             held.setdefault(name, set()).add(sha256)
     return held
 
 
 def _remove(workdir: Workdir, name: str) -> None:
-    """Removes a file, and folders that then hold nothing."""
+    """Removes a file, and folders that then hold nothing; a run that was killed may have begun with that."""
     workdir.remove(name)
     for folder in PurePosixPath(name).parents[:-1]:
-        try:
-            workdir.folder.remove_empty(folder.as_posix())
-        except OSError:  # something else lies there, or it has gone already
+        if not workdir.remove_empty(folder.as_posix()):
             return

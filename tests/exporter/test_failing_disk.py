@@ -50,6 +50,11 @@ def contents(out: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in found.items() if not name.startswith(".mbexport/")}
 
 
+def folders(out: Path) -> set[str]:
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_dir()}
+    return {name for name in found if not name.startswith(".mbexport")}
+
+
 def failed_at(number: int, failure: BaseException, work: Callable[[], None]) -> bool:
     """Whether there is an operation of that number, at which `work` failed with nothing but what may be expected."""
     with failing_disk(number, raising(failure)) as disk, suppress(KeyboardInterrupt, OutputError, StorageError):
@@ -75,6 +80,7 @@ def test_a_delivery_that_fails_anywhere_leaves_whole_files_and_is_made_by_the_ne
             assert all(name in found for name in read_manifest(out / "manifest.json").files)
         deliver(out, NEW)
         assert contents(out) == expected
+        assert folders(out) == folders(tmp_path / "expected")
         assert list((out / ".mbexport" / "tmp").iterdir()) == []
     assert number > 30
 
