@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
-MAX_BYTES: Final = 1 << 26  # of a document: the largest report has a few hundred kB
+MAX_BYTES: Final = 1 << 24  # of a document: the largest report has a few hundred kB, and to validate this takes seconds
 _SHOWN_LETTERS: Final = 200
 _SHOWN_VALUE: Final = 60
 _MAX_DEPTH: Final = 100  # of lists and objects in each other: a report has ten

@@ -195,6 +195,6 @@ def test_a_file_that_is_not_there_or_cannot_be_named_is_refused(tmp_path: Path) 
 
 def test_a_file_beyond_all_measure_is_not_held_in_memory(tmp_path: Path) -> None:
     with (tmp_path / "large.json").open("wb") as file:
-        file.truncate((64 << 20) + 1)
-    with pytest.raises(DataError, match="cannot be read: more than 67108864 bytes"):
+        file.truncate((16 << 20) + 1)
+    with pytest.raises(DataError, match="cannot be read: more than 16777216 bytes"):
         read_document(tmp_path / "large.json")
