@@ -60,6 +60,11 @@ def fields_of(purpose: str, content: bytes) -> dict[str, Any]:
     return dict(fields)
 
 
+def require_secret() -> None:
+    """Raise `OptionError` for a secret that is too short: before a run, not when its first stage is done."""
+    _secret()
+
+
 def why_not_kept() -> str | None:
     """Why no secret can be kept, so that the next run will not reuse what this one leaves; None if it can."""
     if os.environ.get(SECRET_VARIABLE):

@@ -21,7 +21,7 @@ from typing import Final
 
 from mbexport.errors import InputError, OutputError, StorageError
 from mbexport.files import Folder, ForeignError
-from mbexport.seal import fields_of, sealed_json
+from mbexport.seal import fields_of, require_secret, sealed_json
 
 PRIVATE: Final = ".mbexport"
 _TMP: Final = f"{PRIVATE}/tmp"
@@ -56,8 +56,9 @@ class Workdir:
 
         Half-written files of a killed run are removed. Raises `OutputError` if the folder cannot be written to,
         another run is using it, or its private part is a link or another user's, `StorageError` if the disk is
-        read-only or full.
+        read-only or full, `OptionError` for a secret that is too short.
         """
+        require_secret()
         workdir = cls(root)
         made: list[Path] = []
         try:

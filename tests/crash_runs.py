@@ -107,6 +107,7 @@ class Runs:
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.chdir(self.place.root)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which whoever started this script may ignore
             tempfile.tempdir = str(self.place.temporary)
             with failing_disk(fails_at, fail) as disk:
                 try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mbexport.errors import OutputError
+from mbexport.errors import OptionError, OutputError
 from mbexport.seal import SECRET_VARIABLE
 from mbexport.workdir import Workdir
 
@@ -60,6 +60,13 @@ def test_a_stage_of_another_user_is_made_again_and_that_of_a_shared_secret_is_re
     assert finished(out) is None
     monkeypatch.setenv(SECRET_VARIABLE, ours)
     assert finished(out) == {"measured.json": b"failed"}
+
+
+def test_a_secret_that_is_too_short_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setenv(SECRET_VARIABLE, "short")
+    with pytest.raises(OptionError, match="MBEXPORT_CACHE_SECRET must have at least 32 characters"):
+        Workdir.open(tmp_path / "new").__enter__()
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_record_of_another_stage_or_key_does_not_count(out):
