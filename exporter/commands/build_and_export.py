@@ -292,7 +292,7 @@ def _batch(text: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise OptionError(f"batch must be a whole number or dynamic, got {text}") from None
+        raise OptionError(f"--batch must be a whole number or dynamic, got {text}") from None
 
 
 def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:

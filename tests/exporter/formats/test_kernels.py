@@ -204,6 +204,7 @@ def test_an_unknown_runtime_is_refused(tmp_path):
 
         def __init__(self) -> None:
             self.path = tmp_path / "net.other"
+            self.path.write_bytes(b"other")
 
         def metadata(self):
             return {}

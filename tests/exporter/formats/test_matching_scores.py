@@ -56,7 +56,7 @@ def test_a_background_is_left_out(flat):
     assert subject.raw(image).tolist() == [list(range(1, 48))]
     assert (subject.classes, output_json(subject)) == (
         47,
-        {"dtype": "float32", "kind": "logits", "background": True},
+        {"dtype": "float32", "kind": "logits", "background": True, "codes": None, "conflict": None},
     )
     assert not matched(flat, background=True).skips_background  # none of another file is left out
 

@@ -105,7 +105,7 @@ def test_without_labels_nothing_is_said_of_truth(measured):
     assert [(entry["samples"], entry["agreement"]) for entry in found["artifacts"]] == [(52, 1.0), (52, 1.0)]
     assert math.isnan(found["reference"]["chance"])
     values = gate_values(found)
-    assert set(values) == {"samples", "distinct_outputs", "fp32_error", "named_precision"}
+    assert set(values) == {"samples", "distinct_outputs", "fp32_error", "named_precision", "output_words"}
     assert all_passed(judge(values, {}, defaults={}))
 
 

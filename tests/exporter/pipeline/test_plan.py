@@ -177,7 +177,7 @@ BELOW_1 = st.integers(max_value=0)
 )
 def test_number_outside_its_range_is_named_with_its_value(case):
     name, value = case
-    with pytest.raises(OptionError, match=rf"^{name.replace('_', ' ')} must be .*, got {value}$"):
+    with pytest.raises(OptionError, match=rf"^--{name.replace('_', '-')} must be .*, got {value}$"):
         make(**{name: value})
 
 

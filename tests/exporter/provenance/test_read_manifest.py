@@ -95,7 +95,7 @@ NOT_ONE = [
     ),
     (
         {"code\x1b[2J": 1, "inputs": {"a\x1b[2J\n" * 99: SOUND["inputs"]["data"]}},
-        r"inputs must be options, got a\?\[2J\?a",
+        r"inputs must be options, got a\\x1b\[2J\\na",
     ),
     ({"files": {"net.onnx": "abc"}}, r"files\.net\.onnx must be an object, got .abc"),
     ({"files": {"net.onnx": {"sha256": ABC.upper(), "size_bytes": 3}}}, "sha256 must match"),
