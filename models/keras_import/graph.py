@@ -109,8 +109,9 @@ def _in_order(config: Config) -> list[Config]:
         _refuse_ends(config)
     chain = [by_name[name]]
     while name != inputs[0]:
-        name = _producer(by_name[name])
+        name, number = _producer(by_name[name])
         chain.append(by_name[name])
+        _require_call(by_name[name], number)
         if len(chain) > len(layers):
             raise DataError(f"the layers of {config['config'].get('name')} form a circle: {CHAIN_ONLY}")
     return chain[::-1]
@@ -129,8 +130,18 @@ def _refuse_ends(config: Config) -> list[str]:
     raise DataError(f"the model {config['config'].get('name')} has {counts}: {CHAIN_ONLY}")
 
 
-def _producer(layer: Config) -> str:
-    """The name of the one layer whose output the layer takes."""
+def _require_call(layer: Config, number: int) -> None:
+    """Raises `DataError` for a call that the layer does not have: Keras waits for it for ever when it loads the model.
+
+    Each layer of a chain is called once; a model inside it counts the call by which it was made, an input none.
+    """
+    kind = layer["class_name"]
+    if kind != "InputLayer" and not 0 <= number <= (kind in NESTING_CLASSES):
+        raise DataError(f"layer {layer_name(layer)} ({kind}) is called once, and its call {number} is asked for")
+
+
+def _producer(layer: Config) -> tuple[str, int]:
+    """The name of the one layer whose output the layer takes, and the number of the call that gave it."""
     nodes = layer["inbound_nodes"]
     if len(nodes) != 1:
         how = "used more than once" if nodes else "connected to nothing"
@@ -143,11 +154,11 @@ def _producer(layer: Config) -> str:
     return producers[0]
 
 
-def _tensors_in(value: Any) -> Iterator[str]:
-    """The names of the layers whose outputs occur anywhere in a node, in the notation of Keras 2 or 3."""
-    name = _tensor_name(value)
-    if name is not None:
-        yield name
+def _tensors_in(value: Any) -> Iterator[tuple[str, int]]:
+    """The layers whose outputs occur anywhere in a node, and their calls' numbers, in the notation of Keras 2 or 3."""
+    tensor = _tensor(value)
+    if tensor is not None:
+        yield tensor
         value = value[3:] if isinstance(value, list) else ()
     if isinstance(value, dict):
         value = list(value.values())
@@ -156,14 +167,18 @@ def _tensors_in(value: Any) -> Iterator[str]:
             yield from _tensors_in(item)
 
 
-def _tensor_name(value: Any) -> str | None:
-    """The layer in ["conv", 0, 0, ...] (Keras 2) or {"class_name": "__keras_tensor__", ...} (Keras 3), else None."""
+def _tensor(value: Any) -> tuple[str, int] | None:
+    """The layer and the call in ["conv", 0, 0, ...] (Keras 2) or {"class_name": "__keras_tensor__", ...} (Keras 3).
+
+    None for anything else.
+    """
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        return str(value["config"]["keras_history"][0])
+        name, number, *_ = value["config"]["keras_history"]
+        return str(name), int(number)
     is_reference = (
         isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and value[0] != "_CONSTANT_VALUE"
     )
-    return value[0] if is_reference and all(type(index) is int for index in value[1:3]) else None
+    return (value[0], value[1]) if is_reference and all(type(index) is int for index in value[1:3]) else None
 
 
 def _operands(layer: Config) -> Iterator[Any]:
@@ -177,7 +192,7 @@ def _operands(layer: Config) -> Iterator[Any]:
             first = flat[2] if flat[0] == "_CONSTANT_VALUE" else flat
             arguments = [first, *(_values(flat[3]) if len(flat) > 3 else ())]
         for value in arguments:
-            yield INPUT if _tensor_name(value) is not None else plain_constant(value)
+            yield INPUT if _tensor(value) is not None else plain_constant(value)
 
 
 def _values(arguments: dict[str, Any]) -> list[Any]:
