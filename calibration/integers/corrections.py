@@ -91,14 +91,9 @@ def correct(
     those that a later one still has to read, three bytes a value: two, in a chain.
     """
     arrangement = arrange(
-        folded,
-        ranges,
-        batches,
-        entry=entry,
-        has_copies=corrections.copies,
-        is_equalized=corrections.equalization,
+        folded, ranges, batches, entry=entry, has_copies=corrections.copies, is_equalized=corrections.equalization,
         seed=seed,
-    )
+    )  # fmt: skip
     steps, found = arrangement.steps(folded), Corrected(weights={}, largest={}, ranges={}, arrangement=arrangement)
     has_logits = corrections.logits and gives_softmax(folded)
 

@@ -33,7 +33,8 @@ def _record(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _schema() -> dict[str, Any]:
+def _artifact() -> dict[str, Any]:
+    """An artifact and its two tensors."""
     source = _record(
         {
             **_TENSOR,
@@ -53,7 +54,7 @@ def _schema() -> dict[str, Any]:
             "zero_point": {"type": ["integer", "null"], "minimum": -(1 << 15), "maximum": (1 << 15) - 1},
         }
     )
-    artifact = _record(
+    return _record(
         {
             "file": {"type": "string", "pattern": _FILE},
             "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
@@ -63,9 +64,13 @@ def _schema() -> dict[str, Any]:
             "output": target,
         }
     )
+
+
+def _case() -> dict[str, Any]:
+    """An image, and what each artifact answers to it."""
     path = {"type": "string", "pattern": _PATH}
     expected = _record({"output": path, "top": _COUNT, "label": _TEXT, "score": {"type": "number"}})
-    case = _record(
+    return _record(
         {
             "name": {"type": "string", "pattern": _FILE},
             "width": _SIZE,
@@ -76,6 +81,9 @@ def _schema() -> dict[str, Any]:
             "expected": {"type": "object", "propertyNames": {"pattern": _FILE}, "additionalProperties": expected},
         }
     )
+
+
+def _schema() -> dict[str, Any]:
     return _record(
         {
             "schema": {"const": SCHEMA},
@@ -83,8 +91,8 @@ def _schema() -> dict[str, Any]:
             "classes": {"type": "integer", "minimum": 1},
             "licence": {"type": ["string", "null"]},
             "preprocess": PREPROCESS_SCHEMA,
-            "artifacts": {"type": "array", "items": artifact},
-            "cases": {"type": "array", "items": case},
+            "artifacts": {"type": "array", "items": _artifact()},
+            "cases": {"type": "array", "items": _case()},
         }
     )
 

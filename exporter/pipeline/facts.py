@@ -76,20 +76,25 @@ def run_facts(
             "left_out": left_out_json(sources.left_out),
             "copies": copies_json(sources.copies),
         },
-        "options": {
-            "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,
-            "qat_epochs": plan.qat_epochs if plan.qat_steps is None else None,
-            "qat_steps": plan.qat_steps,
-            "calibration_samples": plan.calibration_samples,
-            "observer": None if plan.ranges else plan.observer.value,
-            "ranges": plan.ranges.name if plan.ranges else None,
-            "corrections": [each.value for each in plan.corrections],
-            "max_bad": plan.max_bad,
-            "io": plan.io.value,
-            "seed": plan.seed,
-            "threads": plan.threads,
-        },
+        "options": _options(plan),
         "stages": stages_json(stages),
+    }
+
+
+def _options(plan: BuildPlan) -> dict[str, Any]:
+    """The options that decide what is made."""
+    return {
+        "epochs": plan.origin.epochs if isinstance(plan.origin, Trained) else None,
+        "qat_epochs": plan.qat_epochs if plan.qat_steps is None else None,
+        "qat_steps": plan.qat_steps,
+        "calibration_samples": plan.calibration_samples,
+        "observer": None if plan.ranges else plan.observer.value,
+        "ranges": plan.ranges.name if plan.ranges else None,
+        "corrections": [each.value for each in plan.corrections],
+        "max_bad": plan.max_bad,
+        "io": plan.io.value,
+        "seed": plan.seed,
+        "threads": plan.threads,
     }
 
 
