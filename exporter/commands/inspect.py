@@ -1,7 +1,7 @@
 """`mbexport inspect`: tensors, quantization and kernels of an artifact."""
 
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -13,14 +13,18 @@ from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import LONGEST_CELL, json_text, visible, visible_lines
 from mbexport.files import sha256_of
 from mbexport.formats.trial import require_harmless, warm_up
-from mbexport.report.content import REPORT, Json
+
+if TYPE_CHECKING:
+    from mbexport.report.content import Json
 
 
-def sensitivity_of(file: Path) -> Json:
+def sensitivity_of(file: Path) -> "Json":
     """What rounding each layer of the int8 artifact `file` costs: the part `sensitivity` of the report beside it.
 
     Raises `DataError` without a report, for one that does not list the file, and for one without sensitivities.
     """
+    from mbexport.report.content import REPORT  # it loads numpy
+
     if not file.is_file():
         raise DataError(f"no such file: {file}")
     path = file.parent / REPORT

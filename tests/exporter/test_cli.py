@@ -144,7 +144,10 @@ def test_stdout_that_is_full_is_a_storage_error():
 COST_OF_THE_FAMILY = [["cost", "--help"], ["cost", "--compare"], ["cost", "--conv", "standard", "--shallow"]]
 
 
-HELP = [["--help"], *([name, "--help"] for name in ("build", "export", "verify", "bench", "rebuild"))]
+HELP = [
+    ["--help"],
+    *([name, "--help"] for name in ("build", "export", "verify", "bench", "rebuild", "inspect", "predict", "bundle")),
+]
 
 
 @pytest.mark.parametrize(
