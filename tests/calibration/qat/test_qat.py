@@ -31,6 +31,7 @@ class Run:
 
     before: Weights
     after: Weights
+    is_kept: bool
     steps: list[tuple[int, int, str]]
 
 
@@ -67,7 +68,7 @@ def run(tiny_mobilenet, digits, inputs, preprocess, session_of):
         before = weights_of(folded)
         steps: list[tuple[int, int, str]] = []
         tf_keras.utils.set_random_seed(next(unrelated))  # what the process drew before must not matter
-        quantization_aware_training(
+        distilled = quantization_aware_training(
             folded,
             digits,
             preprocess,
@@ -77,7 +78,8 @@ def run(tiny_mobilenet, digits, inputs, preprocess, session_of):
             session=session_of(),
             on_step=lambda *step: steps.append(step),
         )
-        return Run(before=before, after=weights_of(folded), steps=steps)
+        is_kept = distilled is not None and distilled.is_kept
+        return Run(before=before, after=weights_of(folded), is_kept=is_kept, steps=steps)
 
     return train
 
@@ -88,10 +90,10 @@ def one_epoch(run) -> Run:
 
 
 @pytest.mark.run
-def test_an_epoch_changes_every_kernel(one_epoch):
-    assert len(one_epoch.before) == 28
+def test_an_epoch_changes_every_kernel_or_is_not_kept(one_epoch):
+    assert len(one_epoch.before) == 28  # whether one step made it better differs from processor to processor
     same = [name for name, (kernel, _) in one_epoch.after.items() if np.array_equal(kernel, one_epoch.before[name][0])]
-    assert same == []
+    assert same == ([] if one_epoch.is_kept else list(one_epoch.before))
     assert all(np.isfinite(value).all() for values in one_epoch.after.values() for value in values)
 
 

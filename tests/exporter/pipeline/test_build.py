@@ -124,7 +124,11 @@ def test_a_damaged_delivery_is_mended_from_finished_stages(undisturbed, cli):
     cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
     before = delivered_hashes(undisturbed)
     (undisturbed / "mobilenet_v1_0.1_32_fp32.tflite").write_bytes(b"damaged")
-    cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
+    refused = cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
+    assert refused.returncode == 2
+    assert "mobilenet_v1_0.1_32_fp32.tflite is not as a run of mbexport left it" in refused.stderr
+    assert delivered_hashes(undisturbed) != before
+    cli("build", *TINY, "--format", "tflite", "--out", undisturbed, "--force")
     assert delivered_hashes(undisturbed) == before
 
 

@@ -1,9 +1,11 @@
 """Weights that were trained elsewhere: found in Keras' cache, fetched, or refused with a word on what they fit."""
 
+import io
 import json
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 
 from mbexport.cli import run
@@ -12,6 +14,9 @@ from mbexport.errors import StageError
 pytestmark = pytest.mark.run
 
 NAME = "mobilenet_2_5_128_tf.h5"  # tf_keras.applications.mobilenet spells alpha 0.25 so
+_CONTENT = io.BytesIO()
+h5py.File(_CONTENT, "w").close()
+EMPTY = _CONTENT.getvalue()  # a sound file that holds no weights
 IMAGENET = ("export", "--weights", "imagenet", "--alpha", "0.25", "--resolution", "128", "--data", "digits")
 
 
@@ -80,25 +85,25 @@ def test_cache_that_cannot_be_made_is_refused_and_no_other_place_is_taken(keras_
 def test_weights_in_the_cache_are_used_without_loading_tensorflow(keras_home, stopped, started, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf_keras", None)  # to import it is an error
     (keras_home / "models").mkdir(parents=True)
-    (keras_home / "models" / NAME).write_bytes(b"cached")
+    (keras_home / "models" / NAME).write_bytes(EMPTY)
     assert started(IMAGENET)[0] == 3
     assert stopped[0].origin.weights == keras_home / "models" / NAME
 
 
 def test_weights_are_fetched_into_the_cache_once(keras_home, stopped, started):
     published = keras_home.parent / "server" / NAME
-    published.write_bytes(b"published")
+    published.write_bytes(EMPTY)
     for _ in range(2):
         code, printed, errors = started(IMAGENET)
         assert (code, printed) == (3, ""), errors  # Keras' progress bar is no result
         published.unlink(missing_ok=True)
     assert [plan.origin.weights for plan in stopped] == [keras_home / "models" / NAME] * 2
-    assert (keras_home / "models" / NAME).read_bytes() == b"published"
+    assert (keras_home / "models" / NAME).read_bytes() == EMPTY
 
 
 def test_imagenet_export_without_labels_has_a_thousand_classes(keras_home, stopped, started, monkeypatch, tmp_path):
     (keras_home / "models").mkdir(parents=True)
-    (keras_home / "models" / NAME).write_bytes(b"cached")
+    (keras_home / "models" / NAME).write_bytes(EMPTY)
     monkeypatch.setattr("mbexport.models.keras_import.weights.stored_weights", lambda _path: {})
     assert started([*IMAGENET[:-2], "--calibration", str(tmp_path)])[0] == 3
     assert stopped[0].origin.spec.classes == 1000
@@ -127,7 +132,7 @@ MISFITS = [
 def test_weights_of_another_network_are_refused_with_a_guess(stored, here, capfd, case):
     command, alpha, said = case
     (here / "old").mkdir()
-    (here / "old" / "report.json").write_text("precious")
+    (here / "old" / "notes.txt").write_text("precious")
     for out in ("new", "old"):
         words = ["--weights", str(stored), "--alpha", alpha, "--resolution", "32", "--data", "digits", "--out", out]
         assert run([command, *words]) == 2
@@ -135,7 +140,7 @@ def test_weights_of_another_network_are_refused_with_a_guess(stored, here, capfd
         assert shown.out == ""
         assert shown.err == f"Error: the weights {stored} do not fit: {said}; it looks like alpha 0.25 with 7 classes\n"
     assert [path.name for path in here.iterdir()] == ["old"]
-    assert (here / "old" / "report.json").read_text() == "precious"
+    assert (here / "old" / "notes.txt").read_text() == "precious"
     assert not list((here / "old" / ".mbexport").glob("stages/*/record.json"))
 
 
