@@ -35,6 +35,8 @@ from mbexport import cli
 number = int(sys.argv[1])
 if sys.argv[2:] == ["ignored"]:
     signal.signal(number, signal.SIG_IGN)
+elif number != signal.SIGINT:
+    signal.signal(number, signal.SIG_DFL)  # a parent such as nohup may have it ignored
 cli._invoke = lambda _: os.kill(os.getpid(), number) or 0
 cli.main([])
 """

@@ -44,7 +44,9 @@ def test_googles_files_reach_what_they_are_known_for(shared_data, photos, name, 
     pixels, labels, preprocess = photos(runner.resolution_px)
     subject = match(runner, pixels=preprocess, given=None, classes=1000, background=True)
     assert input_json(subject)["source"] == "metadata"
-    assert output_json(subject) == {"dtype": "uint8", "kind": "softmax", "background": True}
+    assert output_json(subject) == {
+        "dtype": "uint8", "kind": "softmax", "background": True, "codes": [0.0, 255 / 256], "conflict": None,
+    }  # fmt: skip
     assert (answers(subject, pixels) == labels).mean() >= least
     assert recognize(runner) == (MOBILENET_V1, alpha)
     found = labels_of(runner)
