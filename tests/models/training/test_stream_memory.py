@@ -10,8 +10,8 @@ from PIL import Image
 pytestmark = pytest.mark.run
 SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "one_epoch.py"
 RESOLUTION_PX = 224
-# Measured: 1 to 9 MB, with and without a store. The 900 further images would be 129 MB as bytes.
-LIMIT_MB = 30
+# Measured: 1 to 9 MB on one kind of machine, 45 to 70 on another. The 900 further images would be 129 MB as bytes.
+LIMIT_MB = 100
 
 
 def folder(root: Path, count: int) -> Path:
