@@ -5,8 +5,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from mbexport.documents import parse_json
+from mbexport.documents import MAX_BYTES, parse_json
 from mbexport.errors import DataError
+from mbexport.files import read_regular
 from mbexport.models.data.kinds import DECODERS, ending_of, kind_by_ending
 
 NO_CLASS: Final = "it lies in no class folder"
@@ -17,7 +18,6 @@ _SYSTEM_FOLDERS: Final = frozenset(
     {"#recycle", "$RECYCLE.BIN", "@Recycle", "@eaDir", "System Volume Information", "__MACOSX", "lost+found"}
 )
 _PRIVATE, _MANIFEST, _TOOL = ".mbexport", "manifest.json", "mbexport"  # the marks of a run's output
-_MOST_MANIFEST_BYTES: Final = 1 << 24
 _MOST_NAMES: Final = 10_000
 
 
@@ -50,11 +50,8 @@ def holds_photos(folder: Path) -> bool:
 
 def is_delivered(folder: Path) -> bool:
     """Whether a run has put its manifest into `folder`."""
-    manifest = folder / _MANIFEST
     try:
-        if not manifest.is_file() or manifest.stat().st_size > _MOST_MANIFEST_BYTES:
-            return False
-        content = parse_json(manifest.read_bytes(), holds_paths=True)
+        content = parse_json(read_regular(folder / _MANIFEST, limit_bytes=MAX_BYTES), holds_paths=True)
     except (OSError, ValueError):  # somebody's own file of that name
         return False
     tool = content.get("tool") if isinstance(content, dict) else None
