@@ -170,3 +170,21 @@ def stand_ins(monkeypatch, facts, colour_network, tmp_path) -> StandIns:
     stages = tuple(replace(stage, work=works.get(stage.name, stage.work)) for stage in build.STAGES)
     monkeypatch.setattr(build, "STAGES", stages)
     return made
+
+
+@pytest.fixture
+def refused(cli, tmp_path):
+    """Runs the command line in an empty folder, and gives its complaint once it has proved to be a clean one."""
+
+    def run(*arguments: object) -> str:
+        here = tmp_path / "here"
+        here.mkdir()
+        done = cli(*arguments, cwd=here)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert done.stderr.startswith("Error: ")
+        assert done.stderr.endswith("\n")
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert list(here.iterdir()) == []
+        return done.stderr
+
+    return run

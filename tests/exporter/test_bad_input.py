@@ -18,24 +18,6 @@ UNIT_DIGITS = (*DIGITS, "--preprocess", "unit")
 
 
 @pytest.fixture
-def refused(cli, tmp_path):
-    """Runs the command line in an empty folder, and gives its complaint once it has proved to be a clean one."""
-
-    def run(*arguments: object) -> str:
-        here = tmp_path / "here"
-        here.mkdir()
-        done = cli(*arguments, cwd=here)
-        assert (done.returncode, done.stdout) == (2, ""), done.stderr
-        assert done.stderr.startswith("Error: ")
-        assert done.stderr.endswith("\n")
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert list(here.iterdir()) == []
-        return done.stderr
-
-    return run
-
-
-@pytest.fixture
 def photos(tmp_path) -> Path:
     """Two classes of three photos each."""
     rng = np.random.default_rng(0)

@@ -11,22 +11,6 @@ from mbexport.errors import OptionError
 LONG = "x" * 300
 
 
-@pytest.fixture
-def refused(cli, tmp_path):
-    """Runs the command line in an empty folder, and gives its complaint, which must be one line."""
-
-    def run(*arguments: object) -> str:
-        here = tmp_path / "here"
-        here.mkdir()
-        done = cli(*arguments, cwd=here)
-        assert (done.returncode, done.stdout) == (2, ""), done.stderr
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert list(here.iterdir()) == []
-        return done.stderr
-
-    return run
-
-
 @pytest.mark.parametrize("option", ["out", "data", "classes", "golden", "calibration", "summary", "ranges", "sign"])
 def test_nul_byte_in_a_path_of_a_file_of_options_is_refused(refused, tmp_path: Path, option: str) -> None:
     (tmp_path / "options.toml").write_text(f'{option} = "a\\u0000b"\n')
