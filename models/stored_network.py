@@ -16,6 +16,7 @@ import tf_keras
 
 from mbexport.documents import parse_json
 from mbexport.errors import DataError, StageError
+from mbexport.models.activations import HardSigmoid, HardSwish
 from mbexport.models.graph import argument, entry_of, layers_of
 
 _layers = tf_keras.layers
@@ -66,6 +67,11 @@ _CONVOLUTION: Final[Mapping[str, _Check]] = {
     "dilation_rate": _PAIR,
     "use_bias": _is_bool,
 }
+_POOLING: Final[Mapping[str, _Check]] = {
+    "pool_size": _PAIR,
+    "strides": _PAIR,
+    "padding": _one_of("same", "valid"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +87,19 @@ _KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
     {
         "ZeroPadding2D": _Kind(make=_layers.ZeroPadding2D, settings={"padding": _list_of(_list_of(_is_amount, 2), 2)}),
         "Conv2D": _Kind(make=_layers.Conv2D, settings={"filters": _is_size, **_CONVOLUTION}),
-        "DepthwiseConv2D": _Kind(make=_layers.DepthwiseConv2D, settings=_CONVOLUTION),
+        "DepthwiseConv2D": _Kind(make=_layers.DepthwiseConv2D, settings={"depth_multiplier": _is_size, **_CONVOLUTION}),
         "BatchNormalization": _Kind(
             make=_layers.BatchNormalization, settings={"momentum": _is_number, "epsilon": _is_number}
         ),
         "ReLU": _Kind(make=_layers.ReLU, settings={"max_value": _optional(_is_number)}),
+        "LeakyReLU": _Kind(make=_layers.LeakyReLU, settings={"alpha": _is_number}),
+        "HardSigmoid": _Kind(make=HardSigmoid, settings={}),
+        "HardSwish": _Kind(make=HardSwish, settings={}),
+        "Add": _Kind(make=_layers.Add, settings={}),
+        "Multiply": _Kind(make=_layers.Multiply, settings={}),
+        "Concatenate": _Kind(make=_layers.Concatenate, settings={}),
+        "AveragePooling2D": _Kind(make=_layers.AveragePooling2D, settings=_POOLING),
+        "MaxPooling2D": _Kind(make=_layers.MaxPooling2D, settings=_POOLING),
         "GlobalAveragePooling2D": _Kind(make=_layers.GlobalAveragePooling2D, settings={"keepdims": _is_bool}),
         "Dropout": _Kind(make=_layers.Dropout, settings={"rate": _is_number}),
         "Reshape": _Kind(make=_layers.Reshape, settings={"target_shape": _list_of(_is_size, 1, 2, 3)}),

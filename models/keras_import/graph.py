@@ -133,11 +133,11 @@ def _refuse_ends(config: Config) -> list[str]:
 def _require_call(layer: Config, number: int) -> None:
     """Raises `DataError` for a call that the layer does not have: Keras waits for it for ever when it loads the model.
 
-    Each layer of a chain is called once; a model inside it counts the call by which it was made, an input none.
+    A model inside another counts the call by which it was made, too; an input counts none.
     """
-    kind = layer["class_name"]
-    if kind != "InputLayer" and not 0 <= number <= (kind in NESTING_CLASSES):
-        raise DataError(f"layer {layer_name(layer)} ({kind}) is called once, and its call {number} is asked for")
+    kind, calls = layer["class_name"], len(layer["inbound_nodes"])
+    if kind != "InputLayer" and not 0 <= number < calls + (kind in NESTING_CLASSES):
+        raise DataError(f"layer {layer_name(layer)} ({kind}) has {calls} calls, and its call {number} is asked for")
 
 
 def _producer(layer: Config) -> tuple[str, int]:

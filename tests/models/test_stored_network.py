@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mbexport.errors import DataError, StageError
 from mbexport.models import stored_network
+from mbexport.models.activations import HardSigmoid, HardSwish
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.stored_network import network_from_json, network_to_json
@@ -19,14 +20,20 @@ layers = tf_keras.layers
 
 
 def every_kind() -> tf_keras.Model:
-    """A chain of each kind of layer."""
+    """Each kind of layer once, in a network with branches."""
     x = image = layers.Input((9, 8, 1), name="image")
     x = layers.ZeroPadding2D(((0, 1), (2, 0)), name="pad")(x)
     x = layers.Conv2D(3, (3, 2), strides=(2, 1), padding="valid", use_bias=False, name="conv")(x)
     x = layers.BatchNormalization(momentum=0.5, epsilon=0.01, name="norm")(x)
     x = layers.ReLU(6.0, name="clip")(x)
-    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="depthwise")(x)
     x = layers.ReLU(name="relu")(x)
+    x = layers.Concatenate(name="both")([x, layers.LeakyReLU(0.1, name="leaky")(x)])
+    x = layers.Add(name="sum")([x, HardSwish(name="swish")(x)])
+    x = layers.Multiply(name="product")([x, HardSigmoid(name="gate")(x)])
+    x = layers.MaxPooling2D((2, 1), strides=1, padding="same", name="most")(x)
+    x = layers.AveragePooling2D(2, padding="same", name="mean")(x)
+    x = layers.Conv2D(3, 1, name="project")(x)
     x = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)
     x = layers.Dropout(0.25, name="drop")(x)
     x = layers.Reshape((3,), name="flat")(x)
@@ -79,7 +86,8 @@ def test_every_kind_is_tried_here():
     ("layer", "said"),
     [
         (layers.Lambda(lambda x: x), "must be one of ZeroPadding2D, .* got Lambda"),
-        (layers.Add(), "must be one of"),
+        (layers.Average(), "must be one of"),
+        (layers.Concatenate(axis=1), "has settings of its own"),
         (layers.ReLU(negative_slope=0.1), "has settings of its own"),
         (layers.Conv2D(2, 1, activation="relu"), "has settings of its own"),
         (layers.Conv2D(2, 1, groups=1, kernel_regularizer="l2"), "has settings of its own"),
@@ -88,7 +96,7 @@ def test_every_kind_is_tried_here():
 )
 def test_what_cannot_be_stored_whole_is_refused(layer, said):
     image = layers.Input((4, 4, 1), name="image")
-    x = layer([image, image]) if isinstance(layer, layers.Add) else layer(image)
+    x = layer([image, image]) if isinstance(layer, layers.Average | layers.Concatenate) else layer(image)
     with pytest.raises(StageError, match=said):
         network_to_json(tf_keras.Model(image, x))
 

@@ -29,5 +29,5 @@ def test_the_one_call_of_a_layer_is_found() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, -1])
 def test_another_call_is_refused(number: int) -> None:
-    with pytest.raises(DataError, match=rf"layer a \(ReLU\) is called once, and its call {number} is asked for"):
+    with pytest.raises(DataError, match=rf"layer a \(ReLU\) has 1 calls, and its call {number} is asked for"):
         chain_of(model(number))
