@@ -56,7 +56,7 @@ class Result:
 
 
 def build(*, progress: Progress | None = None, **options: Any) -> Result:
-    """Train, quantize, export and verify a MobileNet v1: `mbexport build`.
+    """Train, quantize, export and verify a MobileNet: `mbexport build`.
 
     `options` are the command's (`alpha`, `resolution`, `data`, `weights`, `int8`, `out` ...); `progress` is told of
     each stage. Raises `InputError` for an option or data that cannot be used, before any work, and `StageError` for a

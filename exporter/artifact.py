@@ -114,12 +114,12 @@ def require_opset(opset: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxForm:
-    """How an .onnx file is written: layout of the input, opset, metadata properties by name, name of the graph."""
+    """How an .onnx file is written: name of the graph, layout of the input, opset, metadata properties by name."""
 
+    graph_name: str
     layout: Layout = Layout.NHWC
     opset: int = OPSET
     properties: Mapping[str, str] = field(default_factory=dict)
-    graph_name: str = "mobilenet_v1"
 
     def __post_init__(self) -> None:
         require_opset(self.opset)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "build": "train, quantize, export and verify a MobileNet v1",
+        "build": "train, quantize, export and verify a MobileNet",
         "export": "quantize, export and verify a network that is already trained",
         "verify": "compare artifacts on labelled images",
         "predict": "show the likeliest classes of images",
@@ -42,7 +42,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "bundle": "make app bundles again, or check every byte of a folder",
         "inspect": "show tensors, quantization and kernels of an artifact",
         "rebuild": "make the files of an earlier run again and compare every byte",
-        "cost": "show mult-adds and parameters of a MobileNet v1",
+        "cost": "show mult-adds and parameters of a MobileNet",
         "doctor": "show what is installed, and what would fail",
     }
 )

@@ -4,15 +4,28 @@ A new architecture is a folder beside `mobilenet_v1` and a row here. The command
 from the row what differs between architectures. Rows load neither numpy nor TensorFlow before a function is called.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from importlib import import_module
 from typing import Any, Final
 
-from mbexport.models.mobilenet_v1 import pretrained, published
-from mbexport.models.mobilenet_v1.cost import Cost, cost
-from mbexport.models.mobilenet_v1.published import PaperNetwork, Published
-from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, ModelSpec, alpha_of_channels
+import mbexport.models.mobilenet_v1.cost as v1_cost
+import mbexport.models.mobilenet_v1.pretrained as v1_pretrained
+import mbexport.models.mobilenet_v1.published as v1_published
+import mbexport.models.mobilenet_v2.cost as v2_cost
+import mbexport.models.mobilenet_v2.pretrained as v2_pretrained
+import mbexport.models.mobilenet_v2.published as v2_published
+import mbexport.models.mobilenet_v3.cost as v3_cost
+import mbexport.models.mobilenet_v3.pretrained as v3_pretrained
+import mbexport.models.mobilenet_v3.published as v3_published
+from mbexport.models.cost import Cost, Remarks, pointwise_remarks
+from mbexport.models.mobilenet_v1.spec import ModelSpec, spec_of_channels
+from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
+from mbexport.models.mobilenet_v3.spec import LargeSpec, SmallSpec
+from mbexport.models.pretrained import StoredForm
+from mbexport.models.published import PaperNetwork, Published
+from mbexport.models.recognition import SpecOfChannels, spec_by_cost
+from mbexport.models.spec import NetworkSpec, variant_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,69 +40,106 @@ class Family:
 class Architecture(Family):
     """A family of networks that is built here. Where a function takes a spec, it is a value of `spec`.
 
-    - `spec`: the checked description of one network, with at least `alpha`, `resolution_px`, `classes`, `stem_name`.
-    - `reference_resolution_px`: the side in pixels at which the resolution multiplier is 1.
+    - `spec`: the checked description of one network; its fields beyond those of `NetworkSpec` are options of this
+      architecture alone.
+    - `arxiv`: the number of the paper on arXiv.
     - `cost(spec)`: mult-adds and parameters, layer by layer, without building the network.
+    - `remarks(spec, total)`: what is worth saying of such a cost.
     - `build(spec, batch_norm_momentum=, dropout=, is_resumable=)`: the tf_keras network. Loads TensorFlow.
-    - `head`: the name of the last layer with weights, which fine-tuning trains anew.
-    - `alpha_of_channels(layers)`: the width multiplier of a network of this family that somebody else stored, from
+    - `form`: how Keras stores its weights.
+    - `imagenet_files(spec)`: the names of published weights, those with a top first.
+    - `spec_of_channels(layers)`: the width and the options of a network of this family that somebody else stored, from
       the (channels, is_depthwise) of its convolutions in order; None for a network of another family.
-    - `published`, `nearest_published(alpha=, resolution_px=)`: the checkpoints that others published.
+    - `published`: the checkpoints that others published; `quantized_source`: where the accuracies of the quantized ones
+      stand; `published_note`: what a reader of these figures must know.
     - `paper`: the networks that the paper compares.
-    - `imagenet_file(spec)`, `imagenet_weights(spec, keras_home)`: the name and the file of published weights.
-    - `imagenet_classes`: how many classes these have.
-    - `set_weights(model, stored, source=, keeps_head=)`: puts the tensors of a Keras file into a network.
-    - `head_classes(stored)`: how many classes such tensors are for, None without a head.
     """
 
-    spec: type[ModelSpec]
-    reference_resolution_px: int
-    cost: Callable[[ModelSpec], Cost]
+    spec: type[NetworkSpec]
+    arxiv: str
+    cost: Callable[[Any], Cost]
+    remarks: Callable[[Any, Cost], Remarks] = pointwise_remarks
     build: Callable[..., Any]
-    head: str
-    alpha_of_channels: Callable[[Sequence[tuple[int, bool]]], float | None]
+    form: StoredForm
+    imagenet_files: Callable[[Any], tuple[str, ...]]
+    spec_of_channels: SpecOfChannels
     published: tuple[Published, ...]
-    nearest_published: Callable[..., Published]
-    paper: tuple[PaperNetwork, ...]
-    imagenet_file: Callable[[ModelSpec], str]
-    imagenet_weights: Callable[[ModelSpec, Path], Path]
-    imagenet_classes: int
-    set_weights: Callable[..., None]
-    head_classes: Callable[[Mapping[str, Any]], int | None]
+    quantized_source: str
+    published_note: str
+    paper: tuple[PaperNetwork, ...] = ()
 
 
-def _build_mobilenet_v1(spec: ModelSpec, **settings: Any) -> Any:
-    from mbexport.models.mobilenet_v1.network import build
+def _built_in(folder: str) -> Callable[..., Any]:
+    """`build` of the module `network` in this folder, which loads TensorFlow and is therefore imported when called."""
 
-    return build(spec, **settings)
+    def build(spec: NetworkSpec, **settings: Any) -> Any:
+        return import_module(f"mbexport.models.{folder}.network").build(spec, **settings)
+
+    return build
 
 
 MOBILENET_V1: Final = Architecture(
-    name="mobilenet_v1",
-    title="MobileNet v1",
+    name=ModelSpec.architecture,
+    title=ModelSpec.family_title,
     spec=ModelSpec,
-    reference_resolution_px=REFERENCE_RESOLUTION_PX,
-    cost=cost,
-    build=_build_mobilenet_v1,
-    head=pretrained.HEAD,
-    alpha_of_channels=alpha_of_channels,
-    published=published.PUBLISHED,
-    nearest_published=published.nearest_published,
-    paper=published.PAPER,
-    imagenet_file=pretrained.imagenet_file,
-    imagenet_weights=pretrained.imagenet_weights,
-    imagenet_classes=pretrained.IMAGENET_CLASSES,
-    set_weights=pretrained.set_weights,
-    head_classes=pretrained.head_classes,
+    arxiv="1704.04861",
+    cost=v1_cost.cost,
+    remarks=v1_cost.remarks,
+    build=_built_in("mobilenet_v1"),
+    form=v1_pretrained.FORM,
+    imagenet_files=v1_pretrained.imagenet_files,
+    spec_of_channels=spec_of_channels,
+    published=v1_published.PUBLISHED,
+    quantized_source=v1_published.SOURCE,
+    published_note=v1_published.NOTE,
+    paper=v1_published.PAPER,
 )
-ARCHITECTURES: Final = (MOBILENET_V1,)
+MOBILENET_V2: Final = Architecture(
+    name=MobileNetV2Spec.architecture,
+    title=MobileNetV2Spec.family_title,
+    spec=MobileNetV2Spec,
+    arxiv="1801.04381",
+    cost=v2_cost.cost,
+    build=_built_in("mobilenet_v2"),
+    form=v2_pretrained.FORM,
+    imagenet_files=v2_pretrained.imagenet_files,
+    spec_of_channels=spec_by_cost(MobileNetV2Spec, v2_cost.cost),
+    published=v2_published.PUBLISHED,
+    quantized_source=v2_published.SOURCE,
+    published_note=v2_published.NOTE,
+)
+
+
+def _mobilenet_v3(
+    spec: type[SmallSpec] | type[LargeSpec], form: StoredForm, published: tuple[Published, ...]
+) -> Architecture:
+    """The row of one size of MobileNet v3."""
+    return Architecture(
+        name=spec.architecture,
+        title=spec.family_title,
+        spec=spec,
+        arxiv="1905.02244",
+        cost=v3_cost.cost,
+        build=_built_in("mobilenet_v3"),
+        form=form,
+        imagenet_files=v3_pretrained.imagenet_files,
+        spec_of_channels=spec_by_cost(spec, v3_cost.cost),
+        published=published,
+        quantized_source=v3_published.SOURCE,
+        published_note=v3_published.NOTE,
+    )
+
+
+MOBILENET_V3_SMALL: Final = _mobilenet_v3(SmallSpec, v3_pretrained.SMALL_FORM, v3_published.SMALL)
+MOBILENET_V3_LARGE: Final = _mobilenet_v3(LargeSpec, v3_pretrained.LARGE_FORM, v3_published.LARGE)
+ARCHITECTURES: Final = (MOBILENET_V1, MOBILENET_V2, MOBILENET_V3_SMALL, MOBILENET_V3_LARGE)
 IMAGENET: Final = "imagenet"  # the name of published weights, in place of a file
 _UNKNOWN: Final = Family(name="classifier", title="Image classifier")
 
 
-def architecture_of(spec: ModelSpec) -> Architecture:
+def architecture_of(spec: NetworkSpec) -> Architecture:
     """The row whose networks `spec` describes."""
-    return next(each for each in ARCHITECTURES if isinstance(spec, each.spec))
+    return next(each for each in ARCHITECTURES if each.name == spec.architecture)
 
 
 def architecture_named(name: str | None) -> Architecture | None:
@@ -100,3 +150,9 @@ def architecture_named(name: str | None) -> Architecture | None:
 def family_named(name: str | None) -> Family:
     """The family of that name; for None or a name of no row, what any network is called."""
     return architecture_named(name) or _UNKNOWN
+
+
+def options_of_architectures() -> dict[str, tuple[Architecture, ...]]:
+    """For each option that not every architecture has, the rows that have it."""
+    names = dict.fromkeys(name for row in ARCHITECTURES for name in variant_options(row.spec))
+    return {name: tuple(row for row in ARCHITECTURES if name in variant_options(row.spec)) for name in names}

@@ -9,13 +9,13 @@ import tf_keras
 from mbexport.models.architectures import architecture_of
 from mbexport.models.facts import Facts, Output
 from mbexport.models.folding import is_convolution
-from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import NetworkSpec
 from mbexport.models.stored_network import network_from_json, network_to_json
 from mbexport.models.weights import load_weights
 
 
-def facts_of_spec(model: tf_keras.Model, spec: ModelSpec, preprocess: Preprocess) -> Facts:
+def facts_of_spec(model: tf_keras.Model, spec: NetworkSpec, preprocess: Preprocess) -> Facts:
     """The facts on a network that the architecture of `spec` built."""
     architecture = architecture_of(spec)
     total = architecture.cost(spec)

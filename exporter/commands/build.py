@@ -1,4 +1,4 @@
-"""`mbexport build`: train, quantize, export and verify a MobileNet v1."""
+"""`mbexport build`: train, quantize, export and verify a MobileNet."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +27,7 @@ Examples:
     help="Labelled images to train and verify on: the digits of scikit-learn, a folder with a sub-folder for each "
     "class, or a data set of TensorFlow Datasets.",
 )
+@options.arch
 @options.alpha
 @options.resolution
 @options.option(
@@ -47,6 +48,7 @@ Examples:
 @options.rho
 @options.conv
 @options.shallow
+@options.minimalistic
 @options.option(
     "--log-dir",
     group=Group.TRAINING,
@@ -64,7 +66,7 @@ Examples:
 )
 @build_and_export.shared_options
 def command(**given: Any) -> int:
-    """Train a MobileNet v1, quantize it, export it and verify the artifacts.
+    """Train a MobileNet, quantize it, export it and verify the artifacts.
 
     Writes artifacts in every format, labels.txt, a report, golden vectors and bundles for apps. Without --resolution
     the side is 64 px for digits and 224 px for photos. A run that was stopped goes on where it ended.
@@ -98,7 +100,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
             given["rho"],
             default_px=plans.PHOTO_RESOLUTION_PX if is_photos else plans.DIGITS_RESOLUTION_PX,
         )
-        spec = build_and_export.spec_of(given, resolution_px=px, classes=classes)
+        spec = options.spec_of(given, resolution_px=px, classes=classes)
         epochs = given["epochs"]
         if epochs is None:
             epochs = plans.PHOTO_EPOCHS if is_photos else plans.DIGITS_EPOCHS
@@ -106,7 +108,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
                 epochs = plans.FINE_TUNING_EPOCHS
         weights = None
         if given["weights"] != "none":
-            weights = build_and_export.weights_file(given["weights"], spec, stderr)
+            weights = build_and_export.weights_file(given["weights"], spec, stderr, needs_head=False)
         return plans.BuildPlan(
             name=spec.stem_name,
             origin=plans.Trained(spec=spec, epochs=epochs, weights=weights),

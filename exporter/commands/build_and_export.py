@@ -1,7 +1,7 @@
 """Shared parts of `build` and `export`: their options, the plan that these decide, and the run."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,12 @@ from mbexport.commands.temporary import temporary_files_in
 from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import visible
 from mbexport.formats.registry import EXPORTED
-from mbexport.models.architectures import IMAGENET, MOBILENET_V1, architecture_of
+from mbexport.models.architectures import IMAGENET, architecture_of
+from mbexport.models.pretrained import cached_file, imagenet_weights
 
 if TYPE_CHECKING:
     from mbexport.models.data.open import DataSet
-    from mbexport.models.mobilenet_v1.spec import ModelSpec
+    from mbexport.models.spec import NetworkSpec
     from mbexport.pipeline.plan import BuildPlan
 
 
@@ -302,21 +303,11 @@ def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:
     return tuple(precision for precision in Precision if precision.value in wanted)
 
 
-def spec_of(given: Mapping[str, Any], *, resolution_px: int, classes: int) -> "ModelSpec":
-    """The network that the options describe. Raises `OptionError` for one that is not built here."""
-    return MOBILENET_V1.spec(
-        alpha=given["alpha"],
-        resolution_px=resolution_px,
-        classes=classes,
-        conv=given["conv"],
-        shallow=given["shallow"],
-    )
-
-
-def weights_file(text: str, spec: "ModelSpec", stderr: TextIO | None) -> Path:
+def weights_file(text: str, spec: "NetworkSpec", stderr: TextIO | None, *, needs_head: bool) -> Path:
     """The file that --weights names: `imagenet` is found in Keras' cache, or downloaded, with a bar on a terminal.
 
-    Without `stderr` nothing is downloaded: the file may not be there yet. Raises `DataError` if there is no such file,
+    Unless it `needs_head`, a cached file without one will do. Without `stderr` nothing is downloaded: the file may not
+    be there yet. Raises `DataError` if there is no such file,
     `OptionError` if Keras publishes no weights for `spec`.
     """
     if text != IMAGENET:
@@ -324,10 +315,12 @@ def weights_file(text: str, spec: "ModelSpec", stderr: TextIO | None) -> Path:
             raise DataError(f"weights must be imagenet or a file, got {text}")
         return Path(text)
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    architecture = architecture_of(spec)
+    names = architecture.imagenet_files(spec)[: 1 if needs_head else None]
     if stderr is None:
-        return home / "models" / architecture_of(spec).imagenet_file(spec)
+        return cached_file(names, home)
     with redirect_stdout(stderr) if stderr.isatty() else nullcontext():
-        return architecture_of(spec).imagenet_weights(spec, home)
+        return imagenet_weights(architecture.form, names, home)
 
 
 def run_and_show(task: Task, *, is_dry: bool) -> int:

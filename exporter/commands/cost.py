@@ -1,6 +1,7 @@
-"""`mbexport cost`: mult-adds and parameters of a MobileNet v1, without building it."""
+"""`mbexport cost`: mult-adds and parameters of a MobileNet, without building it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,24 +10,28 @@ import click
 from mbexport.commands import options
 from mbexport.commands.options import Group
 from mbexport.errors import OptionError
-from mbexport.models.mobilenet_v1.cost import Cost, LayerCost, cost
-from mbexport.models.mobilenet_v1.published import PAPER, PUBLISHED, PaperNetwork
-from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, Convolution, ModelSpec
+from mbexport.models.architectures import ARCHITECTURES, Architecture, architecture_of
+from mbexport.models.cost import Cost, LayerCost, Remarks
+from mbexport.models.published import PaperNetwork, Published
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX, NetworkSpec, variant_options
 
 _EXAMPLES = """\b
 Examples:
   mbexport cost --all
+  mbexport cost --all --arch mobilenet_v2
   mbexport cost --compare
   mbexport cost --alpha 0.75 --resolution 192 --by-layer
 """
 
 
 @options.command("cost", epilog=_EXAMPLES)
+@options.arch
 @options.alpha
 @options.resolution
 @options.rho
 @options.conv
 @options.shallow
+@options.minimalistic
 @options.option(
     "--classes", group=Group.NETWORK, type=int, default=1000, metavar="N", help="Classes that the network tells apart."
 )
@@ -35,91 +40,93 @@ Examples:
     "everything",
     group=Group.COMMON,
     is_flag=True,
-    help="Show all sixteen published networks, and the figures that were published.",
+    help="Show all published networks of the architecture, and the figures that were published.",
 )
 @options.option(
-    "--compare", group=Group.COMMON, is_flag=True, help="Show tables 4 and 5 of the paper beside our figures."
+    "--compare",
+    group=Group.COMMON,
+    is_flag=True,
+    help="MobileNet v1: show tables 4 and 5 of the paper beside our figures.",
 )
 @options.option(
     "--by-layer", group=Group.COMMON, is_flag=True, help="Show every convolution and its share of the work."
 )
 @options.as_json
-def command(  # noqa: PLR0917  # click passes by name
-    alpha: float,
-    resolution: int | None,
-    rho: float | None,
-    conv: Convolution,
-    shallow: bool,
-    classes: int,
-    everything: bool,
-    compare: bool,
-    by_layer: bool,
-    as_json: bool,
-) -> None:
-    """Show the mult-adds and parameters of a MobileNet v1, without building it.
+def command(**given: Any) -> None:
+    """Show the mult-adds and parameters of a MobileNet, without building it.
 
     A separable block costs D_K*D_K*aM*rD_F*rD_F + aM*aN*rD_F*rD_F mult-adds, a standard convolution
-    D_K*D_K*aM*aN*rD_F*rD_F (arXiv 1704.04861, with width multiplier a and resolution multiplier r).
+    D_K*D_K*aM*aN*rD_F*rD_F (arXiv 1704.04861, with width multiplier a and resolution multiplier r). Convolutions alone
+    are counted.
     """
-    if everything or compare:
-        _require_published_alone(everything=everything, compare=compare, conv=conv, shallow=shallow)
-        lines = (_all if everything else _compare)(classes, as_json=as_json)
+    if given["everything"] or given["compare"]:
+        row = _published_alone(given)
+        lines = (_all if given["everything"] else _compare)(row, given["classes"], as_json=given["as_json"])
     else:
-        px = options.resolution_px(resolution, rho, default_px=REFERENCE_RESOLUTION_PX)
-        spec = ModelSpec(alpha=alpha, resolution_px=px, classes=classes, conv=conv, shallow=shallow)
-        lines = _one(spec, by_layer=by_layer, as_json=as_json)
+        px = options.resolution_px(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX)
+        spec = options.spec_of(given, resolution_px=px, classes=given["classes"])
+        lines = _one(spec, by_layer=given["by_layer"], as_json=given["as_json"])
     click.echo("\n".join(lines))
 
 
-def _require_published_alone(*, everything: bool, compare: bool, conv: Convolution, shallow: bool) -> None:
-    """Raises `OptionError` for options of one network beside those that show many."""
-    if everything and compare:
+def _published_alone(given: Mapping[str, Any]) -> Architecture:
+    """The architecture whose published networks are wanted.
+
+    Raises `OptionError` for options of one network beside those that show many, and where there is nothing to show.
+    """
+    if given["everything"] and given["compare"]:
         raise OptionError("give --all or --compare, not both")
-    if conv is not Convolution.SEPARABLE or shallow:
-        given = "--shallow" if shallow else f"--conv {conv}"
-        raise OptionError(f"{'--all' if everything else '--compare'} shows networks that were published; drop {given}")
+    wanted = "--all" if given["everything"] else "--compare"
+    own = options.spec_of(given, resolution_px=REFERENCE_RESOLUTION_PX, classes=given["classes"])
+    for name, default in variant_options(type(own)).items():
+        value = given[name]
+        if value != default:
+            said = f"--{name}" if value is True else f"--{name} {value}"
+            raise OptionError(f"{wanted} shows networks that were published; drop {said}")
+    row = architecture_of(own)
+    if given["compare"] and not row.paper:
+        compared = " or ".join(each.name for each in ARCHITECTURES if each.paper)
+        raise OptionError(f"--compare is for --arch {compared}, got --arch {row.name}: drop --compare")
+    return row
 
 
-def _all(classes: int, *, as_json: bool) -> list[str]:
-    rows = [
-        (row, cost(ModelSpec(alpha=row.alpha, resolution_px=row.resolution_px, classes=classes))) for row in PUBLISHED
-    ]
+def _all(architecture: Architecture, classes: int, *, as_json: bool) -> list[str]:
+    rows = [(row, architecture.cost(replace(row.spec, classes=classes))) for row in architecture.published]
     if as_json:
-        return [
-            json.dumps(
-                [
-                    {
-                        "alpha": row.alpha,
-                        "resolution_px": row.resolution_px,
-                        "mult_adds": total.mult_adds,
-                        "parameters": total.parameters,
-                        "published_mult_adds_m": row.mult_adds_m,
-                        "published_top1_float": row.top1_float,
-                        "published_top1_int8": row.top1_int8,
-                    }
-                    for row, total in rows
-                ],
-                indent=2,
-            )
-        ]
-    lines = [
-        "alpha   px   rho    mult-adds   parameters   published mult-adds   published top-1 float -> int8",
+        return [json.dumps([_published_as_dict(row, total) for row, total in rows], indent=2)]
+    variants = {row: " ".join(row.spec.variant_names) for row, _ in rows}
+    width = max(map(len, variants.values()))
+    return [
+        f"alpha   px   rho    {'':<{width}}mult-adds   parameters   published mult-adds   published parameters   "
+        "published top-1 float -> int8",
         *(
-            f"{row.alpha:5}  {row.resolution_px:3}  {row.resolution_px / REFERENCE_RESOLUTION_PX:.3f}  "
+            f"{row.alpha:5}  {row.resolution_px:3}  {row.spec.rho:.3f}  {variants[row]:<{width}}"
             f"{total.mult_adds / 1e6:8.1f} M  {total.parameters:11,}  {row.mult_adds_m:17} M   "
-            f"{row.top1_float:22.1%} -> {row.top1_int8:.1%}"
+            f"{row.parameters_m:18.2f} M   {row.top1_float:21.1%} -> "
+            f"{'-' if row.top1_int8 is None else f'{row.top1_int8:.1%}'}"
             for row, total in rows
         ),
+        architecture.published_note,
     ]
-    note = (
-        "Published: research/slim of tensorflow/models. Its alpha 0.75 leaves out the stem (the paper has 325 M, "
-        "as here); its 34 M at 0.25/192 breaks the rho*rho law (30 M)."
-    )
-    return [*lines, note]
 
 
-def _compare(classes: int, *, as_json: bool) -> list[str]:
-    rows = [(row, cost(replace(row.spec, classes=classes))) for row in PAPER]
+def _published_as_dict(row: Published, total: Cost) -> dict[str, Any]:
+    return {
+        "arch": row.spec.architecture,
+        "alpha": row.alpha,
+        "resolution_px": row.resolution_px,
+        **row.spec.variant,
+        "mult_adds": total.mult_adds,
+        "parameters": total.parameters,
+        "published_mult_adds_m": row.mult_adds_m,
+        "published_parameters_m": row.parameters_m,
+        "published_top1_float": row.top1_float,
+        "published_top1_int8": row.top1_int8,
+    }
+
+
+def _compare(architecture: Architecture, classes: int, *, as_json: bool) -> list[str]:
+    rows = [(row, architecture.cost(replace(row.spec, classes=classes))) for row in architecture.paper]
     if as_json:
         return [json.dumps([_compared_as_dict(row, total) for row, total in rows], indent=2)]
     return [
@@ -131,8 +138,8 @@ def _compare(classes: int, *, as_json: bool) -> list[str]:
             f"{total.weights / 1e6:11.2f} M"
             for row, total in rows
         ),
-        "Published: arXiv 1704.04861, tables 4 and 5. The paper counts kernels alone; our parameters include batch "
-        "normalization and the head's bias.",
+        f"Published: arXiv {architecture.arxiv}, tables 4 and 5. The paper counts kernels alone; our parameters "
+        "include batch normalization and the head's bias.",
     ]
 
 
@@ -148,10 +155,10 @@ def _compared_as_dict(row: PaperNetwork, total: Cost) -> dict[str, Any]:
     return {
         "table": row.table,
         "name": row.name,
+        "arch": row.spec.architecture,
         "alpha": row.spec.alpha,
         "resolution_px": row.spec.resolution_px,
-        "conv": row.spec.conv,
-        "shallow": row.spec.shallow,
+        **row.spec.variant,
         "mult_adds": total.mult_adds,
         "published_mult_adds_m": row.mult_adds_m,
         "mult_adds_deviation": _deviation(total.mult_adds, row.mult_adds_m),
@@ -163,46 +170,28 @@ def _compared_as_dict(row: PaperNetwork, total: Cost) -> dict[str, Any]:
     }
 
 
-def _one(spec: ModelSpec, *, by_layer: bool, as_json: bool) -> list[str]:
-    total = cost(spec)
+def _one(spec: NetworkSpec, *, by_layer: bool, as_json: bool) -> list[str]:
+    architecture = architecture_of(spec)
+    total = architecture.cost(spec)
+    remarks = architecture.remarks(spec, total)
     if as_json:
-        return [json.dumps(_as_dict(spec, total, by_layer=by_layer), indent=2)]
+        return [json.dumps(_as_dict(spec, total, remarks, by_layer=by_layer), indent=2)]
     lines = [
-        f"{_title(spec)}, alpha {spec.alpha:g}, {spec.resolution_px} px (rho {spec.rho:.3f}), {spec.classes} classes",
+        f"{spec.title}, alpha {spec.alpha:g}, {spec.resolution_px} px (rho {spec.rho:.3f}), {spec.classes} classes",
         f"mult-adds   {total.mult_adds:>13,}  ({total.mult_adds / 1e6:.1f} M)",
         f"parameters  {total.parameters:>13,}  ({total.parameters / 1e6:.2f} M)",
-        *_where_the_work_is(spec, total),
+        *remarks.lines,
     ]
     return lines + (["", *_layer_table(total)] if by_layer else [])
 
 
-def _title(spec: ModelSpec) -> str:
-    standard = " of standard convolutions" if spec.conv is Convolution.STANDARD else ""
-    return f"{'Shallow ' if spec.shallow else ''}MobileNet v1{standard}"
-
-
-def _where_the_work_is(spec: ModelSpec, total: Cost) -> list[str]:
-    separable, standard = total.separable_saving()
-    is_standard = spec.conv is Convolution.STANDARD
-    mult_add_share, weight_share = total.share("standard" if is_standard else "pointwise")
-    share = f"hold {mult_add_share:.1%} of the mult-adds and {weight_share:.1%} of the weights"
-    if is_standard:
-        return [
-            f"the blocks' standard convolutions {share}",
-            f"the {len(spec.blocks)} blocks of standard 3x3 convolutions cost {standard / 1e6:.1f} M, "
-            f"{standard / separable:.1f} times as much as separable blocks in their place, {separable / 1e6:.1f} M",
-        ]
-    return [
-        f"1x1 convolutions {share}",
-        f"the {len(spec.blocks)} separable blocks cost {separable / 1e6:.1f} M; standard 3x3 convolutions in their "
-        f"place {standard / 1e6:.1f} M, {standard / separable:.1f} times as much",
-    ]
-
-
 def _layer_table(total: Cost) -> list[str]:
-    header = "layer        kind        D_K     M     N  D_F     mult-adds  share   parameters  share  vs standard"
+    named = max(12, *(len(layer.name) for layer in total.layers))
+    kind = max(10, *(len(layer.kind) for layer in total.layers))
+    columns = "D_K     M     N  D_F     mult-adds  share   parameters  share  vs standard"
+    header = f"{'layer':<{named}} {'kind':<{kind}}  {columns}"
     rows = [
-        f"{layer.name:<12} {layer.kind:<10} {layer.kernel_px:4} {layer.channels_in:5} {layer.channels_out:5} "
+        f"{layer.name:<{named}} {layer.kind:<{kind}} {layer.kernel_px:4} {layer.channels_in:5} {layer.channels_out:5} "
         f"{layer.map_px:4}  {layer.mult_adds:12,}  {layer.mult_adds / total.mult_adds:5.1%}  "
         f"{layer.parameters:11,}  {layer.parameters / total.parameters:5.1%}  {_against_standard(layer)}"
         for layer in total.layers
@@ -220,22 +209,20 @@ def _against_standard(layer: LayerCost) -> str:
     return f"1/{layer.standard_mult_adds / layer.mult_adds:.0f}" if layer.kind == "depthwise" else ""
 
 
-def _as_dict(spec: ModelSpec, total: Cost, *, by_layer: bool) -> dict[str, Any]:
-    separable, standard = total.separable_saving()
+def _as_dict(spec: NetworkSpec, total: Cost, remarks: Remarks, *, by_layer: bool) -> dict[str, Any]:
     mult_add_share, weight_share = total.share("pointwise")
     result: dict[str, Any] = {
+        "arch": spec.architecture,
         "alpha": spec.alpha,
         "resolution_px": spec.resolution_px,
         "rho": spec.rho,
         "classes": spec.classes,
-        "conv": spec.conv,
-        "shallow": spec.shallow,
+        **spec.variant,
         "mult_adds": total.mult_adds,
         "parameters": total.parameters,
         "pointwise_mult_add_share": mult_add_share,
         "pointwise_weight_share": weight_share,
-        "separable_mult_adds": separable,
-        "standard_mult_adds": standard,
+        **remarks.figures,
     }
     if by_layer:
         names = (

@@ -10,7 +10,9 @@ from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.keras.format import KERAS
 from mbexport.formats.trial import try_as
-from mbexport.models.architectures import MOBILENET_V1, architecture_of
+from mbexport.models.architectures import architecture_of
+from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX, resolution_from_rho
 
 if TYPE_CHECKING:
     from mbexport.pipeline.plan import BuildPlan, Foreign, Stored
@@ -38,8 +40,8 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
     group=Group.COMMON,
     metavar="imagenet|FILE",
     is_input=True,
-    help="Instead of --model: the weights of a MobileNet v1 that --alpha and the like describe. imagenet: those that "
-    "Keras publishes.",
+    help="Instead of --model: the weights of a MobileNet that --arch, --alpha and the like describe. imagenet: those "
+    "that Keras publishes.",
 )
 @options.option(
     "--data",
@@ -49,11 +51,13 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
     help="Labelled images to verify on: the digits of scikit-learn, a folder with a sub-folder for each class, or a "
     "data set of TensorFlow Datasets. Without labels, --calibration alone will do.",
 )
+@options.arch
 @options.alpha
 @options.resolution
 @options.rho
 @options.conv
 @options.shallow
+@options.minimalistic
 @options.option(
     "--trust",
     group=Group.RUN,
@@ -71,7 +75,7 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
 def command(**given: Any) -> int:
     """Quantize a network that is already trained, export it and verify the artifacts.
 
-    The network is --model, or a MobileNet v1 with --weights. Its int8 ranges are calibrated on --calibration, or on
+    The network is --model, or a MobileNet with --weights. Its int8 ranges are calibrated on --calibration, or on
     a part of --data that is then not verified on.
     """
     return build_and_export.run_and_show(task(given), is_dry=given["dry_run"])
@@ -149,7 +153,6 @@ def stem_of(model: Path) -> str:
 
 
 def _foreign(given: dict[str, Any]) -> "Foreign":
-    from mbexport.models.mobilenet_v1.spec import resolution_from_rho
     from mbexport.pipeline.plan import Foreign
 
     px = given["resolution"]
@@ -162,13 +165,12 @@ def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -
     from mbexport.models.keras_import.weights import stored_weights
     from mbexport.pipeline.plan import Stored
 
-    px = options.resolution_px(given["resolution"], given["rho"], default_px=MOBILENET_V1.reference_resolution_px)
-    spec = build_and_export.spec_of(given, resolution_px=px, classes=classes or MOBILENET_V1.imagenet_classes)
-    architecture = architecture_of(spec)
-    weights = build_and_export.weights_file(given["weights"], spec, stderr)
+    px = options.resolution_px(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX)
+    spec = options.spec_of(given, resolution_px=px, classes=classes or IMAGENET_CLASSES)
+    weights = build_and_export.weights_file(given["weights"], spec, stderr, needs_head=True)
     if weights.is_file():
         try_as([(weights, KERAS)])
     if classes is None and weights.is_file():
-        classes = architecture.head_classes(stored_weights(weights)) or architecture.imagenet_classes
+        classes = head_classes(architecture_of(spec).form, stored_weights(weights)) or IMAGENET_CLASSES
         spec = replace(spec, classes=classes)
     return Stored(spec=spec, weights=weights)

@@ -3,7 +3,7 @@
 import errno
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mbexport.errors import DataError, OptionError
-from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX, Convolution, resolution_from_rho
+from mbexport.models.architectures import ARCHITECTURES, options_of_architectures
+from mbexport.models.mobilenet_v1.spec import Convolution
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX, NetworkSpec, resolution_from_rho, variant_options
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -139,8 +141,20 @@ def together(*decorators: Decorator) -> Decorator:
     return decorate
 
 
+arch: Final = option(
+    "--arch",
+    group=Group.COMMON,
+    type=click.Choice([each.name for each in ARCHITECTURES]),
+    default=ARCHITECTURES[0].name,
+    help="Architecture of the network.",
+)
 alpha: Final = option(
-    "--alpha", group=Group.COMMON, type=float, default=1.0, metavar="A", help="Width multiplier, in (0, 1]."
+    "--alpha",
+    group=Group.COMMON,
+    type=float,
+    default=1.0,
+    metavar="A",
+    help="Width multiplier, in (0, 1]; of MobileNet v2 and v3 in (0, 2].",
 )
 resolution: Final = option(
     "--resolution",
@@ -162,10 +176,20 @@ conv: Final = option(
     type=click.Choice([each.value for each in Convolution]),
     default=Convolution.SEPARABLE.value,
     callback=lambda _context, _parameter, value: Convolution(value),
-    help="Convolutions of the blocks: depthwise separable, or the standard ones that the paper compares them with.",
+    help="MobileNet v1: convolutions of the blocks, depthwise separable or the standard ones that the paper compares "
+    "them with.",
 )
 shallow: Final = option(
-    "--shallow", group=Group.NETWORK, is_flag=True, help="Leave out the five blocks from 512 to 512 channels."
+    "--shallow",
+    group=Group.NETWORK,
+    is_flag=True,
+    help="MobileNet v1: leave out the five blocks from 512 to 512 channels.",
+)
+minimalistic: Final = option(
+    "--minimalistic",
+    group=Group.NETWORK,
+    is_flag=True,
+    help="MobileNet v3: without squeeze-and-excite, h-swish and 5x5 kernels.",
 )
 as_json: Final = option("--json", "as_json", group=Group.COMMON, is_flag=True, help="Print the result as JSON.")
 classes_file: Final = option(
@@ -328,6 +352,21 @@ def resolution_px(resolution: int | None, rho: float | None, *, default_px: int)
     if rho is not None:
         return resolution_from_rho(rho)
     return default_px if resolution is None else resolution
+
+
+def spec_of(given: Mapping[str, Any], *, resolution_px: int, classes: int) -> NetworkSpec:
+    """The network that the options describe.
+
+    Raises `OptionError` for one that is not built here, and for an option that its architecture does not have.
+    """
+    row = next(each for each in ARCHITECTURES if each.name == given["arch"])
+    own = variant_options(row.spec)
+    for name, owners in options_of_architectures().items():
+        if name not in own and given[name] != variant_options(owners[0].spec)[name]:
+            legal = " or ".join(each.name for each in owners)
+            raise OptionError(f"--{name} is for --arch {legal}, got --arch {row.name}: drop --{name}")
+    chosen = {name: given[name] for name in own}
+    return row.spec(alpha=given["alpha"], resolution_px=resolution_px, classes=classes, **chosen)
 
 
 def gate_limits(gates: tuple[str, ...]) -> dict[str, float]:

@@ -9,20 +9,18 @@ from mbexport.files import sha256_of
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
-from mbexport.models.architectures import ARCHITECTURES, Architecture
+from mbexport.models.architectures import ARCHITECTURES
+from mbexport.models.spec import NetworkSpec
 
 
-def recognize(runner: Runner) -> tuple[Architecture, float] | None:
-    """The architecture and the width multiplier of the network in a file, from the channels of its convolutions.
+def recognize(runner: Runner) -> NetworkSpec | None:
+    """The architecture, width multiplier and options of the network in a file, from the channels of its convolutions.
 
-    None for a network that is of none of the `ARCHITECTURES`.
+    Resolution and classes are not those of the file. None for a network that is of none of the `ARCHITECTURES`.
     """
     layers = [(layer.channels, layer.is_depthwise) for layer in runner.conv_layers()]
-    for architecture in ARCHITECTURES:
-        alpha = architecture.alpha_of_channels(layers)
-        if alpha is not None:
-            return architecture, alpha
-    return None
+    found = (architecture.spec_of_channels(layers) for architecture in ARCHITECTURES)
+    return next((spec for spec in found if spec is not None), None)
 
 
 def holds_labels(runner: Runner) -> bool:

@@ -6,10 +6,10 @@ from typing import Any
 from mbexport import __version__
 from mbexport.artifact import Io
 from mbexport.fingerprint import library_versions, path_hash
-from mbexport.models.architectures import family_named
+from mbexport.models.architectures import family_named, options_of_architectures
 from mbexport.models.data.open import DataSet
 from mbexport.models.facts import Facts
-from mbexport.models.mobilenet_v1.spec import REFERENCE_RESOLUTION_PX
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
@@ -102,8 +102,8 @@ def _origin(origin: Origin) -> dict[str, Any]:
     """Where the float network came from."""
     spec, file = (None, origin.model) if isinstance(origin, Foreign) else (origin.spec, origin.weights)
     return {
-        "conv": spec.conv.value if spec else None,
-        "shallow": spec.shallow if spec else None,
+        **dict.fromkeys(options_of_architectures()),
+        **(spec.variant if spec else {}),
         "trained_here": isinstance(origin, Trained),
         "source": {"file": file.name, "sha256": path_hash(file)} if file else None,
     }

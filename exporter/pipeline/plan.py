@@ -10,8 +10,8 @@ from mbexport.bundles.registry import Bundling, Platform
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import MAX_BATCH, MAX_SEED, MAX_THREADS, OptionError, require_within
 from mbexport.formats.registry import EXPORTED, formats_of
-from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
+from mbexport.models.spec import NetworkSpec
 from mbexport.provenance.manifest import Recipe
 from mbexport.verification.gates import check_limits
 
@@ -39,7 +39,7 @@ def _is_half(char: str) -> bool:
 class Trained:
     """A network of ours that learns the data: from scratch, or from `weights` with a new head."""
 
-    spec: ModelSpec
+    spec: NetworkSpec
     epochs: int
     weights: Path | None = None
 
@@ -51,7 +51,7 @@ class Trained:
 class Stored:
     """A network of ours whose weights lie in a file, head and all."""
 
-    spec: ModelSpec
+    spec: NetworkSpec
     weights: Path
 
 

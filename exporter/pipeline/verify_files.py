@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mbexport import __version__
 from mbexport.artifact import Precision
@@ -17,6 +18,7 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, distinct_names, give_distinct_names
 from mbexport.formats.subject import Source, Subject
 from mbexport.formats.trial import require_harmless
+from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import DataSet, ImageSet
 from mbexport.models.data.readable import ImageFindings, ReadableSets, drop_unreadable
 from mbexport.models.preprocess import RAW_NAME, Normalization, Preprocess
@@ -189,20 +191,15 @@ def _network_facts(known: Subject, measured: Json) -> NetworkFacts:
     network = NetworkFacts(resolution_px=px, fp32_bytes=size)
     recognized = recognize(known.runner)
     if recognized is not None:
-        architecture, alpha = recognized
-        network = replace(network, family=architecture.name, alpha=alpha)
+        named: dict[str, Any] = {"family": recognized.architecture, "alpha": recognized.alpha, "resolution_px": px}
+        network = replace(network, **named)
         try:
-            total = architecture.cost(architecture.spec(alpha=alpha, resolution_px=px, classes=known.classes))
+            spec = replace(recognized, resolution_px=px, classes=known.classes)
+            total = architecture_of(spec).cost(spec)
         except OptionError:  # a side that we do not build
             pass
         else:
-            network = NetworkFacts.of_parameters(
-                family=architecture.name,
-                alpha=alpha,
-                resolution_px=px,
-                mult_adds=total.mult_adds,
-                parameters=total.parameters,
-            )
+            network = NetworkFacts.of_parameters(**named, mult_adds=total.mult_adds, parameters=total.parameters)
     return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
 
 

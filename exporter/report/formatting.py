@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from mbexport.models.architectures import MOBILENET_V1, family_named
 from mbexport.verification.gates import comparing_gates
 
 Json = dict[str, Any]
@@ -131,9 +132,10 @@ def model_name(report: Json) -> str:
 
 
 def network_title(report: Json) -> str:
-    """What kind of network it is; reports of older versions and of `verify` have no `title`."""
+    """What kind of network it is; reports of `verify` have no `title`, and those of older versions knew one family."""
     model = report["model"]
-    return str(model.get("title") or ("MobileNet v1" if model.get("alpha") is not None else "Image classifier"))
+    older = MOBILENET_V1 if model.get("alpha") is not None else family_named(None)
+    return str(model.get("title") or older.title)
 
 
 def fed(data: Json) -> str:

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from mbexport.errors import OptionError
 from mbexport.models.architectures import architecture_named
-from mbexport.models.mobilenet_v1.published import Published
+from mbexport.models.published import nearest_quantized
 from mbexport.verification import measured_values
 from mbexport.verification.measured_values import Json, Value
 
@@ -91,26 +91,21 @@ _CHANGES_PER_LOSS: Final = 5
 _MOST_CHANGES, _FEWEST_CHANGES = 0.15, 0.05
 
 
-def _published(network: NetworkFacts) -> Published | None:
-    """The published quantized checkpoint of nearest alpha and resolution; None for no architecture of ours."""
+def _published_drop(network: NetworkFacts) -> float | None:
+    """What Google's quantized checkpoint of such a network lost; None where none was published near its width."""
     architecture = architecture_named(network.family)
     if architecture is None or network.alpha is None:
         return None
-    return architecture.nearest_published(alpha=network.alpha, resolution_px=network.resolution_px)
-
-
-def _published_drop(network: NetworkFacts) -> float | None:
-    """What Google's checkpoint lost."""
-    published = _published(network)
-    return None if published is None else round(published.int8_drop, 4)
+    found = nearest_quantized(architecture.published, alpha=network.alpha, resolution_px=network.resolution_px)
+    return None if found is None or found.int8_drop is None else round(found.int8_drop, 4)
 
 
 def _agreement_at_published_drop(network: NetworkFacts) -> float | None:
     """The agreement that goes with such a loss."""
-    published = _published(network)
-    if published is None:
+    drop = _published_drop(network)
+    if drop is None:
         return None
-    changes = min(max(_CHANGES_PER_LOSS * published.int8_drop, _FEWEST_CHANGES), _MOST_CHANGES)
+    changes = min(max(_CHANGES_PER_LOSS * drop, _FEWEST_CHANGES), _MOST_CHANGES)
     return round(1 - changes, 4)
 
 

@@ -5,20 +5,19 @@ from typing import Any, Final
 import tf_keras
 
 from mbexport.models.facts import INPUT_NAME
+from mbexport.models.layers import BATCH_NORM_EPSILON, Tensor, classify
 from mbexport.models.mobilenet_v1.spec import KERNEL_PX, STEM_FILTERS, Block, Convolution, ModelSpec
 
 RELU_MAX: Final = 6.0  # ReLU6: arXiv 1704.04861 trains with it, and its fixed ceiling suits 8 bits
 DROPOUT: Final = 0.001  # the reference's rate (research/slim mobilenet_v1.py: dropout_keep_prob=0.999)
-BATCH_NORM_EPSILON: Final = 1e-3  # Keras' default, with which the published weights were trained
 
 _layers = tf_keras.layers
-Tensor = Any  # a Keras tensor: tf_keras publishes no types
 
 
 def build(
     spec: ModelSpec, *, batch_norm_momentum: float = 0.99, dropout: float = DROPOUT, is_resumable: bool = False
 ) -> tf_keras.Model:
-    """Build the network: (batch, px, px, 3) float32, normalized, to (batch, classes) float32 probabilities.
+    """Build the network: (batch, height, width, 3) float32, normalized, to (batch, classes) float32 probabilities.
 
     Three settings are for training only: `batch_norm_momentum` is the decay of the moving statistics, `dropout` the
     share of pooled features that is dropped; with `is_resumable` checkpoints hold the state of dropout's generator.
@@ -28,7 +27,7 @@ def build(
         x = _layers.BatchNormalization(momentum=batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=f"{name}_bn")(x)
         return _layers.ReLU(RELU_MAX, name=f"{name}_relu")(x)
 
-    image = _layers.Input((spec.resolution_px, spec.resolution_px, 3), name=INPUT_NAME)
+    image = _layers.Input((*spec.sides_px, 3), name=INPUT_NAME)
     stem = _layers.Conv2D(
         spec.channels(STEM_FILTERS), KERNEL_PX, strides=2, padding="same", use_bias=False, name="conv1"
     )
@@ -40,11 +39,16 @@ def build(
         for convolution in _convolutions(spec, block, number=number):
             x = normalize_and_clip(convolution(x), convolution.name)
     x = _layers.GlobalAveragePooling2D(keepdims=True, name="global_average_pooling2d")(x)
-    x = _layers.Dropout(dropout, name="dropout", rng_type="stateful" if is_resumable else None)(x)
-    x = _layers.Conv2D(spec.classes, 1, name="conv_preds")(x)
-    x = _layers.Reshape((spec.classes,), name="reshape_2")(x)
-    x = _layers.Softmax(name="predictions")(x)
-    return tf_keras.Model(image, x, name="mobilenet_v1")
+    x = classify(
+        x,
+        spec.classes,
+        head="conv_preds",
+        reshape="reshape_2",
+        softmax="predictions",
+        dropout=dropout,
+        is_resumable=is_resumable,
+    )
+    return tf_keras.Model(image, x, name=spec.architecture)
 
 
 def _convolutions(spec: ModelSpec, block: Block, *, number: int) -> tuple[Any, ...]:

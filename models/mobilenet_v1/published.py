@@ -4,31 +4,23 @@ Source: research/slim/nets/mobilenet_v1.md of tensorflow/models (2018-02-22 chec
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
+from mbexport.models.published import PaperNetwork, Published
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """One published checkpoint: accuracies are fractions on ImageNet's validation set, cost in millions."""
-
-    alpha: float
-    resolution_px: int
-    mult_adds_m: int
-    top1_float: float
-    top1_int8: float
-
-    @property
-    def int8_drop(self) -> float:
-        """The top-1 that quantization-aware training on all of ImageNet lost, as a fraction."""
-        return self.top1_float - self.top1_int8
-
+SOURCE: Final = "tensorflow/models, research/slim, mobilenet_v1.md"
+_PARAMETERS_M: Final[Mapping[float, float]] = MappingProxyType({1.0: 4.24, 0.75: 2.59, 0.5: 1.34, 0.25: 0.47})
 
 PUBLISHED: Final[tuple[Published, ...]] = tuple(
-    Published(alpha=alpha, resolution_px=px, mult_adds_m=macs, top1_float=top1 / 100, top1_int8=quant / 100)
+    Published(
+        spec=ModelSpec(alpha=alpha, resolution_px=px),
+        mult_adds_m=macs,
+        parameters_m=_PARAMETERS_M[alpha],
+        top1_float=top1 / 100,
+        top1_int8=quant / 100,
+    )
     for alpha, px, macs, top1, quant in (
         (1.0, 224, 569, 70.9, 69.7),
         (1.0, 192, 418, 70.0, 69.0),
@@ -54,24 +46,16 @@ PUBLISHED: Final[tuple[Published, ...]] = tuple(
 # 34 M at 0.25/192 breaks the paper's rho**2 law (41 M * (192/224)**2 = 30 M) and is taken for a misprint.
 ALPHA_WITHOUT_STEM: Final = 0.75
 MISPRINTED: Final = (0.25, 192)
+NOTE: Final = (
+    "Published: research/slim of tensorflow/models. Its alpha 0.75 leaves out the stem (the paper has 325 M, "
+    "as here); its 34 M at 0.25/192 breaks the rho*rho law (30 M)."
+)
 
 # Parameters with a 1000-class top, batch-normalization statistics included, of the weights that
 # keras.applications publishes.
 KERAS_PARAMETERS: Final[Mapping[float, int]] = MappingProxyType(
     {0.25: 475_544, 0.5: 1_342_536, 0.75: 2_601_976, 1.0: 4_253_864}
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaperNetwork:
-    """One row of the paper's comparisons: top-1 is a fraction on ImageNet, cost in millions, as it is printed there."""
-
-    table: int
-    name: str
-    spec: ModelSpec
-    top1: float
-    mult_adds_m: int
-    parameters_m: float
 
 
 # arXiv 1704.04861, section 4.1: table 4 "Depthwise Separable vs Full Convolution MobileNet", table 5 "Narrow vs
@@ -86,8 +70,3 @@ PAPER: Final[tuple[PaperNetwork, ...]] = tuple(
         (5, "Shallow MobileNet", ModelSpec(shallow=True), 65.3, 307, 2.9),
     )
 )
-
-
-def nearest_published(*, alpha: float, resolution_px: int) -> Published:
-    """The published checkpoint with the nearest alpha, and among these with the nearest resolution."""
-    return min(PUBLISHED, key=lambda row: (abs(row.alpha - alpha), abs(row.resolution_px - resolution_px)))

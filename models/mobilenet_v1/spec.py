@@ -7,14 +7,11 @@ Vision Applications", arXiv 1704.04861, table 1.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from mbexport.errors import OptionError
+from mbexport.models.spec import NetworkSpec
 
-REFERENCE_RESOLUTION_PX: Final = 224  # rho = 1 (arXiv 1704.04861, section 3.4)
-RESOLUTION_STEP_PX: Final = 32  # five stride-2 layers: 2**5
-MIN_RESOLUTION_PX: Final = 32
-MAX_RESOLUTION_PX: Final = 1024
 STEM_FILTERS: Final = 32
 KERNEL_PX: Final = 3  # D_K of the stem, of every depthwise and of every standard convolution
 
@@ -63,48 +60,36 @@ REPEATED_BLOCK: Final = Block(filters=512, stride=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
+class ModelSpec(NetworkSpec):
     """One MobileNet v1: width multiplier alpha, input resolution in pixels, number of classes, kind of blocks.
 
     `shallow` leaves out the five blocks from 512 to 512 channels. Raises `OptionError` for an alpha outside (0, 1],
     a resolution that is not a multiple of 32 from 32 to 1024, fewer than two classes, or an unknown convolution.
     """
 
-    alpha: float = 1.0
-    resolution_px: int = REFERENCE_RESOLUTION_PX
-    classes: int = 1000
+    architecture: ClassVar[str] = "mobilenet_v1"
+    family_title: ClassVar[str] = "MobileNet v1"
+    max_alpha: ClassVar[float] = 1.0
+
     conv: Convolution = Convolution.SEPARABLE
     shallow: bool = False
 
     def __post_init__(self) -> None:
-        # Written so that NaN fails: every comparison with NaN is false.
-        if not 0 < self.alpha <= 1:
-            raise OptionError(f"alpha must be in (0, 1], got {self.alpha:g}")
-        in_range = MIN_RESOLUTION_PX <= self.resolution_px <= MAX_RESOLUTION_PX
-        if not (in_range and self.resolution_px % RESOLUTION_STEP_PX == 0):
-            raise OptionError(
-                f"resolution must be a multiple of {RESOLUTION_STEP_PX} from {MIN_RESOLUTION_PX} to "
-                f"{MAX_RESOLUTION_PX}, got {self.resolution_px}"
-            )
-        if not self.classes >= 2:
-            raise OptionError(f"classes must be at least 2, got {self.classes}")
+        NetworkSpec.__post_init__(self)  # a class with slots is made twice, so that super() would not find itself
         if not isinstance(self.conv, Convolution):
             raise OptionError(f"conv must be one of {', '.join(Convolution)}, got {self.conv}")
 
     @property
-    def rho(self) -> float:
-        """The resolution multiplier: resolution / 224."""
-        return self.resolution_px / REFERENCE_RESOLUTION_PX
+    def title(self) -> str:
+        """What people call the network: "Shallow MobileNet v1 of standard convolutions"."""
+        standard = " of standard convolutions" if self.conv is Convolution.STANDARD else ""
+        return f"{'Shallow ' if self.shallow else ''}{self.family_title}{standard}"
 
     @property
-    def stem_name(self) -> str:
-        """The stem of every artifact's file name, for example `mobilenet_v1_0.75_224`.
-
-        Other kinds of blocks are part of it: `mobilenet_v1_standard_shallow_0.75_224`.
-        """
-        standard = "_standard" if self.conv is Convolution.STANDARD else ""
-        shallow = "_shallow" if self.shallow else ""
-        return f"mobilenet_v1{standard}{shallow}_{float(self.alpha)}_{self.resolution_px}"
+    def variant_names(self) -> tuple[str, ...]:
+        """What file names say of other blocks: `mobilenet_v1_standard_shallow_0.75_224`."""
+        standard = ("standard",) if self.conv is Convolution.STANDARD else ()
+        return (*standard, "shallow") if self.shallow else standard
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -116,27 +101,11 @@ class ModelSpec:
         return max(1, int(filters * self.alpha))
 
 
-def resolution_from_rho(rho: float) -> int:
-    """The resolution in pixels that the resolution multiplier `rho` (224 px is 1) stands for.
+def spec_of_channels(layers: Sequence[tuple[int, bool]]) -> ModelSpec | None:
+    """A MobileNet v1 of that width, from the (channels, is_depthwise) of its convolutions in order.
 
-    Published multipliers are rounded decimals (0.857 is 192/224), so a value within one pixel of a legal
-    resolution means that resolution. Raises `OptionError` otherwise.
-    """
-    wanted_px = rho * REFERENCE_RESOLUTION_PX
-    if MIN_RESOLUTION_PX - 1 <= wanted_px <= MAX_RESOLUTION_PX + 1:  # false for NaN and infinity
-        nearest_px = round(wanted_px / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX
-        if abs(wanted_px - nearest_px) <= 1:
-            return nearest_px
-    raise OptionError(
-        f"rho must give a multiple of {RESOLUTION_STEP_PX} px from {MIN_RESOLUTION_PX} to {MAX_RESOLUTION_PX} "
-        f"(rho * {REFERENCE_RESOLUTION_PX}, for example 1, 0.857, 0.714 or 0.571), got {rho:g}"
-    )
-
-
-def alpha_of_channels(layers: Sequence[tuple[int, bool]]) -> float | None:
-    """The width multiplier of a MobileNet v1, from the (channels, is_depthwise) of its convolutions in order.
-
-    None for another network. A classifier may follow the blocks or not: it can be a convolution or a dense layer.
+    None for another network, and for one that is wider than those which are built here. A classifier may follow the
+    blocks or not: it can be a convolution or a dense layer.
     """
     pattern = [False, *(is_depthwise for _ in BLOCKS for is_depthwise in (True, False))]
     body = layers[: len(pattern)]
@@ -145,5 +114,5 @@ def alpha_of_channels(layers: Sequence[tuple[int, bool]]) -> float | None:
     found = [channels for channels, is_depthwise in body if not is_depthwise]
     for alpha in (round(found[-1] / BLOCKS[-1].filters, 2), found[0] / STEM_FILTERS):
         if found == [int(filters * alpha) for filters in (STEM_FILTERS, *(block.filters for block in BLOCKS))]:
-            return alpha
+            return ModelSpec(alpha=alpha) if 0 < alpha <= ModelSpec.max_alpha else None
     return None

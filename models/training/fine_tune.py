@@ -1,5 +1,6 @@
 """Fine-tune a network with a trained backbone and a new head: method and measurements are in docs/decisions/0009."""
 
+from collections.abc import Collection
 from typing import Final
 
 import tf_keras
@@ -27,13 +28,13 @@ def fine_tune(
     preprocess: Preprocess,
     settings: TrainSettings,
     *,
-    head: str,
+    untrained: Collection[str],
     epochs: int,
     validation: ImageSet | None,
     session: Session,
     on_step: OnStep,
 ) -> History:
-    """Train `model` in place: first the layer called `head` alone, then everything, more slowly.
+    """Train `model` in place: first the layers that are `untrained`, by name, then everything, more slowly.
 
     Returns the figures of each epoch. The `validation` images stop a phase that no longer improves, and choose the
     best epoch; without any, a tenth of the training images is held out for that. Raises `StageError` if training
@@ -54,14 +55,14 @@ def fine_tune(
         averaged_epochs=averaged_epochs,
         patience=_PATIENCE,
     )
-    return fit(model, objective, settings, _phases(epochs, head), session=session, on_step=on_step)
+    return fit(model, objective, settings, _phases(epochs, untrained), session=session, on_step=on_step)
 
 
-def _phases(epochs: int, head: str) -> tuple[Phase, Phase]:
-    """The epochs of the head alone, and those of all layers."""
+def _phases(epochs: int, untrained: Collection[str]) -> tuple[Phase, Phase]:
+    """The epochs of the untrained layers alone, and those of all layers."""
     head_epochs = max(1, round(epochs * _HEAD_SHARE))
     return (
-        Phase(epochs=head_epochs, learning_rate=_HEAD_LEARNING_RATE, frozen=lambda layer: layer.name != head),
+        Phase(epochs=head_epochs, learning_rate=_HEAD_LEARNING_RATE, frozen=lambda layer: layer.name not in untrained),
         Phase(
             epochs=epochs - head_epochs,
             learning_rate=_BACKBONE_LEARNING_RATE,

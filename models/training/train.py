@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import ImageSet, iter_pixels
-from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.spec import NetworkSpec
 from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
 from mbexport.models.training.objective import Objective
 
@@ -29,7 +29,7 @@ def make_deterministic(seed: int) -> None:
 
 
 def train(
-    spec: ModelSpec,
+    spec: NetworkSpec,
     images: ImageSet,
     preprocess: Preprocess,
     settings: TrainSettings,

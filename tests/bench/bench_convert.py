@@ -27,8 +27,9 @@ from mbexport.latency.interleaved import ratio_of_medians
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.keras_import.weights import stored_weights
 from mbexport.models.mobilenet_v1.network import build
-from mbexport.models.mobilenet_v1.pretrained import IMAGENET_CLASSES, set_weights
+from mbexport.models.mobilenet_v1.pretrained import FORM
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
 from mbexport.models.preprocess import Preprocess
 from mbexport.pipeline.plan import OBSERVER
 
@@ -67,7 +68,7 @@ def main() -> int:
 def float_network(weights: Path, spec: ModelSpec) -> Any:
     """The float network with its stored weights."""
     network = build(spec)
-    set_weights(network, stored_weights(weights), source=weights, keeps_head=True)
+    set_weights(FORM, network, stored_weights(weights), source=weights, keeps_head=True)
     return network
 
 

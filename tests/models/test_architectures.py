@@ -1,8 +1,8 @@
 """Every row of the architectures does what a row promises."""
 
-import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from mbexport.models.architectures import ARCHITECTURES, Architecture, architect
 from mbexport.models.facts import INPUT_NAME, Output
 from mbexport.models.network import facts_of_network, facts_of_spec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes, set_weights
 
 pytestmark = pytest.mark.run
 
@@ -43,7 +44,7 @@ def test_a_network_is_what_its_row_says_of_it(architecture: Architecture) -> Non
     network = architecture.build(spec)
     assert (network.name, network.input_names) == (architecture.name, [INPUT_NAME])
     assert (network.input_shape, network.output_shape) == ((None, 64, 64, 3), (None, 5))
-    assert [layer.name for layer in network.layers if layer.weights][-1] == architecture.head
+    assert [layer.name for layer in network.layers if layer.weights][-1] == architecture.form.head
 
     total, counted = architecture.cost(spec), facts_of_network(network, Preprocess(resolution_px=64), Output.SOFTMAX)
     assert (total.mult_adds, total.parameters) == (counted.mult_adds, counted.parameters)
@@ -51,13 +52,14 @@ def test_a_network_is_what_its_row_says_of_it(architecture: Architecture) -> Non
 
     convolutions = [layer for layer in network.layers if "Conv2D" in type(layer).__name__]
     channels = [(layer.output_shape[-1], type(layer).__name__ == "DepthwiseConv2D") for layer in convolutions]
-    assert architecture.alpha_of_channels(channels) == 0.25
-    assert architecture.alpha_of_channels(channels[:5]) is None
+    recognized = [row.spec_of_channels(channels) for row in ARCHITECTURES]
+    assert recognized == [architecture.spec(alpha=0.25) if row is architecture else None for row in ARCHITECTURES]
+    assert architecture.spec_of_channels(channels[:5]) is None
 
     stored = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
-    assert architecture.head_classes(stored) == 5
+    assert head_classes(architecture.form, stored) == 5
     other = architecture.build(spec)
-    architecture.set_weights(other, stored, source="here", keeps_head=True)
+    assert set_weights(architecture.form, other, stored, source=Path("here"), keeps_head=True) == ()
     for one, two in zip(network.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -65,10 +67,10 @@ def test_a_network_is_what_its_row_says_of_it(architecture: Architecture) -> Non
 @each_architecture
 def test_published_figures_belong_to_networks_of_the_row(architecture: Architecture) -> None:
     for row in architecture.published:
-        assert architecture.nearest_published(alpha=row.alpha, resolution_px=row.resolution_px) is row
-        spec = architecture.spec(alpha=row.alpha, resolution_px=row.resolution_px)
-        assert architecture.cost(spec).mult_adds == pytest.approx(row.mult_adds_m * 1e6, rel=0.2)
-        assert architecture.imagenet_file(dataclasses.replace(spec, classes=architecture.imagenet_classes))
+        assert architecture_of(row.spec) is architecture
+        assert row.spec.classes == IMAGENET_CLASSES
+        assert architecture.cost(row.spec).mult_adds == pytest.approx(row.mult_adds_m * 1e6, rel=0.2)
+        assert all(name.endswith(".h5") for name in architecture.imagenet_files(row.spec))
     assert all(architecture_of(row.spec) is architecture for row in architecture.paper)
 
 
@@ -76,7 +78,7 @@ def test_the_table_loads_neither_numpy_nor_tensorflow() -> None:
     code = (
         "import sys\n"
         "from mbexport.models.architectures import ARCHITECTURES\n"
-        "assert all(row.cost(row.spec()).parameters and row.imagenet_file(row.spec()) for row in ARCHITECTURES)\n"
+        "assert all(row.cost(row.spec()).parameters and row.imagenet_files(row.spec()) for row in ARCHITECTURES)\n"
         "assert not {'numpy', 'tensorflow', 'tf_keras'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

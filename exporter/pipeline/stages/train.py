@@ -16,6 +16,7 @@ from mbexport.models.preprocess import (
     Preprocess,
     own_normalization,
 )
+from mbexport.models.pretrained import set_weights
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
 from mbexport.pipeline.stage import Files, Options
@@ -101,13 +102,14 @@ def _fine_tuned(run: Context, origin: Trained, preprocess: Preprocess, settings:
         origin.spec, batch_norm_momentum=momentum, dropout=_FINE_TUNING_DROPOUT, is_resumable=True
     )
     try_as([(origin.weights, KERAS)])
-    architecture.set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=False)
+    stored = stored_weights(origin.weights)
+    untrained = set_weights(architecture.form, model, stored, source=origin.weights, keeps_head=False)
     history = fine_tune(
         model,
         run.images.train,
         preprocess,
         settings,
-        head=architecture.head,
+        untrained=untrained,
         epochs=origin.epochs,
         validation=run.images.validation,
         session=run.session,
@@ -132,7 +134,8 @@ def read_weights(run: Context) -> Files:
     make_deterministic(plan.seed)
     architecture = architecture_of(origin.spec)
     model = architecture.build(origin.spec)
-    architecture.set_weights(model, stored_weights(origin.weights), source=origin.weights, keeps_head=True)
+    stored = stored_weights(origin.weights)
+    set_weights(architecture.form, model, stored, source=origin.weights, keeps_head=True)
     preprocess = plan.preprocess(resolution_px=origin.spec.resolution_px)
     return _files(model, facts_of_spec(model, origin.spec, preprocess))
 

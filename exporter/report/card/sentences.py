@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from mbexport.escaping.characters import LONGEST_NAME, one_line
-from mbexport.models.mobilenet_v1.published import Published, nearest_published
+from mbexport.models.architectures import MOBILENET_V1, Architecture, architecture_named
+from mbexport.models.published import Published
 from mbexport.report import formatting
 from mbexport.report.formatting import Json
 
 _FLOATS: Final = "float32"
-_SOURCES: Final = "tensorflow/models, research/slim, mobilenet_v1.md"
 
 
 def about(report: Json) -> list[str]:
@@ -101,18 +101,24 @@ def machine(report: Json) -> str:
 
 
 def _architecture(report: Json) -> str:
-    """What the network is called; a paper only where it is that of MobileNet v1."""
-    model, title = report["model"], formatting.network_title(report)
-    if model.get("conv") is None:
+    """What the network is called, with its paper where it is one that is built here."""
+    model, architecture = report["model"], _built(report["model"])
+    if architecture is None:
         return "An image classifier that was imported." if "name" in model else "An image classifier."
     width = "" if model["alpha"] is None else f" of width {model['alpha']:g}"
     kinds = [
         *(["with standard convolutions"] if model["conv"] == "standard" else []),
         *(["without the five blocks of 14 x 14"] if model["shallow"] else []),
+        *(["without squeeze-and-excite, h-swish and 5x5 kernels"] if model.get("minimalistic") else []),
     ]
     shape = f", {' and '.join(kinds)}" if kinds else ""
-    paper = " (arXiv 1704.04861)" if title == "MobileNet v1" else ""
-    return f"A {title}{width}{shape}: an image classifier for phones{paper}."
+    title = formatting.network_title(report)
+    return f"A {title}{width}{shape}: an image classifier for phones (arXiv {architecture.arxiv})."
+
+
+def _built(model: Json) -> Architecture | None:
+    """The architecture of a network that is built here; reports of older versions have no `family`, but `conv`."""
+    return architecture_named(model.get("family")) or (MOBILENET_V1 if model.get("conv") is not None else None)
 
 
 def _origin(report: Json) -> list[str]:
@@ -168,21 +174,23 @@ def _evaluation(report: Json, *, classes: int) -> list[str]:
 
 def _published(report: Json) -> list[str]:
     """What others lost with a network of these multipliers: for comparison, not measured here."""
-    found = _same_network(report["model"])
-    if found is None:
+    architecture = _built(report["model"])
+    found = None if architecture is None else _same_network(architecture, report["model"])
+    if architecture is None or found is None:
         return []
     return [
         f"For comparison, not measured here: quantizing the published network of this size took its top-1 on ImageNet "
-        f"from {found.top1_float:.1%} to {found.top1_int8:.1%} ({_SOURCES})."
+        f"from {found.top1_float:.1%} to {found.top1_int8:.1%} ({architecture.quantized_source})."
     ]
 
 
-def _same_network(model: Json) -> Published | None:
-    if model.get("conv") != "separable" or model["shallow"] or model["alpha"] is None:
-        return None
-    found = nearest_published(alpha=model["alpha"], resolution_px=model["resolution_px"])
-    is_same = (found.alpha, found.resolution_px) == (model["alpha"], model["resolution_px"])
-    return found if is_same else None
+def _same_network(architecture: Architecture, model: Json) -> Published | None:
+    """The quantized checkpoint of a network with the same width, resolution and options."""
+    for row in architecture.published:
+        same = {"alpha": row.alpha, "resolution_px": row.resolution_px, **row.spec.variant}
+        if row.top1_int8 is not None and all(model.get(name) == value for name, value in same.items()):
+            return row
+    return None
 
 
 def _named(data: Json) -> str:

@@ -13,6 +13,7 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "family": "Architecture",
         "conv": "Convolutions",
         "shallow": "Shallow variant",
+        "minimalistic": "Minimalistic variant",
         "trained_here": "Trained in this run",
         "source": "Weights",
         "source.file": "Weights, file",

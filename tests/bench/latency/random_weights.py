@@ -15,8 +15,9 @@ import tf_keras
 
 from mbexport.models.data.open import iter_pixels, open_unlabelled
 from mbexport.models.mobilenet_v1.network import build
-from mbexport.models.mobilenet_v1.pretrained import HEAD, IMAGENET_CLASSES
+from mbexport.models.mobilenet_v1.pretrained import HEAD
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.pretrained import IMAGENET_CLASSES
 from mbexport.models.preprocess import Preprocess
 
 _IMAGES = 32

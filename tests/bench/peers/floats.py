@@ -20,19 +20,20 @@ from mbexport.models.data.open import ImageSet, iter_pixels, open_data, open_unl
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.keras_import.weights import stored_weights
 from mbexport.models.mobilenet_v1.network import build
-from mbexport.models.mobilenet_v1.pretrained import IMAGENET_CLASSES, set_weights
+from mbexport.models.mobilenet_v1.pretrained import FORM
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
 from mbexport.models.preprocess import Pixels, Preprocess
 
 
 def write_network(weights: Path, spec: ModelSpec, given: Path) -> Any:
     """The float network, which is also written in the three forms that quantizers take."""
     network = build(spec)
-    set_weights(network, stored_weights(weights), source=weights, keeps_head=True)
+    set_weights(FORM, network, stored_weights(weights), source=weights, keeps_head=True)
     network.save(given / "network.h5")
     tflite = fp32_tflite(fold_batch_norm(network))
     (given / "fp32.tflite").write_bytes(tflite)
-    (given / "fp32.onnx").write_bytes(onnx_from_tflite(tflite, Precision.FP32, OnnxForm()))
+    (given / "fp32.onnx").write_bytes(onnx_from_tflite(tflite, Precision.FP32, OnnxForm(graph_name="mobilenet_v1")))
     return network
 
 

@@ -18,9 +18,8 @@ from mbexport.formats.description import Description
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import ConvLayer, Runner
 from mbexport.formats.tflite.metadata import with_metadata
-from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.facts import Output
-from mbexport.models.mobilenet_v1.spec import BLOCKS
+from mbexport.models.mobilenet_v1.spec import BLOCKS, ModelSpec
 
 FLOAT = TensorProto.FLOAT
 SCORES = ("scores", FLOAT, [1, 48])
@@ -63,8 +62,9 @@ def mobilenet(alpha: float) -> list[ConvLayer]:
 def test_every_width_of_whole_hundredths_is_recognized(hundredths):
     layers = mobilenet(hundredths / 100)
     head = ConvLayer(channels=1000, is_depthwise=False)
-    assert recognize(Layers((*layers, head))) == (MOBILENET_V1, hundredths / 100)
-    assert recognize(Layers(tuple(layers))) == (MOBILENET_V1, hundredths / 100)  # a head that is no convolution
+    expected = ModelSpec(alpha=hundredths / 100)
+    assert recognize(Layers((*layers, head))) == expected
+    assert recognize(Layers(tuple(layers))) == expected  # a head that is no convolution
 
 
 def test_another_network_is_not_recognized():

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from mbexport.models.data.decode import read_image
 from mbexport.models.mobilenet_v1.cost import cost
 from mbexport.models.mobilenet_v1.network import build
-from mbexport.models.mobilenet_v1.published import PAPER, PaperNetwork
+from mbexport.models.mobilenet_v1.published import PAPER
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.published import PaperNetwork
 
 SPECS = [
     ModelSpec(alpha=0.35, resolution_px=96, classes=7),

@@ -13,8 +13,9 @@ import tf_keras
 from mbexport.errors import DataError, OptionError
 from mbexport.models.keras_import.weights import stored_weights
 from mbexport.models.mobilenet_v1.network import build
-from mbexport.models.mobilenet_v1.pretrained import HEAD, head_classes, imagenet_file, imagenet_weights, set_weights
+from mbexport.models.mobilenet_v1.pretrained import FORM, HEAD, imagenet_files
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
+from mbexport.models.pretrained import head_classes, imagenet_weights, set_weights
 from mbexport.models.weights import weights_to_bytes
 
 SOURCE = Path("some.h5")
@@ -27,20 +28,20 @@ Stored = dict[str, list[Any]]
     ("px", "published_px"), [(128, 128), (160, 160), (192, 192), (224, 224), (96, 224), (256, 224)]
 )
 def test_files_are_called_as_keras_calls_them(alpha: float, px: int, published_px: int) -> None:
-    found = imagenet_file(ModelSpec(alpha=alpha, resolution_px=px))
-    assert found == f"mobilenet_{ALPHAS[alpha]}_{published_px}_tf.h5"
+    found = imagenet_files(ModelSpec(alpha=alpha, resolution_px=px))
+    assert found == (f"mobilenet_{ALPHAS[alpha]}_{published_px}_tf.h5",)
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.35, 0.9])
 def test_other_alphas_are_refused(alpha: float) -> None:
     with pytest.raises(OptionError, match=rf"published for alpha 0.25, 0.5, 0.75, 1, got {alpha:g}"):
-        imagenet_file(ModelSpec(alpha=alpha))
+        imagenet_files(ModelSpec(alpha=alpha))
 
 
 @pytest.mark.parametrize("family", [{"conv": Convolution.STANDARD}, {"shallow": True}], ids=["standard", "shallow"])
 def test_the_papers_other_networks_are_refused(family: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="separable, full-depth network only"):
-        imagenet_file(ModelSpec(**family))
+        imagenet_files(ModelSpec(**family))
 
 
 def test_a_cached_file_is_found_without_loading_keras(tmp_path: Path) -> None:
@@ -49,7 +50,8 @@ def test_a_cached_file_is_found_without_loading_keras(tmp_path: Path) -> None:
     cached.touch()
     code = (
         "import sys, pathlib; from mbexport.models.mobilenet_v1.pretrained import *; "
-        f"print(imagenet_weights(ModelSpec(alpha=0.75), pathlib.Path({str(tmp_path)!r}))); "
+        "from mbexport.models.pretrained import imagenet_weights; names = imagenet_files(ModelSpec(alpha=0.75)); "
+        f"print(imagenet_weights(FORM, names, pathlib.Path({str(tmp_path)!r}))); "
         "assert not {'tf_keras', 'tensorflow'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -65,7 +67,10 @@ def test_a_file_that_is_missing_is_fetched_into_the_cache(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(tf_keras.utils, "get_file", get_file)
     name = "mobilenet_5_0_160_tf.h5"
-    assert imagenet_weights(ModelSpec(alpha=0.5, resolution_px=160), tmp_path) == tmp_path / "models" / name
+    assert (
+        imagenet_weights(FORM, imagenet_files(ModelSpec(alpha=0.5, resolution_px=160)), tmp_path)
+        == tmp_path / "models" / name
+    )
     assert asked == [(name, name, str(tmp_path), "models")]
 
 
@@ -81,7 +86,7 @@ def test_a_failed_download_is_an_error_of_one_line(
 
     monkeypatch.setattr(tf_keras.utils, "get_file", get_file)
     with pytest.raises(DataError) as caught:
-        imagenet_weights(ModelSpec(alpha=1.0), tmp_path)
+        imagenet_weights(FORM, imagenet_files(ModelSpec(alpha=1.0)), tmp_path)
     name = "mobilenet_1_0_224_tf.h5"
     assert str(caught.value) == (
         f"the ImageNet weights are not at {tmp_path / 'models' / name} and cannot be downloaded ({words}): "
@@ -123,20 +128,20 @@ def automatic_names(stored: Stored, *, first: int = 0) -> Stored:
 
 def test_weights_are_set_by_name(stored: Stored) -> None:
     model = network(seed=1)
-    set_weights(model, dict(reversed(stored.items())), source=SOURCE, keeps_head=True)
+    set_weights(FORM, model, dict(reversed(stored.items())), source=SOURCE, keeps_head=True)
     assert_has(model, stored)
 
 
 @pytest.mark.parametrize("first", [0, 1, 28])
 def test_layers_with_automatic_names_are_matched_by_order(stored: Stored, first: int) -> None:
     model = network(seed=1)
-    set_weights(model, automatic_names(stored, first=first), source=SOURCE, keeps_head=True)
+    set_weights(FORM, model, automatic_names(stored, first=first), source=SOURCE, keeps_head=True)
     assert_has(model, stored)
 
 
 def test_a_dense_head_is_taken_as_a_convolution(stored: Stored) -> None:
     model, (kernel, bias) = network(seed=1), stored[HEAD]
-    set_weights(model, {**stored, HEAD: [kernel[0, 0], bias]}, source=SOURCE, keeps_head=True)
+    set_weights(FORM, model, {**stored, HEAD: [kernel[0, 0], bias]}, source=SOURCE, keeps_head=True)
     assert_has(model, stored)
 
 
@@ -147,14 +152,14 @@ def test_without_its_head_a_file_of_other_classes_fits(stored: Stored, head: str
     given = {name: tensors for name, tensors in stored.items() if name != HEAD or head == "another"}
     if head == "dense":
         given[HEAD] = [stored[HEAD][0][0, 0], stored[HEAD][1]]
-    set_weights(model, given, source=SOURCE, keeps_head=False)
+    set_weights(FORM, model, given, source=SOURCE, keeps_head=False)
     assert_has(model, {**stored, HEAD: before})
 
 
 def refuses(model: Any, stored: Stored, *, keeps_head: bool = True) -> str:
     before = weights_to_bytes(model)
     with pytest.raises(DataError) as caught:
-        set_weights(model, stored, source=SOURCE, keeps_head=keeps_head)
+        set_weights(FORM, model, stored, source=SOURCE, keeps_head=keeps_head)
     assert weights_to_bytes(model) == before
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -218,21 +223,21 @@ def shapes_of(spec: ModelSpec, *, with_head: bool) -> Stored:
 
 def test_the_classes_of_a_head_are_found_by_name_or_by_its_bias(stored: Stored) -> None:
     without = {name: tensors for name, tensors in stored.items() if name != HEAD}
-    assert head_classes(stored) == 3
-    assert head_classes(automatic_names(stored)) == 3
-    assert head_classes({**without, "dense": [np.zeros((51, 9)), np.zeros(9)]}) == 9
-    assert head_classes(without) is None
+    assert head_classes(FORM, stored) == 3
+    assert head_classes(FORM, automatic_names(stored)) == 3
+    assert head_classes(FORM, {**without, "dense": [np.zeros((51, 9)), np.zeros(9)]}) == 9
+    assert head_classes(FORM, without) is None
 
 
 @pytest.mark.parametrize(("alpha", "name"), [(0.75, "mobilenet_7_5_224_tf.h5"), (0.25, "mobilenet_2_5_224_tf.h5")])
 def test_published_weights_fit(shared_data: Path, alpha: float, name: str) -> None:
     given = stored_weights(shared_data / "weights" / name)
-    assert head_classes(given) == 1000
+    assert head_classes(FORM, given) == 1000
     model = network(alpha=alpha, classes=1000)
-    set_weights(model, given, source=SOURCE, keeps_head=True)
+    set_weights(FORM, model, given, source=SOURCE, keeps_head=True)
     assert_has(model, given)
     reference = tf_keras.applications.MobileNet(alpha=alpha, weights=str(shared_data / "weights" / name))
     images = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
     ours = build(ModelSpec(alpha=alpha))
-    set_weights(ours, given, source=SOURCE, keeps_head=True)
+    set_weights(FORM, ours, given, source=SOURCE, keeps_head=True)
     np.testing.assert_allclose(np.asarray(ours(images)), np.asarray(reference(images)), atol=1e-5)

@@ -9,10 +9,9 @@ from mbexport.models.mobilenet_v1.published import (
     MISPRINTED,
     PAPER,
     PUBLISHED,
-    Published,
-    nearest_published,
 )
 from mbexport.models.mobilenet_v1.spec import Convolution
+from mbexport.models.published import Published, nearest_quantized
 
 
 def row(alpha: float, px: int) -> Published:
@@ -69,7 +68,7 @@ def test_the_papers_comparisons_are_of_one_change_each() -> None:
 
 @pytest.mark.parametrize("each", PUBLISHED, ids=lambda each: f"{each.alpha}_{each.resolution_px}")
 def test_a_published_network_is_its_own_nearest(each: Published) -> None:
-    assert nearest_published(alpha=each.alpha, resolution_px=each.resolution_px) is each
+    assert nearest_quantized(PUBLISHED, alpha=each.alpha, resolution_px=each.resolution_px) is each
 
 
 @pytest.mark.parametrize(
@@ -82,13 +81,13 @@ def test_a_published_network_is_its_own_nearest(each: Published) -> None:
         (0.74, 128, (0.75, 128)),
     ],
 )
-def test_nearest_published(alpha: float, px: int, nearest: tuple[float, int]) -> None:
-    found = nearest_published(alpha=alpha, resolution_px=px)
+def test_nearest_quantized(alpha: float, px: int, nearest: tuple[float, int]) -> None:
+    found = nearest_quantized(PUBLISHED, alpha=alpha, resolution_px=px)
     assert (found.alpha, found.resolution_px) == nearest
 
 
 @given(st.floats(min_value=0.001, max_value=1), st.integers(1, 32).map(lambda k: 32 * k))
 def test_no_published_alpha_is_closer_than_the_nearest(alpha: float, px: int) -> None:
-    found = nearest_published(alpha=alpha, resolution_px=px)
+    found = nearest_quantized(PUBLISHED, alpha=alpha, resolution_px=px)
     assert abs(found.alpha - alpha) <= 0.25
     assert all(abs(each.alpha - alpha) >= abs(found.alpha - alpha) for each in PUBLISHED)

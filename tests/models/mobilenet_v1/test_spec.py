@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.errors import OptionError
-from mbexport.models.mobilenet_v1.spec import BLOCKS, REPEATED_BLOCK, Convolution, ModelSpec, resolution_from_rho
+from mbexport.models.mobilenet_v1.spec import BLOCKS, REPEATED_BLOCK, Convolution, ModelSpec
+from mbexport.models.spec import resolution_from_rho
 
 LEGAL_RESOLUTIONS = range(32, 1025, 32)
 

@@ -57,7 +57,15 @@ def tuned(shades: Callable[..., ImageSet], session_of: Callable[..., Any]) -> Tu
             weights.append(by_layer(model))
 
     history = fine_tune(
-        model, images, PREPARED, SETTINGS, head=HEAD, epochs=10, validation=None, session=session_of(), on_step=note
+        model,
+        images,
+        PREPARED,
+        SETTINGS,
+        untrained={HEAD},
+        epochs=10,
+        validation=None,
+        session=session_of(),
+        on_step=note,
     )
     return Tuned(model=model, images=images, weights=weights, history=history)
 
@@ -99,7 +107,7 @@ def objective_of(monkeypatch: pytest.MonkeyPatch, session_of: Callable[..., Any]
             images,
             PREPARED,
             SETTINGS,
-            head=HEAD,
+            untrained={HEAD},
             epochs=10,
             validation=validation,
             session=session_of(),

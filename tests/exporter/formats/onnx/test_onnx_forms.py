@@ -25,7 +25,7 @@ PREPROCESS = Preprocess(resolution_px=32)
 PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 TYPES = {"uint8": tf.uint8, "int8": tf.int8, "float32": tf.float32}
 CONVOLUTIONS = 4
-NCHW = OnnxForm(layout=Layout.NCHW)
+NCHW = OnnxForm(graph_name="mobilenet_v1", layout=Layout.NCHW)
 Convert = Callable[..., bytes]
 
 
@@ -134,7 +134,10 @@ def sizes(content: bytes) -> list[list[int | str]]:
 @pytest.mark.parametrize(("io", "channels"), [*itertools.product(TYPES, [3]), ("float", 3), ("uint8", 1), ("float", 1)])
 def test_the_layout_does_not_change_an_answer(convert, io, channels):
     precision = Precision.FP32 if io == "float" else Precision.INT8
-    last, first = (onnx_from_tflite(convert(io, channels=channels), precision, form) for form in (OnnxForm(), NCHW))
+    last, first = (
+        onnx_from_tflite(convert(io, channels=channels), precision, form)
+        for form in (OnnxForm(graph_name="mobilenet_v1"), NCHW)
+    )
     assert sizes(last) == [[1, 32, 32, channels], [1, 10]]
     assert sizes(first) == [[1, channels, 32, 32], [1, 10]]
     assert not {"Transpose", "Reshape"} & {node.op_type for node in onnx.load_from_string(first).graph.node[:5]}
@@ -145,7 +148,9 @@ def test_the_layout_does_not_change_an_answer(convert, io, channels):
 
 @pytest.mark.parametrize(("io", "layout", "is_logits"), list(itertools.product(TYPES, Layout, [False, True])))
 def test_every_kernel_of_an_int8_file_computes_in_integers(convert, tmp_path, io, layout, is_logits):
-    content = onnx_from_tflite(convert(io, is_logits=is_logits), Precision.INT8, OnnxForm(layout=layout))
+    content = onnx_from_tflite(
+        convert(io, is_logits=is_logits), Precision.INT8, OnnxForm(graph_name="mobilenet_v1", layout=layout)
+    )
     ops = executed(content, tmp_path)
     assert ops["QLinearConv"] == CONVOLUTIONS
     assert ops["QLinearGlobalAveragePool"] == 1
@@ -159,7 +164,9 @@ def test_every_kernel_of_an_int8_file_computes_in_integers(convert, tmp_path, io
 @pytest.mark.parametrize("io", [*TYPES, "float"])
 def test_logits_are_those_of_the_tflite_file(convert, io):
     tflite = convert(io, is_logits=True)
-    content = onnx_from_tflite(tflite, Precision.FP32 if io == "float" else Precision.INT8, OnnxForm())
+    content = onnx_from_tflite(
+        tflite, Precision.FP32 if io == "float" else Precision.INT8, OnnxForm(graph_name="mobilenet_v1")
+    )
     found, expected = answers(content, feeds(io, 3)), tflite_answers(tflite, feeds(io, 3))
     assert found.dtype == expected.dtype
     step = np.abs(expected).max() / 100 if expected.dtype == np.float32 else 1  # a code is a 255th of the range
@@ -171,7 +178,10 @@ def test_logits_are_those_of_the_tflite_file(convert, io):
 @pytest.mark.parametrize("batch", [4, None])
 @pytest.mark.parametrize(("io", "layout"), [("uint8", Layout.NHWC), ("int8", Layout.NCHW), ("float", Layout.NHWC)])
 def test_a_batch_is_kept_and_answered_as_one_by_one(convert, tmp_path, io, layout, batch):
-    precision, form = Precision.FP32 if io == "float" else Precision.INT8, OnnxForm(layout=layout)
+    precision, form = (
+        Precision.FP32 if io == "float" else Precision.INT8,
+        OnnxForm(graph_name="mobilenet_v1", layout=layout),
+    )
     single, several = (onnx_from_tflite(convert(io, batch=given), precision, form) for given in (1, batch))
     assert [end[0] for end in sizes(several)] == [batch or "batch"] * 2
     feed = feeds(io, 3) if layout is Layout.NHWC else turned(feeds(io, 3))
@@ -186,7 +196,7 @@ def test_every_opset_gives_the_same_answers_and_kernels(convert, tmp_path, preci
     io = "uint8" if precision is Precision.INT8 else "float"
     expected, kernels = None, None
     for opset in OPSETS:
-        content = onnx_from_tflite(convert(io), precision, OnnxForm(opset=opset))
+        content = onnx_from_tflite(convert(io), precision, OnnxForm(graph_name="mobilenet_v1", opset=opset))
         model = onnx.load_from_string(content)
         assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", opset)]
         # The first IR version of each opset: onnx/helper.py, VERSION_TABLE.
@@ -199,7 +209,9 @@ def test_every_opset_gives_the_same_answers_and_kernels(convert, tmp_path, preci
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_nothing_is_stored_twice_and_little_beside_the_weights(convert, precision):
-    content = onnx_from_tflite(convert("uint8" if precision is Precision.INT8 else "float"), precision, OnnxForm())
+    content = onnx_from_tflite(
+        convert("uint8" if precision is Precision.INT8 else "float"), precision, OnnxForm(graph_name="mobilenet_v1")
+    )
     graph = onnx.load_from_string(content).graph
     values = [(onnx.numpy_helper.to_array(tensor), tensor) for tensor in graph.initializer]
     # Zero points of weights are the exception: onnxruntime's exact kernels want them apart (decision 0014).
@@ -215,7 +227,10 @@ def test_nothing_is_stored_twice_and_little_beside_the_weights(convert, precisio
 def test_properties_are_read_back_by_onnxruntime(convert):
     properties = {"labels": "cat\ndog", "author": "Å", "empty": ""}
     made = [dict(properties), dict(reversed(properties.items()))]
-    one, other = (onnx_from_tflite(convert(), Precision.INT8, OnnxForm(properties=given)) for given in made)
+    one, other = (
+        onnx_from_tflite(convert(), Precision.INT8, OnnxForm(graph_name="mobilenet_v1", properties=given))
+        for given in made
+    )
     assert one == other
     meta = onnxruntime.InferenceSession(one, providers=["CPUExecutionProvider"]).get_modelmeta()
     assert meta.custom_metadata_map == properties

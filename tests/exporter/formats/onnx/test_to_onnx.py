@@ -46,7 +46,9 @@ def tflite(small_build) -> dict[Precision, Path]:
 def converted(tflite, tmp_path_factory) -> dict[Precision, Path]:
     folder = tmp_path_factory.mktemp("onnx")
     for precision, path in tflite.items():
-        (folder / f"{precision}.onnx").write_bytes(onnx_from_tflite(path.read_bytes(), precision, OnnxForm()))
+        (folder / f"{precision}.onnx").write_bytes(
+            onnx_from_tflite(path.read_bytes(), precision, OnnxForm(graph_name="mobilenet_v1"))
+        )
     return {precision: folder / f"{precision}.onnx" for precision in tflite}
 
 
@@ -194,7 +196,9 @@ def test_the_int8_twins_give_the_same_codes(converted, tflite, digits):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_converting_again_gives_the_same_bytes(converted, tflite, precision):
     content = tflite[precision].read_bytes()
-    assert sha256(onnx_from_tflite(content, precision, OnnxForm())) == sha256(converted[precision].read_bytes())
+    assert sha256(onnx_from_tflite(content, precision, OnnxForm(graph_name="mobilenet_v1"))) == sha256(
+        converted[precision].read_bytes()
+    )
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -203,7 +207,9 @@ def test_the_number_of_earlier_conversions_changes_no_byte(converted, tflite, mo
     # tf2onnx counts its names through the life of the process, and orders nodes by them: "x__1000" before "x__999".
     monkeypatch.setattr("tf2onnx.utils.INTERNAL_NAME", earlier)
     content = tflite[precision].read_bytes()
-    assert sha256(onnx_from_tflite(content, precision, OnnxForm())) == sha256(converted[precision].read_bytes())
+    assert sha256(onnx_from_tflite(content, precision, OnnxForm(graph_name="mobilenet_v1"))) == sha256(
+        converted[precision].read_bytes()
+    )
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
@@ -213,12 +219,14 @@ def test_another_process_gave_the_same_bytes(tflite, small_build, precision):
     (file,) = small_build.glob(f"*_{precision}.onnx")
     said = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
     assert said["name"] == "mobilenet_v1_0.25_32"
-    assert sha256(onnx_from_tflite(content, precision, OnnxForm(properties=said))) == sha256(file.read_bytes())
+    assert sha256(onnx_from_tflite(content, precision, OnnxForm(graph_name="mobilenet_v1", properties=said))) == sha256(
+        file.read_bytes()
+    )
 
 
 def test_float_weights_under_the_name_of_int8_are_refused(tflite):
     with pytest.raises(StageError, match="weights of an int8 network must be int8"):
-        onnx_from_tflite(tflite[Precision.FP32].read_bytes(), Precision.INT8, OnnxForm())
+        onnx_from_tflite(tflite[Precision.FP32].read_bytes(), Precision.INT8, OnnxForm(graph_name="mobilenet_v1"))
 
 
 def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
@@ -236,7 +244,7 @@ def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
     quantized = fake_quantize(folded, ranges, input_scale=preprocess.input_scale, input_zero_point=zero_point)
     files = [folder / "int8.tflite", folder / "int8.onnx"]
     files[0].write_bytes(int8_tflite(quantized, Io.UINT8))
-    files[1].write_bytes(onnx_from_tflite(files[0].read_bytes(), Precision.INT8, OnnxForm()))
+    files[1].write_bytes(onnx_from_tflite(files[0].read_bytes(), Precision.INT8, OnnxForm(graph_name="mobilenet_v1")))
     return files
 
 

@@ -157,7 +157,7 @@ def test_the_io_type_does_not_change_an_answer(scores, io):
 @pytest.mark.parametrize("io", ALL_IO)
 def test_the_onnx_twin_answers_the_same_with_every_io_type(files, scores, pixels, tmp_path, io):
     twin = tmp_path / "twin.onnx"
-    twin.write_bytes(onnx_from_tflite(files[io].read_bytes(), Precision.INT8, OnnxForm()))
+    twin.write_bytes(onnx_from_tflite(files[io].read_bytes(), Precision.INT8, OnnxForm(graph_name="mobilenet_v1")))
     runner = open_runner(twin)
     assert (runner.input.dtype, runner.outputs[0].dtype) == (io, io)
     found = scores_of(runner, pixels)

@@ -1,0 +1,136 @@
+"""The mult-adds and parameters of a network's convolutions, which each architecture lists without building them.
+
+Source of the formulas: arXiv 1704.04861, section 3.1. With kernel D_K, input channels M, output channels N and
+output map D_F x D_F, a standard convolution costs D_K²·M·N·D_F² mult-adds, a depthwise one D_K²·M·D_F².
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from mbexport.models.spec import NetworkSpec, Size
+
+Kind = Literal["stem", "depthwise", "pointwise", "standard", "squeeze-excite", "head"]
+_BATCH_NORM_PARAMETERS: Final = 4  # gamma, beta, moving mean, moving variance for each channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """One convolution: `channels_in` (M) to `channels_out` (N) on an output map of `map_size` (D_F x D_F).
+
+    `mult_adds` counts one multiplication with its addition as one, as the paper does; `parameters` includes
+    the batch normalization behind the layer (four a channel) or the bias. Layers of the kind "head" work on the pooled
+    features.
+    """
+
+    name: str
+    kind: Kind
+    kernel_px: int
+    channels_in: int
+    channels_out: int
+    map_size: Size
+    parameters: int
+
+    @property
+    def pixels(self) -> int:
+        """The pixels of the output map."""
+        height, width = self.map_size
+        return height * width
+
+    @property
+    def map_px(self) -> int:
+        """The side of the output map, which is square."""
+        return self.map_size[0]
+
+    @property
+    def weights(self) -> int:
+        """The kernel's weights, without bias or batch normalization: each is used once for every output pixel."""
+        return self.kernel_px**2 * self.channels_out * (1 if self.kind == "depthwise" else self.channels_in)
+
+    @property
+    def mult_adds(self) -> int:
+        return self.weights * self.pixels
+
+    @property
+    def standard_mult_adds(self) -> int:
+        """The mult-adds of a standard convolution of the same kernel and channels: D_K²·M·N·D_F²."""
+        return self.kernel_px**2 * self.channels_in * self.channels_out * self.pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """The cost of a whole network, layer by layer."""
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def mult_adds(self) -> int:
+        return sum(layer.mult_adds for layer in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def weights(self) -> int:
+        """The kernels' weights, without batch normalization and bias: what the paper counts as parameters."""
+        return sum(layer.weights for layer in self.layers)
+
+    def share(self, kind: Kind) -> tuple[float, float]:
+        """The shares of mult-adds and of weights in the layers of one kind (paper, table 2: 1x1 is "pointwise")."""
+        layers = [layer for layer in self.layers if layer.kind == kind]
+        mult_adds = sum(layer.mult_adds for layer in layers)
+        weights = sum(layer.weights for layer in layers)
+        return mult_adds / self.mult_adds, weights / self.weights
+
+    def held(self, kind: Kind) -> str:
+        """The shares of one kind of layers in words."""
+        mult_add_share, weight_share = self.share(kind)
+        return f"hold {mult_add_share:.1%} of the mult-adds and {weight_share:.1%} of the weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remarks:
+    """What is worth saying of a network's cost: `lines` for people, and `figures` by name."""
+
+    lines: tuple[str, ...]
+    figures: Mapping[str, int] = field(default_factory=dict)
+
+
+def pointwise_remarks(_spec: NetworkSpec, total: Cost) -> Remarks:
+    """Where most of the work is in a network of depthwise separable convolutions."""
+    return Remarks(lines=(f"1x1 convolutions {total.held('pointwise')}",))
+
+
+def convolution(
+    name: str, kind: Kind, *, m: int, n: int, size: Size, kernel_px: int = 1, has_bias: bool = False
+) -> LayerCost:
+    """A convolution from `m` to `n` channels, to a map of `size`; with a bias, or else with batch normalization."""
+    return LayerCost(
+        name=name,
+        kind=kind,
+        kernel_px=kernel_px,
+        channels_in=m,
+        channels_out=n,
+        map_size=size,
+        parameters=kernel_px**2 * m * n + (n if has_bias else _BATCH_NORM_PARAMETERS * n),
+    )
+
+
+def depthwise(name: str, *, m: int, size: Size, kernel_px: int = 3) -> LayerCost:
+    """A depthwise convolution of `m` channels to a map of `size`, with batch normalization."""
+    return LayerCost(
+        name=name,
+        kind="depthwise",
+        kernel_px=kernel_px,
+        channels_in=m,
+        channels_out=m,
+        map_size=size,
+        parameters=(kernel_px**2 + _BATCH_NORM_PARAMETERS) * m,
+    )
+
+
+def strided(size: Size, stride: int) -> Size:
+    """The size of the map that a layer with `stride` makes of one of `size`, where half a pixel counts as one."""
+    height, width = size
+    return -(-height // stride), -(-width // stride)

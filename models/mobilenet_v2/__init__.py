@@ -1,0 +1,1 @@
+"""MobileNet v2: its layers, cost, tf_keras network, published figures and pretrained weights."""

@@ -1,0 +1,109 @@
+"""Describe one network of an architecture that is built here: width multiplier, resolution and number of classes.
+
+Each architecture adds what else its networks differ in.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final
+
+from mbexport.errors import OptionError
+
+REFERENCE_RESOLUTION_PX: Final = 224  # rho = 1 (arXiv 1704.04861, section 3.4)
+RESOLUTION_STEP_PX: Final = 32  # five stride-2 layers: 2**5
+MIN_RESOLUTION_PX: Final = 32
+MAX_RESOLUTION_PX: Final = 1024
+
+Size = tuple[int, int]  # height and width of a map, in pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """What every architecture has: width multiplier alpha, input resolution in pixels, number of classes.
+
+    Fields that a subclass adds are the options of its architecture; each has a default. `architecture` is the name of
+    its row in `models.architectures`, `family_title` what people call it. Raises `OptionError` for an alpha outside
+    (0, `max_alpha`], a resolution that is not a multiple of 32 from 32 to 1024, or fewer than two classes.
+    """
+
+    architecture: ClassVar[str]
+    family_title: ClassVar[str]
+    max_alpha: ClassVar[float]
+
+    alpha: float = 1.0
+    resolution_px: int = REFERENCE_RESOLUTION_PX
+    classes: int = 1000
+
+    def __post_init__(self) -> None:
+        # Written so that NaN fails: every comparison with NaN is false.
+        if not 0 < self.alpha <= self.max_alpha:
+            raise OptionError(f"alpha must be in (0, {self.max_alpha:g}], got {self.alpha:g}")
+        in_range = MIN_RESOLUTION_PX <= self.resolution_px <= MAX_RESOLUTION_PX
+        if not (in_range and self.resolution_px % RESOLUTION_STEP_PX == 0):
+            raise OptionError(
+                f"resolution must be a multiple of {RESOLUTION_STEP_PX} from {MIN_RESOLUTION_PX} to "
+                f"{MAX_RESOLUTION_PX}, got {self.resolution_px}"
+            )
+        if not self.classes >= 2:
+            raise OptionError(f"classes must be at least 2, got {self.classes}")
+
+    @property
+    def rho(self) -> float:
+        """The resolution multiplier: resolution / 224."""
+        return self.resolution_px / REFERENCE_RESOLUTION_PX
+
+    @property
+    def sides_px(self) -> Size:
+        """Height and width of the input."""
+        return self.resolution_px, self.resolution_px
+
+    @property
+    def stem_name(self) -> str:
+        """The stem of every artifact's file name: architecture, variant, alpha and resolution."""
+        return "_".join((self.architecture, *self.variant_names, str(float(self.alpha)), str(self.resolution_px)))
+
+    @property
+    def title(self) -> str:
+        """What people call the network, without alpha and resolution."""
+        return self.family_title
+
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """What file names say of the options that are not at their defaults."""
+        return ()
+
+    @property
+    def variant(self) -> dict[str, Any]:
+        """The options of this architecture alone, by name."""
+        return {name: getattr(self, name) for name in variant_options(type(self))}
+
+
+def variant_options(spec: type[NetworkSpec]) -> dict[str, Any]:
+    """The options that only this architecture has, by name, with their defaults."""
+    shared = {each.name for each in fields(NetworkSpec)}
+    return {each.name: each.default for each in fields(spec) if each.name not in shared}
+
+
+def resolution_from_rho(rho: float) -> int:
+    """The resolution in pixels that the resolution multiplier `rho` (224 px is 1) stands for.
+
+    Published multipliers are rounded decimals (0.857 is 192/224), so a value within one pixel of a legal
+    resolution means that resolution. Raises `OptionError` otherwise.
+    """
+    wanted_px = rho * REFERENCE_RESOLUTION_PX
+    if MIN_RESOLUTION_PX - 1 <= wanted_px <= MAX_RESOLUTION_PX + 1:  # false for NaN and infinity
+        nearest_px = round(wanted_px / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX
+        if abs(wanted_px - nearest_px) <= 1:
+            return nearest_px
+    raise OptionError(
+        f"rho must give a multiple of {RESOLUTION_STEP_PX} px from {MIN_RESOLUTION_PX} to {MAX_RESOLUTION_PX} "
+        f"(rho * {REFERENCE_RESOLUTION_PX}, for example 1, 0.857, 0.714 or 0.571), got {rho:g}"
+    )
+
+
+def divisible_by_8(channels: float) -> int:
+    """`channels`, rounded to a multiple of 8, at least 8, that is not less than nine tenths of it.
+
+    Source: `_make_divisible` of tf_keras.applications.mobilenet_v2, `_depth` of mobilenet_v3.
+    """
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
