@@ -18,24 +18,31 @@ def spec_by_cost(spec: type[NetworkSpec], cost: Callable[[Any], Cost]) -> SpecOf
     classes are those of no network: layers behind the pooled features, which may be missing, are not looked at.
     """
 
+    def body_of(each: NetworkSpec) -> list[tuple[int, bool]]:
+        return [(layer.channels_out, layer.kind == "depthwise") for layer in cost(each).layers if layer.kind != "head"]
+
     def spec_of_channels(layers: Layers) -> NetworkSpec | None:
-        for each in _candidates(spec):
-            body = [(each.channels_out, each.kind == "depthwise") for each in cost(each).layers if each.kind != "head"]
-            if list(layers[: len(body)]) == body:
-                return each
+        for variant in _variants(spec):
+            kinds = [is_depthwise for _, is_depthwise in body_of(spec(**variant))]  # which no width changes
+            body = list(layers[: len(kinds)])
+            if [is_depthwise for _, is_depthwise in body] != kinds:
+                continue
+            candidates = (spec(alpha=hundredth / 100, **variant) for hundredth in _hundredths(spec.max_alpha))
+            found = next((each for each in candidates if body_of(each) == body), None)
+            if found is not None:
+                return found
         return None
 
     return spec_of_channels
 
 
-def _candidates(spec: type[NetworkSpec]) -> Iterator[NetworkSpec]:
-    """A network of every width and variant, round widths first."""
-    hundredths = sorted(range(1, round(100 * spec.max_alpha) + 1), key=lambda each: (each % 25 != 0, each % 5 != 0))
-    variants = [dict(zip(variant_options(spec), values, strict=True)) for values in _values(spec)]
-    for hundredth, variant in product(hundredths, variants):
-        yield spec(alpha=hundredth / 100, **variant)
+def _hundredths(most: float) -> list[int]:
+    """Every width up to `most` in hundredths, round ones first."""
+    return sorted(range(1, round(100 * most) + 1), key=lambda each: (each % 25 != 0, each % 5 != 0))
 
 
-def _values(spec: type[NetworkSpec]) -> Iterator[tuple[bool, ...]]:
+def _variants(spec: type[NetworkSpec]) -> Iterator[dict[str, Any]]:
     """Every choice of the options of an architecture, which are flags."""
-    return product((False, True), repeat=len(variant_options(spec)))
+    names = variant_options(spec)
+    for values in product((False, True), repeat=len(names)):
+        yield dict(zip(names, values, strict=True))

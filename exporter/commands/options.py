@@ -143,7 +143,7 @@ def together(*decorators: Decorator) -> Decorator:
 
 arch: Final = option(
     "--arch",
-    group=Group.COMMON,
+    group=Group.NETWORK,
     type=click.Choice([each.name for each in ARCHITECTURES]),
     default=ARCHITECTURES[0].name,
     help="Architecture of the network.",
