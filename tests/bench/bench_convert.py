@@ -29,8 +29,8 @@ from mbexport.models.keras_import.weights import stored_weights
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.pretrained import FORM
 from mbexport.models.mobilenet_v1.spec import ModelSpec
-from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
 from mbexport.pipeline.plan import OBSERVER
 
 ROOT: Final = Path(__file__).resolve().parents[2]

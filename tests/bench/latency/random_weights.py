@@ -17,8 +17,8 @@ from mbexport.models.data.open import iter_pixels, open_unlabelled
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.pretrained import HEAD
 from mbexport.models.mobilenet_v1.spec import ModelSpec
-from mbexport.models.pretrained import IMAGENET_CLASSES
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.pretrained import IMAGENET_CLASSES
 
 _IMAGES = 32
 _LOGIT_DEVIATION = 3.0  # about that of the published networks on photos
