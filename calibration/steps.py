@@ -64,7 +64,7 @@ class Step:
     @property
     def channels(self) -> int:
         """How many the convolution makes, 0 for a step without."""
-        return 0 if self.convolution is None else int(self.convolution.output_shape[-1])
+        return 0 if self.convolution is None else len(self.weights[1])
 
     @property
     def kernel_shape(self) -> tuple[int, int, int, int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mbexport.models.cost import Cost
 from mbexport.models.spec import NetworkSpec, variant_options
+from mbexport.models.stem_width import with_padded_stem
 
 Layers = Sequence[tuple[int, bool]]  # (channels, is_depthwise) of each convolution, in order
 SpecOfChannels = Callable[[Layers], NetworkSpec | None]
@@ -28,12 +29,17 @@ def spec_by_cost(spec: type[NetworkSpec], cost: Callable[[Any], Cost]) -> SpecOf
             if [is_depthwise for _, is_depthwise in body] != kinds:
                 continue
             candidates = (spec(alpha=hundredth / 100, **variant) for hundredth in _hundredths(spec.max_alpha))
-            found = next((each for each in candidates if body_of(each) == body), None)
+            found = next((each for each in candidates if body in _forms(body_of(each))), None)
             if found is not None:
                 return found
         return None
 
     return spec_of_channels
+
+
+def _forms(body: list[tuple[int, bool]]) -> tuple[list[tuple[int, bool]], ...]:
+    """The body as it is built, and as an int8 file may have it."""
+    return body, with_padded_stem(body)
 
 
 def _hundredths(most: float) -> list[int]:

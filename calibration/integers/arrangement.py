@@ -12,7 +12,7 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import CODE_STEPS, Range
-from mbexport.calibration.integers.copies import Copies, channel_values, find_spares, make_copies
+from mbexport.calibration.integers.copies import Copies, channel_values, find_spares, make_copies, with_padded_stem
 from mbexport.calibration.integers.equalization import (
     ChannelValues,
     Scaling,
@@ -21,6 +21,7 @@ from mbexport.calibration.integers.equalization import (
     rounding_variances,
 )
 from mbexport.calibration.integers.importance import noise_costs
+from mbexport.calibration.integers.offsets import spread
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step, steps_of
 from mbexport.models.folding import gives_softmax
@@ -99,7 +100,7 @@ def arrange(
         return plain
     values = channel_values(folded, ranges, readers, batches())
     copies = Copies.none()
-    places = find_spares(steps, ranges, entry=entry) if has_copies else []
+    places = find_spares(with_padded_stem(steps), ranges, entry=entry) if has_copies else []
     if places:
         sites = [site for place in places for site in place.sites]
         costs = noise_costs(steps, sites, batches(), is_softmax=gives_softmax(folded), seed=seed)
@@ -107,9 +108,14 @@ def arrange(
         values |= {site: values[site].taken(sources) for site, sources in copies.sources.items()}
     scalings = dict(plain.scalings)
     for site, reader in readers.items():
-        scaling = _equalized(values[site], reader.with_weights(copies.weights)) if is_equalized else scalings[site]
-        offsets = copies.offsets.get(site, np.zeros(len(scaling.factors)))
-        scalings[site] = scaling.moved(offsets * ranges[site].high / CODE_STEPS)
+        scaling = Scaling.none(len(values[site].counts))
+        if is_equalized:
+            scaling = _equalized(values[site], reader.with_weights(copies.weights))
+        scalings[site] = scaling
+    for carriers in copies.carriers:
+        for site in (step.site for step in carriers):
+            offsets = spread(copies.sources[site])
+            scalings[site] = scalings[site].moved(offsets * ranges[site].high / CODE_STEPS)
     return Arrangement(weights=copies.weights, scalings=scalings)
 
 

@@ -8,7 +8,7 @@ using Outlier Channel Splitting", arXiv 1901.09504), which adds channels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,8 @@ from mbexport.calibration.affine import CODE_STEPS, Range
 from mbexport.calibration.integers.equalization import BINS, ChannelValues
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step
-from mbexport.models.graph import only_readers
+from mbexport.models.graph import entry_of, only_readers
+from mbexport.models.stem_width import padded_width
 
 _SAMPLED: Final = 20_000  # positions of a batch: every channel is seen at each of them
 _CONSTANT: Final = 0.1  # of a step: a channel that moves by less is constant
@@ -66,17 +67,17 @@ class Copies:
     """The copies in a network: by name, `weights` of the convolutions that make or read them.
 
     `sources` (channels,) says for each rectified site that changed which channel of the original each one holds;
-    `offsets` (channels,) by what part of a step it is shifted, so that the copies of a channel are spread evenly.
+    `carriers` are the steps of each place that carry copies, with the weights that make them.
     """
 
     weights: dict[str, list[NDArray[np.float32]]]
     sources: dict[str, NDArray[np.int64]]
-    offsets: dict[str, Array]
+    carriers: list[tuple[Step, ...]]
 
     @classmethod
     def none(cls) -> "Copies":
         """No copies anywhere."""
-        return cls(weights={}, sources={}, offsets={})
+        return cls(weights={}, sources={}, carriers=[])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,8 @@ class Spares:
 def find_spares(steps: Sequence[Step], ranges: Ranges, *, entry: Range) -> list[Spares]:
     """Find the places for copies in a network of `steps` whose input has the range `entry`."""
     found = []
-    for taken, carriers, reader in _groups(steps, ranges, entry):
+    for carriers, reader in _groups(steps):
+        taken = ranges.get(carriers[0].inputs[0], entry)
         low, high = _bounds(taken, carriers, ranges)
         step_size = ranges[carriers[-1].site].high / CODE_STEPS
         is_spare = high - low < _CONSTANT * step_size
@@ -118,24 +120,50 @@ def find_spares(steps: Sequence[Step], ranges: Ranges, *, entry: Range) -> list[
 def make_copies(places: list[Spares], costs: Mapping[str, Array]) -> Copies:
     """Fill the spare channels with copies.
 
-    `costs`, by site, are what rounding the values of each channel costs, (channels,).
+    `costs`, by site, are what rounding the values of each channel costs, (channels,): nothing for those that were
+    added behind these.
     """
     found = Copies.none()
     for place in places:
-        errors = np.sum([costs[site] for site in place.sites], axis=0)
+        errors = np.zeros(len(place.constants))
+        for site in place.sites:
+            errors[: len(costs[site])] += costs[site]
         errors[place.channels] = 0
         if not errors.any():
             continue
         sources = _assigned(errors, place.channels)
-        offsets = _spread(sources)
         found.weights.update(_copied(place, found, sources))
-        for site in place.sites:
-            found.sources[site], found.offsets[site] = sources, offsets
+        found.sources.update(dict.fromkeys(place.sites, sources))
+        found.carriers.append(tuple(step.with_weights(found.weights) for step in place.carriers))
     return found
 
 
-def _groups(steps: Sequence[Step], ranges: Ranges, entry: Range) -> Iterator[tuple[Range, tuple[Step, ...], Step]]:
-    """The range that each full convolution reads, it and the depthwise ones behind it, and the reader of the last.
+def with_padded_stem(steps: Sequence[Step]) -> list[Step]:
+    """The steps with as many channels behind the first convolution as kernels compute anyway.
+
+    The channels that are added are zero, and so are the weights that read them: places for copies. Only where the
+    convolution that reads the image is followed by depthwise ones, if by any, up to a full one.
+    """
+    entry = entry_of(steps)
+    group = next((group for group in _groups(steps) if group[0][0].inputs == (entry,)), None)
+    if group is None:
+        return list(steps)
+    carriers, reader = group
+    more = padded_width(carriers[0].channels) - carriers[0].channels
+    padded = {step.site: _with_zeros(step, made=more) for step in carriers}
+    padded[reader.site] = _with_zeros(reader, read=more)
+    return [padded.get(step.site, step) for step in steps]
+
+
+def _with_zeros(step: Step, *, made: int = 0, read: int = 0) -> Step:
+    """The step with weights of zero for so many more channels that it makes, or reads."""
+    kernel, bias = step.weights
+    channels = ((0, made), (0, 0)) if step.is_depthwise else ((0, read), (0, made))
+    return replace(step, weights=(np.pad(kernel, ((0, 0), (0, 0), *channels)), np.pad(bias, (0, made))))
+
+
+def _groups(steps: Sequence[Step]) -> Iterator[tuple[tuple[Step, ...], Step]]:
+    """Each full convolution with the depthwise ones behind it, and the full one that reads the last of them.
 
     Each of them is read by the next one alone: a channel that something else reads, too, must stay what it is.
     """
@@ -149,7 +177,7 @@ def _groups(steps: Sequence[Step], ranges: Ranges, entry: Range) -> Iterator[tup
             reader = readers.get(reader.site)
         is_rectified = all(carrier.ceiling is not None for carrier in carriers)
         if is_rectified and reader and reader.convolution is not None:
-            yield ranges.get(step.inputs[0], entry), tuple(carriers), reader
+            yield tuple(carriers), reader
 
 
 def _bounds(taken: Range, carriers: tuple[Step, ...], ranges: Ranges) -> tuple[Array, Array]:
@@ -183,15 +211,6 @@ def _assigned(errors: Array, spare: NDArray[np.int64]) -> NDArray[np.int64]:
         sources[channel] = gains.argmax()
         copies[sources[channel]] += 1
     return sources
-
-
-def _spread(sources: NDArray[np.int64]) -> Array:
-    """The part of a step by which each channel is shifted, (channels,): n copies lie 1 / n from each other."""
-    offsets = np.zeros(len(sources))
-    for source in np.unique(sources):
-        holders = np.flatnonzero(sources == source)
-        offsets[holders] = (np.arange(len(holders)) - (len(holders) - 1) / 2) / len(holders)
-    return offsets
 
 
 def _copied(place: Spares, found: Copies, sources: NDArray[np.int64]) -> dict[str, list[NDArray[np.float32]]]:

@@ -19,6 +19,7 @@ from mbexport.models.keras_import.agreement import Source
 from mbexport.models.network import build_network, load_network
 from mbexport.models.preprocess import NORMALIZATIONS, Pixels, Preprocess
 from mbexport.models.weights import arrays_from_bytes, load_weights
+from mbexport.models.widening import with_widths
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.stage_files import INPUT, Float, Quantized, Rounded
@@ -65,7 +66,8 @@ def reference_scores(run: Context) -> Callable[[Pixels], NDArray[np.float32]]:
 
 def folded_network(network: Quantized | Rounded) -> tf_keras.Model:
     """The network without batch normalization, with the weights that the stage left."""
-    folded = fold_batch_norm(build_network(network.source.facts))
+    widths = {name: len(largest) for name, largest in largest_of(network).items()}
+    folded = with_widths(fold_batch_norm(build_network(network.source.facts)), widths)
     load_weights(folded, network.weights)
     return folded
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 from mbexport.errors import OptionError
 from mbexport.models.spec import NetworkSpec
+from mbexport.models.stem_width import padded_width
 
 STEM_FILTERS: Final = 32
 KERNEL_PX: Final = 3  # D_K of the stem, of every depthwise and of every standard convolution
@@ -104,8 +105,8 @@ class ModelSpec(NetworkSpec):
 def spec_of_channels(layers: Sequence[tuple[int, bool]]) -> ModelSpec | None:
     """A MobileNet v1 of that width, from the (channels, is_depthwise) of its convolutions in order.
 
-    None for another network, and for one that is wider than those which are built here. A classifier may follow the
-    blocks or not: it can be a convolution or a dense layer.
+    None for another network, and for one that is wider than those which are built here. The stem may be padded, as in
+    int8 files. A classifier may follow the blocks or not: it can be a convolution or a dense layer.
     """
     pattern = [False, *(is_depthwise for _ in BLOCKS for is_depthwise in (True, False))]
     body = layers[: len(pattern)]
@@ -113,6 +114,7 @@ def spec_of_channels(layers: Sequence[tuple[int, bool]]) -> ModelSpec | None:
         return None
     found = [channels for channels, is_depthwise in body if not is_depthwise]
     for alpha in (round(found[-1] / BLOCKS[-1].filters, 2), found[0] / STEM_FILTERS):
-        if found == [int(filters * alpha) for filters in (STEM_FILTERS, *(block.filters for block in BLOCKS))]:
+        stem, *others = (int(filters * alpha) for filters in (STEM_FILTERS, *(block.filters for block in BLOCKS)))
+        if found in ([stem, *others], [padded_width(stem), *others]):
             return ModelSpec(alpha=alpha) if 0 < alpha <= ModelSpec.max_alpha else None
     return None

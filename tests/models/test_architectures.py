@@ -12,6 +12,7 @@ from mbexport.models.facts import INPUT_NAME, Output
 from mbexport.models.network import facts_of_network, facts_of_spec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes, set_weights
+from mbexport.models.stem_width import with_padded_stem
 
 pytestmark = pytest.mark.run
 
@@ -55,6 +56,9 @@ def test_a_network_is_what_its_row_says_of_it(architecture: Architecture) -> Non
     recognized = [row.spec_of_channels(channels) for row in ARCHITECTURES]
     assert recognized == [architecture.spec(alpha=0.25) if row is architecture else None for row in ARCHITECTURES]
     assert architecture.spec_of_channels(channels[:5]) is None
+    padded = with_padded_stem(channels)  # as in an int8 file
+    assert architecture.spec_of_channels(padded) == architecture.spec(alpha=0.25)
+    assert architecture.spec_of_channels([(padded[0][0] + 1, False), *padded[1:]]) is None
 
     stored = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
     assert head_classes(architecture.form, stored) == 5

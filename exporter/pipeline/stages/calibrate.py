@@ -49,9 +49,11 @@ def calibrate(run: Context) -> Files:
     """
     from mbexport.calibration.ranges.range_file import ranges_to_json
     from mbexport.models.weights import arrays_to_bytes, weights_to_bytes
+    from mbexport.models.widening import with_widths
     from mbexport.report.content import calibration_json, to_bytes
 
     folded, made, samples = _calibrated(run, run.plan.corrections)
+    folded = with_widths(folded, {name: len(bias) for name, (_, bias) in made.corrected.weights.items()})
     for name, weights in made.corrected.weights.items():
         folded.get_layer(name).set_weights(weights)
     told = calibration_json(

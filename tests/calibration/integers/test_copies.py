@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.integers.copies import Copies, Spares, find_spares, make_copies
+from mbexport.calibration.integers.copies import Copies, Spares, find_spares, make_copies, with_padded_stem
+from mbexport.calibration.integers.offsets import spread
 from mbexport.calibration.steps import Step, steps_of
 
 pytestmark = pytest.mark.run
@@ -95,16 +96,18 @@ def test_places_by_hand(spare: list[Step]) -> None:
     np.testing.assert_array_equal(second.constants[second.channels], [0, 0])
 
 
-def test_sources_and_offsets_by_hand(spare: list[Step]) -> None:
+def test_sources_by_hand(spare: list[Step]) -> None:
     # In the first group one copy of each; in the second, both of channel 1.
     found = make_copies(
         find_spares(spare, RANGES, entry=ENTRY), {**costs(5, 9, 3, 9), "pointwise_relu": np.array([9, 9, 9, 1])}
     )
     for site in ("stem_relu", "depthwise_relu"):
         np.testing.assert_array_equal(found.sources[site], [0, 0, 2, 2])
-        np.testing.assert_array_equal(found.offsets[site], [-1 / 4, 1 / 4, -1 / 4, 1 / 4])
     np.testing.assert_array_equal(found.sources["pointwise_relu"], [1, 1, 1, 3])
-    np.testing.assert_allclose(found.offsets["pointwise_relu"], [-1 / 3, 0, 1 / 3, 0], atol=1e-12)
+    assert [[step.site for step in carriers] for carriers in found.carriers] == [
+        ["stem_relu", "depthwise_relu"],
+        ["pointwise_relu"],
+    ]
     assert set(found.weights) == {"stem", "depthwise", "pointwise", "full"}
 
 
@@ -240,7 +243,7 @@ def place(spare: list[Step]) -> Callable[[int, int], Spares]:
 @example(value=1.5 * STEP, spares=1)
 def test_n_copies_err_like_a_step_of_an_nth(place: Callable[[int, int], Spares], value: float, spares: int) -> None:
     found = make_copies([place(1 + spares, spares)], {"pointwise_relu": np.ones(1 + spares)})
-    offsets = found.offsets["pointwise_relu"] * STEP
+    offsets = spread(found.sources["pointwise_relu"]) * STEP
     codes = np.clip(np.rint((value + offsets) / STEP), 0, 255)
     stored = codes * STEP - offsets
     assert abs(stored.mean() - value) <= STEP / (2 * (1 + spares)) + 1e-9
@@ -267,3 +270,51 @@ def test_no_other_choice_of_copies_leaves_less_error(
 def left(errors: list[float], sources: list[int]) -> float:
     """The error with as many codes for each channel as it has copies."""
     return sum(error / sources.count(channel) ** 2 for channel, error in enumerate(errors))
+
+
+def stem_of(channels: int, *, padding: str = "same", behind: str = "depthwise") -> Any:
+    """A network whose first convolution has so many channels, which go on through a depthwise one, or not."""
+    x = image = layers.Input((6, 6, 2), name="image")
+    x = layers.ReLU(6.0, name="stem_relu")(layers.Conv2D(channels, 3, strides=2, padding=padding, name="stem")(x))
+    if behind == "depthwise":
+        x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+        x = layers.ReLU(6.0, name="depthwise_relu")(x)
+    if behind == "sum":
+        x = layers.Add(name="sum")([x, layers.Conv2D(channels, 1, name="side")(x)])
+    x = layers.ReLU(6.0, name="pointwise_relu")(layers.Conv2D(6, 1, name="pointwise")(x))
+    network = tf_keras.Model(image, layers.Conv2D(3, 1, name="head")(x))
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            layer.set_weights([rng.normal(0, 0.5, kernel.shape), rng.uniform(0.3, 1, bias.shape)])
+    return network
+
+
+@pytest.mark.parametrize("behind", ["depthwise", "pointwise"])
+def test_a_padded_stem_answers_alike_and_is_full_of_copies(behind: str) -> None:
+    steps = steps_of(stem_of(12, behind=behind))
+    padded = with_padded_stem(steps)
+    shapes = {step.convolution.name: step.kernel_shape for step in padded}
+    assert shapes["stem"] == (3, 3, 2, 16)
+    assert shapes["pointwise"] == (1, 1, 16, 6)
+    assert shapes["head"] == (1, 1, 6, 3)
+    assert padded[0].channels == 16
+    x = np.random.default_rng(1).uniform(-1, 1, (8, 6, 6, 2)).astype(np.float32)
+    expected = outputs(steps, x)["head"]
+    np.testing.assert_allclose(outputs(padded, x)["head"], expected, rtol=1e-5, atol=1e-5)
+    # What rounding costs is known of the channels that the network has. Of 12 alike, 4 are copied.
+    (place,) = find_spares(padded, RANGES, entry=ENTRY)
+    np.testing.assert_array_equal(place.channels, [12, 13, 14, 15])
+    found = make_copies([place], {site: np.ones(12) for site in RANGES})
+    np.testing.assert_array_equal(found.sources["stem_relu"], [*range(12), 0, 1, 2, 3])
+    copied = [step.with_weights(found.weights) for step in steps]
+    np.testing.assert_allclose(outputs(copied, x)["head"], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("network", [stem_of(16), stem_of(7), stem_of(12, behind="sum")])
+def test_a_stem_that_fills_its_tiles_or_is_read_twice_is_not_padded(network: Any) -> None:
+    steps = steps_of(network)
+    for step, same in zip(steps, with_padded_stem(steps), strict=True):
+        for one, other in zip(step.weights, same.weights, strict=True):
+            np.testing.assert_array_equal(one, other)
