@@ -21,7 +21,7 @@ from mbexport.calibration.integers.equalization import (
     rounding_variances,
 )
 from mbexport.calibration.integers.importance import noise_costs
-from mbexport.calibration.integers.offsets import spread
+from mbexport.calibration.integers.offsets import offsets_behind
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step, steps_of
 from mbexport.models.folding import gives_softmax
@@ -113,8 +113,7 @@ def arrange(
             scaling = _equalized(values[site], reader.with_weights(copies.weights))
         scalings[site] = scaling
     for carriers in copies.carriers:
-        for site in (step.site for step in carriers):
-            offsets = spread(copies.sources[site])
+        for site, offsets in offsets_behind(carriers, copies.sources, scalings, ranges).items():
             scalings[site] = scalings[site].moved(offsets * ranges[site].high / CODE_STEPS)
     return Arrangement(weights=copies.weights, scalings=scalings)
 
