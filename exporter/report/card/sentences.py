@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mbexport.escaping.characters import LONGEST_NAME, one_line
-from mbexport.models.architectures import MOBILENET_V1, Architecture, architecture_named
+from mbexport.models.architectures import ARCHITECTURES, Architecture
 from mbexport.models.published import Published
 from mbexport.report import formatting
 from mbexport.report.formatting import Json
@@ -102,8 +102,8 @@ def machine(report: Json) -> str:
 
 def _architecture(report: Json) -> str:
     """What the network is called, with its paper where it is one that is built here."""
-    model, architecture = report["model"], _built(report["model"])
-    if architecture is None:
+    model, architecture = report["model"], _built(report)
+    if architecture is None and model.get("conv") is None:
         return "An image classifier that was imported." if "name" in model else "An image classifier."
     width = "" if model["alpha"] is None else f" of width {model['alpha']:g}"
     kinds = [
@@ -112,13 +112,14 @@ def _architecture(report: Json) -> str:
         *(["without squeeze-and-excite, h-swish and 5x5 kernels"] if model.get("minimalistic") else []),
     ]
     shape = f", {' and '.join(kinds)}" if kinds else ""
+    paper = "" if architecture is None else f" (arXiv {architecture.arxiv})"
+    return f"A {formatting.network_title(report)}{width}{shape}: an image classifier for phones{paper}."
+
+
+def _built(report: Json) -> Architecture | None:
+    """The architecture of a network that is built here, by its title: reports of older versions have no `family`."""
     title = formatting.network_title(report)
-    return f"A {title}{width}{shape}: an image classifier for phones (arXiv {architecture.arxiv})."
-
-
-def _built(model: Json) -> Architecture | None:
-    """The architecture of a network that is built here; reports of older versions have no `family`, but `conv`."""
-    return architecture_named(model.get("family")) or (MOBILENET_V1 if model.get("conv") is not None else None)
+    return next((each for each in ARCHITECTURES if each.title == title), None)
 
 
 def _origin(report: Json) -> list[str]:
@@ -174,7 +175,7 @@ def _evaluation(report: Json, *, classes: int) -> list[str]:
 
 def _published(report: Json) -> list[str]:
     """What others lost with a network of these multipliers: for comparison, not measured here."""
-    architecture = _built(report["model"])
+    architecture = _built(report)
     found = None if architecture is None else _same_network(architecture, report["model"])
     if architecture is None or found is None:
         return []

@@ -161,6 +161,81 @@ def test_illegal_network_is_one_line_and_exit_code_2(arguments, complaint, capsy
     assert complaint in shown.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--arch", "mobilenet_v4"], "'mobilenet_v4' is not one of 'mobilenet_v1', 'mobilenet_v2'"),
+        (
+            ["--arch", "mobilenet_v2", "--shallow"],
+            "--shallow is for --arch mobilenet_v1, got --arch mobilenet_v2: drop --shallow",
+        ),
+        (
+            ["--arch", "mobilenet_v3_small", "--conv", "standard"],
+            "--conv is for --arch mobilenet_v1, got --arch mobilenet_v3_small: drop --conv",
+        ),
+        (
+            ["--minimalistic"],
+            "--minimalistic is for --arch mobilenet_v3_small or mobilenet_v3_large, got --arch mobilenet_v1: drop "
+            "--minimalistic",
+        ),
+        (["--arch", "mobilenet_v2", "--alpha", "2.1"], "alpha must be in (0, 2], got 2.1"),
+        (["--arch", "mobilenet_v2", "--compare"], "--compare is for --arch mobilenet_v1, got --arch mobilenet_v2"),
+        (
+            ["--all", "--arch", "mobilenet_v3_large", "--minimalistic"],
+            "--all shows networks that were published; drop --minimalistic",
+        ),
+    ],
+)
+def test_an_option_of_another_architecture_is_one_line_and_exit_code_2(arguments, complaint, capsys):
+    assert run(["cost", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert complaint in shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mult_adds_m", "parameters"),
+    [
+        (["--arch", "mobilenet_v2"], 300.8, 3_538_984),  # keras.applications count_params(), 1000 classes
+        (["--arch", "mobilenet_v3_small"], 56.5, 2_554_968),
+        (["--arch", "mobilenet_v3_large"], 216.6, 5_507_432),
+    ],
+)
+def test_other_architectures_have_keras_parameters(arguments, mult_adds_m, parameters):
+    found = costs(*arguments)
+    assert found["mult_adds"] / 1e6 == pytest.approx(mult_adds_m, abs=0.05)
+    assert (found["parameters"], found["arch"]) == (parameters, arguments[1])
+    assert "conv" not in found
+
+
+@pytest.mark.parametrize(
+    ("arch", "rows", "shown"),
+    [
+        ("mobilenet_v2", 22, ("300.8 M", "3.47 M", "71.8% -> 70.8%")),
+        ("mobilenet_v3_small", 3, ("56.5 M", "2.90 M", "67.5% -> 64.9%")),
+        ("mobilenet_v3_large", 3, ("216.6 M", "5.40 M", "75.2% -> 73.9%")),
+    ],
+)
+def test_all_shows_what_was_published_of_an_architecture(arch, rows, shown, capsys):
+    assert len(costs("--all", "--arch", arch)) == rows
+    assert run(["cost", "--all", "--arch", arch]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + rows + 1
+    line = next(line for line in lines if shown[2] in line)
+    assert all(each in line for each in shown)
+    assert sum(line.endswith("-> -") for line in lines) == sum(
+        row["published_top1_int8"] is None for row in costs("--all", "--arch", arch)
+    )
+
+
+def test_layers_of_a_minimalistic_network(capsys):
+    assert run(["cost", "--arch", "mobilenet_v3_small", "--minimalistic", "--by-layer"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Minimalistic MobileNet v3 small, alpha 1, 224 px")
+    assert "squeeze" not in text
+    assert sum(line.startswith(("expanded_conv", "Conv", "Logits")) for line in text.splitlines()) == 2 + 3 * 10 + 4
+
+
 # arXiv 1704.04861, tables 4 and 5: top-1, million mult-adds, million parameters.
 PAPER_ROWS = {
     "Conv MobileNet": (4, 0.717, 4866, 29.3),

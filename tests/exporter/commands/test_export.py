@@ -11,6 +11,8 @@ from PIL import Image
 from mbexport.cli import run
 from mbexport.errors import StageError
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
+from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
+from mbexport.models.mobilenet_v3.spec import LargeSpec, SmallSpec
 from mbexport.models.preprocess import UNIT
 from mbexport.pipeline.plan import Foreign, Stored
 
@@ -77,6 +79,33 @@ def test_every_option_of_the_network_reaches_the_plan(planned):
     spec = ModelSpec(alpha=0.5, resolution_px=128, classes=10, conv=Convolution.STANDARD, shallow=True)
     assert plan.origin.spec == spec
     assert plan.name == "mobilenet_v1_standard_shallow_0.5_128"
+
+
+@pytest.mark.parametrize(
+    ("options", "spec", "name"),
+    [
+        ("--arch mobilenet_v1", ModelSpec(classes=10), "mobilenet_v1_1.0_224"),
+        (
+            "--arch mobilenet_v2 --alpha 1.4 --resolution 96",
+            MobileNetV2Spec(alpha=1.4, resolution_px=96, classes=10),
+            "mobilenet_v2_1.4_96",
+        ),
+        ("--arch mobilenet_v3_small", SmallSpec(classes=10), "mobilenet_v3_small_1.0_224"),
+        (
+            "--arch mobilenet_v3_large --minimalistic",
+            LargeSpec(classes=10, minimalistic=True),
+            "mobilenet_v3_large_minimalistic_1.0_224",
+        ),
+    ],
+)
+def test_the_architecture_reaches_the_plan(planned, options, spec, name):
+    plan, _, _ = planned(f"--weights ../w.h5 --data digits {options}")
+    assert (plan.origin.spec, plan.name, plan.out) == (spec, name, Path("dist") / name)
+
+
+def test_the_environment_chooses_the_architecture(planned, monkeypatch):
+    monkeypatch.setenv("MBEXPORT_EXPORT_ARCH", "mobilenet_v2")
+    assert planned("--weights ../w.h5 --data digits")[0].name == "mobilenet_v2_1.0_224"
 
 
 def test_every_other_option_reaches_the_plan(planned):
@@ -172,6 +201,13 @@ REFUSED = [
     ("--weights imagenet --alpha 0.3 --data digits", "published for alpha 0.25, 0.5, 0.75, 1, got 0.3"),
     ("--weights imagenet --shallow --data digits", "for the separable, full-depth network only"),
     ("--weights imagenet --conv standard --data digits", "for the separable, full-depth network only"),
+    ("--weights imagenet --arch mobilenet_v2 --alpha 0.3 --data digits", "alpha 0.35, 0.5, 0.75, 1, 1.3, 1.4, got 0.3"),
+    ("--weights imagenet --arch mobilenet_v3_small --minimalistic --alpha 0.75 --data digits", "alpha 1, got 0.75"),
+    (
+        f"{W} --arch mobilenet_v2 --shallow --data digits",
+        "--shallow is for --arch mobilenet_v1, got --arch mobilenet_v2",
+    ),
+    (f"{W} --minimalistic --data digits", "--minimalistic is for --arch mobilenet_v3_small or mobilenet_v3_large, got"),
     (f"{W} --alpha 0 --data digits", "alpha must be in (0, 1], got 0"),
     (f"{W} --resolution 100 --data digits", "resolution must be a multiple of 32"),
     (f"{W} --resolution 224 --rho 1 --data digits", "give --resolution or --rho, not both"),

@@ -12,6 +12,8 @@ from mbexport.fingerprint import path_hash
 from mbexport.models.data.open import open_data
 from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
+from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
+from mbexport.models.mobilenet_v3.spec import LargeSpec, SmallSpec
 from mbexport.models.preprocess import CAFFE, Preprocess
 from mbexport.pipeline.facts import run_facts
 from mbexport.pipeline.image_sets import ImageSets
@@ -71,6 +73,23 @@ def test_trained_network_by_hand(told):
     }
     assert report["stages"] == [{"name": "train", "seconds": 1.3, "reused": False}]
     assert report["tool"]["name"] == "mbexport"
+
+
+@pytest.mark.parametrize(
+    ("spec", "title", "options"),
+    [
+        (SPEC, "MobileNet v1", ("standard", True, None)),
+        (MobileNetV2Spec(alpha=0.35), "MobileNet v2", (None, None, None)),
+        (SmallSpec(minimalistic=True), "MobileNet v3 small", (None, None, True)),
+        (LargeSpec(), "MobileNet v3 large", (None, None, False)),
+    ],
+    ids=["v1", "v2", "v3 small", "v3 large"],
+)
+def test_each_architecture_is_called_what_it_is(told, facts, spec, title, options):
+    known = facts(ModelSpec(), family=spec.architecture, alpha=spec.alpha)
+    model = told(Trained(spec=spec, epochs=1), known=known)["model"]
+    assert (model["family"], model["title"]) == (spec.architecture, title)
+    assert (model["conv"], model["shallow"], model["minimalistic"]) == options
 
 
 def test_cost_is_that_of_the_facts(told, facts):

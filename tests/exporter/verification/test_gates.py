@@ -34,6 +34,21 @@ def test_no_published_checkpoint_fails_its_own_default_limit(row):
 
 
 @pytest.mark.parametrize(
+    ("family", "alpha", "drop", "agreement"),
+    [
+        ("mobilenet_v2", 1.0, 0.01, 0.95),  # 71.8 % -> 70.8 %
+        ("mobilenet_v2", 0.35, None, None),  # no narrow network was published quantized: the table's limits hold
+        ("mobilenet_v3_small", 1.0, 0.026, 0.87),  # 67.5 % -> 64.9 %
+        ("mobilenet_v3_large", 0.75, 0.013, 0.935),  # 75.2 % -> 73.9 % at alpha 1
+        ("mobilenet_v3_large", 0.5, None, None),
+    ],
+)
+def test_default_drop_of_the_later_architectures(family, alpha, drop, agreement):
+    limits = default_limits(NetworkFacts(family=family, alpha=alpha, resolution_px=96))
+    assert (limits.get("top1_drop"), limits.get("agreement")) == (drop, agreement)
+
+
+@pytest.mark.parametrize(
     ("alpha", "px", "agreement"),
     [
         (0.75, 224, 0.95),  # 0.5 points: five times as many would be 2.5, and 5 is the least

@@ -62,6 +62,21 @@ def test_a_failed_verdict_stands_at_the_top():
     [
         ({}, "A MobileNet v1 of width 0.75: an image classifier for phones (arXiv 1704.04861)."),
         ({"title": "MobileNet v1"}, "A MobileNet v1 of width 0.75: an image classifier for phones (arXiv 1704.04861)."),
+        (
+            {"title": "MobileNet v2", "family": "mobilenet_v2", "conv": None, "shallow": None},
+            "A MobileNet v2 of width 0.75: an image classifier for phones (arXiv 1801.04381).",
+        ),
+        (
+            {
+                "title": "MobileNet v3 small",
+                "family": "mobilenet_v3_small",
+                "conv": None,
+                "shallow": None,
+                "minimalistic": True,
+            },
+            "A MobileNet v3 small of width 0.75, without squeeze-and-excite, h-swish and 5x5 kernels: an image "
+            "classifier for phones (arXiv 1905.02244).",
+        ),
         ({"title": "Novel net"}, "A Novel net of width 0.75: an image classifier for phones."),
         (
             {"title": "Image classifier", "family": None, "conv": None, "shallow": None, "alpha": None},
@@ -125,6 +140,25 @@ def test_another_network_is_not_compared_with_the_published_one(changed):
     report = of_build()
     report["model"] |= changed
     assert "For comparison, not measured here" not in card(report)
+
+
+@pytest.mark.parametrize(
+    ("title", "minimalistic", "said"),
+    [
+        ("MobileNet v2", None, "from 71.8% to 70.8% (TensorFlow 1.15, tensorflow/contrib/quantize/README.md)"),
+        ("MobileNet v3 small", False, "from 67.5% to 64.9% (tensorflow/models, research/slim, mobilenet/README.md)"),
+        ("MobileNet v3 small", True, None),
+        ("MobileNet v3 large", True, "from 72.3% to 71.3%"),
+    ],
+)
+def test_each_architecture_is_compared_with_its_own_published_network(title, minimalistic, said):
+    report = of_build()
+    variant = {"conv": None, "shallow": None, "minimalistic": minimalistic}
+    report["model"] |= {"title": title, "alpha": 1.0, **variant}
+    text = shown(card(report))
+    assert ("For comparison, not measured here" in text) is (said is not None)
+    assert (said or "") in text
+    assert "MobileNet v1" not in text
 
 
 def test_inputs_are_told_as_an_app_feeds_them():
