@@ -9,8 +9,8 @@ from typing import Any, Final
 import tensorflow as tf
 import tf_keras
 
-_SHIFT: Final = 3.0
-_SIXTH: Final = 1.0 / 6.0
+SHIFT: Final = 3.0
+SLOPE: Final = 1.0 / 6.0
 
 
 class HardSigmoid(tf_keras.layers.Layer):  # type: ignore[misc]  # tf_keras publishes no types
@@ -29,4 +29,4 @@ class HardSwish(tf_keras.layers.Layer):  # type: ignore[misc]
 
 def hard_sigmoid(x: Any) -> Any:
     """The hard-sigmoid of a tensor: 0 up to -3, 1 from 3 on, straight between."""
-    return tf.nn.relu6(x + _SHIFT) * _SIXTH
+    return tf.nn.relu6(x + SHIFT) * SLOPE

@@ -3,9 +3,10 @@
 The integers are those of the artifact: 8-bit codes times 8-bit codes, summed with a 32-bit bias, multiplied by one
 float32 a channel and rounded half to even, as XNNPACK does it, which multiplies the scales in float32, too. Their
 sums stay below 2 ** 24, where float32 is exact, so that TensorFlow's convolutions compute them code for code.
+Operators without weights are those of `kernels`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,13 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Affine, Range, activation_affine
+from mbexport.calibration.examine.kernels import Kernel, kernel_of
 from mbexport.calibration.integers.arrangement import Arrangement
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.layer import scaled_weights
 from mbexport.calibration.qat.fake_quant import LargestWeights
 from mbexport.calibration.ranges.range_file import Ranges
-from mbexport.calibration.steps import Step, steps_of
+from mbexport.calibration.steps import Step, as_step, steps_of
 from mbexport.models.graph import entry_of, walk
 
 Array = NDArray[np.float32]
@@ -31,11 +33,11 @@ class Twin:
     """One step of both networks, between tensors in steps of the quantized one's codes: (code - zero point), float32.
 
     `floats` and `integers` are kernel and bias, None for a step without a convolution; `multiplier` turns their sums,
-    or what such a step makes, into steps of the output. Where a step reads several tensors, each is first multiplied
-    by its own scale, of `input_scales`, which are empty otherwise; a kernel that adds or multiplies codes may round to
-    the next one. `zero` and `ceiling` (channels,) are where float's values begin and end, `ceiling` None without a
-    ReLU; `lowest` and `highest` are what the output's codes hold. `units` (channels,) are what a step of the output
-    stands for in the float network, whose channels nothing multiplied or shifted.
+    or what such a step makes, into steps of the output. `kernel` computes an operator that does more than that in
+    integers; in float its tensors are first multiplied by their own scales, `input_scales`, which are empty otherwise.
+    `zero` and `ceiling` (channels,) are where float's values begin and end, `ceiling` None without a ReLU; `lowest`
+    and `highest` are what the output's codes hold. `units` (channels,) are what a step of the output stands for in the
+    float network, whose channels nothing multiplied or shifted.
     """
 
     step: Step
@@ -48,6 +50,7 @@ class Twin:
     highest: float
     units: Array
     input_scales: tuple[float, ...] = ()
+    kernel: Kernel | None = None
 
     @property
     def name(self) -> str:
@@ -71,21 +74,20 @@ class Twin:
 
     def in_float(self, *tensors: Any) -> Any:
         """What float arithmetic makes of `tensors` (n, height, width, channels), whichever network those came from."""
-        x = self._prepare(tensors)
+        if self.input_scales:
+            tensors = tuple(x * scale for x, scale in zip(tensors, self.input_scales, strict=True))
+        x = self.step.prepare(*tensors)
         x = x * self.multiplier if self.floats is None else self.step.convolve(x, *self.floats)
         return x if self.ceiling is None else tf.clip_by_value(x, self.zero, self.ceiling)
 
     def in_integers(self, *tensors: Any) -> Any:
         """What the artifact makes of `tensors`: whole steps."""
-        x = self._prepare(tensors)
+        if self.kernel is not None:
+            return tf.clip_by_value(self.kernel(self.step.operands(*tensors)), self.lowest, self.highest)
+        x = self.step.prepare(*tensors)
         if self.integers is not None:
             x = self.step.convolve(x, *self.integers)
         return tf.clip_by_value(tf.round(x * self.multiplier), self.lowest, self.highest)
-
-    def _prepare(self, tensors: Sequence[Any]) -> Any:
-        if self.input_scales:
-            tensors = [x * scale for x, scale in zip(tensors, self.input_scales, strict=True)]
-        return self.step.prepare(*tensors)
 
 
 def run_in_float(twins: Sequence[Twin], x: Any) -> Iterator[tuple[Twin, Any]]:
@@ -119,10 +121,7 @@ def twins_of(
         step.site: _Stored(affine=activation_affine(ranges[step.site]), scaling=arrangement.scalings[step.site])
         for step in steps
     }
-    return [
-        _twin(step, integers[step.site], [stored[name] for name in step.inputs], stored[step.site], largest)
-        for step in steps
-    ]
+    return [_twin(step, integers[step.site], stored, largest) for step in steps]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,15 +140,17 @@ class _Stored:
         return self.scaling.in_steps(self.scale)
 
 
-def _twin(step: Step, integer: Step, inputs: Sequence[_Stored], output: _Stored, largest: LargestWeights) -> Twin:
-    """The twin of a float step and its quantized one, between stored tensors."""
-    given, stored, floats, integers, scales = inputs[0], output.in_codes(), None, None, np.ones(1)
+def _twin(step: Step, integer: Step, tensors: Mapping[str, _Stored], largest: LargestWeights) -> Twin:
+    """The twin of a float step and its quantized one, between stored `tensors`, which are given by site."""
+    given, output = tensors[step.inputs[0]], tensors[step.site]
+    stored, floats, integers, scales, kernel = output.in_codes(), None, None, np.ones(1), None
     if step.convolution is not None:
         scales = largest[step.convolution.name] / INT8_MAX
         floats = scaled_weights(step, incoming=given.in_codes(), outgoing=stored)
         integers = _codes(integer.convolution, scales, input_scale=given.scale)
-    is_merge = len(inputs) > 1
-    input_scale = np.float32(1 if is_merge else given.scale)
+    elif step.operator is not None:
+        kernel = kernel_of(step.operator.layer, [tensors[name].affine for name in step.sources()], output.affine)
+    input_scale = np.float32(1 if kernel else given.scale)
     return Twin(
         step=step,
         floats=floats,
@@ -158,7 +159,8 @@ def _twin(step: Step, integer: Step, inputs: Sequence[_Stored], output: _Stored,
         zero=_in_steps(0.0, stored),
         ceiling=None if step.ceiling is None else _in_steps(step.ceiling, stored),
         units=(1 / stored.factors).astype(np.float32),
-        input_scales=tuple(each.scale for each in inputs) if is_merge else (),
+        input_scales=tuple(tensors[name].scale for name in step.inputs) if kernel else (),
+        kernel=kernel,
         **_ends(step, output.affine),
     )
 
@@ -173,6 +175,7 @@ def _codes(convolution: Any, scales: NDArray[np.float64], *, input_scale: float)
     """Kernel and bias in whole multiples of their scales, between which training may have left them."""
     kernel, bias = convolution.get_weights()
     codes = np.rint(kernel.reshape(-1, len(bias)) / scales).clip(-INT8_MAX, INT8_MAX).reshape(kernel.shape)
+    codes = as_step(convolution, codes)
     return codes.astype(np.float32), np.rint(bias / (scales * input_scale)).astype(np.float32)
 
 

@@ -25,7 +25,7 @@ from mbexport.calibration.integers.offsets import offsets_behind
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step, steps_of
 from mbexport.models.folding import gives_softmax
-from mbexport.models.graph import entry_of, only_readers, walk
+from mbexport.models.graph import only_readers
 
 _PARTS: Final = ("kernel", "bias")
 
@@ -70,13 +70,7 @@ class Arrangement:
 
 def plain_arrangement(folded: tf_keras.Model) -> Arrangement:
     """The arrangement that stores every channel as it is."""
-    steps = steps_of(folded)
-
-    def channels(step: Step, inputs: Sequence[int]) -> int:
-        return step.channels or inputs[0]
-
-    counts = walk(steps, {entry_of(steps): int(folded.input_shape[-1])}, channels)
-    return Arrangement(weights={}, scalings={step.site: Scaling.none(count) for step, count in counts})
+    return Arrangement(weights={}, scalings={step.site: Scaling.none(step.channels) for step in steps_of(folded)})
 
 
 def arrange(
@@ -133,6 +127,8 @@ def _convolutions_behind_relus(steps: Sequence[Step]) -> dict[str, Step]:
     readers, found = only_readers(steps), {}
     for step in steps:
         reader = readers.get(step.site)
-        if step.ceiling is not None and step.convolution is not None and reader and reader.convolution is not None:
+        if step.ceiling is None or step.convolution is None or reader is None or reader.convolution is None:
+            continue
+        if reader.keeps_channels:
             found[step.site] = reader
     return found

@@ -172,11 +172,11 @@ def _groups(steps: Sequence[Step]) -> Iterator[tuple[tuple[Step, ...], Step]]:
         if step.convolution is None or step.is_depthwise:
             continue
         carriers, reader = [step], readers.get(step.site)
-        while reader and reader.is_depthwise:
+        while reader and reader.is_depthwise and reader.keeps_channels:
             carriers.append(reader)
             reader = readers.get(reader.site)
         is_rectified = all(carrier.ceiling is not None for carrier in carriers)
-        if is_rectified and reader and reader.convolution is not None:
+        if is_rectified and reader and reader.convolution is not None and reader.keeps_channels:
             yield tuple(carriers), reader
 
 

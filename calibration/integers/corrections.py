@@ -20,7 +20,8 @@ from mbexport.calibration.integers.layer import ScaledLayer
 from mbexport.calibration.integers.tensors import StoredSite, StoredTensor
 from mbexport.calibration.ranges.logits import logits_range
 from mbexport.calibration.ranges.range_file import Ranges
-from mbexport.calibration.steps import Step
+from mbexport.calibration.ranges.ties import is_tied
+from mbexport.calibration.steps import Step, as_layer
 from mbexport.models.folding import gives_softmax
 from mbexport.models.graph import entry_of, walk
 
@@ -99,7 +100,7 @@ def correct(
 
     def compute(step: Step, inputs: Sequence[_Input]) -> _Input:
         made, interval = _decided(step, inputs, ranges[step.site], corrections=corrections, found=found)
-        if has_logits and step.is_output and step.ceiling is None:
+        if has_logits and step.is_output and step.ceiling is None and not is_tied(step):
             interval = _logits(made := list(made))
         tensor = _stored(interval, made)
         found.ranges[step.site], found.sites[step.site] = interval, tensor.site()
@@ -156,7 +157,8 @@ def _without_weights(step: Step, inputs: Sequence[_Input], observed: Range) -> t
     pairs = (zip(*batch, strict=True) for batch in batches)
     made = [(np.asarray(step.compute(*floats)), np.asarray(step.compute(*stored))) for floats, stored in pairs]
     given, *others = inputs
-    is_nothing = not others and step.ceiling is None and sum(y.size for _, y in made) == given.tensor.size
+    is_pooling = step.operator is not None and isinstance(step.operator.layer, tf_keras.layers.GlobalAveragePooling2D)
+    is_nothing = is_pooling and not others and sum(y.size for _, y in made) == given.tensor.size
     return made, given.interval if is_nothing else observed
 
 
@@ -167,7 +169,7 @@ def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections
     bias = layer.corrected_bias(given, kernel) if corrections.bias else layer.bias
     bias = round_bias(bias, weight_scales=scales, input_scale=given.affine.scale[0])
     name = layer.step.convolution.name
-    found.weights[name], found.largest[name] = [kernel, bias], scales * INT8_MAX
+    found.weights[name], found.largest[name] = [as_layer(layer.step.convolution, kernel), bias], scales * INT8_MAX
     return layer.outputs(given, kernel, bias)
 
 

@@ -67,6 +67,10 @@ class Scaling:
         """The same scaling in units of `scale`, the step between codes."""
         return Scaling(factors=self.factors / scale, shifts=self.shifts)
 
+    def repeated(self, channels: int) -> "Scaling":
+        """The scaling of so many channels that are made of these, all of which are stored alike."""
+        return Scaling(factors=np.full(channels, self.factors[0]), shifts=np.full(channels, self.shifts[0]))
+
     def moved(self, by: Array) -> "Scaling":
         """The same scaling with stored values that are larger by `by` (channels,)."""
         return Scaling(factors=self.factors, shifts=self.shifts - by / self.factors)

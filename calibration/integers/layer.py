@@ -167,6 +167,8 @@ class ScaledLayer:
 def scaled_weights(step: Step, *, incoming: Scaling, outgoing: Scaling) -> tuple[Array, Array]:
     """Kernel and bias of the convolution of `step`, rescaled for channels stored as `incoming` and `outgoing`."""
     kernel, bias = (weights.astype(np.float64) for weights in step.weights)
+    if not step.keeps_channels:
+        incoming = incoming.repeated(kernel.shape[2])
     if step.is_depthwise:
         bias = bias + kernel.sum(axis=(0, 1, 3)) * incoming.shifts
         kernel = kernel * (outgoing.factors / incoming.factors)[:, None]

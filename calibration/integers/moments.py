@@ -100,6 +100,10 @@ def _patches(step: Step, values: NDArray[np.float32]) -> NDArray[np.float32]:
         down, right = step.convolution.strides
         return np.asarray(prepared[:, ::down, ::right])
     found = tf.image.extract_patches(
-        prepared, [1, height, width, 1], [1, *step.convolution.strides, 1], [1, 1, 1, 1], step.padding
+        prepared,
+        [1, height, width, 1],
+        [1, *step.convolution.strides, 1],
+        [1, *step.convolution.dilation_rate, 1],
+        step.padding,
     )
     return np.asarray(found)

@@ -14,8 +14,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Range, activation_affine, min_largest_weights, round_bias
-from mbexport.calibration.ranges.observe import PROBABILITY_RANGE
 from mbexport.calibration.ranges.range_file import Ranges
+from mbexport.calibration.ranges.ties import PROBABILITY_RANGE
 from mbexport.calibration.steps import activation_sites, steps_of
 from mbexport.errors import StageError
 from mbexport.models.folding import gives_probabilities, is_convolution
@@ -26,6 +26,7 @@ _layers = tf_keras.layers
 _BITS: Final = 8
 _DEPTHWISE_AXIS: Final = 2  # (kh, kw, channels, 1)
 _CONVOLUTION_AXIS: Final = 3  # (kh, kw, in, channels)
+_RELU6: Final = 6.0
 LargestWeights = Mapping[str, NDArray[np.float64]]  # by convolution: what code 127 stands for in each channel
 PREFIX: Final = "quant_"
 
@@ -68,15 +69,17 @@ class PerChannelWeights(_keras.quantizers.Quantizer):  # type: ignore[misc, name
         return {}
 
     def __call__(self, inputs: Any, training: Any, weights: Any, **_: Any) -> Any:  # noqa: ARG002
+        shape = inputs.shape
+        has_more = self.axis == _DEPTHWISE_AXIS and shape[-1] > 1  # (kh, kw, channels, m): channels * m are made
         last = [0, 1, 3, 2] if self.axis == _DEPTHWISE_AXIS else [0, 1, 2, 3]  # fake quantization wants channels last
-        kernel = tf.transpose(inputs, last)
+        kernel = tf.reshape(inputs, [*shape[:2], 1, -1]) if has_more else tf.transpose(inputs, last)
         largest = tf.constant(self.least)
         if not self.is_frozen:
             largest = tf.maximum(largest, tf.reduce_max(tf.abs(tf.stop_gradient(kernel)), axis=[0, 1, 2]))
         quantized = tf.quantization.fake_quant_with_min_max_vars_per_channel(
             kernel, -largest, largest, _BITS, narrow_range=True
         )
-        return tf.transpose(quantized, last)
+        return tf.reshape(quantized, shape) if has_more else tf.transpose(quantized, last)
 
     def get_config(self) -> dict[str, Any]:
         return {"axis": self.axis, "least": self.least, "is_frozen": self.is_frozen}
@@ -130,8 +133,8 @@ def fake_quantize(
 
     def compute(node: LayerNode, tensors: Sequence[Any]) -> Any:
         layer, x = node.layer, argument(tensors)
-        copy = _copy(layer)
         output = PROBABILITY_RANGE if gives_probabilities(layer) else ranges.get(layer.name)
+        copy = _copy(layer, output)
         if not (is_convolution(layer) or output):
             return copy(x)
         rounding = _rounding(layer, least[layer.name], is_frozen=is_frozen) if is_convolution(layer) else None
@@ -190,8 +193,15 @@ def _require_ranges(folded: tf_keras.Model, ranges: Ranges) -> None:
         )
 
 
-def _copy(layer: Any) -> Any:
+def _copy(layer: Any, output: Range | None) -> Any:
+    """The layer anew, for an output that is rounded to the range `output`.
+
+    TFLite's convolutions take in RELU and RELU6 alone; any other ceiling would stand between a convolution and its
+    codes, and keep it in floats. It is not needed: the codes end there.
+    """
     config = layer.get_config()
+    if isinstance(layer, _layers.ReLU) and layer.max_value not in (None, _RELU6) and output:
+        config["max_value"] = None if output.high <= layer.max_value else layer.max_value
     if isinstance(layer, _layers.Dropout):
         config["rng_type"] = "stateful"  # else a checkpoint could not hold its position
     return type(layer).from_config(config)

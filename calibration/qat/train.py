@@ -194,7 +194,7 @@ class _Grid:
         for name, (kernel, bias) in float_weights(student).items():
             ends = self.largest[name].astype(np.float32)
             if isinstance(folded.get_layer(name), tf_keras.layers.DepthwiseConv2D):
-                ends = ends[:, None]
+                ends = ends.reshape(kernel.shape[2:])
             folded.get_layer(name).set_weights([np.clip(kernel, -ends, ends), bias])
         entry = input_range(input_scale=self.preprocess.input_scale, input_zero_point=self.preprocess.input_zero_point)
         round_biases(folded, self.ranges, entry, self.largest)

@@ -14,14 +14,12 @@ from mbexport.calibration.choices import CANDIDATES, Observer
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.ranges.observers import SiteObserver
 from mbexport.calibration.ranges.range_file import Ranges
-from mbexport.calibration.steps import activation_sites
+from mbexport.calibration.ranges.ties import settled, tied_sites
+from mbexport.calibration.steps import activation_sites, steps_of
 from mbexport.errors import DataError, StageError
 from mbexport.models.folding import gives_softmax
 from mbexport.models.graph import LayerNode, entry_of, layers_of, outputs_of
 
-# The one legal int8 map of probabilities: scale 1/256 and zero point -128 (TFLite quantization specification,
-# "SOFTMAX" and "LOGISTIC").
-PROBABILITY_RANGE: Final = Range(low=0.0, high=255 / 256)
 _TRIED_IMAGES: Final = 64  # on which `auto` compares observers
 _BITS: Final = 8
 
@@ -60,22 +58,27 @@ def observe_each(
     for site in sites:
         for observer, interval in seen_at[site].ranges().items():
             found[observer][site] = _pinned(model.get_layer(site), interval)
-    return found
+    steps = steps_of(model)
+    return {observer: settled(steps, ranges) for observer, ranges in found.items()}
 
 
 def require_fit(model: tf_keras.Model, ranges: Ranges, *, source: str) -> None:
     """Raise `DataError` unless `ranges`, read from `source`, are those of this network's activation sites."""
-    sites = activation_sites(model)
+    sites, groups = activation_sites(model), tied_sites(steps_of(model))
     for site in sites:
         if site not in ranges:
             raise DataError(f"{source} must hold the ranges of this network, got none for {site}")
+    for first, *others in groups:
+        for other in others:
+            if ranges[first] != ranges[other]:
+                raise DataError(f"{source}: the ranges of {first} and {other} must be equal: no kernel rescales them")
     for site, interval in ranges.items():
         if site not in sites:
             raise DataError(
                 f"{source} must hold the ranges of this network, got one for {site}, which it does not have"
             )
         layer = model.get_layer(site)
-        if not isinstance(layer, tf_keras.layers.ReLU):
+        if not isinstance(layer, tf_keras.layers.ReLU) or any(site in group for group in groups):
             continue
         most = float("inf") if layer.max_value is None else float(layer.max_value)
         if interval.low != 0 or interval.high > most:

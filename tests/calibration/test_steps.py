@@ -13,7 +13,7 @@ layers = tf_keras.layers
 
 
 def test_channels_by_hand(short_network: Callable[[], Any]) -> None:
-    assert [step.channels for step in steps_of(short_network())] == [4, 4, 6, 0, 4]
+    assert [step.channels for step in steps_of(short_network())] == [4, 4, 6, 6, 4]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.errors import StageError
+from mbexport.models.activations import HardSigmoid
 from mbexport.models.folding import fold_batch_norm, is_convolution
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
@@ -268,3 +269,38 @@ def test_what_folding_cannot_carry_over_is_refused_rather_than_changed(kind: str
     except StageError:
         return
     np.testing.assert_allclose(np.asarray(folded(images)), np.asarray(model(images)), atol=1e-4)
+
+
+def branched(*, is_read_twice: bool = False) -> Any:
+    """A hard-sigmoid behind a convolution with batch normalization, a sum of three, and a mean over the whole map."""
+    x = image = layers.Input((6, 6, 3), name="image")
+    x = layers.BatchNormalization(name="bn")(layers.Conv2D(4, 3, use_bias=False, name="stem")(x))
+    gate = HardSigmoid(name="gate")(x)
+    more = layers.DepthwiseConv2D(1, depth_multiplier=2, use_bias=False, name="more")(gate)
+    more = layers.Conv2D(4, 1, name="back")(layers.BatchNormalization(name="more_bn")(more))
+    x = layers.Add(name="sum")([gate, more, x if is_read_twice else gate])
+    x = layers.AveragePooling2D(4, name="mean")(x)
+    return randomize(tf_keras.Model(image, layers.Conv2D(2, 1, name="head")(x)), seed=3)
+
+
+@pytest.mark.parametrize("is_read_twice", [False, True])
+def test_layers_without_integer_kernels_are_written_as_others_that_compute_the_same(*, is_read_twice: bool) -> None:
+    network = branched(is_read_twice=is_read_twice)
+    folded = fold_batch_norm(network)
+    kinds = {layer.name: type(layer).__name__ for layer in folded.layers}
+    assert (kinds["gate"], kinds["sum_2"], kinds["sum"], kinds["mean"]) == (
+        *("ReLU", "Add", "Add", "GlobalAveragePooling2D"),
+    )
+    assert ("gate_slope" in kinds) is is_read_twice  # else the convolution takes the slope in
+    assert folded.get_layer("gate").max_value == 1
+    images = np.random.default_rng(0).normal(0, 1, (4, 6, 6, 3)).astype(np.float32)
+    np.testing.assert_allclose(folded(images), network(images), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(fold_batch_norm(folded)(images), folded(images))
+
+
+def test_the_slope_of_a_hard_sigmoid_by_hand() -> None:
+    image = layers.Input((1, 1, 1))
+    network = tf_keras.Model(image, HardSigmoid(name="gate")(layers.Conv2D(1, 1, name="conv")(image)))
+    network.get_layer("conv").set_weights([np.full((1, 1, 1, 1), 12.0), np.full(1, -6.0)])
+    kernel, bias = fold_batch_norm(network).get_layer("conv").get_weights()
+    assert (kernel.item(), bias.item()) == (2.0, -0.5)  # 12 / 6, and (3 - 6) / 6

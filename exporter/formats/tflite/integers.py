@@ -4,7 +4,8 @@ The converter quantizes on its own account from what it finds in the graph. If i
 axis, the file would load, run and answer, and nobody would know that it is not the network that was simulated.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,8 +29,8 @@ _CONVOLUTIONS: Final = (BuiltinOperator.CONV_2D, BuiltinOperator.DEPTHWISE_CONV_
 class Decided:
     """One convolution as it was decided, in float32.
 
-    `kernel` is (kh, kw, in, out), or (kh, kw, channels, 1) if depthwise; `bias` and `least`, the largest weight that
-    a channel's scale must allow for, are (out,).
+    `kernel` is (kh, kw, in, out), or (kh, kw, channels, m) if depthwise, with out = channels * m; `bias` and `least`,
+    the largest weight that a channel's scale must allow for, are (out,).
     """
 
     kernel: NDArray[np.float32]
@@ -40,7 +41,7 @@ class Decided:
 def require_decided_integers(content: bytes, convolutions: Mapping[str, Decided], ranges: Mapping[str, Range]) -> None:
     """Raises `StageError` unless the file has the scale of every range and the codes of every kernel and bias.
 
-    `convolutions` are in the order of the network.
+    A convolution in the file is known by its weights.
     """
     from ai_edge_litert.interpreter import Interpreter
 
@@ -58,20 +59,60 @@ def require_decided_integers(content: bytes, convolutions: Mapping[str, Decided]
         if not np.isclose(scales, scale, rtol=_SCALE_TOLERANCE, atol=0).any():
             raise StageError(f"the .tflite must hold the range of {site}, scale {scale:g}, got no such scale")
     ops = [op for op in interpreter._get_ops_details() if op["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D")]
-    if len(ops) != len(convolutions):
-        raise StageError(f"the .tflite must have {len(convolutions)} convolutions, got {len(ops)}")
-    for (name, decided), op in zip(convolutions.items(), ops, strict=True):
-        _, kernel, bias = op["inputs"]
-        codes = _turned(decided, is_depthwise=op["op_name"] == "DEPTHWISE_CONV_2D")
-        _require_codes(name, interpreter.get_tensor(kernel), codes)
+    kernels = [
+        _Kernel(values=interpreter.get_tensor(index), scales=tensors[index]["quantization_parameters"]["scales"])
+        for index in (op["inputs"][1] for op in ops)
+    ]
+    for op, kernel, (name, decided) in zip(ops, kernels, _matched(kernels, convolutions), strict=True):
+        is_depthwise = op["op_name"] == "DEPTHWISE_CONV_2D"
+        affine = weight_affine(turned := _turned(decided), axis=3 if is_depthwise else 0, least=decided.least)
+        _require_codes(name, kernel.values, affine.quantize(turned, low=-127))
+        _, _, bias = op["inputs"]
         bias_scales = tensors[bias]["quantization_parameters"]["scales"]
         _require_bias(name, interpreter.get_tensor(bias), bias_scales, decided.bias)
 
 
-def _turned(decided: Decided, *, is_depthwise: bool) -> NDArray[np.int32]:
-    """The codes of a kernel in TFLite's order: (out, kh, kw, in), or (1, kh, kw, channels) for a depthwise one."""
-    turned = decided.kernel.transpose(3, 0, 1, 2)
-    return weight_affine(turned, axis=3 if is_depthwise else 0, least=decided.least).quantize(turned, low=-127)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kernel:
+    """The kernel of one op in TFLite's order, with the scale of each channel, none if it is stored as floats."""
+
+    values: NDArray[Any]
+    scales: NDArray[np.float32]
+
+    def distance(self, turned: NDArray[np.float32]) -> float:
+        """How far the weights are from others in the same order, infinite if these have another shape."""
+        if self.values.shape != turned.shape:
+            return math.inf
+        if not len(self.scales):
+            return float(np.abs(self.values - turned).sum())
+        shape = [1, 1, 1, -1] if turned.shape[0] == 1 and len(self.scales) > 1 else [-1, 1, 1, 1]
+        return float(np.abs(self.values * self.scales.reshape(shape) - turned).sum())
+
+
+def _matched(kernels: Sequence[_Kernel], convolutions: Mapping[str, Decided]) -> list[tuple[str, Decided]]:
+    """The convolution of each kernel of a file: of those that are left, the first whose weights are nearest to it.
+
+    Branches may stand in another order in the file. Raises `StageError` if the file is of another network.
+    """
+    if len(kernels) != len(convolutions):
+        raise StageError(f"the .tflite must have {len(convolutions)} convolutions, got {len(kernels)}")
+    left, found = {name: _turned(decided) for name, decided in convolutions.items()}, []
+    for kernel in kernels:
+        distances = {name: kernel.distance(turned) for name, turned in left.items()}
+        name = min(distances, key=lambda each: distances[each])
+        if distances[name] == math.inf:
+            raise StageError(f"the kernel of {name} must have shape {left[name].shape}, got {kernel.values.shape}")
+        found.append((name, convolutions[name]))
+        del left[name]
+    return found
+
+
+def _turned(decided: Decided) -> NDArray[np.float32]:
+    """A kernel in TFLite's order: (out, kh, kw, in), or (1, kh, kw, out) for a depthwise one."""
+    kernel = decided.kernel
+    if kernel.shape[-1] == len(decided.bias):
+        return kernel.transpose(3, 0, 1, 2)
+    return kernel.reshape(1, *kernel.shape[:2], -1)
 
 
 def _require_bias(
@@ -100,7 +141,7 @@ def _require_codes(name: str, stored: NDArray[Any], expected: NDArray[np.int32])
 
 
 def with_decided_weights(content: bytes, convolutions: Mapping[str, Decided]) -> bytes:
-    """The file with the codes and scales of `convolutions`, which are in the order of the network.
+    """The file with the codes and scales of `convolutions`, each in the place of the weights nearest to it.
 
     Biases stay floats in a file of dynamic range; with 16-bit activations they are int64, in whole steps of input
     scale times weight scale. Raises `StageError` if the file is of another network.
@@ -108,16 +149,12 @@ def with_decided_weights(content: bytes, convolutions: Mapping[str, Decided]) ->
     model = opened(content)
     (graph,) = model.subgraphs
     ops = [op for op in graph.operators if model.operatorCodes[op.opcodeIndex].builtinCode in _CONVOLUTIONS]
-    if len(ops) != len(convolutions):
-        raise StageError(f"the .tflite must have {len(convolutions)} convolutions, got {len(ops)}")
-    for (name, decided), op in zip(convolutions.items(), ops, strict=True):
+    kernels = [_stored(model, graph.tensors[op.inputs[1]]) for op in ops]
+    for op, (_, decided) in zip(ops, _matched(kernels, convolutions), strict=True):
         given, kernel, bias = (graph.tensors[index] for index in op.inputs)
-        turned = decided.kernel.transpose(3, 0, 1, 2)
-        shape = tuple(int(size) for size in kernel.shape)
-        if shape != turned.shape:
-            raise StageError(f"the kernel of {name} must have shape {turned.shape}, got {shape}")
         if kernel.type == TensorType.FLOAT32:
             continue  # so small that the converter leaves it as it is
+        turned = _turned(decided)
         affine = weight_affine(turned, axis=kernel.quantization.quantizedDimension, least=decided.least)
         _store(model, kernel, affine.quantize(turned, low=-127).astype(np.int8))
         scales = np.array(affine.scale)
@@ -127,6 +164,14 @@ def with_decided_weights(content: bytes, convolutions: Mapping[str, Decided]) ->
             _store(model, bias, np.rint(decided.bias / bias_scales).astype(np.int64))
             bias.quantization.scale = bias_scales.astype(np.float32)
     return packed(model)
+
+
+def _stored(model: Any, tensor: Any) -> _Kernel:
+    """The kernel in a tensor of the file."""
+    is_float = tensor.type == TensorType.FLOAT32
+    values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32 if is_float else np.int8)
+    scales = np.zeros(0, np.float32) if is_float else np.asarray(tensor.quantization.scale, np.float32)
+    return _Kernel(values=values.reshape(tuple(int(size) for size in tensor.shape)), scales=scales)
 
 
 def _store(model: Any, tensor: Any, values: NDArray[Any]) -> None:
