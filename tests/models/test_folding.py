@@ -271,7 +271,7 @@ def test_what_folding_cannot_carry_over_is_refused_rather_than_changed(kind: str
     np.testing.assert_allclose(np.asarray(folded(images)), np.asarray(model(images)), atol=1e-4)
 
 
-def branched(*, is_read_twice: bool = False) -> Any:
+def gated(*, is_read_twice: bool = False) -> Any:
     """A hard-sigmoid behind a convolution with batch normalization, a sum of three, and a mean over the whole map."""
     x = image = layers.Input((6, 6, 3), name="image")
     x = layers.BatchNormalization(name="bn")(layers.Conv2D(4, 3, use_bias=False, name="stem")(x))
@@ -285,7 +285,7 @@ def branched(*, is_read_twice: bool = False) -> Any:
 
 @pytest.mark.parametrize("is_read_twice", [False, True])
 def test_layers_without_integer_kernels_are_written_as_others_that_compute_the_same(*, is_read_twice: bool) -> None:
-    network = branched(is_read_twice=is_read_twice)
+    network = gated(is_read_twice=is_read_twice)
     folded = fold_batch_norm(network)
     kinds = {layer.name: type(layer).__name__ for layer in folded.layers}
     assert (kinds["gate"], kinds["sum_2"], kinds["sum"], kinds["mean"]) == (
