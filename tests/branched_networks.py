@@ -16,6 +16,7 @@ from mbexport.formats.tflite.integers import Decided
 from mbexport.models.activations import HardSigmoid, HardSwish
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.widening import with_widths
 
 PX = 32
 CLASSES = 6
@@ -151,9 +152,10 @@ def int8_of(network: tf_keras.Model, corrections: Corrections = Corrections()) -
     """Calibrate and convert the network."""
     ends = {"input_scale": PREPROCESS.input_scale, "input_zero_point": PREPROCESS.input_zero_point}
     entry, images = input_range(**ends), PREPROCESS.dequantize(pixels())
-    folded, rounded = (fold_batch_norm(network, preprocess=PREPROCESS) for _ in range(2))
+    folded = fold_batch_norm(network, preprocess=PREPROCESS)
     ranges = observe(folded, [images])
     found = correct(folded, ranges, lambda: [images[:16], images[16:]], entry=entry, corrections=corrections)
+    rounded = with_widths(fold_batch_norm(network), {name: len(bias) for name, (_, bias) in found.weights.items()})
     for name, weights in found.weights.items():
         rounded.get_layer(name).set_weights(weights)
     quantized = fake_quantize(rounded, found.ranges, **ends, largest=found.largest)

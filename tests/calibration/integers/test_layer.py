@@ -26,7 +26,7 @@ def saturated() -> tuple[Any, ScaledLayer]:
     step: Any = SimpleNamespace(
         prepare=lambda values: values,
         kernel_shape=kernel.shape,
-        convolution=SimpleNamespace(strides=(1, 1)),
+        convolution=SimpleNamespace(strides=(1, 1), dilation_rate=(1, 1)),
         padding="VALID",
         ceiling=6.0,
         is_depthwise=True,
