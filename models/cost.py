@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from mbexport.models.spec import NetworkSpec, Size
+from mbexport.models.resolution import Resolution
+from mbexport.models.spec import NetworkSpec
 
 Kind = Literal["stem", "depthwise", "pointwise", "standard", "squeeze-excite", "head"]
 _BATCH_NORM_PARAMETERS: Final = 4  # gamma, beta, moving mean, moving variance for each channel
@@ -16,7 +17,7 @@ _BATCH_NORM_PARAMETERS: Final = 4  # gamma, beta, moving mean, moving variance f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
-    """One convolution: `channels_in` (M) to `channels_out` (N) on an output map of `map_size` (D_F x D_F).
+    """One convolution: `channels_in` (M) to `channels_out` (N) on a map of size `output` (D_F x D_F if square).
 
     `mult_adds` counts one multiplication with its addition as one, as the paper does; `parameters` includes
     the batch normalization behind the layer (four a channel) or the bias. Layers of the kind "head" work on the pooled
@@ -28,19 +29,8 @@ class LayerCost:
     kernel_px: int
     channels_in: int
     channels_out: int
-    map_size: Size
+    output: Resolution
     parameters: int
-
-    @property
-    def pixels(self) -> int:
-        """The pixels of the output map."""
-        height, width = self.map_size
-        return height * width
-
-    @property
-    def map_px(self) -> int:
-        """The side of the output map, which is square."""
-        return self.map_size[0]
 
     @property
     def weights(self) -> int:
@@ -49,12 +39,12 @@ class LayerCost:
 
     @property
     def mult_adds(self) -> int:
-        return self.weights * self.pixels
+        return self.weights * self.output.pixels
 
     @property
     def standard_mult_adds(self) -> int:
         """The mult-adds of a standard convolution of the same kernel and channels: D_K²·M·N·D_F²."""
-        return self.kernel_px**2 * self.channels_in * self.channels_out * self.pixels
+        return self.kernel_px**2 * self.channels_in * self.channels_out * self.output.pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,34 +93,28 @@ def pointwise_remarks(_spec: NetworkSpec, total: Cost) -> Remarks:
 
 
 def convolution(
-    name: str, kind: Kind, *, m: int, n: int, size: Size, kernel_px: int = 1, has_bias: bool = False
+    name: str, kind: Kind, *, m: int, n: int, output: Resolution, kernel_px: int = 1, has_bias: bool = False
 ) -> LayerCost:
-    """A convolution from `m` to `n` channels, to a map of `size`; with a bias, or else with batch normalization."""
+    """A convolution from `m` to `n` channels, to a map of size `output`; with a bias, else with batch normalization."""
     return LayerCost(
         name=name,
         kind=kind,
         kernel_px=kernel_px,
         channels_in=m,
         channels_out=n,
-        map_size=size,
+        output=output,
         parameters=kernel_px**2 * m * n + (n if has_bias else _BATCH_NORM_PARAMETERS * n),
     )
 
 
-def depthwise(name: str, *, m: int, size: Size, kernel_px: int = 3) -> LayerCost:
-    """A depthwise convolution of `m` channels to a map of `size`, with batch normalization."""
+def depthwise(name: str, *, m: int, output: Resolution, kernel_px: int = 3) -> LayerCost:
+    """A depthwise convolution of `m` channels to a map of size `output`, with batch normalization."""
     return LayerCost(
         name=name,
         kind="depthwise",
         kernel_px=kernel_px,
         channels_in=m,
         channels_out=m,
-        map_size=size,
+        output=output,
         parameters=(kernel_px**2 + _BATCH_NORM_PARAMETERS) * m,
     )
-
-
-def strided(size: Size, stride: int) -> Size:
-    """The size of the map that a layer with `stride` makes of one of `size`, where half a pixel counts as one."""
-    height, width = size
-    return -(-height // stride), -(-width // stride)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mbexport.documents import Form, read_json, refusal
 from mbexport.errors import OptionError
-from mbexport.models.preprocess import PREPROCESS_SCHEMA, Preprocess, preprocess_from_json
+from mbexport.models.preprocess import PREPROCESS_SCHEMA, Preprocess, preprocess_from_json, preprocess_to_json
 
 INPUT_NAME: Final = "image"  # of the input of every float network, which converters keep
 
@@ -67,7 +67,8 @@ _FORM: Final = Form(title="a file of facts on a network", schema=_schema)
 
 def facts_to_json(facts: Facts) -> str:
     """The facts as JSON that `facts_from_json` reads."""
-    return json.dumps(asdict(facts), indent=1) + "\n"
+    values = {**asdict(facts), "preprocess": preprocess_to_json(facts.preprocess)}
+    return json.dumps(values, indent=1) + "\n"
 
 
 def facts_from_json(content: bytes | str, *, source: str | Path = "it") -> Facts:

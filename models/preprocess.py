@@ -2,7 +2,7 @@
 
 Training, calibration, verification, metadata and golden files all go through `Preprocess`. Its two steps are:
 
-1. `pixels`: central square crop, then Pillow's bilinear resize with its support scaled to the reduction
+1. `pixels`: central crop of the input's shape, then Pillow's bilinear resize with its support scaled to the reduction
    (anti-aliased, 22-bit fixed-point weights, so that another language can repeat it to the byte);
 2. `normalize`: (byte - mean) / std, in float32.
 
@@ -12,7 +12,7 @@ zero point `input_zero_point`. See docs/decisions/0004.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mbexport.errors import OptionError
+from mbexport.models.channels import CHANNELS, MAX_CHANNELS
+from mbexport.models.resolution import RESOLUTION_SCHEMA, Resolution
+from mbexport.models.transparency import over_white
 
 Pixels = NDArray[np.uint8]
 
@@ -40,8 +43,11 @@ class Normalization:
     is_bgr: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.mean) not in (_GREY, _RGB) or len(self.std) not in (_GREY, _RGB):
-            raise OptionError(f"mean and std must be 1 or 3 numbers, got {len(self.mean)} and {len(self.std)}")
+        sizes = {len(self.mean), len(self.std)}
+        if not (sizes <= set(CHANNELS) and len(sizes - {1}) <= 1):
+            raise OptionError(
+                f"mean and std must be 1 to {MAX_CHANNELS} numbers, got {len(self.mean)} and {len(self.std)}"
+            )
         if not all(-math.inf < mean < math.inf for mean in self.mean):
             raise OptionError(f"mean must be finite, got {self.mean}")
         if not all(0 < std < math.inf for std in self.std):
@@ -99,35 +105,43 @@ def own_normalization(scale: tuple[float, ...], offset: tuple[float, ...]) -> No
 class Preprocess:
     """The conversion of an image of any size to the network's input.
 
-    `crop_fraction` is the side of the central square that is kept, as a fraction of the image's shorter side;
-    `channels` is 3, or 1 for a network that takes grey images. Raises `OptionError` for values outside their range.
+    `crop_fraction` is how much of the image's height or width is kept, whichever is short for the input's shape: of
+    a square input the side of the central square, as a fraction of the image's shorter side. `channels` are those of
+    `models.channels`. Raises `OptionError` for values outside their range.
     """
 
-    resolution_px: int
+    resolution: Resolution
     crop_fraction: float = 0.875  # the evaluation crop of research/slim, from 256 px to 224 px
     channels: int = _RGB
     normalization: Normalization = MOBILENET
 
     def __post_init__(self) -> None:
-        if not self.resolution_px >= 1:
-            raise OptionError(f"resolution must be at least 1, got {self.resolution_px}")
         if not 0 < self.crop_fraction <= 1:
             raise OptionError(f"crop fraction must be in (0, 1], got {self.crop_fraction:g}")
-        if self.channels not in (_GREY, _RGB):
-            raise OptionError(f"channels must be 1 or 3, got {self.channels}")
+        if self.channels not in CHANNELS:
+            raise OptionError(f"channels must be 1 to {MAX_CHANNELS}, got {self.channels}")
         given = self.normalization
         if self.channels == _GREY and (given.is_bgr or len(given.mean) != 1 or len(given.std) != 1):
             raise OptionError("a grey image has one mean, one std and no order of channels, got those of colours")
+        kind = CHANNELS[self.channels]
+        if given.is_bgr and kind.bgr_colour is None:
+            raise OptionError(f"{kind.title} images have no other order of channels, got blue first")
+        if not {len(given.mean), len(given.std)} <= {1, self.channels}:
+            raise OptionError(
+                f"mean and std of {kind.title} images must be 1 or {self.channels} numbers, got {len(given.mean)} and "
+                f"{len(given.std)}"
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape of what `pixels` gives: (resolution, resolution, channels)."""
-        return self.resolution_px, self.resolution_px, self.channels
+        """The shape of what `pixels` gives: (height, width, channels)."""
+        return *self.resolution.sides_px, self.channels
 
     @property
     def uncropped(self) -> "Preprocess":
         """The same scale without the crop: augmentation may move what lies around the crop into the picture."""
-        return replace(self, resolution_px=round(self.resolution_px / self.crop_fraction), crop_fraction=1.0)
+        height_px, width_px = (round(side / self.crop_fraction) for side in self.resolution.sides_px)
+        return replace(self, resolution=Resolution(height_px=height_px, width_px=width_px), crop_fraction=1.0)
 
     @property
     def input_scale(self) -> float:
@@ -155,16 +169,46 @@ class Preprocess:
         return tuple((self.input_zero_point - m) / s for m, s in zip(mean, std, strict=True))
 
     def pixels(self, image: Image.Image) -> Pixels:
-        """The RGB `image`, cropped and resized, grey if the network takes one channel: uint8 of `shape`."""
-        if self.channels == _GREY:
-            image = image.convert("L")  # ITU-R 601-2 luma, as Pillow has it
-        width, height = image.size
-        side = max(1, round(min(width, height) * self.crop_fraction))
-        left, top = (width - side) // 2, (height - side) // 2
-        size = (self.resolution_px, self.resolution_px)
+        """The RGB or RGBA `image` in the network's channels, cropped and resized: uint8 of `shape`.
+
+        Transparency is laid over white where the network takes none.
+        """
+        kind = CHANNELS[self.channels]
+        if not kind.has_alpha:
+            image = over_white(image)
+        if kind.mode != image.mode:
+            image = image.convert(kind.mode)  # to grey by ITU-R 601-2 luma, as Pillow has it
+        size = (self.resolution.width_px, self.resolution.height_px)
         # Two steps, not resize(box=...): that lets pixels from outside the box bleed in at its border.
-        resized = image.crop((left, top, left + side, top + side)).resize(size, Image.Resampling.BILINEAR)
+        cropped = image.crop(self.crop_box(*image.size))
+        if kind.has_alpha:  # a band at a time: as a whole Pillow weights colours by alpha, which no tf.image does
+            bands = [band.resize(size, Image.Resampling.BILINEAR) for band in cropped.split()]
+            resized = Image.merge(kind.mode, bands)
+        else:
+            resized = cropped.resize(size, Image.Resampling.BILINEAR)
         return np.asarray(resized, dtype=np.uint8).reshape(self.shape)
+
+    def crop_box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """The part of an image that the input shows, as (left, top, right, bottom) in whole pixels.
+
+        Of the largest box of the input's shape, W x H, one side is the image's own: its height if width * H >=
+        height * W, else its width. With that side `fit`:
+
+            along = max(1, round(fit * crop_fraction)), halves to even      across = max(1, round(along * ratio))
+
+        where ratio is W / H along the height, and H / W along the width. What is cut off is the same on both sides,
+        or one pixel more right and below. Where W = H, the box is the square of side round(min(width, height) *
+        crop_fraction).
+        """
+        rows, columns = self.resolution.sides_px
+        if width * rows >= height * columns:
+            kept_height = max(1, round(height * self.crop_fraction))
+            kept_width = max(1, round(kept_height * (columns / rows)))
+        else:
+            kept_width = max(1, round(width * self.crop_fraction))
+            kept_height = max(1, round(kept_width * (rows / columns)))
+        left, top = (width - kept_width) // 2, (height - kept_height) // 2
+        return left, top, left + kept_width, top + kept_height
 
     def normalize(self, pixels: Pixels) -> NDArray[np.float32]:
         """The input of the float network: (byte - mean) / std, float32 of the shape of `pixels` (..., channels)."""
@@ -200,13 +244,13 @@ def widened(values: tuple[float, ...], size: int) -> tuple[float, ...]:
 
 
 _NUMBERS: Final = {"type": "array", "items": {"type": "number"}}
-# The form of what `dataclasses.asdict` makes of a `Preprocess`.
+# The form of what `preprocess_to_json` makes of a `Preprocess`.
 PREPROCESS_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["resolution_px", "crop_fraction", "channels", "normalization"],
     "additionalProperties": False,
     "properties": {
-        "resolution_px": {"type": "integer"},
+        "resolution_px": dict(RESOLUTION_SCHEMA),
         "crop_fraction": {"type": "number"},
         "channels": {"type": "integer"},
         "normalization": {
@@ -219,8 +263,23 @@ PREPROCESS_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
+def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
+    """A `Preprocess` in the form `PREPROCESS_SCHEMA`."""
+    return {
+        "resolution_px": preprocess.resolution.json,
+        "crop_fraction": preprocess.crop_fraction,
+        "channels": preprocess.channels,
+        "normalization": asdict(preprocess.normalization),
+    }
+
+
 def preprocess_from_json(values: Mapping[str, Any]) -> Preprocess:
     """Read a `Preprocess` of the form `PREPROCESS_SCHEMA`. Raises `OptionError` for values that it cannot have."""
     norm = values["normalization"]
     normalization = Normalization(mean=tuple(norm["mean"]), std=tuple(norm["std"]), is_bgr=norm["is_bgr"])
-    return Preprocess(**{**values, "normalization": normalization})
+    return Preprocess(
+        resolution=Resolution.parse(values["resolution_px"]),
+        crop_fraction=values["crop_fraction"],
+        channels=values["channels"],
+        normalization=normalization,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mbexport.models.resolution import Resolution
 from mbexport.models.spec import NetworkSpec
 
 # As far as v1's published widths reach: its narrowest is 0.25, and any narrower one is nearer than this to it.
@@ -28,8 +29,9 @@ class Published:
         return self.spec.alpha
 
     @property
-    def resolution_px(self) -> int:
-        return self.spec.resolution_px
+    def side_px(self) -> float:
+        """The side of the input, or of the square of as many pixels."""
+        return self.spec.resolution.mean_side_px
 
     @property
     def int8_drop(self) -> float | None:
@@ -49,11 +51,12 @@ class PaperNetwork:
     parameters_m: float
 
 
-def nearest_quantized(published: Sequence[Published], *, alpha: float, resolution_px: int) -> Published | None:
+def nearest_quantized(published: Sequence[Published], *, alpha: float, resolution: Resolution) -> Published | None:
     """The quantized checkpoint with the nearest alpha, and among these with the nearest resolution.
 
     None where no quantized one is within 0.25 of `alpha`: narrow networks lose more than wide ones, so that the loss of
-    a wide one says nothing of them.
+    a wide one says nothing of them. The resolution of an input that is not square is the side of the square of as many
+    pixels: what is published is square.
     """
     near = [row for row in published if row.top1_int8 is not None and abs(row.alpha - alpha) <= _NEAR_ALPHA]
-    return min(near, key=lambda row: (abs(row.alpha - alpha), abs(row.resolution_px - resolution_px)), default=None)
+    return min(near, key=lambda row: (abs(row.alpha - alpha), abs(row.side_px - resolution.mean_side_px)), default=None)

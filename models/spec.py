@@ -7,22 +7,23 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final
 
 from mbexport.errors import OptionError
+from mbexport.models.resolution import Resolution
 
 REFERENCE_RESOLUTION_PX: Final = 224  # rho = 1 (arXiv 1704.04861, section 3.4)
 RESOLUTION_STEP_PX: Final = 32  # five stride-2 layers: 2**5
 MIN_RESOLUTION_PX: Final = 32
 MAX_RESOLUTION_PX: Final = 1024
 
-Size = tuple[int, int]  # height and width of a map, in pixels
+REFERENCE_RESOLUTION: Final = Resolution.square(REFERENCE_RESOLUTION_PX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
-    """What every architecture has: width multiplier alpha, input resolution in pixels, number of classes.
+    """What every architecture has: width multiplier alpha, input resolution, number of classes.
 
     Fields that a subclass adds are the options of its architecture; each has a default. `architecture` is the name of
     its row in `models.architectures`, `family_title` what people call it. Raises `OptionError` for an alpha outside
-    (0, `max_alpha`], a resolution that is not a multiple of 32 from 32 to 1024, or fewer than two classes.
+    (0, `max_alpha`], a side that is not a multiple of 32 from 32 to 1024, or fewer than two classes.
     """
 
     architecture: ClassVar[str]
@@ -30,36 +31,30 @@ class NetworkSpec:
     max_alpha: ClassVar[float]
 
     alpha: float = 1.0
-    resolution_px: int = REFERENCE_RESOLUTION_PX
+    resolution: Resolution = REFERENCE_RESOLUTION
     classes: int = 1000
 
     def __post_init__(self) -> None:
         # Written so that NaN fails: every comparison with NaN is false.
         if not 0 < self.alpha <= self.max_alpha:
             raise OptionError(f"alpha must be in (0, {self.max_alpha:g}], got {self.alpha:g}")
-        in_range = MIN_RESOLUTION_PX <= self.resolution_px <= MAX_RESOLUTION_PX
-        if not (in_range and self.resolution_px % RESOLUTION_STEP_PX == 0):
+        if not all(map(_is_legal_side, self.resolution.sides_px)):
             raise OptionError(
                 f"resolution must be a multiple of {RESOLUTION_STEP_PX} from {MIN_RESOLUTION_PX} to "
-                f"{MAX_RESOLUTION_PX}, got {self.resolution_px}"
+                f"{MAX_RESOLUTION_PX}, got {self.resolution}"
             )
         if not self.classes >= 2:
             raise OptionError(f"classes must be at least 2, got {self.classes}")
 
     @property
-    def rho(self) -> float:
-        """The resolution multiplier: resolution / 224."""
-        return self.resolution_px / REFERENCE_RESOLUTION_PX
-
-    @property
-    def sides_px(self) -> Size:
-        """Height and width of the input."""
-        return self.resolution_px, self.resolution_px
+    def rho(self) -> float | None:
+        """The resolution multiplier: side / 224. None for an input that is not square: the paper has none for it."""
+        return rho_of(self.resolution)
 
     @property
     def stem_name(self) -> str:
         """The stem of every artifact's file name: architecture, variant, alpha and resolution."""
-        return "_".join((self.architecture, *self.variant_names, str(float(self.alpha)), str(self.resolution_px)))
+        return "_".join((self.architecture, *self.variant_names, str(float(self.alpha)), str(self.resolution)))
 
     @property
     def title(self) -> str:
@@ -83,8 +78,17 @@ def variant_options(spec: type[NetworkSpec]) -> dict[str, Any]:
     return {each.name: each.default for each in fields(spec) if each.name not in shared}
 
 
+def _is_legal_side(side_px: int) -> bool:
+    return MIN_RESOLUTION_PX <= side_px <= MAX_RESOLUTION_PX and side_px % RESOLUTION_STEP_PX == 0
+
+
+def rho_of(resolution: Resolution) -> float | None:
+    """The resolution multiplier of a square input, None of another one."""
+    return resolution.height_px / REFERENCE_RESOLUTION_PX if resolution.is_square else None
+
+
 def resolution_from_rho(rho: float) -> int:
-    """The resolution in pixels that the resolution multiplier `rho` (224 px is 1) stands for.
+    """The side in pixels of the square input that the resolution multiplier `rho` (224 px is 1) stands for.
 
     Published multipliers are rounded decimals (0.857 is 192/224), so a value within one pixel of a legal
     resolution means that resolution. Raises `OptionError` otherwise.

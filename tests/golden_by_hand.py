@@ -9,6 +9,7 @@ from PIL import Image
 from mbexport.bundles.app_model import AppModel
 from mbexport.golden.vectors import FOLDER, INDEX, Case, Expected, Golden, GoldenArtifact, GoldenInput, GoldenOutput
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 MODEL = "mobilenet_v1_0.25_32_int8.tflite"
 OUTPUT = f"case_0/{MODEL}.out"
@@ -21,7 +22,7 @@ def golden_by_hand() -> Golden:
         stem="mobilenet_v1_0.25_32",
         classes=3,
         licence="Apache-2.0",
-        preprocess=Preprocess(resolution_px=32),
+        preprocess=Preprocess(resolution=Resolution.square(32)),
         artifacts=(
             GoldenArtifact(
                 file=MODEL,
@@ -75,7 +76,7 @@ def golden_files_of(stem: str, models: Mapping[str, bytes], *, px: int) -> dict[
     golden = replace(
         by_hand,
         stem=stem,
-        preprocess=replace(by_hand.preprocess, resolution_px=px),
+        preprocess=replace(by_hand.preprocess, resolution=Resolution.square(px)),
         artifacts=tuple(
             replace(artifact, file=name, sha256=sha256(model).hexdigest(), format=name.rsplit(".", 1)[1])
             for name, model in models.items()

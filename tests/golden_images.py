@@ -10,6 +10,7 @@ from tflite_by_hand import tflite_of
 from mbexport.bundles.app_model import AppModel
 from mbexport.golden.vectors import Case, Expected
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 PX = 8
 SIZES = ((23, 17), (8, 8), (5, 40))
@@ -19,7 +20,7 @@ LABELS = tuple(f"class {number}" for number in range(PX * PX * 3))
 def app_model_of_images() -> AppModel:
     """A model whose scores are its input's bytes, with golden vectors of three images of noise."""
     app = app_model_by_hand(model=tflite_of("uint8", px=PX))
-    preprocess = Preprocess(resolution_px=PX)
+    preprocess = Preprocess(resolution=Resolution.square(PX))
     artifact = replace(
         app.artifact,
         input=replace(app.artifact.input, shape=(1, PX, PX, 3)),

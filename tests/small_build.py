@@ -85,7 +85,7 @@ def committed_network(run: Context) -> Files:
     spec: Any = run.plan.origin.spec
     model = network_of(spec)
     weights_from_bytes(model, weights, source=str(_COMMITTED))
-    facts = facts_of_spec(model, spec, run.plan.preprocess(resolution_px=spec.resolution_px))
+    facts = facts_of_spec(model, spec, run.plan.preprocess(resolution=spec.resolution))
     history = (_COMMITTED / HISTORY).read_bytes()
     return {NETWORK: facts_to_json(facts).encode(), WEIGHTS: weights, HISTORY: history}
 

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 
 from mbexport.formats.kernels import DELEGATE, Arithmetic, KernelRow, Kernels
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 BENCH = Path(__file__).resolve().parent / "bench"
 INT8, FP32, PTQ = "ours, int8", "ours, fp32", "TFLite PTQ"
@@ -193,7 +194,7 @@ def test_a_file_that_cannot_be_timed_is_a_row_with_its_reason(bench, tmp_path):
     found = bench["timing"].timed(
         [good, larger, broken, none],
         image,
-        Preprocess(resolution_px=4),
+        Preprocess(resolution=Resolution.square(4)),
         title="1/4",
         threads=2,
         rounds=bench["judging"].Rounds(runs=3, warmup=1),

@@ -18,6 +18,7 @@ from mbexport.artifact import TensorSpec
 from mbexport.calibration.affine import Affine
 from mbexport.formats.runner import Runner
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 BENCH = Path(__file__).resolve().parent / "bench"
 
@@ -123,7 +124,7 @@ def test_every_file_is_fed_what_it_wants(quality, dtype, affine, expected):
             return feed
 
     image = np.array([0, 127, 255], np.uint8).reshape(1, 1, 3, 1)
-    fed = quality["judging"].feed(Fed(), image, Preprocess(resolution_px=3, channels=1))
+    fed = quality["judging"].feed(Fed(), image, Preprocess(resolution=Resolution.square(3), channels=1))
 
     assert fed.dtype == dtype
     assert fed.reshape(-1).tolist() == pytest.approx(expected)

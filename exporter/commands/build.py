@@ -95,12 +95,12 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
     shared = build_and_export.shared_plan(given)
 
     def plan_of(classes: int, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
-        px = options.resolution_px(
+        resolution = options.resolution_or_rho(
             given["resolution"],
             given["rho"],
             default_px=plans.PHOTO_RESOLUTION_PX if is_photos else plans.DIGITS_RESOLUTION_PX,
         )
-        spec = options.spec_of(given, resolution_px=px, classes=classes)
+        spec = options.spec_of(given, resolution=resolution, classes=classes)
         epochs = given["epochs"]
         if epochs is None:
             epochs = plans.PHOTO_EPOCHS if is_photos else plans.DIGITS_EPOCHS

@@ -5,17 +5,19 @@ from typing import Any, Final
 
 import click
 
-from mbexport.commands.options import PATH, Group, Option, option
+from mbexport.commands.options import PATH, RESOLUTION, Group, Option, option
 from mbexport.documents import parse_toml, read_document
 from mbexport.errors import DataError, OptionError, did_you_mean
 
 _MAX_BYTES: Final = 1 << 20
 _NUMBER: Final = (int, float)
+_SIDES: Final = (int, str)
 _KINDS: Final[dict[type | tuple[type, ...], str]] = {
     str: "text",
     bool: "true or false",
     int: "a whole number",
     _NUMBER: "a number",
+    _SIDES: "a whole number, or a text such as 96x128",
 }
 
 
@@ -65,6 +67,8 @@ def require_type(known: Option, given: object, *, where: str) -> None:
         wanted = int
     elif known.type is click.FLOAT:
         wanted = _NUMBER
+    elif known.type is RESOLUTION:
+        wanted = _SIDES
     values = given if known.multiple and isinstance(given, list) else [given]
     for value in values:
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):

@@ -75,7 +75,7 @@ def _network(planned: "PlannedRun") -> str:
     network = planned.network
     facts = [
         "" if network.alpha is None else f"alpha {network.alpha:g}",
-        "" if network.resolution_px is None else f"{network.resolution_px} px",
+        "" if network.resolution is None else f"{network.resolution} px",
         "" if network.classes is None else f"{network.classes} classes",
         "" if network.parameters is None else f"{network.parameters:,} parameters",
         "" if network.mult_adds is None else f"{network.mult_adds / 1e6:.1f} M mult-adds",

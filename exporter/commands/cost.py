@@ -13,7 +13,7 @@ from mbexport.errors import OptionError
 from mbexport.models.architectures import ARCHITECTURES, Architecture, architecture_of
 from mbexport.models.cost import Cost, LayerCost, Remarks
 from mbexport.models.published import PaperNetwork, Published
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX, NetworkSpec, variant_options
+from mbexport.models.spec import REFERENCE_RESOLUTION, REFERENCE_RESOLUTION_PX, NetworkSpec, variant_options
 
 _EXAMPLES = """\b
 Examples:
@@ -63,8 +63,8 @@ def command(**given: Any) -> None:
         row = _published_alone(given)
         lines = (_all if given["everything"] else _compare)(row, given["classes"], as_json=given["as_json"])
     else:
-        px = options.resolution_px(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX)
-        spec = options.spec_of(given, resolution_px=px, classes=given["classes"])
+        resolution = options.resolution_or_rho(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX)
+        spec = options.spec_of(given, resolution=resolution, classes=given["classes"])
         lines = _one(spec, by_layer=given["by_layer"], as_json=given["as_json"])
     click.echo("\n".join(lines))
 
@@ -77,7 +77,7 @@ def _published_alone(given: Mapping[str, Any]) -> Architecture:
     if given["everything"] and given["compare"]:
         raise OptionError("give --all or --compare, not both")
     wanted = "--all" if given["everything"] else "--compare"
-    own = options.spec_of(given, resolution_px=REFERENCE_RESOLUTION_PX, classes=given["classes"])
+    own = options.spec_of(given, resolution=REFERENCE_RESOLUTION, classes=given["classes"])
     for name, default in variant_options(type(own)).items():
         value = given[name]
         if value != default:
@@ -100,7 +100,7 @@ def _all(architecture: Architecture, classes: int, *, as_json: bool) -> list[str
         f"alpha   px   rho    {'':<{width}}mult-adds   parameters   published mult-adds   published parameters   "
         "published top-1 float -> int8",
         *(
-            f"{row.alpha:5}  {row.resolution_px:3}  {row.spec.rho:.3f}  {variants[row]:<{width}}"
+            f"{row.alpha:5}  {row.spec.resolution!s:>3}  {_rho(row.spec)}  {variants[row]:<{width}}"
             f"{total.mult_adds / 1e6:8.1f} M  {total.parameters:11,}  {row.mult_adds_m:17} M   "
             f"{row.parameters_m:18.2f} M   {row.top1_float:21.1%} -> "
             f"{'-' if row.top1_int8 is None else f'{row.top1_int8:.1%}'}"
@@ -114,7 +114,7 @@ def _published_as_dict(row: Published, total: Cost) -> dict[str, Any]:
     return {
         "arch": row.spec.architecture,
         "alpha": row.alpha,
-        "resolution_px": row.resolution_px,
+        "resolution_px": row.spec.resolution.json,
         **row.spec.variant,
         "mult_adds": total.mult_adds,
         "parameters": total.parameters,
@@ -157,7 +157,7 @@ def _compared_as_dict(row: PaperNetwork, total: Cost) -> dict[str, Any]:
         "name": row.name,
         "arch": row.spec.architecture,
         "alpha": row.spec.alpha,
-        "resolution_px": row.spec.resolution_px,
+        "resolution_px": row.spec.resolution.json,
         **row.spec.variant,
         "mult_adds": total.mult_adds,
         "published_mult_adds_m": row.mult_adds_m,
@@ -176,8 +176,9 @@ def _one(spec: NetworkSpec, *, by_layer: bool, as_json: bool) -> list[str]:
     remarks = architecture.remarks(spec, total)
     if as_json:
         return [json.dumps(_as_dict(spec, total, remarks, by_layer=by_layer), indent=2)]
+    rho = f" (rho {_rho(spec)})" if spec.resolution.is_square else ""
     lines = [
-        f"{spec.title}, alpha {spec.alpha:g}, {spec.resolution_px} px (rho {spec.rho:.3f}), {spec.classes} classes",
+        f"{spec.title}, alpha {spec.alpha:g}, {spec.resolution} px{rho}, {spec.classes} classes",
         f"mult-adds   {total.mult_adds:>13,}  ({total.mult_adds / 1e6:.1f} M)",
         f"parameters  {total.parameters:>13,}  ({total.parameters / 1e6:.2f} M)",
         *remarks.lines,
@@ -188,21 +189,27 @@ def _one(spec: NetworkSpec, *, by_layer: bool, as_json: bool) -> list[str]:
 def _layer_table(total: Cost) -> list[str]:
     named = max(12, *(len(layer.name) for layer in total.layers))
     kind = max(10, *(len(layer.kind) for layer in total.layers))
-    columns = "D_K     M     N  D_F     mult-adds  share   parameters  share  vs standard"
+    size = max(4, *(len(str(layer.output)) for layer in total.layers))
+    columns = f"D_K     M     N {'D_F':>{size}}     mult-adds  share   parameters  share  vs standard"
     header = f"{'layer':<{named}} {'kind':<{kind}}  {columns}"
     rows = [
         f"{layer.name:<{named}} {layer.kind:<{kind}} {layer.kernel_px:4} {layer.channels_in:5} {layer.channels_out:5} "
-        f"{layer.map_px:4}  {layer.mult_adds:12,}  {layer.mult_adds / total.mult_adds:5.1%}  "
+        f"{layer.output!s:>{size}}  {layer.mult_adds:12,}  {layer.mult_adds / total.mult_adds:5.1%}  "
         f"{layer.parameters:11,}  {layer.parameters / total.parameters:5.1%}  {_against_standard(layer)}"
         for layer in total.layers
     ]
+    is_square = all(layer.output.is_square for layer in total.layers)
     terms = [
         "",
         "Terms (M, N and D_F as in the table, after alpha and rho):",
         "  depthwise  D_K^2 * M * D_F^2        pointwise  M * N * D_F^2        standard  D_K^2 * M * N * D_F^2",
         "  one separable block against a standard convolution: 1/N + 1/D_K^2",
     ]
-    return [header, *rows, *terms]
+    return [header, *rows, *terms, *(() if is_square else ("  D_F^2 is the height times the width of the map",))]
+
+
+def _rho(spec: NetworkSpec) -> str:
+    return "-" if spec.rho is None else f"{spec.rho:.3f}"
 
 
 def _against_standard(layer: LayerCost) -> str:
@@ -214,7 +221,7 @@ def _as_dict(spec: NetworkSpec, total: Cost, remarks: Remarks, *, by_layer: bool
     result: dict[str, Any] = {
         "arch": spec.architecture,
         "alpha": spec.alpha,
-        "resolution_px": spec.resolution_px,
+        "resolution_px": spec.resolution.json,
         "rho": spec.rho,
         "classes": spec.classes,
         **spec.variant,
@@ -225,18 +232,19 @@ def _as_dict(spec: NetworkSpec, total: Cost, remarks: Remarks, *, by_layer: bool
         **remarks.figures,
     }
     if by_layer:
-        names = (
-            "name",
-            "kind",
-            "kernel_px",
-            "channels_in",
-            "channels_out",
-            "map_px",
-            "mult_adds",
-            "parameters",
-        )
-        result["layers"] = [
-            {**{name: getattr(layer, name) for name in names}, "standard_mult_adds": layer.standard_mult_adds}
-            for layer in total.layers
-        ]
+        result["layers"] = [_layer_as_dict(layer) for layer in total.layers]
     return result
+
+
+def _layer_as_dict(layer: LayerCost) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "kernel_px": layer.kernel_px,
+        "channels_in": layer.channels_in,
+        "channels_out": layer.channels_out,
+        "map_px": layer.output.json,
+        "mult_adds": layer.mult_adds,
+        "parameters": layer.parameters,
+        "standard_mult_adds": layer.standard_mult_adds,
+    }

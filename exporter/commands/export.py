@@ -12,7 +12,7 @@ from mbexport.formats.keras.format import KERAS
 from mbexport.formats.trial import try_as
 from mbexport.models.architectures import architecture_of
 from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX, resolution_from_rho
+from mbexport.models.spec import REFERENCE_RESOLUTION_PX
 
 if TYPE_CHECKING:
     from mbexport.pipeline.plan import BuildPlan, Foreign, Stored
@@ -155,18 +155,18 @@ def stem_of(model: Path) -> str:
 def _foreign(given: dict[str, Any]) -> "Foreign":
     from mbexport.pipeline.plan import Foreign
 
-    px = given["resolution"]
+    resolution = given["resolution"]
     if given["rho"] is not None:
-        px = options.resolution_px(px, given["rho"], default_px=resolution_from_rho(1))
-    return Foreign(model=given["model"], resolution_px=px, trust=given["trust"])
+        resolution = options.resolution_or_rho(resolution, given["rho"], default_px=REFERENCE_RESOLUTION_PX)
+    return Foreign(model=given["model"], resolution=resolution, trust=given["trust"])
 
 
 def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -> "Stored":
     from mbexport.models.keras_import.weights import stored_weights
     from mbexport.pipeline.plan import Stored
 
-    px = options.resolution_px(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX)
-    spec = options.spec_of(given, resolution_px=px, classes=classes or IMAGENET_CLASSES)
+    resolution = options.resolution_or_rho(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX)
+    spec = options.spec_of(given, resolution=resolution, classes=classes or IMAGENET_CLASSES)
     weights = build_and_export.weights_file(given["weights"], spec, stderr, needs_head=True)
     if weights.is_file():
         try_as([(weights, KERAS)])

@@ -14,6 +14,7 @@ import click
 from mbexport.errors import DataError, OptionError
 from mbexport.models.architectures import ARCHITECTURES, options_of_architectures
 from mbexport.models.mobilenet_v1.spec import Convolution
+from mbexport.models.resolution import Resolution
 from mbexport.models.spec import REFERENCE_RESOLUTION_PX, NetworkSpec, resolution_from_rho, variant_options
 
 if TYPE_CHECKING:
@@ -51,6 +52,22 @@ def _require_possible(value: str, param: click.Parameter | None, ctx: click.Cont
 
 
 PATH: Final = _PathType(path_type=Path)
+
+
+class _ResolutionType(click.ParamType[Resolution]):
+    """96 or 96x128 as a `Resolution`."""
+
+    name = "resolution"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Resolution:
+        """The resolution; raises click's error for what is none."""
+        try:
+            return value if isinstance(value, Resolution) else Resolution.parse(value)
+        except OptionError as error:
+            raise click.BadParameter(f"{error}", ctx=ctx, param=param) from None
+
+
+RESOLUTION: Final = _ResolutionType()
 
 
 class Group(StrEnum):
@@ -159,16 +176,16 @@ alpha: Final = option(
 resolution: Final = option(
     "--resolution",
     group=Group.COMMON,
-    type=int,
-    metavar="PX",
-    help="Side of the input in pixels, a multiple of 32 from 32 to 1024.",
+    type=RESOLUTION,
+    metavar="PX|HxW",
+    help="Side of the input in pixels, a multiple of 32 from 32 to 1024; or its height and width, as 96x128.",
 )
 rho: Final = option(
     "--rho",
     group=Group.NETWORK,
     type=float,
     metavar="R",
-    help=f"Resolution multiplier, instead of --resolution: the side divided by {REFERENCE_RESOLUTION_PX}.",
+    help=f"Resolution multiplier, instead of --resolution: the side of a square divided by {REFERENCE_RESOLUTION_PX}.",
 )
 conv: Final = option(
     "--conv",
@@ -310,7 +327,7 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(_number(part) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
-        raise OptionError(f"--{name} must be one or three numbers or fractions, got {text}") from None
+        raise OptionError(f"--{name} must be one number or fraction, or one for each channel, got {text}") from None
 
 
 def _number(text: str) -> float:
@@ -345,16 +362,16 @@ def require_folders(**paths: Path | None) -> None:
             raise DataError(f"--{option} must be a folder of images, got {path}")
 
 
-def resolution_px(resolution: int | None, rho: float | None, *, default_px: int) -> int:
-    """The side in pixels that --resolution or --rho gives. Raises `OptionError` for both."""
+def resolution_or_rho(resolution: Resolution | None, rho: float | None, *, default_px: int) -> Resolution:
+    """The resolution that --resolution or --rho gives, else a square. Raises `OptionError` for both."""
     if resolution is not None and rho is not None:
         raise OptionError(f"give --resolution or --rho, not both, got {resolution} and {rho:g}")
     if rho is not None:
-        return resolution_from_rho(rho)
-    return default_px if resolution is None else resolution
+        return Resolution.square(resolution_from_rho(rho))
+    return Resolution.square(default_px) if resolution is None else resolution
 
 
-def spec_of(given: Mapping[str, Any], *, resolution_px: int, classes: int) -> NetworkSpec:
+def spec_of(given: Mapping[str, Any], *, resolution: Resolution, classes: int) -> NetworkSpec:
     """The network that the options describe.
 
     Raises `OptionError` for one that is not built here, and for an option that its architecture does not have.
@@ -366,7 +383,7 @@ def spec_of(given: Mapping[str, Any], *, resolution_px: int, classes: int) -> Ne
             legal = " or ".join(each.name for each in owners)
             raise OptionError(f"--{name} is for --arch {legal}, got --arch {row.name}: drop --{name}")
     chosen = {name: given[name] for name in own}
-    return row.spec(alpha=given["alpha"], resolution_px=resolution_px, classes=classes, **chosen)
+    return row.spec(alpha=given["alpha"], resolution=resolution, classes=classes, **chosen)
 
 
 def gate_limits(gates: tuple[str, ...]) -> dict[str, float]:

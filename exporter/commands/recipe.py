@@ -11,6 +11,7 @@ import click
 from mbexport.commands.config import require_type
 from mbexport.commands.options import Option
 from mbexport.errors import DataError
+from mbexport.models.resolution import Resolution
 
 if TYPE_CHECKING:
     from mbexport.pipeline.plan import BuildPlan
@@ -52,7 +53,7 @@ def with_recipe(plan: "BuildPlan", recipe: "Recipe") -> "BuildPlan":
     if isinstance(origin, Trained):
         taken: dict[str, Any] = {"epochs": origin.epochs}
         if options["rho"] is None:
-            taken["resolution"] = origin.spec.resolution_px
+            taken["resolution"] = origin.spec.resolution.json
         if options["qat-steps"] is None:
             taken["qat-epochs"] = plan.qat_epochs
         recipe = replace(recipe, options=_filled(options, taken))
@@ -99,4 +100,6 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Resolution):
+        return value.json
     return str(value) if isinstance(value, Path) else value

@@ -10,11 +10,12 @@ from mbexport import __version__
 from mbexport.artifact import TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import OptionError
+from mbexport.models.channels import CHANNELS, MAX_CHANNELS, colour_of
+from mbexport.models.resolution import Resolution
 
 if TYPE_CHECKING:
     from mbexport.models.facts import Output
 
-_GREY, _RGB = 1, 3
 # A mean of 127.5 is no byte: integer artifacts have the zero point 128, and half a step of it in their first bias.
 _HALF_STEP: Final = 0.5 + 1e-3
 _SCALE_TOLERANCE: Final = 1e-3
@@ -25,7 +26,7 @@ _FLOAT32_TOLERANCE: Final = 1e-6  # files hold scales in float32: a std of 127.5
 class Description:
     """One artifact in words: what it is called, what `text` tells of it, which class each score is of.
 
-    It takes images of `px` x `px` and `channels`, of whose bytes b it expects (b - mean) / std: `mean` and `std` are
+    It takes images of `resolution` and `channels`, of whose bytes b it expects (b - mean) / std: `mean` and `std` are
     in units of a byte, one for all channels or one for each, blue first if `is_bgr`. Raises `OptionError` for labels
     that are not a line each, or numbers that no network expects.
     """
@@ -33,7 +34,7 @@ class Description:
     name: str
     text: str
     labels: tuple[str, ...]
-    px: int
+    resolution: Resolution
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -47,8 +48,8 @@ class Description:
         for label in self.labels:
             if "\n" in label or "\r" in label:
                 raise OptionError(f"a label must be one line, got {label!r}")
-        if self.channels not in (_GREY, _RGB) or not self.px >= 1:
-            raise OptionError(f"an image must have 1 px or more and 1 or 3 channels, got {self.px}, {self.channels}")
+        if self.channels not in CHANNELS:
+            raise OptionError(f"an image must have 1 to {MAX_CHANNELS} channels, got {self.channels}")
         if not {len(self.mean), len(self.std)} <= {1, self.channels}:
             raise OptionError(f"mean and std must be 1 or {self.channels} numbers, got {self.mean} and {self.std}")
         if not all(-math.inf < mean < math.inf for mean in self.mean):
@@ -63,10 +64,8 @@ class Description:
 
     @property
     def colour(self) -> str:
-        """The order of the channels: RGB, BGR or GREY."""
-        if self.channels == _GREY:
-            return "GREY"
-        return "BGR" if self.is_bgr else "RGB"
+        """The channels in their order: GREY, GREY_ALPHA, RGB, BGR or RGBA."""
+        return colour_of(self.channels, is_bgr=self.is_bgr)
 
     @property
     def channel_maps(self) -> tuple[tuple[float, float], ...]:

@@ -34,7 +34,7 @@ class Networks(Protocol):
         """The calibrated range of each activation by tensor: `calibration.affine.Range`."""
 
     def inputs(self) -> "Iterable[NDArray[np.float32]]":
-        """The calibration images as normalized batches of one, (1, px, px, channels) each."""
+        """The calibration images as normalized batches of one, (1, h, w, channels) each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from mbexport.formats.runner import FLOAT, Runner
 from mbexport.formats.stated_input import in_stated_order, stated_normalization, states_bgr
 from mbexport.formats.stated_output import output_conflict
 from mbexport.formats.subject import Source, Subject
+from mbexport.models.channels import colour_of
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import NO_BYTES, RAW, Normalization, Preprocess, own_normalization
 
@@ -82,13 +83,12 @@ def match(
 def input_json(subject: Subject) -> dict[str, Any]:
     """What goes into the artifact, in the words of report.json."""
     normalization = subject.preprocess.normalization
-    colour = "BGR" if normalization.is_bgr else "RGB"
     return {
         "dtype": subject.runner.input.dtype,
         "layout": subject.runner.layout.value,
         "mean": list(normalization.mean),
         "std": list(normalization.std),
-        "channel_order": "GREY" if subject.preprocess.channels == 1 else colour,
+        "channel_order": colour_of(subject.preprocess.channels, is_bgr=normalization.is_bgr),
         "source": subject.source.value,
         "byte_distance": _byte_distance(subject),
         "conflict": subject.conflict,
@@ -119,10 +119,10 @@ def output_json(subject: Subject) -> dict[str, Any]:
 
 
 def _require_size(runner: Runner, pixels: Preprocess) -> None:
-    if runner.resolution_px != pixels.resolution_px:
+    if runner.resolution != pixels.resolution:
         raise DataError(
-            f"{runner.path}: all artifacts must take one resolution, got {runner.resolution_px} px beside "
-            f"{pixels.resolution_px} px"
+            f"{runner.path}: all artifacts must take one resolution, got {runner.resolution} px beside "
+            f"{pixels.resolution} px"
         )
     if runner.channels != pixels.channels:
         raise DataError(
@@ -228,7 +228,7 @@ def _rescaled(runner: Runner, given: Normalization | None) -> tuple[Normalizatio
 
 
 def _reals(normalization: Normalization) -> NDArray[np.float64]:
-    """What becomes of every byte: (256, 1 or 3)."""
+    """What becomes of every byte: (256, 1), or (256, channels)."""
     reals: NDArray[np.float64] = (_BYTES - np.array(normalization.mean)) / np.array(normalization.std)
     return reals
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from mbexport.artifact import Layout, Precision, TensorSpec
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
+from mbexport.models.channels import CHANNELS, MAX_CHANNELS
 from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.models.resolution import Resolution
 
 _BYTE_OFFSET: Final = 128  # an int8 code is the byte minus this
 _CODES: Final = {"uint8": (0, 255), "int8": (-128, 127)}
@@ -35,7 +37,7 @@ class Runner(ABC):
     first step multiplies by and adds, which the caller has to do in its place. What a task needs of the outputs is
     checked by that task: see `Classifier`.
 
-    Raises `DataError` for an input that is no square image in RGB or grey.
+    Raises `DataError` for an input that is no image of 1 to 4 channels.
     """
 
     runtime: str
@@ -51,11 +53,10 @@ class Runner(ABC):
                 "fixed size"
             )
         is_image = len(source.shape) == 4 and min(source.shape) >= 1
-        sides = source.shape[1:3] if is_image and self.layout is Layout.NHWC else source.shape[2:4]
-        if not is_image or self.channels not in (1, 3) or sides[0] != sides[1]:
+        if not is_image or self.channels not in CHANNELS:
             raise DataError(
-                f"{path}: the input must have shape (n, px, px, channels) or (n, channels, px, px) with 1 or 3 "
-                f"channels, got {source.shape}"
+                f"{path}: the input must have shape (n, h, w, channels) or (n, channels, h, w) with "
+                f"1 to {MAX_CHANNELS} channels, got {source.shape}"
             )
 
     @property
@@ -65,17 +66,18 @@ class Runner(ABC):
 
     @property
     def layout(self) -> Layout:
-        """Where the input has its channels."""
-        return Layout.NHWC if self.input.shape[3] in (1, 3) else Layout.NCHW
+        """Where the input has its channels: last, if that can be."""
+        return Layout.NHWC if self.input.shape[3] in CHANNELS else Layout.NCHW
 
     @property
-    def resolution_px(self) -> int:
-        """The side of the square input."""
-        return self.input.shape[2]
+    def resolution(self) -> Resolution:
+        """The height and the width of the input."""
+        height_px, width_px = self.input.shape[1:3] if self.layout is Layout.NHWC else self.input.shape[2:4]
+        return Resolution(height_px=height_px, width_px=width_px)
 
     @property
     def channels(self) -> int:
-        """3, or 1 for grey images."""
+        """The channels of the input, as `models.channels` names them."""
         return self.input.shape[3 if self.layout is Layout.NHWC else 1]
 
     @abstractmethod
@@ -115,9 +117,9 @@ class Runner(ABC):
         """The same, with the runtime's own exceptions."""
 
     def prepare(self, pixels: Pixels, preprocess: Preprocess, *, takes_bytes: bool = True) -> NDArray[Any]:
-        """The input tensors for uint8 images (n, px, px, channels): the bytes, or what a float input expects.
+        """The input tensors for uint8 images (n, h, w, channels): the bytes, or what a float input expects.
 
-        In the order of the file: (n, channels, px, px) for one with the channels first.
+        In the order of the file: (n, channels, h, w) for one with the channels first.
         A float input that the file quantizes first thing gets the numbers its codes stand for, so that every
         integer artifact computes from exactly the same bytes. Without `takes_bytes`, both get the numbers that
         `preprocess` makes of a byte, an 8-bit input as the nearest codes.

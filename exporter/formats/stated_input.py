@@ -9,17 +9,21 @@ from typing import Final
 from mbexport.artifact import Layout
 from mbexport.documents import parse_json
 from mbexport.errors import DataError, OptionError
+from mbexport.models.channels import CHANNELS, colour_of
 from mbexport.models.preprocess import MOBILENET, RAW, UNIT, Normalization
 
-_GREY, _RGB = 1, 3
+_RGB = 3
 # The properties that ONNX itself has for images, onnx/onnx docs/MetadataProps.md.
 _NOMINAL_RANGES: Final[Mapping[str, Normalization]] = MappingProxyType(
     {"NominalRange_0_255": RAW, "Normalized_0_1": UNIT, "Normalized_1_1": MOBILENET}
 )
 _PIXEL_FORMATS: Final[Mapping[str, str]] = MappingProxyType({"Gray8": "GREY", "Rgb8": "RGB", "Bgr8": "BGR"})
-_COLOURS: Final[Mapping[str, str]] = MappingProxyType({"RGB": "RGB", "BGR": "BGR", "GREY": "GREY", "GRAYSCALE": "GREY"})
+_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
+    {"GRAYSCALE": "GREY", "BGR": "BGR", **{kind.colour: kind.colour for kind in CHANNELS.values()}}
+)
 _UNKNOWN: Final = "UNKNOWN"  # a colour space of TFLite's metadata
-_TEXT: Final = re.compile(r" px, (BGR|RGB|GREY):")  # how our own metadata name a colour that the schema has no word for
+# How our own metadata name a colour that the schema of TFLite's has no word for.
+_TEXT: Final = re.compile(r" px, (BGR|RGBA|RGB|GREY_ALPHA|GREY):")
 
 
 def stated_normalization(
@@ -68,7 +72,7 @@ def _require_fit(words: Mapping[str, str], channels: int, layout: Layout) -> Non
     said, colour = words.get("input.layout"), _colour(words)
     if said is not None and said.lower() != layout.value:
         raise DataError(f"it says that its input is {said}, which is {layout.value.upper()}")
-    if colour not in (None, _UNKNOWN) and (colour == "GREY") is not (channels == _GREY):
+    if colour not in (None, _UNKNOWN, *(colour_of(channels, is_bgr=is_bgr) for is_bgr in (False, True))):
         raise DataError(f"it says that its input is {colour}, which has {channels} channel(s)")
 
 
@@ -85,7 +89,7 @@ def _is_bgr(words: Mapping[str, str], channels: int, given: Normalization | None
 
 
 def _colour(words: Mapping[str, str]) -> str | None:
-    """RGB, BGR or GREY; None where nothing is said, and UNKNOWN where that is said."""
+    """As `colour_of` names it; None where nothing is said, and UNKNOWN where that is said."""
     text = _TEXT.search(words.get("input", ""))
     if text is not None:
         return text[1]

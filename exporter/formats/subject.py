@@ -72,11 +72,11 @@ class Subject:
         return self.classifier.output
 
     def feeds(self, pixels: Pixels) -> NDArray[Any]:
-        """The input tensors for uint8 images (n, px, px, channels), in the order and the type of the file."""
+        """The input tensors for uint8 images (n, h, w, channels), in the order and the type of the file."""
         return self.runner.prepare(pixels, self.preprocess, takes_bytes=self.takes_bytes)
 
     def raw(self, pixels: Pixels) -> NDArray[Any]:
-        """The raw outputs (n, classes) for uint8 images (n, px, px, channels)."""
+        """The raw outputs (n, classes) for uint8 images (n, h, w, channels)."""
         return self.classifier.raw(self.feeds(pixels))[:, int(self.skips_background) :]
 
     def scores(self, raw: NDArray[Any]) -> NDArray[np.float32]:

@@ -83,7 +83,7 @@ class Outputs:
 
 
 def outputs_of(subject: Subject, pixels: Pixels) -> Outputs:
-    """The artifact's outputs for bytes (n, px, px, channels), each image fed as `GoldenInput` says.
+    """The artifact's outputs for bytes (n, h, w, channels), each image fed as `GoldenInput` says.
 
     Raises `DataError` for an integer artifact whose codes are not the bytes.
     """
@@ -109,7 +109,7 @@ def widen_spread(outputs: Outputs, pixels: Pixels, *, kernels: slice) -> Outputs
 
 
 def feeding_mistakes(pixels: Pixels) -> tuple[Pixels, ...]:
-    """The bytes (n, px, px, channels) as careless apps feed them: 0..1 instead of -1..1, blue instead of red."""
+    """The bytes (n, h, w, channels) as careless apps feed them: 0..1 instead of -1..1, blue instead of red."""
     half = (_MIDDLE + pixels // 2).astype(np.uint8)
     return (half,) if pixels.shape[-1] == 1 else (half, np.ascontiguousarray(pixels[..., ::-1]))
 

@@ -49,7 +49,7 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pictures:
-    """A few images: `raw` as an app has them, `resized` bytes (n, px, px, channels), `truth` (n,) if it is known."""
+    """A few images: `raw` as an app has them, `resized` bytes (n, h, w, channels), `truth` (n,) if it is known."""
 
     raw: tuple[Image.Image, ...]
     resized: Pixels

@@ -12,7 +12,7 @@ from mbexport.documents import read_json, refusal
 from mbexport.errors import OptionError
 from mbexport.formats.runner import FLOAT
 from mbexport.golden.form import GOLDEN, SCHEMA
-from mbexport.models.preprocess import Normalization, Preprocess, preprocess_from_json
+from mbexport.models.preprocess import Normalization, Preprocess, preprocess_from_json, preprocess_to_json
 
 FOLDER: Final = "golden"
 INDEX: Final = "golden.json"
@@ -171,7 +171,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One real image: `raw` (height, width, 3) and `resized` (px, px, channels) are files of bytes.
+    """One real image: `raw` (height, width, 3) and `resized` (height, width, channels) are files of bytes.
 
     `truth` is the number of its class, if it is known; `expected` has an entry for each artifact, by file name. Paths
     start at the folder of golden.json.
@@ -199,7 +199,7 @@ class Golden:
 
     def to_bytes(self) -> bytes:
         """The content of golden.json."""
-        content = {"schema": SCHEMA, **asdict(self)}
+        content = {"schema": SCHEMA, **asdict(self), "preprocess": preprocess_to_json(self.preprocess)}
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         return f"{text}\n".encode(errors="backslashreplace")  # half of a UTF-16 pair becomes JSON's own escape
 

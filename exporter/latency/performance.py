@@ -177,7 +177,7 @@ class Speed:
 
 
 def measure_speed(subjects: Sequence[Subject], pixels: Pixels, *, threads: int, seed: int, progress: Progress) -> Speed:
-    """Time all artifacts on an image (1, px, px, channels), on one and on `threads` threads, all cores if that is 1.
+    """Time all artifacts on an image (1, h, w, channels), on one and on `threads` threads, all cores if that is 1.
 
     Keras files are not timed: no app runs them. Raises `DataError` for one that cannot be run in a new process.
     """

@@ -91,7 +91,7 @@ def feeds_of(runners: Sequence[Runner]) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(0)
     feeds = {}
     for runner in runners:
-        preprocess = Preprocess(resolution_px=runner.resolution_px, channels=runner.channels)
+        preprocess = Preprocess(resolution=runner.resolution, channels=runner.channels)
         pixels = rng.integers(0, 256, (runner.batch, *preprocess.shape), dtype=np.uint8)
         feeds[runner.name] = runner.prepare(pixels, preprocess)
     return feeds

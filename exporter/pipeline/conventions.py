@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.calibration.samples import balanced_samples
+from mbexport.models.channels import CHANNELS
 from mbexport.models.data.imageset import ImageSet, iter_pixels
 from mbexport.models.preprocess import NORMALIZATIONS, Pixels, Preprocess
 
 _TRIED_IMAGES: Final = 200
-_GREY: Final = 1
 
 Rescaling = tuple[tuple[float, ...], tuple[float, ...]]
 Scores = Callable[[Preprocess, Pixels], NDArray[np.float32]]
@@ -30,7 +30,7 @@ def tried_conventions(
     pixels = np.concatenate(list(iter_pixels(chosen, preprocess)))
     top1 = {}
     for name, normalization in NORMALIZATIONS.items():
-        if preprocess.channels == _GREY and normalization.is_bgr:
+        if normalization.is_bgr and CHANNELS[preprocess.channels].bgr_colour is None:
             continue
         found = scores(replace(preprocess, normalization=normalization.then(*rescaling)), pixels)
         top1[name] = float((found.argmax(axis=1) == chosen.labels).mean())

@@ -9,6 +9,7 @@ from mbexport.calibration.ranges.range_file import read_ranges
 from mbexport.errors import OutputError
 from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import DataSet, LeftOut
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.build import STAGES
 from mbexport.pipeline.cache import key_of
 from mbexport.pipeline.context import NETWORK, Context
@@ -43,7 +44,7 @@ class PlannedNetwork:
     """What is known of the network before anything has run: None where only the imported model tells."""
 
     alpha: float | None = None
-    resolution_px: int | None = None
+    resolution: Resolution | None = None
     classes: int | None = None
     parameters: int | None = None
     mult_adds: int | None = None
@@ -123,19 +124,19 @@ def _network(run: Context) -> PlannedNetwork:
         facts = run.float.facts
         return PlannedNetwork(
             alpha=facts.alpha,
-            resolution_px=facts.preprocess.resolution_px,
+            resolution=facts.preprocess.resolution,
             classes=facts.classes,
             parameters=facts.parameters,
             mult_adds=facts.mult_adds,
         )
     if isinstance(plan.origin, Foreign):
         classes = len(run.known_labels) if run.known_labels else None
-        return PlannedNetwork(resolution_px=plan.origin.resolution_px, classes=classes)
+        return PlannedNetwork(resolution=plan.origin.resolution, classes=classes)
     spec = plan.origin.spec
     total = architecture_of(spec).cost(spec)
     return PlannedNetwork(
         alpha=spec.alpha,
-        resolution_px=spec.resolution_px,
+        resolution=spec.resolution,
         classes=spec.classes,
         parameters=total.parameters,
         mult_adds=total.mult_adds,

@@ -9,7 +9,7 @@ from mbexport.fingerprint import library_versions, path_hash
 from mbexport.models.architectures import family_named, options_of_architectures
 from mbexport.models.data.open import DataSet
 from mbexport.models.facts import Facts
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX
+from mbexport.models.spec import rho_of
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
@@ -29,7 +29,7 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
     network = NetworkFacts.of_parameters(
         family=facts.family,
         alpha=facts.alpha,
-        resolution_px=facts.preprocess.resolution_px,
+        resolution=facts.preprocess.resolution,
         mult_adds=facts.mult_adds,
         parameters=facts.parameters,
         has_float_io=plan.io is Io.FLOAT32,
@@ -55,8 +55,8 @@ def run_facts(
             "title": family_named(facts.family).title,
             **_origin(plan.origin),
             "alpha": facts.alpha,
-            "resolution_px": preprocess.resolution_px,
-            "rho": preprocess.resolution_px / REFERENCE_RESOLUTION_PX,
+            "resolution_px": preprocess.resolution.json,
+            "rho": rho_of(preprocess.resolution),
             "channels": preprocess.channels,
             "classes": facts.classes,
             "output": facts.output.value,

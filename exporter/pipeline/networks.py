@@ -41,7 +41,7 @@ def source_of(run: Context) -> Source:
     """The user's model, of a run that imports one."""
     origin = run.plan.origin
     assert isinstance(origin, Foreign)
-    return Source(path=origin.model, resolution_px=origin.resolution_px, trust=origin.trust)
+    return Source(path=origin.model, resolution=origin.resolution, trust=origin.trust)
 
 
 def fed_to_source(run: Context) -> Preprocess:
@@ -54,7 +54,7 @@ def fed_to_source(run: Context) -> Preprocess:
 def reference_scores(run: Context) -> Callable[[Pixels], NDArray[np.float32]]:
     """What artifacts are held against: our own float network, or the user's model as its library computes it.
 
-    The function takes uint8 images (n, px, px, channels) and gives (n, classes), in the form that the plan asks for.
+    The function takes uint8 images (n, h, w, channels) and gives (n, classes), in the form that the plan asks for.
     """
     plan = run.plan
     if isinstance(plan.origin, Foreign):

@@ -11,6 +11,7 @@ from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import MAX_BATCH, MAX_SEED, MAX_THREADS, OptionError, require_within
 from mbexport.formats.registry import EXPORTED, formats_of
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.spec import NetworkSpec
 from mbexport.provenance.manifest import Recipe
 from mbexport.verification.gates import check_limits
@@ -57,10 +58,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
-    """A trained Keras model that this tool did not build; `resolution_px` for one that takes any."""
+    """A trained Keras model that this tool did not build; `resolution` for one that takes any."""
 
     model: Path
-    resolution_px: int | None = None
+    resolution: Resolution | None = None
     trust: bool = False
 
 
@@ -136,7 +137,7 @@ class BuildPlan:
         if self.licence is not None and (self.licence.isspace() or any(map(_is_half, self.licence))):
             raise OptionError(f"license must be a text in UTF-8, got {self.licence!r}")
         check_limits(self.limits)
-        self.preprocess(resolution_px=1)  # checks the crop fraction
+        self.preprocess(resolution=Resolution.square(1))  # checks the crop fraction
         self._require_bundles()
 
     def _require_bundles(self) -> None:
@@ -163,10 +164,10 @@ class BuildPlan:
         """Whether the quantized network is trained."""
         return (self.qat_epochs if self.qat_steps is None else self.qat_steps) > 0
 
-    def preprocess(self, *, resolution_px: int) -> Preprocess:
+    def preprocess(self, *, resolution: Resolution) -> Preprocess:
         """How images become the input of a network of ours with this resolution."""
         return Preprocess(
-            resolution_px=resolution_px,
+            resolution=resolution,
             crop_fraction=self.crop_fraction,
             normalization=self.normalization or MOBILENET,
         )

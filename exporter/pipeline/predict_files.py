@@ -53,7 +53,7 @@ def predict_files(question: Question) -> Json:
             + ("; --background ignores the first score" if len(labels) == classes - 1 else "")
         )
     preprocess = Preprocess(
-        resolution_px=runner.resolution_px, crop_fraction=question.crop_fraction, channels=runner.channels
+        resolution=runner.resolution, crop_fraction=question.crop_fraction, channels=runner.channels
     )
     subject = match(
         runner, pixels=preprocess, given=question.normalization, classes=classes, background=question.background

@@ -121,7 +121,7 @@ def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subj
     classes = _classes(known, data, background=options.background)
     usual = PHOTO_CROP if data.is_photos else DIGITS_CROP
     pixels = Preprocess(
-        resolution_px=known.resolution_px,
+        resolution=known.resolution,
         crop_fraction=usual if options.crop_fraction is None else options.crop_fraction,
         channels=known.channels,
     )
@@ -184,17 +184,17 @@ def _classes(reference: Runner, data: DataSet, *, background: bool) -> int:
 
 def _network_facts(known: Subject, measured: Json) -> NetworkFacts:
     """What the files themselves show of the network, `known` first."""
-    px = known.runner.resolution_px
+    resolution = known.runner.resolution
     floats = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
     times = [entry["latency_ms"]["p50"] for entry in floats if entry["latency_ms"]["p50"] is not None]
     size = max((entry["size_bytes"] for entry in floats), default=None)
-    network = NetworkFacts(resolution_px=px, fp32_bytes=size)
+    network = NetworkFacts(resolution=resolution, fp32_bytes=size)
     recognized = recognize(known.runner)
     if recognized is not None:
-        named: dict[str, Any] = {"family": recognized.architecture, "alpha": recognized.alpha, "resolution_px": px}
+        named: dict[str, Any] = {"family": recognized.architecture, "alpha": recognized.alpha, "resolution": resolution}
         network = replace(network, **named)
         try:
-            spec = replace(recognized, resolution_px=px, classes=known.classes)
+            spec = replace(recognized, resolution=resolution, classes=known.classes)
             total = architecture_of(spec).cost(spec)
         except OptionError:  # a side that we do not build
             pass
@@ -209,7 +209,7 @@ def _report_facts(known: Subject, data: DataSet, readable: ReadableSets, *, is_r
         "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
         "model": {
             **({"reference": known.name} if is_reference else {"reference": None, "name": known.name}),
-            "resolution_px": known.runner.resolution_px,
+            "resolution_px": known.runner.resolution.json,
             "classes": known.classes,
         },
         "data": {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.calibration.integers.tensors import StoredSite
+from mbexport.models.channels import colour_of
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.verification.judge import GateResult, all_passed
@@ -128,7 +129,7 @@ def preprocess_json(preprocess: Preprocess) -> Json:
         "crop_fraction": preprocess.crop_fraction,
         "mean": mean,
         "std": std,
-        "channel_order": "GREY" if preprocess.channels == 1 else "BGR" if norm.is_bgr else "RGB",
+        "channel_order": colour_of(preprocess.channels, is_bgr=norm.is_bgr),
     }
 
 

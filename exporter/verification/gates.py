@@ -12,6 +12,7 @@ from typing import Final, Literal
 from mbexport.errors import OptionError
 from mbexport.models.architectures import architecture_named
 from mbexport.models.published import nearest_quantized
+from mbexport.models.resolution import Resolution
 from mbexport.verification import measured_values
 from mbexport.verification.measured_values import Json, Value
 
@@ -28,7 +29,7 @@ class NetworkFacts:
     `has_float_io` says that the int8 artifacts were asked to take and give floats.
     """
 
-    resolution_px: int
+    resolution: Resolution
     family: str | None = None
     alpha: float | None = None
     mult_adds: int | None = None
@@ -42,7 +43,7 @@ class NetworkFacts:
         *,
         family: str | None,
         alpha: float | None,
-        resolution_px: int,
+        resolution: Resolution,
         mult_adds: int,
         parameters: int,
         has_float_io: bool = False,
@@ -51,7 +52,7 @@ class NetworkFacts:
         return cls(
             family=family,
             alpha=alpha,
-            resolution_px=resolution_px,
+            resolution=resolution,
             mult_adds=mult_adds,
             fp32_bytes=_BYTES_PER_PARAMETER * parameters,
             has_float_io=has_float_io,
@@ -96,7 +97,7 @@ def _published_drop(network: NetworkFacts) -> float | None:
     architecture = architecture_named(network.family)
     if architecture is None or network.alpha is None:
         return None
-    found = nearest_quantized(architecture.published, alpha=network.alpha, resolution_px=network.resolution_px)
+    found = nearest_quantized(architecture.published, alpha=network.alpha, resolution=network.resolution)
     return None if found is None or found.int8_drop is None else round(found.int8_drop, 4)
 
 

@@ -32,7 +32,7 @@ class Opened(Protocol):
         """The images of one inference."""
 
     def raw(self, pixels: Pixels) -> NDArray[Any]:
-        """The raw outputs (n, ...) for uint8 images (n, px, px, channels)."""
+        """The raw outputs (n, ...) for uint8 images (n, h, w, channels)."""
 
 
 File = TypeVar("File", bound=Opened)
@@ -46,9 +46,9 @@ class PathRun(Generic[File]):
     raw: NDArray[Any]
 
 
-def images_for(size_bytes: int, resolution_px: int) -> int:
-    """How many images a file of that size, with an input of so many pixels a side, is sent through each path."""
-    affordable = _WORK // max(size_bytes * resolution_px**2, 1)
+def images_for(size_bytes: int, input_pixels: int) -> int:
+    """How many images a file of that size, with an input of so many pixels, is sent through each path."""
+    affordable = _WORK // max(size_bytes * input_pixels, 1)
     return min(max(affordable, FEWEST_IMAGES), IMAGES)
 
 

@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Images that are answered together: uint8 `pixels` (n, px, px, channels), and their `places` in the image set."""
+    """Images that are answered together: uint8 `pixels` (n, h, w, channels), and their `places` in the image set."""
 
     pixels: Pixels
     places: slice

@@ -1,4 +1,4 @@
-"""Decode image files of every common kind as upright RGB images."""
+"""Decode image files of every common kind as upright RGB images, or RGBA ones where they are transparent."""
 
 import io
 import math
@@ -38,10 +38,10 @@ _TURN_UPRIGHT: Final[Mapping[int, Image.Transpose]] = MappingProxyType(
 
 
 def read_image(path: Path) -> Image.Image:
-    """The first frame of the file as RGB, turned upright by its EXIF orientation.
+    """The first frame of the file as RGB, or RGBA if it has an alpha, turned upright by its EXIF orientation.
 
-    Grey, palette, CMYK and 16-bit images are converted; transparency is laid over white. Raises `DataError` for
-    a file that is no image, is truncated, or is so large that decoding it could exhaust the memory.
+    Grey, palette, CMYK and 16-bit images are converted. Raises `DataError` for a file that is no image, is truncated,
+    or is so large that decoding it could exhaust the memory.
     """
     _require_readable(path)
     try:
@@ -86,12 +86,12 @@ def _decode(source: Path | io.BytesIO, *, name: str) -> Image.Image:
 
 
 def _loaded(image: Image.Image) -> Image.Image:
-    """All pixels of the opened image as RGB, turned upright; of a large one never more than two copies at once."""
+    """All pixels of the opened image, turned upright; of a large one never more than two copies at once."""
     image.load()
     orientation = _orientation(image)
-    is_large = image.mode != "RGB" and image.width * image.height > _LARGE_PX
-    rgb = _rgb_in_bands(image) if is_large else to_rgb(image)
-    return rgb.transpose(_TURN_UPRIGHT[orientation]) if orientation in _TURN_UPRIGHT else rgb
+    is_large = image.mode not in ("RGB", "RGBA") and image.width * image.height > _LARGE_PX
+    colours = _in_bands(image) if is_large else to_colours(image)
+    return colours.transpose(_TURN_UPRIGHT[orientation]) if orientation in _TURN_UPRIGHT else colours
 
 
 def _orientation(image: Image.Image) -> int:
@@ -102,17 +102,21 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _rgb_in_bands(image: Image.Image) -> Image.Image:
-    """What `to_rgb` gives, a band of rows at a time."""
-    rgb = Image.new("RGB", image.size)
+def _in_bands(image: Image.Image) -> Image.Image:
+    """What `to_colours` gives, a band of rows at a time."""
+    colours = Image.new("RGBA" if _is_transparent(image) else "RGB", image.size)
     rows = max(1, _BAND_PX // image.width)
     for top in range(0, image.height, rows):
-        rgb.paste(to_rgb(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
-    return rgb
+        colours.paste(to_colours(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
+    return colours
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB: 16-bit grey keeps its high byte, transparency is laid over white."""
+def _is_transparent(image: Image.Image) -> bool:
+    return image.mode in _WITH_ALPHA or ("transparency" in image.info and not image.mode.startswith("I;16"))
+
+
+def to_colours(image: Image.Image) -> Image.Image:
+    """The image in RGB, or RGBA if it has an alpha or a transparent colour: 16-bit grey keeps its high byte."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16"):
@@ -120,8 +124,4 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(high_bytes).convert("RGB")
     if image.mode in ("I", "F"):
         raise ValueError(f"32-bit pixels (mode {image.mode}) have no common range: convert them to 8 bits")
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image.convert("RGBA" if _is_transparent(image) else "RGB")

@@ -25,7 +25,9 @@ _FEWEST_READERS, _MOST_READERS = 4, 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSet:
-    """Labelled images: `labels` is int64 of shape (n,), `names` identifies each image, `read(i)` returns it as RGB."""
+    """Labelled images: `labels` is int64 of shape (n,), `names` identifies each image, `read(i)` returns it.
+
+    It is RGB, or RGBA if it has an alpha."""
 
     labels: NDArray[np.int64]
     names: tuple[str, ...]

@@ -17,6 +17,7 @@ from PIL import Image
 from mbexport.errors import DataError, OptionError
 from mbexport.models.data.imageset import ImageSet, reader_pool
 from mbexport.models.data.names import shown
+from mbexport.models.transparency import over_white
 
 _AT_ONCE: Final = 256  # images waiting for a thread: more would only fill the memory
 _DIGEST_BYTES: Final = 8  # two of a million different pictures are taken for one with a probability of 3e-8
@@ -91,7 +92,7 @@ def _look(images: ImageSet) -> tuple[dict[int, str], dict[int, int]]:
 
     def look(index: int) -> str | int:
         try:
-            return _digest(images.read(index))
+            return _digest(over_white(images.read(index)))
         except DataError as error:
             return shown(" ".join(str(error).split()))
 

@@ -16,6 +16,7 @@ from mbexport.models.keras_import.canonical import ChainState, layer_of
 from mbexport.models.keras_import.chain import Step
 from mbexport.models.keras_import.model import import_model
 from mbexport.models.keras_import.original import Images, Layer, Original, open_original
+from mbexport.models.resolution import Resolution
 
 TOLERANCE: Final = 1e-4  # of a probability, or of the largest logit
 _ROUNDING: Final = 1e-5  # of the largest value: what float32 may do behind many layers
@@ -27,12 +28,12 @@ class Source:
     """A user's model in a file, as `import_model` takes it."""
 
     path: Path
-    resolution_px: int | None = None
+    resolution: Resolution | None = None
     trust: bool = False
 
     def original(self, *, logits: bool = False) -> Original:
         """The model as its own library runs it; with `logits` without the softmax or sigmoid at its end."""
-        return open_original(self.path, resolution_px=self.resolution_px, trust=self.trust, logits=logits)
+        return open_original(self.path, resolution=self.resolution, trust=self.trust, logits=logits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Agreement:
 def require_agreement(source: Source, network: Any, images: Images, inputs: Images, *, output: Output) -> Agreement:
     """How near the imported `network` of `source` is to the user's own model.
 
-    `images` (n, px, px, channels) are what the model takes, and `inputs` the same images as the network takes them.
+    `images` (n, h, w, channels) are what the model takes, and `inputs` the same images as the network takes them.
     Raises `StageError`, which names the first layer that differs, beyond `TOLERANCE`.
     """
     original = source.original()
@@ -78,7 +79,7 @@ def first_difference(source: Source, original: Original, images: Images) -> Laye
     states: list[tuple[Layer, ChainState]] = []
     import_model(
         source.path,
-        resolution_px=source.resolution_px,
+        resolution=source.resolution,
         trust=source.trust,
         on_layer=lambda layer, state: states.append((layer, state)),
     )

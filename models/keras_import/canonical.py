@@ -102,7 +102,7 @@ class ChainBuilder:
         return _shortest(factor), _shortest(shift)
 
     def network(self) -> tf_keras.Model:
-        """The network: (batch, px, px, channels) float32 to (batch, classes) float32.
+        """The network: (batch, h, w, channels) float32 to (batch, classes) float32.
 
         Raises `DataError` unless the chain has a convolution and ends in one vector of at least 2 classes.
         """

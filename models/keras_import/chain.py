@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.errors import DataError
+from mbexport.models.channels import MAX_CHANNELS
 from mbexport.models.facts import Output
+from mbexport.models.resolution import Resolution
 
 Array = NDArray[np.float64]
 Padding = Literal["same", "valid"]
@@ -130,27 +132,29 @@ class Finish(Step):
     axis: int = -1
 
 
-def require_chain_shape(shape: Sequence[object], *, resolution_px: int | None) -> tuple[int, int, int]:
-    """The shape of one image, (px, px, channels), from (batch, height, width, channels) with None where it is open.
+def require_chain_shape(shape: Sequence[object], *, resolution: Resolution | None) -> tuple[int, int, int]:
+    """The shape of one image, (height, width, channels), from (batch, height, width, channels) with None where open.
 
-    Raises `DataError` unless that is square, has 1 or 3 channels, and agrees with `resolution_px`.
+    Raises `DataError` unless it has 1 to `MAX_PX` pixels a side and 1 to 4 channels, and agrees with `resolution`.
     """
     if len(shape) != 4:
         raise DataError(f"the model's input must be (batch, height, width, channels), got {tuple(shape)}")
     _, height, width, channels = shape
-    if channels not in (1, 3):
-        raise DataError(f"the model's input must have 1 or 3 channels, last, got {tuple(shape)}")
-    if (height is None or width is None) and resolution_px is None:
+    if not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
+        raise DataError(f"the model's input must have 1 to {MAX_CHANNELS} channels, last, got {tuple(shape)}")
+    if (height is None or width is None) and resolution is None:
         raise DataError(
             f"the model's input is {tuple(shape)}, of no fixed size: pass --resolution to `mbexport export`"
         )
-    px = resolution_px if height is None else height
-    other_px = px if width is None else width
-    if px != other_px or not isinstance(px, int) or not 1 <= px <= MAX_PX:
-        raise DataError(f"the model's input must be square, 1 to {MAX_PX} px, got {height} x {width}")
-    if resolution_px is not None and resolution_px != px:
-        raise DataError(f"the model takes images of {px} px, got --resolution {resolution_px}")
-    return px, px, int(str(channels))
+    given = (None, None) if resolution is None else resolution.sides_px
+    fixed = tuple(px if side is None else side for side, px in zip((height, width), given, strict=True))
+    if not all(isinstance(side, int) and 1 <= side <= MAX_PX for side in fixed):
+        raise DataError(f"the model's input must have 1 to {MAX_PX} pixels a side, got {fixed[0]} x {fixed[1]}")
+    own = Resolution(height_px=int(str(fixed[0])), width_px=int(str(fixed[1])))
+    if resolution not in (None, own):
+        sides = f"{height or 'any'} x {width or 'any'}" if None in (height, width) else own
+        raise DataError(f"the model takes images of {sides} px, got --resolution {resolution}")
+    return *own.sides_px, channels
 
 
 MAX_PX = 2048  # eight times what MobileNet v1 was trained at; beyond it a map of float32 takes gigabytes

@@ -42,7 +42,7 @@ def chain_of(config: Config) -> tuple[Call, ...]:
 
 
 def input_shape_of(config: Config) -> tuple[int | None, ...]:
-    """(batch, height, width, channels) as the model's configuration gives it, None where it is open.
+    """(batch, h, w, channels) as the model's configuration gives it, None where it is open.
 
     Raises `DataError` if it gives none: a Sequential model that never saw an image.
     """

@@ -18,6 +18,7 @@ from mbexport.models.keras_import.saved_model import serving_graph
 from mbexport.models.keras_import.saved_model_steps import GraphCall, graph_calls
 from mbexport.models.keras_import.trust import resave_pickle, trusted_lambda_steps
 from mbexport.models.keras_import.weights import layer_weights
+from mbexport.models.resolution import Resolution
 
 OnLayer = Callable[[Call | GraphCall, ChainState], None]
 
@@ -35,13 +36,13 @@ class Imported:
 def import_model(
     path: Path,
     *,
-    resolution_px: int | None = None,
+    resolution: Resolution | None = None,
     trust: bool = False,
     on_layer: OnLayer = lambda _call, _state: None,
 ) -> Imported:
     """Import the model in a .h5, a .keras or a SavedModel folder. Runs no code from the file unless `trust` is set.
 
-    `resolution_px` is needed where the model's input is (None, None, channels); `on_layer` is called behind each layer.
+    `resolution` is needed where the model's input is (None, None, channels); `on_layer` is called behind each layer.
     Raises `DataError`, in one line, for a damaged file, for a model that is not a chain of supported layers, and for
     another resolution than its own.
     """
@@ -49,19 +50,19 @@ def import_model(
     if kind == "pickle":
         with tempfile.TemporaryDirectory() as folder:
             saved = resave_pickle(path, Path(folder))
-            return _import_keras(saved, resolution_px=resolution_px, trust=trust, on_layer=on_layer)
+            return _import_keras(saved, resolution=resolution, trust=trust, on_layer=on_layer)
     if kind == "folder":
-        return _import_folder(path, resolution_px=resolution_px, trust=trust, on_layer=on_layer)
-    return _import_keras(path, resolution_px=resolution_px, trust=trust, on_layer=on_layer)
+        return _import_folder(path, resolution=resolution, trust=trust, on_layer=on_layer)
+    return _import_keras(path, resolution=resolution, trust=trust, on_layer=on_layer)
 
 
-def _import_keras(path: Path, *, resolution_px: int | None, trust: bool, on_layer: OnLayer) -> Imported:
+def _import_keras(path: Path, *, resolution: Resolution | None, trust: bool, on_layer: OnLayer) -> Imported:
     config = model_config(path)
     if config is None:
         raise DataError(f"{path} holds weights without a network: pass it as --weights")
     with report_damage(path):
         calls = chain_of(config)
-        shape = require_chain_shape(input_shape_of(config), resolution_px=resolution_px)
+        shape = require_chain_shape(input_shape_of(config), resolution=resolution)
         weights = layer_weights(path, config)
         chain = ChainBuilder(shape)
         for call in calls:
@@ -73,8 +74,8 @@ def _import_keras(path: Path, *, resolution_px: int | None, trust: bool, on_laye
         return _imported(chain)
 
 
-def _import_folder(path: Path, *, resolution_px: int | None, trust: bool, on_layer: OnLayer) -> Imported:
-    serving = serving_graph(path, resolution_px=resolution_px, trust=trust)
+def _import_folder(path: Path, *, resolution: Resolution | None, trust: bool, on_layer: OnLayer) -> Imported:
+    serving = serving_graph(path, resolution=resolution, trust=trust)
     with report_damage(path):
         chain = ChainBuilder(serving.input_shape)
         for call in graph_calls(serving):

@@ -20,6 +20,7 @@ from tf_keras.src.saving.serialization_lib import SafeModeScope
 from mbexport.errors import StageError
 from mbexport.models.facts import Output
 from mbexport.models.keras_import.canonical import ChainState
+from mbexport.models.keras_import.chain import require_chain_shape
 from mbexport.models.keras_import.files import (
     Config,
     keras_version,
@@ -35,6 +36,7 @@ from mbexport.models.keras_import.saved_model import ServingGraph, image_of, ser
 from mbexport.models.keras_import.saved_model_steps import GraphCall, graph_calls
 from mbexport.models.keras_import.trust import resave_pickle
 from mbexport.models.keras_import.weights import LayerPath, layer_weights
+from mbexport.models.resolution import Resolution
 
 Images = NDArray[np.float32]
 Layer = Call | GraphCall
@@ -49,7 +51,7 @@ class Original(ABC):
 
     @abstractmethod
     def __call__(self, images: Images) -> Images:
-        """The scores (n, classes) float32 of images (n, px, px, channels) as the model takes them."""
+        """The scores (n, classes) float32 of images (n, h, w, channels) as the model takes them."""
 
     @abstractmethod
     def behind(self, layers: Sequence[Layer], images: Images) -> Iterator[Images]:
@@ -57,27 +59,27 @@ class Original(ABC):
 
 
 def open_original(
-    path: Path, *, resolution_px: int | None = None, trust: bool = False, logits: bool = False
+    path: Path, *, resolution: Resolution | None = None, trust: bool = False, logits: bool = False
 ) -> Original:
     """The model at `path`, which the importer has accepted; with `logits` without the softmax or sigmoid at its end.
 
     Raises `DataError` for a model that the importer refuses, and `StageError` where its own library cannot load it.
     """
     kind = require_model(path, trust=trust)
-    end = _end_of(path, resolution_px=resolution_px, trust=trust) if logits else None
+    end = _end_of(path, resolution=resolution, trust=trust) if logits else None
     if kind == "folder":
-        serving = serving_graph(path, resolution_px=resolution_px, trust=trust)
+        serving = serving_graph(path, resolution=resolution, trust=trust)
         calls = graph_calls(serving)
         output = end.data if isinstance(end, GraphCall) else serving.output.name
         return GraphOriginal(serving, calls, output=output)
     cut = end.path if isinstance(end, Call) else None
     if kind == "pickle":
         with tempfile.TemporaryDirectory() as folder:
-            return _keras_original(resave_pickle(path, Path(folder)), cut=cut, trust=trust, px=resolution_px)
-    return _keras_original(path, cut=cut, trust=trust, px=resolution_px)
+            return _keras_original(resave_pickle(path, Path(folder)), cut=cut, trust=trust, resolution=resolution)
+    return _keras_original(path, cut=cut, trust=trust, resolution=resolution)
 
 
-def _end_of(path: Path, *, resolution_px: int | None, trust: bool) -> Layer | None:
+def _end_of(path: Path, *, resolution: Resolution | None, trust: bool) -> Layer | None:
     """The layer that makes probabilities of the scores."""
     found: list[Layer] = []
 
@@ -85,7 +87,7 @@ def _end_of(path: Path, *, resolution_px: int | None, trust: bool) -> Layer | No
         if state.output is not Output.LOGITS and not found:
             found.append(call)
 
-    import_model(path, resolution_px=resolution_px, trust=trust, on_layer=look)
+    import_model(path, resolution=resolution, trust=trust, on_layer=look)
     return found[0] if found else None
 
 
@@ -163,7 +165,7 @@ def _rows(values: Any) -> Images:
     return array.reshape(len(array), -1)
 
 
-def _keras_original(path: Path, *, cut: LayerPath | None, trust: bool, px: int | None) -> KerasOriginal:
+def _keras_original(path: Path, *, cut: LayerPath | None, trust: bool, resolution: Resolution | None) -> KerasOriginal:
     config = model_config(path)
     assert config is not None  # `require_model` has seen to that
     name: Library = "keras" if keras_version(path) >= _KERAS_3 else "tf_keras"
@@ -174,16 +176,12 @@ def _keras_original(path: Path, *, cut: LayerPath | None, trust: bool, px: int |
         try:
             model = _built(library, plain, trust=trust)
             if not model.built:
-                model.build((None, *_fixed(input_shape_of(config)[1:], px)))
+                model.build((None, *require_chain_shape(input_shape_of(config), resolution=resolution)))
             _load_weights(model, path, config)
         except Exception as error:  # whatever a library trips over
             reason = " ".join(str(error).split()) or type(error).__name__
             raise StageError(f"{version} cannot load {path}, so that nothing proves its import: {reason}") from None
     return KerasOriginal(model, library, version=version)
-
-
-def _fixed(shape: Sequence[int | None], px: int | None) -> tuple[int | None, ...]:
-    return tuple(px if axis is None else axis for axis in shape)
 
 
 def _keras_3() -> Any:

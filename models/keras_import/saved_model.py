@@ -14,6 +14,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from mbexport.errors import DataError
 from mbexport.models.keras_import.chain import require_chain_shape
 from mbexport.models.keras_import.files import report_damage
+from mbexport.models.resolution import Resolution
 
 MAX_GRAPH_BYTES: Final = 2**28  # MobileNet v1, saved for training, takes 2 MB; its weights are in other files
 # What a SavedModel of one network is made of. Anything else, such as a table or an asset, may run on loading.
@@ -48,7 +49,7 @@ ALLOWED_OPERATIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingGraph:
-    """A graph without variables, in which one image (1, px, px, channels) flows from `image` to `output`.
+    """A graph without variables, in which one image (1, h, w, channels) flows from `image` to `output`.
 
     `function` is the same graph as it was stored, for `batch` images or, where that is None, for any number.
     """
@@ -61,7 +62,7 @@ class ServingGraph:
     batch: int | None
 
 
-def serving_graph(folder: Path, *, resolution_px: int | None, trust: bool) -> ServingGraph:
+def serving_graph(folder: Path, *, resolution: Resolution | None, trust: bool) -> ServingGraph:
     """The default signature of a SavedModel, its variables frozen and every shape known.
 
     Nothing in the folder is loaded before its operations are found to be harmless, and none of them is run.
@@ -84,7 +85,7 @@ def serving_graph(folder: Path, *, resolution_px: int | None, trust: bool) -> Se
         if len(named) != 1 or len(outputs) != 1:
             raise DataError(f"{folder} has {len(named)} inputs and {len(outputs)} outputs: it must have one of each")
         (spec,) = named.values()
-        shape = require_chain_shape(tuple(spec.shape), resolution_px=resolution_px)
+        shape = require_chain_shape(tuple(spec.shape), resolution=resolution)
         return _with_fixed_shape(convert_variables_to_constants_v2(signature), shape=shape, batch=spec.shape[0])
 
 

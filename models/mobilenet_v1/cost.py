@@ -6,8 +6,9 @@ separable block costs D_K²·αM·ρ²D_F² + αM·αN·ρ²D_F² mult-adds.
 
 from collections.abc import Iterator
 
-from mbexport.models.cost import Cost, LayerCost, Remarks, convolution, depthwise, pointwise_remarks, strided
+from mbexport.models.cost import Cost, LayerCost, Remarks, convolution, depthwise, pointwise_remarks
 from mbexport.models.mobilenet_v1.spec import KERNEL_PX, STEM_FILTERS, Convolution, ModelSpec
+from mbexport.models.resolution import Resolution
 
 
 def cost(spec: ModelSpec) -> Cost:
@@ -18,8 +19,8 @@ def cost(spec: ModelSpec) -> Cost:
 def separable_saving(total: Cost) -> tuple[int, int]:
     """Mult-adds of the blocks as separable and as standard 3x3 convolutions, whichever of them they are."""
     blocks = [layer for layer in total.layers if layer.kind in ("pointwise", "standard")]
-    separable = sum((KERNEL_PX**2 + layer.channels_out) * layer.channels_in * layer.pixels for layer in blocks)
-    standard = sum(KERNEL_PX**2 * layer.channels_out * layer.channels_in * layer.pixels for layer in blocks)
+    separable = sum((KERNEL_PX**2 + layer.channels_out) * layer.channels_in * layer.output.pixels for layer in blocks)
+    standard = sum(KERNEL_PX**2 * layer.channels_out * layer.channels_in * layer.output.pixels for layer in blocks)
     return separable, standard
 
 
@@ -44,15 +45,15 @@ def remarks(spec: ModelSpec, total: Cost) -> Remarks:
 
 def _layers(spec: ModelSpec) -> Iterator[LayerCost]:
     channels = spec.channels(STEM_FILTERS)
-    size = strided(spec.sides_px, 2)
-    yield convolution("conv1", "stem", kernel_px=KERNEL_PX, m=3, n=channels, size=size)
+    size = spec.resolution.strided(2)
+    yield convolution("conv1", "stem", kernel_px=KERNEL_PX, m=3, n=channels, output=size)
     for number, block in enumerate(spec.blocks, start=1):
-        size = strided(size, block.stride)
+        size = size.strided(block.stride)
         n = spec.channels(block.filters)
         if spec.conv is Convolution.STANDARD:
-            yield convolution(f"conv_std_{number}", "standard", kernel_px=KERNEL_PX, m=channels, n=n, size=size)
+            yield convolution(f"conv_std_{number}", "standard", kernel_px=KERNEL_PX, m=channels, n=n, output=size)
         else:
-            yield depthwise(f"conv_dw_{number}", m=channels, size=size, kernel_px=KERNEL_PX)
-            yield convolution(f"conv_pw_{number}", "pointwise", m=channels, n=n, size=size)
+            yield depthwise(f"conv_dw_{number}", m=channels, output=size, kernel_px=KERNEL_PX)
+            yield convolution(f"conv_pw_{number}", "pointwise", m=channels, n=n, output=size)
         channels = n
-    yield convolution("conv_preds", "head", m=channels, n=spec.classes, size=(1, 1), has_bias=True)
+    yield convolution("conv_preds", "head", m=channels, n=spec.classes, output=Resolution.square(1), has_bias=True)

@@ -27,7 +27,7 @@ def build(
         x = _layers.BatchNormalization(momentum=batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=f"{name}_bn")(x)
         return _layers.ReLU(RELU_MAX, name=f"{name}_relu")(x)
 
-    image = _layers.Input((*spec.sides_px, 3), name=INPUT_NAME)
+    image = _layers.Input((*spec.resolution.sides_px, 3), name=INPUT_NAME)
     stem = _layers.Conv2D(
         spec.channels(STEM_FILTERS), KERNEL_PX, strides=2, padding="same", use_bias=False, name="conv1"
     )

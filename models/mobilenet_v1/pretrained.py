@@ -29,7 +29,7 @@ def imagenet_files(spec: ModelSpec) -> tuple[str, ...]:
     if spec.alpha not in _ALPHA_TEXT:
         legal = ", ".join(f"{alpha:g}" for alpha in _ALPHA_TEXT)
         raise OptionError(f"ImageNet weights (--weights imagenet) are published for alpha {legal}, got {spec.alpha:g}")
-    px = spec.resolution_px if spec.resolution_px in _RESOLUTIONS_PX else max(_RESOLUTIONS_PX)
+    px = spec.resolution.json if spec.resolution.json in _RESOLUTIONS_PX else max(_RESOLUTIONS_PX)
     return (f"mobilenet_{_ALPHA_TEXT[spec.alpha]}_{px}_tf.h5",)
 
 

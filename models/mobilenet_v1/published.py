@@ -9,13 +9,14 @@ from typing import Final
 
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.published import PaperNetwork, Published
+from mbexport.models.resolution import Resolution
 
 SOURCE: Final = "tensorflow/models, research/slim, mobilenet_v1.md"
 _PARAMETERS_M: Final[Mapping[float, float]] = MappingProxyType({1.0: 4.24, 0.75: 2.59, 0.5: 1.34, 0.25: 0.47})
 
 PUBLISHED: Final[tuple[Published, ...]] = tuple(
     Published(
-        spec=ModelSpec(alpha=alpha, resolution_px=px),
+        spec=ModelSpec(alpha=alpha, resolution=Resolution.square(px)),
         mult_adds_m=macs,
         parameters_m=_PARAMETERS_M[alpha],
         top1_float=top1 / 100,

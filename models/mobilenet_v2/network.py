@@ -28,7 +28,7 @@ def build(
     def normalize(x: Tensor, name: str) -> Tensor:
         return _layers.BatchNormalization(momentum=batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=name)(x)
 
-    image = _layers.Input((*spec.sides_px, 3), name=INPUT_NAME)
+    image = _layers.Input((*spec.resolution.sides_px, 3), name=INPUT_NAME)
     x = _layers.Conv2D(spec.stem_channels, KERNEL_PX, strides=2, padding="same", use_bias=False, name="Conv1")(image)
     x = _layers.ReLU(RELU_MAX, name="Conv1_relu")(normalize(x, "bn_Conv1"))
     for block in spec.blocks:

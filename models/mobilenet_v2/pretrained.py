@@ -24,7 +24,7 @@ def imagenet_files(spec: MobileNetV2Spec) -> tuple[str, ...]:
     if spec.alpha not in _ALPHAS:
         legal = ", ".join(f"{alpha:g}" for alpha in _ALPHAS)
         raise OptionError(f"ImageNet weights (--weights imagenet) are published for alpha {legal}, got {spec.alpha:g}")
-    px = spec.resolution_px if spec.resolution_px in _RESOLUTIONS_PX else max(_RESOLUTIONS_PX)
+    px = spec.resolution.json if spec.resolution.json in _RESOLUTIONS_PX else max(_RESOLUTIONS_PX)
     stem = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(spec.alpha)}_{px}"
     return f"{stem}.h5", f"{stem}_no_top.h5"
 

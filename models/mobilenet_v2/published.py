@@ -11,6 +11,7 @@ from typing import Final
 
 from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
 from mbexport.models.published import Published
+from mbexport.models.resolution import Resolution
 
 SOURCE: Final = "TensorFlow 1.15, tensorflow/contrib/quantize/README.md"
 NOTE: Final = (
@@ -24,7 +25,7 @@ _INT8: Final[Mapping[tuple[float, int], float]] = MappingProxyType({(1.0, 224): 
 
 PUBLISHED: Final[tuple[Published, ...]] = tuple(
     Published(
-        spec=MobileNetV2Spec(alpha=alpha, resolution_px=px),
+        spec=MobileNetV2Spec(alpha=alpha, resolution=Resolution.square(px)),
         mult_adds_m=macs,
         parameters_m=_PARAMETERS_M[alpha],
         top1_float=top1 / 100,

@@ -33,7 +33,7 @@ def build(
         return _layers.BatchNormalization(momentum=batch_norm_momentum, epsilon=BATCH_NORM_EPSILON, name=name)(x)
 
     swishes = not spec.minimalistic
-    image = _layers.Input((*spec.sides_px, 3), name=INPUT_NAME)
+    image = _layers.Input((*spec.resolution.sides_px, 3), name=INPUT_NAME)
     stem = _layers.Conv2D(STEM_CHANNELS, STEM_KERNEL_PX, strides=2, padding="same", use_bias=False, name="Conv")
     x = _activate(normalize(stem(image), "Conv"), "Conv", swishes=swishes)
     for block in spec.blocks:

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 import tensorflow as tf
 
+from mbexport.models.resolution import Resolution
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """The largest changes of an image: degrees, a factor of zoom, a fraction of the side; and how its border is filled.
+    """The largest changes of an image: degrees, a factor of zoom, a fraction of a side; and how its border is filled.
 
     `zoom` goes both ways, `zoom_in` is added to it in one. `light` is how far contrast, brightness (of 255) and the
     balance of the channels (half as far) change, as a factor. With `mixes` each image is then blended with another one
@@ -33,36 +35,37 @@ PHOTO_AUGMENTATION: Final = Augmentation(
 )
 
 
-def augment(pixels: Any, how: Augmentation, *, seed: Any, output_px: int | None = None) -> Any:
-    """Augment a batch (n, px, px, channels) of bytes: float32 0..255. `seed` (2 integers) decides everything.
+def augment(pixels: Any, how: Augmentation, *, seed: Any, output: Resolution | None = None) -> Any:
+    """Augment a batch (n, h, w, channels) of bytes: float32 0..255. `seed` (2 integers) decides everything.
 
-    With `output_px` the result has that side: the centre of the image at the same scale.
+    With `output` the result has that size: the centre of the image at the same scale.
     """
 
     def draw(stream: int, low: float, high: float, channels: int | None = None) -> Any:
         shape = [tf.shape(pixels)[0]] if channels is None else [tf.shape(pixels)[0], 1, 1, channels]
         return tf.random.stateless_uniform(shape, [seed[0] + stream, seed[1]], low, high)
 
-    moved = _moved(pixels, how, draw, output_px=output_px)
+    moved = _moved(pixels, how, draw, output=output)
     lit = _lit(moved, how.light, draw) if how.light else moved
     return _mixed(lit, draw) if how.mixes else lit
 
 
-def _moved(pixels: Any, how: Augmentation, draw: Any, *, output_px: int | None) -> Any:
+def _moved(pixels: Any, how: Augmentation, draw: Any, *, output: Resolution | None) -> Any:
     shape = tf.shape(pixels)
-    count, side = shape[0], tf.cast(shape[1], tf.float32)
-    size = shape[1:3] if output_px is None else tf.constant([output_px, output_px])
+    count, height, width = shape[0], tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
+    size = shape[1:3] if output is None else tf.constant(output.sides_px)
     turn = how.rotation_deg * math.pi / 180
     angle = draw(0, -turn, turn)
     scale = 1 + draw(1, -how.zoom - how.zoom_in, how.zoom)
     cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
     flip = tf.where(draw(2, -1.0, 1.0) < 0, -1.0, 1.0) if how.mirror else tf.ones([count])
-    centre, target = (side - 1) / 2, (tf.cast(size[0], tf.float32) - 1) / 2
-    dx, dy = (draw(stream, -how.shift, how.shift) * side for stream in (3, 4))
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    target_x, target_y = (tf.cast(size[1], tf.float32) - 1) / 2, (tf.cast(size[0], tf.float32) - 1) / 2
+    dx, dy = (draw(stream, -how.shift, how.shift) * side for stream, side in ((3, width), (4, height)))
     # Output (x, y) samples input (a x + b y + c, d x + e y + f), turned about the centre.
     a, b, d, e = cos * flip, -sin, sin * flip, cos
-    c = centre - a * target - b * target + dx
-    f = centre - d * target - e * target + dy
+    c = centre_x - a * target_x - b * target_y + dx
+    f = centre_y - d * target_x - e * target_y + dy
     zeros = tf.zeros([count])
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(pixels, tf.float32),

@@ -204,7 +204,7 @@ class _Run:
             steps=steps,
             augmentation=self.settings.augmentation,
             store=self.store,
-            output_px=self.objective.preprocess.resolution_px,
+            output=self.objective.preprocess.resolution,
         )
         self.reporter.done = steps.start
         logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history

@@ -63,7 +63,7 @@ def compile_options(objective: Objective) -> dict[str, Any]:
 
 
 def as_example(objective: Objective, classes: int) -> Callable[[Any, Any], Any]:
-    """A function from float32 pixels (n, px, px, channels) and int64 labels (n,) to the arguments of Keras' `fit`."""
+    """A function from float32 pixels (n, h, w, channels) and int64 labels (n,) to the arguments of Keras' `fit`."""
 
     def example(pixels: Any, labels: Any) -> Any:
         inputs = objective.as_input(pixels)

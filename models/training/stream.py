@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mbexport.models.data.imageset import ImageSet, reader_pool
 from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import Augmentation, augment
 from mbexport.models.training.pixel_store import PixelStore
 
@@ -30,7 +31,7 @@ def training_batches(
     steps: range | None = None,
     augmentation: Augmentation | None,
     store: PixelStore | None,
-    output_px: int | None = None,
+    output: Resolution | None = None,
 ) -> Any:
     """A tf.data stream of (float32 pixels 0..255 of shape (batch, *preprocess.shape), int64 labels of (batch,)).
 
@@ -38,7 +39,7 @@ def training_batches(
     epoch 0. It has whole batches only, and each image at most once an epoch; a set smaller than a batch is one batch.
     `seed` and the epoch's number alone decide the order and the augmentation of each image, so that a resumed
     training sees the same batches as an undisturbed one. Without `augmentation` the pixels are those of `preprocess`;
-    with it they may have another side, `output_px`. `store` caches the pixels of these images from one epoch to the
+    with it they may have another size, `output`. `store` caches the pixels of these images from one epoch to the
     next; without it they are decoded again. Raises `ValueError` for a store of another size.
     """
     _require_fit(store, images, preprocess)
@@ -55,7 +56,7 @@ def training_batches(
     def move(number: Any, pixels: Any, labels: Any) -> Any:
         if augmentation is None:
             return tf.cast(pixels, tf.float32), labels
-        return augment(pixels, augmentation, seed=_seed_of(seed, number, per_epoch), output_px=output_px), labels
+        return augment(pixels, augmentation, seed=_seed_of(seed, number, per_epoch), output=output), labels
 
     return tf.data.Dataset.range(numbers.start, numbers.stop).map(load).map(move)
 

@@ -31,6 +31,7 @@ from mbexport.models.mobilenet_v1.pretrained import FORM
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.plan import OBSERVER
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -53,7 +54,9 @@ def main() -> int:
     alpha, px, weights = (
         (QUICK_ALPHA, QUICK_RESOLUTION_PX, QUICK_WEIGHTS) if is_quick else (ALPHA, RESOLUTION_PX, WEIGHTS)
     )
-    network = float_network(stored / weights, ModelSpec(alpha=alpha, resolution_px=px, classes=IMAGENET_CLASSES))
+    network = float_network(
+        stored / weights, ModelSpec(alpha=alpha, resolution=Resolution.square(px), classes=IMAGENET_CLASSES)
+    )
     ours, usual = our_network(network), tfmot.quantization.keras.quantize_model(network)
     rounds = QUICK_ROUNDS if is_quick else ROUNDS
     seconds = interleaved({OURS: lambda: int8_tflite(ours, Io.UINT8), USUAL: lambda: converted(usual)}, rounds)
@@ -75,7 +78,7 @@ def float_network(weights: Path, spec: ModelSpec) -> Any:
 def our_network(network: Any) -> Any:
     """What `int8_tflite` converts: folded and fake-quantized, with ranges of a few random images."""
     folded = fold_batch_norm(network)
-    preprocess = Preprocess(resolution_px=network.input_shape[1])
+    preprocess = Preprocess(resolution=Resolution.square(network.input_shape[1]))
     pixels = np.random.default_rng(0).integers(0, 256, (4, *network.input_shape[1:]), dtype=np.uint8)
     return fake_quantize(
         folded,

@@ -19,12 +19,13 @@ from PIL import Image
 from mbexport.latency.interleaved import ratio_of_medians
 from mbexport.models.data.open import ImageSet, open_unlabelled
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import PHOTO_AUGMENTATION
 from mbexport.models.training.pixel_store import PixelStore
 from mbexport.models.training.stream import training_batches
 
 PHOTOS, ROUNDS, BATCH = 500, 9, 50
-PREPARED = Preprocess(resolution_px=224)
+PREPARED = Preprocess(resolution=Resolution.square(224))
 MEMORY_PX = 128
 PLAIN = "plain Pillow loop"
 
@@ -48,7 +49,7 @@ def speed_table(folder: Path) -> None:
         "stream, not augmented": lambda number: stream(images, None, number, augmented=False),
     }
     seconds, cpu_seconds = interleaved(runs)
-    print(f"{PHOTOS} photos of 640 x 480 px to {PREPARED.resolution_px} px, {ROUNDS} interleaved rounds")
+    print(f"{PHOTOS} photos of 640 x 480 px to {PREPARED.resolution} px, {ROUNDS} interleaved rounds")
     for name in runs:
         faster = ratio_of_medians(seconds, PLAIN, name)
         rate = PHOTOS / np.median(seconds[name])
@@ -80,7 +81,7 @@ def interleaved(
 
 def plain_loop(folder: Path, images: ImageSet) -> None:
     """What one writes without a library: one file after the other, and no augmentation."""
-    px = PREPARED.resolution_px
+    px = PREPARED.resolution.height_px
     for name in images.names:
         with Image.open(folder / name.rpartition("/")[2]) as file:
             image = file.convert("RGB")

@@ -19,6 +19,7 @@ from quality.judging import Rounds
 
 from mbexport.errors import EXIT_BAD_INPUT
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 WORK: Final = ROOT / "build" / "bench-latency"
@@ -98,7 +99,10 @@ def _timed(network: Network, data: Path, images: Images, rounds: Rounds) -> list
         folder,
         on_step=lambda text: _say(f"{network.title}: {text}"),
     )
-    image, preprocess = first_image(folder), Preprocess(resolution_px=network.resolution_px, crop_fraction=1.0)
+    image, preprocess = (
+        first_image(folder),
+        Preprocess(resolution=Resolution.square(network.resolution_px), crop_fraction=1.0),
+    )
     found = []
     for threads in THREADS:
         _say(f"{network.title}: {threads} thread(s)")

@@ -17,6 +17,7 @@ from quality.table import Target, markdown, verdict
 
 from mbexport.errors import EXIT_BAD_INPUT
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 WORK: Final = ROOT / "build" / "bench-quality"
@@ -96,7 +97,7 @@ def main() -> int:
     alphas = given.alphas or ([QUICK_ALPHA] if given.quick else list(WEIGHTS))
     made = [row for alpha in alphas for row in _all_made(alpha, data / "weights", images, steps, given.only)]
     folders = {alpha: _folder(alpha) for alpha in alphas}
-    preprocess = Preprocess(resolution_px=RESOLUTION_PX, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(RESOLUTION_PX), crop_fraction=1.0)
     text = _text(judge(made, folders, preprocess, ROUNDS, BASELINES), folders)
     print(text)
     given.out.parent.mkdir(parents=True, exist_ok=True)

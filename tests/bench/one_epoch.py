@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mbexport.models.data.open import open_unlabelled
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import PHOTO_AUGMENTATION
 from mbexport.models.training.pixel_store import open_store
 from mbexport.models.training.stream import training_batches
@@ -28,7 +29,7 @@ def main(folder: Path, resolution_px: int, mode: str) -> None:
     """One epoch as a training takes it, or, with no-reading, all that comes before its first image."""
     tf.config.experimental.enable_op_determinism()
     images = open_unlabelled(folder).images
-    preprocess = Preprocess(resolution_px=resolution_px)
+    preprocess = Preprocess(resolution=Resolution.square(resolution_px))
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         store = open_store(Path(scratch), count=len(images), shape=preprocess.shape) if mode == "store" else None
         batches = training_batches(

@@ -37,7 +37,7 @@ def task_of(folder: Path, imagenet: Path, count: int) -> Task:
     images = open_data(str(imagenet / "eval"), classes_file=imagenet / "classes.txt").evaluation(0)
     files = [next(folder.glob(f"*_{precision}.{suffix}")) for precision in PRECISIONS for suffix in FORMATS]
     runners = [open_runner(path) for path in (*files, files[0])]
-    preprocess = Preprocess(resolution_px=runners[0].resolution_px, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=runners[0].resolution, crop_fraction=1.0)
     *subjects, reference = (
         Subject(runner=runner, preprocess=preprocess, kind=Output.SOFTMAX, source=Source.OPTION) for runner in runners
     )

@@ -9,6 +9,7 @@ import pytest
 from mbexport.models.data.open import DIGITS, ImageSet, iter_pixels, open_data
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 Network = Any  # a tf_keras model: tf_keras publishes no types
 
@@ -16,7 +17,7 @@ Network = Any  # a tf_keras model: tf_keras publishes no types
 @pytest.fixture(scope="session")
 def preprocess() -> Preprocess:
     """The preprocessing of digits for the tiny network."""
-    return Preprocess(resolution_px=32, crop_fraction=1.0)
+    return Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def tiny_mobilenet(inputs: np.ndarray) -> Callable[..., Network]:
 
     def make(*, conv: Convolution = Convolution.SEPARABLE, shallow: bool = False) -> Network:
         tf_keras.utils.set_random_seed(0)
-        spec = ModelSpec(alpha=0.1, resolution_px=32, classes=10, conv=conv, shallow=shallow)
+        spec = ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=10, conv=conv, shallow=shallow)
         network = build(spec, batch_norm_momentum=0.0)
         network(inputs, training=True)
         return fold_batch_norm(network)

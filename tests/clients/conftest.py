@@ -15,6 +15,7 @@ from mbexport.formats.classifier import Classifier
 from mbexport.formats.registry import open_runner
 from mbexport.models.data.open import open_data, open_unlabelled
 from mbexport.models.preprocess import Pixels, Preprocess
+from mbexport.models.resolution import Resolution
 
 IMAGES = 20
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
@@ -77,7 +78,7 @@ def browser() -> str:
 def digits_network(small_build) -> Network:
     """The shared small network and digits that it was not trained on."""
     _, held_back = open_data("digits").split(0)
-    preprocess = Preprocess(resolution_px=32, channels=3, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(32), channels=3, crop_fraction=1.0)
     return Network(folder=small_build, preprocess=preprocess, pixels=_spread(held_back, preprocess))
 
 
@@ -92,7 +93,7 @@ def imagenet_network(cli, shared_data) -> Network:
     # The cheapest correction that keeps the accuracy: it is others that are tested here.
     done = cli("export", *options, "--corrections", "bias", "--out", out)
     assert done.returncode in (0, EXIT_GATE_FAILED), done.stdout + done.stderr
-    preprocess = Preprocess(resolution_px=224, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(224), crop_fraction=1.0)
     photos = open_unlabelled(images / "eval").images
     return Network(folder=out, preprocess=preprocess, pixels=_spread(photos, preprocess))
 

@@ -21,6 +21,7 @@ from mbexport.calibration.affine import Affine
 from mbexport.golden.vectors import Case, Expected, GoldenArtifact, GoldenInput, GoldenOutput
 from mbexport.models.data.decode import decode_image
 from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 LIBRARY: Final = Path(ai_edge_litert.__file__).parent
 HOSTILE: Final = "\"'\\ #{exit 3} \\(Settings.model) `ls` {{ name }} é\u2028猫"
@@ -60,7 +61,7 @@ def app_model_of(kind: Kind) -> AppModel:
     """What an app gets of the model: two real photos, and labels and a file name that no program may trip over."""
     classes = _PX * _PX * kind.channels
     norm = Normalization(mean=(10.5,) * kind.channels, std=(0.3,) * kind.channels, is_bgr=kind.is_bgr)
-    preprocess = Preprocess(resolution_px=_PX, channels=kind.channels, normalization=norm)
+    preprocess = Preprocess(resolution=Resolution.square(_PX), channels=kind.channels, normalization=norm)
     labels = (HOSTILE, "", " two  words ", "tab\tand\r", *(f"class {at}" for at in range(4, classes)))
     file = f"{kind.stem}_{kind.dtype}.tflite"
     artifact = GoldenArtifact(
@@ -186,7 +187,9 @@ def write_vectors(folder: Path, labels: tuple[str, ...]) -> None:
     (folder / "over_white").write_bytes(np.asarray(_decoded(grid, 1))[..., 0].tobytes())
     norm = Normalization(mean=(103.939, 116.779, 123.68), std=(1.0, 57.375, 3.0), is_bgr=True)
     shades = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 3)
-    (folder / "floats").write_bytes(Preprocess(resolution_px=1, normalization=norm).normalize(shades).tobytes())
+    (folder / "floats").write_bytes(
+        Preprocess(resolution=Resolution.square(1), normalization=norm).normalize(shades).tobytes()
+    )
 
 
 def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]:
@@ -208,7 +211,7 @@ def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]
     }
     grey = Normalization(mean=(0.0,), std=(1.0,))
     preprocess = Preprocess(
-        resolution_px=case["resolution"],
+        resolution=Resolution.square(case["resolution"]),
         crop_fraction=case["cropFraction"],
         channels=case["channels"],
         normalization=grey,

@@ -21,6 +21,7 @@ from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.mobilenet_v1.cost import cost
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline import build
 from mbexport.pipeline.stage_files import HISTORY, MEASURED, NETWORK, PICTURES, TRIED, WEIGHTS
 from mbexport.report.content import to_bytes
@@ -60,7 +61,7 @@ def facts_of(spec: ModelSpec, **changed: Any) -> Facts:
     """What is known of a network of ours, without making one; `changed` is known otherwise."""
     total = cost(spec)
     known: dict[str, Any] = {
-        "preprocess": Preprocess(resolution_px=spec.resolution_px),
+        "preprocess": Preprocess(resolution=spec.resolution),
         "classes": spec.classes,
         "output": Output.SOFTMAX,
         "alpha": spec.alpha,
@@ -122,7 +123,7 @@ class StandIns:
     def golden(self, run):
         self.golden_of.append((run.images.golden, run.images.is_golden_labelled))
         models = {name: path.read_bytes() for name, path in run.artifacts.items()}
-        return golden_files_of(run.plan.name, models, px=self.preprocess.resolution_px)
+        return golden_files_of(run.plan.name, models, px=self.preprocess.resolution.height_px)
 
     def verify(self, run):
         told = {"pixels": self.preprocess, "given": MOBILENET, "classes": 2, "background": False}
@@ -164,7 +165,7 @@ class StandIns:
 @pytest.fixture
 def stand_ins(monkeypatch, facts, colour_network, tmp_path) -> StandIns:
     """Runs take these stages in the place of those that load TensorFlow."""
-    spec = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
+    spec = ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=2)
     made = StandIns(facts(spec), colour_network(tmp_path / "colours.onnx", classes=2))
     works = made.works()
     stages = tuple(replace(stage, work=works.get(stage.name, stage.work)) for stage in build.STAGES)

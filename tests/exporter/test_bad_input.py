@@ -180,7 +180,7 @@ def test_verify_refuses_an_illegal_option(refused, small_build, arguments, said)
     ("kind", "said"),
     [
         ({"classes": 9}, "got 9 scores for 10 classes"),
-        ({"shape": (1, 32, 64, 3)}, "(n, channels, px, px) with 1 or 3 channels, got (1, 32, 64, 3)"),
+        ({"shape": (1, 32, 64, 5)}, "(n, channels, height, width) with 1 to 4 channels, got (1, 32, 64, 5)"),
         ({"outputs": 2}, "expected one input and one output, got 1 and 2"),
     ],
 )
@@ -192,6 +192,8 @@ def test_verify_refuses_a_reference_of_another_resolution(refused, colour_networ
     network = colour_network(tmp_path / "network.onnx")
     reference = colour_network(tmp_path / "reference.onnx", shape=(1, 64, 64, 3))
     assert "got 32 px beside 64 px" in refused("verify", network, "--reference", reference, *UNIT_DIGITS)
+    wide = colour_network(tmp_path / "wide.onnx", shape=(1, 32, 64, 3))
+    assert "got 32 px beside 32x64 px" in refused("verify", network, "--reference", wide, *UNIT_DIGITS)
 
 
 def test_verify_refuses_a_reference_with_other_classes(refused, colour_network, tmp_path):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mbexport.errors import DataError, OutputError, StorageError
 from mbexport.files import sha256_of
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.workdir import Workdir, stage_key
 
 OPTIONS = st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4), max_size=4)
@@ -255,7 +256,7 @@ def test_stage_key_differs_when_an_ingredient_does(one, other):
     assert (stage_key(*one) == stage_key(*other)) == (one == other)
 
 
-@pytest.mark.parametrize("changed", [{"alpha": 0.5}, {"resolution_px": 192}, {"classes": 999}])
+@pytest.mark.parametrize("changed", [{"alpha": 0.5}, {"resolution": Resolution.square(192)}, {"classes": 999}])
 def test_stage_key_sees_into_a_model_spec(changed):
     key = stage_key("train", {"spec": ModelSpec()}, ())
     assert key == stage_key("train", {"spec": ModelSpec()}, ())

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mbexport.models.data.imageset import ImageSet
+from mbexport.models.resolution import Resolution
 
 Shades = Callable[..., ImageSet]
 Randomize = Callable[..., Any]
@@ -48,8 +49,8 @@ def agrees() -> Agrees:
 
     from mbexport.models.keras_import.model import import_model  # TensorFlow: most tests here do without it
 
-    def agreed(model: Any, path: Path, *, resolution_px: int | None = None, trust: bool = False) -> Any:
-        imported = import_model(path, resolution_px=resolution_px, trust=trust)
+    def agreed(model: Any, path: Path, *, resolution: Resolution | None = None, trust: bool = False) -> Any:
+        imported = import_model(path, resolution=resolution, trust=trust)
         images = np.random.default_rng(7).uniform(-1, 1, (4, *imported.network.input_shape[1:])).astype(np.float32)
         scale, offset = (np.array(value, np.float32) for value in (imported.input_scale, imported.input_offset))
         if abs(scale[0]) < 0.1:  # the model takes bytes

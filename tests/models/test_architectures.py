@@ -12,6 +12,7 @@ from mbexport.models.facts import INPUT_NAME, Output
 from mbexport.models.network import facts_of_network, facts_of_spec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes, set_weights
+from mbexport.models.resolution import Resolution
 from mbexport.models.stem_width import with_padded_stem
 
 pytestmark = pytest.mark.run
@@ -26,7 +27,7 @@ def test_names_and_titles_are_different() -> None:
 
 @each_architecture
 def test_a_spec_and_a_name_lead_to_their_row(architecture: Architecture) -> None:
-    spec = architecture.spec(alpha=0.25, resolution_px=64, classes=5)
+    spec = architecture.spec(alpha=0.25, resolution=Resolution.square(64), classes=5)
     assert architecture_of(spec) is architecture
     assert architecture_named(architecture.name) is family_named(architecture.name) is architecture
     assert spec.stem_name.startswith(architecture.name)
@@ -41,15 +42,18 @@ def test_an_unknown_network_is_an_image_classifier(name: str | None) -> None:
 
 @each_architecture
 def test_a_network_is_what_its_row_says_of_it(architecture: Architecture) -> None:
-    spec = architecture.spec(alpha=0.25, resolution_px=64, classes=5)
+    spec = architecture.spec(alpha=0.25, resolution=Resolution.square(64), classes=5)
     network = architecture.build(spec)
     assert (network.name, network.input_names) == (architecture.name, [INPUT_NAME])
     assert (network.input_shape, network.output_shape) == ((None, 64, 64, 3), (None, 5))
     assert [layer.name for layer in network.layers if layer.weights][-1] == architecture.form.head
 
-    total, counted = architecture.cost(spec), facts_of_network(network, Preprocess(resolution_px=64), Output.SOFTMAX)
+    total, counted = (
+        architecture.cost(spec),
+        facts_of_network(network, Preprocess(resolution=Resolution.square(64)), Output.SOFTMAX),
+    )
     assert (total.mult_adds, total.parameters) == (counted.mult_adds, counted.parameters)
-    assert facts_of_spec(network, spec, Preprocess(resolution_px=64)).family == architecture.name
+    assert facts_of_spec(network, spec, Preprocess(resolution=Resolution.square(64))).family == architecture.name
 
     convolutions = [layer for layer in network.layers if "Conv2D" in type(layer).__name__]
     channels = [(layer.output_shape[-1], type(layer).__name__ == "DepthwiseConv2D") for layer in convolutions]

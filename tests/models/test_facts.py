@@ -20,13 +20,14 @@ from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.network import build_network, facts_of_network, facts_of_spec, load_network
 from mbexport.models.preprocess import CAFFE, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.weights import weights_to_bytes
 
 layers = tf_keras.layers
 FINITE = st.floats(-1e6, 1e6)
 POSITIVE = st.floats(1e-6, 1e6)
-SMALL = ModelSpec(alpha=0.1, resolution_px=32, classes=7)
-PREPARED = Preprocess(resolution_px=32)
+SMALL = ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=7)
+PREPARED = Preprocess(resolution=Resolution.square(32))
 
 
 def one_or_three(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[tuple[float, ...]]:
@@ -36,7 +37,7 @@ def one_or_three(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[tuple[f
 PREPROCESS = st.one_of(
     st.builds(
         Preprocess,
-        resolution_px=st.integers(1, 1024),
+        resolution=st.builds(Resolution, height_px=st.integers(1, 1024), width_px=st.integers(1, 1024)),
         crop_fraction=st.floats(0.01, 1),
         normalization=st.builds(
             Normalization, mean=one_or_three(FINITE), std=one_or_three(POSITIVE), is_bgr=st.booleans()
@@ -44,7 +45,7 @@ PREPROCESS = st.one_of(
     ),
     st.builds(
         Preprocess,
-        resolution_px=st.integers(1, 1024),
+        resolution=st.builds(Resolution, height_px=st.integers(1, 1024), width_px=st.integers(1, 1024)),
         channels=st.just(1),
         normalization=st.builds(Normalization, mean=st.tuples(FINITE), std=st.tuples(POSITIVE)),
     ),
@@ -61,7 +62,7 @@ FACTS = st.builds(
     family=st.none() | st.text(),
 )
 ONE = Facts(
-    preprocess=Preprocess(resolution_px=224, normalization=CAFFE),
+    preprocess=Preprocess(resolution=Resolution.square(224), normalization=CAFFE),
     classes=1000,
     output=Output.LOGITS,
     alpha=None,
@@ -140,16 +141,16 @@ def test_any_text_is_refused(text: str) -> None:
     "spec",
     [
         SMALL,
-        ModelSpec(alpha=0.35, resolution_px=96, classes=2),
-        ModelSpec(alpha=0.25, resolution_px=224),
-        ModelSpec(alpha=0.2, resolution_px=64, classes=5, shallow=True),
-        ModelSpec(alpha=0.1, resolution_px=160, classes=5, conv=Convolution.STANDARD),
-        ModelSpec(alpha=0.1, resolution_px=32, classes=5, conv=Convolution.STANDARD, shallow=True),
+        ModelSpec(alpha=0.35, resolution=Resolution.square(96), classes=2),
+        ModelSpec(alpha=0.25, resolution=Resolution.square(224)),
+        ModelSpec(alpha=0.2, resolution=Resolution.square(64), classes=5, shallow=True),
+        ModelSpec(alpha=0.1, resolution=Resolution.square(160), classes=5, conv=Convolution.STANDARD),
+        ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=5, conv=Convolution.STANDARD, shallow=True),
     ],
     ids=lambda spec: spec.stem_name,
 )
 def test_what_is_counted_on_a_network_is_what_its_table_says(spec: ModelSpec) -> None:
-    network, preprocess = build(spec), Preprocess(resolution_px=spec.resolution_px)
+    network, preprocess = build(spec), Preprocess(resolution=spec.resolution)
     found = facts_of_network(network, preprocess, Output.SOFTMAX)
     assert (found.mult_adds, found.parameters) == (cost(spec).mult_adds, cost(spec).parameters)
     assert found.classes == spec.classes
@@ -165,7 +166,7 @@ def test_the_cost_of_a_chain_by_hand() -> None:
     x = layers.DepthwiseConv2D(2)(layers.BatchNormalization()(x))  # 3 x 2 outputs: 2 * 2 * 2 * 6
     x = layers.Conv2D(5, 1)(layers.GlobalAveragePooling2D(keepdims=True)(x))  # one output: 2 * 5
     network = tf_keras.Model(image, layers.Reshape((5,))(x))
-    found = facts_of_network(network, Preprocess(resolution_px=8, channels=1), Output.LOGITS)
+    found = facts_of_network(network, Preprocess(resolution=Resolution.square(8), channels=1), Output.LOGITS)
     assert found.mult_adds == 216 + 48 + 10
     assert found.parameters == 18 + 8 + (8 + 2) + (10 + 5)
     assert (found.classes, found.alpha, found.output) == (5, None, Output.LOGITS)

@@ -13,11 +13,12 @@ from mbexport.models.folding import fold_batch_norm, is_convolution
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 layers = tf_keras.layers
 TINY_VARIANCE = 1e-9
 BYTES = np.random.default_rng(2).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-IMAGES = Preprocess(resolution_px=32).normalize(BYTES)
+IMAGES = Preprocess(resolution=Resolution.square(32)).normalize(BYTES)
 
 
 def randomize(model: Any, *, seed: int) -> Any:
@@ -38,7 +39,7 @@ def randomize(model: Any, *, seed: int) -> Any:
 
 
 def random_network(seed: int, **family: Any) -> Any:
-    return randomize(build(ModelSpec(alpha=0.1, resolution_px=32, classes=5, **family)), seed=seed)
+    return randomize(build(ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=5, **family)), seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,9 @@ def output_of(model: Any, name: str, images: NDArray[np.float32]) -> NDArray[np.
 def shifting(shift: float) -> Preprocess:
     """Bytes whose zero, 128 or 127, lies `shift` above that of the network, or below it."""
     mean, missing = (127.5, 0.5) if shift > 0 else (127.25, -0.25)
-    preprocess = Preprocess(resolution_px=32, normalization=Normalization(mean=(mean,), std=(missing / shift,)))
+    preprocess = Preprocess(
+        resolution=Resolution.square(32), normalization=Normalization(mean=(mean,), std=(missing / shift,))
+    )
     assert preprocess.input_shift == pytest.approx((shift,) * 3)
     return preprocess
 
@@ -90,7 +93,7 @@ def test_the_shift_goes_into_the_first_bias_by_hand() -> None:
     convolution = layers.Conv2D(1, 1, use_bias=False, name="c")
     model = one_convolution(convolution, norm=[3, 1, 4, 0.24], kernel=2)
     # The byte 128 stands for zero, but the network has its zero at 127.5: a quarter of a std of 2 is missing.
-    grey = Preprocess(resolution_px=1, channels=1, normalization=Normalization(mean=(127.5,), std=(2,)))
+    grey = Preprocess(resolution=Resolution.square(1), channels=1, normalization=Normalization(mean=(127.5,), std=(2,)))
     kernel, bias = fold_batch_norm(model, preprocess=grey).get_layer("c").get_weights()
     assert kernel.item() == pytest.approx(12)
     assert bias.item() == pytest.approx(-20)  # -23 + 0.25 * 12
@@ -177,7 +180,7 @@ def test_the_border_differs_by_the_shift_times_the_weights_over_the_pad(network:
 
 
 def test_bytes_around_their_zero_point_give_what_normalized_pixels_give(network: Any) -> None:
-    prepared = Preprocess(resolution_px=32)
+    prepared = Preprocess(resolution=Resolution.square(32))
     folded = fold_batch_norm(network, preprocess=prepared)
     expected = output_of(network, "conv1_relu", prepared.normalize(BYTES))
     found = output_of(folded, "conv1_relu", prepared.dequantize(BYTES))
@@ -211,7 +214,7 @@ def branched(kind: str) -> Any:
 )
 def test_a_network_with_branches_folds_to_the_same_function(kind: str) -> None:
     network = branched(kind)
-    prepared = Preprocess(resolution_px=8, crop_fraction=1.0)
+    prepared = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
     pixels = BYTES[:, :8, :8]
     folded = fold_batch_norm(network, preprocess=prepared)
     expected, found = network(prepared.normalize(pixels)), folded(prepared.dequantize(pixels))
@@ -244,7 +247,7 @@ def test_an_image_that_two_layers_read_has_no_convolution_to_take_another_input(
     network = tf_keras.Model(image, layers.Add()([image, layers.Conv2D(3, 1, name="c")(image)]))
     np.testing.assert_allclose(fold_batch_norm(network)(IMAGES[:, :8, :8]), network(IMAGES[:, :8, :8]), atol=1e-5)
     with pytest.raises(StageError, match="one convolution must read the image, got several readers, or none, of image"):
-        fold_batch_norm(network, preprocess=Preprocess(resolution_px=8))
+        fold_batch_norm(network, preprocess=Preprocess(resolution=Resolution.square(8)))
 
 
 def test_batch_normalization_with_no_convolution_before_it_is_refused() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mbexport.errors import StageError
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, UNIT, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 layers = tf_keras.layers
 OWN_CHANNELS = Normalization(mean=(103.5, 116.25, 140), std=(57.1, 120, 30))  # zero point 120
@@ -19,7 +20,7 @@ BYTES = {n: np.random.default_rng(n).integers(0, 256, (4, 9, 9, n), dtype=np.uin
 
 
 def prepared(normalization: Normalization, *, channels: int = 3) -> Preprocess:
-    return Preprocess(resolution_px=9, channels=channels, normalization=normalization)
+    return Preprocess(resolution=Resolution.square(9), channels=channels, normalization=normalization)
 
 
 def chain(*, channels: int = 3, padding: str = "valid", use_bias: bool = False) -> Any:

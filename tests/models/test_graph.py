@@ -11,6 +11,7 @@ from mbexport.errors import StageError
 from mbexport.models.graph import LayerNode, entry_of, layers_of, only_readers, outputs_of, walk
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 
 layers = tf_keras.layers
 
@@ -80,7 +81,7 @@ def test_a_walk_computes_what_the_network_does(branching: Any, randomize: Callab
 
 def test_each_node_of_a_chain_reads_the_one_before_it_and_a_walk_computes_it(randomize: Callable[..., Any]) -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
-    network = randomize(build(ModelSpec(alpha=0.05, resolution_px=32, classes=3, shallow=True)))
+    network = randomize(build(ModelSpec(alpha=0.05, resolution=Resolution.square(32), classes=3, shallow=True)))
     nodes = layers_of(network)
     names = [layer.name for layer in network.layers]
     assert [node.name for node in nodes] == names[1:]

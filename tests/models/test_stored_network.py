@@ -14,6 +14,7 @@ from mbexport.models import stored_network
 from mbexport.models.activations import HardSigmoid, HardSwish
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.models.stored_network import network_from_json, network_to_json
 
 layers = tf_keras.layers
@@ -56,8 +57,10 @@ def by_hand(**changed: Any) -> dict[str, Any]:
     "network",
     [
         every_kind(),
-        build(ModelSpec(alpha=0.1, resolution_px=32, classes=7)),
-        build(ModelSpec(alpha=0.1, resolution_px=32, classes=7, conv=Convolution.STANDARD, shallow=True)),
+        build(ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=7)),
+        build(
+            ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=7, conv=Convolution.STANDARD, shallow=True)
+        ),
     ],
     ids=["every kind", "MobileNet", "standard"],
 )

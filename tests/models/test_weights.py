@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mbexport.errors import DataError
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.models.weights import load_weights, weights_to_bytes
 
 layers = tf_keras.layers
@@ -77,7 +78,7 @@ def test_equal_weights_give_equal_bytes_and_others_do_not() -> None:
 
 
 def test_a_whole_network_gives_the_same_answers_after_a_round_trip(tmp_path: Path) -> None:
-    spec = ModelSpec(alpha=0.05, resolution_px=32, classes=3)
+    spec = ModelSpec(alpha=0.05, resolution=Resolution.square(32), classes=3)
     one, other = build(spec), build(spec)
     images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     assert weights_to_bytes(one) != weights_to_bytes(other)

@@ -13,14 +13,15 @@ import pytest
 from mbexport.artifact import Precision
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.preprocess import UNIT, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.build import run
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.progress import Silent
 from mbexport.verification.gates import GATES
 
 pytestmark = pytest.mark.run
-GREY = Preprocess(resolution_px=28, crop_fraction=1.0, channels=1, normalization=UNIT)
-COLOUR = Preprocess(resolution_px=28, crop_fraction=1.0, normalization=UNIT)
+GREY = Preprocess(resolution=Resolution.square(28), crop_fraction=1.0, channels=1, normalization=UNIT)
+COLOUR = Preprocess(resolution=Resolution.square(28), crop_fraction=1.0, normalization=UNIT)
 KERAS_3 = """
 import sys, keras, numpy
 layers = keras.layers

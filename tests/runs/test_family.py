@@ -22,6 +22,7 @@ from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.network import facts_of_spec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.weights import arrays_from_bytes, load_weights, weights_to_bytes
 from mbexport.pipeline.networks import Float, Quantized
 from mbexport.pipeline.plan import BuildPlan, Trained
@@ -31,9 +32,9 @@ from mbexport.pipeline.stages.calibrate import calibrate
 from mbexport.pipeline.stages.export import export_stages
 
 pytestmark = pytest.mark.run
-PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
-STANDARD = ModelSpec(alpha=0.1, resolution_px=32, classes=10, conv=Convolution.STANDARD)
-SHALLOW = ModelSpec(alpha=0.1, resolution_px=32, classes=10, shallow=True)
+PREPROCESS = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
+STANDARD = ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=10, conv=Convolution.STANDARD)
+SHALLOW = ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=10, shallow=True)
 BOTH = replace(STANDARD, shallow=True)
 # The stem, the blocks (one convolution each, or two) and the head.
 CONVOLUTIONS = {STANDARD: 1 + 13 + 1, SHALLOW: 1 + 2 * 8 + 1, BOTH: 1 + 8 + 1}

@@ -8,10 +8,11 @@ import pytest
 
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 pytestmark = pytest.mark.slow
 
-WHOLE = Preprocess(resolution_px=224, crop_fraction=1.0)
+WHOLE = Preprocess(resolution=Resolution.square(224), crop_fraction=1.0)
 
 
 def plain_keras_top1(weights: Path, alpha: float, data: Path, classes: Path) -> float:

@@ -48,7 +48,7 @@ def android_files(app: AppModel, *, package: str) -> dict[str, bytes]:
 def _description(app: AppModel) -> str:
     return (
         f"Image classifier {app.artifact.file}: {app.golden.classes} classes, "
-        f"{app.golden.preprocess.resolution_px} x {app.golden.preprocess.resolution_px} pixels"
+        f"{app.golden.preprocess.resolution.extent} pixels"
     )
 
 

@@ -36,7 +36,7 @@ def onnx_file(conversion: Conversion) -> bytes:
 def onnx_from_tflite(tflite: bytes, precision: Precision, form: OnnxForm) -> bytes:
     """The .onnx of a .tflite: input `image` and output `scores`, of the same types and with the same batch.
 
-    The input is (n, px, px, channels), or (n, channels, px, px) in the layout NCHW; the output is (n, classes).
+    The input is (n, h, w, channels), or (n, channels, h, w) in the layout NCHW; the output is (n, classes).
     fp16 is made of the fp32 .tflite. Raises `StageError` if the result is not valid ONNX, stores weights of an int8
     network as floats, or would store weights as float16 that are too large for it.
     """

@@ -26,7 +26,7 @@ OUTPUT_NAME: Final = "scores"
 _DYNAMIC_OPS: Final = frozenset({"SHAPE", "STRIDED_SLICE", "PACK"})
 _IO_TYPES: Final = {Io.UINT8: tf.uint8, Io.INT8: tf.int8, Io.FLOAT32: tf.float32}
 
-Images = Iterable[NDArray[np.float32]]  # (1, px, px, channels) each
+Images = Iterable[NDArray[np.float32]]  # (1, h, w, channels) each
 
 
 def tflite_file(conversion: Conversion) -> bytes:
@@ -53,7 +53,7 @@ def tflite_file(conversion: Conversion) -> bytes:
 
 
 def fp32_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
-    """A float32 .tflite: input `image` (batch, px, px, channels), normalized; output `scores` (batch, classes).
+    """A float32 .tflite: input `image` (batch, h, w, channels), normalized; output `scores` (batch, classes).
 
     A batch of None is decided when the file is run; it is 1 until then.
     """

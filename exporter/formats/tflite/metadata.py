@@ -104,7 +104,8 @@ def read_words(content: bytes) -> dict[str, str]:
 def _input(writer: Writer, description: Description, source: TensorSpec) -> int:
     # Blue first stays unknown: a client that took it for RGB would answer wrongly without a word; MediaPipe refuses.
     colour = _COLOUR_SPACES.get(description.colour, ColorSpace.UNKNOWN)
-    size = writer.table(counts={ImageSize.WIDTH: description.px, ImageSize.HEIGHT: description.px})
+    height_px, width_px = description.resolution.sides_px
+    size = writer.table(counts={ImageSize.WIDTH: width_px, ImageSize.HEIGHT: height_px})
     image = writer.table(parts={ImageProperties.DEFAULT_SIZE: size}, kinds={ImageProperties.COLOR_SPACE: colour})
     means, stds = zip(*description.channel_maps, strict=True)
     options = writer.table(
@@ -164,7 +165,7 @@ def _codes(tensor: TensorSpec, values: list[float]) -> list[float]:
 
 
 def _input_text(description: Description, source: TensorSpec) -> str:
-    image = f"An image of {description.px} x {description.px} px, {description.colour}"
+    image = f"An image of {description.resolution.extent} px, {description.colour}"
     if source.dtype == "uint8":
         return f"{image}: its bytes as they are."
     if source.dtype == "int8":
@@ -212,7 +213,7 @@ def with_metadata(content: bytes, description: Description) -> bytes:
     model.metadata = [entry for entry in model.metadata or [] if entry.name != _NAME]
     canonicalize(model)
     source, target = _ends(model)
-    given, expected = source.shape[1:], (description.px, description.px, description.channels)
+    given, expected = source.shape[1:], (*description.resolution.sides_px, description.channels)
     if given != expected:
         raise StageError(f"the .tflite must take images of {expected}, got {given}")
     if description.labels and len(description.labels) != target.shape[-1]:

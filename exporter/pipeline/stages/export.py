@@ -91,9 +91,9 @@ def described(plan: BuildPlan, facts: Facts, target: Target) -> Description:
     width = "" if facts.alpha is None else f", alpha {facts.alpha:g}"
     return Description(
         name=plan.name,
-        text=f"{title}{width}, {preprocess.resolution_px} px, {facts.classes} classes, {target.precision.value}.",
+        text=f"{title}{width}, {preprocess.resolution} px, {facts.classes} classes, {target.precision.value}.",
         labels=target.labels,
-        px=preprocess.resolution_px,
+        resolution=preprocess.resolution,
         channels=preprocess.channels,
         mean=normalization.mean,
         std=normalization.std,

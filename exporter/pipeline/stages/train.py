@@ -17,6 +17,7 @@ from mbexport.models.preprocess import (
     own_normalization,
 )
 from mbexport.models.pretrained import set_weights
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
 from mbexport.pipeline.stage import Files, Options
@@ -68,7 +69,7 @@ def train(run: Context) -> Files:
     from mbexport.models.training.train import train as train_from_scratch
 
     plan, origin = run.plan, _origin(run, Trained)
-    preprocess = plan.preprocess(resolution_px=origin.spec.resolution_px)
+    preprocess = plan.preprocess(resolution=origin.spec.resolution)
     settings = train_settings(plan, is_photos=run.images.is_photos)
     if origin.weights is None:
         model, history = train_from_scratch(
@@ -136,14 +137,14 @@ def read_weights(run: Context) -> Files:
     model = architecture.build(origin.spec)
     stored = stored_weights(origin.weights)
     set_weights(architecture.form, model, stored, source=origin.weights, keeps_head=True)
-    preprocess = plan.preprocess(resolution_px=origin.spec.resolution_px)
+    preprocess = plan.preprocess(resolution=origin.spec.resolution)
     return _files(model, facts_of_spec(model, origin.spec, preprocess))
 
 
 def import_options(run: Context) -> Options:
     """What decides how somebody's model is read."""
     origin = _origin(run, Foreign)
-    read = {"model": path_hash(origin.model), "px": origin.resolution_px, "trust": origin.trust}
+    read = {"model": path_hash(origin.model), "resolution": origin.resolution, "trust": origin.trust}
     return {**network_options(run), **read}
 
 
@@ -160,12 +161,12 @@ def import_network(run: Context) -> Files:
 
     plan, origin = run.plan, _origin(run, Foreign)
     make_deterministic(plan.seed)
-    found = import_model(origin.model, resolution_px=origin.resolution_px, trust=origin.trust)
+    found = import_model(origin.model, resolution=origin.resolution, trust=origin.trust)
     assumed = None if plan.normalization else _assumed(origin, found.input_scale, found.input_offset)
     outside = plan.normalization or NORMALIZATIONS[assumed or MOBILENET_NAME]
-    _, resolution_px, _, channels = found.network.input_shape
+    _, height_px, width_px, channels = found.network.input_shape
     preprocess = Preprocess(
-        resolution_px=resolution_px,
+        resolution=Resolution(height_px=height_px, width_px=width_px),
         crop_fraction=plan.crop_fraction,
         channels=channels,
         normalization=outside.then(found.input_scale, found.input_offset),

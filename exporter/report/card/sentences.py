@@ -1,11 +1,14 @@
 """Write the sentences of a model card: what is known of the network, and what is not."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 from mbexport.escaping.characters import LONGEST_NAME, one_line
 from mbexport.models.architectures import ARCHITECTURES, Architecture
+from mbexport.models.channels import CHANNELS
 from mbexport.models.published import Published
+from mbexport.models.resolution import Resolution
 from mbexport.report import formatting
 from mbexport.report.formatting import Json
 
@@ -17,9 +20,9 @@ def about(report: Json) -> list[str]:
     model = report["model"]
     lines = [f"{_architecture(report)} It gives a score for each of {model['classes']} classes."]
     if "mult_adds" in model:
-        kind = "grey" if model["channels"] == 1 else "RGB"
+        kind, resolution = CHANNELS[model["channels"]].title, Resolution.parse(model["resolution_px"])
         lines.append(
-            f"It takes {kind} images of {model['resolution_px']} x {model['resolution_px']} pixels, and has "
+            f"It takes {kind} images of {resolution.extent} pixels, and has "
             f"{model['parameters']:,} parameters and {model['mult_adds'] / 1e6:,.0f} million multiply-adds an image."
         )
     return lines
@@ -34,12 +37,23 @@ def verdict(report: Json) -> str:
 
 def resizing(report: Json) -> str:
     """How a picture is cut and resized for every artifact."""
-    data, px = report["data"], report["model"]["resolution_px"]
-    grey = "made grey (ITU-R 601-2 luma, as Pillow's L), " if report["model"].get("channels") == 1 else ""
+    data, resolution = report["data"], Resolution.parse(report["model"]["resolution_px"])
+    kind = CHANNELS[report["model"].get("channels", 3)]
+    grey = "made grey (ITU-R 601-2 luma, as Pillow's L), " if kind.is_grey else ""
+    alpha = " Each channel is resized by itself, alpha too." if kind.has_alpha else ""
     return (
-        f"A picture is {grey}cut to its central square, {100 * data['crop_fraction']:g} % of its shorter side, and "
-        f"resized to {px} x {px} pixels as Pillow's BILINEAR does, which looks at all pixels when it reduces."
+        f"A picture is {grey}cut to {_cut(resolution, 100 * data['crop_fraction'])}, and resized to "
+        f"{resolution.extent} pixels as Pillow's BILINEAR does, which looks at all pixels when it reduces.{alpha}"
     )
+
+
+def _cut(resolution: Resolution, percent: float) -> str:
+    if resolution.is_square:
+        return f"its central square, {percent:g} % of its shorter side"
+    height_px, width_px = resolution.sides_px
+    common = math.gcd(height_px, width_px)
+    ratio = f"{width_px // common}:{height_px // common}"
+    return f"its central part of width to height {ratio}, {percent:g} % of the side that limits it"
 
 
 def fed(source: Json) -> str:
@@ -188,7 +202,7 @@ def _published(report: Json) -> list[str]:
 def _same_network(architecture: Architecture, model: Json) -> Published | None:
     """The quantized checkpoint of a network with the same width, resolution and options."""
     for row in architecture.published:
-        same = {"alpha": row.alpha, "resolution_px": row.resolution_px, **row.spec.variant}
+        same = {"alpha": row.alpha, "resolution_px": row.spec.resolution.json, **row.spec.variant}
         if row.top1_int8 is not None and all(model.get(name) == value for name, value in same.items()):
             return row
     return None

@@ -19,7 +19,7 @@ from mbexport.verification.streaming import Batch
 class Baseline:
     """What artifacts are compared with: a name for people, a function to scores, and what kind of scores they are.
 
-    `scores` takes uint8 images (n, px, px, channels) and gives (n, classes); without it the labels of the images are
+    `scores` takes uint8 images (n, h, w, channels) and gives (n, classes); without it the labels of the images are
     all that is known: 1 for the class of each, of so many `classes`. `runner` is the one that it uses, if it uses one:
     no artifact may be in two threads at once.
     """

@@ -145,7 +145,7 @@ def _paths(subject: Subject, images: ImageSet, pixels: Preprocess) -> Paths:
         return replace(subject, runner=open_path(path, name))
 
     openers = {name: partial(opened, name) for name in format_of(path).kernel_paths}
-    most = images_for(path.stat().st_size, subject.runner.resolution_px)
+    most = images_for(path.stat().st_size, subject.runner.resolution.pixels)
     return compare_paths(openers, images, pixels, file=subject.name, most=most)
 
 

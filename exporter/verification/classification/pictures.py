@@ -10,6 +10,7 @@ from typing import Final
 from PIL import Image
 
 from mbexport.models.data.open import ImageSet
+from mbexport.models.transparency import over_white
 from mbexport.verification.classification.comparison import Accuracy
 
 MOST_PICTURES: Final = 96
@@ -40,7 +41,7 @@ def pictures_from_json(content: bytes) -> dict[str, bytes]:
 
 def _thumbnail(image: Image.Image) -> bytes:
     """A JPEG whose longest side is 160 px; a smaller image keeps its size."""
-    small = image.convert("RGB")
+    small = over_white(image).copy()
     small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR)
     content = BytesIO()
     small.save(content, "JPEG", quality=_QUALITY)

@@ -60,7 +60,7 @@ class Simulation:
 def check_simulation(
     tflite: Path, quantized: tf_keras.Model, twins: Sequence[Twin], pixels: Pixels, preprocess: Preprocess
 ) -> Simulation:
-    """Feed images (n, px, px, channels) to the file, to the fake-quantized network and to the network in integers.
+    """Feed images (n, h, w, channels) to the file, to the fake-quantized network and to the network in integers.
 
     The file may give logits instead of probabilities, as `quantized` then does. Raises `StageError` if fewer than
     `LEAST_AGREEMENT` of the answers are alike.

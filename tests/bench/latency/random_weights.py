@@ -19,6 +19,7 @@ from mbexport.models.mobilenet_v1.pretrained import HEAD
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.pretrained import IMAGENET_CLASSES
+from mbexport.models.resolution import Resolution
 
 _IMAGES = 32
 _LOGIT_DEVIATION = 3.0  # about that of the published networks on photos
@@ -27,12 +28,12 @@ _LOGIT_DEVIATION = 3.0  # about that of the published networks on photos
 def main(arguments: list[str]) -> None:
     """Writes the file."""
     alpha, resolution_px, calibration, weights = arguments
-    preprocess = Preprocess(resolution_px=int(resolution_px), crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(int(resolution_px)), crop_fraction=1.0)
     images = open_unlabelled(Path(calibration)).images
     few = images.subset(np.linspace(0, len(images) - 1, min(_IMAGES, len(images)), dtype=np.int64))
     inputs = preprocess.normalize(np.concatenate(list(iter_pixels(few, preprocess))))
     tf_keras.utils.set_random_seed(0)
-    spec = ModelSpec(alpha=float(alpha), resolution_px=int(resolution_px), classes=IMAGENET_CLASSES)
+    spec = ModelSpec(alpha=float(alpha), resolution=Resolution.square(int(resolution_px)), classes=IMAGENET_CLASSES)
     network = build(spec, batch_norm_momentum=0.0)  # the statistics are those of the last batch
     _normalize(network, inputs)
     head = network.get_layer(HEAD)

@@ -24,6 +24,7 @@ from mbexport.models.mobilenet_v1.pretrained import FORM
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
+from mbexport.models.resolution import Resolution
 
 
 def write_network(weights: Path, spec: ModelSpec, given: Path) -> Any:
@@ -42,8 +43,8 @@ def main(arguments: list[str]) -> None:
     weights, alpha, resolution_px, calibration, evaluation, classes, given = arguments
     folder = Path(given)
     # Evaluation images were cropped before; `mbexport export` has one crop for those and for the calibration images.
-    preprocess = Preprocess(resolution_px=int(resolution_px), crop_fraction=1.0)
-    spec = ModelSpec(alpha=float(alpha), resolution_px=int(resolution_px), classes=IMAGENET_CLASSES)
+    preprocess = Preprocess(resolution=Resolution.square(int(resolution_px)), crop_fraction=1.0)
+    spec = ModelSpec(alpha=float(alpha), resolution=Resolution.square(int(resolution_px)), classes=IMAGENET_CLASSES)
     network = write_network(Path(weights), spec, folder)
 
     def pixels_of(images: ImageSet) -> Pixels:

@@ -23,10 +23,11 @@ from mbexport.calibration.steps import Step, steps_of
 from mbexport.formats.tflite.convert import int8_tflite
 from mbexport.formats.tflite.integers import Decided, require_decided_integers
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.weights import arrays_from_bytes, arrays_to_bytes
 from mbexport.verification.classification.simulation import check_simulation
 
-PREPROCESS = Preprocess(resolution_px=8, crop_fraction=1.0)
+PREPROCESS = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
 INPUT = {"input_scale": PREPROCESS.input_scale, "input_zero_point": PREPROCESS.input_zero_point}
 ENTRY = input_range(**INPUT)
 layers = tf_keras.layers

@@ -19,13 +19,14 @@ from mbexport.errors import DataError
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
 from mbexport.models.training.fit import TrainSettings
 
 pytestmark = pytest.mark.run
 
 SETTINGS = TrainSettings(batch=8, seed=0, augmentation=DIGITS_AUGMENTATION)
-PREPARED = Preprocess(resolution_px=8, crop_fraction=1.0)
+PREPARED = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
 ENTRY = input_range(input_scale=PREPARED.input_scale, input_zero_point=PREPARED.input_zero_point)
 NONE = Corrections.of(())
 

@@ -20,6 +20,7 @@ from mbexport.errors import StageError
 from mbexport.models.folding import is_convolution
 from mbexport.models.mobilenet_v1.spec import Convolution
 from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 pytestmark = pytest.mark.run
 
@@ -32,7 +33,7 @@ HUNDREDFOLD = np.float32([1, 100, 1e4, 1e-2])
 def images() -> np.ndarray:
     """64 images of bytes as an integer artifact takes them."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
-    return Preprocess(resolution_px=8).dequantize(pixels)
+    return Preprocess(resolution=Resolution.square(8)).dequantize(pixels)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_activations_are_rounded_as_the_integer_map_rounds_them(zero, step, posi
 
 @pytest.mark.parametrize(("mean", "std"), [(127.5, 127.5), (128, 128), (0, 255), (255, 255), (123.68, 58.4)])
 def test_all_256_bytes_pass_the_input_unchanged(short_network, ranges, mean, std):
-    preprocess = Preprocess(resolution_px=8, normalization=Normalization(mean=(mean,), std=(std,)))
+    preprocess = Preprocess(resolution=Resolution.square(8), normalization=Normalization(mean=(mean,), std=(std,)))
     network = fake_quantize(
         short_network(), ranges, input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point
     )

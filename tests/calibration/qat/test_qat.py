@@ -20,6 +20,7 @@ from mbexport.calibration.qat.train import Duration, quantization_aware_training
 from mbexport.calibration.ranges.observe import observe
 from mbexport.models.data.open import iter_pixels
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
 from mbexport.models.training.fit import TrainSettings
 
@@ -144,7 +145,7 @@ def test_the_same_seed_gives_the_same_weights(run, one_epoch):
 @pytest.mark.run
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_killed_training_that_is_taken_up_again_ends_the_same(short_network, digits, session_of, killed, epoch):
-    preprocess = Preprocess(resolution_px=8, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
     inputs = preprocess.dequantize(next(iter_pixels(digits, preprocess)))
 
     def trained(session):
@@ -175,7 +176,7 @@ def test_before_the_first_step_the_network_answers_as_the_float_one(
     short_network, digits, session_of, monkeypatch, killed
 ):
     # tfmot by itself starts every range at [-6, 6], and needs a thousand steps to forget it.
-    preprocess = Preprocess(resolution_px=8, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
     inputs = preprocess.dequantize(np.concatenate(list(iter_pixels(digits, preprocess))))
     folded = short_network()
     kept = start(folded, inputs, preprocess)

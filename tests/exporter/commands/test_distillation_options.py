@@ -12,6 +12,7 @@ from PIL import Image
 from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.report.terminal import distillation_line
 
@@ -90,7 +91,7 @@ def test_what_cannot_be_is_refused_in_one_line(command: str, capsys: Any, argume
 
 
 def plan_with(**given: Any) -> BuildPlan:
-    origin = Trained(spec=ModelSpec(alpha=0.5, resolution_px=32, classes=10), epochs=1)
+    origin = Trained(spec=ModelSpec(alpha=0.5, resolution=Resolution.square(32), classes=10), epochs=1)
     return BuildPlan(name="net", origin=origin, out=Path("out"), **given)
 
 

@@ -14,6 +14,7 @@ from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
 from mbexport.models.mobilenet_v3.spec import LargeSpec, SmallSpec
 from mbexport.models.preprocess import UNIT
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.plan import Foreign, Stored
 
 
@@ -57,7 +58,7 @@ def planned(here, monkeypatch, capfd):
 
 def test_defaults_for_somebodys_model(planned):
     plan, data, names = planned("--model ../net.keras --data digits")
-    assert plan.origin == Foreign(model=Path("../net.keras"), resolution_px=None, trust=False)
+    assert plan.origin == Foreign(model=Path("../net.keras"), resolution=None, trust=False)
     assert (plan.name, plan.out, plan.crop_fraction) == ("net", Path("dist/net"), 1.0)
     assert (plan.qat_epochs, plan.normalization, plan.calibration, plan.log_dir) == (0, None, None, None)
     assert (data.name, names) == ("digits", None)
@@ -65,7 +66,9 @@ def test_defaults_for_somebodys_model(planned):
 
 def test_defaults_for_weights_of_ours(planned):
     plan, data, _ = planned("--weights ../w.h5 --data ../photos")
-    assert plan.origin == Stored(spec=ModelSpec(alpha=1.0, resolution_px=224, classes=2), weights=Path("../w.h5"))
+    assert plan.origin == Stored(
+        spec=ModelSpec(alpha=1.0, resolution=Resolution.square(224), classes=2), weights=Path("../w.h5")
+    )
     assert (plan.name, plan.out, plan.crop_fraction) == (
         "mobilenet_v1_1.0_224",
         Path("dist/mobilenet_v1_1.0_224"),
@@ -76,7 +79,7 @@ def test_defaults_for_weights_of_ours(planned):
 
 def test_every_option_of_the_network_reaches_the_plan(planned):
     plan, _, _ = planned("--weights ../w.h5 --data digits --alpha 0.5 --rho 0.571 --conv standard --shallow")
-    spec = ModelSpec(alpha=0.5, resolution_px=128, classes=10, conv=Convolution.STANDARD, shallow=True)
+    spec = ModelSpec(alpha=0.5, resolution=Resolution.square(128), classes=10, conv=Convolution.STANDARD, shallow=True)
     assert plan.origin.spec == spec
     assert plan.name == "mobilenet_v1_standard_shallow_0.5_128"
 
@@ -113,7 +116,7 @@ def test_every_other_option_reaches_the_plan(planned):
         "--model ../net.keras --data digits --calibration ../photos --trust --resolution 96 --qat-epochs 3 "
         "--preprocess unit --max-bad 5% --out there --crop-fraction 0.5"
     )
-    assert plan.origin == Foreign(model=Path("../net.keras"), resolution_px=96, trust=True)
+    assert plan.origin == Foreign(model=Path("../net.keras"), resolution=Resolution.square(96), trust=True)
     assert (plan.calibration, plan.qat_epochs, plan.normalization) == (Path("../photos"), 3, UNIT)
     assert (plan.max_bad, plan.out, plan.crop_fraction) == (0.05, Path("there"), 0.5)
 
@@ -124,7 +127,7 @@ def test_what_layers_cost_is_found_out_unless_that_is_left_out(planned, words, e
 
 
 def test_resolution_of_a_model_may_be_said_as_a_multiplier(planned):
-    assert planned("--model ../net.keras --data digits --rho 0.857")[0].origin.resolution_px == 192
+    assert planned("--model ../net.keras --data digits --rho 0.857")[0].origin.resolution == Resolution.square(192)
 
 
 def test_model_may_be_a_folder(planned, here):

@@ -12,6 +12,7 @@ from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
 from mbexport.formats.registry import EXPORTED, formats_of
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.plan import BuildPlan, Trained
 
 
@@ -35,7 +36,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 def make(**changed: Any) -> BuildPlan:
-    origin = Trained(spec=ModelSpec(resolution_px=64, classes=10), epochs=1)
+    origin = Trained(spec=ModelSpec(resolution=Resolution.square(64), classes=10), epochs=1)
     return BuildPlan(**{"name": "net", "origin": origin, "out": Path("out"), **changed})
 
 

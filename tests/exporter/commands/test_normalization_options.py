@@ -12,13 +12,14 @@ from mbexport.cli import run
 from mbexport.commands.options import normalization
 from mbexport.errors import OptionError
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, UNIT, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 WHITE_BLACK_BLUE = np.array([[255, 255, 255], [0, 0, 0], [0, 0, 255]], np.uint8)
 
 
 def fed(given: Normalization) -> list[list[float]]:
     """What a float network gets for three pixels."""
-    return Preprocess(resolution_px=1, normalization=given).normalize(WHITE_BLACK_BLUE).tolist()
+    return Preprocess(resolution=Resolution.square(1), normalization=given).normalize(WHITE_BLACK_BLUE).tolist()
 
 
 @pytest.mark.parametrize(

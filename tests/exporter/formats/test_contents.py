@@ -20,6 +20,7 @@ from mbexport.formats.runner import ConvLayer, Runner
 from mbexport.formats.tflite.metadata import with_metadata
 from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.spec import BLOCKS, ModelSpec
+from mbexport.models.resolution import Resolution
 
 FLOAT = TensorProto.FLOAT
 SCORES = ("scores", FLOAT, [1, 48])
@@ -116,7 +117,14 @@ def test_labels_of_a_tflite_are_the_lines_of_its_text(tmp_path):
     assert labels_of(labelled(path, ("labels.txt", f"\ufeff{lines}\n\n\n"))) == LABELS
     assert labels_of(labelled(path, ("labels.bin", lines))) is None
     said = Description(
-        name="net", text="", labels=LABELS, px=2, channels=3, mean=(0.0,), std=(1.0,), output=Output.LOGITS
+        name="net",
+        text="",
+        labels=LABELS,
+        resolution=Resolution.square(2),
+        channels=3,
+        mean=(0.0,),
+        std=(1.0,),
+        output=Output.LOGITS,
     )
     path.write_bytes(with_metadata(tflite_of("float32"), said))
     assert labels_of(open_runner(path)) == LABELS

@@ -20,12 +20,13 @@ from mbexport.formats.description import Description, onnx_properties
 from mbexport.formats.registry import open_runner
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, NORMALIZATIONS, Preprocess
+from mbexport.models.resolution import Resolution
 
 PLAIN = Description(
     name="net",
     text="A network.",
     labels=("cat", "dog"),
-    px=4,
+    resolution=Resolution.square(4),
     channels=3,
     mean=(127.5,),
     std=(127.5,),
@@ -86,7 +87,7 @@ def test_a_float_input_that_is_quantized_first_gets_each_byte_on_its_code(scale,
 def test_what_uint8_files_say_gives_them_their_bytes_back(name):
     """As clients do that know the schema: normalize, then quantize, then cut off what is behind the point."""
     norm = NORMALIZATIONS[name]
-    preprocess = Preprocess(resolution_px=4, normalization=norm)
+    preprocess = Preprocess(resolution=Resolution.square(4), normalization=norm)
     scale, zero_point = preprocess.input_scale, preprocess.input_zero_point
     given_ = replace(PLAIN, mean=norm.mean, std=norm.std, is_bgr=norm.is_bgr)
     fed = given_.as_fed_to(source("uint8", scale, zero_point))
@@ -108,8 +109,8 @@ def test_channels_that_are_alike_are_told_once(mean):
     [
         ({"labels": ("cat\ndog",)}, "a label must be one line, got 'cat\\\\ndog'"),
         ({"labels": ("cat\r",)}, "a label must be one line"),
-        ({"px": 0}, "1 px or more and 1 or 3 channels, got 0, 3"),
-        ({"channels": 4}, "1 px or more and 1 or 3 channels, got 4, 4"),
+        ({"channels": 0}, "1 to 4 channels, got 0"),
+        ({"channels": 5}, "1 to 4 channels, got 5"),
         ({"mean": (1.0, 2.0)}, "mean and std must be 1 or 3 numbers"),
         ({"channels": 1, "std": (1.0, 2.0, 3.0)}, "mean and std must be 1 or 1 numbers"),
         ({"mean": (float("nan"),)}, "mean must be finite"),

@@ -23,6 +23,7 @@ from mbexport.formats.registry import kernels_of
 from mbexport.formats.tflite.runner import TfliteRunner
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*preserve_all_tensors")
 
@@ -271,7 +272,7 @@ def require_limits(found: dict[str, np.ndarray]) -> None:
 @pytest.fixture
 def digits() -> np.ndarray:
     images = open_data("digits").evaluation(0).subset(np.arange(200))
-    return np.concatenate(list(iter_pixels(images, Preprocess(resolution_px=32))))
+    return np.concatenate(list(iter_pixels(images, Preprocess(resolution=Resolution.square(32)))))
 
 
 def test_all_paths_of_a_build(small_build, digits):
@@ -294,7 +295,7 @@ def test_all_paths_on_real_photos(cli, shared_data, tmp_path, alpha, name):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     images = open_data(str(imagenet / "eval"), classes_file=imagenet / "classes.txt").evaluation(0)
-    pixels = np.concatenate(list(iter_pixels(images, Preprocess(resolution_px=224, crop_fraction=1.0))))
+    pixels = np.concatenate(list(iter_pixels(images, Preprocess(resolution=Resolution.square(224), crop_fraction=1.0))))
     tflite, twin = (next(tmp_path.glob(f"*_int8.{ending}")) for ending in ("tflite", "onnx"))
     np.testing.assert_array_equal(onnx_logits(twin, pixels, OPTIMIZED), litert_logits(tflite, pixels, XNNPACK))
     # The reference kernels take half a second an image.

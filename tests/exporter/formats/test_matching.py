@@ -25,12 +25,14 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.formats.tflite.metadata import with_metadata
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, UNIT, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 FLOAT, INT8, UINT8, INT32 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32
-PIXELS = Preprocess(resolution_px=4, crop_fraction=1.0)
+PIXELS = Preprocess(resolution=Resolution.square(4), crop_fraction=1.0)
 IMAGE, SCORES = (1, 4, 4, 3), ("scores", FLOAT, [1, 48])
 SAID = Description(
-    name="net", text="", labels=(), px=4, channels=3, mean=(127.5,), std=(127.5,), output=Output.SOFTMAX
+    name="net", text="", labels=(), resolution=Resolution.square(4),
+    channels=3, mean=(127.5,), std=(127.5,), output=Output.SOFTMAX,
 )  # fmt: skip
 MOBILENET_WORDS = {"normalization.mean": "[127.5]", "normalization.std": "[127.5]"}
 UNIT_WORDS = {"normalization.mean": "[0]", "normalization.std": "[255]"}

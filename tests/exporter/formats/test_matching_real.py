@@ -12,6 +12,7 @@ from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import MOBILENET, Pixels, Preprocess
+from mbexport.models.resolution import Resolution
 
 IMAGES = 100
 
@@ -21,7 +22,7 @@ def photos(shared_data):
     """The first images of the evaluation set at some resolution, spread over the classes, and their labels."""
 
     def read(px: int) -> tuple[Pixels, np.ndarray, Preprocess]:
-        preprocess = Preprocess(resolution_px=px, crop_fraction=1.0)
+        preprocess = Preprocess(resolution=Resolution.square(px), crop_fraction=1.0)
         folder = shared_data / "imagenet"
         images = open_data(str(folder / "eval"), classes_file=folder / "classes.txt").evaluation(0)
         images = images.subset(np.arange(IMAGES))
@@ -41,7 +42,7 @@ def answers(subject: Subject, pixels: Pixels) -> np.ndarray:
 )
 def test_googles_files_reach_what_they_are_known_for(shared_data, photos, name, alpha, least):
     runner = open_runner(shared_data / "reference" / name)
-    pixels, labels, preprocess = photos(runner.resolution_px)
+    pixels, labels, preprocess = photos(runner.resolution.height_px)
     subject = match(runner, pixels=preprocess, given=None, classes=1000, background=True)
     assert input_json(subject)["source"] == "metadata"
     assert output_json(subject) == {

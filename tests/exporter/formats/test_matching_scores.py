@@ -18,9 +18,10 @@ from mbexport.formats.subject import Subject
 from mbexport.formats.tflite.file import packed
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import RAW, Preprocess
+from mbexport.models.resolution import Resolution
 
 FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
-PIXELS = Preprocess(resolution_px=4, crop_fraction=1.0)
+PIXELS = Preprocess(resolution=Resolution.square(4), crop_fraction=1.0)
 IMAGE, SCORES = (1, 4, 4, 3), ("scores", FLOAT, [1, 48])
 
 
@@ -38,7 +39,7 @@ def flat(save) -> Runner:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"pixels": Preprocess(resolution_px=5)}, "one resolution, got 4 px beside 5 px"),
+        ({"pixels": Preprocess(resolution=Resolution.square(5))}, "one resolution, got 4 px beside 5 px"),
         ({"pixels": replace(PIXELS, channels=1)}, r"images of one kind, got 3 channel\(s\) beside 1"),
         ({"classes": 46, "background": True}, "one number of classes, got 48 beside 46"),
         ({"classes": 49}, "one number of classes, got 48 beside 49"),
@@ -99,7 +100,9 @@ def test_what_makes_the_scores_of_a_tflite_is_seen_behind_their_codes(tmp_path, 
     (tmp_path / "net.tflite").write_bytes(packed(model_of(graph, [kind, "RESHAPE", "QUANTIZE"], contents)))
     for path_name in ("xnnpack", "builtin"):
         runner = open_path(tmp_path / "net.tflite", path_name)
-        subject = match(runner, pixels=Preprocess(resolution_px=2), given=RAW, classes=12, background=False)
+        subject = match(
+            runner, pixels=Preprocess(resolution=Resolution.square(2)), given=RAW, classes=12, background=False
+        )
         assert subject.kind is {"LOGISTIC": Output.SIGMOID, "SOFTMAX": Output.SOFTMAX}[kind]
         assert output_json(subject)["dtype"] == "uint8"
 

@@ -21,6 +21,7 @@ from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import MOBILENET, Preprocess
+from mbexport.models.resolution import Resolution
 
 LEVELS = onnxruntime.GraphOptimizationLevel
 
@@ -35,7 +36,7 @@ from mbexport.formats.contents import labels_of, recognize
 from mbexport.formats.registry import kernels_of, open_path
 from mbexport.formats.matching import match
 runner = open_path(Path(sys.argv[1]), "builtin")
-match(runner, pixels=Preprocess(resolution_px=2), given=None, classes=12, background=False)
+match(runner, pixels=Preprocess(resolution=Resolution.square(2)), given=None, classes=12, background=False)
 recognize(runner), labels_of(runner), kernels_of(runner)
 print(sorted({"tensorflow", "tf_keras", "onnxruntime"} & set(sys.modules)))
 """
@@ -95,12 +96,14 @@ def test_other_names_and_files_are_refused(graph, tmp_path):
 
 def test_every_path_of_a_build_answers_alike(small_build):
     images = open_data("digits").evaluation(0).subset(np.arange(60))
-    pixels = np.concatenate(list(iter_pixels(images, Preprocess(resolution_px=32))))
+    pixels = np.concatenate(list(iter_pixels(images, Preprocess(resolution=Resolution.square(32)))))
     for path in (*small_build.glob("*.tflite"), *small_build.glob("*.onnx")):
         answers = {}
         for name in format_of(path).kernel_paths:
             runner = open_path(path, name)
-            subject = match(runner, pixels=Preprocess(resolution_px=32), given=None, classes=10, background=False)
+            subject = match(
+                runner, pixels=Preprocess(resolution=Resolution.square(32)), given=None, classes=10, background=False
+            )
             assert (subject.preprocess.normalization, subject.kind) == (MOBILENET, Output.SOFTMAX)
             assert recognize(runner) == (MOBILENET_V1, 0.25)
             answers[name] = subject.raw(pixels).argmax(axis=1)

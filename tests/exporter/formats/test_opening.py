@@ -19,10 +19,11 @@ from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 FLOAT, FLOAT16, INT32 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32
 INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
-PREPROCESS = Preprocess(resolution_px=4)
+PREPROCESS = Preprocess(resolution=Resolution.square(4))
 IMAGE = (1, 4, 4, 3)
 Edge = tuple[str, int, Sequence[int | str]]
 Save = Callable[..., Path]
@@ -62,7 +63,7 @@ def test_an_int8_input_takes_the_bytes_minus_128(save):
 
 def test_a_float_input_takes_normalized_numbers(save):
     runner = open_runner(save([edge("image")], [SCORES]))
-    preprocess = Preprocess(resolution_px=4, normalization=Normalization(mean=(51,), std=(102,)))
+    preprocess = Preprocess(resolution=Resolution.square(4), normalization=Normalization(mean=(51,), std=(102,)))
     feed = runner.prepare(np.array([0, 51, 255], np.uint8), preprocess)
     assert feed.dtype == np.float32
     assert feed.tolist() == [-0.5, 0, 2]
@@ -70,7 +71,9 @@ def test_a_float_input_takes_normalized_numbers(save):
 
 def test_a_float_input_of_another_order_takes_blue_first(save):
     runner = open_runner(save([edge("image")], [SCORES]))
-    preprocess = Preprocess(resolution_px=4, normalization=Normalization(mean=(1, 2, 3), std=(1,), is_bgr=True))
+    preprocess = Preprocess(
+        resolution=Resolution.square(4), normalization=Normalization(mean=(1, 2, 3), std=(1,), is_bgr=True)
+    )
     feed = runner.prepare(np.array([[10, 20, 30]], np.uint8), preprocess)
     assert feed.tolist() == [[29, 18, 7]]
 
@@ -165,15 +168,31 @@ def test_float_scores_are_left_as_they_are(save):
     assert np.array_equal(classifier.scores(raw), raw)
 
 
-NO_IMAGES = [(1, 3, 4, 5), (1, 4, 5, 3), (0, 4, 4, 3), (1, 4, 4, 2), (1, 4, 4, 4), (1, 4, 5, 1), (1, 4, 4)]
+NO_IMAGES = [(1, 5, 4, 5), (1, 8, 8, 16), (0, 4, 4, 3), (1, 4, 4, 0), (1, 4, 4)]
 
 
 @pytest.mark.parametrize("shape", [*NO_IMAGES, (1, 1, 4, 4, 3)])
-def test_an_input_that_is_no_square_image_in_rgb_or_grey_is_refused(save, shape):
+def test_an_input_that_is_no_image_is_refused(save, shape):
     path = save([edge("image", FLOAT, shape)], [SCORES])
-    legal = r"\(n, px, px, channels\) or \(n, channels, px, px\) with 1 or 3 channels"
+    legal = r"\(n, height, width, channels\) or \(n, channels, height, width\) with 1 to 4 channels"
     with pytest.raises(DataError, match=rf"input must have shape {legal}, got \(.*\)$"):
         open_runner(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "resolution", "channels"),
+    [
+        ((1, 5, 8, 3), Layout.NHWC, "5x8", 3),
+        ((1, 3, 5, 8), Layout.NCHW, "5x8", 3),
+        ((1, 8, 5, 1), Layout.NHWC, "8x5", 1),
+        ((1, 2, 8, 8), Layout.NCHW, 8, 2),
+        ((1, 8, 8, 4), Layout.NHWC, 8, 4),
+        ((1, 4, 4, 4), Layout.NHWC, 4, 4),  # channels last, if that can be
+    ],
+)
+def test_inputs_of_any_shape_and_up_to_four_channels(save, shape, layout, resolution, channels):
+    runner = open_runner(save([edge("image", FLOAT, shape)], [SCORES]))
+    assert (runner.layout, runner.resolution.json, runner.channels) == (layout, resolution, channels)
 
 
 @pytest.mark.parametrize("shape", [(1, 48, 1, 1), (1, 1, 1, 48)])
@@ -240,13 +259,13 @@ def test_classification_refuses_two_outputs_in_one_line(detector):
 
 def test_an_open_batch_counts_as_one(save):
     runner = open_runner(save([edge("image", FLOAT, ("batch", 4, 4, 3))], [SCORES]))
-    assert (runner.input.shape, runner.resolution_px, Classifier(runner).classes) == (IMAGE, 4, 48)
+    assert (runner.input.shape, runner.resolution.json, Classifier(runner).classes) == (IMAGE, 4, 48)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_grey_and_colour_are_told_apart(save, channels):
     runner = open_runner(save([edge("image", FLOAT, (1, 4, 4, channels))], [SCORES]))
-    assert (runner.resolution_px, runner.channels) == (4, channels)
+    assert (runner.resolution.json, runner.channels) == (4, channels)
 
 
 def test_an_open_resolution_is_refused(save):
@@ -341,7 +360,7 @@ def test_a_build_is_read_back_as_what_it_is(small_build, ending):
     int8, fp32 = (open_runner(next(small_build.glob(f"*_{kind}{ending}"))) for kind in ("int8", "fp32"))
     assert (int8.precision, fp32.precision) == (Precision.INT8, Precision.FP32)
     assert (int8.input.dtype, fp32.input.dtype) == ("uint8", "float32")
-    assert {(runner.resolution_px, Classifier(runner).classes) for runner in (int8, fp32)} == {(32, 10)}
+    assert {(runner.resolution.json, Classifier(runner).classes) for runner in (int8, fp32)} == {(32, 10)}
     assert (int8.input.affine.zero_point, int8.outputs[0].affine.scale) == ((128,), (1 / 256,))
     assert fp32.input.affine is fp32.outputs[0].affine is None
 
@@ -351,7 +370,7 @@ def test_the_number_of_threads_does_not_change_an_answer(small_build, kind):
     pixels = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
     for path in small_build.glob(f"*_{kind}.*"):
         one, two = (open_runner(path, threads=threads) for threads in (1, 2))
-        feed = one.prepare(pixels, Preprocess(resolution_px=32))
+        feed = one.prepare(pixels, Preprocess(resolution=Resolution.square(32)))
         np.testing.assert_allclose(two.invoke(feed), one.invoke(feed), atol=1e-6)
 
 
@@ -364,9 +383,9 @@ def test_no_thread_of_onnxruntime_spins_on_after_a_run(save):
 
 def test_channels_first_are_seen_and_fed(save):
     first = open_runner(save([edge("image", FLOAT, (1, 3, 4, 4))], [SCORES]))
-    assert (first.layout, first.resolution_px, first.channels) == (Layout.NCHW, 4, 3)
+    assert (first.layout, first.resolution.json, first.channels) == (Layout.NCHW, 4, 3)
     pixels = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
     last = open_runner(save([edge("image", FLOAT, (1, 4, 4, 3))], [SCORES]))
-    preprocess = Preprocess(resolution_px=4)
+    preprocess = Preprocess(resolution=Resolution.square(4))
     turned = last.prepare(pixels, preprocess).transpose(0, 3, 1, 2)
     assert np.array_equal(first.prepare(pixels, preprocess), turned)

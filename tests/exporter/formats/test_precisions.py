@@ -30,9 +30,10 @@ from mbexport.formats.tflite.file import opened, packed
 from mbexport.formats.tflite.integers import Decided, with_decided_weights
 from mbexport.models.folding import is_convolution, without_probabilities
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 pytestmark = pytest.mark.run
-PREPROCESS = Preprocess(resolution_px=PX)
+PREPROCESS = Preprocess(resolution=Resolution.square(PX))
 FILTERS = 128  # the converter leaves weights of fewer than 1024 numbers as they are
 
 

@@ -10,6 +10,7 @@ from mbexport.formats.description import Description
 from mbexport.formats.stated_output import output_conflict
 from mbexport.formats.tflite.metadata import read_words, words
 from mbexport.models.facts import Output
+from mbexport.models.resolution import Resolution
 
 PROBABILITY = Affine(scale=(1 / 256,), zero_point=(0,))
 
@@ -22,7 +23,14 @@ def told(kind: Output, target: TensorSpec) -> dict[str, str]:
     """What the metadata of a .tflite with that output say."""
     source = TensorSpec(name="image", shape=(1, 2, 2, 3), dtype="uint8", affine=PROBABILITY)
     description = Description(
-        name="net", text="", labels=(), px=2, channels=3, mean=(127.5,), std=(127.5,), output=kind
+        name="net",
+        text="",
+        labels=(),
+        resolution=Resolution.square(2),
+        channels=3,
+        mean=(127.5,),
+        std=(127.5,),
+        output=kind,
     )
     return read_words(words(description, source, target))
 

@@ -18,6 +18,7 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.golden.answers import Outputs, feeding_mistakes, least_change, outputs_of, widen_spread
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
+from mbexport.models.resolution import Resolution
 
 _AFFINES = {
     "float32": None,
@@ -33,7 +34,9 @@ def subject(table_runner):
     def make(rows, *, precision=Precision.FP32, kind=Output.SOFTMAX) -> Subject:
         runner = table_runner("table.tflite", rows)
         runner.precision = precision
-        return Subject(runner=runner, preprocess=Preprocess(resolution_px=1), kind=kind, source=Source.METADATA)
+        return Subject(
+            runner=runner, preprocess=Preprocess(resolution=Resolution.square(1)), kind=kind, source=Source.METADATA
+        )
 
     return make
 
@@ -45,7 +48,7 @@ def flat(tmp_path):
     def make(kind, *, normalization=None) -> Subject:
         path = tmp_path / f"{kind}.tflite"
         path.write_bytes(tflite_of(kind, affine=_AFFINES[kind]))
-        pixels = Preprocess(resolution_px=2, crop_fraction=1)
+        pixels = Preprocess(resolution=Resolution.square(2), crop_fraction=1)
         return match(open_runner(path), pixels=pixels, given=normalization, classes=12, background=False)
 
     return make
@@ -93,7 +96,12 @@ def test_a_sure_class_stays_the_best_whatever_a_tolerance_does(table_runner, raw
     """The reason of the limit: two outputs that are each within the tolerance have one best class."""
     runner = table_runner("table.tflite", raw)
     runner.precision = Precision.INT8
-    told = Subject(runner=runner, preprocess=Preprocess(resolution_px=1), kind=Output.SOFTMAX, source=Source.METADATA)
+    told = Subject(
+        runner=runner,
+        preprocess=Preprocess(resolution=Resolution.square(1)),
+        kind=Output.SOFTMAX,
+        source=Source.METADATA,
+    )
     made = Outputs(subject=told, raw=raw, spread=spread)
     for row, best, lead in zip(made.numbers, made.best, made.lead, strict=True):
         worst = row + made.tolerance
@@ -120,7 +128,7 @@ def test_floats_that_are_quantized_at_once_are_fed_by_mean_and_std_too(tmp_path,
     """golden.json says nothing of the codes inside: (byte - 127.5) / 127.5, not (byte - 128) / 127.5."""
     path = tmp_path / "entry.tflite"
     path.write_bytes(tflite_of("float32", codes="uint8", affine=_AFFINES["uint8"]))
-    pixels = Preprocess(resolution_px=2, crop_fraction=1)
+    pixels = Preprocess(resolution=Resolution.square(2), crop_fraction=1)
     told = match(open_runner(path), pixels=pixels, given=None, classes=12, background=False)
     fed = []
     monkeypatch.setattr(told.runner, "invoke", lambda feed: fed.append(feed) or np.zeros((1, 12), np.float32))

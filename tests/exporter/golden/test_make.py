@@ -24,6 +24,7 @@ from mbexport.golden.make import golden_files, reduced
 from mbexport.golden.vectors import golden_from_bytes
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
+from mbexport.models.resolution import Resolution
 
 PX = 2
 CLASSES = PX * PX * 3
@@ -57,7 +58,11 @@ def subjects(tmp_path, colour_network):
         return path
 
     affine = Affine(scale=(1 / 255,), zero_point=(0,))
-    told = {"pixels": Preprocess(resolution_px=PX, crop_fraction=1), "classes": CLASSES, "background": False}
+    told = {
+        "pixels": Preprocess(resolution=Resolution.square(PX), crop_fraction=1),
+        "classes": CLASSES,
+        "background": False,
+    }
     onnx = colour_network(tmp_path / "net_fp32.onnx", classes=CLASSES, shape=(1, PX, PX, 3))
     return [
         match(open_runner(write("net_int8.tflite", tflite_of("uint8", affine=affine))), given=None, **told),
@@ -70,7 +75,7 @@ def made(subjects, images, **changed):
     told = {
         "stem": "net",
         "licence": None,
-        "preprocess": Preprocess(resolution_px=PX, crop_fraction=1),
+        "preprocess": Preprocess(resolution=Resolution.square(PX), crop_fraction=1),
         "labels": LABELS,
         "is_labelled": True,
         "seed": 7,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mbexport.errors import DataError
 from mbexport.golden.vectors import Case, Expected, Golden, GoldenArtifact, GoldenInput, GoldenOutput, golden_from_bytes
 from mbexport.models.preprocess import NORMALIZATIONS, Preprocess
+from mbexport.models.resolution import Resolution
 
 CAFFE = NORMALIZATIONS["caffe"]
 NAMES = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -30,7 +31,7 @@ GOLDENS = st.builds(
     licence=st.none() | NAMES,
     preprocess=st.builds(
         Preprocess,
-        resolution_px=st.integers(1, 999),
+        resolution=st.builds(Resolution, height_px=st.integers(1, 999), width_px=st.integers(1, 999)),
         crop_fraction=st.floats(0.01, 1),
         channels=st.just(3),
         normalization=st.sampled_from(list(NORMALIZATIONS.values())),

@@ -10,12 +10,13 @@ from PIL import Image
 from mbexport.cli import run
 from mbexport.errors import OutputError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.build import STAGES
 from mbexport.pipeline.dry_run import PlannedStage, Status, planned
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored
 
 SMALL = ("--alpha", "0.25", "--resolution", "32", "--epochs", "1")
-SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
+SPEC = ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=2)
 
 
 @pytest.fixture

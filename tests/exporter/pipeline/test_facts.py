@@ -15,12 +15,13 @@ from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
 from mbexport.models.mobilenet_v3.spec import LargeSpec, SmallSpec
 from mbexport.models.preprocess import CAFFE, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.facts import run_facts
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
 from mbexport.pipeline.stage_files import UNREADABLE
 
-SPEC = ModelSpec(alpha=0.5, resolution_px=128, classes=10, conv=Convolution.STANDARD, shallow=True)
+SPEC = ModelSpec(alpha=0.5, resolution=Resolution.square(128), classes=10, conv=Convolution.STANDARD, shallow=True)
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_stored_network_was_not_trained_here(told, weights):
 
 
 def test_foreign_network_says_what_is_known_of_it_and_no_more(told, facts, weights):
-    grey = Preprocess(resolution_px=96, channels=1)
+    grey = Preprocess(resolution=Resolution.square(96), channels=1)
     known = facts(SPEC, alpha=None, preprocess=grey, output=Output.SIGMOID, classes=4)
     model = told(Foreign(model=weights), known=known)["model"]
     assert (model["alpha"], model["conv"], model["shallow"], model["trained_here"]) == (None, None, None, False)
@@ -139,7 +140,9 @@ def test_foreign_network_says_what_is_known_of_it_and_no_more(told, facts, weigh
 
 def test_pixels_are_those_of_the_facts_not_of_the_plan(told, facts):
     # What a model does to its own input is known to the facts alone.
-    known = facts(SPEC, preprocess=Preprocess(resolution_px=128, crop_fraction=0.5, normalization=CAFFE))
+    known = facts(
+        SPEC, preprocess=Preprocess(resolution=Resolution.square(128), crop_fraction=0.5, normalization=CAFFE)
+    )
     data = told(Trained(spec=SPEC, epochs=1), known=known, crop_fraction=0.75)["data"]
     assert (data["crop_fraction"], data["mean"], data["std"]) == (0.5, [103.939, 116.779, 123.68], 1.0)
     assert data["channel_order"] == "BGR"

@@ -18,6 +18,7 @@ from mbexport.models.data.open import open_data
 from mbexport.models.facts import facts_to_json
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.stage_files import Float
 from mbexport.pipeline.stages.golden import golden_vectors
 
@@ -60,7 +61,11 @@ def write_flat(path, batch, *, op="Identity"):
 @pytest.fixture
 def source(facts, tmp_path):
     """A float network of which nothing but the facts is known."""
-    known = facts(ModelSpec(alpha=0.25, resolution_px=PX), classes=CLASSES, preprocess=Preprocess(resolution_px=PX))
+    known = facts(
+        ModelSpec(alpha=0.25, resolution=Resolution.square(PX)),
+        classes=CLASSES,
+        preprocess=Preprocess(resolution=Resolution.square(PX)),
+    )
     network = tmp_path / "network.json"
     network.write_text(facts_to_json(known))
     return Float(network=network, weights=Path("none"))

@@ -14,6 +14,7 @@ from mbexport.latency.sittings import fixed_effort
 from mbexport.models.data.open import DataSet, ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.bench_files import bench_files
 from mbexport.pipeline.verify_files import VerifyOptions, verify_files
 from mbexport.progress import Silent
@@ -58,7 +59,7 @@ def grey_network(colour_network, tmp_path):
 
 
 def subject_of(path, normalization=MOBILENET) -> Subject:
-    pixels = Preprocess(resolution_px=PX, channels=1)
+    pixels = Preprocess(resolution=Resolution.square(PX), channels=1)
     return match(open_runner(path), pixels=pixels, given=normalization, classes=CLASSES, background=False)
 
 
@@ -72,7 +73,7 @@ def measured(grey_network):
         if scores:
             baseline = Baseline(name="scores", kind=Output.LOGITS, scores=scores)
         asked = MeasureOptions(labels=("a", "b", "c"), is_timed=False, is_labelled=is_labelled)
-        pixels = Preprocess(resolution_px=PX, channels=1)
+        pixels = Preprocess(resolution=Resolution.square(PX), channels=1)
         return measure_all(subjects, images, pixels, baseline, asked, progress=Silent()).measured
 
     return measure

@@ -10,11 +10,12 @@ from PIL import Image
 from mbexport.errors import DataError
 from mbexport.models.data.open import DataSet, open_data
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
 from mbexport.pipeline.stage_files import UNREADABLE
 
-SPEC = ModelSpec(resolution_px=32, classes=2)
+SPEC = ModelSpec(resolution=Resolution.square(32), classes=2)
 TRAINED = Trained(spec=SPEC, epochs=1)
 STORED = Stored(spec=SPEC, weights=Path("w.h5"))
 FOREIGN = Foreign(model=Path("m.keras"))

@@ -16,6 +16,7 @@ from mbexport.models.data.imageset import ImageSet
 from mbexport.models.facts import Facts, facts_from_json, facts_to_json
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, UNIT, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.stage_files import INPUT, NETWORK, TRIED, WEIGHTS
 
@@ -72,7 +73,9 @@ def test_nothing_is_tried_where_it_is_known_or_cannot_be_judged(exported, stand_
 
 
 def test_other_conventions_are_tried_on_a_model_that_rescales_its_own_input(exported, stand_ins, facts):
-    rescaling = facts(ModelSpec(alpha=0.25, resolution_px=32, classes=2), preprocess=pixels(normalization=UNIT))
+    rescaling = facts(
+        ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=2), preprocess=pixels(normalization=UNIT)
+    )
     stand_ins.files[NETWORK] = facts_to_json(rescaling).encode()
     exported("--model", "net.keras", "--data", "photos")
     assert len(stand_ins.tried_on) == 1
@@ -90,7 +93,7 @@ def test_model_with_other_scores_than_classes_is_refused_when_it_was_read_before
 
 
 def pixels(**given) -> Preprocess:
-    return Preprocess(**{"resolution_px": 32, "crop_fraction": 1.0, **given})
+    return Preprocess(**{"resolution": Resolution.square(32), "crop_fraction": 1.0, **given})
 
 
 def plan_of(model: Path, **given) -> BuildPlan:

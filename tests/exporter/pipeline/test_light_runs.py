@@ -18,10 +18,11 @@ from PIL import Image
 from mbexport.cli import run
 from mbexport.errors import StageError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.stage_files import WEIGHTS
 
 WARNING = re.compile(r"WARNING: (?:\S+: )?([^:\n]*)")
-SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
+SPEC = ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=2)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from mbexport.cli import run
 from mbexport.errors import OptionError, StageError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import CAFFE, MOBILENET, RAW
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
 
 FP32, INT8 = Precision.FP32, Precision.INT8
@@ -54,17 +55,19 @@ def photos(tmp_path_factory) -> Path:
 
 
 def make(**changed) -> BuildPlan:
-    origin = Trained(spec=ModelSpec(resolution_px=64, classes=10), epochs=16)
+    origin = Trained(spec=ModelSpec(resolution=Resolution.square(64), classes=10), epochs=16)
     return BuildPlan(**{"name": "net", "origin": origin, "out": Path("out"), **changed})
 
 
 def trained(**changed) -> Trained:
-    return Trained(**{"spec": ModelSpec(resolution_px=64, classes=10), "epochs": 1, **changed})
+    return Trained(**{"spec": ModelSpec(resolution=Resolution.square(64), classes=10), "epochs": 1, **changed})
 
 
 def test_defaults_for_digits(planned):
     plan, data = planned()
-    assert plan.origin == Trained(spec=ModelSpec(alpha=1.0, resolution_px=64, classes=10), epochs=16, weights=None)
+    assert plan.origin == Trained(
+        spec=ModelSpec(alpha=1.0, resolution=Resolution.square(64), classes=10), epochs=16, weights=None
+    )
     assert (plan.name, plan.crop_fraction, plan.normalization) == ("mobilenet_v1_1.0_64", 1.0, None)
     assert (plan.qat_epochs, plan.calibration_samples, plan.seed, plan.threads) == (0, 300, 0, 1)
     assert (plan.max_bad, plan.log_dir) == (0.01, None)
@@ -76,7 +79,7 @@ def test_defaults_for_digits(planned):
 
 def test_defaults_for_photos(planned, photos):
     plan, _ = planned("--data", photos, "--alpha", "0.5")
-    assert plan.origin == Trained(spec=ModelSpec(alpha=0.5, resolution_px=224, classes=3), epochs=30)
+    assert plan.origin == Trained(spec=ModelSpec(alpha=0.5, resolution=Resolution.square(224), classes=3), epochs=30)
     assert plan.crop_fraction == 0.875
     assert plan.out == Path("dist/mobilenet_v1_0.5_224")
 
@@ -150,7 +153,7 @@ def test_formats_of_the_options(planned, arguments, formats):
 @pytest.mark.parametrize(("rho", "px"), [("1", 224), ("0.857", 192), ("0.5714", 128)])
 def test_resolution_multiplier_sets_the_network(planned, rho, px):
     plan, _ = planned("--rho", rho)
-    assert plan.origin.spec.resolution_px == px
+    assert plan.origin.spec.resolution == Resolution.square(px)
     assert plan.name == f"mobilenet_v1_1.0_{px}"
 
 
@@ -222,9 +225,9 @@ def test_plan_cannot_be_changed():
     "origin", [trained(), Stored(spec=ModelSpec(), weights=Path("w.h5")), Foreign(model=Path("m"))]
 )
 def test_pixels_of_a_plan_are_mobilenets_unless_somebody_says_otherwise(origin):
-    assert make(origin=origin).preprocess(resolution_px=32).normalization == MOBILENET
-    preprocess = make(origin=origin, normalization=RAW, crop_fraction=0.5).preprocess(resolution_px=96)
-    assert (preprocess.resolution_px, preprocess.crop_fraction, preprocess.normalization) == (96, 0.5, RAW)
+    assert make(origin=origin).preprocess(resolution=Resolution.square(32)).normalization == MOBILENET
+    preprocess = make(origin=origin, normalization=RAW, crop_fraction=0.5).preprocess(resolution=Resolution.square(96))
+    assert (preprocess.resolution.json, preprocess.crop_fraction, preprocess.normalization) == (96, 0.5, RAW)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from mbexport.bundles.registry import PLATFORMS, Bundling, is_bundled, platform_
 from mbexport.cli import run
 from mbexport.errors import DataError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.deliver import delivery_of
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.pipeline.publish import Delivery, publish
@@ -46,7 +47,7 @@ def delivery(stages: Path, made: Mapping[str, bytes], recipe: Recipe | None = No
         (stages / name).write_bytes(each)
     plan = BuildPlan(
         name=STEM,
-        origin=Trained(spec=ModelSpec(alpha=0.25, resolution_px=32, classes=3), epochs=1),
+        origin=Trained(spec=ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=3), epochs=1),
         out=stages,
         precisions=(Precision.INT8,),
         formats=("tflite",),

@@ -10,6 +10,7 @@ from mbexport.errors import DataError
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.stage_files import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS, Float, Quantized
 from mbexport.workdir import StageRecord
 
@@ -39,7 +40,7 @@ def written(facts: Facts, folder: Path) -> Float:
 
 
 def test_facts_are_read_back_by_hand(facts, tmp_path):
-    grey = Preprocess(resolution_px=96, crop_fraction=0.5, channels=1, normalization=MOBILENET)
+    grey = Preprocess(resolution=Resolution.square(96), crop_fraction=0.5, channels=1, normalization=MOBILENET)
     known = facts(ModelSpec(), alpha=None, output=Output.LOGITS, preprocess=grey, architecture='{"Umlaut": "ü"}')
     read = written(known, tmp_path).facts
     assert read == known
@@ -58,7 +59,7 @@ NORMALIZATIONS = st.sampled_from([MOBILENET, CAFFE]) | st.builds(
 
 PREPROCESSES = st.builds(
     Preprocess,
-    resolution_px=st.integers(1, 2048),
+    resolution=st.builds(Resolution, height_px=st.integers(1, 2048), width_px=st.integers(1, 2048)),
     crop_fraction=st.floats(0, 1, exclude_min=True),
     normalization=NORMALIZATIONS,
 )

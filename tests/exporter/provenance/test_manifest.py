@@ -16,12 +16,13 @@ from mbexport.commands.recipe import context_of, recipe_of, recorded
 from mbexport.errors import DataError, OptionError
 from mbexport.fingerprint import library_versions, path_hash, tool_fingerprint
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.pipeline.deliver import inputs_of
 from mbexport.pipeline.plan import Foreign, Trained
 from mbexport.provenance.git import Git
 from mbexport.provenance.manifest import FileFacts, Input, Recipe, Tool, input_at, is_inside, recorded_name
 
-SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=2)
+SPEC = ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=2)
 # They cannot change a byte of what is made: `test_reproducible.py` varies them.
 ASIDE = {
     "config",

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes
 from mbexport.report.images import unreadable_json
 from mbexport.report.terminal import print_report
@@ -141,12 +142,12 @@ def test_report_says_whether_there_were_labels(entry, found):
     ],
 )
 def test_pixels_are_told_with_one_number_where_all_channels_have_the_same(normalization, mean, std, order):
-    told = preprocess_json(Preprocess(resolution_px=32, crop_fraction=0.5, normalization=normalization))
+    told = preprocess_json(Preprocess(resolution=Resolution.square(32), crop_fraction=0.5, normalization=normalization))
     assert told == {"crop_fraction": 0.5, "mean": mean, "std": std, "channel_order": order}
 
 
 def test_a_grey_network_is_fed_one_channel():
-    told = preprocess_json(Preprocess(resolution_px=32, channels=1))
+    told = preprocess_json(Preprocess(resolution=Resolution.square(32), channels=1))
     assert told["channel_order"] == "GREY"
 
 

@@ -10,6 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.report.content import preprocess_json, report_json, to_bytes
 from mbexport.report.images import unreadable_json
 from mbexport.report.terminal import print_report, print_warnings
@@ -37,7 +38,7 @@ def told(entry, found):
         qat=None,
         **measured: Any,
     ) -> str:
-        preprocess = Preprocess(resolution_px=32, normalization=normalization, channels=channels)
+        preprocess = Preprocess(resolution=Resolution.square(32), normalization=normalization, channels=channels)
         data = {**preprocess_json(preprocess), "unreadable": unreadable_json(bad)}
         measurements = found(entry(FP32), **measured)
         gates = judge(gate_values(measurements), limits or {}, defaults={})
@@ -60,7 +61,7 @@ def told_of(entry, found):
 
     def tell(reference=None, **given: Any) -> list[str]:
         measurements = found(entry(INT8, **given), reference=reference)
-        data = {**preprocess_json(Preprocess(resolution_px=32)), "unreadable": []}
+        data = {**preprocess_json(Preprocess(resolution=Resolution.square(32))), "unreadable": []}
         stream = io.StringIO()
         report = report_json(measurements, judge(gate_values(measurements), {}, defaults={}), {"data": data})
         print_warnings(json.loads(to_bytes(report)), stream)
@@ -120,7 +121,7 @@ def test_a_network_that_knows_something_is_no_warning(told):
 def test_the_warning_comes_exactly_where_the_gate_fails(entry, found, low, chance):
     measurements = found(entry(FP32), reference={"top1": 1.0, "top1_ci95": (low, 1.0)}, chance=chance)
     gates = judge(gate_values(measurements), {}, defaults={})
-    data = {**preprocess_json(Preprocess(resolution_px=32)), "unreadable": []}
+    data = {**preprocess_json(Preprocess(resolution=Resolution.square(32))), "unreadable": []}
     stream = io.StringIO()
     print_warnings(report_json(measurements, gates, {"data": data}), stream)
     assert ("float network itself" in stream.getvalue()) is (low / chance < 1)

@@ -12,10 +12,11 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.comparison import Verification, verify
 
-PIXEL = Preprocess(resolution_px=1, crop_fraction=1.0)
+PIXEL = Preprocess(resolution=Resolution.square(1), crop_fraction=1.0)
 
 
 def numbered_images(labels: Any) -> ImageSet:

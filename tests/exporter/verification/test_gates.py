@@ -12,6 +12,7 @@ from mbexport.errors import OptionError
 from mbexport.models.mobilenet_v1.cost import cost
 from mbexport.models.mobilenet_v1.published import PUBLISHED
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.verification.gates import GATES, NetworkFacts, check_limits, default_limits
 
 
@@ -20,16 +21,16 @@ def limits_of(spec: ModelSpec, **changed: float | None) -> dict[str, float]:
     total = cost(spec)
     ours = {"family": "mobilenet_v1", "alpha": spec.alpha}
     known = {**ours, "mult_adds": total.mult_adds, "parameters": total.parameters, **changed}
-    return default_limits(NetworkFacts.of_parameters(resolution_px=spec.resolution_px, **known))
+    return default_limits(NetworkFacts.of_parameters(resolution=spec.resolution, **known))
 
 
 def test_default_drop_is_what_googles_own_checkpoint_lost():
-    assert limits_of(ModelSpec(alpha=0.75, resolution_px=128))["top1_drop"] == 0.023  # 62.1 % -> 59.8 %
+    assert limits_of(ModelSpec(alpha=0.75, resolution=Resolution.square(128)))["top1_drop"] == 0.023  # 62.1 % -> 59.8 %
 
 
-@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.alpha}_{row.resolution_px}")
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.alpha}_{row.side_px:g}")
 def test_no_published_checkpoint_fails_its_own_default_limit(row):
-    limits = limits_of(ModelSpec(alpha=row.alpha, resolution_px=row.resolution_px))
+    limits = limits_of(ModelSpec(alpha=row.alpha, resolution=row.resolution))
     assert limits["top1_drop"] == pytest.approx(row.top1_float - row.top1_int8, abs=1e-9)
 
 
@@ -57,18 +58,18 @@ def test_default_drop_of_the_later_architectures(family, alpha, drop, agreement)
     ],
 )
 def test_agreement_goes_with_the_loss(alpha, px, agreement):
-    assert limits_of(ModelSpec(alpha=alpha, resolution_px=px))["agreement"] == agreement
+    assert limits_of(ModelSpec(alpha=alpha, resolution=Resolution.square(px)))["agreement"] == agreement
 
 
 def test_default_size_limit_by_hand():
     # 221,114 parameters of 4 bytes: 0.28 + 131072 / 884456 = 0.28 + 0.14820
-    assert limits_of(ModelSpec(alpha=0.25, resolution_px=32, classes=10))["size_ratio"] == 0.4282
+    assert limits_of(ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=10))["size_ratio"] == 0.4282
     # 4,253,864 parameters: 0.28 + 131072 / 17015456 = 0.28 + 0.00770
     assert limits_of(ModelSpec())["size_ratio"] == 0.2877
 
 
 def test_network_of_common_size_must_not_get_slower():
-    assert limits_of(ModelSpec(alpha=0.25, resolution_px=128))["int8_speedup"] == 1.0
+    assert limits_of(ModelSpec(alpha=0.25, resolution=Resolution.square(128)))["int8_speedup"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -80,27 +81,27 @@ def test_speedup_limit_depends_on_the_multiply_adds(mult_adds, limit):
 
 @pytest.mark.parametrize(("fp32_ms", "limit"), [(0.01, 0.8), (0.299, 0.8), (0.3, 1.0), (5.0, 1.0), (None, 1.0)])
 def test_speedup_limit_is_lower_for_a_network_of_less_than_0_3_ms(fp32_ms, limit):
-    network = NetworkFacts(resolution_px=224, mult_adds=10_000_000, fp32_ms=fp32_ms)
+    network = NetworkFacts(resolution=Resolution.square(224), mult_adds=10_000_000, fp32_ms=fp32_ms)
     assert default_limits(network)["int8_speedup"] == limit
 
 
 def test_float_io_on_request_passes_int8_io():
-    assert default_limits(NetworkFacts(resolution_px=224, has_float_io=True)) == {"int8_io": 0.0}
+    assert default_limits(NetworkFacts(resolution=Resolution.square(224), has_float_io=True)) == {"int8_io": 0.0}
 
 
 def test_network_of_unknown_alpha_has_the_drop_of_the_table():
-    limits = limits_of(ModelSpec(alpha=0.75, resolution_px=128), alpha=None)
+    limits = limits_of(ModelSpec(alpha=0.75, resolution=Resolution.square(128)), alpha=None)
     assert not {"top1_drop", "agreement"} & set(limits)
     assert limits["size_ratio"] == limits_of(ModelSpec(alpha=0.75))["size_ratio"]
 
 
 def test_unknown_network_has_the_limits_of_the_table():
-    assert default_limits(NetworkFacts(resolution_px=224)) == {}
+    assert default_limits(NetworkFacts(resolution=Resolution.square(224))) == {}
 
 
 @given(alpha=st.floats(0.01, 1), px=st.integers(1, 16).map(lambda step: 32 * step), classes=st.integers(2, 2000))
 def test_default_limits_are_legal_for_every_network(alpha, px, classes):
-    limits = limits_of(ModelSpec(alpha=alpha, resolution_px=px, classes=classes))
+    limits = limits_of(ModelSpec(alpha=alpha, resolution=Resolution.square(px), classes=classes))
     check_limits(limits)
     assert set(limits) <= set(GATES)
     assert limits["size_ratio"] > 0.28

@@ -24,8 +24,9 @@ from mbexport.models.data.open import (
     stratified_split,
 )
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
-PREPARED = Preprocess(resolution_px=32, crop_fraction=1.0)
+PREPARED = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
 LABELS = st.lists(st.integers(2, 30), min_size=1, max_size=6).flatmap(
     lambda counts: st.permutations([label * 3 for label, count in enumerate(counts) for _ in range(count)])
 )

@@ -99,7 +99,7 @@ def test_reading_in_two_threads_leaves_the_warning_filters_alone(
     noise().save(path)
     first_in, second_in, first_out = (threading.Event() for _ in range(3))
 
-    def to_rgb(image: Image.Image) -> Image.Image:
+    def to_colours(image: Image.Image) -> Image.Image:
         if threading.current_thread().name == "first":
             first_in.set()
             second_in.wait(2)
@@ -108,7 +108,7 @@ def test_reading_in_two_threads_leaves_the_warning_filters_alone(
             first_out.wait(2)
         return image
 
-    monkeypatch.setattr(images, "to_rgb", to_rgb)
+    monkeypatch.setattr(images, "to_colours", to_colours)
     readers = [threading.Thread(target=read_image, args=[path], name=name) for name in ("first", "second")]
     with warnings.catch_warnings():
         before = list(warnings.filters)

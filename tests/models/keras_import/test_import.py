@@ -8,6 +8,8 @@ import keras
 import pytest
 import tf_keras
 
+from mbexport.models.resolution import Resolution
+
 pytestmark = [
     pytest.mark.run,
     pytest.mark.filterwarnings("ignore::UserWarning"),  # tf_keras calls .h5 legacy
@@ -207,7 +209,7 @@ def test_an_open_input_takes_the_given_resolution(tmp_path: Path, randomize: Any
     chain = [layers.Conv2D(4, 3), layers.ReLU(), layers.GlobalAveragePooling2D(), layers.Dense(2)]
     model = randomize(functional(LIBRARIES[library], chain, shape=(None, None, 1)))
     model.save(tmp_path / "model.keras")
-    imported = agrees(model, tmp_path / "model.keras", resolution_px=20)
+    imported = agrees(model, tmp_path / "model.keras", resolution=Resolution.square(20))
     assert imported.network.input_shape == (None, 20, 20, 1)
     assert imported.network.input_names == ["image"]
 

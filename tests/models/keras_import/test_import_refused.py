@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from mbexport.errors import DataError
 from mbexport.models.keras_import.model import import_model
+from mbexport.models.resolution import Resolution
 
 pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning")]
 layers = tf_keras.layers
@@ -109,17 +110,19 @@ def test_several_inputs_and_outputs_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "resolution_px", "match"),
+    ("shape", "resolution", "match"),
     [
-        ((8, 6, 3), None, "must be square, 1 to 2048 px, got 8 x 6"),
-        ((8, 8, 4), None, "must have 1 or 3 channels"),
+        ((8, 2049, 3), None, "must have 1 to 2048 pixels a side, got 8 x 2049"),
+        ((8, 8, 5), None, "must have 1 to 4 channels"),
         ((None, None, 3), None, "of no fixed size: pass --resolution"),
-        ((8, 8, 3), 9, "takes images of 8 px, got --resolution 9"),
-        ((None, 8, 3), 9, "must be square, 1 to 2048 px, got None x 8"),
+        ((8, None, 3), None, "of no fixed size: pass --resolution"),
+        ((8, 8, 3), Resolution.square(9), "takes images of 8 px, got --resolution 9"),
+        ((8, 6, 3), Resolution.square(8), "takes images of 8x6 px, got --resolution 8"),
+        ((None, 8, 3), Resolution.square(9), "takes images of any x 8 px, got --resolution 9"),
     ],
 )
-def test_other_inputs_are_refused(tmp_path: Path, shape: Any, resolution_px: int | None, match: str) -> None:
-    refuses(chain(conv(), shape=shape), tmp_path / "model.h5", match, resolution_px=resolution_px)
+def test_other_inputs_are_refused(tmp_path: Path, shape: Any, resolution: Resolution | None, match: str) -> None:
+    refuses(chain(conv(), shape=shape), tmp_path / "model.h5", match, resolution=resolution)
 
 
 def test_an_output_that_is_no_vector_of_classes_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mbexport.models.keras_import.agreement import Source
 from mbexport.models.keras_import.model import import_model
 from mbexport.models.keras_import.saved_model import ServingGraph
 from mbexport.models.keras_import.saved_model_steps import graph_calls
+from mbexport.models.resolution import Resolution
 
 pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")]
 LIBRARIES = {"tf_keras": tf_keras, "keras": keras}
@@ -99,7 +100,7 @@ def test_an_open_input_takes_the_given_resolution(
     write(model, tmp_path / "saved", form[1])
     with pytest.raises(DataError, match="of no fixed size: pass --resolution"):
         import_model(tmp_path / "saved")
-    imported = agrees(model, tmp_path / "saved", resolution_px=20)
+    imported = agrees(model, tmp_path / "saved", resolution=Resolution.square(20))
     assert imported.output == "logits"
     assert imported.network.input_shape == (None, 20, 20, 1)
     assert imported.network.layers[1].name.startswith("stem")

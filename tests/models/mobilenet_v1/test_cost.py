@@ -19,6 +19,7 @@ from mbexport.models.mobilenet_v1.published import (
 )
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.published import PaperNetwork, Published
+from mbexport.models.resolution import Resolution
 
 ALPHAS = st.floats(min_value=0.01, max_value=1)
 RESOLUTIONS = st.integers(1, 32).map(lambda k: 32 * k)
@@ -29,7 +30,7 @@ def layer(of: Cost, name: str) -> LayerCost:
     return found
 
 
-FULL = cost(ModelSpec(alpha=1, resolution_px=224))
+FULL = cost(ModelSpec(alpha=1, resolution=Resolution.square(224)))
 STANDARD = cost(ModelSpec(conv=Convolution.STANDARD))
 
 
@@ -88,7 +89,7 @@ def test_the_papers_comparisons_have_our_cost(row: PaperNetwork) -> None:
 @given(ALPHAS, RESOLUTIONS, st.booleans())
 def test_both_kinds_of_blocks_agree_on_what_either_costs(alpha: float, px: int, shallow: bool) -> None:
     networks = [
-        cost(ModelSpec(alpha=alpha, resolution_px=px, shallow=shallow, conv=conv))
+        cost(ModelSpec(alpha=alpha, resolution=Resolution.square(px), shallow=shallow, conv=conv))
         for conv in (Convolution.SEPARABLE, Convolution.STANDARD)
     ]
     savings = [separable_saving(network) for network in networks]
@@ -98,9 +99,26 @@ def test_both_kinds_of_blocks_agree_on_what_either_costs(alpha: float, px: int, 
         assert network.mult_adds == rest + blocks
 
 
+def test_a_stem_that_is_not_square_by_hand() -> None:
+    stem = cost(ModelSpec(alpha=0.25, resolution=Resolution(height_px=64, width_px=96))).layers[0]
+    assert stem.output == Resolution(height_px=32, width_px=48)
+    assert (stem.mult_adds, stem.weights) == (3 * 3 * 3 * 8 * 32 * 48, 3 * 3 * 3 * 8)
+
+
+@given(ALPHAS, RESOLUTIONS, RESOLUTIONS)
+def test_convolutions_cost_in_proportion_to_the_pixels(alpha: float, height: int, width: int) -> None:
+    def convolutions(rows: int, columns: int) -> int:
+        total = cost(ModelSpec(alpha=alpha, resolution=Resolution(height_px=rows, width_px=columns)))
+        return sum(layer.mult_adds for layer in total.layers[:-1])  # the head sees one pixel
+
+    assert convolutions(height, width) * 32**2 == convolutions(32, 32) * height * width
+
+
 @given(ALPHAS, RESOLUTIONS, st.sampled_from(Convolution))
 def test_the_shallow_network_lacks_five_times_the_same_block(alpha: float, px: int, conv: Convolution) -> None:
-    deep, shallow = (cost(ModelSpec(alpha=alpha, resolution_px=px, conv=conv, shallow=cut)) for cut in (False, True))
+    deep, shallow = (
+        cost(ModelSpec(alpha=alpha, resolution=Resolution.square(px), conv=conv, shallow=cut)) for cut in (False, True)
+    )
     names = ("conv_std_9",) if conv is Convolution.STANDARD else ("conv_dw_9", "conv_pw_9")
     assert deep.mult_adds - shallow.mult_adds == 5 * sum(layer(deep, name).mult_adds for name in names)
     assert deep.parameters - shallow.parameters == 5 * sum(layer(deep, name).parameters for name in names)
@@ -119,11 +137,11 @@ def test_a_standard_convolution_in_place_of_a_layer() -> None:
     assert layer(FULL, "conv1").standard_mult_adds == layer(FULL, "conv1").mult_adds
 
 
-@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.alpha}_{row.resolution_px}")
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.alpha}_{row.side_px:g}")
 def test_mult_adds_match_the_published_figure(row: Published) -> None:
-    ours = cost(ModelSpec(alpha=row.alpha, resolution_px=row.resolution_px))
+    ours = cost(ModelSpec(alpha=row.alpha, resolution=row.spec.resolution))
     counted = ours.mult_adds - (layer(ours, "conv1").mult_adds if row.alpha == ALPHA_WITHOUT_STEM else 0)
-    if (row.alpha, row.resolution_px) == MISPRINTED:
+    if (row.alpha, row.side_px) == MISPRINTED:
         assert counted / 1e6 == pytest.approx(30.2, abs=0.05)
         assert row.mult_adds_m == 34
     else:
@@ -145,14 +163,17 @@ def test_mult_adds_match_the_published_figure(row: Published) -> None:
     ],
 )
 def test_mult_adds_match_the_paper(alpha: float, px: int, paper_m: int) -> None:
-    ours_m = cost(ModelSpec(alpha=alpha, resolution_px=px)).mult_adds / 1e6
+    ours_m = cost(ModelSpec(alpha=alpha, resolution=Resolution.square(px))).mult_adds / 1e6
     assert paper_m in (round(ours_m), int(ours_m))
 
 
 @pytest.mark.parametrize("alpha", KERAS_PARAMETERS)
 @pytest.mark.parametrize("px", [128, 224])
 def test_parameters_equal_those_of_the_published_weights_at_any_resolution(alpha: float, px: int) -> None:
-    assert cost(ModelSpec(alpha=alpha, resolution_px=px, classes=1000)).parameters == KERAS_PARAMETERS[alpha]
+    assert (
+        cost(ModelSpec(alpha=alpha, resolution=Resolution.square(px), classes=1000)).parameters
+        == KERAS_PARAMETERS[alpha]
+    )
 
 
 def test_most_of_the_work_is_in_pointwise_convolutions() -> None:
@@ -167,10 +188,10 @@ def test_most_of_the_work_is_in_pointwise_convolutions() -> None:
 
 @given(ALPHAS, RESOLUTIONS)
 def test_a_separable_block_costs_one_nth_plus_one_ninth(alpha: float, px: int) -> None:
-    network = cost(ModelSpec(alpha=alpha, resolution_px=px))
+    network = cost(ModelSpec(alpha=alpha, resolution=Resolution.square(px)))
     for number in range(1, 14):
         depthwise, pointwise = layer(network, f"conv_dw_{number}"), layer(network, f"conv_pw_{number}")
-        standard = 9 * pointwise.channels_in * pointwise.channels_out * pointwise.map_px**2
+        standard = 9 * pointwise.channels_in * pointwise.channels_out * pointwise.output.pixels
         ratio = Fraction(depthwise.mult_adds + pointwise.mult_adds, standard)
         assert ratio == Fraction(1, pointwise.channels_out) + Fraction(1, 9)
 
@@ -184,7 +205,7 @@ def test_the_network_of_standard_convolutions_costs_what_the_paper_says() -> Non
 
 @given(ALPHAS, ALPHAS, RESOLUTIONS)
 def test_a_wider_network_never_costs_less(one: float, other: float, px: int) -> None:
-    narrow, wide = (cost(ModelSpec(alpha=alpha, resolution_px=px)) for alpha in sorted((one, other)))
+    narrow, wide = (cost(ModelSpec(alpha=alpha, resolution=Resolution.square(px))) for alpha in sorted((one, other)))
     assert narrow.mult_adds <= wide.mult_adds
     assert narrow.parameters <= wide.parameters
 
@@ -192,7 +213,7 @@ def test_a_wider_network_never_costs_less(one: float, other: float, px: int) -> 
 @given(ALPHAS, RESOLUTIONS, RESOLUTIONS)
 def test_a_higher_resolution_costs_more_work_and_no_parameter(alpha: float, one: int, other: int) -> None:
     assume(one != other)
-    low, high = (cost(ModelSpec(alpha=alpha, resolution_px=px)) for px in sorted((one, other)))
+    low, high = (cost(ModelSpec(alpha=alpha, resolution=Resolution.square(px))) for px in sorted((one, other)))
     assert low.mult_adds < high.mult_adds
     assert low.parameters == high.parameters
 
@@ -200,7 +221,7 @@ def test_a_higher_resolution_costs_more_work_and_no_parameter(alpha: float, one:
 @given(ALPHAS, RESOLUTIONS)
 def test_doubling_the_resolution_quadruples_everything_but_the_head(alpha: float, px: int) -> None:
     assume(2 * px <= 1024)
-    low, high = (cost(ModelSpec(alpha=alpha, resolution_px=side)) for side in (px, 2 * px))
+    low, high = (cost(ModelSpec(alpha=alpha, resolution=Resolution.square(side))) for side in (px, 2 * px))
     head = layer(low, "conv_preds").mult_adds
     assert high.mult_adds - head == 4 * (low.mult_adds - head)
 

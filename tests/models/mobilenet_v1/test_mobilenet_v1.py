@@ -19,14 +19,16 @@ from mbexport.models.mobilenet_v1.published import PAPER
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.published import PaperNetwork
+from mbexport.models.resolution import Resolution
 
 SPECS = [
-    ModelSpec(alpha=0.35, resolution_px=96, classes=7),
-    ModelSpec(alpha=0.25, resolution_px=224),
-    ModelSpec(alpha=0.05, resolution_px=32, classes=2),
-    ModelSpec(alpha=0.35, resolution_px=96, classes=7, conv=Convolution.STANDARD),
-    ModelSpec(alpha=0.35, resolution_px=96, classes=7, shallow=True),
-    ModelSpec(alpha=0.05, resolution_px=32, classes=2, conv=Convolution.STANDARD, shallow=True),
+    ModelSpec(alpha=0.35, resolution=Resolution.square(96), classes=7),
+    ModelSpec(alpha=0.25, resolution=Resolution.square(224)),
+    ModelSpec(alpha=0.05, resolution=Resolution(height_px=32, width_px=96), classes=2),
+    ModelSpec(alpha=0.05, resolution=Resolution.square(32), classes=2),
+    ModelSpec(alpha=0.35, resolution=Resolution.square(96), classes=7, conv=Convolution.STANDARD),
+    ModelSpec(alpha=0.35, resolution=Resolution.square(96), classes=7, shallow=True),
+    ModelSpec(alpha=0.05, resolution=Resolution.square(32), classes=2, conv=Convolution.STANDARD, shallow=True),
 ]
 IMAGENET_IMAGES = 60
 
@@ -77,7 +79,7 @@ def test_the_network_costs_what_cost_says(spec: ModelSpec) -> None:
 
 @pytest.mark.parametrize("alpha", [0.5, 0.75, 1.0])
 def test_parameters_equal_cost_at_the_published_alphas(alpha: float) -> None:
-    spec = ModelSpec(alpha=alpha, resolution_px=32, classes=11)
+    spec = ModelSpec(alpha=alpha, resolution=Resolution.square(32), classes=11)
     assert build(spec).count_params() == cost(spec).parameters
 
 
@@ -87,7 +89,10 @@ def test_parameters_of_the_papers_comparisons_equal_cost(row: PaperNetwork) -> N
 
 
 def test_layers_of_a_standard_network() -> None:
-    names = [layer.name for layer in build(ModelSpec(alpha=0.05, resolution_px=32, conv=Convolution.STANDARD)).layers]
+    names = [
+        layer.name
+        for layer in build(ModelSpec(alpha=0.05, resolution=Resolution.square(32), conv=Convolution.STANDARD)).layers
+    ]
     blocks = names[4:-5]
     assert names[:4] == ["image", "conv1", "conv1_bn", "conv1_relu"]
     assert blocks[:3] == ["conv_std_1", "conv_std_1_bn", "conv_std_1_relu"]
@@ -98,7 +103,7 @@ def test_layers_of_a_standard_network() -> None:
 
 def test_layers_of_a_shallow_network_are_the_first_of_the_deep_one() -> None:
     deep, shallow = (
-        [layer.name for layer in build(ModelSpec(alpha=0.05, resolution_px=32, shallow=cut)).layers]
+        [layer.name for layer in build(ModelSpec(alpha=0.05, resolution=Resolution.square(32), shallow=cut)).layers]
         for cut in (False, True)
     )
     # The seventh block has stride 2 here, the five with 512 channels being gone.
@@ -108,7 +113,7 @@ def test_layers_of_a_shallow_network_are_the_first_of_the_deep_one() -> None:
 
 
 def test_a_standard_block_with_stride_2_is_padded_behind_and_not_before() -> None:
-    model = build(ModelSpec(alpha=0.1, resolution_px=32, classes=2, conv=Convolution.STANDARD))
+    model = build(ModelSpec(alpha=0.1, resolution=Resolution.square(32), classes=2, conv=Convolution.STANDARD))
     kernel = model.get_layer("conv_std_2").get_weights()[0]
     ends = [model.get_layer(name).output for name in ("conv_std_1_relu", "conv_std_2")]
     before, found = tf_keras.Model(model.input, ends)(random_images(2, 32))
@@ -119,7 +124,7 @@ def test_a_standard_block_with_stride_2_is_padded_behind_and_not_before() -> Non
 
 @pytest.mark.parametrize("spec", [SPECS[0], *SPECS[3:]], ids=lambda spec: spec.stem_name)
 def test_input_and_output(spec: ModelSpec) -> None:
-    model = build(replace(spec, resolution_px=64, classes=5))
+    model = build(replace(spec, resolution=Resolution.square(64), classes=5))
     assert model.input_names == ["image"]
     assert model.input_shape == (None, 64, 64, 3)
     assert model.output_shape == (None, 5)
@@ -141,7 +146,7 @@ def test_input_and_output(spec: ModelSpec) -> None:
 def test_momentum_reaches_every_batch_normalization_and_nothing_else_changes(
     conv: Convolution, shallow: bool, count: int
 ) -> None:
-    spec = ModelSpec(alpha=0.05, resolution_px=32, classes=2, conv=conv, shallow=shallow)
+    spec = ModelSpec(alpha=0.05, resolution=Resolution.square(32), classes=2, conv=conv, shallow=shallow)
     norms = [layer for layer in build(spec, batch_norm_momentum=0.5).layers if layer.name.endswith("_bn")]
     assert len(norms) == count
     assert {layer.momentum for layer in norms} == {0.5}
@@ -151,7 +156,7 @@ def test_momentum_reaches_every_batch_normalization_and_nothing_else_changes(
 @pytest.mark.parametrize(("alpha", "px"), [(0.25, 32), (0.35, 64)])
 def test_the_network_is_that_of_keras_applications(alpha: float, px: int) -> None:
     theirs = tf_keras.applications.MobileNet(input_shape=(px, px, 3), alpha=alpha, weights=None, classes=9)
-    ours = build(ModelSpec(alpha=alpha, resolution_px=px, classes=9))
+    ours = build(ModelSpec(alpha=alpha, resolution=Resolution.square(px), classes=9))
     assert [layer.name for layer in weighted(ours)] == [layer.name for layer in weighted(theirs)]
     assert [weight.shape for weight in ours.get_weights()] == [weight.shape for weight in theirs.get_weights()]
 
@@ -164,13 +169,13 @@ def test_the_network_is_that_of_keras_applications(alpha: float, px: int) -> Non
 
 
 def test_published_weights_classify_imagenet(shared_data: Path) -> None:
-    model = build(ModelSpec(alpha=0.25, resolution_px=224))
+    model = build(ModelSpec(alpha=0.25, resolution=Resolution.square(224)))
     model.load_weights(str(shared_data / "weights" / "mobilenet_2_5_224_tf.h5"), by_name=True)
     lines = (shared_data / "imagenet" / "classes.txt").read_text("utf-8").splitlines()
     index_of = {line.split()[0]: index for index, line in enumerate(lines)}
     files = itertools.islice(sorted((shared_data / "imagenet" / "eval").glob("*/*")), IMAGENET_IMAGES)
 
-    prepared = Preprocess(resolution_px=224, crop_fraction=1.0)
+    prepared = Preprocess(resolution=Resolution.square(224), crop_fraction=1.0)
     labels, pixels = zip(
         *((index_of[file.parent.name], prepared.pixels(read_image(file))) for file in files), strict=True
     )

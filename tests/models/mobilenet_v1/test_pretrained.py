@@ -16,6 +16,7 @@ from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.pretrained import FORM, HEAD, imagenet_files
 from mbexport.models.mobilenet_v1.spec import Convolution, ModelSpec
 from mbexport.models.pretrained import head_classes, imagenet_weights, set_weights
+from mbexport.models.resolution import Resolution
 from mbexport.models.weights import weights_to_bytes
 
 SOURCE = Path("some.h5")
@@ -28,7 +29,7 @@ Stored = dict[str, list[Any]]
     ("px", "published_px"), [(128, 128), (160, 160), (192, 192), (224, 224), (96, 224), (256, 224)]
 )
 def test_files_are_called_as_keras_calls_them(alpha: float, px: int, published_px: int) -> None:
-    found = imagenet_files(ModelSpec(alpha=alpha, resolution_px=px))
+    found = imagenet_files(ModelSpec(alpha=alpha, resolution=Resolution.square(px)))
     assert found == (f"mobilenet_{ALPHAS[alpha]}_{published_px}_tf.h5",)
 
 
@@ -68,7 +69,7 @@ def test_a_file_that_is_missing_is_fetched_into_the_cache(monkeypatch: pytest.Mo
     monkeypatch.setattr(tf_keras.utils, "get_file", get_file)
     name = "mobilenet_5_0_160_tf.h5"
     assert (
-        imagenet_weights(FORM, imagenet_files(ModelSpec(alpha=0.5, resolution_px=160)), tmp_path)
+        imagenet_weights(FORM, imagenet_files(ModelSpec(alpha=0.5, resolution=Resolution.square(160))), tmp_path)
         == tmp_path / "models" / name
     )
     assert asked == [(name, name, str(tmp_path), "models")]
@@ -99,7 +100,7 @@ def test_a_failed_download_is_an_error_of_one_line(
 
 def network(*, alpha: float = 0.05, classes: int = 3, seed: int = 0) -> Any:
     tf_keras.utils.set_random_seed(seed)
-    return build(ModelSpec(alpha=alpha, resolution_px=32, classes=classes))
+    return build(ModelSpec(alpha=alpha, resolution=Resolution.square(32), classes=classes))
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +199,7 @@ def test_a_file_of_something_else_is_refused() -> None:
 @pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize("classes", [1000, pytest.param(5, marks=pytest.mark.run), None])
 def test_a_misfit_says_what_the_file_looks_like(alpha: float, classes: int | None) -> None:
-    spec = ModelSpec(alpha=alpha, resolution_px=32, classes=classes or 2)
+    spec = ModelSpec(alpha=alpha, resolution=Resolution.square(32), classes=classes or 2)
     given = shapes_of(spec, with_head=classes is not None)
     message = refuses(network(), given)
     head = f"with {classes} classes" if classes else "without a head"

@@ -12,16 +12,17 @@ from mbexport.models.mobilenet_v1.published import (
 )
 from mbexport.models.mobilenet_v1.spec import Convolution
 from mbexport.models.published import Published, nearest_quantized
+from mbexport.models.resolution import Resolution
 
 
 def row(alpha: float, px: int) -> Published:
-    (found,) = (each for each in PUBLISHED if (each.alpha, each.resolution_px) == (alpha, px))
+    (found,) = (each for each in PUBLISHED if (each.alpha, each.side_px) == (alpha, px))
     return found
 
 
 def test_there_is_one_checkpoint_for_each_alpha_and_resolution() -> None:
     expected = {(alpha, px) for alpha in (0.25, 0.5, 0.75, 1.0) for px in (128, 160, 192, 224)}
-    assert {(each.alpha, each.resolution_px) for each in PUBLISHED} == expected
+    assert {(each.alpha, each.side_px) for each in PUBLISHED} == expected
     assert len(PUBLISHED) == 16
     assert set(KERAS_PARAMETERS) == {alpha for alpha, _ in expected}
 
@@ -47,9 +48,9 @@ def test_accuracy_rises_with_alpha_and_with_resolution() -> None:
 
 def test_only_the_misprint_breaks_the_law_that_cost_goes_with_rho_squared() -> None:
     broken = [
-        (each.alpha, each.resolution_px)
+        (each.alpha, each.side_px)
         for each in PUBLISHED
-        if abs(each.mult_adds_m - row(each.alpha, 224).mult_adds_m * (each.resolution_px / 224) ** 2) > 1
+        if abs(each.mult_adds_m - row(each.alpha, 224).mult_adds_m * (each.side_px / 224) ** 2) > 1
     ]
     assert broken == [MISPRINTED]
 
@@ -57,7 +58,7 @@ def test_only_the_misprint_breaks_the_law_that_cost_goes_with_rho_squared() -> N
 def test_the_papers_comparisons_are_of_one_change_each() -> None:
     full_convolution, mobilenet, narrow, shallow = PAPER
     assert [row.table for row in PAPER] == [4, 4, 5, 5]
-    assert {row.spec.resolution_px for row in PAPER} == {224}
+    assert {row.spec.resolution for row in PAPER} == {Resolution.square(224)}
     assert [row.spec.conv is Convolution.STANDARD for row in PAPER] == [True, False, False, False]
     assert [row.spec.shallow for row in PAPER] == [False, False, False, True]
     assert [row.spec.alpha for row in PAPER] == [1, 1, 0.75, 1]
@@ -66,9 +67,9 @@ def test_the_papers_comparisons_are_of_one_change_each() -> None:
     assert narrow.top1 - shallow.top1 == pytest.approx(0.031)
 
 
-@pytest.mark.parametrize("each", PUBLISHED, ids=lambda each: f"{each.alpha}_{each.resolution_px}")
+@pytest.mark.parametrize("each", PUBLISHED, ids=lambda each: f"{each.alpha}_{each.side_px:g}")
 def test_a_published_network_is_its_own_nearest(each: Published) -> None:
-    assert nearest_quantized(PUBLISHED, alpha=each.alpha, resolution_px=each.resolution_px) is each
+    assert nearest_quantized(PUBLISHED, alpha=each.alpha, resolution=each.spec.resolution) is each
 
 
 @pytest.mark.parametrize(
@@ -82,12 +83,12 @@ def test_a_published_network_is_its_own_nearest(each: Published) -> None:
     ],
 )
 def test_nearest_quantized(alpha: float, px: int, nearest: tuple[float, int]) -> None:
-    found = nearest_quantized(PUBLISHED, alpha=alpha, resolution_px=px)
-    assert (found.alpha, found.resolution_px) == nearest
+    found = nearest_quantized(PUBLISHED, alpha=alpha, resolution=Resolution.square(px))
+    assert (found.alpha, found.side_px) == nearest
 
 
 @given(st.floats(min_value=0.001, max_value=1), st.integers(1, 32).map(lambda k: 32 * k))
 def test_no_published_alpha_is_closer_than_the_nearest(alpha: float, px: int) -> None:
-    found = nearest_quantized(PUBLISHED, alpha=alpha, resolution_px=px)
+    found = nearest_quantized(PUBLISHED, alpha=alpha, resolution=Resolution.square(px))
     assert abs(found.alpha - alpha) <= 0.25
     assert all(abs(each.alpha - alpha) >= abs(found.alpha - alpha) for each in PUBLISHED)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mbexport.errors import OptionError
 from mbexport.models.mobilenet_v1.spec import BLOCKS, REPEATED_BLOCK, Convolution, ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.models.spec import resolution_from_rho
 
 LEGAL_RESOLUTIONS = range(32, 1025, 32)
@@ -41,18 +42,29 @@ def test_alpha_is_legal_exactly_above_zero_up_to_one(alpha: float) -> None:
 
 @pytest.mark.parametrize("px", LEGAL_RESOLUTIONS)
 def test_multiples_of_32_are_legal(px: int) -> None:
-    assert ModelSpec(resolution_px=px).resolution_px == px
+    assert ModelSpec(resolution=Resolution.square(px)).resolution.sides_px == (px, px)
 
 
-@given(st.integers().filter(lambda px: px not in LEGAL_RESOLUTIONS))
-@example(0)
-@example(31)
-@example(100)
-@example(1056)
-@example(-32)
-def test_other_resolutions_are_refused(px: int) -> None:
-    with pytest.raises(OptionError, match=f"resolution must be a multiple of 32 from 32 to 1024, got {px}$"):
-        ModelSpec(resolution_px=px)
+@given(st.integers(min_value=1).filter(lambda px: px not in LEGAL_RESOLUTIONS), st.sampled_from(LEGAL_RESOLUTIONS))
+@example(31, 32)
+@example(100, 32)
+@example(1056, 32)
+def test_other_resolutions_are_refused(px: int, legal: int) -> None:
+    match = "resolution must be a multiple of 32 from 32 to 1024, got"
+    with pytest.raises(OptionError, match=f"{match} {px}$"):
+        ModelSpec(resolution=Resolution.square(px))
+    with pytest.raises(OptionError, match=f"{match} {px}x{legal}$"):
+        ModelSpec(resolution=Resolution(height_px=px, width_px=legal))
+    with pytest.raises(OptionError, match=f"{match} {legal}x{px}$"):
+        ModelSpec(resolution=Resolution(height_px=legal, width_px=px))
+
+
+@given(st.sampled_from(LEGAL_RESOLUTIONS), st.sampled_from(LEGAL_RESOLUTIONS))
+def test_each_side_may_be_any_legal_one(height: int, width: int) -> None:
+    spec = ModelSpec(alpha=0.5, resolution=Resolution(height_px=height, width_px=width))
+    size = f"{height}" if height == width else f"{height}x{width}"
+    assert spec.stem_name == f"mobilenet_v1_0.5_{size}"
+    assert spec.rho == (height / 224 if height == width else None)
 
 
 @pytest.mark.parametrize("classes", [1, 0, -5])
@@ -88,7 +100,7 @@ def test_rho_that_gives_no_legal_resolution_is_refused(rho: float) -> None:
 
 @pytest.mark.parametrize("px", LEGAL_RESOLUTIONS)
 def test_rho_rounded_to_three_decimals_leads_back(px: int) -> None:
-    assert resolution_from_rho(round(ModelSpec(resolution_px=px).rho, 3)) == px
+    assert resolution_from_rho(round(ModelSpec(resolution=Resolution.square(px)).rho, 3)) == px
 
 
 @given(st.floats(min_value=0, max_value=10))
@@ -148,7 +160,7 @@ def test_blocks_do_not_depend_on_what_they_are_made_of(conv: Convolution) -> Non
     ],
 )
 def test_stem_name(alpha: float, px: int, name: str) -> None:
-    assert ModelSpec(alpha=alpha, resolution_px=px).stem_name == name
+    assert ModelSpec(alpha=alpha, resolution=Resolution.square(px)).stem_name == name
 
 
 @pytest.mark.parametrize(
@@ -166,7 +178,7 @@ def test_stem_name_of_the_papers_other_networks(conv: Convolution, shallow: bool
 @given(st.floats(min_value=0, max_value=1, exclude_min=True), st.sampled_from(LEGAL_RESOLUTIONS))
 def test_no_two_networks_share_a_name(alpha: float, px: int) -> None:
     names = {
-        ModelSpec(alpha=width, resolution_px=side, conv=conv, shallow=shallow).stem_name
+        ModelSpec(alpha=width, resolution=Resolution.square(side), conv=conv, shallow=shallow).stem_name
         for width, side in {(alpha, px), (1.0, px), (alpha, 224)}
         for conv, shallow in itertools.product(Convolution, (False, True))
     }

@@ -14,10 +14,11 @@ from mbexport.models.mobilenet_v2.network import build
 from mbexport.models.mobilenet_v2.pretrained import FORM, imagenet_files
 from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
 from mbexport.models.pretrained import set_weights
+from mbexport.models.resolution import Resolution
 
 
 def theirs_of(spec: MobileNetV2Spec, **settings: Any) -> Any:
-    shape = (*spec.sides_px, 3)
+    shape = (*spec.resolution.sides_px, 3)
     return tf_keras.applications.MobileNetV2(shape, alpha=spec.alpha, weights=None, **settings)
 
 
@@ -25,18 +26,21 @@ def theirs_of(spec: MobileNetV2Spec, **settings: Any) -> Any:
 def test_the_network_is_that_of_keras_applications(
     alpha: float, px: int, classes: int, randomize: Any, tmp_path: Path
 ) -> None:
-    spec = MobileNetV2Spec(alpha=alpha, resolution_px=px, classes=classes)
+    spec = MobileNetV2Spec(alpha=alpha, resolution=Resolution.square(px), classes=classes)
     assert_like_keras(spec, theirs_of(spec, classes=classes), randomize, tmp_path)
 
 
 def test_a_file_without_a_top_serves_fine_tuning(randomize: Any, tmp_path: Path) -> None:
-    spec = MobileNetV2Spec(alpha=0.35, resolution_px=32, classes=4)
+    spec = MobileNetV2Spec(alpha=0.35, resolution=Resolution.square(32), classes=4)
     assert_backbone_serves(spec, theirs_of(spec, include_top=False), randomize, tmp_path)
 
 
 def test_settings_for_training_reach_their_layers() -> None:
     model = build(
-        MobileNetV2Spec(alpha=0.35, resolution_px=32), batch_norm_momentum=0.5, dropout=0.3, is_resumable=True
+        MobileNetV2Spec(alpha=0.35, resolution=Resolution.square(32)),
+        batch_norm_momentum=0.5,
+        dropout=0.3,
+        is_resumable=True,
     )
     norms = [layer for layer in model.layers if isinstance(layer, tf_keras.layers.BatchNormalization)]
     assert len(norms) == 1 + 17 * 3 - 1 + 1  # the first block expands nothing
@@ -67,7 +71,10 @@ def test_published_weights_fit_and_are_refused_elsewhere(shared_data: Path) -> N
 @pytest.mark.parametrize(("alpha", "text"), [(0.35, "0.35"), (1, "1.0"), (1.4, "1.4")])
 def test_files_are_called_as_keras_calls_them(alpha: float, text: str, px: int, published_px: int) -> None:
     stem = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{text}_{published_px}"
-    assert imagenet_files(MobileNetV2Spec(alpha=alpha, resolution_px=px)) == (f"{stem}.h5", f"{stem}_no_top.h5")
+    assert imagenet_files(MobileNetV2Spec(alpha=alpha, resolution=Resolution.square(px))) == (
+        f"{stem}.h5",
+        f"{stem}_no_top.h5",
+    )
 
 
 def test_other_alphas_are_refused() -> None:

@@ -8,6 +8,7 @@ from mbexport.models.mobilenet_v2.cost import cost
 from mbexport.models.mobilenet_v2.published import PUBLISHED
 from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
 from mbexport.models.published import Published, nearest_quantized
+from mbexport.models.resolution import Resolution
 
 FULL = cost(MobileNetV2Spec())
 
@@ -42,14 +43,14 @@ def test_cost_is_what_was_published(row: Published) -> None:
 
 
 def test_there_is_a_checkpoint_for_each_resolution_of_a_narrow_network() -> None:
-    narrow = {(row.alpha, row.resolution_px) for row in PUBLISHED if row.alpha <= 1}
+    narrow = {(row.alpha, row.side_px) for row in PUBLISHED if row.alpha <= 1}
     assert narrow == {(alpha, px) for alpha in (0.35, 0.5, 0.75, 1.0) for px in (96, 128, 160, 192, 224)}
-    assert {(row.alpha, row.resolution_px) for row in PUBLISHED if row.alpha > 1} == {(1.3, 224), (1.4, 224)}
+    assert {(row.alpha, row.side_px) for row in PUBLISHED if row.alpha > 1} == {(1.3, 224), (1.4, 224)}
 
 
 @pytest.mark.parametrize(("alpha", "drop"), [(1.0, 0.01), (0.75, 0.01), (1.25, 0.01), (0.5, None), (0.35, None)])
 def test_the_one_quantized_checkpoint_speaks_for_networks_of_its_width(alpha: float, drop: float | None) -> None:
-    found = nearest_quantized(PUBLISHED, alpha=alpha, resolution_px=96)
+    found = nearest_quantized(PUBLISHED, alpha=alpha, resolution=Resolution.square(96))
     assert (None if found is None else found.int8_drop) == (None if drop is None else pytest.approx(drop))
 
 
@@ -76,14 +77,14 @@ def test_shortcuts_lead_around_the_repeated_blocks() -> None:
 
 @given(ALPHAS, RESOLUTIONS)
 def test_every_layer_has_multiples_of_8_channels_and_follows_from_the_one_before(alpha: float, px: int) -> None:
-    layers = cost(MobileNetV2Spec(alpha=alpha, resolution_px=px)).layers
+    layers = cost(MobileNetV2Spec(alpha=alpha, resolution=Resolution.square(px))).layers
     assert all(each.channels_out % 8 == 0 for each in layers[:-1])
     assert all(one.channels_out == other.channels_in for one, other in zip(layers, layers[1:], strict=False))  # noqa: RUF007
 
 
 @given(ALPHAS, RESOLUTIONS.filter(lambda px: px <= 512))
 def test_doubling_the_resolution_quadruples_everything_but_the_head(alpha: float, px: int) -> None:
-    low, high = (cost(MobileNetV2Spec(alpha=alpha, resolution_px=side)) for side in (px, 2 * px))
+    low, high = (cost(MobileNetV2Spec(alpha=alpha, resolution=Resolution.square(side))) for side in (px, 2 * px))
     head = layer(low, "predictions").mult_adds
     assert high.mult_adds - head == 4 * (low.mult_adds - head)
     assert high.parameters == low.parameters
@@ -94,4 +95,4 @@ def test_doubling_the_resolution_quadruples_everything_but_the_head(alpha: float
     [(0.35, 96, "mobilenet_v2_0.35_96"), (1, 224, "mobilenet_v2_1.0_224"), (1.4, 32, "mobilenet_v2_1.4_32")],
 )
 def test_the_stem_of_file_names(alpha: float, px: int, name: str) -> None:
-    assert MobileNetV2Spec(alpha=alpha, resolution_px=px).stem_name == name
+    assert MobileNetV2Spec(alpha=alpha, resolution=Resolution.square(px)).stem_name == name

@@ -14,13 +14,14 @@ from mbexport.models.mobilenet_v3.network import build
 from mbexport.models.mobilenet_v3.pretrained import SMALL_FORM, imagenet_files
 from mbexport.models.mobilenet_v3.spec import LargeSpec, MobileNetV3Spec, SmallSpec
 from mbexport.models.pretrained import set_weights
+from mbexport.models.resolution import Resolution
 from mbexport.models.stored_network import network_from_json, network_to_json
 
 SPECS = [
-    SmallSpec(alpha=0.75, resolution_px=96, classes=7),
-    SmallSpec(resolution_px=32, classes=5, minimalistic=True),
-    LargeSpec(alpha=1.25, resolution_px=32, classes=4),
-    LargeSpec(alpha=0.35, resolution_px=64, classes=4, minimalistic=True),
+    SmallSpec(alpha=0.75, resolution=Resolution.square(96), classes=7),
+    SmallSpec(resolution=Resolution.square(32), classes=5, minimalistic=True),
+    LargeSpec(alpha=1.25, resolution=Resolution.square(32), classes=4),
+    LargeSpec(alpha=0.35, resolution=Resolution.square(64), classes=4, minimalistic=True),
 ]
 
 
@@ -28,7 +29,7 @@ def theirs_of(spec: MobileNetV3Spec, **settings: Any) -> Any:
     make = tf_keras.applications.MobileNetV3Small
     if isinstance(spec, LargeSpec):
         make = tf_keras.applications.MobileNetV3Large
-    shape, chosen = (*spec.sides_px, 3), {"alpha": spec.alpha, "minimalistic": spec.minimalistic}
+    shape, chosen = (*spec.resolution.sides_px, 3), {"alpha": spec.alpha, "minimalistic": spec.minimalistic}
     return make(shape, weights=None, include_preprocessing=False, **chosen, **settings)
 
 
@@ -43,12 +44,12 @@ def test_keras_rescales_bytes_inside_as_we_do_outside() -> None:
 
 
 def test_a_file_without_a_top_serves_fine_tuning(randomize: Any, tmp_path: Path) -> None:
-    spec = SmallSpec(alpha=0.75, resolution_px=32, classes=4)
+    spec = SmallSpec(alpha=0.75, resolution=Resolution.square(32), classes=4)
     assert_backbone_serves(spec, theirs_of(spec, include_top=False), randomize, tmp_path)
 
 
 def test_fine_tuning_keeps_the_features_of_a_file_with_a_top() -> None:
-    spec = SmallSpec(alpha=0.35, resolution_px=32, classes=4)
+    spec = SmallSpec(alpha=0.35, resolution=Resolution.square(32), classes=4)
     given = {layer.name: layer.get_weights() for layer in build(spec).layers if layer.weights}
     ours = build(replace(spec, classes=3))
     assert set_weights(SMALL_FORM, ours, given, source=Path("w.h5"), keeps_head=False) == ("Logits",)
@@ -68,7 +69,7 @@ def test_the_network_can_be_stored_and_has_no_layer_without_a_name_of_its_own() 
     ("spec", "stem"),
     [
         (SmallSpec(), "weights_mobilenet_v3_small_224_1.0_float"),
-        (LargeSpec(alpha=0.75, resolution_px=96), "weights_mobilenet_v3_large_224_0.75_float"),
+        (LargeSpec(alpha=0.75, resolution=Resolution.square(96)), "weights_mobilenet_v3_large_224_0.75_float"),
         (LargeSpec(minimalistic=True), "weights_mobilenet_v3_large_minimalistic_224_1.0_float"),
     ],
     ids=lambda value: getattr(value, "stem_name", None),

@@ -9,6 +9,7 @@ from mbexport.models.mobilenet_v3.cost import cost
 from mbexport.models.mobilenet_v3.published import LARGE, SMALL
 from mbexport.models.mobilenet_v3.spec import LargeSpec, MobileNetV3Spec, SmallSpec
 from mbexport.models.published import Published, nearest_quantized
+from mbexport.models.resolution import Resolution
 
 SMALL_COST, LARGE_COST = cost(SmallSpec()), cost(LargeSpec())
 SPECS = st.sampled_from([SmallSpec, LargeSpec])
@@ -55,7 +56,7 @@ def test_parameters_are_what_was_published(row: Published) -> None:
 def test_quantized_checkpoints_speak_for_networks_of_their_width(
     published: tuple[Published, ...], alpha: float, drop: float | None
 ) -> None:
-    found = nearest_quantized(published, alpha=alpha, resolution_px=96)
+    found = nearest_quantized(published, alpha=alpha, resolution=Resolution.square(96))
     assert (None if found is None else found.int8_drop) == (None if drop is None else pytest.approx(drop))
 
 
@@ -77,10 +78,12 @@ def test_the_last_channels(spec: MobileNetV3Spec, last: int, features: int) -> N
 def test_a_minimalistic_network_has_the_same_channels_and_less_work(
     spec: type[MobileNetV3Spec], alpha: float, px: int
 ) -> None:
-    plain, lean = (cost(spec(alpha=alpha, resolution_px=px, minimalistic=each)) for each in (False, True))
+    plain, lean = (
+        cost(spec(alpha=alpha, resolution=Resolution.square(px), minimalistic=each)) for each in (False, True)
+    )
     kept = [each for each in plain.layers if each.kind != "squeeze-excite"]
-    assert [(each.name, each.channels_out, each.map_size) for each in kept] == [
-        (each.name, each.channels_out, each.map_size) for each in lean.layers
+    assert [(each.name, each.channels_out, each.output) for each in kept] == [
+        (each.name, each.channels_out, each.output) for each in lean.layers
     ]
     assert {each.kernel_px for each in lean.layers} == {1, 3}
     assert lean.mult_adds < plain.mult_adds
@@ -91,7 +94,9 @@ def test_a_minimalistic_network_has_the_same_channels_and_less_work(
 def test_doubling_the_resolution_quadruples_what_works_on_maps(
     spec: type[MobileNetV3Spec], alpha: float, px: int, minimalistic: bool
 ) -> None:
-    totals = [cost(spec(alpha=alpha, resolution_px=side, minimalistic=minimalistic)) for side in (px, 2 * px)]
+    totals = [
+        cost(spec(alpha=alpha, resolution=Resolution.square(side), minimalistic=minimalistic)) for side in (px, 2 * px)
+    ]
     pooled = [sum(each.mult_adds for each in of.layers if each.kind in ("squeeze-excite", "head")) for of in totals]
     assert pooled[0] == pooled[1]
     assert totals[1].mult_adds - pooled[1] == 4 * (totals[0].mult_adds - pooled[0])
@@ -101,7 +106,7 @@ def test_doubling_the_resolution_quadruples_what_works_on_maps(
 @pytest.mark.parametrize(
     ("spec", "name", "title"),
     [
-        (SmallSpec(alpha=0.75, resolution_px=96), "mobilenet_v3_small_0.75_96", "MobileNet v3 small"),
+        (SmallSpec(alpha=0.75, resolution=Resolution.square(96)), "mobilenet_v3_small_0.75_96", "MobileNet v3 small"),
         (LargeSpec(), "mobilenet_v3_large_1.0_224", "MobileNet v3 large"),
         (
             SmallSpec(minimalistic=True),

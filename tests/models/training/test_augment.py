@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION, Augmentation, augment
 
 pytestmark = pytest.mark.run
@@ -162,14 +163,14 @@ def test_light_stays_within_a_byte_at_both_ends() -> None:
 @settings(max_examples=10, deadline=None)
 def test_output_of_another_size_is_the_centre_at_the_same_scale(px: int, seed: tuple[int, int]) -> None:
     pixels = noise(2, px=px + 4)
-    found = np.asarray(augment(pixels, only(), seed=np.array(seed, np.int64), output_px=px))
+    found = np.asarray(augment(pixels, only(), seed=np.array(seed, np.int64), output=Resolution.square(px)))
     np.testing.assert_allclose(found, pixels[:, 2:-2, 2:-2], atol=1e-3)
 
 
 def test_what_lies_around_the_crop_is_moved_into_it() -> None:
     framed = np.zeros((32, 12, 12, 3), np.uint8)
     framed[:, 2:-2, 2:-2] = 255
-    found = np.asarray(augment(framed, only(shift=0.2), seed=np.array((0, 0), np.int64), output_px=8))
+    found = np.asarray(augment(framed, only(shift=0.2), seed=np.array((0, 0), np.int64), output=Resolution.square(8)))
     assert found.shape == (32, 8, 8, 3)
     assert found.min() == 0  # the frame, where a shift of the crop alone would have had to invent something
 

@@ -13,12 +13,13 @@ from hypothesis.extra import numpy as hnp
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.best_epoch import Evaluation, divergences, evaluate, keep_if_better
 from mbexport.models.training.checkpoint import Progress
 from mbexport.models.training.objective import Objective
 
 layers = tf_keras.layers
-PREPARED = Preprocess(resolution_px=8, crop_fraction=1.0)
+PREPARED = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
 LOGITS = hnp.arrays(np.float64, st.tuples(st.integers(1, 4), st.just(3)), elements=st.floats(-30, 30))
 
 

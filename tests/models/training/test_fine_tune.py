@@ -11,6 +11,7 @@ import tf_keras
 from mbexport.models.data.open import ImageSet, stratified_split
 from mbexport.models.mobilenet_v1.pretrained import HEAD
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training import fine_tune as tuning
 from mbexport.models.training.augment import Augmentation
 from mbexport.models.training.fine_tune import fine_tune
@@ -20,7 +21,7 @@ from mbexport.models.training.train import make_deterministic
 pytestmark = pytest.mark.run
 
 layers = tf_keras.layers
-PREPARED = Preprocess(resolution_px=32, crop_fraction=1.0)
+PREPARED = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
 STILL = Augmentation(rotation_deg=0, zoom=0, shift=0, mirror=False, fill_mode="CONSTANT")
 SETTINGS = TrainSettings(batch=16, seed=0, augmentation=STILL)
 

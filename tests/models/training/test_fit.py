@@ -13,6 +13,7 @@ import tf_keras
 from mbexport.errors import StageError
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import Augmentation
 from mbexport.models.training.fit import Phase, TrainSettings, fit, steps_per_epoch
 from mbexport.models.training.objective import Objective
@@ -22,7 +23,7 @@ from mbexport.models.weights import weights_to_bytes
 pytestmark = pytest.mark.run
 
 layers = tf_keras.layers
-PREPARED = Preprocess(resolution_px=8, crop_fraction=1.0)
+PREPARED = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
 STILL = Augmentation(rotation_deg=0, zoom=0, shift=0, mirror=False, fill_mode="CONSTANT")
 SETTINGS = TrainSettings(batch=16, seed=0, augmentation=STILL)
 
@@ -199,7 +200,7 @@ def test_the_network_is_fed_what_as_input_returns(shades: Shades, fitted: Fitted
     image = layers.Input((8, 8, 3))
     x = layers.GlobalAveragePooling2D()(layers.Lambda(spy)(image))
     model = tf_keras.Model(image, layers.Dense(2, activation="softmax")(x))
-    own = Preprocess(resolution_px=8, normalization=Normalization(mean=(mean,), std=(127.5,)))
+    own = Preprocess(resolution=Resolution.square(8), normalization=Normalization(mean=(mean,), std=(127.5,)))
     fitted(model, shades(32, classes=2), Phase(epochs=1, learning_rate=0.1), as_input=own.normalize_floats)
     found = np.unique(np.concatenate([value.ravel() for value in seen]))
     assert found == pytest.approx([-mean / 127.5, (255 - mean) / 127.5], abs=1e-6)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
 from mbexport.models.training.best_epoch import evaluate
 from mbexport.models.training.fit import Phase, TrainSettings, fit
@@ -23,7 +24,7 @@ from mbexport.models.weights import weights_to_bytes
 pytestmark = pytest.mark.run
 
 layers = tf_keras.layers
-PREPARED = Preprocess(resolution_px=8, crop_fraction=1.0)
+PREPARED = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
 SETTINGS = TrainSettings(batch=8, seed=0, augmentation=replace(DIGITS_AUGMENTATION, mixes=True))
 ACTIVATIONS = {Output.SOFTMAX: "softmax", Output.SIGMOID: "sigmoid", Output.LOGITS: None}
 

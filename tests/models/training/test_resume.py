@@ -9,6 +9,7 @@ import tf_keras
 
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
 from mbexport.models.training.checkpoint import Progress, checkpoint, read_progress, restore
 from mbexport.models.training.fit import Phase, TrainSettings, fit
@@ -19,7 +20,7 @@ from mbexport.models.weights import weights_to_bytes
 pytestmark = pytest.mark.run
 
 layers = tf_keras.layers
-PREPARED = Preprocess(resolution_px=8, crop_fraction=1.0)
+PREPARED = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
 SETTINGS = TrainSettings(batch=8, seed=0, augmentation=DIGITS_AUGMENTATION)
 EPOCHS = 4  # of both phases
 PHASES = (

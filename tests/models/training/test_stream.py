@@ -17,11 +17,12 @@ from PIL import Image
 from mbexport.errors import DataError
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import PHOTO_AUGMENTATION
 from mbexport.models.training.pixel_store import PixelStore
 from mbexport.models.training.stream import training_batches
 
-PREPARED = Preprocess(resolution_px=16, crop_fraction=1.0)
+PREPARED = Preprocess(resolution=Resolution.square(16), crop_fraction=1.0)
 Batches = list[tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 

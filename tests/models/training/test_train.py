@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mbexport.models.data.open import ImageSet, iter_pixels, open_data
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.training import train as training
 from mbexport.models.training.augment import DIGITS_AUGMENTATION, Augmentation
 from mbexport.models.training.fit import TrainSettings
@@ -22,8 +23,8 @@ from mbexport.models.weights import weights_to_bytes
 pytestmark = pytest.mark.run
 
 layers = tf_keras.layers
-SPEC = ModelSpec(alpha=0.05, resolution_px=32, classes=10)
-PREPARED = Preprocess(resolution_px=32, crop_fraction=1.0)
+SPEC = ModelSpec(alpha=0.05, resolution=Resolution.square(32), classes=10)
+PREPARED = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
 STILL = Augmentation(rotation_deg=0, zoom=0, shift=0, mirror=False, fill_mode="CONSTANT")
 SETTINGS = TrainSettings(batch=16, seed=0, augmentation=DIGITS_AUGMENTATION)
 
@@ -89,7 +90,7 @@ def test_the_statistics_of_batch_normalization_follow_a_short_training(once: tup
 @pytest.mark.parametrize("count", [64, 128])
 def test_statistics_are_the_plain_average_over_training_images(count):
     images = open_data("digits").evaluation(0).subset(np.arange(count))
-    preprocess = Preprocess(resolution_px=32, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
     image = tf_keras.layers.Input((32, 32, 3))
     norm = tf_keras.layers.BatchNormalization(momentum=0.9)
     model = tf_keras.Model(image, norm(image))

@@ -16,8 +16,8 @@ _SIDES: Final = [2, 3]  # the axes of height and width, with channels first
 def name_batch(model: onnx.ModelProto) -> None:
     """Gives an open batch one name at both ends; a batch that is a number stays.
 
-    before:  image (unk__12, px, px, 3) -> ... -> scores (unk__13, classes)
-    after:   image (batch, px, px, 3) -> ... -> scores (batch, classes)
+    before:  image (unk__12, h, w, 3) -> ... -> scores (unk__13, classes)
+    after:   image (batch, h, w, 3) -> ... -> scores (batch, classes)
     """
     for value in (*model.graph.input, *model.graph.output):
         size = value.type.tensor_type.shape.dim[0]
@@ -29,10 +29,10 @@ def name_batch(model: onnx.ModelProto) -> None:
 def take_channels_first(model: onnx.ModelProto) -> None:
     """Gives the input the order of axes that convolutions take, so that nothing has to be turned.
 
-    before:  image (n, px, px, 3) -> DQ -> Transpose(0, 3, 1, 2) -> Conv
-    after:   image (n, 3, px, px) -> DQ -> Conv
+    before:  image (n, h, w, 3) -> DQ -> Transpose(0, 3, 1, 2) -> Conv
+    after:   image (n, 3, h, w) -> DQ -> Conv
 
-    For grey images tf2onnx writes the Transpose as a Reshape to (n, 1, px, px). Raises `StageError` if something
+    For grey images tf2onnx writes the Transpose as a Reshape to (n, 1, h, w). Raises `StageError` if something
     other than quantization stands before it.
     """
     consumers, source = consumers_of(model), model.graph.input[0]

@@ -16,8 +16,9 @@ from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.assets import LABELS, SETTINGS, asset_files
 from mbexport.escaping.source import properties
 from mbexport.formats.runner import Runner
-from mbexport.models.data.decode import to_rgb
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
+from mbexport.models.transparency import over_white
 
 pytestmark = needs_java
 
@@ -76,28 +77,30 @@ FRACTIONS = st.one_of(st.sampled_from([1.0, 0.875, 0.5, 3 / 7, 1e-9]), st.floats
 @example(Image.new("RGBA", (5, 3), (250, 8, 7, 128)), 32, 0.5, 3)
 def test_images_are_resized_to_the_byte(java, image, size, fraction, channels):
     normalization = MOBILENET if channels == 3 else Normalization(mean=(0.0,), std=(1.0,))
-    preprocess = Preprocess(resolution_px=size, crop_fraction=fraction, channels=channels, normalization=normalization)
+    preprocess = Preprocess(
+        resolution=Resolution.square(size), crop_fraction=fraction, channels=channels, normalization=normalization
+    )
     tell(java, preprocess=preprocess)
-    assert resized(java, image) == preprocess.pixels(to_rgb(image)).tobytes()
+    assert resized(java, image) == preprocess.pixels(over_white(image)).tobytes()
 
 
 def test_every_shade_of_every_transparency_lies_on_white(java):
     shades, alphas = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
     image = Image.fromarray(np.stack([shades, shades[::-1], 255 - shades, alphas], axis=-1))
-    preprocess = Preprocess(resolution_px=256, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(256), crop_fraction=1.0)
     tell(java, preprocess=preprocess)
-    assert resized(java, image) == to_rgb(image).tobytes()
+    assert resized(java, image) == over_white(image).tobytes()
 
 
 def test_every_grey_is_that_of_pillow(java):
     pixels = np.random.default_rng(7).integers(0, 256, (256, 256, 3), np.uint8)
-    tell(java, preprocess=Preprocess(resolution_px=256, crop_fraction=1.0, channels=1))
+    tell(java, preprocess=Preprocess(resolution=Resolution.square(256), crop_fraction=1.0, channels=1))
     assert resized(java, Image.fromarray(pixels)) == Image.fromarray(pixels).convert("L").tobytes()
 
 
 @pytest.mark.parametrize("size", [96, 224])
 def test_real_photos_are_resized_to_the_byte(java, shared_data, size):
-    preprocess = Preprocess(resolution_px=size)
+    preprocess = Preprocess(resolution=Resolution.square(size))
     tell(java, preprocess=preprocess)
     files = sorted((shared_data / "imagenet").rglob("*.jpg"))
     assert len(files) > 500
@@ -131,7 +134,7 @@ NORMALIZATIONS = [MOBILENET, CAFFE, Normalization(mean=(0.1, 0.2, 0.3), std=(58.
 def test_tensors_are_filled_as_the_verified_ones(java, tmp_path, dtype, size, normalization):
     Prepared.__abstractmethods__ = frozenset()
     runner = Prepared(tmp_path, dtype, 3)
-    preprocess = Preprocess(resolution_px=4, normalization=normalization)
+    preprocess = Preprocess(resolution=Resolution.square(4), normalization=normalization)
     pixels = np.random.default_rng(3).integers(0, 256, (1, 4, 4, 3), np.uint8)
     mean, std = (each * 3 if len(each) == 1 else each for each in (normalization.mean, normalization.std))
     order = "BGR" if normalization.is_bgr else "RGB"

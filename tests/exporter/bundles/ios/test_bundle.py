@@ -13,6 +13,7 @@ from mbexport.bundles.ios.bundle import ios_files
 from mbexport.errors import DataError
 from mbexport.golden.vectors import golden_from_bytes
 from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 NAME = "MobilenetV1_0_25_32"
 SOURCES, TESTS = f"Sources/{NAME}", f"Tests/{NAME}Tests"
@@ -106,7 +107,7 @@ def test_settings_are_those_of_the_model():
     """1/3 needs 16 digits to come back as the same number."""
     app = app_model_by_hand()
     norm = Normalization(mean=(103.939, 116.779, 123.68), std=(1.0, 1.0, 3.0), is_bgr=True)
-    preprocess = Preprocess(resolution_px=48, crop_fraction=1 / 3, normalization=norm)
+    preprocess = Preprocess(resolution=Resolution.square(48), crop_fraction=1 / 3, normalization=norm)
     app = replace(app, golden=replace(app.golden, preprocess=preprocess))
     app = with_input(app, dtype="float32", channel_order="BGR", mean=norm.mean, std=norm.std)
     app = with_output(app, dtype="int8", kind="logits", scale=0.1, zero_point=-128)

@@ -20,12 +20,13 @@ from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, UNIT, Normalization, Preprocess
+from mbexport.models.resolution import Resolution
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),  # tf_keras calls .h5 legacy
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-PIXELS = Preprocess(resolution_px=PX, crop_fraction=1.0)
+PIXELS = Preprocess(resolution=Resolution.square(PX), crop_fraction=1.0)
 FORMS = ("net.keras", "net.h5", "net")
 layers = tf_keras.layers
 
@@ -129,7 +130,7 @@ def test_logits_are_told_from_probabilities(saved):
 
 
 def test_a_network_is_recognized_by_its_layers(saved):
-    runner = open_runner(saved(build(ModelSpec(alpha=0.25, resolution_px=32, classes=10))))
+    runner = open_runner(saved(build(ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=10))))
     assert recognize(runner) == (MOBILENET_V1, 0.25)
 
 

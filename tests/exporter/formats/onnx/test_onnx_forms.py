@@ -19,9 +19,10 @@ from mbexport.calibration.qat.fake_quant import fake_quantize
 from mbexport.calibration.ranges.observe import observe
 from mbexport.formats.onnx.convert import onnx_from_tflite
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 pytestmark = pytest.mark.run
-PREPROCESS = Preprocess(resolution_px=32)
+PREPROCESS = Preprocess(resolution=Resolution.square(32))
 PRECISIONS = (Precision.FP32, Precision.FP16, Precision.INT8)
 TYPES = {"uint8": tf.uint8, "int8": tf.int8, "float32": tf.float32}
 CONVOLUTIONS = 4

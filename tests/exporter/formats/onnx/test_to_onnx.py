@@ -21,6 +21,7 @@ from mbexport.models.data.open import DIGITS, iter_pixels, open_data, open_unlab
 from mbexport.models.facts import Output
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.comparison import verify
 
@@ -61,11 +62,11 @@ def models(converted) -> dict[Precision, onnx.ModelProto]:
 def digits() -> np.ndarray:
     """100 digits as uint8 images of 32 px."""
     images = open_data(DIGITS).evaluation(0).subset(np.arange(100))
-    return np.concatenate(list(iter_pixels(images, Preprocess(resolution_px=32, crop_fraction=1.0))))
+    return np.concatenate(list(iter_pixels(images, Preprocess(resolution=Resolution.square(32), crop_fraction=1.0))))
 
 
 def raw_of(runner: Runner, pixels: np.ndarray) -> np.ndarray:
-    feeds = runner.prepare(pixels, Preprocess(resolution_px=32))
+    feeds = runner.prepare(pixels, Preprocess(resolution=Resolution.square(32)))
     return Classifier(runner).raw(feeds)
 
 
@@ -236,7 +237,7 @@ def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
     from mbexport.formats.tflite.convert import int8_tflite
     from mbexport.models.folding import fold_batch_norm
 
-    preprocess = Preprocess(resolution_px=224)
+    preprocess = Preprocess(resolution=Resolution.square(224))
     folded = fold_batch_norm(network, preprocess=preprocess)
     samples = open_unlabelled(calibration).images.subset(np.arange(0, 256, 4))
     ranges = observe(folded, map(preprocess.dequantize, iter_pixels(samples, preprocess)))
@@ -252,13 +253,13 @@ def int8_files(network: Any, calibration: Path, folder: Path) -> list[Path]:
 def test_a_real_network_keeps_its_answers_in_both_formats(shared_data, tmp_path):
     from mbexport.models.mobilenet_v1.network import build
 
-    network = build(ModelSpec(alpha=0.75, resolution_px=224, classes=1000))
+    network = build(ModelSpec(alpha=0.75, resolution=Resolution.square(224), classes=1000))
     network.load_weights(shared_data / "weights" / "mobilenet_7_5_224_tf.h5")
     files = int8_files(network, shared_data / "imagenet" / "calibration", tmp_path)
     classes = shared_data / "imagenet" / "classes.txt"
     images = open_data(str(shared_data / "imagenet" / "eval"), classes_file=classes).evaluation(0)
     images = images.subset(np.arange(0, 500, 5))
-    preprocess = Preprocess(resolution_px=224, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(224), crop_fraction=1.0)
     found = verify(
         [match(open_runner(file), pixels=preprocess, given=None, classes=1000, background=False) for file in files],
         images,

@@ -10,6 +10,7 @@ import pytest
 
 from mbexport.cli import run
 from mbexport.errors import StageError
+from mbexport.models.resolution import Resolution
 
 pytestmark = pytest.mark.run
 
@@ -116,7 +117,7 @@ def stored(tmp_path_factory) -> Path:
     from mbexport.models.mobilenet_v1.spec import ModelSpec
 
     path = tmp_path_factory.mktemp("stored") / "seven.weights.h5"
-    build(ModelSpec(alpha=0.25, resolution_px=32, classes=7)).save_weights(path)
+    build(ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=7)).save_weights(path)
     return path
 
 

@@ -23,12 +23,13 @@ from mbexport.formats.tflite.metadata import labels_of, metadata_of, with_metada
 from mbexport.formats.tflite.metadata_schema import IDENTIFIER, ModelMetadata, Reader, SubGraphMetadata, TensorMetadata
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import CAFFE
+from mbexport.models.resolution import Resolution
 
 PLAIN = Description(
     name="net",
     text="A network.",
     labels=tuple(f"class {number}" for number in range(12)),
-    px=2,
+    resolution=Resolution.square(2),
     channels=3,
     mean=(127.5,),
     std=(127.5,),
@@ -207,7 +208,7 @@ def test_metadata_change_no_answer(kind):
     ("changed", "message"),
     [
         ({"labels": ("a", "b")}, "labels must be as many as the 12 scores, got 2"),
-        ({"px": 3}, r"must take images of \(3, 3, 3\), got \(2, 2, 3\)"),
+        ({"resolution": Resolution.square(3)}, r"must take images of \(3, 3, 3\), got \(2, 2, 3\)"),
         ({"channels": 1}, r"must take images of \(2, 2, 1\), got \(2, 2, 3\)"),
     ],
 )

@@ -11,10 +11,11 @@ from mbexport.errors import StageError
 from mbexport.formats.tflite.integers import Decided, require_decided_integers
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 pytestmark = pytest.mark.run
 
-PREPARED = Preprocess(resolution_px=32)
+PREPARED = Preprocess(resolution=Resolution.square(32))
 INPUT = {"input_scale": PREPARED.input_scale, "input_zero_point": PREPARED.input_zero_point}
 
 
@@ -30,7 +31,7 @@ def decided():
     from mbexport.models.mobilenet_v1.network import build
 
     tf_keras.utils.set_random_seed(0)
-    network = build(ModelSpec(alpha=0.25, resolution_px=32, classes=10), batch_norm_momentum=0.0)
+    network = build(ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=10), batch_norm_momentum=0.0)
     pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
     network(PREPARED.normalize(pixels), training=True)  # statistics without which the signal fades away
     folded = fold_batch_norm(network, preprocess=PREPARED)

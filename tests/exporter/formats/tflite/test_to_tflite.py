@@ -20,10 +20,11 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.formats.tflite.convert import fp32_tflite, int8_tflite
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 
 pytestmark = pytest.mark.run
 
-PREPROCESS = Preprocess(resolution_px=32)
+PREPROCESS = Preprocess(resolution=Resolution.square(32))
 DYNAMIC_OPS = {"SHAPE", "STRIDED_SLICE", "PACK"}
 ALL_IO = list(Io)
 

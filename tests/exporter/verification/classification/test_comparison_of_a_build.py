@@ -11,6 +11,7 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.models.data.open import open_data
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.report.content import to_bytes
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.comparison import verify
@@ -19,7 +20,7 @@ from mbexport.verification.classification.pictures import thumbnails
 from mbexport.verification.classification.serialize import accuracy_json, pair_json, paths_json
 
 STEM = "mobilenet_v1_0.25_32"
-PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
+PREPROCESS = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
 DIGITS = [str(digit) for digit in range(10)]
 
 

@@ -13,6 +13,7 @@ from mbexport.formats.registry import open_runner
 from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.verification.classification.kernel_paths import compare_paths
 
 UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))
@@ -69,7 +70,7 @@ def test_no_more_images_are_compared_than_the_most(compared):
 def test_two_kernel_paths_of_a_real_file(tmp_path, numbered):
     path = tmp_path / "m.tflite"
     path.write_bytes(tflite_of("float32", codes="int8", affine=Affine(scale=(1 / 128,), zero_point=(0,))))
-    preprocess = Preprocess(resolution_px=2, crop_fraction=1.0)
+    preprocess = Preprocess(resolution=Resolution.square(2), crop_fraction=1.0)
 
     def opened(resolver=None):
         runner = open_runner(path)

@@ -24,14 +24,15 @@ from mbexport.models.folding import fold_batch_norm
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.verification.classification.simulation import LEAST_AGREEMENT, Simulation, check_simulation, parting_layer
 
 pytestmark = pytest.mark.run
 
-PREPROCESS = Preprocess(resolution_px=32, crop_fraction=1.0)
+PREPROCESS = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
 INPUT = {"input_scale": PREPROCESS.input_scale, "input_zero_point": PREPROCESS.input_zero_point}
 ENTRY = input_range(**INPUT)
-SPEC = ModelSpec(alpha=0.25, resolution_px=32, classes=10)
+SPEC = ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=10)
 
 
 def simulation(agreement: float, near_ties: float = 0.0) -> Simulation:
