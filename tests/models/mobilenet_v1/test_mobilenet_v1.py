@@ -71,8 +71,8 @@ def test_the_network_costs_what_cost_says(spec: ModelSpec) -> None:
     assert {name: counted_mult_adds(layer) for name, layer in convolutions.items()} == {
         each.name: each.mult_adds for each in expected.layers
     }
-    assert {name: layer.output_shape[1] for name, layer in convolutions.items()} == {
-        each.name: each.map_px for each in expected.layers
+    assert {name: layer.output_shape[1:3] for name, layer in convolutions.items()} == {
+        each.name: each.output.sides_px for each in expected.layers
     }
     assert model.count_params() == expected.parameters
 
