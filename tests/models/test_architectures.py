@@ -42,18 +42,16 @@ def test_an_unknown_network_is_an_image_classifier(name: str | None) -> None:
 
 @each_architecture
 def test_a_network_is_what_its_row_says_of_it(architecture: Architecture) -> None:
-    spec = architecture.spec(alpha=0.25, resolution=Resolution.square(64), classes=5)
+    size = Resolution(height_px=64, width_px=96)
+    spec = architecture.spec(alpha=0.25, resolution=size, classes=5)
     network = architecture.build(spec)
     assert (network.name, network.input_names) == (architecture.name, [INPUT_NAME])
-    assert (network.input_shape, network.output_shape) == ((None, 64, 64, 3), (None, 5))
+    assert (network.input_shape, network.output_shape) == ((None, 64, 96, 3), (None, 5))
     assert [layer.name for layer in network.layers if layer.weights][-1] == architecture.form.head
 
-    total, counted = (
-        architecture.cost(spec),
-        facts_of_network(network, Preprocess(resolution=Resolution.square(64)), Output.SOFTMAX),
-    )
+    total, counted = architecture.cost(spec), facts_of_network(network, Preprocess(resolution=size), Output.SOFTMAX)
     assert (total.mult_adds, total.parameters) == (counted.mult_adds, counted.parameters)
-    assert facts_of_spec(network, spec, Preprocess(resolution=Resolution.square(64))).family == architecture.name
+    assert facts_of_spec(network, spec, Preprocess(resolution=size)).family == architecture.name
 
     convolutions = [layer for layer in network.layers if "Conv2D" in type(layer).__name__]
     channels = [(layer.output_shape[-1], type(layer).__name__ == "DepthwiseConv2D") for layer in convolutions]

@@ -8,6 +8,7 @@ import tf_keras
 
 from mbexport.models.mobilenet_v1.network import build
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.resolution import Resolution
 from mbexport.models.widening import with_widths
 
 pytestmark = pytest.mark.run
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.run
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    return build(ModelSpec(alpha=0.25, resolution_px=32, classes=4))
+    return build(ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=4))
 
 
 def test_a_wider_stem_widens_what_stands_behind_it_up_to_the_next_full_convolution(network: Any) -> None:

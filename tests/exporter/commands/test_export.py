@@ -90,7 +90,7 @@ def test_every_option_of_the_network_reaches_the_plan(planned):
         ("--arch mobilenet_v1", ModelSpec(classes=10), "mobilenet_v1_1.0_224"),
         (
             "--arch mobilenet_v2 --alpha 1.4 --resolution 96",
-            MobileNetV2Spec(alpha=1.4, resolution_px=96, classes=10),
+            MobileNetV2Spec(alpha=1.4, resolution=Resolution.square(96), classes=10),
             "mobilenet_v2_1.4_96",
         ),
         ("--arch mobilenet_v3_small", SmallSpec(classes=10), "mobilenet_v3_small_1.0_224"),

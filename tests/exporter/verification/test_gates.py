@@ -45,7 +45,7 @@ def test_no_published_checkpoint_fails_its_own_default_limit(row):
     ],
 )
 def test_default_drop_of_the_later_architectures(family, alpha, drop, agreement):
-    limits = default_limits(NetworkFacts(family=family, alpha=alpha, resolution_px=96))
+    limits = default_limits(NetworkFacts(family=family, alpha=alpha, resolution=Resolution.square(96)))
     assert (limits.get("top1_drop"), limits.get("agreement")) == (drop, agreement)
 
 
