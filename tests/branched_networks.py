@@ -16,11 +16,12 @@ from mbexport.formats.tflite.integers import Decided
 from mbexport.models.activations import HardSigmoid, HardSwish
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.models.widening import with_widths
 
 PX = 32
 CLASSES = 6
-PREPROCESS = Preprocess(resolution_px=PX)
+PREPROCESS = Preprocess(resolution=Resolution.square(PX))
 layers = tf_keras.layers
 
 

@@ -14,7 +14,8 @@ def test_height_comes_first() -> None:
     assert found == Resolution(height_px=96, width_px=128)
     assert (found.sides_px, found.pixels, found.is_square) == ((96, 128), 12_288, False)
     assert (str(found), found.json, found.extent) == ("96x128", "96x128", "96 x 128")
-    assert found.divided_by(32) == Resolution(height_px=3, width_px=4)
+    assert found.strided(2) == Resolution(height_px=48, width_px=64)
+    assert found.strided(10) == Resolution(height_px=10, width_px=13)  # 9.6 and 12.8
 
 
 @pytest.mark.parametrize("text", [96, "96", "096", "96x96"])
