@@ -30,7 +30,7 @@ def test_default_drop_is_what_googles_own_checkpoint_lost():
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.alpha}_{row.side_px:g}")
 def test_no_published_checkpoint_fails_its_own_default_limit(row):
-    limits = limits_of(ModelSpec(alpha=row.alpha, resolution=row.resolution))
+    limits = limits_of(ModelSpec(alpha=row.alpha, resolution=row.spec.resolution))
     assert limits["top1_drop"] == pytest.approx(row.top1_float - row.top1_int8, abs=1e-9)
 
 
