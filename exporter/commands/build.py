@@ -46,9 +46,7 @@ Examples:
     help="Epochs of training; if absent 16 for digits, 30 for photos, and at most 60 with --weights.",
 )
 @options.rho
-@options.conv
-@options.shallow
-@options.minimalistic
+@options.variants
 @options.option(
     "--log-dir",
     group=Group.TRAINING,

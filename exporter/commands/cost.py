@@ -29,9 +29,7 @@ Examples:
 @options.alpha
 @options.resolution
 @options.rho
-@options.conv
-@options.shallow
-@options.minimalistic
+@options.variants
 @options.option(
     "--classes", group=Group.NETWORK, type=int, default=1000, metavar="N", help="Classes that the network tells apart."
 )

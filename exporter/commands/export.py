@@ -55,9 +55,7 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
 @options.alpha
 @options.resolution
 @options.rho
-@options.conv
-@options.shallow
-@options.minimalistic
+@options.variants
 @options.option(
     "--trust",
     group=Group.RUN,

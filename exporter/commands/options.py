@@ -208,6 +208,7 @@ minimalistic: Final = option(
     is_flag=True,
     help="MobileNet v3: without squeeze-and-excite, h-swish and 5x5 kernels.",
 )
+variants: Final = together(conv, shallow, minimalistic)  # what not every architecture has
 as_json: Final = option("--json", "as_json", group=Group.COMMON, is_flag=True, help="Print the result as JSON.")
 classes_file: Final = option(
     "--classes",
