@@ -1,25 +1,24 @@
 """Hold an import against the user's own model on the same images, and find the first layer where they part."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.errors import StageError
 from mbexport.models.facts import Output
 from mbexport.models.folding import without_probabilities
-from mbexport.models.keras_import.canonical import ChainState, layer_of
-from mbexport.models.keras_import.chain import Step
-from mbexport.models.keras_import.model import import_model
-from mbexport.models.keras_import.original import Images, Layer, Original, open_original
+from mbexport.models.keras_import.model import Layer, import_model
+from mbexport.models.keras_import.original import Images, Original, open_original
 from mbexport.models.resolution import Resolution
 
 TOLERANCE: Final = 1e-4  # of a probability, or of the largest logit
 _ROUNDING: Final = 1e-5  # of the largest value: what float32 may do behind many layers
+_AT_ONCE: Final = 4  # images: what all layers give of them is held at once
 _LEAST_VALUE: Final = 1e-30  # where all are zero, any other value is far from them
 
 
@@ -76,49 +75,22 @@ def _is_rounding(source: Source, network: Any, images: Images, inputs: Images) -
 
 def first_difference(source: Source, original: Original, images: Images) -> Layer | None:
     """The first layer behind which the import differs from the user's model; None if there is none."""
-    states: list[tuple[Layer, ChainState]] = []
-    import_model(
-        source.path,
-        resolution=source.resolution,
-        trust=source.trust,
-        on_layer=lambda layer, state: states.append((layer, state)),
-    )
-    computed = original.behind([layer for layer, _ in states], images)
-    for (layer, _), expected, found in zip(states, computed, _replayed(states, images), strict=True):
-        is_last = layer is states[-1][0]
-        is_relative = not is_last or states[-1][1].output is Output.LOGITS
-        if expected.shape != found.shape or not _distance(expected, found, is_relative=is_relative) <= TOLERANCE:
-            return layer
-    return None
-
-
-def _replayed(states: list[tuple[Layer, ChainState]], images: Images) -> Iterator[Images]:
-    """What the import computes behind each layer; what did not change since the layer before is not computed again."""
-    held: list[tuple[Step, Any]] = []
-    for _, state in states:
-        same = 0
-        while same < min(len(held), len(state.entries)) and held[same][0] is state.entries[same]:
-            same += 1
-        del held[same:]
-        factor, shift = (value.astype(np.float32) for value in state.before)
-        value = held[-1][1] if held else tf.constant(images * factor + shift)
-        for step in state.entries[same:]:
-            value = _applied(step, value)
-            held.append((step, value))
-        yield _ended(_scores(value * state.factor.astype(np.float32) + state.shift.astype(np.float32)), state.output)
-
-
-def _applied(step: Step, value: Any) -> Any:
-    layer, weights = layer_of(step, name="replayed")
-    layer.build(value.shape)
-    layer.set_weights([each.astype(np.float32) for each in weights])
-    return layer(value, training=False) if weights else layer(value)
-
-
-def _ended(scores: Images, output: Output) -> Images:
-    if output is Output.SOFTMAX:
-        return np.asarray(tf.nn.softmax(scores))
-    return np.asarray(tf.sigmoid(scores)) if output is Output.SIGMOID else scores
+    found = import_model(source.path, resolution=source.resolution, trust=source.trust)
+    by_name = {layer.name: layer.output for layer in found.network.layers}
+    names = list(dict.fromkeys(trace.name for trace in found.traces))
+    network = tf_keras.Model(found.network.inputs, [by_name[name] for name in names])
+    layers = [trace.layer for trace in found.traces]
+    differs: set[int] = set()
+    for start in range(0, len(images), _AT_ONCE):
+        part = images[start : start + _AT_ONCE]
+        inputs = part * np.array(found.input_scale, np.float32) + np.array(found.input_offset, np.float32)
+        values = dict(zip(names, tf.nest.flatten(network(inputs, training=False)), strict=True))
+        computed = original.behind(layers, part)
+        for number, (trace, expected) in enumerate(zip(found.traces, computed, strict=True)):
+            own = trace.found(np.asarray(values[trace.name], np.float32))
+            if not _distance(expected, own, is_relative=trace.is_relative) <= TOLERANCE:
+                differs.add(number)
+    return layers[min(differs)] if differs else None
 
 
 def _scores(values: Any) -> Images:

@@ -1,4 +1,4 @@
-"""Convert the arithmetic of Keras models on images (rescaling, normalization, operators) to steps of a chain."""
+"""Convert the arithmetic of Keras models (rescaling, normalization, operators, joins of tensors) to steps."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.chain import Array, Scale, Step
-from mbexport.models.keras_import.graph import INPUT, Call, plain_constant
+from mbexport.models.keras_import.calls import INPUT, Call, plain_constant
+from mbexport.models.keras_import.steps import Array, Concatenate, Product, Scale, Step, Sum
 from mbexport.models.keras_import.weights import Weights
 
 # What adapt() adds to the variance: Keras' epsilon (keras.backend.epsilon), below which the deviation is cut off.
@@ -40,13 +40,17 @@ _OPERATOR_NAMES: Final = MappingProxyType(
         **dict.fromkeys(("truediv", "realdiv", "math.divide_no_nan", "__operators__.truediv"), "divide"),
     }
 )
+_JOINS: Final[Mapping[str | None, type[Step]]] = MappingProxyType({"add": Sum, "multiply": Product})
 _CASTS: Final = frozenset({"Cast", "cast", "dtypes.cast"})
 _FLOATS: Final = frozenset({"float16", "bfloat16", "float32", "float64"})
 _IDENTITIES: Final = frozenset({"identity", "Identity", "stop_gradient", "StopGradient"})
 
 
 def operator_steps(call: Call, _: Weights) -> list[Step]:
-    """A TFOpLambda or a Keras 3 operation with a constant: + - * / as a `Scale`, casts to floats as nothing."""
+    """A TFOpLambda or a Keras 3 operation: + - * / with a constant as a `Scale`, + and * of tensors as a join.
+
+    Casts to floats are nothing.
+    """
     function = str(call.config.get("function", call.class_name))
     if function in _IDENTITIES:
         return []
@@ -54,9 +58,11 @@ def operator_steps(call: Call, _: Weights) -> list[Step]:
         return _cast(call)
     operands = [value for value in call.operands if value is not None and not _is_name_of_layout(value)]
     operator = _OPERATOR_NAMES.get(function)
+    if operator in _JOINS and len(operands) == 2 and all(value is INPUT for value in operands):
+        return [_JOINS[operator](name=call.name)]
     is_plain = all(value is INPUT or _is_number(value) for value in operands)
     if operator is None or not is_plain or len(operands) != 2 or sum(value is INPUT for value in operands) != 1:
-        raise DataError(f"{call} computes {function}: only + - * / with a constant are supported")
+        raise DataError(f"{call} computes {function}: only + - * / with a constant, and + * of tensors are supported")
     forward, backward = _OPERATORS[operator]
     is_forward = (operands[0] is INPUT) != function.startswith("__operators__.r")
     chosen = forward if is_forward else backward
@@ -65,6 +71,26 @@ def operator_steps(call: Call, _: Weights) -> list[Step]:
     constant = _constants(operands[1] if operands[0] is INPUT else operands[0])
     factor, shift = chosen(constant)
     return [Scale(name=call.name, factor=factor, shift=shift)]
+
+
+def join_steps(call: Call, weights: Weights) -> list[Step]:
+    """The layers Add, Multiply and Average of several tensors, or the operations of Keras 3 that have these names."""
+    count = len(call.inputs)
+    if call.class_name == "Average" and count > 1:
+        factor = np.full(1, 1 / count)
+        return [Sum(name=call.name), Scale(name=call.name, factor=factor, shift=np.zeros(1))]
+    if count < 3 or call.class_name not in ("Add", "Multiply"):
+        return operator_steps(call, weights)
+    return [_JOINS[call.class_name.lower()](name=call.name)]
+
+
+def concatenation_steps(call: Call, _: Weights) -> list[Step]:
+    """The layer Concatenate, the function concat, or Keras 3's operation: along `axis` in its settings or arguments."""
+    given = [value for value in call.operands if value is not INPUT and value is not None]
+    axis = given[0] if given else call.config.get("axis", -1)
+    if len(given) > 1 or type(axis) is not int or len(call.inputs) < 2:
+        raise DataError(f"{call} must join several tensors along one axis, got {axis}")
+    return [Concatenate(name=call.name, axis=axis)]
 
 
 def _cast(call: Call) -> list[Step]:

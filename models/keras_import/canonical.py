@@ -1,358 +1,332 @@
-"""Build the canonical network of an imported model: the tf_keras layers that the exporter knows, from a chain of steps.
+"""Arrange the steps of a model as the entries of a canonical network, one for each layer that the exporter knows.
 
-Scalings that no convolution can absorb must stand at the input, and become part of the normalization of images.
+A scaling moves into the convolution that alone is read by it, or into those that read it, or through a mean; where
+nothing can take it up, it becomes a depthwise 1x1 convolution. What stands at the image becomes part of the
+normalization of images.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-import tf_keras
 
 from mbexport.errors import DataError
-from mbexport.models.facts import INPUT_NAME, Output
-from mbexport.models.keras_import.chain import (
+from mbexport.models.facts import Output
+from mbexport.models.keras_import.absorption import as_convolution, scale_input, scale_output
+from mbexport.models.keras_import.entries import Canonical, Entry, readable, with_two_classes
+from mbexport.models.keras_import.step_graph import IMAGE, StepGraph
+from mbexport.models.keras_import.steps import (
     MAX_PX,
-    Array,
     Average,
+    ByShape,
     Clip,
+    Concatenate,
     Convolve,
+    Dense,
     Finish,
-    Multiply,
+    HardSigmoid,
+    HardSwish,
+    Join,
+    Leak,
+    Maximum,
     Normalize,
     Pad,
+    Pool,
+    Product,
     Scale,
     Shape,
     Step,
-    clean_name,
+    Sum,
+    Window,
+    output_side,
     resolve_shape,
-    scale_input,
-    scale_output,
 )
+from mbexport.models.keras_import.tensors import IDENTITY, Scaling, Tensor
 
-_layers = tf_keras.layers
-_IDENTITY: Final = (np.ones((1, 1, 1)), np.zeros((1, 1, 1)))
+_OF_THE_INPUT: Final = (Scale, Normalize, Shape, ByShape)  # what may stand between the image and the network
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ChainState:
-    """A chain up to some layer: `entries` of image * before[0] + before[1], then times `factor` plus `shift`.
+def canonical_of(graph: StepGraph, input_shape: tuple[int, int, int]) -> Canonical:
+    """The entries of the network that computes what `graph` does.
 
-    `output` is what the layers up to there end in.
+    Raises `DataError` for a step that the canonical network cannot hold, and unless the model holds a convolution and
+    ends in one vector of at least 2 classes, or in one score.
     """
-
-    entries: tuple[Step, ...]
-    before: tuple[Array, Array]
-    factor: Array
-    shift: Array
-    output: Output
+    return _Builder(graph, input_shape).build()
 
 
-class ChainBuilder:
-    """Builds a network step by step: `add` every step in order, then call `network()`.
+class _Builder:
+    """Adds the entries of one step after the other; `_tensors` are the values of the graph so far, by number."""
 
-    Factors and shifts that follow no convolution wait in `_waiting`, as (1, 1, 1) to (height, width, channels),
-    until the next convolution takes them up. What waits when the first layer comes belongs to the input.
-    """
+    def __init__(self, graph: StepGraph, input_shape: tuple[int, int, int]) -> None:
+        self._graph, self._input_shape = graph, input_shape
+        self._readers = graph.readers()
+        self._entries: list[Entry] = []
+        self._tensors = {IMAGE: Tensor(shape=input_shape, view=input_shape)}
+        self._input: Scaling | None = None  # once a step beyond it is met
+        self._made: dict[tuple[int, int], Tensor] = {}
 
-    def __init__(self, input_shape: tuple[int, int, int]) -> None:
-        self._input_shape = input_shape
-        self._shape = input_shape
-        # The shape that the model has in the place of `_shape`: the same, or (places, channels), or one vector with
-        # axes of 1 before it.
-        self._view: tuple[int, ...] = input_shape
-        self._waiting: tuple[Array, Array] = _IDENTITY
-        self._waiting_name = ""
-        self._input: tuple[Array, Array] = _IDENTITY
-        self._entries: list[Step] = []
-        self._end = "reshape"
-        self._output_name = "predictions"
-        self.output = Output.LOGITS
+    def build(self) -> Canonical:
+        for value, node in enumerate(self._graph.nodes):
+            tensors = [self._read(each, node.step) for each in node.inputs]
+            self._tensors[value] = self._added(node.step, tensors)
+        output = self._settled(self._read(self._graph.output), "the end")
+        if not any(isinstance(entry.step, Convolve) for entry in self._entries):
+            raise DataError("the model holds no convolution: it must be a network of convolutions, such as MobileNet")
+        _require_scores(output)
+        built = Canonical(
+            input_shape=self._input_shape,
+            input=self._input or IDENTITY,
+            entries=tuple(self._entries),
+            tensors=self._tensors,
+            output=output,
+        )
+        return readable(with_two_classes(built))
 
-    def add(self, steps: Iterable[Step]) -> None:
-        """Append the steps. Raises `DataError` for a step that the canonical network cannot hold."""
-        for step in steps:
-            if self.output is not Output.LOGITS and not isinstance(step, Shape):
-                raise DataError(f"{step.name} follows the {self.output}: the model must end in it")
-            _ADDERS[type(step)](self, step)
+    def _read(self, value: int, step: Step | None = None) -> Tensor:
+        """The tensor as `step` reads it; what waits at the image when the first step beyond it comes is the input's."""
+        tensor, is_sole = self._tensors[value], self._readers[value] == 1
+        if self._input is None and not (is_sole and isinstance(step, _OF_THE_INPUT)):
+            if tensor.varies_by_place:
+                raise _by_place(tensor, step.name if step else "the end")
+            self._input = tensor.waiting
+            tensor = self._tensors[value] = replace(tensor, waiting=IDENTITY)
+        return replace(tensor, is_sole=tensor.is_sole and is_sole)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one example behind the last step, as the model has it: (height, width, channels) or (n,)."""
-        return self._view
+    def _added(self, step: Step, tensors: Sequence[Tensor]) -> Tensor:
+        for tensor in tensors:
+            if tensor.output is not Output.LOGITS and not isinstance(step, Shape):
+                raise DataError(f"{step.name} follows the {tensor.output}: the model must end in it")
+        if isinstance(step, ByShape):
+            (tensor,) = tensors
+            for inner in step.steps(tensor.view):
+                tensor = self._added(inner, [tensor])
+            return tensor
+        return _ADDERS[type(step)](self, step, *tensors)
 
-    def state(self) -> "ChainState":
-        """What the network computes up to here."""
-        factor, shift = self._waiting
-        before = self._input if self._entries else _IDENTITY
-        return ChainState(entries=tuple(self._entries), before=before, factor=factor, shift=shift, output=self.output)
-
-    def input_scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The factor and the shift of the input: one value each, or one for each channel."""
-        channels = self._input_shape[2]
-        factor, shift = (np.broadcast_to(value.reshape(-1), (channels,)) for value in self._input)
-        if not (np.isfinite(factor).all() and np.isfinite(shift).all() and np.all(factor != 0)):
-            raise DataError(
-                f"the model multiplies its input by {factor.tolist()} and adds {shift.tolist()}: "
-                "all must be finite, and no factor 0"
-            )
-        return _shortest(factor), _shortest(shift)
-
-    def network(self) -> tf_keras.Model:
-        """The network: (batch, h, w, channels) float32 to (batch, classes) float32.
-
-        Raises `DataError` unless the chain has a convolution and ends in one vector of at least 2 classes.
-        """
-        self._require_whole()
-        classes = self._shape[2]
-        names: set[str] = {INPUT_NAME}
-        x = image = _layers.Input(self._input_shape, name=INPUT_NAME)
-        built = [layer_of(step, name=_unique(step.name, names)) for step in self._entries]
-        for layer, _ in built:
-            x = layer(x)
-        x = _layers.Reshape((classes,), name=_unique(self._end, names))(x)
-        if self.output is Output.SOFTMAX:
-            x = _layers.Softmax(name=_unique(self._output_name, names))(x)
-        elif self.output is Output.SIGMOID:
-            x = _layers.Activation("sigmoid", name=_unique(self._output_name, names))(x)
-        for layer, weights in built:
-            layer.set_weights([value.astype(np.float32) for value in weights])
-        return tf_keras.Model(image, x, name="imported")
-
-    def _require_whole(self) -> None:
-        if not self._has_convolution():
-            raise DataError("the model holds no convolution: it must be a chain of convolutions, such as MobileNet v1")
-        self._require_nothing_waits("the end")
-        height, width, classes = self._shape
-        if height * width != 1:
-            raise DataError(f"the model must end in one vector of classes, got a map of {height} x {width}")
-        if classes < 2:
-            raise DataError(f"the model must have at least 2 outputs, got {classes}")
-
-    def _has_convolution(self) -> bool:
-        return any(isinstance(entry, Convolve) for entry in self._entries)
-
-    def _require_nothing_waits(self, before: str) -> None:
-        if self._waiting is not _IDENTITY:
-            raise DataError(
-                f"{self._waiting_name} scales the map before {before}: a scaling must directly follow a convolution, "
-                "or precede one without padding"
-            )
-
-    def _append(self, entry: Step, shape: tuple[int, int, int]) -> None:
-        if not self._entries:
-            if self._varies_by_place():
-                self._require_nothing_waits(entry.name)
-            self._input, self._waiting = self._waiting, _IDENTITY
+    def _append(self, step: Step, *tensors: Tensor, shape: tuple[int, int, int], waiting: Scaling = IDENTITY) -> Tensor:
+        """Add an entry that reads the sources of `tensors`; what it gives is like the first of them."""
         if not all(1 <= side <= MAX_PX for side in shape[:2]):
-            raise DataError(
-                f"{entry.name} gives a map of {shape[0]} x {shape[1]}: each side must be from 1 to {MAX_PX}"
-            )
-        self._entries.append(entry)
-        if self._is_map:
-            self._view = shape
-        self._shape = shape
+            raise DataError(f"{step.name} gives a map of {shape[0]} x {shape[1]}: each side must be from 1 to {MAX_PX}")
+        first = tensors[0]
+        self._entries.append(Entry(step=step, inputs=tuple(tensor.source for tensor in tensors)))
+        return Tensor(
+            shape=shape,
+            view=shape if first.is_map else first.view,
+            source=len(self._entries) - 1,
+            waiting=waiting,
+            waiting_name=first.waiting_name,
+            end=first.end,
+            output=first.output,
+            output_name=first.output_name,
+        )
 
-    @property
-    def _is_map(self) -> bool:
-        """Whether the model has the map in the shape that it has here."""
-        return self._view == self._shape
+    def _settled(self, tensor: Tensor, reader: str) -> Tensor:
+        """The tensor with nothing that waits, for a step that cannot take it up."""
+        if not tensor.is_scaled:
+            return tensor
+        if tensor.varies_by_place:
+            raise _by_place(tensor, reader)
+        key = (tensor.source, id(tensor.waiting))
+        if key not in self._made:
+            factor, shift = tensor.waiting
+            step = as_convolution(tensor.waiting_name, factor=factor, shift=shift, channels=tensor.shape[2])
+            self._made[key] = self._append(step, tensor, shape=tensor.shape)
+        return replace(
+            self._made[key], view=tensor.view, is_sole=False, end=tensor.end,
+            output=tensor.output, output_name=tensor.output_name,
+        )  # fmt: skip
 
-    @property
-    def _keeps_channels(self) -> bool:
-        """Whether the last axis of the model's shape is that of the channels, and not of all values."""
-        return self._view in (self._shape, self._places)
-
-    @property
-    def _places(self) -> tuple[int, int]:
-        height, width, channels = self._shape
-        return height * width, channels
-
-    def _pad(self, step: Pad) -> None:
-        if not self._is_map:
-            raise DataError(f"{step.name} must pad a map, got shape {self._view}")
-        if self._entries and self._waiting[1].any():
-            self._require_nothing_waits(step.name)
+    def _pad(self, step: Pad, tensor: Tensor) -> Tensor:
+        if not tensor.is_map:
+            raise DataError(f"{step.name} must pad a map, got shape {tensor.view}")
+        if tensor.waiting[1].any():
+            tensor = self._settled(tensor, step.name)
         (top, bottom), (left, right) = step.amounts
-        height, width, channels = self._shape
-        self._append(step, (height + top + bottom, width + left + right, channels))
+        height, width, channels = tensor.shape
+        shape = (height + top + bottom, width + left + right, channels)
+        return self._append(step, tensor, shape=shape, waiting=tensor.waiting)
 
-    def _convolve(self, step: Convolve) -> None:
-        if self._is_map:
-            self._append_convolution(step)
-        elif step.kernel.shape[:3] == (1, 1, math.prod(self._view)) and not step.is_depthwise:
-            self._multiply(Multiply(name=step.name, kernel=step.kernel[0, 0], bias=step.bias))
-        else:
-            raise DataError(f"{step.name} must convolve a map, got shape {self._view}")
+    def _convolve(self, step: Convolve, tensor: Tensor) -> Tensor:
+        if tensor.is_map:
+            return self._append_convolution(step, tensor)
+        if step.kernel.shape[:3] == (1, 1, math.prod(tensor.view)) and not step.is_depthwise:
+            return self._multiply(Dense(name=step.name, kernel=step.kernel[0, 0], bias=step.bias), tensor)
+        raise DataError(f"{step.name} must convolve a map, got shape {tensor.view}")
 
-    def _append_convolution(self, step: Convolve) -> None:
-        kh, kw, takes, gives = step.kernel.shape
-        height, width, channels = self._shape
+    def _append_convolution(self, step: Convolve, tensor: Tensor) -> Tensor:
+        kh, kw, takes, _ = step.kernel.shape
+        height, width, channels = tensor.shape
         if takes != channels:
             raise DataError(f"{step.name} must have weights for {channels} channels, got {takes}")
-        gives = channels if step.is_depthwise else gives
-        if step.bias is not None and step.bias.shape != (gives,):
-            raise DataError(f"{step.name} must have {gives} biases, got {step.bias.shape}")
-        sides = []
-        is_padded = False
+        if step.bias is not None and step.bias.shape != (step.channels,):
+            raise DataError(f"{step.name} must have {step.channels} biases, got {step.bias.shape}")
+        sides, is_padded = [], False
         for side, kernel, stride in zip((height, width), (kh, kw), step.strides, strict=True):
-            out = -(-side // stride) if step.padding == "same" else (side - kernel) // stride + 1
-            is_padded |= (out - 1) * stride + kernel > side
-            sides.append(out)
-        if self._entries:  # before the first one, all that waits is the input's
-            if is_padded and self._waiting[1].any():
-                self._require_nothing_waits(f"the padding of {step.name}")
-            if self._varies_by_place() and ((kh, kw) != (height, width) or sides != [1, 1]):
-                self._require_nothing_waits(step.name)
-            step = scale_input(step, factor=self._waiting[0], shift=self._waiting[1])
-            self._waiting = _IDENTITY
-        self._append(step, (sides[0], sides[1], gives))
+            sides.append(output_side(side, kernel, stride, step.padding))
+            is_padded |= (sides[-1] - 1) * stride + kernel > side
+        if is_padded and tensor.waiting[1].any():
+            tensor = self._settled(tensor, f"the padding of {step.name}")
+        if tensor.varies_by_place and ((kh, kw) != (height, width) or sides != [1, 1]):
+            raise _by_place(tensor, step.name)
+        if tensor.source != IMAGE or tensor.is_scaled:
+            step = scale_input(step, factor=tensor.waiting[0], shift=tensor.waiting[1])
+        return self._append(step, tensor, shape=(sides[0], sides[1], step.channels))
 
-    def _multiply(self, step: Multiply) -> None:
-        height, width, channels = self._shape
-        kh, kw = (1, 1) if self._keeps_channels else (height, width)
+    def _multiply(self, step: Dense, tensor: Tensor) -> Tensor:
+        height, width, channels = tensor.shape
+        kh, kw = (1, 1) if tensor.keeps_channels else (height, width)
         takes, gives = step.kernel.shape
         if takes != kh * kw * channels:
             raise DataError(f"{step.name} must have weights for {kh * kw * channels} features, got {takes}")
         kernel = step.kernel.reshape(kh, kw, channels, gives)
-        view = (*self._view[:-1], gives)
-        self._append_convolution(Convolve(name=step.name, kernel=kernel, bias=step.bias))
-        self._view = view
+        product = self._append_convolution(Convolve(name=step.name, kernel=kernel, bias=step.bias), tensor)
+        return replace(product, view=(*tensor.view[:-1], gives))
 
-    def _normalize(self, step: Normalize) -> None:
-        self._require_last_axis(step.name, "normalizes", step.axis)
-        is_by_channel = {self._shape[2], self._channels()} == {step.gamma.size}
-        if self._entries and isinstance(self._entries[-1], Convolve) and is_by_channel:
-            self._entries.append(step)
-        else:
-            self._scale(step.scale())
+    def _normalize(self, step: Normalize, tensor: Tensor) -> Tensor:
+        tensor.require_last_axis(step.name, "normalizes", step.axis)
+        is_by_channel = {tensor.shape[2], tensor.channels} == {step.gamma.size}
+        if is_by_channel and isinstance(self._absorber(tensor), Convolve):
+            return self._append(step, tensor, shape=tensor.shape)
+        return self._scale(step.scale(), tensor)
 
-    def _require_last_axis(self, name: str, verb: str, axis: int) -> None:
-        if axis not in (-1, len(self._view)):
-            raise DataError(f"{name} {verb} along axis {axis}: it must be the last one, the channels")
+    def _absorber(self, tensor: Tensor) -> Step | None:
+        """The step that can take up what follows it: nothing waits, and nothing else reads what it gives."""
+        is_free = tensor.source != IMAGE and tensor.is_sole and not tensor.is_scaled
+        return self._entries[tensor.source].step if is_free else None
 
-    def _varies_by_place(self) -> bool:
-        """Whether what waits is another scaling at each place of the map."""
-        return any(value.shape[:2] != (1, 1) for value in self._waiting)
-
-    def _channels(self) -> int:
-        """The length of the last axis, as the model has it."""
-        return self.shape[-1]
-
-    def _scale(self, step: Scale) -> None:
-        factor, shift = (self._spread_out(value, step.name) for value in (step.factor, step.shift))
-        if self._entries and not (np.isfinite(factor).all() and np.isfinite(shift).all()):
+    def _scale(self, step: Scale, tensor: Tensor) -> Tensor:
+        scaled = tensor.scaled(step)
+        factor, shift = tensor.spread_out(step.factor, step.name), tensor.spread_out(step.shift, step.name)
+        if self._input is not None and not (np.isfinite(factor).all() and np.isfinite(shift).all()):
             raise DataError(f"{step.name} must scale by finite numbers, got NaN or infinity")
-        last = self._entries[-1] if self._entries else None
-        is_by_channel = {factor.size, shift.size} <= {1, self._shape[2]}
-        if isinstance(last, Convolve | Normalize) and is_by_channel:
-            self._entries[-1] = scale_output(last, factor=factor.reshape(-1), shift=shift.reshape(-1))
-            return
-        old_factor, old_shift = self._waiting
-        self._waiting = (old_factor * factor, old_shift * factor + shift)
-        self._waiting_name = step.name
+        last, is_by_channel = self._absorber(tensor), {factor.size, shift.size} <= {1, tensor.shape[2]}
+        if not (isinstance(last, Convolve | Normalize) and is_by_channel):
+            return scaled
+        entry = self._entries[tensor.source]
+        absorbed = scale_output(last, factor=factor.reshape(-1), shift=shift.reshape(-1))
+        self._entries[tensor.source] = replace(entry, step=absorbed, revision=entry.revision + 1)
+        return replace(tensor, revision=entry.revision + 1)
 
-    def _spread_out(self, value: Array, name: str) -> Array:
-        """The value in a shape that broadcasts to (height, width, channels), however the model has the map."""
-        if value.size == 1:
-            return value.reshape(1, 1, 1)
-        if value.ndim == 3 and value.shape[:2] != (1, 1):
-            raise DataError(f"{name} scales places of the map differently: it must have one value for each channel")
-        if value.size != self._channels():
-            raise DataError(
-                f"{name} must have one value, or one for each of {self._channels()} channels, got {value.size}"
-            )
-        return value.reshape((1, 1, -1) if self._keeps_channels else self._shape)
+    def _activate(self, step: Step, tensor: Tensor) -> Tensor:
+        tensor = self._settled(tensor, step.name)
+        return self._append(step, tensor, shape=tensor.shape)
 
-    def _clip(self, step: Clip) -> None:
-        if not self._has_convolution():
-            raise DataError(f"{step.name} clips values before the first convolution: only scaling is supported there")
-        self._require_nothing_waits(step.name)
-        self._append(step, self._shape)
+    def _pool(self, step: Pool, tensor: Tensor) -> Tensor:
+        if not tensor.is_map and tensor.channels != math.prod(tensor.view):
+            raise DataError(f"{step.name} must pool a map, got shape {tensor.view}")
+        height, width, channels = tensor.shape if tensor.is_map else (1, 1, tensor.channels)
+        if tensor.varies_by_place and tensor.is_map:
+            raise _by_place(tensor, step.name)
+        if isinstance(step, Maximum) and (tensor.waiting[0] < 0).any():  # the largest would become the least
+            tensor = self._settled(tensor, step.name)
+        if step.window is None or step.window.is_whole(height, width):
+            if tensor.is_map:  # else one place is pooled, which changes nothing
+                whole = Window(size=(height, width), strides=(height, width), padding="valid")
+                step = replace(step, window=None if isinstance(step, Average) else whole)
+                tensor = self._append(step, tensor, shape=(1, 1, channels), waiting=tensor.waiting)
+            return replace(tensor, view=(channels,) if step.is_flat else (1, 1, channels))
+        if not tensor.is_map:
+            raise DataError(f"{step.name} must pool a map, got shape {tensor.view}")
+        window = step.window
+        sides = [
+            output_side(side, size, stride, window.padding)
+            for side, size, stride in zip((height, width), window.size, window.strides, strict=True)
+        ]
+        return self._append(step, tensor, shape=(sides[0], sides[1], channels), waiting=tensor.waiting)
 
-    def _average(self, step: Average) -> None:
-        if not self._has_convolution():
-            raise DataError(f"{step.name} pools before the first convolution: only scaling is supported there")
-        if not self._is_map and self._channels() != math.prod(self._view):
-            raise DataError(f"{step.name} must average a map, got shape {self._view}")
-        height, width, channels = self._shape if self._is_map else (1, 1, self._channels())
-        if step.window is not None and not step.window.is_whole(height, width):
-            raise DataError(
-                f"{step.name} averages windows of {_by(step.window.size)}, {_by(step.window.strides)} apart, padding "
-                f"{step.window.padding}, in a map of {height} x {width}: one window must be the whole map"
-            )
-        if self._is_map:  # else the model averages one place, which changes nothing
-            if self._varies_by_place():
-                self._require_nothing_waits(step.name)
-            self._append(Average(name=step.name), (1, 1, channels))
-        self._view = (channels,) if step.is_flat else (1, 1, channels)
+    def _join(self, step: Join, *tensors: Tensor) -> Tensor:
+        """A sum or a product."""
+        settled = [self._settled(tensor, step.name) for tensor in tensors]
+        largest = max(settled, key=lambda tensor: math.prod(tensor.shape))
+        for tensor in settled:
+            is_alike = (tensor.shape, tensor.view) == (largest.shape, largest.view)
+            is_gate = isinstance(step, Product) and tensor.shape == (1, 1, largest.shape[2])
+            if not is_alike and not (is_gate and tensor.is_map and largest.is_map):
+                shapes = " and ".join(str(each.view) for each in settled)
+                legal = "one shape" + (", or one of (1, 1, channels)" if isinstance(step, Product) else "")
+                raise DataError(f"{step.name} joins tensors of shapes {shapes}: they must have {legal}")
+        if len({tensor.source for tensor in settled}) < max(2, len(settled)):
+            raise DataError(f"{step.name} joins a tensor with itself, which is not supported")
+        joined = self._append(step, *settled, shape=largest.shape)
+        return replace(joined, view=largest.view)
 
-    def _finish(self, step: Finish) -> None:
-        if self._shape[0] * self._shape[1] != 1:
-            raise DataError(f"{step.name} ({step.output}) must follow one vector of classes, got a map {self._shape}")
-        self._require_last_axis(step.name, "works", step.axis)
-        self.output, self._output_name = step.output, step.name
+    def _concatenate(self, step: Concatenate, *tensors: Tensor) -> Tensor:
+        first = tensors[0]
+        first.require_last_axis(step.name, "joins tensors", step.axis)
+        for tensor in tensors:
+            is_alike = tensor.view[:-1] == first.view[:-1] and tensor.shape[:2] == first.shape[:2]
+            if not is_alike or tensor.varies_by_place or not (tensor.is_map or tensor.is_vector):
+                shapes = " and ".join(str(each.view) for each in tensors)
+                raise DataError(
+                    f"{step.name} joins tensors of shapes {shapes}: they must be maps of one size, or means"
+                )
+        if len({tensor.source for tensor in tensors}) < len(tensors):
+            tensors = tuple(self._settled(tensor, step.name) for tensor in tensors)
+        if len({tensor.source for tensor in tensors}) < max(2, len(tensors)):
+            raise DataError(f"{step.name} joins a tensor with itself, which is not supported")
+        channels = sum(tensor.shape[2] for tensor in tensors)
+        scaled = next((tensor for tensor in tensors if tensor.is_scaled), None)
+        waiting = IDENTITY if scaled is None else _side_by_side(tensors)
+        joined = self._append(step, *tensors, shape=(*first.shape[:2], channels), waiting=waiting)
+        name = "" if scaled is None else scaled.waiting_name
+        return replace(joined, view=(*first.view[:-1], channels), waiting_name=name)
 
-    def _reshape(self, step: Shape) -> None:
-        size = math.prod(self._shape)
+    def _finish(self, step: Finish, tensor: Tensor) -> Tensor:
+        if tensor.places[0] != 1:
+            raise DataError(f"{step.name} ({step.output}) must follow one vector of classes, got a map {tensor.shape}")
+        tensor.require_last_axis(step.name, "works", step.axis)
+        return replace(tensor, output=step.output, output_name=step.name)
+
+    def _reshape(self, step: Shape, tensor: Tensor) -> Tensor:
+        size = math.prod(tensor.shape)
         target = (size,) if step.target is None else resolve_shape(step.target, size)
-        if target not in (self._shape, self._places, (size,), (1, size), (1, 1, size)):
-            raise DataError(f"{step.name} reshapes {self._shape} to {target}: it must give one vector, or the same map")
-        self._view, self._end = target, step.name
+        if target not in (tensor.shape, tensor.places, (size,), (1, size), (1, 1, size)):
+            raise DataError(
+                f"{step.name} reshapes {tensor.shape} to {target}: it must give one vector, or the same map"
+            )
+        return replace(tensor, view=target, end=step.name)
 
 
-_ADDERS: Final[Mapping[type[Step], Callable[[ChainBuilder, Any], None]]] = MappingProxyType(
+_ADDERS: Final[Mapping[type[Step], Callable[..., Tensor]]] = MappingProxyType(
     {
-        Pad: ChainBuilder._pad,
-        Convolve: ChainBuilder._convolve,
-        Multiply: ChainBuilder._multiply,
-        Normalize: ChainBuilder._normalize,
-        Scale: ChainBuilder._scale,
-        Clip: ChainBuilder._clip,
-        Average: ChainBuilder._average,
-        Shape: ChainBuilder._reshape,
-        Finish: ChainBuilder._finish,
+        Pad: _Builder._pad,
+        Convolve: _Builder._convolve,
+        Dense: _Builder._multiply,
+        Normalize: _Builder._normalize,
+        Scale: _Builder._scale,
+        **dict.fromkeys((Clip, Leak, HardSigmoid, HardSwish), _Builder._activate),
+        **dict.fromkeys((Average, Maximum), _Builder._pool),
+        **dict.fromkeys((Sum, Product), _Builder._join),
+        Concatenate: _Builder._concatenate,
+        Shape: _Builder._reshape,
+        Finish: _Builder._finish,
     }
 )
 
 
-def layer_of(step: Step, *, name: str) -> tuple[Any, list[Array]]:
-    """The layer of one step, and its weights in Keras' order."""
-    match step:
-        case Pad(amounts=amounts):
-            return _layers.ZeroPadding2D(amounts, name=name), []
-        case Clip(ceiling=ceiling):
-            return _layers.ReLU(ceiling, name=name), []
-        case Normalize(gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=epsilon):
-            return _layers.BatchNormalization(epsilon=epsilon, name=name), [gamma, beta, mean, variance]
-        case Convolve(kernel=kernel, bias=bias, strides=strides, padding=padding, is_depthwise=is_depthwise):
-            shared = {"strides": strides, "padding": padding, "use_bias": bias is not None, "name": name}
-            if is_depthwise:
-                layer = _layers.DepthwiseConv2D(kernel.shape[:2], **shared)
-            else:
-                layer = _layers.Conv2D(kernel.shape[3], kernel.shape[:2], **shared)
-            return layer, [kernel] if bias is None else [kernel, bias]
-    return _layers.GlobalAveragePooling2D(keepdims=True, name=name), []
+def _side_by_side(tensors: Sequence[Tensor]) -> Scaling:
+    """What waits at each of the tensors, as one scaling of the channels of all of them."""
+    parts: list[Any] = [
+        np.concatenate([np.broadcast_to(tensor.waiting[part], (1, 1, tensor.shape[2])) for tensor in tensors], axis=2)
+        for part in (0, 1)
+    ]
+    return parts[0], parts[1]
 
 
-def _by(sides: tuple[int, int]) -> str:
-    return f"{sides[0]} x {sides[1]}"
+def _by_place(tensor: Tensor, reader: str) -> DataError:
+    return DataError(
+        f"{tensor.waiting_name} scales the places of a map differently before {reader}: that is supported only before "
+        "a dense layer over all of the map"
+    )
 
 
-def _unique(name: str, taken: set[str]) -> str:
-    """The name, with a number from 2 on if it is taken; adds it to `taken`."""
-    base = candidate = clean_name(name)
-    number = 1
-    while candidate.lower() in taken:
-        number += 1
-        candidate = f"{base}_{number}"
-    taken.add(candidate.lower())
-    return candidate
-
-
-def _shortest(values: Array) -> tuple[float, ...]:
-    """The values as a tuple, of one where all are equal."""
-    return tuple(map(float, values[:1] if np.all(values == values[0]) else values))
+def _require_scores(output: Tensor) -> None:
+    height, width, classes = output.shape
+    if height * width != 1:
+        raise DataError(f"the model must end in one vector of classes, got a map of {height} x {width}")
+    if classes < 2 and output.output is Output.SOFTMAX:
+        raise DataError(f"the model must have at least 2 outputs, or one sigmoid, got a softmax of {classes}")

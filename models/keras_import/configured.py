@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.graph import Call
+from mbexport.models.keras_import.calls import Call
 from mbexport.models.keras_import.weights import Weights
 
 _Found = Iterator[tuple[str, tuple[int, ...], Any]]

@@ -1,36 +1,43 @@
-"""Convert each layer of a Keras configuration, with its weights, to steps of a chain."""
+"""Convert each layer of a Keras configuration, with its weights, to steps."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from mbexport.errors import DataError
-from mbexport.models.facts import Output
-from mbexport.models.keras_import.arithmetic import normalization_steps, operator_steps, rescaling_steps
-from mbexport.models.keras_import.chain import (
+from mbexport.models.keras_import import activations
+from mbexport.models.keras_import.activations import activation_steps
+from mbexport.models.keras_import.arithmetic import (
+    concatenation_steps,
+    join_steps,
+    normalization_steps,
+    operator_steps,
+    rescaling_steps,
+)
+from mbexport.models.keras_import.calls import INPUT, Call
+from mbexport.models.keras_import.configured import require_configured
+from mbexport.models.keras_import.settings import TRAINING_ONLY, require_known_settings, require_not_wrapped
+from mbexport.models.keras_import.steps import (
     Array,
     Average,
-    Clip,
     Convolve,
-    Finish,
-    Multiply,
+    Dense,
+    Maximum,
     Normalize,
     Pad,
     Padding,
+    Pool,
     Shape,
     Step,
     Window,
 )
-from mbexport.models.keras_import.configured import require_configured
-from mbexport.models.keras_import.graph import CHAIN_ONLY, INPUT, Call, require_from_keras
-from mbexport.models.keras_import.settings import TRAINING_ONLY, require_known_settings, require_not_wrapped
 from mbexport.models.keras_import.weights import Weights
 
 _SUPPORTED: Final = (
-    "convolutions, dense layers, batch normalization, ReLU, zero padding, average pooling, rescaling, "
-    "softmax and sigmoid"
+    "convolutions, dense layers, batch normalization, ReLU, hard-swish, zero padding, pooling, rescaling, sums, "
+    "products, concatenation, softmax and sigmoid"
 )
 Converter = Callable[[Call, Weights], list[Step]]
 
@@ -42,6 +49,9 @@ def steps_of(call: Call, weights: Weights) -> list[Step]:
         require_not_wrapped(call.name, call.class_name)
         raise DataError(f"{call} is not supported: a model may have {_SUPPORTED}")
     require_known_settings(call)
+    tensors = sum(value is INPUT for value in call.operands)
+    if tensors != len(call.inputs) or (tensors > 1 and call.class_name not in _JOINING):
+        raise DataError(f"{call} takes {len(call.inputs)} tensors: only sums, products and concatenations may")
     if call.config.get("data_format") not in (None, "channels_last"):
         raise DataError(f"{call} has data_format {call.config['data_format']}: it must be channels_last")
     if not all(np.isfinite(tensor).all() for tensor in weights):
@@ -73,8 +83,8 @@ def _pair(call: Call, key: str, default: int | tuple[int, int]) -> tuple[int, in
 
 
 def _geometry(call: Call) -> tuple[tuple[int, int], Padding]:
-    """Strides and padding. Raises `DataError` for dilation, groups or a depth multiplier other than 1."""
-    for key in ("dilation_rate", "groups", "depth_multiplier"):
+    """Strides and padding. Raises `DataError` for dilation or groups other than 1."""
+    for key in ("dilation_rate", "groups"):
         value = call.config.get(key, 1)
         if not all(one == 1 for one in (value if isinstance(value, list | tuple) else [value])):
             raise DataError(f"{call} has {key} {value}: it must be 1")
@@ -122,7 +132,7 @@ def _separable(call: Call, weights: Weights) -> list[Step]:
 
 def _dense(call: Call, weights: Weights) -> list[Step]:
     kernel, *bias = _tensors(call, weights, ranks=(2, *_bias(call)))
-    return [Multiply(name=call.name, kernel=kernel, bias=bias[0] if bias else None), *_fused(call)]
+    return [Dense(name=call.name, kernel=kernel, bias=bias[0] if bias else None), *_fused(call)]
 
 
 def _batch_norm(call: Call, weights: Weights) -> list[Step]:
@@ -144,58 +154,12 @@ def _batch_norm(call: Call, weights: Weights) -> list[Step]:
     ]  # fmt: skip
 
 
-def _relu(call: Call, _: Weights) -> list[Step]:
-    for key in ("negative_slope", "threshold"):
-        if _number(call.config.get(key)):
-            raise DataError(f"{call} has {key} {_number(call.config.get(key))}: it must be 0")
-    ceiling = call.config.get("max_value")
-    return [Clip(name=call.name, ceiling=None if ceiling is None else _number(ceiling))]
-
-
-def _number(value: Any) -> float:
-    """A setting that old Keras wrote as a wrapped array: {"class_name": "__ndarray__", "config": {"value": 6.0}}."""
-    if isinstance(value, dict):
-        value = value.get("value", value.get("config", {}).get("value"))
-    return float(np.asarray(value if value is not None else 0, np.float64).item())
-
-
 def _activation(call: Call, _: Weights) -> list[Step]:
     return activation_steps(call, call.config["activation"], name=call.name)
 
 
 def _fused(call: Call) -> list[Step]:
     return activation_steps(call, call.config.get("activation"))
-
-
-def activation_steps(call: Call, activation: Any, *, name: str | None = None) -> list[Step]:
-    """The steps of an activation: by the name of a function, old or new, or as a ReLU or Softmax layer."""
-    if isinstance(activation, dict):
-        require_from_keras(f"the activation of {call}", activation)
-        kind, config = activation.get("class_name"), activation.get("config")
-        if kind in ("ReLU", "Softmax") and isinstance(config, dict):
-            inner = Call(path=(*call.path[:-1], f"{call.name}_{kind.lower()}"), class_name=kind, config=config)
-            return steps_of(inner, [])
-        activation = config if kind == "function" else kind
-    match activation:
-        case None | "linear":
-            return []
-        case "relu":
-            return [Clip(name=name or f"{call.name}_relu", ceiling=None)]
-        case "relu6":  # a custom function of Keras' own MobileNet until 2.2.3, then one of TensorFlow's
-            return [Clip(name=name or f"{call.name}_relu", ceiling=6.0)]
-        case "softmax" | "softmax_v2":
-            return [Finish(name=name or f"{call.name}_softmax", output=Output.SOFTMAX)]
-        case "sigmoid":
-            return [Finish(name=name or f"{call.name}_sigmoid", output=Output.SIGMOID)]
-    raise DataError(f"{call} has the activation {activation}: it must be relu, relu6, softmax, sigmoid or linear")
-
-
-def _softmax(call: Call, _: Weights) -> list[Step]:
-    axis = call.config.get("axis", -1)
-    axes = axis if isinstance(axis, list) else [axis]
-    if len(axes) != 1 or not isinstance(axes[0], int):
-        raise DataError(f"{call} has axis {axis}: it must be the last one")
-    return [Finish(name=call.name, output=Output.SOFTMAX, axis=axes[0])]
 
 
 def _pad(call: Call, _: Weights) -> list[Step]:
@@ -208,16 +172,27 @@ def _pad(call: Call, _: Weights) -> list[Step]:
     return [Pad(name=call.name, amounts=((top, bottom), (left, right)))]
 
 
-def _global_average(call: Call, _: Weights) -> list[Step]:
-    return [Average(name=call.name, is_flat=not call.config.get("keepdims", False))]
+def _global_pool(kind: type[Pool]) -> Converter:
+    return lambda call, _: [kind(name=call.name, is_flat=not call.config.get("keepdims", False))]
 
 
-def _average(call: Call, _: Weights) -> list[Step]:
-    window = Window(
-        size=_pair(call, "pool_size", 2), strides=_pair(call, "strides", _pair(call, "pool_size", 2)),
-        padding=_padding(call),
-    )  # fmt: skip
-    return [Average(name=call.name, window=window)]
+def _windows(kind: type[Pool]) -> Converter:
+    def pooled(call: Call, _: Weights) -> list[Step]:
+        size = _pair(call, "pool_size", 2)
+        window = Window(size=size, strides=_pair(call, "strides", size), padding=_padding(call))
+        return [kind(name=call.name, window=window)]
+
+    return pooled
+
+
+def _mean(call: Call, _: Weights) -> list[Step]:
+    """A mean over height and width as a function of TensorFlow or an operation of Keras 3."""
+    axes, keeps = call.config.get("axis"), bool(call.config.get("keepdims", False))
+    for value in call.operands:
+        axes, keeps = (value if isinstance(value, list) else axes), (value if isinstance(value, bool) else keeps)
+    if axes not in ([1, 2], [2, 1], [-3, -2], [-2, -3]):
+        raise DataError(f"{call} averages the axes {axes}: they must be height and width, [1, 2]")
+    return [Average(name=call.name, is_flat=not keeps)]
 
 
 def _flatten(call: Call, _: Weights) -> list[Step]:
@@ -234,30 +209,39 @@ def _nothing(call: Call, _: Weights) -> list[Step]:
 
 
 def _operator(call: Call, weights: Weights) -> list[Step]:
-    """A function of TensorFlow or an operation of Keras 3: an activation, or arithmetic with a constant."""
-    activation = _ACTIVATION_FUNCTIONS.get(str(call.config.get("function", call.class_name)))
-    if activation is None:
-        return operator_steps(call, weights)
-    if any(value is not INPUT and value not in (None, -1) for value in call.operands):  # softmax(x, axis=1)
-        raise DataError(f"{call} computes {activation} with {call.operands[1:]}: only its input is supported")
-    return activation_steps(call, activation, name=call.name)
-
-
-def _merge(call: Call, weights: Weights) -> list[Step]:
-    """Add, Subtract and Multiply are layers of branches, or operations of Keras 3 with a constant."""
-    if len(call.operands) < 2:
-        raise DataError(f"{call} joins branches: {CHAIN_ONLY}")
-    return operator_steps(call, weights)
+    """A function of TensorFlow or an operation of Keras 3: an activation, a mean, a join or arithmetic."""
+    function = str(call.config.get("function", call.class_name))
+    activation = _ACTIVATION_FUNCTIONS.get(function)
+    if activation is not None:
+        return activations.function_steps(call, activation)
+    return _FUNCTIONS.get(function, operator_steps)(call, weights)
 
 
 _ACTIVATION_FUNCTIONS: Final = MappingProxyType(
     {
         **dict.fromkeys(("Relu", "nn.relu"), "relu"),
         **dict.fromkeys(("Relu6", "nn.relu6"), "relu6"),
+        "HardSigmoid": "hard_sigmoid",
+        **dict.fromkeys(("HardSilu", "HardSwish"), "hard_swish"),
         **dict.fromkeys(("Sigmoid", "math.sigmoid", "nn.sigmoid"), "sigmoid"),
         **dict.fromkeys(("nn.softmax", "nn.softmax_v2"), "softmax"),
+        **dict.fromkeys(("Silu", "Swish", "nn.silu", "nn.swish"), "silu"),
     }
 )
+_FUNCTIONS: Final[Mapping[str, Converter]] = MappingProxyType(
+    {
+        "concat": concatenation_steps,
+        **dict.fromkeys(("clip_by_value", "Clip"), activations.clip_steps),
+        **dict.fromkeys(("nn.leaky_relu", "LeakyRelu"), activations.leaky_function_steps),
+        **dict.fromkeys(("math.reduce_mean", "Mean"), _mean),
+    }
+)
+_JOINING: Final = frozenset({"Add", "Average", "Concatenate", "Multiply", "Subtract", "TFOpLambda"})
+
+# Operations of Keras 3 that are not layers, and compute what a function of TensorFlow does.
+OPERATIONS: Final = (
+    "Clip", "HardSigmoid", "HardSilu", "HardSwish", "LeakyRelu", "Mean", "Relu", "Relu6", "Sigmoid", "Silu", "Swish",
+)  # fmt: skip
 
 CONVERTERS: Final[Mapping[str, Converter]] = MappingProxyType(
     {
@@ -269,19 +253,22 @@ CONVERTERS: Final[Mapping[str, Converter]] = MappingProxyType(
             ("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
             _batch_norm,
         ),
-        "ReLU": _relu,
+        **activations.LAYERS,
+        "PReLU": activations.prelu_steps,
         "Activation": _activation,
-        "Softmax": _softmax,
         "ZeroPadding2D": _pad,
-        **dict.fromkeys(("GlobalAveragePooling2D", "GlobalAvgPool2D"), _global_average),
-        **dict.fromkeys(("AveragePooling2D", "AvgPool2D"), _average),
+        **dict.fromkeys(("GlobalAveragePooling2D", "GlobalAvgPool2D"), _global_pool(Average)),
+        **dict.fromkeys(("GlobalMaxPooling2D", "GlobalMaxPool2D"), _global_pool(Maximum)),
+        **dict.fromkeys(("AveragePooling2D", "AvgPool2D"), _windows(Average)),
+        **dict.fromkeys(("MaxPooling2D", "MaxPool2D"), _windows(Maximum)),
         "Flatten": _flatten,
         "Reshape": _reshape,
         "Rescaling": rescaling_steps,
         "Normalization": normalization_steps,
-        **dict.fromkeys(("TFOpLambda", "Relu", "Relu6", "Sigmoid"), _operator),
+        **dict.fromkeys(("TFOpLambda", *OPERATIONS), _operator),
         **dict.fromkeys(("TrueDivide", "Divide", "Cast", "Identity", "StopGradient"), operator_steps),
-        **dict.fromkeys(("Add", "Subtract", "Multiply"), _merge),
+        **dict.fromkeys(("Add", "Average", "Subtract", "Multiply"), join_steps),
+        "Concatenate": concatenation_steps,
         **dict.fromkeys(TRAINING_ONLY, _nothing),
     }
 )

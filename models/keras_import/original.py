@@ -4,10 +4,11 @@ The library gets the layers that the importer accepted, in the graph that was st
 weights by itself. A SavedModel is run as its frozen graph. No code of the file is run.
 """
 
+import functools
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +19,7 @@ from numpy.typing import NDArray
 from tf_keras.src.saving.serialization_lib import SafeModeScope
 
 from mbexport.errors import StageError
-from mbexport.models.facts import Output
-from mbexport.models.keras_import.canonical import ChainState
-from mbexport.models.keras_import.chain import require_chain_shape
+from mbexport.models.keras_import.calls import Call, input_shape_of
 from mbexport.models.keras_import.files import (
     Config,
     keras_version,
@@ -29,33 +28,44 @@ from mbexport.models.keras_import.files import (
     require_model,
     weights_member,
 )
-from mbexport.models.keras_import.graph import Call, input_shape_of
-from mbexport.models.keras_import.model import import_model
+from mbexport.models.keras_import.model import Layer, model_steps
 from mbexport.models.keras_import.plain_config import Library, Rewrite
 from mbexport.models.keras_import.saved_model import ServingGraph, image_of, serving_graph
-from mbexport.models.keras_import.saved_model_steps import GraphCall, graph_calls
+from mbexport.models.keras_import.saved_model_calls import GraphCall, graph_calls
+from mbexport.models.keras_import.steps import Finish, require_chain_shape
 from mbexport.models.keras_import.trust import resave_pickle
 from mbexport.models.keras_import.weights import LayerPath, layer_weights
 from mbexport.models.resolution import Resolution
 
 Images = NDArray[np.float32]
-Layer = Call | GraphCall
 
 _KERAS_3: Final = 3
 
 
 class Original(ABC):
-    """A user's model that can be run: `library` is what runs it, with its version."""
+    """A user's model that can be run: `library` is what runs it, with its version.
+
+    Where the model gives one score, two classes have scores here, as in its import: the first has 1 minus that, or 0
+    if the score `is_logit`.
+    """
 
     library: str
+    is_logit: bool
 
-    @abstractmethod
     def __call__(self, images: Images) -> Images:
         """The scores (n, classes) float32 of images (n, h, w, channels) as the model takes them."""
+        scores = self._scores(images)
+        if scores.shape[1] != 1:
+            return scores
+        return np.concatenate([np.zeros_like(scores) if self.is_logit else 1 - scores, scores], axis=1)
 
     @abstractmethod
-    def behind(self, layers: Sequence[Layer], images: Images) -> Iterator[Images]:
-        """What the model computes behind each of its layers, in the order of the chain."""
+    def _scores(self, images: Images) -> Images:
+        """The scores that the model itself gives."""
+
+    @abstractmethod
+    def behind(self, layers: Sequence[Layer], images: Images) -> list[Images]:
+        """What the model computes behind each of these layers, one row for each image."""
 
 
 def open_original(
@@ -66,87 +76,86 @@ def open_original(
     Raises `DataError` for a model that the importer refuses, and `StageError` where its own library cannot load it.
     """
     kind = require_model(path, trust=trust)
-    end = _end_of(path, resolution=resolution, trust=trust) if logits else None
     if kind == "folder":
         serving = serving_graph(path, resolution=resolution, trust=trust)
-        calls = graph_calls(serving)
-        output = end.data if isinstance(end, GraphCall) else serving.output.name
-        return GraphOriginal(serving, calls, output=output)
-    cut = end.path if isinstance(end, Call) else None
+        calls = graph_calls(serving)  # that they can be read shows that the graph does nothing but compute
+        last = next((call for call in calls if any(isinstance(step, Finish) for step in call.steps)), None)
+        output = last.inputs[0] if last and logits else serving.output.name
+        return GraphOriginal(serving, output=output, is_logit=logits or last is None)
+    ending = model_steps(path, resolution=resolution, trust=trust).ending
+    is_logit = logits or ending is None
+    cut = ending.path if logits and isinstance(ending, Call) else None
     if kind == "pickle":
         with tempfile.TemporaryDirectory() as folder:
-            return _keras_original(resave_pickle(path, Path(folder)), cut=cut, trust=trust, resolution=resolution)
-    return _keras_original(path, cut=cut, trust=trust, resolution=resolution)
-
-
-def _end_of(path: Path, *, resolution: Resolution | None, trust: bool) -> Layer | None:
-    """The layer that makes probabilities of the scores."""
-    found: list[Layer] = []
-
-    def look(call: Layer, state: ChainState) -> None:
-        if state.output is not Output.LOGITS and not found:
-            found.append(call)
-
-    import_model(path, resolution=resolution, trust=trust, on_layer=look)
-    return found[0] if found else None
+            saved = resave_pickle(path, Path(folder))
+            return _keras_original(saved, cut=cut, trust=trust, resolution=resolution, is_logit=is_logit)
+    return _keras_original(path, cut=cut, trust=trust, resolution=resolution, is_logit=is_logit)
 
 
 class KerasOriginal(Original):
     """A functional or Sequential model of tf_keras or Keras 3."""
 
-    def __init__(self, model: Any, library: Any, *, version: str) -> None:
-        self.library = version
-        self._model, self._library = model, library
+    def __init__(self, model: Any, *, version: str, is_logit: bool) -> None:
+        self.library, self.is_logit = version, is_logit
+        self._model = model
         self._run = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
 
-    def __call__(self, images: Images) -> Images:
+    def _scores(self, images: Images) -> Images:
         return _rows(self._run(tf.constant(images)))
 
-    def behind(self, layers: Sequence[Layer], images: Images) -> Iterator[Images]:
-        computed = self._layers(self._model, tf.constant(images), ())
-        for layer in layers:
-            path = layer.path if isinstance(layer, Call) else ()
-            yield next(_rows(value) for name, value in computed if name == path)
+    def behind(self, layers: Sequence[Layer], images: Images) -> list[Images]:
+        computed: dict[LayerPath, Images] = {}
+        calls = [(layer, layer.call) for _, layer in _leaves(self._model, ())]
+        for path, layer in _leaves(self._model, ()):
+            layer.call = _kept(layer.call, computed, path)
+        self._model(tf.constant(images), training=False)
+        for layer, call in calls:
+            layer.call = call
+        return [computed[layer.path] for layer in layers if isinstance(layer, Call)]
 
-    def _layers(self, model: Any, value: Any, outer: LayerPath) -> Iterator[tuple[LayerPath, Any]]:
-        """The output of each layer of a chain, those of nested models one by one, for the input `value`."""
-        for layer in getattr(model, "operations", model.layers):  # Keras 3 counts arithmetic as no layer
-            if type(layer).__name__ == "InputLayer":
-                continue
-            path = (*outer, str(layer.name))
-            if hasattr(layer, "layers"):
-                for found in self._layers(layer, value, path):
-                    yield found
-                    value = found[1]
-                continue
-            has_constants = type(layer).__name__ == "TFOpLambda" or not hasattr(layer, "weights")
-            value = self._library.Model(layer.input, layer.output)(value) if has_constants else layer(value)
-            yield path, value
+
+def _leaves(model: Any, outer: LayerPath) -> Iterator[tuple[LayerPath, Any]]:
+    """The layers and the operations of a model, those of models inside it one by one."""
+    for layer in getattr(model, "operations", model.layers):  # Keras 3 counts arithmetic as no layer
+        path = (*outer, str(layer.name))
+        if hasattr(layer, "layers"):
+            yield from _leaves(layer, path)
+        elif type(layer).__name__ != "InputLayer":
+            yield path, layer
+
+
+def _kept(call: Callable[..., Any], computed: dict[LayerPath, Images], path: LayerPath) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def keeping(*arguments: Any, **named: Any) -> Any:
+        value = call(*arguments, **named)
+        computed[path] = _rows(value)
+        return value
+
+    return keeping
 
 
 class GraphOriginal(Original):
     """The frozen graph of a SavedModel, of which nothing but the serving signature is ever run."""
 
-    def __init__(self, serving: ServingGraph, calls: Sequence[GraphCall], *, output: str) -> None:
-        self.library = f"tensorflow {tf.__version__}"
+    def __init__(self, serving: ServingGraph, *, output: str, is_logit: bool) -> None:
+        self.library, self.is_logit = f"tensorflow {tf.__version__}", is_logit
         self._function, self._batch = serving.function, serving.batch
         self._image = image_of(serving.function)
-        self._run = self._pruned(output)
-        del calls  # that they could be read shows that the graph does nothing but compute
+        self._run = self._pruned([output])
 
-    def __call__(self, images: Images) -> Images:
-        return _rows(self._in_batches(self._run, images))
+    def _scores(self, images: Images) -> Images:
+        (scores,) = self._in_batches(self._run, images)
+        return scores
 
-    def behind(self, layers: Sequence[Layer], images: Images) -> Iterator[Images]:
-        for layer in layers:
-            name = layer.result if isinstance(layer, GraphCall) else self._image.name
-            yield _rows(self._in_batches(self._pruned(name), images))
+    def behind(self, layers: Sequence[Layer], images: Images) -> list[Images]:
+        names = [layer.result for layer in layers if isinstance(layer, GraphCall)]
+        return self._in_batches(self._pruned(names), images)
 
-    def _pruned(self, tensor: str) -> Any:
-        return self._function.prune(self._image, self._function.graph.get_tensor_by_name(tensor))
+    def _pruned(self, tensors: Sequence[str]) -> Any:
+        return self._function.prune(self._image, [self._function.graph.get_tensor_by_name(name) for name in tensors])
 
-    def _in_batches(self, run: Any, images: Images) -> Images:
-        """The results for all images, of a graph that may take a certain number of them alone."""
+    def _in_batches(self, run: Any, images: Images) -> list[Images]:
+        """The results for all images, one row for each, of a graph that may take a certain number of them alone."""
         kind = self._image.dtype
         given = np.rint(images) if kind.is_integer else images
         size = self._batch or len(given)
@@ -154,9 +163,9 @@ class GraphOriginal(Original):
         for start in range(0, len(given), size):
             part = given[start : start + size]
             filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            result = np.asarray(run(tf.cast(filled, kind)), np.float32)
-            found.append(result.reshape(size, -1)[: len(part)])
-        return np.concatenate(found)
+            results = (np.asarray(value, np.float32) for value in run(tf.cast(filled, kind)))
+            found.append([result.reshape(size, -1)[: len(part)] for result in results])
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
 def _rows(values: Any) -> Images:
@@ -165,7 +174,9 @@ def _rows(values: Any) -> Images:
     return array.reshape(len(array), -1)
 
 
-def _keras_original(path: Path, *, cut: LayerPath | None, trust: bool, resolution: Resolution | None) -> KerasOriginal:
+def _keras_original(
+    path: Path, *, cut: LayerPath | None, trust: bool, resolution: Resolution | None, is_logit: bool
+) -> KerasOriginal:
     config = model_config(path)
     assert config is not None  # `require_model` has seen to that
     name: Library = "keras" if keras_version(path) >= _KERAS_3 else "tf_keras"
@@ -181,7 +192,7 @@ def _keras_original(path: Path, *, cut: LayerPath | None, trust: bool, resolutio
         except Exception as error:  # whatever a library trips over
             reason = " ".join(str(error).split()) or type(error).__name__
             raise StageError(f"{version} cannot load {path}, so that nothing proves its import: {reason}") from None
-    return KerasOriginal(model, library, version=version)
+    return KerasOriginal(model, version=version, is_logit=is_logit)
 
 
 def _keras_3() -> Any:

@@ -10,23 +10,27 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from mbexport.errors import DataError
+from mbexport.models.keras_import.activations import LAYERS
+from mbexport.models.keras_import.calls import Call, plain_constant
 from mbexport.models.keras_import.files import Config
-from mbexport.models.keras_import.graph import Call, plain_constant
 from mbexport.models.keras_import.settings import READ, TRAINING_ONLY
 from mbexport.models.keras_import.trust import lambda_config
-from mbexport.models.keras_import.weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
+from mbexport.models.keras_import.weights import NESTING_CLASSES, LayerPath, is_operation, layer_name, nested_layers
 
 Library = Literal["keras", "tf_keras"]
 
 _FLOAT: Final = "float32"
-# Where Keras 3 has its operations; every layer is in keras.layers.
-_MODULES: Final = MappingProxyType(
+_LAYERS: Final = "keras.layers"
+_MODELS: Final = MappingProxyType({"Functional": "keras.src.models.functional", "Sequential": "keras"})
+# Where Keras 3 has its operations. Some have the name of a layer, too.
+_OPERATIONS: Final = MappingProxyType(
     {
         **dict.fromkeys(("Add", "Subtract", "Multiply", "TrueDivide", "Divide"), "keras.src.ops.numpy"),
+        **dict.fromkeys(("Clip", "Concatenate", "Mean"), "keras.src.ops.numpy"),
         **dict.fromkeys(("Cast", "StopGradient"), "keras.src.ops.core"),
         **dict.fromkeys(("Relu", "Relu6", "Sigmoid"), "keras.src.ops.nn"),
-        "Functional": "keras.src.models.functional",
-        "Sequential": "keras",
+        **dict.fromkeys(("HardSigmoid", "HardSilu", "HardSwish", "LeakyRelu"), "keras.src.ops.nn"),
+        "ReLU": "keras.src.activations.activations",
     }
 )
 _PLAIN: Final = (str, int, float, bool, type(None))
@@ -80,9 +84,10 @@ class Rewrite:
         settings = {key: self._setting(key, given[key]) for key in sorted(READ[class_name]) if key in given}
         if path == self.cut:
             settings["activation"] = "linear"
-        if _MODULES.get(class_name, "").startswith("keras.src.ops"):
-            settings = dict.fromkeys(settings, _FLOAT)  # a cast to any floats
-            return self._described(class_name, {**named, **settings})
+        if self.library == "keras" and class_name in _OPERATIONS and is_operation(layer):
+            if class_name == "Cast":
+                settings = dict.fromkeys(settings, _FLOAT)  # to any floats
+            return self._described(class_name, {**named, **settings}, module=_OPERATIONS[class_name])
         shape = given.get("batch_shape") or given.get("batch_input_shape")  # in Sequential models of old versions
         if shape and self.library == "tf_keras":
             settings["batch_input_shape"] = _plain(shape)
@@ -102,17 +107,17 @@ class Rewrite:
         """A function by its name, or the settings of a ReLU or a Softmax layer."""
         if not isinstance(value, dict):
             return "softmax" if value == "softmax_v2" else _plain(value)
-        kind, inner = value.get("class_name"), value.get("config")
-        if kind in ("ReLU", "Softmax") and isinstance(inner, dict):
+        kind, inner = str(value.get("class_name")), value.get("config")
+        if kind in LAYERS and isinstance(inner, dict):
             settings = {key: _plain(plain_constant(inner[key])) for key in sorted(READ[kind]) if key in inner}
             return self._described(kind, {**settings, "dtype": _FLOAT})
         return self._activation(inner if kind == "function" else kind)
 
-    def _described(self, class_name: str, inner: Config) -> Config:
+    def _described(self, class_name: str, inner: Config, *, module: str = _LAYERS) -> Config:
         """A class as the library looks it up: tf_keras in its own table, Keras 3 in the named module."""
         if self.library == "tf_keras":
             return {"class_name": class_name, "config": inner}
-        module = _MODULES.get(class_name, "keras.layers")
+        module = _MODELS.get(class_name, module)
         return {"module": module, "class_name": class_name, "config": inner, "registered_name": None}
 
 

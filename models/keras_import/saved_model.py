@@ -12,8 +12,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.chain import require_chain_shape
 from mbexport.models.keras_import.files import report_damage
+from mbexport.models.keras_import.steps import require_chain_shape
 from mbexport.models.resolution import Resolution
 
 MAX_GRAPH_BYTES: Final = 2**28  # MobileNet v1, saved for training, takes 2 MB; its weights are in other files
@@ -25,24 +25,23 @@ _OBJECT_KINDS: Final = frozenset(
 # or writes a file, but for those of checkpoints, which are never called: only the serving signature is looked at.
 ALLOWED_OPERATIONS: Final = frozenset(
     {
-        "Abs", "Add", "AddN", "AddV2", "AdjustContrastv2", "All", "Any", "AssignAddVariableOp",
-        "AssignSubVariableOp", "AssignVariableOp", "AvgPool", "BatchMatMulV2", "BiasAdd", "Bitcast", "BitwiseOr",
-        "BroadcastTo", "Cast", "Ceil", "ClipByValue", "ConcatV2", "Const", "Conv2D", "Cos", "DepthwiseConv2dNative",
-        "DisableCopyOnRead", "DivNoNan", "Einsum", "EnsureShape", "Equal", "Exp", "ExpandDims", "Fill", "Floor",
-        "FloorDiv", "FloorMod", "FusedBatchNormV3", "GatherNd", "GatherV2", "Greater", "GreaterEqual", "HSVToRGB",
-        "Identity", "IdentityN", "If", "ImageProjectiveTransformV3", "LeftShift", "L2Loss", "Less", "LessEqual", "Log",
-        "Log1p", "LogicalAnd", "LogicalNot", "LogicalOr", "MatMul", "MatrixSolve", "Maximum", "Mean",
+        "Abs", "Add", "AddN", "AddV2", "AdjustContrastv2", "All", "Any", "AssignAddVariableOp", "AssignSubVariableOp",
+        "AssignVariableOp", "AvgPool", "BatchMatMulV2", "BiasAdd", "Bitcast", "BitwiseOr", "BroadcastTo", "Cast",
+        "Ceil", "ClipByValue", "ConcatV2", "Const", "Conv2D", "Cos", "DepthwiseConv2dNative", "DisableCopyOnRead",
+        "DivNoNan", "Einsum", "EnsureShape", "Equal", "Exp", "ExpandDims", "Fill", "Floor", "FloorDiv", "FloorMod",
+        "FusedBatchNormV3", "GatherNd", "GatherV2", "Greater", "GreaterEqual", "HSVToRGB", "Identity", "IdentityN",
+        "If", "ImageProjectiveTransformV3", "L2Loss", "LeakyRelu", "LeftShift", "Less", "LessEqual", "Log", "Log1p",
+        "LogicalAnd", "LogicalNot", "LogicalOr", "MatMul", "MatrixSolve", "Max", "MaxPool", "Maximum", "Mean",
         "MergeV2Checkpoints", "Minimum", "Mul", "Neg", "NoOp", "NotEqual", "OnesLike", "Pack", "Pad", "PadV2",
-        "PartitionedCall", "Placeholder", "PlaceholderWithDefault", "Pow", "Prod", "RGBToHSV",
-        "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "Range", "Rank", "ReadVariableOp", "RealDiv",
-        "Reciprocal", "Relu", "Relu6", "Reshape", "ResizeBilinear", "RestoreV2", "ReverseV2", "RightShift",
-        "RngReadAndSkip", "Round", "Rsqrt", "SaveV2", "Select", "SelectV2", "Shape", "ShapeN", "ShardedFilename",
-        "Sigmoid", "Sin", "Slice", "Softmax", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze",
-        "StatefulPartitionedCall", "StatelessIf", "StatelessRandomGetAlg", "StatelessRandomGetKeyCounter",
-        "StatelessRandomNormalV2", "StatelessRandomUniformFullIntV2", "StatelessRandomUniformIntV2",
-        "StatelessRandomUniformV2", "StatelessWhile", "StaticRegexFullMatch", "StopGradient", "StridedSlice",
-        "StringJoin", "Sub", "Sum", "Tan", "Tile", "Transpose", "Unpack", "VarHandleOp", "VarIsInitializedOp",
-        "Where", "While", "ZerosLike",
+        "PartitionedCall", "Placeholder", "PlaceholderWithDefault", "Pow", "Prod", "RGBToHSV", "RandomStandardNormal",
+        "RandomUniform", "RandomUniformInt", "Range", "Rank", "ReadVariableOp", "RealDiv", "Reciprocal", "Relu",
+        "Relu6", "Reshape", "ResizeBilinear", "RestoreV2", "ReverseV2", "RightShift", "RngReadAndSkip", "Round",
+        "Rsqrt", "SaveV2", "Select", "SelectV2", "Shape", "ShapeN", "ShardedFilename", "Sigmoid", "Sin", "Slice",
+        "Softmax", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze", "StatefulPartitionedCall",
+        "StatelessIf", "StatelessRandomGetAlg", "StatelessRandomGetKeyCounter", "StatelessRandomNormalV2",
+        "StatelessRandomUniformFullIntV2", "StatelessRandomUniformIntV2", "StatelessRandomUniformV2", "StatelessWhile",
+        "StaticRegexFullMatch", "StopGradient", "StridedSlice", "StringJoin", "Sub", "Sum", "Tan", "Tile", "Transpose",
+        "Unpack", "VarHandleOp", "VarIsInitializedOp", "Where", "While", "ZerosLike",
     }
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.graph import Call
+from mbexport.models.keras_import.calls import Call
 
 _WINDOW: Final = frozenset({"strides", "padding", "data_format"})
 _KERNEL: Final = _WINDOW | {"kernel_size", "dilation_rate", "groups", "activation", "use_bias"}
@@ -38,18 +38,27 @@ READ: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         ),
         "ReLU": _RELU,
         "Activation": frozenset({"activation"}),
+        "LeakyReLU": frozenset({"alpha", "negative_slope"}),
+        "PReLU": frozenset({"shared_axes"}),
         "Softmax": frozenset({"axis"}),
         "ZeroPadding2D": frozenset({"padding", "data_format"}),
         **dict.fromkeys(("GlobalAveragePooling2D", "GlobalAvgPool2D"), frozenset({"data_format", "keepdims"})),
+        **dict.fromkeys(("GlobalMaxPooling2D", "GlobalMaxPool2D"), frozenset({"data_format", "keepdims"})),
         **dict.fromkeys(("AveragePooling2D", "AvgPool2D"), _WINDOW | {"pool_size"}),
+        **dict.fromkeys(("MaxPooling2D", "MaxPool2D"), _WINDOW | {"pool_size"}),
         "Flatten": frozenset({"data_format"}),
         "Reshape": frozenset({"target_shape"}),
         "Rescaling": frozenset({"scale", "offset"}),
         "Normalization": frozenset({"axis", "mean", "variance", "invert"}),
         "TFOpLambda": frozenset({"function"}),
         "Cast": frozenset({"dtype"}),
+        "Clip": frozenset({"x_min", "x_max"}),
+        "LeakyRelu": frozenset({"negative_slope"}),
+        "Mean": frozenset({"axis", "keepdims"}),
+        **dict.fromkeys(("HardSigmoid", "HardSilu", "HardSwish", "Silu", "Swish"), _NOTHING),
         **dict.fromkeys(("Relu", "Relu6", "Sigmoid", "TrueDivide", "Divide", "Identity", "StopGradient"), _NOTHING),
-        **dict.fromkeys(("Add", "Subtract", "Multiply"), _NOTHING),
+        "Concatenate": frozenset({"axis"}),
+        **dict.fromkeys(("Add", "Average", "Subtract", "Multiply"), _NOTHING),
         **dict.fromkeys(TRAINING_ONLY, _NOTHING),
     }
 )

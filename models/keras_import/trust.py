@@ -10,8 +10,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.chain import Array, Scale, Step
-from mbexport.models.keras_import.graph import Call
+from mbexport.models.keras_import.calls import Call
+from mbexport.models.keras_import.steps import Array, Scale, Step
 
 _PROBES: Final = 4  # random images, besides the two from which the scaling is read
 _SEED: Final = 0

@@ -71,6 +71,12 @@ def layer_name(layer: Config) -> str:
     return str(layer.get("name") or (inner.get("name") if isinstance(inner, dict) else None) or layer["class_name"])
 
 
+def is_operation(layer: Config) -> bool:
+    """Whether it is an operation of Keras 3, which has nothing to store: a layer can be trained, or not."""
+    is_known = layer["class_name"] in NESTING_CLASSES or layer["class_name"] == "InputLayer"
+    return not is_known and isinstance(layer["config"], dict) and "trainable" not in layer["config"]
+
+
 def _by_name(found: Mapping[LayerPath, Weights]) -> dict[str, Weights]:
     names = [path[-1] for path in found]
     return {path[-1] if names.count(path[-1]) == 1 else "/".join(path): weights for path, weights in found.items()}
@@ -122,8 +128,10 @@ def _legacy_match(groups: Mapping[str, list[tuple[LayerPath, NDArray[np.float32]
     tensors = groups.get(path[0], [])
     if len(path) == 1:  # whatever the scope is called: sessions made it unique, conv1_1 for conv1
         return [tensor for _, tensor in tensors]
-    scopes = {scope for scope, _ in tensors if scope and scope[-1] == path[-1]}
-    chosen = max(scopes, key=lambda scope: _common_end(scope, path), default=None)
+    name, outer = tuple(path[-1].split("/")), tuple(part for name in path for part in name.split("/"))
+    scopes = {scope for scope, _ in tensors if scope[-len(name) :] == name}
+    # of two that end alike, such as Conv and expanded_conv/squeeze_excite/Conv, the one with nothing else before it
+    chosen = max(scopes, key=lambda scope: (_common_end(scope, outer), -len(scope)), default=None)
     return [tensor for scope, tensor in tensors if scope == chosen]
 
 
@@ -211,7 +219,7 @@ def _keys(container: h5py.Group, layers: list[Config]) -> list[str]:
     by_class = []
     for layer in layers:
         stem = snake_case("Functional" if layer["class_name"] == "Model" else layer["class_name"])
-        by_class.append(groups[stem].pop(0) if groups.get(stem) else "")
+        by_class.append(groups[stem].pop(0) if groups.get(stem) and not is_operation(layer) else "")
     by_name = [layer_name(layer) for layer in layers]
     noted = {key: _noted_name(container[key]) for key in container}
     fits = all(noted[key] in (None, name) for key, name in zip(by_class, by_name, strict=True) if key)

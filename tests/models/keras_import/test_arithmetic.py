@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from mbexport.errors import DataError
 from mbexport.models.keras_import.arithmetic import operator_steps
-from mbexport.models.keras_import.canonical import ChainBuilder
-from mbexport.models.keras_import.chain import Convolve, Scale
-from mbexport.models.keras_import.graph import INPUT, Call
+from mbexport.models.keras_import.calls import INPUT, Call
+from mbexport.models.keras_import.canonical import canonical_of
+from mbexport.models.keras_import.step_graph import IMAGE, StepGraph
+from mbexport.models.keras_import.steps import Convolve, Scale
 
 pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning")]
 layers = tf_keras.layers
@@ -32,9 +33,9 @@ FUNCTIONS = {
 
 
 def scaled_by(steps: list[Any]) -> tuple[Any, Any]:
-    chain = ChainBuilder((4, 4, 3))
-    chain.add([*steps, Convolve(name="conv", kernel=np.ones((4, 4, 3, 2)))])
-    return chain.input_scale()
+    graph = StepGraph()
+    graph.add([*steps, Convolve(name="conv", kernel=np.ones((4, 4, 3, 2)))], [IMAGE])
+    return canonical_of(graph, (4, 4, 3)).input_scale()
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(FUNCTIONS)), constants), max_size=6))

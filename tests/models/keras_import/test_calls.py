@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.graph import chain_of
+from mbexport.models.keras_import.calls import calls_of
 
 
 def model(number: int, kind: str = "ReLU") -> dict[str, Any]:
@@ -24,10 +24,10 @@ def model(number: int, kind: str = "ReLU") -> dict[str, Any]:
 
 
 def test_the_one_call_of_a_layer_is_found() -> None:
-    assert [call.name for call in chain_of(model(0))] == ["a", "b"]
+    assert [call.name for call in calls_of(model(0))] == ["a", "b"]
 
 
 @pytest.mark.parametrize("number", [1, 2, -1])
 def test_another_call_is_refused(number: int) -> None:
     with pytest.raises(DataError, match=rf"layer a \(ReLU\) has 1 calls, and its call {number} is asked for"):
-        chain_of(model(number))
+        calls_of(model(number))

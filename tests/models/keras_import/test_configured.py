@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mbexport.errors import DataError
+from mbexport.models.keras_import.calls import Call
 from mbexport.models.keras_import.configured import require_configured
-from mbexport.models.keras_import.graph import Call
 
 CONV = {"kernel_size": [3, 3], "filters": 8}
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from mbexport.errors import DataError, StageError
 from mbexport.models.facts import Output
-from mbexport.models.keras_import import agreement, canonical, layers
+from mbexport.models.keras_import import agreement, canonical_layers, layers
 from mbexport.models.keras_import.agreement import TOLERANCE, Source, require_agreement
-from mbexport.models.keras_import.chain import Clip
 from mbexport.models.keras_import.model import import_model
 from mbexport.models.keras_import.plain_config import Rewrite
+from mbexport.models.keras_import.steps import Clip
 
 pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")]
 LIBRARIES = {"tf_keras": tf_keras, "keras": keras}
@@ -98,9 +98,8 @@ def test_an_import_that_differs_names_the_first_layer(
     def cut_off(step: Any, *, name: str) -> Any:  # as if every ReLU were one that ends at 0.1
         return built(Clip(name=step.name, ceiling=0.1) if isinstance(step, Clip) else step, name=name)
 
-    built = canonical.layer_of
-    monkeypatch.setattr(canonical, "layer_of", cut_off)
-    monkeypatch.setattr(agreement, "layer_of", cut_off)
+    built = canonical_layers.layer_of
+    monkeypatch.setattr(canonical_layers, "layer_of", cut_off)
     with pytest.raises(StageError, match=r"model that .* computes: on 5 images .* at first behind .*\((ReLU|Relu6)\)"):
         check()
 

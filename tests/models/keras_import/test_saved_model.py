@@ -16,7 +16,7 @@ from mbexport.errors import DataError
 from mbexport.models.keras_import.agreement import Source
 from mbexport.models.keras_import.model import import_model
 from mbexport.models.keras_import.saved_model import ServingGraph
-from mbexport.models.keras_import.saved_model_steps import graph_calls
+from mbexport.models.keras_import.saved_model_calls import graph_calls
 from mbexport.models.resolution import Resolution
 
 pytestmark = [pytest.mark.run, pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")]
@@ -169,7 +169,7 @@ FOREIGN = {
     "WriteFile": writes_a_file,
     "ReadFile": lambda image, kernel: convolved(image, kernel) + tf.strings.to_number(tf.io.read_file("/etc/hostname")),
     "EagerPyFunc": lambda image, kernel: tf.py_function(lambda x: x, [convolved(image, kernel)], tf.float32),
-    "MaxPool": lambda image, kernel: convolved(tf.nn.max_pool2d(image, 1, 1, "VALID"), kernel),
+    "LRN": lambda image, kernel: convolved(tf.nn.local_response_normalization(image), kernel),
 }
 
 
@@ -229,17 +229,20 @@ def test_objects_that_act_on_loading_are_refused(tmp_path: Path) -> None:
 
 
 UNSUPPORTED = {
-    "takes 2 inputs": lambda image, kernel: convolved(image, kernel) + tf.reduce_mean(image),
+    "pools the axes": lambda image, kernel: convolved(image, kernel) + tf.reduce_mean(image),
+    r"\(Sub\) takes 2 tensors": lambda image, kernel: convolved(image, kernel) - convolved(image + 1.0, kernel),
     r"\(Square\) is not supported": lambda image, kernel: tf.square(convolved(image, kernel)),
     r"\(RealDiv\) divides by the map": lambda image, kernel: 1 / convolved(image, kernel),
     "turns the axes": lambda image, kernel: convolved(tf.transpose(image, (0, 2, 1, 3)), kernel),
-    "averages the axes": lambda image, kernel: tf.reduce_mean(convolved(image, kernel), -1) + tf.constant([0.0, 0.0]),
+    r"pools the axes \[3\]": lambda image, kernel: (
+        tf.reduce_mean(convolved(image, kernel), -1) + tf.constant([0.0, 0.0])
+    ),
     "must be NHWC without dilations": lambda image, kernel: tf.nn.conv2d(image, kernel, 1, "SAME", dilations=2),
 }
 
 
 @pytest.mark.parametrize("match", UNSUPPORTED)
-def test_graphs_that_are_no_chain_are_refused(tmp_path: Path, match: str) -> None:
+def test_operations_that_are_not_supported_are_refused(tmp_path: Path, match: str) -> None:
     with pytest.raises(DataError, match=match):
         import_model(served(tmp_path / "saved", UNSUPPORTED[match]))
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.models.keras_import.chain import Window
-from mbexport.models.keras_import.graph import Call
+from mbexport.models.keras_import.calls import Call
 from mbexport.models.keras_import.layers import CONVERTERS, steps_of
 from mbexport.models.keras_import.settings import READ, TRAINING_ONLY
+from mbexport.models.keras_import.steps import Window
 
 CONV = {"filters": 4, "kernel_size": [3, 3], "strides": [1, 1], "padding": "same", "use_bias": True}
 KERNEL, BIAS = np.zeros((3, 3, 2, 4), np.float32), np.zeros(4, np.float32)

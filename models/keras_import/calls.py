@@ -1,6 +1,6 @@
-"""Order the layers of a Keras configuration, nested to any depth, as the one chain that it describes."""
+"""Order the layers of a Keras configuration, nested to any depth, as the one graph that it describes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,19 +8,28 @@ from mbexport.errors import DataError
 from mbexport.models.keras_import.files import Config
 from mbexport.models.keras_import.weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
 
-CHAIN_ONLY: Final = "the model must be one chain of layers, without branches"
 _KERAS_PACKAGES: Final = frozenset({"keras", "tensorflow", "tf_keras"})
-INPUT: Final = object()  # stands for the tensor in a call's operands
+_KERAS_2: Final = 2
+_ONE_IMAGE: Final = "a model must take one image and give one vector of scores"
+_ONCE: Final = "give each place a layer of its own, with the same weights where they are shared"
+INPUT: Final = object()  # stands for a tensor in a call's operands
+IMAGE: Final[LayerPath] = ()  # stands for the image among the calls whose tensors a call takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One layer of the chain: `operands` are the arguments of its call in order, `INPUT` for the tensor."""
+    """One layer of the graph, used once.
+
+    `operands` are the arguments of its call in order, `INPUT` for each tensor, and `inputs` the paths of the layers
+    that give these, `IMAGE` for the model's own input. `keras` is the version that wrote the file: 2 or 3.
+    """
 
     path: LayerPath
     class_name: str
     config: dict[str, Any]
     operands: tuple[Any, ...] = (INPUT,)
+    inputs: tuple[LayerPath, ...] = (IMAGE,)
+    keras: int = _KERAS_2
 
     @property
     def name(self) -> str:
@@ -31,14 +40,16 @@ class Call:
         return f"layer {self.name} ({self.class_name})"
 
 
-def chain_of(config: Config) -> tuple[Call, ...]:
-    """The layers from the input to the output; input layers are left out.
+def calls_of(config: Config, *, keras: int = _KERAS_2) -> tuple[Call, ...]:
+    """The layers between the input and the output, each behind those whose tensors it takes; the last gives the output.
 
-    Raises `DataError` for branches, several inputs or outputs, and layers that are used twice.
+    Input layers are left out. Raises `DataError` for several inputs or outputs, and layers that are used twice.
     """
     if config["class_name"] not in NESTING_CLASSES:
         raise DataError(f"the model is a {config['class_name']}: it must be a functional or a Sequential model")
-    return tuple(_flattened(config, ()))
+    calls: list[Call] = []
+    _add_model(config, (), IMAGE, calls, keras=keras)
+    return tuple(calls)
 
 
 def input_shape_of(config: Config) -> tuple[int | None, ...]:
@@ -47,7 +58,7 @@ def input_shape_of(config: Config) -> tuple[int | None, ...]:
     Raises `DataError` if it gives none: a Sequential model that never saw an image.
     """
     inner = config["config"]
-    for layer in _in_order(config):
+    for layer, _ in _in_order(config):
         given = layer["config"] if isinstance(layer["config"], dict) else {}
         shape = given.get("batch_shape") or given.get("batch_input_shape")
         if shape is not None:
@@ -62,16 +73,34 @@ def input_shape_of(config: Config) -> tuple[int | None, ...]:
     return tuple(shape)
 
 
-def _flattened(config: Config, outer: LayerPath) -> Iterator[Call]:
-    for layer in _in_order(config):
-        require_from_keras(f"layer {layer_name(layer)} ({layer['class_name']})", layer)
-        _require_inference(layer)
-        path = (*outer, layer_name(layer))
-        if layer["class_name"] in NESTING_CLASSES:
-            yield from _flattened(layer, path)
-        elif layer["class_name"] != "InputLayer":
-            operands = tuple(_operands(layer)) or (INPUT,)
-            yield Call(path=path, class_name=str(layer["class_name"]), config=layer["config"], operands=operands)
+def _add_model(config: Config, outer: LayerPath, image: LayerPath, calls: list[Call], *, keras: int) -> LayerPath:
+    """Append the calls of a model that takes the tensor `image`; the path of the layer that gives its output."""
+    tensors: dict[str, LayerPath] = {}
+    value = image
+    for layer, producers in _in_order(config):
+        inputs = tuple(tensors[name] for name in producers) or (image,)
+        value = tensors[layer_name(layer)] = _add_layer(layer, outer, inputs, calls, keras=keras)
+    return value
+
+
+def _add_layer(
+    layer: Config, outer: LayerPath, inputs: tuple[LayerPath, ...], calls: list[Call], *, keras: int
+) -> LayerPath:
+    """Append the call of a layer, or those of a model that is one; the path of the layer that gives its tensor."""
+    kind, path = str(layer["class_name"]), (*outer, layer_name(layer))
+    require_from_keras(f"layer {path[-1]} ({kind})", layer)
+    _require_inference(layer)
+    if kind == "InputLayer":
+        return inputs[0]
+    if kind in NESTING_CLASSES:
+        if len(inputs) != 1:
+            raise DataError(f"the model {path[-1]} takes {len(inputs)} inputs: {_ONE_IMAGE}")
+        return _add_model(layer, path, inputs[0], calls, keras=keras)
+    operands = tuple(_operands(layer)) or (INPUT,)
+    calls.append(
+        Call(path=path, class_name=kind, config=layer["config"], operands=operands, inputs=inputs, keras=keras)
+    )
+    return path
 
 
 def require_from_keras(what: str, described: Config) -> None:
@@ -97,24 +126,35 @@ def _require_inference(layer: Config) -> None:
                 )
 
 
-def _in_order(config: Config) -> list[Config]:
-    """The layers of one model from its input to its output."""
+def _in_order(config: Config) -> list[tuple[Config, list[str]]]:
+    """The layers of one model on which its output stands, with the names of those whose tensors each takes.
+
+    Those come first. The layer where the model begins takes none.
+    """
     layers = nested_layers(config)
     if config["class_name"] == "Sequential":
-        return layers
+        before = [[], *([layer_name(layer)] for layer in layers[:-1])]
+        return list(zip(layers, before, strict=True)) if layers else []
     by_name = {layer_name(layer): layer for layer in layers}
-    inputs = _ends(config, "input_layers")
-    (name,) = _ends(config, "output_layers") if len(_ends(config, "output_layers")) == 1 else _refuse_ends(config)
-    if len(inputs) != 1:
-        _refuse_ends(config)
-    chain = [by_name[name]]
-    while name != inputs[0]:
-        name, number = _producer(by_name[name])
-        chain.append(by_name[name])
-        _require_call(by_name[name], number)
-        if len(chain) > len(layers):
-            raise DataError(f"the layers of {config['config'].get('name')} form a circle: {CHAIN_ONLY}")
-    return chain[::-1]
+    inputs, outputs = _ends(config, "input_layers"), _ends(config, "output_layers")
+    if len(inputs) != 1 or len(outputs) != 1:
+        counts = f"{len(inputs)} inputs and {len(outputs)} outputs"
+        raise DataError(f"the model {config['config'].get('name')} has {counts}: {_ONE_IMAGE}")
+    order: dict[str, tuple[Config, list[str]]] = {}
+    waiting, begun = [outputs[0]], set()
+    while waiting:
+        name = waiting[-1]
+        producers = [] if name == inputs[0] else _producers(by_name, name)
+        missing = [each for each in producers if each not in order]
+        if not missing:
+            order.setdefault(name, (by_name[name], producers))
+            waiting.pop()
+        elif name in begun:
+            raise DataError(f"the layers of {config['config'].get('name')} form a circle, and no network")
+        else:
+            begun.add(name)
+            waiting += reversed(missing)
+    return list(order.values())
 
 
 def _ends(config: Config, key: str) -> list[str]:
@@ -125,13 +165,8 @@ def _ends(config: Config, key: str) -> list[str]:
     return [str(ends[0])] if ends and isinstance(ends[0], str) else [str(end[0]) for end in ends]
 
 
-def _refuse_ends(config: Config) -> list[str]:
-    counts = f"{len(_ends(config, 'input_layers'))} inputs and {len(_ends(config, 'output_layers'))} outputs"
-    raise DataError(f"the model {config['config'].get('name')} has {counts}: {CHAIN_ONLY}")
-
-
 def _require_call(layer: Config, number: int) -> None:
-    """Raises `DataError` for a call that the layer does not have: Keras waits for it for ever when it loads the model.
+    """Raise `DataError` for a call that the layer does not have: Keras waits for it for ever when it loads the model.
 
     A model inside another counts the call by which it was made, too; an input counts none.
     """
@@ -140,18 +175,21 @@ def _require_call(layer: Config, number: int) -> None:
         raise DataError(f"layer {layer_name(layer)} ({kind}) has {calls} calls, and its call {number} is asked for")
 
 
-def _producer(layer: Config) -> tuple[str, int]:
-    """The name of the one layer whose output the layer takes, and the number of the call that gave it."""
-    nodes = layer["inbound_nodes"]
-    if len(nodes) != 1:
-        how = "used more than once" if nodes else "connected to nothing"
-        raise DataError(f"layer {layer_name(layer)} ({layer['class_name']}) is {how}: {CHAIN_ONLY}")
-    producers = list(_tensors_in(nodes[0]))
-    if len(producers) != 1:
-        raise DataError(
-            f"layer {layer_name(layer)} ({layer['class_name']}) takes {len(producers)} inputs: {CHAIN_ONLY}"
-        )
-    return producers[0]
+def _producers(by_name: dict[str, Config], name: str) -> list[str]:
+    """The names of the layers whose tensors a layer takes, in order.
+
+    Raises `DataError` for a layer that is used twice, and for a call that a producer does not have.
+    """
+    layer = by_name[name]
+    nodes, what = layer["inbound_nodes"], f"layer {name} ({layer['class_name']})"
+    if len(nodes) > 1:
+        raise DataError(f"{what} is used more than once: {_ONCE}")
+    producers = list(_tensors_in(nodes[0])) if nodes else []
+    if not producers:
+        raise DataError(f"{what} is connected to nothing: {_ONE_IMAGE}")
+    for producer, number in producers:
+        _require_call(by_name[producer], number)
+    return [producer for producer, _ in producers]
 
 
 def _tensors_in(value: Any) -> Iterator[tuple[str, int]]:
@@ -182,17 +220,25 @@ def _tensor(value: Any) -> tuple[str, int] | None:
 
 
 def _operands(layer: Config) -> Iterator[Any]:
-    """The arguments of the layer's call: its tensor as `INPUT`, constants as numbers."""
+    """The arguments of the layer's call: its tensors as `INPUT`, also those in a list, and constants as numbers."""
     for node in layer.get("inbound_nodes", [])[:1]:
         if isinstance(node, dict):
             arguments = [*node.get("args", []), *_values(node.get("kwargs", {}))]
-            flat = node
         else:
-            flat = node if isinstance(node[0], str) else node[0]  # Keras 2 writes one tensor bare, or in a list
-            first = flat[2] if flat[0] == "_CONSTANT_VALUE" else flat
-            arguments = [first, *(_values(flat[3]) if len(flat) > 3 else ())]
-        for value in arguments:
-            yield INPUT if _tensor(value) is not None else plain_constant(value)
+            uses = [node] if isinstance(node[0], str) else node  # Keras 2 writes one tensor bare, or in a list
+            named = uses[0][3] if len(uses[0]) > 3 else {}
+            arguments = [*(use[2] if use[0] == "_CONSTANT_VALUE" else use for use in uses), *_values(named)]
+        yield from _flat(arguments)
+
+
+def _flat(arguments: Iterable[Any]) -> Iterator[Any]:
+    for value in arguments:
+        if _tensor(value) is not None:
+            yield INPUT
+        elif isinstance(value, list) and any(_tensor(each) is not None for each in value):
+            yield from _flat(value)
+        else:
+            yield plain_constant(value)
 
 
 def _values(arguments: dict[str, Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Convert the frozen graph of a SavedModel to steps of a chain."""
+"""Convert the frozen graph of a SavedModel to steps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,23 +11,28 @@ from numpy.typing import NDArray
 
 from mbexport.errors import DataError
 from mbexport.models.facts import Output
-from mbexport.models.keras_import.chain import (
+from mbexport.models.keras_import.saved_model import ServingGraph
+from mbexport.models.keras_import.steps import (
     Array,
     Average,
+    Bound,
     Clip,
+    Concatenate,
     Convolve,
+    Dense,
     Finish,
-    Multiply,
+    Leak,
+    Maximum,
     Normalize,
     Pad,
     Padding,
+    Product,
     Scale,
     Shape,
     Step,
+    Sum,
     Window,
 )
-from mbexport.models.keras_import.graph import CHAIN_ONLY
-from mbexport.models.keras_import.saved_model import ServingGraph
 
 # What may be computed from weights alone; nothing else is ever run.
 _OF_WEIGHTS: Final = frozenset(
@@ -41,22 +46,15 @@ _OF_WEIGHTS: Final = frozenset(
 _WITH_FUNCTIONS: Final = frozenset({"PartitionedCall", "StatelessIf", "StatelessWhile"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Bound(Step):
-    """Half of a clip: min(x, ceiling), or max(x, 0) where there is none."""
-
-    ceiling: float | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphCall:
-    """An operation on the path from image to output, with the steps that it is: `result` is the name of its tensor.
+    """An operation between image and output, with the steps that it is: `result` is the name of its tensor.
 
-    `data` is the name of the tensor that it takes.
+    `inputs` are the names of the tensors that it takes and that depend on the image.
     """
 
     label: str
-    data: str
+    inputs: tuple[str, ...]
     result: str
     steps: tuple[Step, ...]
 
@@ -65,8 +63,11 @@ class GraphCall:
 
 
 def graph_calls(serving: ServingGraph) -> list[GraphCall]:
-    """The operations from the image to the output. Raises `DataError` for branches and for foreign operations."""
-    operations = _path(serving)
+    """The operations from the image to the output, in order; those that do nothing have no steps.
+
+    Raises `DataError` for foreign operations.
+    """
+    operations = _operations(serving)
     _require_computation(serving)
     wanted = {tensor.name: tensor for operation, data in operations for tensor in _constants_of(operation, data)}
     for tensor in wanted.values():
@@ -74,26 +75,32 @@ def graph_calls(serving: ServingGraph) -> list[GraphCall]:
     with tf.compat.v1.Session(graph=serving.graph) as session:
         values = session.run(wanted)
     calls: list[GraphCall] = []
+    taken: set[str] = set()
     for operation, data in operations:
         converter = _CONVERTERS.get(operation.type)
         if converter is None:
             raise DataError(f"operation {operation.name} ({operation.type}) is not supported")
         constants = [np.asarray(values[tensor.name]) for tensor in _constants_of(operation, data)]
-        node = _Node(operation=operation, name=_name(operation, calls), data=data)
+        node = _Node(operation=operation, name=_name(operation, taken), tensors=data)
         steps = tuple(converter(node, constants))
-        result = operation.outputs[0].name
-        if steps:
-            calls.append(GraphCall(label=node.label, data=data.name, result=result, steps=steps))
-    return _merged(calls)
+        taken.update(step.name for step in steps)
+        inputs = tuple(tensor.name for tensor in data)
+        calls.append(GraphCall(label=node.label, inputs=inputs, result=operation.outputs[0].name, steps=steps))
+    return calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Node:
-    """An operation on the path from image to output, the name of its step, and its input that comes from the image."""
+    """An operation between image and output, the name of its step, and those of its inputs that depend on the image."""
 
     operation: Any
     name: str
-    data: Any
+    tensors: tuple[Any, ...]
+
+    @property
+    def data(self) -> Any:
+        """The first of the inputs that depend on the image."""
+        return self.tensors[0]
 
     def attribute(self, key: str) -> Any:
         """An attribute as Python: bytes become text."""
@@ -109,31 +116,46 @@ class _Node:
 _Converter = Callable[[_Node, Sequence[NDArray[Any]]], list[Step]]
 
 
-def _path(serving: ServingGraph) -> list[tuple[Any, Any]]:
-    """Each operation between image and output, in order, with its input that comes from the image."""
+def _operations(serving: ServingGraph) -> list[tuple[Any, tuple[Any, ...]]]:
+    """Each operation between image and output, with its inputs that depend on the image, which come first."""
     dependent = {serving.image.op}
     front = [serving.image.op]
     while front:
         reached = {consumer for output in front.pop().outputs for consumer in output.consumers()} - dependent
         dependent |= reached
         front += reached
-    path: list[tuple[Any, Any]] = []
-    operation = serving.output.op
-    while operation is not serving.image.op:
-        data = [tensor for tensor in operation.inputs if tensor.op in dependent]
+    if serving.output.op not in dependent:
+        raise DataError("the model's output does not depend on its image")
+    found: dict[Any, tuple[Any, ...]] = {}
+    waiting = [serving.output.op]
+    while waiting:
+        operation = waiting[-1]
+        data = tuple(tensor for tensor in operation.inputs if tensor.op in dependent)
         if operation.type == "Reshape":  # the shape may be computed from the image's, and is known anyway
             data = data[:1]
-        if len(data) != 1 or data[0].value_index != 0 or operation not in dependent:
-            raise DataError(f"operation {operation.name} ({operation.type}) takes {len(data)} inputs: {CHAIN_ONLY}")
-        path.append((operation, data[0]))
-        operation = data[0].op
-    return path[::-1]
+        missing = [tensor.op for tensor in data if tensor.op not in found and tensor.op is not serving.image.op]
+        if missing:  # no circles: a `While` is no operation of a frozen graph that is supported
+            waiting += reversed(missing)
+            continue
+        waiting.pop()
+        if operation is not serving.image.op:
+            _require_first_results(operation, data)
+            found.setdefault(operation, data)
+    return list(found.items())
 
 
-def _constants_of(operation: Any, data: Any) -> list[Any]:
+def _require_first_results(operation: Any, data: tuple[Any, ...]) -> None:
+    label = f"operation {operation.name} ({operation.type})"
+    if any(tensor.value_index != 0 for tensor in data):
+        raise DataError(f"{label} takes another than the first result of an operation, which is not supported")
+    if len(data) > 1 and operation.type not in _JOINS:
+        raise DataError(f"{label} takes {len(data)} tensors: only sums, products and concatenations may")
+
+
+def _constants_of(operation: Any, data: tuple[Any, ...]) -> list[Any]:
     if operation.type in ("Reshape", "Squeeze"):
         return []
-    return [tensor for tensor in operation.inputs if tensor is not data]
+    return [tensor for tensor in operation.inputs if not any(tensor is each for each in data)]
 
 
 def _require_of_weights(operation: Any) -> None:
@@ -160,35 +182,13 @@ def _require_computation(serving: ServingGraph) -> None:
         front += [other for other in (*(tensor.op for tensor in one.inputs), *one.control_inputs) if other not in seen]
 
 
-def _name(operation: Any, calls: Sequence[GraphCall]) -> str:
+def _name(operation: Any, taken: set[str]) -> str:
     """The Keras layer's name, which is the scope around the operation; with the operation's type if it is taken."""
     scopes = operation.name.split("/")
     name = scopes[-2] if len(scopes) > 1 else scopes[-1]
     if name in ("batchnorm", "clip_by_value", "separable_conv2d") and len(scopes) > 2:
         name = scopes[-3]
-    taken = any(step.name == name for call in calls for step in call.steps)
-    return f"{name}_{operation.type.lower()}" if taken else name
-
-
-def _merged(calls: Sequence[GraphCall]) -> list[GraphCall]:
-    """The calls with min(max(x, 0), c) and max(min(x, c), 0) each as one call of a `Clip`."""
-    merged: list[GraphCall] = []
-    for call in calls:
-        step, last = call.steps[0], merged[-1].steps[-1] if merged else None
-        if isinstance(step, _Bound) and isinstance(last, Clip | _Bound):
-            ceilings = [value for value in (last.ceiling, step.ceiling) if value is not None]
-            is_half = isinstance(last, _Bound) and last.ceiling is not None and step.ceiling is not None
-            kind = _Bound if is_half else Clip
-            clip = kind(name=last.name, ceiling=min(ceilings, default=None))
-            merged[-1] = replace(merged[-1], result=call.result, steps=(*merged[-1].steps[:-1], clip))
-        elif isinstance(step, _Bound) and step.ceiling is None:
-            merged.append(replace(call, steps=(Clip(name=step.name, ceiling=None),)))
-        else:
-            merged.append(call)
-    for step in (step for call in merged for step in call.steps):
-        if isinstance(step, _Bound):
-            raise DataError(f"{step.name} clips values above {step.ceiling} only: it must clip them below 0, too")
-    return merged
+    return f"{name}_{operation.type.lower()}" if name in taken else name
 
 
 def _nothing(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
@@ -235,7 +235,7 @@ def _product(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
     if node.attribute("transpose_a") or node.operation.inputs[0] is not node.data:
         raise DataError(f"{node.label} must multiply the map by weights")
     kernel = constants[0].astype(np.float64)
-    return [Multiply(name=node.name, kernel=kernel.T if node.attribute("transpose_b") else kernel)]
+    return [Dense(name=node.name, kernel=kernel.T if node.attribute("transpose_b") else kernel)]
 
 
 def _batch_norm(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
@@ -249,6 +249,11 @@ def _batch_norm(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
 def _arithmetic(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
     if node.operation.type == "BiasAdd" and node.attribute("data_format") != "NHWC":
         raise DataError(f"{node.label} must be NHWC")
+    if len(node.tensors) > 1:
+        join = _JOINS.get(node.operation.type)
+        if join is None:
+            raise DataError(f"{node.label} takes two tensors: only sums and products may")
+        return [join(name=node.name)]
     value: Array = np.asarray(constants[0], np.float64)
     if value.size != 1 and value.size != value.shape[-1]:
         raise DataError(f"{node.label} must have one constant, or one for each channel, got shape {value.shape}")
@@ -276,26 +281,39 @@ def _clip(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
 def _bound(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
     value = float(constants[0].item()) if constants[0].size == 1 else float("nan")
     if node.operation.type == "Minimum" and value > 0:
-        return [_Bound(name=node.name, ceiling=value)]
+        return [Bound(name=node.name, ceiling=value)]
     if node.operation.type == "Maximum" and value == 0:
-        return [_Bound(name=node.name, ceiling=None)]
+        return [Bound(name=node.name, ceiling=None)]
     raise DataError(f"{node.label} clips at {constants[0].tolist()}: it must clip below 0, or above one positive value")
+
+
+def _leak(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
+    return [Leak(name=node.name, slope=float(node.attribute("alpha")))]
+
+
+def _concatenate(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
+    if len(constants) != 1 or len(node.tensors) < 2:
+        raise DataError(f"{node.label} must join tensors that depend on the image")
+    axis = int(constants[0]) % node.data.shape.rank
+    return [Concatenate(name=node.name, axis=axis)]
 
 
 def _mean(node: _Node, constants: Sequence[NDArray[Any]]) -> list[Step]:
     axes = sorted(int(axis) % 4 for axis in np.atleast_1d(constants[0]))
     if axes != [1, 2] or node.data.shape.rank != 4:
-        raise DataError(f"{node.label} averages the axes {axes}: they must be height and width, [1, 2]")
-    return [Average(name=node.name, is_flat=not node.attribute("keep_dims"))]
+        raise DataError(f"{node.label} pools the axes {axes}: they must be height and width, [1, 2]")
+    kind = Average if node.operation.type == "Mean" else Maximum
+    return [kind(name=node.name, is_flat=not node.attribute("keep_dims"))]
 
 
-def _average(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
+def _windows(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
     if node.attribute("data_format") != "NHWC":
         raise DataError(f"{node.label} must be NHWC")
     (height, width), (down, right) = (node.attribute(key)[1:3] for key in ("ksize", "strides"))
     padding: Padding = "same" if node.attribute("padding") == "SAME" else "valid"
     window = Window(size=(int(height), int(width)), strides=(int(down), int(right)), padding=padding)
-    return [Average(name=node.name, window=window)]
+    kind = Average if node.operation.type == "AvgPool" else Maximum
+    return [kind(name=node.name, window=window)]
 
 
 def _reshape(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
@@ -313,6 +331,9 @@ def _finish(node: _Node, _: Sequence[NDArray[Any]]) -> list[Step]:
     return [Finish(name=node.name, output=Output.SOFTMAX if node.operation.type == "Softmax" else Output.SIGMOID)]
 
 
+_JOINS: Final[Mapping[str, type[Step]]] = MappingProxyType(
+    {**dict.fromkeys(("Add", "AddV2"), Sum), "Mul": Product, "ConcatV2": Concatenate}
+)
 _CONVERTERS: Final[Mapping[str, _Converter]] = MappingProxyType(
     {
         **dict.fromkeys(("Identity", "StopGradient", "EnsureShape", "Cast"), _nothing),
@@ -324,8 +345,10 @@ _CONVERTERS: Final[Mapping[str, _Converter]] = MappingProxyType(
         **dict.fromkeys(("Add", "AddV2", "BiasAdd", "Sub", "Mul", "RealDiv"), _arithmetic),
         **dict.fromkeys(("Relu", "Relu6"), _clip),
         **dict.fromkeys(("Minimum", "Maximum"), _bound),
-        "Mean": _mean,
-        "AvgPool": _average,
+        "LeakyRelu": _leak,
+        "ConcatV2": _concatenate,
+        **dict.fromkeys(("Mean", "Max"), _mean),
+        **dict.fromkeys(("AvgPool", "MaxPool"), _windows),
         **dict.fromkeys(("Reshape", "Squeeze"), _reshape),
         **dict.fromkeys(("Softmax", "Sigmoid"), _finish),
     }

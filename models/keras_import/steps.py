@@ -1,9 +1,9 @@
-"""Define the steps of a chain, the one vocabulary for the layers and operations of every Keras format."""
+"""Define the steps of a network, the one vocabulary for the layers and operations of every Keras format."""
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -34,7 +34,10 @@ class Pad(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Convolve(Step):
-    """A convolution: kernel (kh, kw, in, out), or (kh, kw, channels, 1) if depthwise; bias (out,)."""
+    """A convolution: kernel (kh, kw, in, out), or (kh, kw, channels, multiplier) if depthwise; bias (out,).
+
+    A depthwise one gives channels * multiplier channels, those of one channel side by side.
+    """
 
     kernel: Array
     bias: Array | None = None
@@ -43,14 +46,18 @@ class Convolve(Step):
     is_depthwise: bool = False
 
     def __post_init__(self) -> None:
-        if self.is_depthwise and self.kernel.shape[3] != 1:
-            raise DataError(f"{self.name} has depth_multiplier {self.kernel.shape[3]}: it must be 1")
         if self.is_depthwise and self.strides[0] != self.strides[1]:
             raise DataError(f"{self.name} has strides {self.strides}: both must be equal")
 
+    @property
+    def channels(self) -> int:
+        """The number of channels that it gives."""
+        _, _, takes, gives = self.kernel.shape
+        return int(takes * gives if self.is_depthwise else gives)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Multiply(Step):
+class Dense(Step):
     """A dense layer over the last axis: kernel (features, units), bias (units,)."""
 
     kernel: Array
@@ -93,6 +100,34 @@ class Clip(Step):
             raise DataError(f"{self.name} must clip at a value above 0, got {self.ceiling}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bound(Step):
+    """One side of a clip: min(x, ceiling), or max(x, 0) without a ceiling. `patterns` makes a `Clip` of it."""
+
+    ceiling: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Leak(Step):
+    """x above 0, and x * slope below (LeakyReLU)."""
+
+    slope: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.slope <= 1:
+            raise DataError(f"{self.name} must have a slope from 0 to 1 below 0, got {self.slope:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HardSigmoid(Step):
+    """min(max(x + 3, 0), 6) / 6."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HardSwish(Step):
+    """x times the hard-sigmoid of x."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """The windows of a pooling layer."""
@@ -110,11 +145,38 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Average(Step):
-    """The mean over windows; without a window over the whole map. With `is_flat` the result is (channels,)."""
+class Pool(Step):
+    """One value of each window; without a window one of the whole map. With `is_flat` the result is (channels,)."""
 
     window: Window | None = None
     is_flat: bool = False
+
+
+class Average(Pool):
+    """The mean of what a window covers of the map: padding is not counted."""
+
+
+class Maximum(Pool):
+    """The largest value of what a window covers of the map."""
+
+
+class Join(Step):
+    """One tensor of several."""
+
+
+class Sum(Join):
+    """The sum of maps of one shape."""
+
+
+class Product(Join):
+    """The product of maps of one shape, or of maps and one value for each of their channels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Concatenate(Join):
+    """The channels of several maps, one behind the other; along an axis that must be the last one."""
+
+    axis: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,6 +192,13 @@ class Finish(Step):
 
     output: Output
     axis: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ByShape(Step):
+    """What depends on the shape of one example: (height, width, channels) or (n,)."""
+
+    steps: Callable[[tuple[int, ...]], Sequence[Step]]
 
 
 def require_chain_shape(shape: Sequence[object], *, resolution: Resolution | None) -> tuple[int, int, int]:
@@ -160,6 +229,11 @@ def require_chain_shape(shape: Sequence[object], *, resolution: Resolution | Non
 MAX_PX = 2048  # eight times what MobileNet v1 was trained at; beyond it a map of float32 takes gigabytes
 
 
+def output_side(side: int, kernel: int, stride: int, padding: Padding) -> int:
+    """The side of the map that a window of `kernel` leaves, every `stride` places."""
+    return -(-side // stride) if padding == "same" else (side - kernel) // stride + 1
+
+
 def resolve_shape(target: tuple[int, ...], size: int) -> tuple[int, ...]:
     """The shape with its -1 replaced, so that it holds `size` values."""
     known = math.prod(axis for axis in target if axis != -1)
@@ -169,25 +243,3 @@ def resolve_shape(target: tuple[int, ...], size: int) -> tuple[int, ...]:
 def clean_name(name: str) -> str:
     """The name with only the characters that every format allows."""
     return re.sub(r"[^A-Za-z0-9_.]+", "_", name).strip("_.") or "layer"
-
-
-def scale_output(step: Convolve | Normalize, *, factor: Array, shift: Array) -> Convolve | Normalize:
-    """The step that gives y * factor + shift where `step` gives y; both (1,) or (channels,)."""
-    if isinstance(step, Normalize):
-        return replace(step, gamma=step.gamma * factor, beta=step.beta * factor + shift)
-    kernel = step.kernel * (factor.reshape(-1, 1) if step.is_depthwise else factor)
-    bias = shift if step.bias is None else step.bias * factor + shift
-    channels = step.kernel.shape[2 if step.is_depthwise else 3]
-    return replace(step, kernel=kernel, bias=bias if bias.size == channels else bias.repeat(channels))
-
-
-def scale_input(step: Convolve, *, factor: Array, shift: Array) -> Convolve:
-    """The convolution that gives for x what `step` gives for x * factor + shift; both (1, 1, 1) to (kh, kw, in).
-
-    Exact where `step` has no padding: a pad is zero before and after, which the shift does not see.
-    """
-    kernel = step.kernel * factor[..., None]
-    over_window = (step.kernel * shift[..., None]).sum(axis=(0, 1) if step.is_depthwise else (0, 1, 2)).reshape(-1)
-    if step.bias is None and not over_window.any():
-        return replace(step, kernel=kernel)
-    return replace(step, kernel=kernel, bias=over_window if step.bias is None else step.bias + over_window)
