@@ -9,7 +9,7 @@ import numpy as np
 from mbexport.errors import DataError
 from mbexport.models.facts import Output
 from mbexport.models.keras_import.step_graph import IMAGE
-from mbexport.models.keras_import.steps import Array, Convolve, Step
+from mbexport.models.keras_import.steps import Array, Convolve, Pad, Step
 from mbexport.models.keras_import.tensors import Scaling, Tensor
 
 _COPY: Final = "image_copy"
@@ -87,10 +87,10 @@ def readable(network: Canonical) -> Canonical:
     value = IMAGE
     while True:
         readers = [number for number, entry in enumerate(network.entries) if value in entry.inputs]
-        if len(readers) != 1 or len(network.entries[readers[0]].inputs) != 1:
+        step = network.entries[readers[0]].step
+        if len(readers) != 1 or not isinstance(step, Convolve | Pad):
             return _with_copy(network)
         (value,) = readers
-        step = network.entries[value].step
         if isinstance(step, Convolve):
             entries = list(network.entries)
             entries[value] = replace(entries[value], step=_full(step) if step.is_depthwise else step)

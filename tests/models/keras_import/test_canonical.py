@@ -209,6 +209,8 @@ def test_one_convolution_reads_the_image_by_hand() -> None:
     graph.add([Sum(name="sum"), conv("head"), Average(name="a")], [IMAGE, relu])
     np.testing.assert_allclose(answers(graph, 2 * ONES), [[4, 4]])
     assert kinds(graph)[0] == "Conv2D"
+    clipped = graph_of(Clip(name="r", ceiling=None), conv("head"), Average(name="a"))
+    assert kinds(clipped)[:2] == ["Conv2D", "ReLU"]
     depthwise = as_convolution("d", factor=np.array([3.0]), shift=np.ones(1), channels=1)
     chain = graph_of(depthwise, conv("head"), Average(name="a"))
     np.testing.assert_allclose(answers(chain, ONES), [[4, 4]])
