@@ -95,12 +95,12 @@ def _all(architecture: Architecture, classes: int, *, as_json: bool) -> list[str
     variants = {row: " ".join(row.spec.variant_names) for row, _ in rows}
     width = max(map(len, variants.values()))
     return [
-        f"alpha   px   rho    {'':<{width}}mult-adds   parameters   published mult-adds   published parameters   "
-        "published top-1 float -> int8",
+        f"alpha   px   rho  {'':<{width}}   mult-adds   parameters   published: mult-adds  parameters   "
+        "top-1 float -> int8",
         *(
             f"{row.alpha:5}  {row.spec.resolution!s:>3}  {_rho(row.spec)}  {variants[row]:<{width}}"
-            f"{total.mult_adds / 1e6:8.1f} M  {total.parameters:11,}  {row.mult_adds_m:17} M   "
-            f"{row.parameters_m:18.2f} M   {row.top1_float:21.1%} -> "
+            f"{total.mult_adds / 1e6:8.1f} M  {total.parameters:11,}  {row.mult_adds_m:18} M    "
+            f"{row.parameters_m:6.2f} M   {row.top1_float:11.1%} -> "
             f"{'-' if row.top1_int8 is None else f'{row.top1_int8:.1%}'}"
             for row, total in rows
         ),
