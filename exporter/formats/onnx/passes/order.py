@@ -1,7 +1,7 @@
 """The ordered list of graph passes for a precision and a layout.
 
-The batch is named first, so that the shapes of all tensors follow from it, and pooling gets its name, by which it
-is looked for (1). Then activations get their type (2) and what that makes redundant goes (3); what stands between a
+The batch is named first, so that the shapes of all tensors follow from it; then tensors keep one order of axes, and
+pooling gets its name, by which it is looked for (1). Then activations get their type (2) and what that makes redundant goes (3); what stands between a
 convolution and its neighbours' quantization goes (4): a clip only where the codes behind it are the final ones.
 Weights change their type, and the input its layout, when nothing looks at shapes any more (5). Constants are shared
 once no pass makes any, but for what onnxruntime wants for each tensor of weights (6). The order of the nodes, and the
@@ -25,11 +25,12 @@ from mbexport.formats.onnx.passes.int8 import (
     merge_requantizations,
     use_uint8_activations,
 )
+from mbexport.formats.onnx.passes.layout import keep_channels_first, pad_codes
 from mbexport.formats.onnx.passes.names import name_canonically, order_canonically, share_constants
 
 Pass = Callable[[onnx.ModelProto], None]
 
-_FIRST: Final[tuple[Pass, ...]] = (name_batch, pool_globally)
+_FIRST: Final[tuple[Pass, ...]] = (name_batch, keep_channels_first, pool_globally)
 _OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
     {
         Precision.FP32: (drop_idle_reshapes,),
@@ -38,6 +39,7 @@ _OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
             use_uint8_activations,
             merge_requantizations,
             absorb_clips,
+            pad_codes,
             drop_idle_reshapes,
         ),
     }
