@@ -19,6 +19,7 @@ from mbexport.formats.file_format import Conversion
 from mbexport.formats.tflite.batch import with_open_batch
 from mbexport.formats.tflite.integers import require_decided_integers, with_decided_weights
 from mbexport.formats.tflite.metadata import with_metadata
+from mbexport.models.activations import HardSwish
 from mbexport.models.facts import INPUT_NAME
 
 OUTPUT_NAME: Final = "scores"
@@ -85,7 +86,7 @@ def dynamic_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
 def int16x8_tflite(model: tf_keras.Model, images: Images, *, batch: int | None = 1) -> bytes:
     """A .tflite with 8-bit weights and 16-bit activations, whose ranges `images` decide; float32 input and output.
 
-    The weights are rounded to the nearest code.
+    The weights are rounded to the nearest code. A hard-swish, for which LiteRT has no kernel in 16 bits, stays float.
     """
 
     def representative() -> Iterator[dict[str, NDArray[np.float32]]]:
@@ -94,9 +95,10 @@ def int16x8_tflite(model: tf_keras.Model, images: Images, *, batch: int | None =
     def choose(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
-        converter.target_spec.supported_ops = [
-            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        ]
+        only_integers = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        has_float = any(isinstance(layer, HardSwish) for layer in model.layers)
+        others = [tf.lite.OpsSet.TFLITE_BUILTINS] if has_float else []
+        converter.target_spec.supported_ops = [only_integers, *others]
 
     return _converted(model, batch, choose)
 

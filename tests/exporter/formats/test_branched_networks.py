@@ -10,13 +10,20 @@ import pytest
 import tf_keras
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from branched_networks import PREPROCESS, Int8, int8_of, pixels
+from onnxruntime import InferenceSession
 
-from mbexport.artifact import Io
+from mbexport.artifact import Io, Layout, OnnxForm, Precision
 from mbexport.calibration.examine.health import measure_health
 from mbexport.calibration.examine.sensitivity import sensitivity
 from mbexport.calibration.examine.twins import run_in_float, run_in_integers
 from mbexport.calibration.qat.fake_quant import PREFIX, fake_quantize
 from mbexport.calibration.ranges.observe import observe
+from mbexport.formats.classifier import Classifier
+from mbexport.formats.kernels import Arithmetic
+from mbexport.formats.onnx.convert import onnx_from_tflite
+from mbexport.formats.onnx.runner import session_options
+from mbexport.formats.registry import kernels_of, open_runner
+from mbexport.formats.runner import Runner
 from mbexport.formats.tflite.convert import int8_tflite
 from mbexport.formats.tflite.integers import Decided, require_decided_integers
 from mbexport.models.facts import Output
@@ -133,6 +140,48 @@ def test_health_and_sensitivity_know_every_tensor(int8: Int8) -> None:
     found = sensitivity(int8.twins, batches, output=Output.SOFTMAX)
     assert found.quantized.divergence > 0
     assert set(found.without) == {twin.layer for twin in int8.twins}
+
+
+@pytest.fixture(scope="module")
+def opened(kind: str, int8: Int8, tmp_path_factory: Any) -> tuple[Runner, Runner]:
+    """The int8 .tflite and its .onnx twin."""
+    folder = tmp_path_factory.mktemp(kind)
+    (folder / "it.tflite").write_bytes(int8.tflite)
+    (folder / "it.onnx").write_bytes(onnx_from_tflite(int8.tflite, Precision.INT8, OnnxForm(graph_name="branched")))
+    tflite, onnx = (open_runner(folder / name) for name in ("it.tflite", "it.onnx"))
+    return tflite, onnx
+
+
+def test_every_convolution_runs_in_int8_in_both_formats(opened: tuple[Runner, Runner], kind: str) -> None:
+    convolutions = OPS[kind]["CONV_2D"] + OPS[kind]["DEPTHWISE_CONV_2D"]
+    for runner in opened:
+        kernels = kernels_of(runner)
+        assert (kernels.int8_convs, kernels.float_convs) == (convolutions, 0)
+
+
+def test_nothing_but_hard_swish_computes_in_floats_in_onnxruntime(opened: tuple[Runner, Runner], kind: str) -> None:
+    ops = Counter({row.op: row.count for row in kernels_of(opened[1]).rows if row.arithmetic is Arithmetic.FLOAT})
+    swishes = OPS[kind]["HARD_SWISH"]
+    assert ops == +Counter({"HardSigmoid": swishes, "Mul": swishes})
+
+
+def test_both_formats_give_the_same_codes(opened: tuple[Runner, Runner], kind: str) -> None:
+    tflite, onnx = (Classifier(each).raw(each.prepare(pixels(), PREPROCESS)) for each in opened)
+    assert len({row.tobytes() for row in tflite}) > 16  # the answers depend on the image
+    if kind == "every_operator":  # leaky ReLU and average pooling are rounded otherwise
+        assert np.abs(tflite.astype(np.int32) - onnx).max() <= 16
+    else:
+        np.testing.assert_array_equal(tflite, onnx)
+
+
+@pytest.mark.parametrize("form", [OnnxForm(graph_name="b", opset=13), OnnxForm(graph_name="b", layout=Layout.NCHW)])
+def test_every_form_of_onnx_gives_the_same_codes(opened: tuple[Runner, Runner], int8: Int8, form: OnnxForm) -> None:
+    content = onnx_from_tflite(int8.tflite, Precision.INT8, form)
+    session = InferenceSession(content, session_options(), providers=["CPUExecutionProvider"])
+    images = pixels()[:4]
+    turned = images.transpose(0, 3, 1, 2) if form.layout is Layout.NCHW else images
+    found = np.concatenate([session.run(None, {"image": image[None]})[0] for image in turned])
+    np.testing.assert_array_equal(found, Classifier(opened[1]).raw(opened[1].prepare(images, PREPROCESS)))
 
 
 def test_a_ceiling_that_no_kernel_has_keeps_nothing_in_floats() -> None:

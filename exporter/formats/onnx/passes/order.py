@@ -1,11 +1,11 @@
 """The ordered list of graph passes for a precision and a layout.
 
 The batch is named first, so that the shapes of all tensors follow from it; then tensors keep one order of axes, and
-pooling gets its name, by which it is looked for (1). Then activations get their type (2) and what that makes redundant goes (3); what stands between a
-convolution and its neighbours' quantization goes (4): a clip only where the codes behind it are the final ones.
-Weights change their type, and the input its layout, when nothing looks at shapes any more (5). Constants are shared
-once no pass makes any, but for what onnxruntime wants for each tensor of weights (6). The order of the nodes, and the
-names that follow from it, come last (7), so that they are given to what is left.
+pooling gets its name, by which it is looked for (1). Then activations get their type (2) and what that makes
+redundant goes (3); what stands between a convolution and its neighbours' quantization goes (4): a clip only where the
+codes behind it are the final ones. Weights change their type, and the input its layout, when nothing looks at shapes
+any more (5). Constants are shared once no pass makes any, but for what onnxruntime wants for each tensor of weights
+(6). The order of the nodes, and the names that follow from it, come last (7), so that they are given to what is left.
 
 Each pass changes a ModelProto in place. In their pictures `DQ` and `Q` stand for DequantizeLinear and QuantizeLinear.
 """
@@ -17,6 +17,7 @@ from typing import Final
 import onnx
 
 from mbexport.artifact import Layout, Precision
+from mbexport.formats.onnx.passes.activations import spell_out_hard_swish
 from mbexport.formats.onnx.passes.ends import drop_idle_reshapes, name_batch, pool_globally, take_channels_first
 from mbexport.formats.onnx.passes.half import store_weights_as_half
 from mbexport.formats.onnx.passes.int8 import (
@@ -30,7 +31,7 @@ from mbexport.formats.onnx.passes.names import name_canonically, order_canonical
 
 Pass = Callable[[onnx.ModelProto], None]
 
-_FIRST: Final[tuple[Pass, ...]] = (name_batch, keep_channels_first, pool_globally)
+_FIRST: Final[tuple[Pass, ...]] = (name_batch, keep_channels_first, spell_out_hard_swish, pool_globally)
 _OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
     {
         Precision.FP32: (drop_idle_reshapes,),

@@ -19,14 +19,14 @@ class Tiny:
     def graph(steps: str, source: Edge, target: Edge, **constants: object) -> onnx.ModelProto:
         """A valid model of `steps`, "Op inputs -> output; ..."; constants are numpy values, or floats for float32.
 
-        `Transpose:0312` is a Transpose with these axes.
+        `Transpose:0312` is a Transpose with these axes, `Concat:1` a Concat along that one.
         """
         nodes = []
         for step in steps.split(";"):
             kind, *inputs, _, output = step.split()
             kind, _, axes = kind.partition(":")
-            turn = {"perm": [int(axis) for axis in axes]} if axes else {}
-            nodes.append(helper.make_node(SHORT.get(kind, kind), inputs, [output], **turn))
+            turn = {"axis": int(axes)} if kind == "Concat" else {"perm": [int(axis) for axis in axes]}
+            nodes.append(helper.make_node(SHORT.get(kind, kind), inputs, [output], **(turn if axes else {})))
         tensors = [
             numpy_helper.from_array(np.asarray(value, None if hasattr(value, "dtype") else np.float32), name)
             for name, value in constants.items()
