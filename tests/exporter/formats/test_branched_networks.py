@@ -170,8 +170,9 @@ def test_both_formats_give_the_same_codes(opened: tuple[Runner, Runner], kind: s
     assert len({row.tobytes() for row in tflite}) > 16  # the answers depend on the image
     if kind == "every_operator":  # leaky ReLU and average pooling are rounded otherwise
         assert np.abs(tflite.astype(np.int32) - onnx).max() <= 16
-    else:
-        np.testing.assert_array_equal(tflite, onnx)
+    else:  # a sum within a few millionths of a tie may fall on either side
+        assert np.abs(tflite.astype(np.int32) - onnx).max() <= 1
+        assert (tflite != onnx).mean() < 0.02
 
 
 @pytest.mark.parametrize("form", [OnnxForm(graph_name="b", opset=13), OnnxForm(graph_name="b", layout=Layout.NCHW)])
