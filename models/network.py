@@ -32,7 +32,7 @@ def facts_of_spec(model: tf_keras.Model, spec: NetworkSpec, preprocess: Preproce
 
 
 def facts_of_network(model: tf_keras.Model, preprocess: Preprocess, output: Output) -> Facts:
-    """The facts on a chain of layers that was made elsewhere: its width and family are not known."""
+    """The facts on a network that was made elsewhere: its width and family are not known."""
     return Facts(
         preprocess=preprocess,
         classes=int(model.output_shape[-1]),

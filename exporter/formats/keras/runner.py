@@ -15,11 +15,11 @@ _PROOFS: Final = 4  # images
 
 
 class KerasRunner(Runner):
-    """A .h5, a .keras or a SavedModel folder as a chain of layers in TensorFlow, which takes the threads it wants.
+    """A .h5, a .keras or a SavedModel folder as a graph of layers in TensorFlow, which takes the threads it wants.
 
-    What the model does to its own input before the first layer is `rescaling`, and not part of the chain. `prove` holds
-    the chain against the model as its own library computes it. Raises `DataError` for a file that is damaged or no
-    such chain.
+    What the model does to its own input before the first layer is `rescaling`, and not part of the graph. `prove` holds
+    the graph against the model as its own library computes it. Raises `DataError` for a file that is damaged or no
+    such graph.
     """
 
     runtime = "tensorflow"
@@ -49,7 +49,7 @@ class KerasRunner(Runner):
         return [np.asarray(self._classify(feed))]
 
     def prove(self) -> None:
-        """Raise `DataError` unless the chain answers what the model itself does, on images of noise."""
+        """Raise `DataError` unless the graph answers what the model itself does, on images of noise."""
         from mbexport.models.keras_import.agreement import Source, require_agreement
 
         scale, offset = (np.array(value, np.float32) for value in self.rescaling)

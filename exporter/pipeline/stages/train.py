@@ -149,7 +149,7 @@ def import_options(run: Context) -> Options:
 
 
 def import_network(run: Context) -> Files:
-    """Somebody's trained Keras model as a chain of layers.
+    """Somebody's trained Keras model as a graph of known layers.
 
     What the model does to its own input becomes part of the normalization. Where nobody says what it expects, that
     is bytes for a model that rescales them itself, and the convention of MobileNet otherwise. Raises `DataError` for a
