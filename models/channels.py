@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from mbexport.errors import DataError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channels:
@@ -33,6 +35,13 @@ CHANNELS: Final[Mapping[int, Channels]] = MappingProxyType(
     }
 )
 MAX_CHANNELS: Final = max(CHANNELS)
+
+
+def require_no_alpha(channels: int, *, by: str) -> None:
+    """Raise `DataError` for a network that takes alpha: the wrappers of apps lay what is transparent over white."""
+    kind = CHANNELS[channels]
+    if kind.has_alpha:
+        raise DataError(f"{by} feeds grey or RGB images, got a network for {kind.title} images")
 
 
 def colour_of(channels: int, *, is_bgr: bool) -> str:

@@ -178,15 +178,24 @@ class Preprocess:
             image = over_white(image)
         if kind.mode != image.mode:
             image = image.convert(kind.mode)  # to grey by ITU-R 601-2 luma, as Pillow has it
-        size = (self.resolution.width_px, self.resolution.height_px)
         # Two steps, not resize(box=...): that lets pixels from outside the box bleed in at its border.
         cropped = image.crop(self.crop_box(*image.size))
         if kind.has_alpha:  # a band at a time: as a whole Pillow weights colours by alpha, which no tf.image does
-            bands = [band.resize(size, Image.Resampling.BILINEAR) for band in cropped.split()]
-            resized = Image.merge(kind.mode, bands)
+            resized = Image.merge(kind.mode, [self._resized(band) for band in cropped.split()])
         else:
-            resized = cropped.resize(size, Image.Resampling.BILINEAR)
+            resized = self._resized(cropped)
         return np.asarray(resized, dtype=np.uint8).reshape(self.shape)
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        """The image in the network's size: the width first, then the height, each rounded to bytes.
+
+        Of a square that is what Pillow does. Where the shape changes, too, its version 13 begins with the height if
+        that is reduced more, which earlier versions and the wrappers of apps do not.
+        """
+        height_px, width_px = self.resolution.sides_px
+        if not self.resolution.is_square:
+            image = image.resize((width_px, image.height), Image.Resampling.BILINEAR)
+        return image.resize((width_px, height_px), Image.Resampling.BILINEAR)
 
     def crop_box(self, width: int, height: int) -> tuple[int, int, int, int]:
         """The part of an image that the input shows, as (left, top, right, bottom) in whole pixels.

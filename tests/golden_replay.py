@@ -37,16 +37,30 @@ def replay(folder: Path) -> int:
 
 def _resized(folder: Path, case: dict[str, Any], preprocess: dict[str, Any]) -> Any:
     """What is made of the raw bytes; must be what lies beside them."""
-    image = Image.frombytes("RGB", (case["width"], case["height"]), (folder / case["raw"]).read_bytes())
-    if preprocess["channels"] == 1:
-        image = image.convert("L")
-    side = max(1, round(min(image.size) * preprocess["crop_fraction"]))
-    left, top = ((length - side) // 2 for length in image.size)
-    px = preprocess["resolution_px"]
-    made = image.crop((left, top, left + side, top + side)).resize((px, px), Image.Resampling.BILINEAR)
+    given = "RGBA" if case["raw"].endswith("rgba") else "RGB"
+    image = Image.frombytes(given, (case["width"], case["height"]), (folder / case["raw"]).read_bytes())
+    image = image.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[preprocess["channels"]])
+    sides = str(preprocess["resolution_px"]).split("x")
+    height, width = int(sides[0]), int(sides[-1])
+    bands = [_cut(band, height, width, preprocess["crop_fraction"]) for band in image.split()]
+    narrow = [band.resize((width, band.height), Image.Resampling.BILINEAR) for band in bands]
+    made = np.stack([np.asarray(band.resize((width, height), Image.Resampling.BILINEAR)) for band in narrow], axis=-1)
     wanted = (folder / case["resized"]).read_bytes()
     assert made.tobytes() == wanted
-    return np.frombuffer(wanted, np.uint8).reshape(px, px, preprocess["channels"])
+    return made
+
+
+def _cut(image: Image.Image, rows: int, columns: int, fraction: float) -> Image.Image:
+    """The central part, as README.md of the vectors has it."""
+    width, height = image.size
+    if width * rows >= height * columns:
+        kept_height = max(1, round(height * fraction))
+        kept_width = max(1, round(kept_height * (columns / rows)))
+    else:
+        kept_width = max(1, round(width * fraction))
+        kept_height = max(1, round(kept_width * (rows / columns)))
+    left, top = (width - kept_width) // 2, (height - kept_height) // 2
+    return image.crop((left, top, left + kept_width, top + kept_height))
 
 
 def _fed(image: Any, source: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from mbexport.artifact import Precision
 from mbexport.bundles.registry import Bundling, Platform
 from mbexport.errors import DataError
 from mbexport.golden.vectors import FOLDER, INDEX, Golden, GoldenArtifact, golden_from_bytes
+from mbexport.models.channels import require_no_alpha
 
 # An app gets the first of these that was made: all integers, then what is smaller.
 _PREFERRED: Final = (Precision.INT8, Precision.FP16, Precision.FP32, Precision.DYNAMIC, Precision.INT16X8)
@@ -36,12 +37,14 @@ def app_models(
 ) -> tuple[tuple[Platform, AppModel], ...]:
     """The platforms that get a bundle, each with the model in it; `files` are the contents of an output folder by name.
 
-    Raises `DataError` without golden vectors, if no artifact suits any platform of `bundling`, or one that is required.
+    Raises `DataError` without golden vectors, for a network that takes alpha, if no artifact suits any platform of
+    `bundling`, or one that is required.
     """
     index = f"{FOLDER}/{INDEX}"
     if index not in files:
         raise DataError(f"a bundle needs the golden vectors of the run, got no {index}; make the folder again")
     golden = golden_from_bytes(files[index])
+    require_no_alpha(golden.preprocess.channels, by="a bundle's app")
     suited = bundling.possible([each.format for each in golden.artifacts if _takes_one_image(each)])
     platforms = bundling.rows() if bundling.is_required else suited or bundling.rows()
     return tuple((each, _app_model(files, labels, bundling, golden, each.model_format)) for each in platforms)

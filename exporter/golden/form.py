@@ -5,6 +5,7 @@ from typing import Any, Final
 from mbexport.artifact import Layout, Precision
 from mbexport.documents import Form
 from mbexport.formats.registry import EXPORTED
+from mbexport.models.channels import CHANNELS
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import PREPROCESS_SCHEMA
 
@@ -39,7 +40,7 @@ def _artifact() -> dict[str, Any]:
         {
             **_TENSOR,
             "layout": {"enum": list(Layout)},
-            "channel_order": {"enum": ["RGB", "BGR", "GREY"]},
+            "channel_order": {"enum": [*(kind.colour for kind in CHANNELS.values()), "BGR"]},
             "mean": _NUMBERS,
             "std": _NUMBERS,
         }

@@ -20,11 +20,11 @@ from mbexport.formats.runner import FLOAT
 from mbexport.formats.subject import Subject
 from mbexport.golden.answers import Outputs, feeding_mistakes, least_change, outputs_of, widen_spread
 from mbexport.golden.choice import SAFE_LEAD, Candidates, choose_images
+from mbexport.golden.readme import readme_text
 from mbexport.golden.vectors import (
     FOLDER,
     INDEX,
     README,
-    README_TEXT,
     Case,
     Expected,
     Golden,
@@ -32,8 +32,10 @@ from mbexport.golden.vectors import (
     GoldenInput,
     GoldenOutput,
 )
+from mbexport.models.channels import CHANNELS
 from mbexport.models.data.imageset import ImageSet, reader_pool
 from mbexport.models.preprocess import Pixels, Preprocess, widened
+from mbexport.models.transparency import over_white
 
 _CANDIDATES: Final = 24
 _SHORTLIST: Final = 6
@@ -96,7 +98,7 @@ def golden_files(
     )
     return {
         f"{FOLDER}/{INDEX}": golden.to_bytes(),
-        f"{FOLDER}/{README}": README_TEXT.encode(),
+        f"{FOLDER}/{README}": readme_text(preprocess).encode(),
         **_vectors(cases, pictures, answers),
     }
 
@@ -138,7 +140,13 @@ def _cases(subjects: Sequence[Subject], candidates: _Pictures) -> tuple[_Picture
 
 def _candidates(images: ImageSet, preprocess: Preprocess, *, is_labelled: bool, seed: int) -> _Pictures:
     drawn = images.subset(balanced_samples(images.labels, _CANDIDATES, seed=seed))
-    raw = tuple(reader_pool().map(lambda image: reduced(drawn.read(image)), range(len(drawn))))
+    has_alpha = CHANNELS[preprocess.channels].has_alpha
+
+    def as_camera_has_it(index: int) -> Image.Image:
+        image = drawn.read(index)
+        return reduced(image.convert("RGBA") if has_alpha else over_white(image))
+
+    raw = tuple(reader_pool().map(as_camera_has_it, range(len(drawn))))
     return _Pictures(
         raw=raw,
         resized=np.stack([preprocess.pixels(image) for image in raw]),
@@ -203,12 +211,13 @@ def _artifact(outputs: Outputs) -> GoldenArtifact:
 
 def _case(place: int, pictures: _Pictures, answers: Sequence[Outputs], labels: Sequence[str]) -> Case:
     name, (width, height) = f"case_{place}", pictures.raw[place].size
+    ending = pictures.raw[place].mode.lower()  # rgb, or rgba for a network that takes alpha
     return Case(
         name=name,
         width=width,
         height=height,
-        raw=f"{name}/raw.rgb",
-        resized=f"{name}/resized.rgb",
+        raw=f"{name}/raw.{ending}",
+        resized=f"{name}/resized.{ending}",
         truth=None if pictures.truth is None else int(pictures.truth[place]),
         expected={
             outputs.subject.name: Expected(

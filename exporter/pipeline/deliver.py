@@ -11,6 +11,7 @@ from mbexport.artifact import LABELS, Precision, file_name, labels_file
 from mbexport.bundles.make import bundle_files
 from mbexport.bundles.registry import zip_name
 from mbexport.golden.vectors import FOLDER, INDEX
+from mbexport.models.channels import CHANNELS
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.exports import delivered, needs
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin
@@ -84,7 +85,8 @@ def delivery_of(run: Context, report: bytes | None, *, sign: Sign | None = None)
     """
     plan = run.plan
     made = {**_made(run), LABELS: labels_file(run.labels)}
-    bundled = plan.bundled if f"{FOLDER}/{INDEX}" in made else ()
+    has_alpha = CHANNELS[run.float.facts.preprocess.channels].has_alpha  # which no bundle's app feeds
+    bundled = plan.bundled if f"{FOLDER}/{INDEX}" in made and not has_alpha else ()
     if bundled:
         made |= bundle_files(made, run.labels, plan.bundling)
     manifest = manifest_of(run, plan.recipe) if plan.recipe else None

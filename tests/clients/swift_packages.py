@@ -203,7 +203,8 @@ def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]
         "name": name,
         "width": width,
         "height": height,
-        "resolution": int(rng.choice((1, 2, 7, 31, 32, 33, 64, 96, 224, min(height, width)))),
+        "rows": int(rng.choice((1, 2, 7, 31, 32, 33, 64, 96, 224, min(height, width)))),
+        "columns": int(rng.choice((1, 2, 7, 31, 32, 33, 64, 96, 224, min(height, width)))),
         "cropFraction": float(rng.choice((1.0, 0.875, 0.875, 0.5, 1 / 3, 0.01))),
         "channels": int(rng.choice((1, 3))),
         "orientation": int(rng.integers(1, 9)),
@@ -211,7 +212,7 @@ def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]
     }
     grey = Normalization(mean=(0.0,), std=(1.0,))
     preprocess = Preprocess(
-        resolution=Resolution.square(case["resolution"]),
+        resolution=Resolution(height_px=case["rows"], width_px=case["columns"]),
         crop_fraction=case["cropFraction"],
         channels=case["channels"],
         normalization=grey,

@@ -243,9 +243,28 @@ def test_a_turned_input_crops_a_turned_image(rows: int, columns: int, fraction: 
 def test_a_wide_input_shows_a_wide_part_of_the_image() -> None:
     image = noise(40, 30)
     found = shaped(16, 32, 0.5).pixels(image)  # 0.5 * 40 = 20 columns, 10 rows, from (10, 10) on
-    expected = image.crop((10, 10, 30, 20)).resize((32, 16), Image.Resampling.BILINEAR)
+    columns = image.crop((10, 10, 30, 20)).resize((32, 10), Image.Resampling.BILINEAR)
+    expected = columns.resize((32, 16), Image.Resampling.BILINEAR)
     assert found.shape == (16, 32, 3)
     assert (found == np.asarray(expected)).all()
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(0, 1000))
+def test_columns_are_resized_before_rows(rows: int, columns: int, width: int, height: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    preprocess, image = shaped(rows, columns), Image.fromarray(pixels)
+    cropped = image.crop(preprocess.crop_box(width, height))
+    across = cropped.resize((columns, cropped.height), Image.Resampling.BILINEAR)
+    expected = across.resize((columns, rows), Image.Resampling.BILINEAR)
+    assert (preprocess.pixels(image) == np.asarray(expected)).all()
+
+
+@given(st.integers(1, 64), st.integers(1, 64), st.integers(0, 1000))
+def test_of_a_square_pillow_itself_resizes_columns_first(side: int, px: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    steps = image.resize((px, side), Image.Resampling.BILINEAR).resize((px, px), Image.Resampling.BILINEAR)
+    assert (shaped(px, px).pixels(image) == np.asarray(steps)).all()
 
 
 def test_the_uncropped_scale_of_an_input_that_is_not_square() -> None:

@@ -89,7 +89,7 @@ def _settings(app: AppModel) -> dict[str, str]:
     settings = {
         "model": file,
         "classes": integer(golden.classes),
-        "resolution": integer(preprocess.resolution.height_px),
+        "resolution": str(preprocess.resolution),
         "channels": integer(preprocess.channels),
         "crop_fraction": double(preprocess.crop_fraction),
         "input.type": source.dtype,

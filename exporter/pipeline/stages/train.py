@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mbexport.errors import DataError
 from mbexport.fingerprint import path_hash
 from mbexport.models.architectures import architecture_of
+from mbexport.models.channels import require_no_alpha
 from mbexport.models.facts import facts_to_json
 from mbexport.models.preprocess import (
     MOBILENET_NAME,
@@ -173,6 +174,8 @@ def import_network(run: Context) -> Files:
     )
     facts = facts_of_network(found.network, preprocess, found.output)
     _require_classes(run, facts.classes)
+    if plan.bundling.is_required:
+        require_no_alpha(channels, by="--platform: a bundle's app")
     own = {"scale": found.input_scale, "offset": found.input_offset, "assumed": assumed}
     return {**_files(found.network, facts), INPUT: json.dumps(own).encode()}
 

@@ -12,7 +12,8 @@ private struct Case: Decodable {
   let name: String
   let width: Int
   let height: Int
-  let resolution: Int
+  let rows: Int
+  let columns: Int
   let cropFraction: Double
   let channels: Int
   let orientation: UInt32
@@ -43,7 +44,8 @@ final class PreprocessTests: XCTestCase {
     for each in cases {
       let order: Pixels.Order = each.hasAlpha ? .rgba : .rgbx
       let preprocess = Preprocess(
-        resolution: each.resolution, cropFraction: each.cropFraction, channels: each.channels)
+        resolution: Size(height: each.rows, width: each.columns), cropFraction: each.cropFraction,
+        channels: each.channels)
       let found = try bytes("\(each.name).rgba").withUnsafeBytes {
         preprocess.bytes(
           of: try Pixels(

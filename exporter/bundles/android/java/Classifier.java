@@ -79,7 +79,7 @@ public final class Classifier implements Closeable {
         try {
             input = checked(
                 interpreter.getInputTensor(0), "input", settings.inputType,
-                1, settings.resolution, settings.resolution, settings.channels);
+                1, settings.height, settings.width, settings.channels);
             output = checked(
                 interpreter.getOutputTensor(0), "output", settings.outputType, 1, settings.labels.size());
         } catch (IllegalStateException error) {
@@ -96,7 +96,7 @@ public final class Classifier implements Closeable {
     /**
      * All classes of an upright image, best first; of equal scores the lower number first.
      *
-     * <p>Of the image the central square counts. A camera's image has to be turned upright before.
+     * <p>Of the image the central part counts that has the shape of the model's input. A camera's image has to be turned upright before.
      */
     public List<Label> classify(Bitmap bitmap) {
         return classify(bitmap, settings.labels.size());
@@ -105,13 +105,11 @@ public final class Classifier implements Closeable {
     /** The {@code count} best classes of an upright image. */
     public List<Label> classify(Bitmap bitmap, int count) {
         final Bitmap readable = readable(bitmap);
-        final int side = preprocess.side(bitmap.getWidth(), bitmap.getHeight());
-        final int left = (bitmap.getWidth() - side) / 2;
-        final int top = (bitmap.getHeight() - side) / 2;
-        return labels(preprocess.resized(side, new Preprocess.Square() {
+        final Preprocess.Crop crop = preprocess.crop(bitmap.getWidth(), bitmap.getHeight());
+        return labels(preprocess.resized(crop, new Preprocess.Rows() {
             @Override
             public void read(int y, int[] row) {
-                readable.getPixels(row, 0, side, left, top + y, side, 1);
+                readable.getPixels(row, 0, crop.width, crop.left, crop.top + y, crop.width, 1);
             }
         }), count);
     }

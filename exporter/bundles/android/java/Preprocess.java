@@ -12,27 +12,57 @@ final class Preprocess {
 
     private final Settings settings;
 
-    /** A square image, read row by row: a photo as a whole would need tens of megabytes. */
-    interface Square {
-        /** Reads the pixels of row {@code y} into {@code row}, as {@code Bitmap.getPixels} gives them. */
+    /** A part of an image, read row by row: a photo as a whole would need tens of megabytes. */
+    interface Rows {
+        /** Reads the pixels of row {@code y} of the part into {@code row}, as {@code Bitmap.getPixels} gives them. */
         void read(int y, int[] row);
+    }
+
+    /** The central part of an image that the model sees, in whole pixels. */
+    static final class Crop {
+        final int left;
+        final int top;
+        final int width;
+        final int height;
+
+        private Crop(int left, int top, int width, int height) {
+            this.left = left;
+            this.top = top;
+            this.width = width;
+            this.height = height;
+        }
     }
 
     Preprocess(Settings settings) {
         this.settings = settings;
     }
 
-    /** The side of the central square that is kept of an image, at least 1 pixel. */
-    int side(int width, int height) {
+    /** What is kept of an image: of the shape of the model's input, at least 1 pixel a side. */
+    Crop crop(int width, int height) {
+        int rows = settings.height;
+        int columns = settings.width;
+        int keptWidth;
+        int keptHeight;
+        if ((long) width * rows >= (long) height * columns) {
+            keptHeight = rounded(height * settings.cropFraction);
+            keptWidth = rounded(keptHeight * ((double) columns / rows));
+        } else {
+            keptWidth = rounded(width * settings.cropFraction);
+            keptHeight = rounded(keptWidth * ((double) rows / columns));
+        }
+        return new Crop((width - keptWidth) / 2, (height - keptHeight) / 2, keptWidth, keptHeight);
+    }
+
+    private static int rounded(double pixels) {
         // rint rounds halves to even, as Python's round does.
-        return (int) Math.max(1, Math.rint(Math.min(width, height) * settings.cropFraction));
+        return (int) Math.max(1, Math.rint(pixels));
     }
 
     /**
-     * Crops the central square of an image and resizes it.
+     * Crops the central part of an image and resizes it.
      *
      * @param argb pixels as {@code Bitmap.getPixels} gives them, not premultiplied; what is transparent lies on white
-     * @return bytes of shape (resolution, resolution, channels): red, green, blue, or grey
+     * @return bytes of shape (height, width, channels): red, green, blue, or grey
      * @throws IllegalArgumentException if there are fewer pixels than the size says
      */
     byte[] resized(final int[] argb, final int width, int height) {
@@ -40,32 +70,33 @@ final class Preprocess {
             throw new IllegalArgumentException(
                 "an image must have width * height pixels, got " + argb.length + " for " + width + " x " + height);
         }
-        final int side = side(width, height);
-        final int start = (height - side) / 2 * width + (width - side) / 2;
-        return resized(side, new Square() {
+        final Crop crop = crop(width, height);
+        final int start = crop.top * width + crop.left;
+        return resized(crop, new Rows() {
             @Override
             public void read(int y, int[] row) {
-                System.arraycopy(argb, start + y * width, row, 0, side);
+                System.arraycopy(argb, start + y * width, row, 0, crop.width);
             }
         });
     }
 
-    /** The same of the central square, cut out already: {@code side} rows of as many pixels. */
-    byte[] resized(int side, Square image) {
+    /** The same of the central part, cut out already: as many rows and columns as {@code crop} has. */
+    byte[] resized(Crop crop, Rows image) {
         int channels = settings.channels;
-        int size = settings.resolution;
-        Resampling pass = new Resampling(side, size);
-        int[] argb = new int[side];
-        byte[] row = new byte[side * channels];
-        byte[] narrow = new byte[side * size * channels];
-        for (int y = 0; y < side; y++) {
+        Resampling across = new Resampling(crop.width, settings.width);
+        Resampling down = new Resampling(crop.height, settings.height);
+        int bytesPerRow = settings.width * channels;
+        int[] argb = new int[crop.width];
+        byte[] row = new byte[crop.width * channels];
+        byte[] narrow = new byte[crop.height * bytesPerRow];
+        for (int y = 0; y < crop.height; y++) {
             image.read(y, argb);
             opaque(argb, row);
-            pass.resize(row, 0, channels, narrow, y * size * channels, channels, channels);
+            across.resize(row, 0, channels, narrow, y * bytesPerRow, channels, channels);
         }
-        byte[] result = new byte[size * size * channels];
-        for (int x = 0; x < size; x++) {
-            pass.resize(narrow, x * channels, size * channels, result, x * channels, size * channels, channels);
+        byte[] result = new byte[settings.height * bytesPerRow];
+        for (int x = 0; x < settings.width; x++) {
+            down.resize(narrow, x * channels, bytesPerRow, result, x * channels, bytesPerRow, channels);
         }
         return result;
     }

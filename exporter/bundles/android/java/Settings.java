@@ -21,11 +21,13 @@ public final class Settings {
     public final String model;
     /** The names of the classes, in the order of the scores. */
     public final List<String> labels;
-    /** The side of the square that the model takes, in pixels. */
-    public final int resolution;
+    /** The height of the image that the model takes, in pixels. */
+    public final int height;
+    /** The width of the image that the model takes, in pixels. */
+    public final int width;
     /** 3 for colours, 1 for grey. */
     public final int channels;
-    /** The side of the central square that is kept of an image, as a fraction of its shorter side. */
+    /** How much of an image's height or width is kept, whichever is short for the shape of the model's input. */
     public final double cropFraction;
 
     final String inputType;
@@ -42,7 +44,10 @@ public final class Settings {
     private Settings(Properties told, List<String> labels) {
         this.labels = labels;
         model = text(told, "model");
-        resolution = integer(told, "resolution");
+        // "64" for a square, else "64x96": height x width.
+        String[] sides = text(told, "resolution").split("x");
+        height = (int) parsed("resolution", sides[0]);
+        width = (int) parsed("resolution", sides[sides.length - 1]);
         channels = integer(told, "channels");
         cropFraction = number(told, "crop_fraction");
         inputType = text(told, "input.type");

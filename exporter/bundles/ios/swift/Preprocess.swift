@@ -2,34 +2,50 @@
 
 /// How an image of any size becomes the input of the network: to the byte as where the network was made.
 struct Preprocess: Equatable {
-  /// The sides of the square that the network takes.
-  let resolution: Int
-  /// The side of the central square that is kept, as a fraction of the image's shorter side.
+  /// The height and the width that the network takes.
+  let resolution: Size
+  /// How much of an image's height or width is kept, whichever is short for the shape of the network's input.
   let cropFraction: Double
   /// 3, or 1 for a network that takes grey images.
   let channels: Int
 
   /// The bytes of the upright image, cropped and resized: rows from the top, red first.
   func bytes(of image: Pixels) -> [UInt8] {
-    let (square, side) = cropped(image)
-    return resized(square, side: side, to: resolution, channels: channels)
+    let (part, size) = cropped(image)
+    return resized(part, from: size, to: resolution, channels: channels)
   }
 
-  private func cropped(_ image: Pixels) -> ([UInt8], Int) {
-    let shorter = Double(min(image.uprightWidth, image.uprightHeight))
-    let side = max(1, Int((shorter * cropFraction).rounded(.toNearestOrEven)))
-    let left = (image.uprightWidth - side) / 2
-    let top = (image.uprightHeight - side) / 2
-    let square = [UInt8](unsafeUninitializedCapacity: side * side * channels) { result, count in
-      for y in 0..<side {
-        for x in 0..<side {
-          let place = (y * side + x) * channels
+  /// What is kept of an image: of the shape of the network's input, at least 1 pixel a side.
+  func kept(of image: Size) -> Size {
+    let rows = resolution.height
+    let columns = resolution.width
+    if image.width * rows >= image.height * columns {
+      let height = rounded(Double(image.height) * cropFraction)
+      return Size(height: height, width: rounded(Double(height) * (Double(columns) / Double(rows))))
+    }
+    let width = rounded(Double(image.width) * cropFraction)
+    return Size(height: rounded(Double(width) * (Double(rows) / Double(columns))), width: width)
+  }
+
+  private func rounded(_ pixels: Double) -> Int {
+    max(1, Int(pixels.rounded(.toNearestOrEven)))
+  }
+
+  private func cropped(_ image: Pixels) -> ([UInt8], Size) {
+    let size = kept(of: Size(height: image.uprightHeight, width: image.uprightWidth))
+    let left = (image.uprightWidth - size.width) / 2
+    let top = (image.uprightHeight - size.height) / 2
+    let count = size.height * size.width * channels
+    let part = [UInt8](unsafeUninitializedCapacity: count) { result, made in
+      for y in 0..<size.height {
+        for x in 0..<size.width {
+          let place = (y * size.width + x) * channels
           write(image, at: image.offset(x: left + x, y: top + y), to: result, place)
         }
       }
-      count = side * side * channels
+      made = count
     }
-    return (square, side)
+    return (part, size)
   }
 
   @inline(__always)

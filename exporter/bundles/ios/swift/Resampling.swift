@@ -31,12 +31,19 @@ private func triangle(_ x: Double) -> Double {
   abs(x) < 1 ? 1 - abs(x) : 0
 }
 
-/// The square image resized to `target` x `target` bytes of each of `channels`.
-func resized(_ image: [UInt8], side: Int, to target: Int, channels: Int) -> [UInt8] {
-  guard side != target else { return image }  // as Pillow does: nothing is rounded twice
-  let taps = taps(from: side, to: target)
-  let narrow = resizedRows(image, rows: side, width: side, taps: taps, channels: channels)
-  return resizedColumns(narrow, bytesPerRow: target * channels, taps: taps)
+/// Height and width of an image, in pixels.
+struct Size: Equatable {
+  let height: Int
+  let width: Int
+}
+
+/// The image resized to `target`, with as many bytes a pixel as there are `channels`.
+func resized(_ image: [UInt8], from size: Size, to target: Size, channels: Int) -> [UInt8] {
+  guard size != target else { return image }  // as Pillow does: nothing is rounded twice
+  let across = taps(from: size.width, to: target.width)
+  let down = taps(from: size.height, to: target.height)
+  let narrow = resizedRows(image, rows: size.height, width: size.width, taps: across, channels: channels)
+  return resizedColumns(narrow, bytesPerRow: target.width * channels, taps: down)
 }
 
 private func resizedRows(

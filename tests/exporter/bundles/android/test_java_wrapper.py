@@ -69,16 +69,20 @@ def images(draw, mode="RGBA"):
 # 3/7 of 7 is a whole number only after rounding; 0.5 of 1, 3 and 5 are halves, which go to the even neighbour.
 FRACTIONS = st.one_of(st.sampled_from([1.0, 0.875, 0.5, 3 / 7, 1e-9]), st.floats(0.01, 1.0))
 
+SIDES = st.integers(1, 40)
+RESOLUTIONS = st.one_of(st.builds(Resolution.square, SIDES), st.builds(Resolution, height_px=SIDES, width_px=SIDES))
+
 
 @settings(max_examples=CASES)
-@given(images(), st.integers(1, 40), FRACTIONS, st.sampled_from([1, 3]))
-@example(Image.new("RGBA", (1, 1), (9, 8, 7, 255)), 1, 1.0, 3)
-@example(Image.new("RGBA", (1, 70), (9, 8, 7, 1)), 40, 0.5, 1)
-@example(Image.new("RGBA", (5, 3), (250, 8, 7, 128)), 32, 0.5, 3)
-def test_images_are_resized_to_the_byte(java, image, size, fraction, channels):
+@given(images(), RESOLUTIONS, FRACTIONS, st.sampled_from([1, 3]))
+@example(Image.new("RGBA", (1, 1), (9, 8, 7, 255)), Resolution.square(1), 1.0, 3)
+@example(Image.new("RGBA", (1, 70), (9, 8, 7, 1)), Resolution.square(40), 0.5, 1)
+@example(Image.new("RGBA", (5, 3), (250, 8, 7, 128)), Resolution.square(32), 0.5, 3)
+@example(Image.new("RGBA", (70, 5), (250, 8, 7, 128)), Resolution(height_px=64, width_px=96), 0.5, 3)  # 2.5 rows: 2
+def test_images_are_resized_to_the_byte(java, image, resolution, fraction, channels):
     normalization = MOBILENET if channels == 3 else Normalization(mean=(0.0,), std=(1.0,))
     preprocess = Preprocess(
-        resolution=Resolution.square(size), crop_fraction=fraction, channels=channels, normalization=normalization
+        resolution=resolution, crop_fraction=fraction, channels=channels, normalization=normalization
     )
     tell(java, preprocess=preprocess)
     assert resized(java, image) == preprocess.pixels(over_white(image)).tobytes()
@@ -98,9 +102,9 @@ def test_every_grey_is_that_of_pillow(java):
     assert resized(java, Image.fromarray(pixels)) == Image.fromarray(pixels).convert("L").tobytes()
 
 
-@pytest.mark.parametrize("size", [96, 224])
+@pytest.mark.parametrize("size", [96, 224, "96x128", "160x64"])
 def test_real_photos_are_resized_to_the_byte(java, shared_data, size):
-    preprocess = Preprocess(resolution=Resolution.square(size))
+    preprocess = Preprocess(resolution=Resolution.parse(size))
     tell(java, preprocess=preprocess)
     files = sorted((shared_data / "imagenet").rglob("*.jpg"))
     assert len(files) > 500

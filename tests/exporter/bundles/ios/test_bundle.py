@@ -114,7 +114,7 @@ def test_settings_are_those_of_the_model():
 
     told = " ".join(settings(app).split())
 
-    assert "resolution: 48, cropFraction: 0.3333333333333333, channels: 3)" in told
+    assert "resolution: Size(height: 48, width: 48), cropFraction: 0.3333333333333333, channels: 3)" in told
     assert "element: .float32, isBlueFirst: true," in told
     assert "mean: [103.939, 116.779, 123.68], std: [1.0, 1.0, 3.0])" in told
     assert "affine: Affine? = Affine(scale: 0.1, zeroPoint: -128)" in told
