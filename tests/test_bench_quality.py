@@ -28,7 +28,7 @@ def quality() -> Iterator[dict[str, ModuleType]]:
     """The modules of the benchmark, which are found beside its script."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCH)
-        names = ("peers.making", "quality.judging", "quality.table")
+        names = ("peers.copies", "peers.making", "quality.judging", "quality.table")
         yield {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
 
 
@@ -95,10 +95,26 @@ def test_a_failed_row_has_as_many_cells_as_the_others(quality, row):
     made = quality["making"].Made(alpha=0.25, name="peer", suffix="onnx", reason="no a|b")
     rows = [row("ours"), quality["judging"].Row(made=made)]
 
-    lines = quality["table"].markdown(0.25, row("x").answers, rows).splitlines()[2:]
+    lines = quality["table"].markdown(row("x").answers, rows).splitlines()[2:]
 
     assert {line.count("|") for line in lines if line} == {9}
     assert "failed: no a/b" in lines[-1]
+
+
+def test_copies_of_images_count_for_agreement_alone(quality, tmp_path):
+    np.save(tmp_path / "labels.npy", np.array([1, 2]))
+    np.save(tmp_path / "answers.npy", np.array([1, 1, 0, 2]))  # of two images and their copies
+    found = quality["judging"]._judged(np.array([1, 0, 0, 2]), tmp_path)
+    assert (found.top1, found.agreement) == (0.5, 0.75)
+
+
+def test_copies_are_zoomed_about_the_centre_and_mirrored(quality):
+    image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1).repeat(3, axis=3)
+    found = quality["copies"].with_copies(image, [1.0, 2.0], is_mirrored=True)
+    assert found.shape == (6, 4, 4, 3)
+    np.testing.assert_array_equal(found[1], image[0])
+    np.testing.assert_array_equal(found[2][0, 0, 0], 4)  # a quarter of a pixel off pixel 1: 0.75 * (4 + 1)
+    np.testing.assert_array_equal(found[3:], found[:3, :, ::-1])
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def _text(rows: list[Row], folders: dict[float, Path]) -> str:
     for alpha, folder in folders.items():
         reference = float_answers(folder)
         own = [row for row in rows if row.made.alpha == alpha]
-        parts.append(markdown(alpha, reference, own))
+        parts.append(f"### alpha {alpha:g}\n\n{markdown(reference, own)}")
         lines += [verdict(target, reference, own, baseline=TFLITE_PTQ) for target in TARGETS if target.alpha == alpha]
     return "\n".join([*parts, *lines])
 

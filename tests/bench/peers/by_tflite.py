@@ -14,6 +14,10 @@ import tensorflow as tf
 import tf_keras
 from task import run
 
+from mbexport.models.activations import HardSigmoid, HardSwish
+
+_LAYERS = {layer.__name__: layer for layer in (HardSigmoid, HardSwish)}  # which tf_keras does not have
+
 
 def converter_of(network: Any) -> Any:
     """A converter of `network` with bytes in and out; the ranges must come from elsewhere."""
@@ -35,7 +39,7 @@ def quantize(given: Path, made: Path, arguments: list[str]) -> None:
         for image in inputs:
             yield [np.array(image[None])]
 
-    converter = converter_of(tf_keras.models.load_model(given / "network.h5", compile=False))
+    converter = converter_of(tf_keras.models.load_model(given / "network.h5", custom_objects=_LAYERS, compile=False))
     converter.representative_dataset = images
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     made.write_bytes(converter.convert())

@@ -111,13 +111,18 @@ def made_by_us(ours: Ours, alpha: float, weights: Path, images: Images, made: Pa
         export(alpha, weights, images, out, ("--precision", "int8", *ours.options))
     except ProcessError as failure:
         return [Made(alpha=alpha, name=ours.name, suffix=suffix, reason=str(failure)) for suffix in SUFFIXES]
+    return rows_of_export(out, ours.name, alpha, made)
+
+
+def rows_of_export(out: Path, name: str, alpha: float, made: Path) -> list[Made]:
+    """The int8 files of a finished export in the folder `out`, copied into the folder `made`; `name` says whose."""
     report = json.loads((out / "report.json").read_text("utf-8"))
     seconds = sum(stage["seconds"] for stage in report["stages"] if stage["name"] not in _OTHER_STAGES)
     rows = []
     for suffix in SUFFIXES:
-        path = made / f"{alpha:g} {ours.name}.{suffix}"
+        path = made / f"{alpha:g} {name}.{suffix}"
         shutil.copyfile(next(out.glob(f"*_int8.{suffix}")), path)
-        rows.append(Made(alpha=alpha, name=ours.name, suffix=suffix, path=path, seconds=seconds))
+        rows.append(Made(alpha=alpha, name=name, suffix=suffix, path=path, seconds=seconds))
     return rows
 
 

@@ -34,10 +34,10 @@ _WRITTEN = {
 }
 
 
-def markdown(alpha: float, reference: Answers, rows: Sequence[Row]) -> str:
-    """The table of one alpha."""
+def markdown(reference: Answers, rows: Sequence[Row]) -> str:
+    """The table of one network."""
     keras = f"| float | Keras | {_top1(reference)} | 100.0 | {' | '.join([_NONE] * 4)} |"
-    return "\n".join([f"### alpha {alpha:g}", "", *_HEAD, keras, *map(_line, rows), ""])
+    return "\n".join([*_HEAD, keras, *map(_line, rows), ""])
 
 
 def _line(row: Row) -> str:
