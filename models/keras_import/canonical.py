@@ -99,7 +99,10 @@ class _Builder:
     def _added(self, step: Step, tensors: Sequence[Tensor]) -> Tensor:
         for tensor in tensors:
             if tensor.output is not Output.LOGITS and not isinstance(step, Shape):
-                raise DataError(f"{step.name} follows the {tensor.output}: the model must end in it")
+                raise DataError(
+                    f"{step.name} follows the {tensor.output} {tensor.output_name}: the model must end in it; "
+                    "for a gate inside, train with a hard-sigmoid"
+                )
         if isinstance(step, ByShape):
             (tensor,) = tensors
             for inner in step.steps(tensor.view):

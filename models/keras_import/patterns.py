@@ -4,7 +4,7 @@ MobileNet v3 of `applications` computes its hard-sigmoid as relu6(x + 3) * (1 / 
 Graphs of TensorFlow have min(max(x, 0), c) for what is one clip.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -22,12 +22,16 @@ def with_activations(graph: StepGraph) -> tuple[StepGraph, dict[int, int]]:
     Values inside an activation are left out. Raises `DataError` for a minimum without a maximum.
     """
     finder = _Finder(graph)
-    found = {value: finder.activation(value) for value in range(len(graph.nodes))}
-    nodes = [found[value] or node for value, node in enumerate(graph.nodes)]
+    nodes: dict[int, Node] = {}
+    front = [graph.output]
+    while front:
+        value = front.pop()
+        if value != IMAGE and value not in nodes:
+            nodes[value] = finder.activation(value) or graph.nodes[value]
+            front += nodes[value].inputs
     numbers: dict[int, int] = {IMAGE: IMAGE}
     kept = StepGraph()
-    for value in _needed(nodes, graph.output):
-        node = nodes[value]
+    for value, node in sorted(nodes.items()):
         if isinstance(node.step, Bound):
             raise DataError(
                 f"{node.step.name} clips values above {node.step.ceiling:g} only: it must clip them below 0, too"
@@ -35,17 +39,6 @@ def with_activations(graph: StepGraph) -> tuple[StepGraph, dict[int, int]]:
         numbers[value] = kept.add([node.step], [numbers[each] for each in node.inputs])
     kept.output = numbers[graph.output]
     return kept, numbers
-
-
-def _needed(nodes: Sequence[Node], output: int) -> list[int]:
-    """The numbers of the values on which the output stands, in order."""
-    needed, front = {IMAGE}, [output]
-    while front:
-        value = front.pop()
-        if value not in needed:
-            needed.add(value)
-            front += nodes[value].inputs
-    return sorted(needed - {IMAGE})
 
 
 class _Finder:

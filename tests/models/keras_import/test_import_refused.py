@@ -63,6 +63,10 @@ REFUSED = {
         lambda: [conv(), lambda x: x * layers.Activation("sigmoid", name="s")(x)],
         "must follow one vector of classes",
     ),
+    "a gate": (
+        lambda: [conv(), gated],
+        r"multiply follows the sigmoid s: .* for a gate inside, train with a hard-sigmoid",
+    ),
     "itself": (lambda: [conv(), lambda x: layers.Add(name="twice")([x, x])], "twice joins a tensor with itself"),
     "difference": (
         lambda: [conv(), lambda x: layers.Subtract(name="s")([x, layers.ReLU()(x)])],
@@ -80,6 +84,11 @@ REFUSED = {
     "resizing": (lambda: [layers.Resizing(4, 4, name="z"), conv()], r"layer z \(Resizing\) is not supported"),
     "norm axis": (lambda: [conv(), layers.BatchNormalization(axis=1, name="n")], "n normalizes along axis 1"),
 }
+
+
+def gated(x: Any) -> Any:
+    gate = layers.Activation("sigmoid", name="s")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return layers.Multiply(name="multiply")([x, gate])
 
 
 def conv2(padding: str) -> Any:

@@ -80,6 +80,25 @@ def test_it_answers_what_the_library_does(tmp_path: Path, randomize: Any, form: 
     assert not np.allclose(logits, expected) or ending == "linear"
 
 
+@pytest.mark.parametrize("form", ["tf_keras.h5", "keras.keras", "tf_keras.saved_model"])
+def test_one_score_is_read_as_two_classes(tmp_path: Path, randomize: Any, form: str) -> None:
+    """As the import has them: 1 - s and s for a sigmoid s, and 0 and z for its logit z."""
+    library = LIBRARIES[form.split(".", maxsplit=1)[0]]
+    layers = library.layers
+    image = layers.Input((PX, PX, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(layers.Rescaling(1 / 255)(image)))
+    model = randomize(library.Model(image, layers.Dense(1, activation="sigmoid", name="head")(x)))
+    path, images = stored(model, form, tmp_path), noise()
+    s = np.asarray(model(images, training=False))
+    np.testing.assert_allclose(Source(path=path).original()(images), np.hstack([1 - s, s]), atol=1e-6)
+    z = np.log(s / (1 - s))
+    np.testing.assert_allclose(Source(path=path).original(logits=True)(images), np.hstack([0 * z, z]), atol=1e-5)
+    found = import_model(path)
+    inputs = images * np.float32(found.input_scale) + np.float32(found.input_offset)
+    assert (found.output, found.is_one_score, found.network.output_shape) == (Output.SOFTMAX, True, (None, 2))
+    np.testing.assert_allclose(np.asarray(found.network(inputs)), np.hstack([1 - s, s]), atol=1e-6)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_an_import_that_differs_names_the_first_layer(
     tmp_path: Path, randomize: Any, monkeypatch: pytest.MonkeyPatch, form: str
