@@ -31,7 +31,7 @@ from mbexport.pipeline.stage_files import HISTORY, NETWORK, WEIGHTS
 
 ROOT = Path(__file__).resolve().parent.parent
 # The network is small, yet trained well enough that its answers mean something.
-OPTIONS = ("--alpha", "0.25", "--resolution", "32", "--epochs", "24", "--qat-epochs", "1", "--int8")
+OPTIONS = ("--alpha", "0.25", "--resolution", "32", "--epochs", "24", "--qat-steps", "33", "--int8")
 _COMMITTED = ROOT / "tests" / "data" / "small_network"
 _FOLDER = ROOT / "build" / "tests" / "small"
 

@@ -72,7 +72,7 @@ def distilled_json(found: "Distilled", *, output: Output) -> Json:
     Steps are the optimizer's.
     """
     return {
-        "steps": found.history[-1][0],
+        "steps": found.history[-1][0] if found.history else 0,
         "images": found.images,
         "held_out": found.held_out,
         "measure": "mean squared error" if output is Output.LOGITS else "Kullback-Leibler divergence",

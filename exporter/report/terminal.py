@@ -84,6 +84,11 @@ def print_check(findings: Iterable[str], verdict: str, *, is_good: bool, stream:
 def distillation_line(qat: Json) -> str:
     """What became of quantization-aware training, in one line."""
     start, best, judges = qat["start"], qat["best"], f"on {qat['held_out']} held-out images"
+    if not qat["steps"]:
+        return (
+            f"quantize: kept the calibrated integers without training: their divergence from float, "
+            f"{start['divergence']:.4g} {judges}, is too small to tell a gain from chance"
+        )
     moved = f"{start['divergence']:.4g} -> {best['divergence']:.4g}"
     if qat["kept"] == "calibrated":
         return (

@@ -19,7 +19,8 @@ def quantize_options(run: Context) -> Options:
 
 def quantize(run: Context) -> Files:
     """The folded network's weights after quantization-aware training, and how that went, if there was any."""
-    from mbexport.calibration.qat.train import Duration, quantization_aware_training
+    from mbexport.calibration.qat.train import SETTLED, Duration, quantization_aware_training
+    from mbexport.models.facts import Output
     from mbexport.models.folding import fold_batch_norm
     from mbexport.models.training.train import make_deterministic
     from mbexport.models.weights import weights_to_bytes
@@ -29,6 +30,8 @@ def quantize(run: Context) -> Files:
     plan, start, images = run.plan, run.calibrated, run.images.train
     make_deterministic(plan.seed)
     folded, facts = folded_network(start), start.source.facts
+    # Steps are trained whoever asks for them; squared errors of logits are in units that nobody knows.
+    settled = 0.0 if plan.qat_steps is not None or facts.output is Output.LOGITS else SETTLED
     is_calibrated_on = images is run.images.calibration
     found = quantization_aware_training(
         folded,
@@ -40,7 +43,7 @@ def quantize(run: Context) -> Files:
         teacher=fold_batch_norm(float_network(start.source), preprocess=facts.preprocess),
         output=facts.output,
         seen=balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed) if is_calibrated_on else None,
-        duration=Duration(epochs=plan.qat_epochs, steps=plan.qat_steps),
+        duration=Duration(epochs=plan.qat_epochs, steps=plan.qat_steps, unless_below=settled),
         session=run.session,
         on_step=run.progress.step,
     )

@@ -170,6 +170,11 @@ def _calibration(report: Json) -> list[str]:
 def _distillation(qat: Json | None) -> list[str]:
     if not qat:
         return []
+    if not qat["steps"]:
+        return [
+            f"There was no quantization-aware training: on {qat['held_out']} images the calibrated integers were so "
+            "near to float that no gain could have been told from chance."
+        ]
     kept = "the calibrated integers were kept" if qat["kept"] == "calibrated" else "the trained integers were kept"
     return [
         f"Quantization-aware training took {qat['steps']} steps on {qat['images']} images; judged on {qat['held_out']} "

@@ -47,7 +47,12 @@ def distil(short_network: Any, digits: ImageSet, session_of: Any) -> Distil:
     """Trains the short network, rounded to the nearest codes; gives its weights before and after, and the outcome."""
 
     def run(
-        *, steps: int, images: ImageSet = digits, output: Output = Output.SOFTMAX, is_spoiled: bool = False
+        *,
+        steps: int,
+        images: ImageSet = digits,
+        output: Output = Output.SOFTMAX,
+        is_spoiled: bool = False,
+        unless_below: float = 0.0,
     ) -> tuple[Any, Any, Distilled]:
         teacher, folded = (with_scores(short_network(), output) for _ in range(2))
         inputs = PREPARED.dequantize(np.concatenate(list(iter_pixels(digits, PREPARED))))
@@ -67,7 +72,7 @@ def distil(short_network: Any, digits: ImageSet, session_of: Any) -> Distil:
             largest=found.largest,
             teacher=teacher,
             output=output,
-            duration=Duration(steps=steps),
+            duration=Duration(steps=steps, unless_below=unless_below),
             session=session_of(),
             on_step=lambda *_: None,
         )
@@ -115,6 +120,16 @@ def test_distillation_brings_any_kind_of_scores_nearer_to_float_s(
     assert any(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
     assert [step for step, _ in outcome.history] == [6, 12, 18, 24, 30]
     assert (outcome.images, outcome.held_out) == (52, 12)
+
+
+def test_where_the_divergence_is_small_nothing_is_trained_and_where_it_is_not_it_is(distil: Distil) -> None:
+    before, after, outcome = distil(steps=2, unless_below=1e9)
+    assert [value.tobytes() for value in after] == [value.tobytes() for value in before]
+    assert (outcome.is_kept, outcome.history, outcome.unsettled) == (False, (), ())
+    assert outcome.best == outcome.start
+    assert (outcome.images, outcome.held_out) == (52, 12)
+    _, _, trained = distil(steps=2, unless_below=outcome.start.loss)
+    assert [step for step, _ in trained.history] == [1, 2]
 
 
 def test_distillation_that_does_harm_changes_nothing_and_says_so(

@@ -18,7 +18,7 @@ from mbexport.bundles.registry import platform_names
 pytestmark = pytest.mark.run
 
 # The smallest network that takes every stage; how well it learns does not matter here.
-TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-epochs", "1", "--calibration-samples", "40")
+TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-steps", "33", "--calibration-samples", "40")
 STAGES = (
     *("train", "calibrate", "quantize", "tflite-fp32", "onnx-fp32", "tflite-int8", "onnx-int8"),
     *("simulation", "sensitivity", "verify", "golden"),
