@@ -9,10 +9,13 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.choices import Observer
+from mbexport.calibration.integers.arrangement import arranged_sites
+from mbexport.calibration.integers.channels import ChannelCounts
 from mbexport.calibration.integers.corrections import Corrected, Corrections, correct
 from mbexport.calibration.qat.fake_quant import input_range
 from mbexport.calibration.ranges.observe import ObservedRanges, observe_ranges, require_fit
 from mbexport.calibration.ranges.range_file import read_ranges
+from mbexport.calibration.ranges.watch import watch
 from mbexport.models.preprocess import Preprocess
 
 OnStep = Callable[[int, int, str], None]
@@ -43,13 +46,15 @@ def calibrate(
     float32. A file of `ranges` takes the place of the `observer`. `seed` decides what is random; `on_step`
     reports progress. Raises `DataError` if the file of ranges cannot be read or does not fit the network.
     """
-    observed = _observed(folded, inputs(), observer=observer, ranges=ranges)
+    channels = ChannelCounts(arranged_sites(folded))
+    observed = _observed(folded, inputs(), channels, observer=observer, ranges=ranges)
     corrected = correct(
         folded,
         observed.ranges,
         inputs,
         entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
         corrections=corrections,
+        channels=channels,
         seed=seed,
         on_step=on_step,
     )
@@ -57,11 +62,17 @@ def calibrate(
 
 
 def _observed(
-    folded: tf_keras.Model, batches: Iterator[NDArray[np.float32]], *, observer: Observer, ranges: Path | None
+    folded: tf_keras.Model,
+    batches: Iterator[NDArray[np.float32]],
+    channels: ChannelCounts,
+    *,
+    observer: Observer,
+    ranges: Path | None,
 ) -> ObservedRanges:
-    """The ranges before any correction: those of the file, or observed."""
+    """The ranges before any correction, those of the file or observed; `channels` are counted in the same pass."""
     if ranges is None:
-        return observe_ranges(folded, batches, observer=observer)
+        return observe_ranges(folded, batches, observer=observer, views=channels.views())
+    watch(folded, batches, channels.views())
     stored = read_ranges(ranges)
     require_fit(folded, stored, source=str(ranges))
     return ObservedRanges(ranges=stored, observer=None)

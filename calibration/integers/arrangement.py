@@ -12,7 +12,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import CODE_STEPS, Range
-from mbexport.calibration.integers.copies import Copies, channel_values, find_spares, make_copies, with_padded_stem
+from mbexport.calibration.integers.channels import ChannelCounts
+from mbexport.calibration.integers.copies import Copies, find_spares, make_copies, with_padded_stem
 from mbexport.calibration.integers.equalization import (
     ChannelValues,
     Scaling,
@@ -22,7 +23,9 @@ from mbexport.calibration.integers.equalization import (
 )
 from mbexport.calibration.integers.importance import noise_costs
 from mbexport.calibration.integers.offsets import offsets_behind
+from mbexport.calibration.integers.propagation import tensor_sizes
 from mbexport.calibration.ranges.range_file import Ranges
+from mbexport.calibration.ranges.watch import small_batches, watch
 from mbexport.calibration.steps import Step, steps_of
 from mbexport.models.folding import gives_softmax
 from mbexport.models.graph import only_readers
@@ -81,23 +84,26 @@ def arrange(
     entry: Range,
     has_copies: bool = True,
     is_equalized: bool = True,
+    channels: ChannelCounts | None = None,
     seed: int = 0,
 ) -> Arrangement:
     """Choose the arrangement of `folded`, whose input has the range `entry` and whose activations have `ranges`.
 
-    `batches()` gives calibration images as float32 (n, px, px, channels); `seed` decides what is random.
+    `batches()` gives calibration images as float32 (n, px, px, channels); `channels` are the values of the tensors that
+    `arranged_sites` names, if they have been counted already; `seed` decides what is random.
     """
     plain = plain_arrangement(folded)
     steps = plain.steps(folded)
     readers = _convolutions_behind_relus(steps)
     if not readers or not (has_copies or is_equalized):
         return plain
-    values = channel_values(folded, ranges, readers, batches())
+    values = (channels or count_channels(folded, batches())).values(ranges)
     copies = Copies.none()
     places = find_spares(with_padded_stem(steps), ranges, entry=entry) if has_copies else []
     if places:
         sites = [site for place in places for site in place.sites]
-        costs = noise_costs(steps, sites, batches(), is_softmax=gives_softmax(folded), seed=seed)
+        small = small_batches(batches(), largest=max(tensor_sizes(folded, steps).values()))
+        costs = noise_costs(steps, sites, small, is_softmax=gives_softmax(folded), seed=seed)
         copies = make_copies(places, {site: costs[site] * rounding_variances(values[site]) for site in sites})
         values |= {site: values[site].taken(sources) for site, sources in copies.sources.items()}
     scalings = dict(plain.scalings)
@@ -110,6 +116,18 @@ def arrange(
         for site, offsets in offsets_behind(carriers, copies.sources, scalings, ranges).items():
             scalings[site] = scalings[site].moved(offsets * ranges[site].high / CODE_STEPS)
     return Arrangement(weights=copies.weights, scalings=scalings)
+
+
+def arranged_sites(folded: tf_keras.Model) -> tuple[str, ...]:
+    """The tensors whose channels may be stored otherwise than they are: those between two convolutions."""
+    return tuple(_convolutions_behind_relus(steps_of(folded)))
+
+
+def count_channels(folded: tf_keras.Model, batches: Iterable[Array]) -> ChannelCounts:
+    """The values of the channels that may be arranged, over batches of network inputs."""
+    counts = ChannelCounts(arranged_sites(folded))
+    watch(folded, batches, counts.views())
+    return counts
 
 
 def _equalized(values: ChannelValues, reader: Step) -> Scaling:

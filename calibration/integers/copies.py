@@ -7,59 +7,22 @@ without copies. After channel splitting (Zhao et al. 2019, "Improving Neural Net
 using Outlier Channel Splitting", arXiv 1901.09504), which adds channels.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import CODE_STEPS, Range
-from mbexport.calibration.integers.equalization import BINS, ChannelValues
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.steps import Step
 from mbexport.models.graph import entry_of, only_readers
 from mbexport.models.stem_width import padded_width
 
-_SAMPLED: Final = 20_000  # positions of a batch: every channel is seen at each of them
 _CONSTANT: Final = 0.1  # of a step: a channel that moves by less is constant
 
 Array = NDArray[np.float64]
-
-
-def channel_values(
-    folded: tf_keras.Model, ranges: Ranges, sites: Iterable[str], batches: Iterable[NDArray[np.float32]]
-) -> dict[str, ChannelValues]:
-    """Histograms of the channels of `sites`, behind which every value is at least 0, over batches of network inputs."""
-    names = list(sites)
-    probe = tf_keras.Model(folded.input, [folded.get_layer(name).output for name in names])
-    counts: dict[str, list[NDArray[np.float64]]] = {}
-    for batch in batches:
-        outputs = probe.predict_on_batch(batch)
-        for name, output in zip(names, outputs if len(names) > 1 else [outputs], strict=True):
-            values = output.reshape(-1, output.shape[-1])
-            values = values[:: max(1, len(values) // _SAMPLED)]
-            found = _counted(values, ranges[name].high)
-            counts[name] = (
-                [one + other for one, other in zip(counts.get(name, found), found, strict=True)]
-                if (name in counts)
-                else found
-            )
-    return {
-        name: ChannelValues(high=ranges[name].high, counts=bins, zeros=zeros) for name, (bins, zeros) in counts.items()
-    }
-
-
-def _counted(values: NDArray[np.float32], high: float) -> list[NDArray[np.float64]]:
-    """Counts (channels, BINS) and zeros (channels,) of `values` (n, channels)."""
-    channels = values.shape[1]
-    bins = np.clip((values * (BINS / high)).astype(np.int64), 0, BINS - 1) + np.arange(channels) * BINS
-    counts = np.bincount(bins.ravel(), minlength=channels * BINS).reshape(channels, BINS)
-    return [
-        counts.astype(np.float64),
-        (values <= 0).sum(axis=0).astype(np.float64),
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

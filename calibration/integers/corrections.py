@@ -4,32 +4,33 @@ Step by step: each layer is given what the quantized layers before it really pro
 its bias set so that its output is nearest to the float network's. See docs/decisions/0012.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, Range, round_bias
 from mbexport.calibration.choices import Correction
 from mbexport.calibration.integers.arrangement import Arrangement, Batches, arrange
+from mbexport.calibration.integers.channels import ChannelCounts
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.layer import ScaledLayer
-from mbexport.calibration.integers.tensors import StoredSite, StoredTensor
+from mbexport.calibration.integers.propagation import Decided, Propagation, Run
+from mbexport.calibration.integers.tensors import Pair, StoredSite, StoredTensor
 from mbexport.calibration.ranges.logits import logits_range
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.ranges.ties import is_tied
 from mbexport.calibration.steps import Step, as_layer
 from mbexport.models.folding import gives_softmax
-from mbexport.models.graph import entry_of, walk
 
 INPUT: Final = "input"  # the site of the network's input
 
 Array = NDArray[np.float32]
 Factors = NDArray[np.float64]
-Pair = tuple[Array, Array]
 OnStep = Callable[[int, int, str], None]
 
 
@@ -66,15 +67,6 @@ class Corrected:
     sites: dict[str, StoredSite] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Input:
-    """A tensor that steps read, its range, and how its channels are stored."""
-
-    tensor: StoredTensor
-    interval: Range
-    scaling: Scaling
-
-
 def correct(
     folded: tf_keras.Model,
     ranges: Ranges,
@@ -82,98 +74,99 @@ def correct(
     *,
     entry: Range,
     corrections: Corrections,
+    channels: ChannelCounts | None = None,
     seed: int = 0,
     on_step: OnStep = lambda *_: None,
 ) -> Corrected:
     """Decide the integers of `folded`, whose activations have the observed `ranges`, from calibration images.
 
     `batches()` gives the images as float32 (n, px, px, channels), the same each time; `entry` is the range of that
-    input; `seed` decides what is random. Takes memory for the tensors of all images that one step reads and makes, and
-    those that a later one still has to read, three bytes a value: two, in a chain.
+    input; `channels` are the values of the channels that may be arranged, where they have been seen already; `seed`
+    decides what is random. Takes memory that does not grow with the number of images (`propagation`).
     """
     arrangement = arrange(
         folded, ranges, batches, entry=entry, has_copies=corrections.copies, is_equalized=corrections.equalization,
-        seed=seed,
+        channels=channels, seed=seed,
     )  # fmt: skip
     steps, found = arrangement.steps(folded), Corrected(weights={}, largest={}, ranges={}, arrangement=arrangement)
+    tensors = Propagation(folded, steps, batches(), interval=entry)
     has_logits = corrections.logits and gives_softmax(folded)
-
-    def compute(step: Step, inputs: Sequence[_Input]) -> _Input:
-        made, interval = _decided(step, inputs, ranges[step.site], corrections=corrections, found=found)
+    for number, step in enumerate(steps, start=1):
+        inputs = tensors.inputs_of(step)
+        run, made, interval = _decided(step, inputs, ranges[step.site], corrections=corrections, found=found)
         if has_logits and step.is_output and step.ceiling is None and not is_tied(step):
             interval = _logits(made := list(made))
-        tensor = _stored(interval, made)
-        found.ranges[step.site], found.sites[step.site] = interval, tensor.site()
-        return _Input(tensor=tensor, interval=interval, scaling=arrangement.scalings[step.site])
-
-    # No name is given to the input: the walk lets it go once it has been read.
-    tensors = walk(steps, {entry_of(steps): _input(folded, batches(), entry, found)}, compute)
-    for number, _ in enumerate(tensors, start=1):
+        found.ranges[step.site] = interval
+        tensors.add(Decided(name=step.name, inputs=step.inputs, run=run, interval=interval), made)
         on_step(number, len(steps), "layers")
+    first, *others = tensors.sites().items()
+    found.sites.update({INPUT: first[1], **dict(others)})
     return found
 
 
-def _stored(interval: Range, pairs: Iterable[Pair]) -> StoredTensor:
-    """A tensor of that range that holds the (float, quantized) batches."""
-    tensor = StoredTensor.of(interval)
-    for floats, quantized in pairs:
-        tensor.add(floats, quantized)
-    return tensor
-
-
-def _input(folded: tf_keras.Model, batches: Iterable[Array], entry: Range, found: Corrected) -> _Input:
-    """The network's input, whose figures are put into `found`."""
-    tensor = _stored(entry, ((batch, batch) for batch in batches))
-    found.sites[INPUT] = tensor.site()
-    return _Input(tensor=tensor, interval=entry, scaling=Scaling.none(folded.input_shape[-1]))
-
-
 def _decided(
-    step: Step, inputs: Sequence[_Input], observed: Range, *, corrections: Corrections, found: Corrected
-) -> tuple[Iterable[Pair], Range]:
-    """The output of a step, float and quantized batches, and its range, which was `observed` before corrections.
+    step: Step,
+    inputs: Sequence[StoredTensor],
+    observed: Range,
+    *,
+    corrections: Corrections,
+    found: Corrected,
+) -> tuple[Run, Iterable[Pair], Range]:
+    """What makes the output of a step, what it makes of the images so far, and its range, before them `observed`.
 
     Its integers, if it has any, are put into `found`.
     """
     if step.convolution is None:
         return _without_weights(step, inputs, observed)
-    (given,) = inputs
+    (given,), scalings = inputs, found.arrangement.scalings
     layer = ScaledLayer.of(
         step,
-        incoming=given.scaling,
-        outgoing=found.arrangement.scalings[step.site],
-        input_scale=given.tensor.affine.scale[0],
+        incoming=scalings.get(step.inputs[0], Scaling.none(given.channels)),
+        outgoing=scalings[step.site],
+        input_scale=given.affine.scale[0],
         high=observed.high,
     )
-    return _corrected(layer, given.tensor, corrections, found), observed
+    rounded = layer.rounded(given) if corrections.rounding else layer.nearest()
+    made = [layer.outputs(*pair, rounded.kernel, layer.bias) for pair in given.pairs()]
+    bias = layer.corrected_bias(made) if corrections.bias else layer.bias
+    bias = round_bias(bias, weight_scales=rounded.scales, input_scale=given.affine.scale[0])
+    name = step.convolution.name
+    kernel = as_layer(step.convolution, rounded.kernel)
+    found.weights[name], found.largest[name] = [kernel, bias], rounded.scales * INT8_MAX
+
+    def run(pairs: Sequence[Pair]) -> Pair:
+        return layer.rectified(*layer.outputs(*pairs[0], rounded.kernel, bias))
+
+    return run, _with_bias(layer, made, bias - layer.bias), observed
 
 
-def _without_weights(step: Step, inputs: Sequence[_Input], observed: Range) -> tuple[Iterable[Pair], Range]:
-    """The output of a step without a convolution, float and quantized batches, and its range.
+def _with_bias(layer: ScaledLayer, made: list[Pair], more: Array) -> Iterator[Pair]:
+    """The outputs `made` with the bias that was decided, `more` than the one before; they are let go one by one."""
+    while made:
+        expected, found = made.pop(0)
+        yield layer.rectified(expected, found + more)
+
+
+def _without_weights(step: Step, inputs: Sequence[StoredTensor], observed: Range) -> tuple[Run, Iterable[Pair], Range]:
+    """The same of a step without a convolution.
 
     Pooling over one pixel does nothing, and the converter leaves it out: then the input's range stays, too.
     """
-    batches = zip(*(each.tensor.pairs() for each in inputs), strict=True)
-    pairs = (zip(*batch, strict=True) for batch in batches)
-    made = [(np.asarray(step.compute(*floats)), np.asarray(step.compute(*stored))) for floats, stored in pairs]
+
+    def run(pairs: Sequence[Pair]) -> Pair:
+        floats, quantized = zip(*pairs, strict=True)
+        return step.compute(*floats), step.compute(*quantized)
+
+    made = [run(pairs) for pairs in zip(*(each.pairs() for each in inputs), strict=True)]
     given, *others = inputs
     is_pooling = step.operator is not None and isinstance(step.operator.layer, tf_keras.layers.GlobalAveragePooling2D)
-    is_nothing = is_pooling and not others and sum(y.size for _, y in made) == given.tensor.size
-    return made, given.interval if is_nothing else observed
-
-
-def _corrected(layer: ScaledLayer, given: StoredTensor, corrections: Corrections, found: Corrected) -> Iterable[Pair]:
-    """Put the layer's integers into `found`; returns its outputs for the input `given`, float and quantized."""
-    rounded = layer.rounded(given) if corrections.rounding else layer.nearest()
-    kernel, scales = rounded.kernel, rounded.scales
-    bias = layer.corrected_bias(given, kernel) if corrections.bias else layer.bias
-    bias = round_bias(bias, weight_scales=scales, input_scale=given.affine.scale[0])
-    name = layer.step.convolution.name
-    found.weights[name], found.largest[name] = [as_layer(layer.step.convolution, kernel), bias], scales * INT8_MAX
-    return layer.outputs(given, kernel, bias)
+    is_nothing = is_pooling and not others and sum(int(tf.size(y)) for _, y in made) == given.size
+    return run, made, given.interval if is_nothing else observed
 
 
 def _logits(made: Iterable[Pair]) -> Range:
     """The range with which the softmax of the quantized logits is nearest to float's."""
-    floats, quantized = (np.concatenate([pair[i].reshape(len(pair[i]), -1) for pair in made]) for i in (0, 1))
+    floats, quantized = (
+        np.concatenate([np.asarray(pair[i]).reshape(len(pair[i]), -1) for pair in made]) for i in (0, 1)
+    )
     return logits_range(floats, quantized)

@@ -1,26 +1,31 @@
 """Round one convolution: integers with which its output, on what it is really given, stays nearest to float's."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, min_largest_weights
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.moments import depthwise_moments, full_moments
-from mbexport.calibration.integers.rounding import compensate_at_best_scale, descend_at_best_scale, nearest, refit
-from mbexport.calibration.integers.tensors import StoredTensor
+from mbexport.calibration.integers.patches import sampled
+from mbexport.calibration.integers.rounding import compensate_at_best_scale, nearest, refit
+from mbexport.calibration.integers.taps import refit_taps, round_taps
+from mbexport.calibration.integers.tensors import Pair, StoredTensor
 from mbexport.calibration.steps import Step
 
 _RIDGE: Final = 1.0  # measured: weaker ones fit the calibration images better and others worse
 _SHARES: Final = np.array([1.0, 0.97, 0.94, 0.9])  # of the scale that the largest weight asks for: candidates
 _TAP_SHARES: Final = np.linspace(1.0, 0.7, 41)  # for the nine weights of a depthwise channel
 _POSITIONS_EACH: Final = 4  # of the output, for each weight: fewer say too little about the moments
-_MOMENT_VALUES: Final = 25_000_000  # values of the input that moments are taken over
-_DEPTHWISE_VALUES: Final = 6_000_000  # the same, where each is seen by every tap of the kernel
-_BIAS_VALUES: Final = 25_000_000
+_MOMENT_VALUES: Final = 8_000_000  # values of a full convolution's patches that moments are taken over, or more:
+_MOMENT_POSITIONS: Final = 16  # of the output, for each weight
+_DEPTHWISE_VALUES: Final = 2_000_000  # of a depthwise convolution's input, each of which every tap of the kernel sees
+_BIAS_VALUES: Final = 4_000_000  # of the output
 _NEWTON_STEPS: Final = 3
 _LARGEST_STEP: Final = 1.0
 _LEAST_ACTIVE: Final = 0.02  # of the positions: where fewer let a bias through, a step could be of any size
@@ -93,9 +98,12 @@ class ScaledLayer:
 
     def _rounded_columns(self, given: StoredTensor) -> Rounded:
         columns = self._columns()
-        found = full_moments(self.step, given.pairs(at_most=_MOMENT_VALUES))
-        if found.positions < _POSITIONS_EACH * len(columns):
+        taps = math.prod(self.step.kernel_shape[:2])
+        at_most = max(_MOMENT_VALUES, _MOMENT_POSITIONS * len(columns) ** 2) // taps
+        floats, quantized = sampled(self.step, given.pairs(), images=given.images, at_most=at_most)
+        if floats.shape[1] < _POSITIONS_EACH * len(columns):
             return self.nearest()
+        found = full_moments(floats, quantized)
         try:
             aim = refit(columns, found.own, found.cross, ridge=_RIDGE)
             return self._rounded(*compensate_at_best_scale(aim, self._tried(_SHARES), found.own))
@@ -103,18 +111,14 @@ class ScaledLayer:
             return self.nearest()
 
     def _rounded_taps(self, given: StoredTensor) -> Rounded:
-        columns, tried = self._columns(), self._tried(_TAP_SHARES)
-        pairs = given.pairs(at_most=_DEPTHWISE_VALUES)
-        found = depthwise_moments(self.step, pairs, self.kernel, self.bias, self.high)
-        kernel, scales = nearest(columns, self.scales), self.scales.copy()
-        for channel in np.flatnonzero(found.positions >= _POSITIONS_EACH * len(columns)):
-            own, cross = found.own[channel], found.cross[channel]
-            try:
-                aim = refit(columns[:, channel, None], own, cross, ridge=_RIDGE)[:, 0]
-                kernel[:, channel], scales[channel] = descend_at_best_scale(aim, tried[:, channel], own)
-            except np.linalg.LinAlgError:
-                pass  # an input that hardly changes: its moments are lost in rounding, and any weights do as well
-        return self._rounded(kernel, scales)
+        columns = self._columns()
+        floats, quantized = sampled(self.step, given.pairs(), images=given.images, at_most=_DEPTHWISE_VALUES)
+        found = depthwise_moments(floats, quantized, self.kernel, self.bias, ceiling=self.step.ceiling, high=self.high)
+        aims = refit_taps(columns.T, found.own, found.cross, ridge=_RIDGE)
+        taps, scales = round_taps(aims, self._tried(_TAP_SHARES), found.own)
+        is_known = found.positions >= _POSITIONS_EACH * len(columns)
+        kernel = np.where(is_known, taps.T, nearest(columns, self.scales))
+        return self._rounded(kernel, np.where(is_known, scales, self.scales))
 
     def _tried(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scales (candidates, channels) to try: `shares` of `scales`, but none below `least_scales`."""
@@ -123,33 +127,39 @@ class ScaledLayer:
     def _rounded(self, columns: NDArray[np.float64], scales: NDArray[np.float64]) -> Rounded:
         return Rounded(kernel=columns.reshape(self.kernel.shape).astype(np.float32), scales=scales)
 
-    def corrected_bias(self, given: StoredTensor, kernel: Array) -> Array:
-        """The bias with which the quantized `kernel` gives each output channel the mean that it has in float."""
-        pairs = [self._outputs(*pair, kernel, self.bias) for pair in given.pairs(at_most=_BIAS_VALUES)]
-        expected, found = (np.concatenate([pair[i].reshape(-1, len(self.bias)) for pair in pairs]) for i in (0, 1))
-        shift = np.zeros(len(self.bias))
+    def corrected_bias(self, pairs: Sequence[Pair]) -> Array:
+        """The bias with which the quantized layer gives each output channel the mean that it has in float.
+
+        `pairs` are the batches of its output that `outputs` gives for its own bias.
+        """
+        channels = len(self.bias)
+        every = max(1, sum(int(tf.size(found)) for _, found in pairs) // _BIAS_VALUES)
+        while math.gcd(every, int(pairs[0][0].shape[-2])) > 1:  # else whole columns would never be seen
+            every += 1
+        expected, found = (
+            np.concatenate([np.asarray(pair[i]).reshape(-1, channels)[::every] for pair in pairs]) for i in (0, 1)
+        )
+        shift = np.zeros(channels)
         if self.step.ceiling is None:
             shift += (expected - found).mean(axis=0, dtype=np.float64)
         else:
             wanted = np.clip(expected, 0, self.high).mean(axis=0, dtype=np.float64)
             for _ in range(_NEWTON_STEPS):
                 shifted = found + shift.astype(np.float32)
+                cut = np.clip(shifted, 0, self.high)
                 active = ((shifted > 0) & (shifted < self.high)).mean(axis=0)
-                missing = wanted - np.clip(shifted, 0, self.high).mean(axis=0, dtype=np.float64)
+                missing = wanted - cut.mean(axis=0, dtype=np.float64)
                 shift += np.clip(missing / np.maximum(active, _LEAST_ACTIVE), -_LARGEST_STEP, _LARGEST_STEP)
         corrected: Array = (self.bias + shift).astype(np.float32)
         return corrected
 
-    def outputs(self, given: StoredTensor, kernel: Array, bias: Array) -> Iterator[tuple[Array, Array]]:
-        """The output of each batch in float and of the quantized layer, behind the ReLU if there is one."""
-        for pair in given.pairs():
-            yield self._rectified(*self._outputs(*pair, kernel, bias))
-
-    def _outputs(self, floats: Array, quantized: Array, kernel: Array, bias: Array) -> tuple[Array, Array]:
+    def outputs(self, floats: Any, quantized: Any, kernel: Array, bias: Array) -> Pair:
+        """The output in float, and that of the quantized layer with `kernel` and `bias`, both before the ReLU."""
         expected = self.step.convolve(self.step.prepare(floats), self.kernel, self.bias)
-        return np.asarray(expected), np.asarray(self.step.convolve(self.step.prepare(quantized), kernel, bias))
+        return expected, self.step.convolve(self.step.prepare(quantized), kernel, bias)
 
-    def _rectified(self, expected: Array, found: Array) -> tuple[Array, Array]:
+    def rectified(self, expected: Any, found: Any) -> Pair:
+        """Both behind the ReLU, if there is one."""
         if self.step.ceiling is None:
             return expected, found
         # Float's own zero and ceiling, in these units. The quantized layer is cut where its range ends, within them.
@@ -157,7 +167,7 @@ class ScaledLayer:
             ((end - self.outgoing.shifts) * self.outgoing.factors).astype(np.float32)
             for end in (0.0, self.step.ceiling)
         )
-        return np.clip(expected, floor, ceiling), np.clip(found, 0, ceiling)
+        return tf.clip_by_value(expected, floor, ceiling), tf.clip_by_value(found, 0.0, ceiling)
 
     def _columns(self) -> NDArray[np.float64]:
         """The weights of each output as a column: (taps, channels), or (kh * kw * in, out)."""

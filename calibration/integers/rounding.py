@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX
 
-_DAMPING: Final = 0.01  # of the mean second moment: GPTQ's own
-_STILL: Final = 1e-10  # a mean moment below this comes from rounding inputs that never change
-_SWEEPS: Final = 4
-_DESCENDED: Final = 4  # scales for a few weights: descent starts from those that round best
+DAMPING: Final = 0.01  # of the mean second moment: GPTQ's own
+STILL: Final = 1e-10  # a mean moment below this comes from rounding inputs that never change
 _BLOCK: Final = 64  # inputs whose errors are handed on together: the same result, in larger matrix products
 
 Array = NDArray[np.float64]
@@ -34,7 +32,7 @@ def refit(weights: Array, moments: Array, cross: Array, *, ridge: float) -> Arra
     `ridge`, in units of the mean moment, is how strongly the result is held to `weights`.
     """
     held = ridge * np.trace(moments) / len(moments)
-    if np.trace(moments) / len(moments) < _STILL:
+    if np.trace(moments) / len(moments) < STILL:
         return weights
     return np.linalg.solve(moments + held * np.eye(len(moments)), cross @ weights + held * weights)
 
@@ -47,10 +45,10 @@ def compensate(weights: Array, scales: Array, moments: Array) -> Array:
     """
     count = len(weights)
     mean = np.trace(moments) / count
-    if mean < _STILL:
+    if mean < STILL:
         return nearest(weights, scales)
     order = np.argsort(-np.diag(moments), kind="stable")  # what matters most is rounded first, while all can help
-    damped = moments[np.ix_(order, order)] + _DAMPING * mean * np.eye(count)
+    damped = moments[np.ix_(order, order)] + DAMPING * mean * np.eye(count)
     upper = np.linalg.cholesky(np.linalg.inv(damped)).T
     left = weights[order].copy()
     rounded = np.empty_like(left)
@@ -78,46 +76,9 @@ def compensate_at_best_scale(weights: Array, scales: Array, moments: Array) -> t
     A smaller scale cuts the largest weights and rounds the others less; and by chance one fits all weights better
     than another.
     """
-    best, found = compensate(weights, scales[0], moments), scales[0]
-    least = output_errors(best - weights, moments)
-    for candidates in scales[1:]:
-        rounded = compensate(weights, candidates, moments)
-        errors = output_errors(rounded - weights, moments)
-        is_better = errors < least
-        best, found = np.where(is_better, rounded, best), np.where(is_better, candidates, found)
-        least = np.minimum(errors, least)
-    return best, found
-
-
-def descend_at_best_scale(weights: Array, scales: Array, moments: Array) -> tuple[Array, float]:
-    """Round a few weights (inputs,) of one output to multiples of the best of `scales` (candidates,).
-
-    Returns the weights and the scale.
-    """
-    aims = np.repeat(weights[:, None], len(scales), axis=1)
-    starts = compensate(aims, scales, moments)
-    promising = np.argsort(output_errors(starts - aims, moments), kind="stable")[:_DESCENDED]
-    ends = np.stack([descend(starts[:, i], weights, scales[i : i + 1], moments) for i in promising], axis=1)
-    best = int(output_errors(ends - weights[:, None], moments).argmin())
-    return ends[:, best], float(scales[promising[best]])
-
-
-def descend(rounded: Array, weights: Array, scale: Array, moments: Array) -> Array:
-    """Coordinate descent: move one rounded weight at a time as long as the error of the output falls.
-
-    `rounded` (inputs,) are multiples of `scale` (1,) that stand for `weights` (inputs,); `moments` as for
-    `compensate`.
-    """
-    mean = np.trace(moments) / len(moments)
-    if mean < _STILL:
-        return rounded
-    damped = moments + _DAMPING * mean * np.eye(len(moments))
-    found = rounded.copy()
-    for _ in range(_SWEEPS):
-        before = found.copy()
-        for i in range(len(found)):
-            others = damped[i] @ (found - weights) - damped[i, i] * (found[i] - weights[i])
-            found[i] = nearest(weights[i : i + 1] - others / damped[i, i], scale)[0]
-        if (found == before).all():
-            break
-    return found
+    candidates, outputs = scales.shape
+    aims = np.tile(weights, candidates)  # all candidates side by side: their rounding shares one factorization
+    rounded = compensate(aims, scales.ravel(), moments)
+    errors = output_errors(rounded - aims, moments).reshape(candidates, outputs)
+    best, each = errors.argmin(axis=0), np.arange(outputs)
+    return rounded.reshape(len(weights), candidates, outputs)[:, best, each], scales[best, each]

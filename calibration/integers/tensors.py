@@ -1,18 +1,19 @@
-"""Tensors of all calibration images, held in three bytes a value, and how well their codes store them."""
+"""Tensors of calibration images, held in three bytes a value, and how well their codes store them."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Affine, Range, activation_affine
 
 _CODES: Final = INT8_MAX - INT8_MIN + 1
 
-Array = NDArray[np.float32]
+Pair = tuple[Any, Any]  # float values of a batch and those of the quantized network: float32 tensors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +44,17 @@ class SiteCount:
         self._clipped = 0
         self._signal, self._noise = 0.0, 0.0
 
-    def add(self, floats: Array, quantized: Array, codes: NDArray[np.uint8]) -> None:
-        """Count one more batch: float values, the values that were rounded, and their codes, which begin at 0.
+    def add(self, floats: Any, quantized: Any, rounded: Any, codes: NDArray[np.uint8]) -> None:
+        """Count one more batch: float values, those that were rounded, what they were rounded to, and its codes.
 
-        All three have the same shape.
+        All have the same shape; codes begin at 0.
         """
         half = self._affine.scale[0] / 2
-        self._clipped += int((quantized < self._table[0] - half).sum())
-        self._clipped += int((quantized > self._table[-1] + half).sum())
+        is_outside = (quantized < self._table[0] - half) | (quantized > self._table[-1] + half)
+        self._clipped += int(tf.math.count_nonzero(is_outside))
         self._used += np.bincount(codes.ravel(), minlength=_CODES)
-        error = floats - self._table[codes]
-        self._signal += float(np.vdot(floats, floats))
-        self._noise += float(np.vdot(error, error))
+        self._signal += float(tf.reduce_sum(tf.square(floats)))
+        self._noise += float(tf.reduce_sum(tf.square(floats - rounded)))
 
     def site(self, interval: Range) -> StoredSite:
         """The figures so far; `interval` is the range that the codes cover."""
@@ -78,6 +78,26 @@ def decibels(signal: float, noise: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The 256 codes of a tensor: what its values are rounded to, in TensorFlow's float32."""
+
+    affine: Affine
+
+    def codes(self, values: Any) -> Any:
+        """The codes of `values`, from 0 to 255, rounded half to even: whole numbers in float32."""
+        scale, zero = self._scale_and_zero()
+        return tf.clip_by_value(tf.round(values / scale) + zero, 0.0, _CODES - 1.0)
+
+    def values(self, codes: Any) -> Any:
+        """What `codes`, from 0 to 255 in any type, stand for; float32."""
+        scale, zero = self._scale_and_zero()
+        return (tf.cast(codes, tf.float32) - zero) * scale
+
+    def _scale_and_zero(self) -> tuple[np.float32, np.float32]:
+        return np.float32(self.affine.scale[0]), np.float32(self.affine.zero_point[0] - INT8_MIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTensor:
     """The batches of a tensor: its float values in half precision, and the codes that the quantized layers give.
 
@@ -96,20 +116,37 @@ class StoredTensor:
         affine = activation_affine(interval)
         return cls(interval=interval, affine=affine, _count=SiteCount(affine))
 
-    def add(self, floats: Array, quantized: Array) -> None:
-        """Append a batch (n, height, width, channels) of float values and of those to be rounded to codes."""
-        codes = (self.affine.quantize(quantized) - INT8_MIN).astype(np.uint8)
-        self._count.add(floats, quantized, codes)
-        self._floats.append(floats.astype(np.float16))
-        self._codes.append(codes)
+    @property
+    def grid(self) -> Grid:
+        """The codes of the tensor."""
+        return Grid(affine=self.affine)
 
-    def pairs(self, *, at_most: int | None = None) -> Iterator[tuple[Array, Array]]:
-        """Float and dequantized values of each batch; of so few images that about `at_most` values remain."""
-        every = max(1, -(-self.size // at_most)) if at_most else 1
+    def add(self, floats: Any, quantized: Any) -> Pair:
+        """Append a batch (n, height, width, channels) of float values and of those to be rounded to codes.
+
+        Returns the float values and the rounded ones.
+        """
+        codes = self.grid.codes(quantized)
+        rounded, stored = self.grid.values(codes), tf.cast(codes, tf.uint8).numpy()
+        self._count.add(floats, quantized, rounded, stored)
+        self._floats.append(tf.cast(floats, tf.float16).numpy())
+        self._codes.append(stored)
+        return floats, rounded
+
+    def pairs(self) -> Iterator[Pair]:
+        """Float and dequantized values of each batch, float32."""
         for floats, codes in zip(self._floats, self._codes, strict=True):
-            if len(codes[::every]):
-                real = self.affine.dequantize(codes[::every].astype(np.int32) + INT8_MIN)
-                yield floats[::every].astype(np.float32), real
+            yield tf.cast(floats, tf.float32), self.grid.values(codes)
+
+    @property
+    def channels(self) -> int:
+        """How many channels the batches have."""
+        return int(self._codes[0].shape[-1])
+
+    @property
+    def images(self) -> int:
+        """How many images the batches have."""
+        return sum(len(codes) for codes in self._codes)
 
     @property
     def size(self) -> int:

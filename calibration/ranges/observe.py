@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from mbexport.calibration.affine import Range
 from mbexport.calibration.choices import CANDIDATES, Observer
 from mbexport.calibration.ranges.logits import divergence
-from mbexport.calibration.ranges.observers import SiteObserver
+from mbexport.calibration.ranges.observers import CUTTING, SiteObserver
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.ranges.ties import settled, tied_sites
+from mbexport.calibration.ranges.watch import View, ends, watch, whole
 from mbexport.calibration.steps import activation_sites, steps_of
 from mbexport.errors import DataError, StageError
 from mbexport.models.folding import gives_softmax
@@ -35,24 +36,24 @@ def observe(
 
 
 def observe_each(
-    model: tf_keras.Model, batches: Iterable[NDArray[np.float32]], *, observers: Collection[Observer]
+    model: tf_keras.Model,
+    batches: Iterable[NDArray[np.float32]],
+    *,
+    observers: Collection[Observer],
+    views: Sequence[View] = (),
 ) -> dict[Observer, dict[str, Range]]:
-    """The range of each activation site by each of `observers`, none of which is `auto`.
+    """The range of each activation site by each of `observers`, none of which is `auto`; other `views` see as much.
 
     `batches` of network inputs, each (n, px, px, channels) float32, are gone through once. A ReLU's minimum is
     exactly 0, whatever was seen: it is pinned there, so that no code is wasted below it.
     Raises `StageError` if there was nothing to see, or a value is not finite.
     """
     sites = activation_sites(model)
-    probe = tf_keras.Model(model.input, [model.get_layer(site).output for site in sites])
     seen_at = {site: SiteObserver(observers) for site in sites}
-    seen = 0
-    for batch in batches:
-        outputs = probe.predict_on_batch(batch)
-        for site, values in zip(sites, outputs if len(sites) > 1 else [outputs], strict=True):
-            seen_at[site].observe(values)
-        seen += len(batch)
-    if not seen:
+    reduce = whole if CUTTING.intersection(observers) else ends
+    own = [View(site=site, reduce=reduce, see=observer.observe) for site, observer in seen_at.items()]
+    # The moving average alone minds how large batches are.
+    if not watch(model, batches, [*own, *views], keeps_batches=Observer.MOVING_AVERAGE in observers):
         raise StageError("calibration must see at least one image, got none")
     found: dict[Observer, dict[str, Range]] = {observer: {} for observer in observers}
     for site in sites:
@@ -109,16 +110,21 @@ class ObservedRanges:
     errors: Mapping[Observer, float] = field(default_factory=dict)
 
 
-def observe_ranges(model: tf_keras.Model, batches: Iterable[Array], *, observer: Observer) -> ObservedRanges:
+def observe_ranges(
+    model: tf_keras.Model, batches: Iterable[Array], *, observer: Observer, views: Sequence[View] = ()
+) -> ObservedRanges:
     """Observe the ranges of a folded network over `batches` of its inputs, which are gone through once.
+
+    Other `views` see the same pass.
 
     With `auto` all candidates observe; the chosen one's ranges, with weights in float, give the answers nearest to
     float's on the first 64 images.
     """
     if observer is not Observer.AUTO:
-        return ObservedRanges(ranges=observe(model, batches, observer=observer), observer=observer)
+        found = observe_each(model, batches, observers=(observer,), views=views)[observer]
+        return ObservedRanges(ranges=found, observer=observer)
     kept: list[Array] = []
-    candidates = observe_each(model, _keeping(batches, kept), observers=CANDIDATES)
+    candidates = observe_each(model, _keeping(batches, kept), observers=CANDIDATES, views=views)
     errors = _errors(model, candidates, kept)
     best = min(errors, key=lambda candidate: errors[candidate])
     return ObservedRanges(ranges=candidates[best], observer=best, errors=errors)

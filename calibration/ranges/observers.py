@@ -21,6 +21,7 @@ MOMENTUM: Final = 0.2
 _CUTS: Final = MappingProxyType(
     {Observer.PERCENTILE: percentile_range, Observer.MSE: mse_range, Observer.ENTROPY: entropy_range}
 )
+CUTTING: Final = frozenset(_CUTS)  # those that need every value; the others need each batch's ends only
 
 
 class MinMaxObserver:

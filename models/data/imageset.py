@@ -95,14 +95,19 @@ def reader_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(min(max(cores, _FEWEST_READERS), _MOST_READERS), thread_name_prefix="read-images")
 
 
-def iter_pixels(images: ImageSet, preprocess: Preprocess, *, batch: int = 32) -> Iterator[Pixels]:
-    """Yield the images in order, as uint8 batches of shape (<= batch, *preprocess.shape), one batch in memory."""
+def iter_pixels(
+    images: ImageSet, preprocess: Preprocess, *, batch: int = 32, pixels_of: Callable[[int], Pixels] | None = None
+) -> Iterator[Pixels]:
+    """Yield the images in order, as uint8 batches of shape (<= batch, *preprocess.shape), one batch in memory.
+
+    `pixels_of` gives the pixels of an image where they have been decoded before.
+    """
 
     def load(index: int) -> Pixels:
         return preprocess.pixels(images.read(index))
 
     for start in range(0, len(images), batch):
-        yield np.stack(list(reader_pool().map(load, range(start, min(start + batch, len(images))))))
+        yield np.stack(list(reader_pool().map(pixels_of or load, range(start, min(start + batch, len(images))))))
 
 
 def stratified_split(

@@ -46,8 +46,7 @@ def training_batches(
     rows = min(batch, len(images))
     per_epoch = len(images) // rows
     numbers = range(epochs.start * per_epoch, epochs.stop * per_epoch) if steps is None else steps
-    pixels_of = _pixels_of(images, preprocess, store)
-    read = _BatchReader(images.labels, pixels_of, rows=rows, seed=seed, stop=numbers.stop)
+    read = _BatchReader(images.labels, pixels_of(images, preprocess, store), rows=rows, seed=seed, stop=numbers.stop)
 
     def load(number: Any) -> Any:
         pixels, labels = tf.numpy_function(read, [number], [tf.uint8, tf.int64])
@@ -68,7 +67,7 @@ def _require_fit(store: PixelStore | None, images: ImageSet, preprocess: Preproc
         )
 
 
-def _pixels_of(images: ImageSet, preprocess: Preprocess, store: PixelStore | None) -> Callable[[int], Pixels]:
+def pixels_of(images: ImageSet, preprocess: Preprocess, store: PixelStore | None) -> Callable[[int], Pixels]:
     """A function that decodes one image, or finds it in the store."""
 
     def decode(index: int) -> Pixels:

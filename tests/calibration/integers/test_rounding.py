@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from mbexport.calibration.integers.rounding import (
     compensate,
     compensate_at_best_scale,
-    descend,
-    descend_at_best_scale,
     nearest,
     output_errors,
     refit,
@@ -64,22 +62,11 @@ def test_compensated_outputs_err_less(inputs):
     assert np.abs(codes).max() <= 127
 
 
-@given(st.integers(0, 1000))
-def test_a_descent_never_ends_higher_than_it_began(seed):
-    rng = np.random.default_rng(seed)
-    weights, moments, scale = rng.normal(size=9), correlated(9, seed), np.array([0.3])
-    damped = moments + 0.01 * np.trace(moments) / 9 * np.eye(9)
-    start = nearest(weights[:, None], scale)[:, 0]
-    found = descend(start, weights, scale, moments)
-    assert error(found[:, None], weights[:, None], damped) <= error(start[:, None], weights[:, None], damped) + 1e-12
-
-
 @pytest.mark.parametrize("moments", [np.zeros((3, 3)), np.full((3, 3), -1e-14)])
 def test_inputs_that_never_change_are_no_reason_to_divide_by_zero(moments):
     weights, scales = np.array([[0.4], [0.6], [-2.0]]), np.array([1.0])
     np.testing.assert_array_equal(compensate(weights, scales, moments), [[0], [1], [-2]])
     np.testing.assert_array_equal(refit(weights, moments, moments, ridge=1.0), weights)
-    np.testing.assert_array_equal(descend(weights[:, 0], weights[:, 0], scales, moments), weights[:, 0])
 
 
 def test_refitting_by_hand():
@@ -95,9 +82,6 @@ def test_the_scale_that_fits_all_weights_is_found_by_hand():
     rounded, scales = compensate_at_best_scale(weights, np.array([[0.3], [1 / 3], [0.35]]), moments)
     assert scales == 1 / 3
     np.testing.assert_allclose(rounded, weights)
-    taps, scale = descend_at_best_scale(weights[:, 0], np.array([0.3, 1 / 3, 0.35]), moments)
-    assert scale == 1 / 3
-    np.testing.assert_allclose(taps, weights[:, 0])
 
 
 def test_each_output_gets_a_scale_of_its_own():
@@ -117,8 +101,6 @@ def test_more_scales_to_choose_from_never_err_more(seed):
     assert (output_errors(rounded - weights, moments) <= least).all()
     codes = rounded / scales
     np.testing.assert_allclose(codes, np.rint(codes), atol=1e-6)
-    taps, _ = descend_at_best_scale(weights[:, 0], tried[:, 0], moments)
-    assert error(taps[:, None], weights[:, :1], moments) <= least[0] * (1 + 1e-9)
 
 
 def test_output_errors_are_the_mean_squares_of_what_errors_do():

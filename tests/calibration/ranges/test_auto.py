@@ -31,7 +31,7 @@ def given_ranges(monkeypatch):
     def give(network, images, changes):
         whole = observe(network, [images])
         found = {name: {**whole, **changes.get(name, {})} for name in CANDIDATES}
-        monkeypatch.setattr(auto, "observe_each", lambda _model, batches, *, observers: (list(batches), found)[1])
+        monkeypatch.setattr(auto, "observe_each", lambda _model, batches, **_: (list(batches), found)[1])
         return found
 
     return give

@@ -1,0 +1,108 @@
+"""The tensors that layers have to read while their integers are decided, of as many images as each one needs.
+
+Early tensors are large, and few images tell enough of them; later ones are small, and want more images. So each step
+gets as many images as make some millions of values. Images that are wanted later only go through all steps that were
+decided before at once, and nothing of them is kept but what is still to be read: memory does not grow with the number
+of images, and each image goes through each step once.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from numpy.typing import NDArray
+
+from mbexport.calibration.affine import Range, activation_affine
+from mbexport.calibration.integers.tensors import Grid, Pair, StoredSite, StoredTensor
+from mbexport.calibration.ranges.watch import small_batches
+from mbexport.calibration.steps import Step
+from mbexport.models.graph import entry_of, walk
+
+_VALUES: Final = 12_000_000  # of the largest tensor that a step reads or makes
+
+Array = NDArray[np.float32]
+Run = Callable[[Sequence[Pair]], Pair]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A step whose integers are decided.
+
+    `run` makes its output of its inputs, float and quantized values; the latter are still to be rounded to the codes
+    of `interval`.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    run: Run
+    interval: Range
+    is_output: bool = False
+
+
+class Propagation:
+    """The tensors that steps still have to read, of as many images as they needed so far."""
+
+    def __init__(
+        self, folded: tf_keras.Model, steps: Sequence[Step], batches: Iterable[Array], *, interval: Range
+    ) -> None:
+        """`batches` are inputs of `folded`, float32 (n, px, px, channels), whose range is `interval`."""
+        self._sizes = tensor_sizes(folded, steps)
+        self._last_readers = {name: step.name for step in steps for name in step.inputs}
+        self._left = small_batches(batches, largest=max(self._sizes.values()))
+        entry = entry_of(steps)
+        self._entry, self._interval, self._images = entry, interval, 0
+        self._decided: list[Decided] = []
+        self._held = {entry: StoredTensor.of(interval)}
+        self._sites: dict[str, StoredSite] = {}
+
+    def inputs_of(self, step: Step) -> list[StoredTensor]:
+        """The tensors that the next step reads, of as many images as it needs, or of all."""
+        wanted = -(-_VALUES // max(self._sizes[name] for name in (step.name, *step.inputs)))
+        while self._images < wanted and (batch := next(self._left, None)) is not None:
+            self._add(batch)
+        return [self._held[name] for name in step.inputs]
+
+    def add(self, decided: Decided, pairs: Iterable[Pair]) -> None:
+        """Take the next step, and what it makes of the images so far; let the tensors go that it read last."""
+        tensor = StoredTensor.of(decided.interval)
+        for pair in pairs:
+            tensor.add(*pair)
+        self._decided.append(decided)
+        self._held[decided.name] = tensor
+        for name in [name for name in self._held if self._last_readers.get(name) == decided.name]:
+            self._sites[name] = self._held.pop(name).site()
+
+    def sites(self) -> dict[str, StoredSite]:
+        """How well each tensor is stored on the images that it had, the input first."""
+        found = self._sites | {name: tensor.site() for name, tensor in self._held.items()}
+        return {name: found[name] for name in (self._entry, *(each.name for each in self._decided))}
+
+    def _add(self, batch: Array) -> None:
+        """Bring one more batch to where the other images are."""
+        self._images += len(batch)
+
+        def compute(decided: Decided, inputs: Sequence[Pair]) -> Pair:
+            return self._rounded(decided.name, decided.interval, decided.run(inputs))
+
+        x = tf.constant(batch)
+        for _ in walk(self._decided, {self._entry: self._rounded(self._entry, self._interval, (x, x))}, compute):
+            pass
+
+    def _rounded(self, name: str, interval: Range, pair: Pair) -> Pair:
+        """The float values and the rounded ones of a batch of a tensor, which is kept if it is still to be read."""
+        if name in self._held:
+            return self._held[name].add(*pair)
+        floats, quantized = pair
+        grid = Grid(affine=activation_affine(interval))
+        return floats, grid.values(grid.codes(quantized))
+
+
+def tensor_sizes(folded: tf_keras.Model, steps: Sequence[Step]) -> dict[str, int]:
+    """How many values one image has in each tensor, by name: the input and what each step makes."""
+    shapes = {step.site: folded.get_layer(step.site).output_shape for step in steps}
+    shapes[entry_of(steps)] = folded.input_shape
+    return {name: math.prod(shape[1:]) for name, shape in shapes.items()}
