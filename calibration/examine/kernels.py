@@ -17,7 +17,7 @@ import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
 
-from mbexport.calibration.affine import INT8_MIN, Affine
+from mbexport.calibration.affine import CODE_STEPS, INT8_MIN, Affine
 from mbexport.calibration.tables import has_table, litert_table
 
 _ADD_BITS: Final = 20  # of the larger multiplier, behind its first
@@ -108,4 +108,8 @@ class Table:
         return cls(steps=steps.astype(np.float32), lowest=INT8_MIN - taken.zero_point[0])
 
     def __call__(self, operands: Sequence[Any]) -> Any:
-        return tf.gather(self.steps, tf.cast(operands[0], tf.int32) - self.lowest)
+        # What reads a layer that is left in float gets numbers between the codes, and beyond them.
+        place = tf.clip_by_value(operands[0] - float(self.lowest), 0.0, float(CODE_STEPS))
+        below = tf.floor(place)
+        low, high = (tf.gather(self.steps, tf.cast(at, tf.int32)) for at in (below, tf.math.ceil(place)))
+        return tf.round(low + (high - low) * (place - below))

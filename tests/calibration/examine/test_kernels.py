@@ -1,5 +1,6 @@
 """Operators without weights in integers: XNNPACK's and LiteRT's arithmetic by hand, and how far it is from exact."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def affine(scale: float, zero_point: int = 0) -> Affine:
     return Affine(scale=(scale,), zero_point=(zero_point,))
 
 
-def made_by(kernel: Kernel | None, *steps: list[int]) -> list[float]:
+def made_by(kernel: Kernel | None, *steps: Sequence[float]) -> list[float]:
     assert kernel is not None
     return np.asarray(kernel([np.float32(each).reshape(1, 1, -1, 1) for each in steps])).ravel().tolist()
 
@@ -66,6 +67,11 @@ def test_a_table_is_looked_up_by_the_steps_of_its_input() -> None:
         48,
         122,
     ]  # -118 * 10 / 256 = -4.6; codes end at 127
+
+
+def test_a_table_takes_numbers_between_codes_and_beyond_them_by_hand() -> None:
+    kernel = kernel_of(layers.ReLU(), [affine(1.0, -10)], affine(1.0, 5))
+    assert made_by(kernel, [10.4, 10.6, 500.0, -500.0]) == [10, 11, 122, 0]  # the last code is 127, and zero is 5
 
 
 @given(first=SCALES, second=SCALES, made=SCALES, steps=STEPS)
