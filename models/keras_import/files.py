@@ -31,7 +31,7 @@ _PICKLE_SUFFIXES: Final = frozenset({".joblib", ".pickle", ".pkl"})
 # What h5py, zipfile and json raise on damaged files, and what walking through a strange configuration raises.
 _DAMAGE: Final = (
     OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, EOFError, MemoryError,
-    zipfile.BadZipFile, zlib.error,
+    SystemError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
+from mbexport.models.keras_import.files import report_damage
 from mbexport.models.keras_import.model import import_model
 from mbexport.models.resolution import Resolution
 
@@ -185,6 +186,13 @@ def test_a_pickle_is_refused_unopened(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"is a pickle, which runs code from the file when it is loaded: pass --trust"):
         import_model(tmp_path / name)
     assert not (tmp_path / "touched").exists()
+
+
+def test_what_h5py_trips_over_is_damage() -> None:
+    """It ends in a SystemError where a table of names in the file leads nowhere."""
+    expected = pytest.raises(DataError, match=r"the model net\.h5 cannot be read \(returned a result\)")
+    with expected, report_damage(Path("net.h5")):
+        raise SystemError("returned a result")
 
 
 def edited(path: Path, edit: Any) -> None:
