@@ -8,9 +8,9 @@ _BAND_PX: Final = 1 << 20  # of what is laid over white at once: a large image i
 
 
 def over_white(image: Image.Image) -> Image.Image:
-    """The RGB or RGBA `image` as RGB, an RGBA one laid over white."""
-    if image.mode == "RGB":
-        return image
+    """The `image` as RGB; one with alpha, of mode RGBA, is laid over white."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
     rgb = Image.new("RGB", image.size)
     rows = max(1, _BAND_PX // image.width)
     for top in range(0, image.height, rows):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mbexport.calibration.examine.twins import Twin, run_in_float, run_in_integers
-from mbexport.calibration.integers.tensors import decibels
+from mbexport.calibration.integers.stored_site import decibels
 
 Array = NDArray[np.float64]
 

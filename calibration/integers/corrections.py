@@ -20,7 +20,8 @@ from mbexport.calibration.integers.channels import ChannelCounts
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.layer import ScaledLayer
 from mbexport.calibration.integers.propagation import Decided, Propagation, Run
-from mbexport.calibration.integers.tensors import Pair, StoredSite, StoredTensor
+from mbexport.calibration.integers.stored_site import StoredSite
+from mbexport.calibration.integers.tensors import Pair, StoredTensor
 from mbexport.calibration.ranges.logits import logits_range
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.calibration.ranges.ties import is_tied

@@ -17,7 +17,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import Range, activation_affine
-from mbexport.calibration.integers.tensors import Grid, Pair, StoredSite, StoredTensor
+from mbexport.calibration.integers.stored_site import StoredSite
+from mbexport.calibration.integers.tensors import Grid, Pair, StoredTensor
 from mbexport.calibration.ranges.watch import small_batches
 from mbexport.calibration.steps import Step
 from mbexport.models.graph import entry_of, walk

@@ -1,4 +1,4 @@
-"""Tensors of calibration images, held in three bytes a value, and how well their codes store them."""
+"""Hold tensors of calibration images in three bytes a value, and count how well their codes store them."""
 
 import math
 from collections.abc import Iterator
@@ -10,28 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Affine, Range, activation_affine
+from mbexport.calibration.integers.stored_site import StoredSite, decibels
 
 _CODES: Final = INT8_MAX - INT8_MIN + 1
 
 Pair = tuple[Any, Any]  # float values of a batch and those of the quantized network: float32 tensors
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSite:
-    """How well the integer network stores one tensor on the calibration images.
-
-    `clipped` is the fraction of values that lie more than half a step outside the range; `unused_codes` of 256 never
-    occur; `snr_db` is 10 log10 of the float values' power over that of their difference to the stored ones, infinite
-    where there is none, NaN where there is nothing.
-    """
-
-    low: float
-    high: float
-    scale: float
-    zero_point: int
-    clipped: float
-    unused_codes: int
-    snr_db: float
 
 
 class SiteCount:
@@ -68,13 +51,6 @@ class SiteCount:
             unused_codes=int((self._used == 0).sum()),
             snr_db=decibels(self._signal, self._noise),
         )
-
-
-def decibels(signal: float, noise: float) -> float:
-    """The signal-to-noise ratio in dB of two sums of squares, infinite without noise, NaN without a signal."""
-    if not signal:
-        return math.nan
-    return 10 * math.log10(signal / noise) if noise else math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,8 +55,8 @@ class Runner(ABC):
         is_image = len(source.shape) == 4 and min(source.shape) >= 1
         if not is_image or self.channels not in CHANNELS:
             raise DataError(
-                f"{path}: the input must have shape (n, h, w, channels) or (n, channels, h, w) with "
-                f"1 to {MAX_CHANNELS} channels, got {source.shape}"
+                f"{path}: the input must have shape (n, height, width, channels) or (n, channels, height, width) "
+                f"with 1 to {MAX_CHANNELS} channels, got {source.shape}"
             )
 
     @property
@@ -66,8 +66,12 @@ class Runner(ABC):
 
     @property
     def layout(self) -> Layout:
-        """Where the input has its channels: last, if that can be."""
-        return Layout.NHWC if self.input.shape[3] in CHANNELS else Layout.NCHW
+        """Where the input has its channels: last, if that can be; a map of 1 to 4 pixels a side is taken for square."""
+        _, first, second, last = self.input.shape
+        is_last, is_first = last in CHANNELS, first in CHANNELS
+        if is_last and is_first and second == last != first:
+            return Layout.NCHW
+        return Layout.NHWC if is_last else Layout.NCHW
 
     @property
     def resolution(self) -> Resolution:

@@ -10,7 +10,7 @@ from mbexport import __version__
 from mbexport.artifact import LABELS, Precision, file_name, labels_file
 from mbexport.bundles.make import bundle_files
 from mbexport.bundles.registry import zip_name
-from mbexport.golden.vectors import FOLDER, INDEX
+from mbexport.golden.vectors import FOLDER, INDEX, golden_from_bytes
 from mbexport.models.channels import CHANNELS
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.exports import delivered, needs
@@ -85,8 +85,7 @@ def delivery_of(run: Context, report: bytes | None, *, sign: Sign | None = None)
     """
     plan = run.plan
     made = {**_made(run), LABELS: labels_file(run.labels)}
-    has_alpha = CHANNELS[run.float.facts.preprocess.channels].has_alpha  # which no bundle's app feeds
-    bundled = plan.bundled if f"{FOLDER}/{INDEX}" in made and not has_alpha else ()
+    bundled = plan.bundled if _is_for_apps(made.get(f"{FOLDER}/{INDEX}")) else ()
     if bundled:
         made |= bundle_files(made, run.labels, plan.bundling)
     manifest = manifest_of(run, plan.recipe) if plan.recipe else None
@@ -100,6 +99,11 @@ def delivery_of(run: Context, report: bytes | None, *, sign: Sign | None = None)
         card = model_card(content, licence=plan.licence, files=[*made, *proof], bundles=bundles)
         told = {CARD: card.encode(), **report_files(report, pictures_from_json(_bytes(run, PICTURES)))}
     return _proved(Delivery(made=made, told=told, manifest=manifest, sign=sign), plan)
+
+
+def _is_for_apps(golden: bytes | None) -> bool:
+    """Whether there are golden vectors for bundles, of a network without alpha, which no bundle's app feeds."""
+    return golden is not None and not CHANNELS[golden_from_bytes(golden).preprocess.channels].has_alpha
 
 
 def _made(run: Context) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.calibration.choices import Correction, Observer
-from mbexport.calibration.integers.tensors import StoredSite
+from mbexport.calibration.integers.stored_site import StoredSite
 from mbexport.models.channels import colour_of
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess

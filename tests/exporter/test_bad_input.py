@@ -188,12 +188,11 @@ def test_verify_refuses_a_network_of_another_shape(refused, colour_network, tmp_
     assert said in refused("verify", colour_network(tmp_path / "other.onnx", **kind), *UNIT_DIGITS, "--out", "out")
 
 
-def test_verify_refuses_a_reference_of_another_resolution(refused, colour_network, tmp_path):
+@pytest.mark.parametrize(("sides", "said"), [((64, 64), "64"), ((32, 64), "32x64")])
+def test_verify_refuses_a_reference_of_another_resolution(refused, colour_network, tmp_path, sides, said):
     network = colour_network(tmp_path / "network.onnx")
-    reference = colour_network(tmp_path / "reference.onnx", shape=(1, 64, 64, 3))
-    assert "got 32 px beside 64 px" in refused("verify", network, "--reference", reference, *UNIT_DIGITS)
-    wide = colour_network(tmp_path / "wide.onnx", shape=(1, 32, 64, 3))
-    assert "got 32 px beside 32x64 px" in refused("verify", network, "--reference", wide, *UNIT_DIGITS)
+    reference = colour_network(tmp_path / "reference.onnx", shape=(1, *sides, 3))
+    assert f"got 32 px beside {said} px" in refused("verify", network, "--reference", reference, *UNIT_DIGITS)
 
 
 def test_verify_refuses_a_reference_with_other_classes(refused, colour_network, tmp_path):

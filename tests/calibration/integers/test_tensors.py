@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.integers.tensors import StoredSite, StoredTensor
+from mbexport.calibration.integers.stored_site import StoredSite
+from mbexport.calibration.integers.tensors import StoredTensor
 
 BYTES = Range(low=0, high=255)  # a step is 1
 BATCHES = st.lists(

@@ -92,24 +92,39 @@ def test_what_is_not_finite_is_refused(text):
 
 NO_NUMBERS = ["x", "1/0", "1/2/3", "1/", "/2", "1,,2", "1 2", ",", "0x10"]
 REFUSED = [
-    *((["--scale", text], f"--scale must be one or three numbers or fractions, got {text}") for text in NO_NUMBERS),
-    *((["--mean", text], f"--mean must be one or three numbers or fractions, got {text}") for text in NO_NUMBERS),
+    *(
+        (["--scale", text], f"--scale must be one number or fraction, or one for each channel, got {text}")
+        for text in NO_NUMBERS
+    ),
+    *(
+        (["--mean", text], f"--mean must be one number or fraction, or one for each channel, got {text}")
+        for text in NO_NUMBERS
+    ),
     (["--scale", "0"], "--scale must be positive, got 0"),
     (["--scale", "-1/255"], "--scale must be positive, got -1/255"),
     (["--scale", "1,1,0"], "--scale must be positive, got 1,1,0"),
     (["--scale", "1e-400"], "--scale must be positive, got 1e-400"),
     (["--scale", "1e-320"], "std must be positive and finite"),
     (["--mean", "nan"], "mean must be finite"),
-    (["--mean", "1,2"], "mean and std must be 1 or 3 numbers, got 2 and 1"),
-    (["--scale", "1,2,3,4"], "mean and std must be 1 or 3 numbers, got 1 and 4"),
     (["--mean", "1", "--preprocess", "raw"], "give --preprocess, or --mean and --scale, not both"),
     (["--preprocess", "tf"], "'tf' is not one of"),
+]
+# Legal for some number of channels, which `verify` does not know before it has opened a file.
+REFUSED_FOR_RGB = [
+    (["--mean", "1,2"], "mean and std of RGB images must be 1 or 3 numbers, got 2 and 1"),
+    (["--scale", "1,2,3,4"], "mean and std of RGB images must be 1 or 3 numbers, got 1 and 4"),
 ]
 COMMANDS = {
     "build": ["--data", "digits"],
     "export": ["--weights", "imagenet", "--data", "digits"],
     "verify": ["net.onnx", "--data", "digits"],
 }
+
+
+@pytest.mark.parametrize("command", ["build", "export"])
+@pytest.mark.parametrize("case", REFUSED_FOR_RGB, ids=lambda case: " ".join(case[0]))
+def test_numbers_that_are_not_one_a_channel_are_refused(command, case, capsys, tmp_path, monkeypatch):
+    test_every_command_refuses_them_in_one_line(command, case, capsys, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -32,6 +32,7 @@ def test_nothing_but_a_keras_file_loads_tensorflow(tmp_path):
 import sys
 from pathlib import Path
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.resolution import Resolution
 from mbexport.formats.contents import labels_of, recognize
 from mbexport.formats.registry import kernels_of, open_path
 from mbexport.formats.matching import match

@@ -70,7 +70,7 @@ def test_another_value_is_refused_in_one_line_that_says_where(path: str, value: 
 
 
 def test_a_float_input_without_numbers_for_a_byte_is_refused() -> None:
-    with pytest.raises(DataError, match="mean and std must be 1 or 3 numbers"):
+    with pytest.raises(DataError, match="mean and std must be 1 to 4 numbers"):
         golden_from_bytes(changed("artifacts.0.input.dtype", "float32"))
 
 

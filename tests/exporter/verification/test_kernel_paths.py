@@ -38,7 +38,7 @@ def test_images_are_spread_over_all(count, most):
     ],
 )
 def test_large_files_are_sent_fewer_images(size_bytes, px, images):
-    assert images_for(size_bytes, px) == images
+    assert images_for(size_bytes, px * px) == images
 
 
 @given(st.integers(0, 10**9), st.integers(1, 2000))

@@ -1,4 +1,4 @@
-"""Every common kind of image file becomes upright RGB."""
+"""Every common kind of image file becomes upright RGB, or RGBA, which networks without alpha see over white."""
 
 import io
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mbexport.errors import DataError
+from mbexport.models import transparency
 from mbexport.models.data import decode
 from mbexport.models.data.decode import read_image
 from mbexport.models.data.kinds import DECODERS, IMAGE_SUFFIXES, kind_by_ending
@@ -29,7 +30,7 @@ def noise() -> Image.Image:
 def read_saved(image: Image.Image, path: Path, **options: object) -> Image.Image:
     image.save(path, **options)
     found = read_image(path)
-    assert found.mode == "RGB"
+    assert found.mode in ("RGB", "RGBA")
     return found
 
 
@@ -97,25 +98,27 @@ def test_32_bit_pixels_are_refused(tmp_path: Path) -> None:
 def test_transparency_is_laid_over_white(
     tmp_path: Path, mode: str, pixel: tuple[int, ...], over_white: tuple[int, int, int]
 ) -> None:
-    assert read_saved(Image.new(mode, (4, 4), pixel), tmp_path / "x.png").getpixel((0, 0)) == over_white
+    found = read_saved(Image.new(mode, (4, 4), pixel), tmp_path / "x.png")
+    assert transparency.over_white(found).getpixel((0, 0)) == over_white
 
 
 def test_a_transparent_palette_entry_is_laid_over_white(tmp_path: Path) -> None:
     image = Image.new("P", (4, 4), 1)
     image.putpalette([0, 0, 0, 12, 34, 56])
     image.putpixel((0, 0), 0)
-    found = read_saved(image, tmp_path / "x.png", transparency=1)
+    found = transparency.over_white(read_saved(image, tmp_path / "x.png", transparency=1))
     assert (found.getpixel((0, 0)), found.getpixel((1, 1))) == ((0, 0, 0), WHITE)
 
 
 def test_a_transparent_grey_is_laid_over_white(tmp_path: Path) -> None:
-    assert read_saved(Image.new("L", (4, 4), 9), tmp_path / "x.png", transparency=9).getpixel((0, 0)) == WHITE
+    found = read_saved(Image.new("L", (4, 4), 9), tmp_path / "x.png", transparency=9)
+    assert transparency.over_white(found).getpixel((0, 0)) == WHITE
 
 
 def test_a_transparent_colour_is_laid_over_white(tmp_path: Path) -> None:
     image = Image.new("RGB", (4, 4), A)
     image.putpixel((0, 0), C)
-    found = read_saved(image, tmp_path / "x.png", transparency=A)
+    found = transparency.over_white(read_saved(image, tmp_path / "x.png", transparency=A))
     assert (found.getpixel((0, 0)), found.getpixel((1, 1))) == (C, WHITE)
 
 
