@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
+from mbexport.models.channels import CHANNELS
 from mbexport.models.resolution import Resolution
 
 
@@ -78,7 +79,9 @@ def _moved(pixels: Any, how: Augmentation, draw: Any, *, output: Resolution | No
 
 
 def _lit(images: Any, light: float, draw: Any) -> Any:
-    """The images with changed contrast about their mean, brightness, and balance of channels."""
+    """The images with changed contrast about their mean, brightness, and balance of channels; alpha is no light."""
+    if CHANNELS[images.shape[-1]].has_alpha:
+        return tf.concat([_lit(images[..., :-1], light, draw), images[..., -1:]], axis=-1)
     contrast, tint = draw(5, 1 - light, 1 + light, 1), draw(7, 1 - light / 2, 1 + light / 2, images.shape[-1])
     brightness = draw(6, -light, light, 1) * 255 / 2
     mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)

@@ -24,7 +24,7 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "mult_adds": "Multiply-adds",
         "fingerprint": "Fingerprint of the test images",
         "calibration_fingerprint": "Fingerprint of the calibration images",
-        "crop_fraction": "Central square, fraction of the shorter side",
+        "crop_fraction": "Central crop, fraction of the side that limits it",
         "mean": "Mean, subtracted from each byte",
         "std": "Divisor of each byte",
         "channel_order": "Order of channels",

@@ -143,6 +143,14 @@ def test_light_by_hand() -> None:
     assert np.ptp(found[:, 0, 0], axis=1).max() > 5  # the balance of the channels
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_light_leaves_alpha_alone(channels: int) -> None:
+    images = np.full((2, 4, 4, channels), 100, np.uint8)
+    found = moved(images, only(light=0.2))
+    assert (found[..., -1] == 100).all()
+    assert (found[..., 0] != 100).all()
+
+
 def test_light_changes_contrast_about_the_mean() -> None:
     stripes = np.zeros((256, 4, 4, 1), np.uint8)
     stripes[:, :2], stripes[:, 2:] = 110, 140  # too few to reach a bound: the difference says the contrast
