@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
+
+_LAST_PLACE: Final = 2.0**-23  # of a float32 of 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,10 @@ class StoredSite:
 
 
 def decibels(signal: float, noise: float) -> float:
-    """The signal-to-noise ratio in dB of two sums of squares, infinite without noise, NaN without a signal."""
+    """The signal-to-noise ratio in dB of two sums of squares, infinite without noise, NaN without a signal.
+
+    Noise of a unit in the last place of float32 comes from how the same number was computed, and is none.
+    """
     if not signal:
         return math.nan
-    return 10 * math.log10(signal / noise) if noise else math.inf
+    return 10 * math.log10(signal / noise) if noise > signal * _LAST_PLACE**2 else math.inf

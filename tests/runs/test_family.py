@@ -90,6 +90,7 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
     records = {"train": replace(trained, files={**trained.files, WEIGHTS: folder / "float.npz"})}
     labels = tuple(str(number) for number in range(spec.classes))
     run = context(plan, images=SimpleNamespace(calibration=digits), class_names=labels, records=records)
+    run = replace(run, active=SimpleNamespace(cache_dir=folder))
     kept(calibrate(run))
     calibrated = record(folder, WEIGHTS, RANGES, LARGEST, ARRANGEMENT)
     run = run.after("calibrate", calibrated).after("quantize", calibrated)
@@ -128,8 +129,10 @@ def test_the_int8_files_answer_as_the_fake_quantized_network(exported, pixels):
     )
     expected = network.predict_on_batch(PREPROCESS.dequantize(pixels))
     tflite, onnx = (scores_of(open_runner(exported.artifacts[f"int8.{end}"]), pixels) for end in ("tflite", "onnx"))
-    # A code that the runtimes round otherwise grows behind seventeen untrained blocks: seen on 1 of the 64 images.
-    assert np.abs(tflite - onnx).max() <= (16 if exported.spec == V2 else 1) / 256
+    # The runtimes may round a sum near a tie to different codes (decision 0040), and untrained blocks enlarge that: it
+    # was seen on 4 of the 64 images.
+    is_other = np.abs(tflite - onnx).max(axis=1) > 1 / 256
+    assert is_other.mean() <= (0.1 if exported.spec == V2 else 0)
     assert (tflite.argmax(axis=1) == onnx.argmax(axis=1)).mean() >= 0.95
     assert np.ptp(tflite, axis=0).max() > 0.3  # the answers depend on the image
     # Integer kernels round twice where fake quantization rounds once, and no training has taught these networks to

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.integers.stored_site import StoredSite
+from mbexport.calibration.integers.stored_site import StoredSite, decibels
 from mbexport.calibration.integers.tensors import StoredTensor
 
 BYTES = Range(low=0, high=255)  # a step is 1
@@ -79,3 +79,10 @@ def test_units_do_not_matter(batches, exponent):
     plain = stored(BYTES, *batches)
     assert (scaled.clipped, scaled.unused_codes) == (plain.clipped, plain.unused_codes)
     assert scaled.snr_db == pytest.approx(plain.snr_db, rel=1e-3, nan_ok=True)
+
+
+def test_noise_of_a_last_place_is_none():
+    assert decibels(4.0, 0.0) == math.inf
+    assert decibels(1.0, 2.0**-47) == math.inf  # float32 has 24 bits
+    assert decibels(1.0, 2.0**-40) == pytest.approx(120.4, abs=0.1)
+    assert math.isnan(decibels(0.0, 1.0))

@@ -95,9 +95,9 @@ def test_weights_are_rounded_as_the_integer_map_rounds_them(axis, shape):
     assert not np.array_equal(rounded, kernel)
 
 
-@pytest.mark.parametrize("axis", [CONVOLUTION, DEPTHWISE])
-def test_a_channel_of_zeros_stays_zero(axis):
-    kernel = np.zeros((3, 3, 2, 2), np.float32)
+@pytest.mark.parametrize(("axis", "shape"), [(CONVOLUTION, (3, 3, 5, 2)), (DEPTHWISE, (3, 3, 2, 1))])
+def test_a_channel_of_zeros_stays_zero(axis, shape):
+    kernel = np.zeros(shape, np.float32)
     assert not PerChannelWeights(axis, [MIN_LARGEST_WEIGHT] * 2)(kernel, training=False, weights={}).numpy().any()
 
 

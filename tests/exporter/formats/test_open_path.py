@@ -17,9 +17,9 @@ from mbexport.errors import DataError, OptionError
 from mbexport.formats.contents import recognize
 from mbexport.formats.matching import match
 from mbexport.formats.registry import FORMATS, ONNX, TFLITE, format_of, kernels_of, open_path, open_runner
-from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.facts import Output
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Preprocess
 from mbexport.models.resolution import Resolution
 
@@ -106,7 +106,7 @@ def test_every_path_of_a_build_answers_alike(small_build):
                 runner, pixels=Preprocess(resolution=Resolution.square(32)), given=None, classes=10, background=False
             )
             assert (subject.preprocess.normalization, subject.kind) == (MOBILENET, Output.SOFTMAX)
-            assert recognize(runner) == (MOBILENET_V1, 0.25)
+            assert recognize(runner) == ModelSpec(alpha=0.25)
             answers[name] = subject.raw(pixels).argmax(axis=1)
             delegated = kernels_of(runner).delegated_ops
             assert (delegated > 0) is (name == "xnnpack")
