@@ -8,9 +8,9 @@ from mbexport.formats.contents import labels_of, recognize
 from mbexport.formats.matching import input_json, match, output_json
 from mbexport.formats.registry import open_runner
 from mbexport.formats.subject import Source, Subject
-from mbexport.models.architectures import MOBILENET_V1
 from mbexport.models.data.open import iter_pixels, open_data
 from mbexport.models.facts import Output
+from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Pixels, Preprocess
 from mbexport.models.resolution import Resolution
 
@@ -49,7 +49,7 @@ def test_googles_files_reach_what_they_are_known_for(shared_data, photos, name, 
         "dtype": "uint8", "kind": "softmax", "background": True, "codes": [0.0, 255 / 256], "conflict": None,
     }  # fmt: skip
     assert (answers(subject, pixels) == labels).mean() >= least
-    assert recognize(runner) == (MOBILENET_V1, alpha)
+    assert recognize(runner) == ModelSpec(alpha=alpha)
     found = labels_of(runner)
     assert found is not None
     assert (len(found), found[0]) == (1001, "background")
