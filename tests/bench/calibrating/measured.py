@@ -120,7 +120,7 @@ def write_answers(twins: Any, preprocess: Preprocess, pixels: Any, folder: Path)
         made, before = None, None
         for _twin, tensor in run_in_integers(twins, x):
             before, made = made, tensor
-        raw = last.step.convolve(last._prepare((before,)), *last.integers) * last.multiplier
+        raw = last.step.convolve(last.step.prepare(before), *last.integers) * last.multiplier
         return made, raw
 
     @tf.function(autograph=False)
