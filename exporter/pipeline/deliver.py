@@ -10,7 +10,7 @@ from mbexport import __version__
 from mbexport.artifact import LABELS, Precision, file_name, labels_file
 from mbexport.bundles.make import bundle_files
 from mbexport.bundles.registry import zip_name
-from mbexport.golden.vectors import FOLDER, INDEX, golden_from_bytes
+from mbexport.golden.vectors import FOLDER, INDEX
 from mbexport.models.channels import CHANNELS
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.exports import delivered, needs
@@ -103,7 +103,7 @@ def delivery_of(run: Context, report: bytes | None, *, sign: Sign | None = None)
 
 def _is_for_apps(golden: bytes | None) -> bool:
     """Whether there are golden vectors for bundles, of a network without alpha, which no bundle's app feeds."""
-    return golden is not None and not CHANNELS[golden_from_bytes(golden).preprocess.channels].has_alpha
+    return golden is not None and not CHANNELS[json.loads(golden)["preprocess"]["channels"]].has_alpha
 
 
 def _made(run: Context) -> dict[str, bytes]:

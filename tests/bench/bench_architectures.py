@@ -5,7 +5,6 @@ same images; the files of a network are timed interleaved, on one thread.
 """
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,27 +13,21 @@ from pathlib import Path
 from typing import Final
 
 from clients.environments import ProcessError, run
-from peers.making import SUFFIXES, Made, Peer, made_by_peer, rows_of_export
+from peers.making import BASELINES, ORT_STATIC, SUFFIXES, TFLITE_PTQ, Made, made_by_peer, rows_of_export
 from quality.judging import Rounds, Row, float_answers, judge
 from quality.table import markdown
+from shared import ROOT, shared_data
 
-from mbexport.errors import EXIT_BAD_INPUT
+from mbexport.errors import EXIT_BAD_INPUT, EXIT_GATE_FAILED
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 WORK: Final = ROOT / "build" / "bench-architectures"
 ROUNDS: Final = Rounds(runs=300, warmup=20)
 QUICK_ROUNDS: Final = Rounds(runs=30, warmup=5)
 QUICK_EPOCHS: Final = 1
-_EXIT_GATE_FAILED: Final = 1  # of mbexport: the artifacts were made
 
-TFLITE_PTQ, ORT_STATIC = "TFLite PTQ", "onnxruntime quantize_static"
-BASELINES: Final = {"tflite": TFLITE_PTQ, "onnx": ORT_STATIC}
-PEERS: Final = (
-    Peer(name=ORT_STATIC, script="by_onnxruntime.py", suffix="onnx", requirements="onnxruntime"),
-    Peer(name=TFLITE_PTQ, script="by_tflite.py", suffix="tflite"),
-)
+PEERS: Final = (ORT_STATIC, TFLITE_PTQ)
 OURS: Final = "ours"
 
 
@@ -102,10 +95,8 @@ NETWORKS: Final = (
 def main() -> int:
     """Make, measure, print and write everything; the exit code is 2 without the shared data."""
     given = _arguments()
-    named = os.environ.get("MBEXPORT_SHARED_DATA")
-    shared = Path(named) if named else ROOT.parent / "shared" / "data"
-    if not shared.is_dir():
-        print("real weights and images are needed: set MBEXPORT_SHARED_DATA to their folder", file=sys.stderr)
+    shared = shared_data()
+    if shared is None:
         return EXIT_BAD_INPUT
     wanted = [each for each in NETWORKS if not given.only or any(text in each.title for text in given.only)]
     parts = []
@@ -154,7 +145,7 @@ def _train(network: Network, data: object, shared: Path, *, is_quick: bool) -> N
         command += ["--weights", shared / "weights" / network.weights]
     if is_quick:
         command += ["--epochs", QUICK_EPOCHS]
-    run(command, allowed=(0, _EXIT_GATE_FAILED))
+    run(command, allowed=(0, EXIT_GATE_FAILED))
     zooms = ",".join(map(str, network.zooms))
     script = Path(__file__).parent / "peers" / "trained.py"
     run([sys.executable, script, built, data, zooms, int(network.is_mirrored), network.folder])
@@ -166,7 +157,7 @@ def _made_by_us(network: Network, data: object) -> list[Made]:
     command = [sys.executable, "-m", "mbexport", "export", *network.options, "--weights", network.folder / "network.h5"]
     command += ["--data", data, "--precision", "int8", "--no-resume", "--force", "--out", out]
     try:
-        run(command, allowed=(0, _EXIT_GATE_FAILED))
+        run(command, allowed=(0, EXIT_GATE_FAILED))
     except ProcessError as failure:
         return [Made(alpha=network.alpha, name=OURS, suffix=suffix, reason=str(failure)) for suffix in SUFFIXES]
     return rows_of_export(out, OURS, network.alpha, network.folder)

@@ -16,13 +16,13 @@ from typing import Any, Final
 import numpy as np
 from calibrating.divergence import Divergence, compared
 from calibrating.variants import EVALUATED, varied
+from shared import ROOT, shared_data
 
 from mbexport.errors import EXIT_BAD_INPUT
 from mbexport.models.data.open import iter_pixels, open_unlabelled
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 WORK: Final = ROOT / "build" / "bench-calibration"
 WEIGHTS: Final = {0.75: "mobilenet_7_5_224_tf.h5", 0.25: "mobilenet_2_5_224_tf.h5"}
 COUNTS: Final = (32, 100, 300, 3000)
@@ -38,10 +38,8 @@ HEAD: Final = (
 def main() -> int:
     """Measures, prints and writes the table; the exit code is 2 without the shared data."""
     given = _arguments()
-    named = os.environ.get("MBEXPORT_SHARED_DATA")
-    data = Path(named) if named else ROOT.parent / "shared" / "data"
-    if not data.is_dir():
-        print("real weights and images are needed: set MBEXPORT_SHARED_DATA to their folder", file=sys.stderr)
+    data = shared_data()
+    if data is None:
         return EXIT_BAD_INPUT
     evaluation = given.out / "evaluation.npy"
     _write_evaluation(data / "imagenet" / "eval", evaluation)

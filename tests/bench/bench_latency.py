@@ -16,12 +16,12 @@ from latency.table import Target, markdown, targets, verdict
 from latency.timing import Timed, first_image, timed
 from peers.making import Images, thinned
 from quality.judging import Rounds
+from shared import ROOT, shared_data
 
 from mbexport.errors import EXIT_BAD_INPUT
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 WORK: Final = ROOT / "build" / "bench-latency"
 NETWORKS: Final = (
     Network(
@@ -49,10 +49,8 @@ CALIBRATION, EVALUATION, QUICK_CALIBRATION = 100, 50, 32
 def main() -> int:
     """Makes, measures, prints and writes everything; the exit code is 2 without the shared data."""
     given = _arguments()
-    named = os.environ.get("MBEXPORT_SHARED_DATA")
-    data = Path(named) if named else ROOT.parent / "shared" / "data"
-    if not data.is_dir():
-        print("real weights and images are needed: set MBEXPORT_SHARED_DATA to their folder", file=sys.stderr)
+    data = shared_data()
+    if data is None:
         return EXIT_BAD_INPUT
     images = _images(data / "imagenet", is_quick=given.quick)
     wanted = given.networks or ([NETWORKS[0].title] if given.quick else [network.title for network in NETWORKS])

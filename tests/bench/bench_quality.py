@@ -5,21 +5,32 @@ calibrated on the same images; times are taken at the end, all files interleaved
 """
 
 import argparse
-import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Final
 
-from peers.making import Images, Made, Ours, Peer, given_files, made_by_peer, made_by_us, thinned
+from peers.making import (
+    BASELINES,
+    ORT_STATIC,
+    TFLITE_PTQ,
+    Images,
+    Made,
+    Ours,
+    Peer,
+    given_files,
+    made_by_peer,
+    made_by_us,
+    thinned,
+)
 from quality.judging import Rounds, Row, float_answers, image_counts, judge
 from quality.table import Target, markdown, verdict
+from shared import ROOT, shared_data
 
 from mbexport.errors import EXIT_BAD_INPUT
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 WORK: Final = ROOT / "build" / "bench-quality"
 RESOLUTION_PX: Final = 224
 WEIGHTS: Final = {0.75: "mobilenet_7_5_224_tf.h5", 0.25: "mobilenet_2_5_224_tf.h5"}
@@ -29,17 +40,15 @@ QAT_STEPS: Final = 100  # ours and tfmot's alike
 TFMOT_RATES: Final = ("1e-3", "1e-5")  # its tutorial's, which is Adam's default; and one that destroys less
 QUICK_ALPHA, QUICK_STEPS, QUICK_CALIBRATION, QUICK_EVALUATION = 0.25, 20, 64, 100
 
-TFLITE_PTQ, ORT_STATIC = "TFLite PTQ", "onnxruntime quantize_static"
 ROUNDED, CORRECTED, DISTILLED = "ours, rounded", "ours, corrected", "ours, distilled"
-BASELINES: Final = {"tflite": TFLITE_PTQ, "onnx": ORT_STATIC}
 
 
 def peers(steps: int) -> tuple[Peer, ...]:
     """Everybody else's quantizers, in the order of the table."""
     return (
-        Peer(name=ORT_STATIC, script="by_onnxruntime.py", suffix="onnx", requirements="onnxruntime"),
+        ORT_STATIC,
         Peer(name="NNCF", script="by_nncf.py", suffix="onnx", requirements="nncf"),
-        Peer(name=TFLITE_PTQ, script="by_tflite.py", suffix="tflite"),
+        TFLITE_PTQ,
         Peer(
             name="ai-edge-quantizer",
             script="by_ai_edge_quantizer.py",
@@ -87,10 +96,8 @@ TARGETS: Final = (
 def main() -> int:
     """Makes, measures, prints and writes everything; the exit code is 2 without the shared data."""
     given = _arguments()
-    named = os.environ.get("MBEXPORT_SHARED_DATA")
-    data = Path(named) if named else ROOT.parent / "shared" / "data"
-    if not data.is_dir():
-        print("real weights and images are needed: set MBEXPORT_SHARED_DATA to their folder", file=sys.stderr)
+    data = shared_data()
+    if data is None:
         return EXIT_BAD_INPUT
     images = _images(data / "imagenet", is_quick=given.quick)
     steps = QUICK_STEPS if given.quick else QAT_STEPS
@@ -163,7 +170,9 @@ def _text(rows: list[Row], folders: dict[float, Path]) -> str:
         reference = float_answers(folder)
         own = [row for row in rows if row.made.alpha == alpha]
         parts.append(f"### alpha {alpha:g}\n\n{markdown(reference, own)}")
-        lines += [verdict(target, reference, own, baseline=TFLITE_PTQ) for target in TARGETS if target.alpha == alpha]
+        lines += [
+            verdict(target, reference, own, baseline=TFLITE_PTQ.name) for target in TARGETS if target.alpha == alpha
+        ]
     return "\n".join([*parts, *lines])
 
 

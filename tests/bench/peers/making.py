@@ -43,6 +43,14 @@ class Peer:
     arguments: tuple[str, ...] = ()
 
 
+# Each runtime's own quantizer, with which ours of the same file are compared.
+ORT_STATIC: Final = Peer(
+    name="onnxruntime quantize_static", script="by_onnxruntime.py", suffix="onnx", requirements="onnxruntime"
+)
+TFLITE_PTQ: Final = Peer(name="TFLite PTQ", script="by_tflite.py", suffix="tflite")
+BASELINES: Final = {each.suffix: each.name for each in (TFLITE_PTQ, ORT_STATIC)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
     """One way to quantize with `mbexport export`: the options by which it differs from the others."""

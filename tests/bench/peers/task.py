@@ -1,6 +1,6 @@
 """The frame of a quantizer's script: GIVEN MADE [ARGUMENT...] writes the file MADE, and MADE.json beside it.
 
-GIVEN is the folder that `floats.py` writes. Nothing of mbexport is imported: peers run in environments of their own.
+GIVEN is the folder that `floats.py` writes. Nothing of mbexport is imported where a peer has an environment of its own.
 """
 
 import json
