@@ -1,11 +1,16 @@
 """Three hundred changed files: each is used, or refused in one line."""
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fuzz.fuzz import fuzz
 from fuzz.mutations import json_changed, toml_changed
+from small_build import ROOT
 
 
 @pytest.mark.run
@@ -20,3 +25,12 @@ def test_a_seed_repeats_its_changes() -> None:
     for change in (json_changed, toml_changed):
         one, again = (change(content, random.Random(7)) for _ in range(2))
         assert one == again
+
+
+def test_memory_of_whoever_starts_a_worker_is_not_taken_for_its_own() -> None:
+    held = np.ones(1 << 27)  # 1 GiB, all of it touched
+    command = [sys.executable, "-c", "from fuzz.worker import _peak_bytes; print(_peak_bytes())"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT / "tests")}, capture_output=True, check=True, text=True
+    )
+    assert 0 < int(done.stdout) < held.nbytes

@@ -53,13 +53,19 @@ def _end(code: int, stderr: str) -> str:
 
 
 def _peak_bytes() -> int:
-    """The most memory that this process or one of its children has held."""
-    ours, ended = (resource.getrusage(who).ru_maxrss * _KIB for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    alive = [0]
-    for process in trial._idle:
-        found = _PEAK.search(Path(f"/proc/{process._process.pid}/status").read_text())
-        alive.append(int(found[1]) * _KIB if found else 0)
-    return int(max(ours, ended, *alive))
+    """The most memory that this process or one of its children has held.
+
+    Not `ru_maxrss` of this process: that one begins at the size of whoever started it (Linux, exec_mmap).
+    """
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _KIB
+    alive = [_held_bytes(process._process.pid) for process in trial._idle]
+    return max(_held_bytes(os.getpid()), ended, *alive)
+
+
+def _held_bytes(pid: int) -> int:
+    """The most memory that a process has held since it began; 0 of one that has ended."""
+    found = _PEAK.search(Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) * _KIB if found else 0
 
 
 def main() -> None:
