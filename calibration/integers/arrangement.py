@@ -102,7 +102,8 @@ def arrange(
     places = find_spares(with_padded_stem(steps), ranges, entry=entry) if has_copies else []
     if places:
         sites = [site for place in places for site in place.sites]
-        small = small_batches(batches(), largest=max(tensor_sizes(folded, steps).values()))
+        # All tensors of a batch are held for the gradient.
+        small = small_batches(batches(), largest=sum(tensor_sizes(folded, steps).values()))
         costs = noise_costs(steps, sites, small, is_softmax=gives_softmax(folded), seed=seed)
         copies = make_copies(places, {site: costs[site] * rounding_variances(values[site]) for site in sites})
         values |= {site: values[site].taken(sources) for site, sources in copies.sources.items()}

@@ -54,32 +54,48 @@ def _sample(values: Any) -> Any:
 
 
 class _Counts:
-    """The histogram of each channel of one tensor: bins over [0, 2 ** exponent), zeros by themselves."""
+    """The histogram of each channel of one tensor: zeros, then bins up to each multiple of 2 ** exponent / _FINE."""
 
     def __init__(self, channels: int) -> None:
-        self._counts = np.zeros((channels, _FINE), np.int64)
-        self._zeros = np.zeros(channels, np.int64)
+        self._counts = np.zeros((channels, 1 + _FINE), np.int32)
         self._exponent = _NARROWEST_EXPONENT
+        self._waiting: list[NDArray[np.float32]] = []
 
     def add(self, values: NDArray[np.float32]) -> None:
-        self._widen(math.frexp(float(values.max()))[1])
-        channels = values.shape[1]
-        bins = np.ldexp(values, int(math.log2(_FINE)) - self._exponent).astype(np.int32)
-        bins += np.arange(channels, dtype=np.int32) * _FINE
-        self._counts += np.bincount(bins.ravel(), minlength=channels * _FINE).reshape(channels, _FINE)
-        self._zeros += (values <= 0).sum(axis=0)
+        self._waiting.append(values)
+        if sum(each.size for each in self._waiting) >= self._counts.size:
+            self._count()
 
     def over(self, high: float) -> ChannelValues:
         """The histograms in bins over [0, high], in the last of which lies what is more."""
+        self._count()
         centres = (np.arange(_FINE) + 0.5) * (math.ldexp(1.0, self._exponent) / _FINE)
         bins = np.minimum(centres * (BINS / high), BINS - 1).astype(np.int64)
+        zeros = self._counts[:, 0].astype(np.float64)
         counts = np.zeros((len(self._counts), BINS))
-        np.add.at(counts.T, bins, self._counts.T)
-        return ChannelValues(high=high, counts=counts, zeros=self._zeros.astype(np.float64))
+        found, starts = np.unique(bins, return_index=True)  # bins only grow
+        counts[:, found] = np.add.reduceat(self._counts[:, 1:], starts, axis=1)
+        counts[:, 0] += zeros
+        return ChannelValues(high=high, counts=counts, zeros=zeros)
+
+    def _count(self) -> None:
+        """Count the values that wait: all at once, since the histograms are larger than a few of them."""
+        if not self._waiting:
+            return
+        values = np.concatenate(self._waiting)
+        self._waiting.clear()
+        self._widen(math.frexp(float(values.max()))[1])
+        values *= np.float32(math.ldexp(_FINE, -self._exponent))
+        bins = np.ceil(values, out=values).astype(np.int32)
+        channels = values.shape[1]
+        bins += np.arange(channels, dtype=np.int32) * (1 + _FINE)
+        self._counts += np.bincount(bins.ravel(), minlength=self._counts.size).reshape(self._counts.shape)
 
     def _widen(self, wanted: int) -> None:
         """Merge bins by twos until they reach to 2 ** wanted."""
+        if not self._counts.any():
+            self._exponent = max(self._exponent, wanted)
         while self._exponent < wanted:
-            merged = self._counts.reshape(len(self._counts), -1, 2).sum(axis=2)
-            self._counts = np.concatenate([merged, np.zeros_like(merged)], axis=1)
+            merged = self._counts[:, 1:].reshape(len(self._counts), -1, 2).sum(axis=2)
+            self._counts[:, 1:] = np.concatenate([merged, np.zeros_like(merged)], axis=1)
             self._exponent += 1

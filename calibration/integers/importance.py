@@ -7,6 +7,7 @@ variance of noise, is what the noise costs. On MobileNet 0.25 this gives two thi
 the first tensors is measured to cost, and the right order.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -30,44 +31,54 @@ def noise_costs(
     `batches` are (n, px, px, channels) float32, of which the first 64 images count; `seed` decides the answers that
     are drawn. For a network whose scores are no softmax, the cost is half the squared error of the logits.
     """
-    rng = np.random.default_rng(seed)
     names, seen = list(sites), 0
     costs: dict[str, Array] = {}
+
+    def squared(images: Any, first: Any) -> list[Any]:
+        return _squared_gradients(steps, names, images, first, is_softmax=is_softmax, seed=seed)
+
+    compiled = tf.function(squared, reduce_retracing=True, autograph=False)
     for batch in batches:
         images = batch[: _IMAGES - seen]
         if not len(images):
             break
-        tensors, logits, tape = _forward(steps, names, tf.constant(images))
-        with tape:
-            drawn = _drawn(logits, rng, is_softmax=is_softmax)
-        for name, gradient in zip(names, tape.gradient(drawn, [tensors[name] for name in names]), strict=True):
-            found = np.asarray(tf.reduce_sum(tf.square(gradient), [0, 1, 2]), np.float64)
-            costs[name] = costs.get(name, np.zeros_like(found)) + found
+        for name, found in zip(names, compiled(tf.constant(images), tf.constant(seen)), strict=True):
+            costs[name] = costs.get(name, np.zeros(found.shape)) + np.asarray(found, np.float64)
         seen += len(images)
     return {name: values / (2 * max(seen, 1)) for name, values in costs.items()}
 
 
-def _forward(steps: Sequence[Step], names: Sequence[str], x: Any) -> tuple[dict[str, Any], Any, tf.GradientTape]:
-    """The tensors of `names`, the logits (n, classes), and the tape on which both lie.
-
-    The logits of several outputs stand side by side.
-    """
-    tensors, outputs = {}, []
+def _squared_gradients(
+    steps: Sequence[Step], names: Sequence[str], x: Any, first: Any, *, is_softmax: bool, seed: int
+) -> list[Any]:
+    """By name, the sum of the squared gradient over images and all positions, (channels,); `first` is their number."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
-        for step, made in walk(steps, {entry_of(steps): x}, lambda step, inputs: step.compute(*inputs)):
-            if step.site in names:
-                tensors[step.site] = made
-            if step.is_output:
-                outputs.append(tf.reshape(made, [made.shape[0], -1]))
-        logits = tf.concat(outputs, axis=1) if len(outputs) > 1 else outputs[0]
-    return tensors, logits, tape
+        tensors, logits = _forward(steps, names, x)
+        noise = tf.random.stateless_uniform([_IMAGES, logits.shape[1]], [seed, 0], minval=np.finfo(np.float32).tiny)
+        drawn = _drawn(logits, noise[first : first + tf.shape(x)[0]], is_softmax=is_softmax)
+    gradients = tape.gradient(drawn, [tensors[name] for name in names])
+    return [tf.reduce_sum(tf.square(gradient), [0, 1, 2]) for gradient in gradients]
 
 
-def _drawn(logits: Any, rng: np.random.Generator, *, is_softmax: bool) -> Any:
-    """A scalar whose gradient has the Fisher information as mean square: log p(answer), or a random sum of logits."""
+def _forward(steps: Sequence[Step], names: Sequence[str], x: Any) -> tuple[dict[str, Any], Any]:
+    """The tensors of `names`, and the logits (n, classes), those of several outputs side by side."""
+    tensors, outputs = {}, []
+    for step, made in walk(steps, {entry_of(steps): x}, lambda step, inputs: step.compute(*inputs)):
+        if step.site in names:
+            tensors[step.site] = made
+        if step.is_output:
+            outputs.append(tf.reshape(made, [-1, math.prod(made.shape[1:])]))
+    return tensors, tf.concat(outputs, axis=1) if len(outputs) > 1 else outputs[0]
+
+
+def _drawn(logits: Any, noise: Any, *, is_softmax: bool) -> Any:
+    """A scalar whose gradient has the Fisher information as mean square: log p(answer), or a random sum of logits.
+
+    `noise` (n, classes) lies evenly between 0 and 1.
+    """
     if not is_softmax:
-        return tf.reduce_sum(logits * rng.choice([-1.0, 1.0], size=logits.shape).astype(np.float32))
-    # The largest of probabilities with Gumbel noise is an answer drawn from them.
-    answers = np.argmax(np.asarray(logits) + rng.gumbel(size=logits.shape), axis=1)
+        return tf.reduce_sum(logits * tf.sign(noise - 0.5))
+    # The largest of logits with Gumbel noise is an answer drawn from their probabilities.
+    answers = tf.argmax(tf.stop_gradient(logits) - tf.math.log(-tf.math.log(noise)), axis=1)
     return tf.reduce_sum(tf.gather(tf.nn.log_softmax(logits), answers, axis=1, batch_dims=1))

@@ -22,10 +22,10 @@ _RIDGE: Final = 1.0  # measured: weaker ones fit the calibration images better a
 _SHARES: Final = np.array([1.0, 0.97, 0.94, 0.9])  # of the scale that the largest weight asks for: candidates
 _TAP_SHARES: Final = np.linspace(1.0, 0.7, 41)  # for the nine weights of a depthwise channel
 _POSITIONS_EACH: Final = 4  # of the output, for each weight: fewer say too little about the moments
-_MOMENT_VALUES: Final = 8_000_000  # values of a full convolution's patches that moments are taken over, or more:
-_MOMENT_POSITIONS: Final = 16  # of the output, for each weight
-_DEPTHWISE_VALUES: Final = 2_000_000  # of a depthwise convolution's input, each of which every tap of the kernel sees
-_BIAS_VALUES: Final = 4_000_000  # of the output
+_MOMENT_POSITIONS: Final = 16  # of the output, for each weight, that moments are taken over, or more:
+_POSITIONS: Final = 250_000  # for any moment or mean
+_DEPTHWISE_VALUES: Final = 1_000_000  # at most, of the input: every tap of the kernel sees each of them
+_BIAS_VALUES: Final = 2_000_000  # at most, of the output
 _NEWTON_STEPS: Final = 3
 _LARGEST_STEP: Final = 1.0
 _LEAST_ACTIVE: Final = 0.02  # of the positions: where fewer let a bias through, a step could be of any size
@@ -98,9 +98,8 @@ class ScaledLayer:
 
     def _rounded_columns(self, given: StoredTensor) -> Rounded:
         columns = self._columns()
-        taps = math.prod(self.step.kernel_shape[:2])
-        at_most = max(_MOMENT_VALUES, _MOMENT_POSITIONS * len(columns) ** 2) // taps
-        floats, quantized = sampled(self.step, given.pairs(), images=given.images, at_most=at_most)
+        wanted = max(_POSITIONS, _MOMENT_POSITIONS * len(columns))
+        floats, quantized = sampled(self.step, given.pairs(), images=given.images, at_most=wanted)
         if floats.shape[1] < _POSITIONS_EACH * len(columns):
             return self.nearest()
         found = full_moments(floats, quantized)
@@ -112,7 +111,8 @@ class ScaledLayer:
 
     def _rounded_taps(self, given: StoredTensor) -> Rounded:
         columns = self._columns()
-        floats, quantized = sampled(self.step, given.pairs(), images=given.images, at_most=_DEPTHWISE_VALUES)
+        wanted = min(_POSITIONS, _DEPTHWISE_VALUES // columns.shape[1])
+        floats, quantized = sampled(self.step, given.pairs(), images=given.images, at_most=wanted)
         found = depthwise_moments(floats, quantized, self.kernel, self.bias, ceiling=self.step.ceiling, high=self.high)
         aims = refit_taps(columns.T, found.own, found.cross, ridge=_RIDGE)
         taps, scales = round_taps(aims, self._tried(_TAP_SHARES), found.own)
@@ -133,7 +133,8 @@ class ScaledLayer:
         `pairs` are the batches of its output that `outputs` gives for its own bias.
         """
         channels = len(self.bias)
-        every = max(1, sum(int(tf.size(found)) for _, found in pairs) // _BIAS_VALUES)
+        positions = sum(math.prod(found.shape[:-1]) for _, found in pairs)
+        every = max(1, positions // min(_POSITIONS, _BIAS_VALUES // channels))
         while math.gcd(every, int(pairs[0][0].shape[-2])) > 1:  # else whole columns would never be seen
             every += 1
         expected, found = (

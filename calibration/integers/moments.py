@@ -1,6 +1,7 @@
 """Second moments of a layer's inputs, which say how one weight can make up for the rounding of another."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -26,18 +27,25 @@ class Moments:
 
 def full_moments(floats: Patches, quantized: Patches) -> Moments:
     """The moments of a full convolution, from the patches of its float and quantized inputs."""
-    columns = [patches.transpose(1, 0, 2).reshape(patches.shape[1], -1) for patches in (floats, quantized)]
-    # Products of large means would swallow the moments: float32 has seven digits.
-    shift = columns[1].mean(axis=0, dtype=np.float64).astype(np.float32)
-    expected, found = (tf.constant(values - shift) for values in columns)
+    columns = [_columns(patches) for patches in (floats, quantized)]
     count = len(columns[0])
+    # Products of large means would swallow the moments: float32 has seven digits.
+    shift = tf.reduce_mean(columns[1], axis=0)
+    expected, found = (values - shift for values in columns)
     own, cross = (np.asarray(tf.matmul(found, other, transpose_a=True), np.float64) for other in (found, expected))
-    mean, float_mean = (np.asarray(values).mean(axis=0, dtype=np.float64) for values in (found, expected))
+    mean, float_mean = (np.asarray(tf.reduce_mean(values, axis=0), np.float64) for values in (found, expected))
     return Moments(
         positions=np.array(count, np.float64),
         own=own / count - np.outer(mean, mean),
         cross=cross / count - np.outer(mean, float_mean),
     )
+
+
+def _columns(patches: Patches) -> Any:
+    """What a full convolution multiplies its weights by: (positions, taps * channels)."""
+    if len(patches) == 1:
+        return tf.constant(patches[0])
+    return tf.reshape(tf.transpose(patches, [1, 0, 2]), [patches.shape[1], -1])
 
 
 def depthwise_moments(

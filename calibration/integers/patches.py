@@ -17,8 +17,8 @@ Array = NDArray[np.float32]
 def sampled(step: Step, pairs: Iterable[Pair], *, images: int, at_most: int) -> tuple[Array, Array]:
     """The patches of float and quantized inputs of `step`, at the same positions: (taps, positions, channels) each.
 
-    `pairs` are batches of its input, of `images` in all. Of so many positions, spread over all images, that about
-    `at_most` values of one tap remain.
+    `pairs` are batches of its input, of `images` in all. About `at_most` positions of its output are taken, spread over
+    all images.
     """
     found: list[list[Array]] = [[], []]
     for pair in pairs:
@@ -38,7 +38,7 @@ def _taps(step: Step, values: Any, *, images: int, at_most: int) -> Iterator[Arr
         (size - seen) // stride + 1
         for size, seen, stride in zip(padded.shape[1:3], _extent(step), strides, strict=True)
     )
-    ratio = images * rows * columns * padded.shape[-1] / at_most
+    ratio = images * rows * columns / at_most
     apart = max(1, math.isqrt(int(min(ratio, rows * columns))))  # between positions, both ways
     every = max(1, math.ceil(ratio / apart**2))
     while math.gcd(every, -(-columns // apart)) > 1:  # else whole columns would never be seen

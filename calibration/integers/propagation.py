@@ -8,8 +8,8 @@ of images, and each image goes through each step once.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from mbexport.calibration.affine import Range, activation_affine
 from mbexport.calibration.integers.stored_site import StoredSite
 from mbexport.calibration.integers.tensors import Grid, Pair, StoredTensor
-from mbexport.calibration.ranges.watch import small_batches
+from mbexport.calibration.ranges.watch import small_batches, together
 from mbexport.calibration.steps import Step
 from mbexport.models.graph import entry_of, walk
 
-_VALUES: Final = 12_000_000  # of the largest tensor that a step reads or makes
+_VALUES: Final = 8_000_000  # of the largest tensor that a step reads or makes
 
 Array = NDArray[np.float32]
 Run = Callable[[Sequence[Pair]], Pair]
@@ -55,17 +55,18 @@ class Propagation:
         self._last_readers = {name: step.name for step in steps for name in step.inputs}
         self._left = small_batches(batches, largest=max(self._sizes.values()))
         entry = entry_of(steps)
-        self._entry, self._interval, self._images = entry, interval, 0
+        self._entry, self._interval, self._shape, self._images = entry, interval, folded.input_shape, 0
         self._decided: list[Decided] = []
         self._held = {entry: StoredTensor.of(interval)}
         self._sites: dict[str, StoredSite] = {}
 
     def inputs_of(self, step: Step) -> list[StoredTensor]:
         """The tensors that the next step reads, of as many images as it needs, or of all."""
-        wanted = -(-_VALUES // max(self._sizes[name] for name in (step.name, *step.inputs)))
-        while self._images < wanted and (batch := next(self._left, None)) is not None:
-            self._add(batch)
-        return [self._held[name] for name in step.inputs]
+        largest = max(self._sizes[name] for name in (step.name, *step.inputs))
+        wanted = -(-_VALUES // largest)
+        if self._images < wanted:
+            self._bring(wanted)
+        return [replace(self._held[name], together=together(largest)) for name in step.inputs]
 
     def add(self, decided: Decided, pairs: Iterable[Pair]) -> None:
         """Take the next step, and what it makes of the images so far; let the tensors go that it read last."""
@@ -82,24 +83,30 @@ class Propagation:
         found = self._sites | {name: tensor.site() for name, tensor in self._held.items()}
         return {name: found[name] for name in (self._entry, *(each.name for each in self._decided))}
 
-    def _add(self, batch: Array) -> None:
-        """Bring one more batch to where the other images are."""
-        self._images += len(batch)
+    def _bring(self, wanted: int) -> None:
+        """Bring more images to where the others are, until there are as many as `wanted`, or all."""
+        images = tf.TensorSpec(self._shape, tf.float32)
+        forward = tf.function(self._stored, input_signature=[images], autograph=False)
+        while self._images < wanted and (batch := next(self._left, None)) is not None:
+            self._images += len(batch)
+            for (name, tensor), stored in zip(self._held.items(), forward(batch), strict=True):
+                if name == self._entry:
+                    tensor.add(batch, batch)
+                else:  # counted when it was decided
+                    tensor.append(*stored)
 
-        def compute(decided: Decided, inputs: Sequence[Pair]) -> Pair:
-            return self._rounded(decided.name, decided.interval, decided.run(inputs))
+    def _stored(self, x: Any) -> list[Any]:
+        """What is kept of each held tensor of a batch of inputs."""
+        found: dict[str, Pair] = {}
 
-        x = tf.constant(batch)
-        for _ in walk(self._decided, {self._entry: self._rounded(self._entry, self._interval, (x, x))}, compute):
+        def rounded(name: str, interval: Range, pair: Pair) -> Pair:
+            found[name] = (pair[0], Grid(affine=activation_affine(interval)).rounded(pair[1]))
+            return found[name]
+
+        given = {self._entry: rounded(self._entry, self._interval, (x, x))}
+        for _ in walk(self._decided, given, lambda step, pairs: rounded(step.name, step.interval, step.run(pairs))):
             pass
-
-    def _rounded(self, name: str, interval: Range, pair: Pair) -> Pair:
-        """The float values and the rounded ones of a batch of a tensor, which is kept if it is still to be read."""
-        if name in self._held:
-            return self._held[name].add(*pair)
-        floats, quantized = pair
-        grid = Grid(affine=activation_affine(interval))
-        return floats, grid.values(grid.codes(quantized))
+        return [tensor.grid.stored(*found[name]) for name, tensor in self._held.items()]
 
 
 def tensor_sizes(folded: tf_keras.Model, steps: Sequence[Step]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Hold tensors of calibration images in three bytes a value, and count how well their codes store them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Affine, Range, activation_affine
 from mbexport.calibration.integers.stored_site import StoredSite, decibels
 
-_CODES: Final = INT8_MAX - INT8_MIN + 1
+_BITS: Final = 8
+_CODES: Final = 1 << _BITS
+_COUNTED: Final = 2_000_000  # values of a tensor: more say nothing new about how well its codes store it
 
 Pair = tuple[Any, Any]  # float values of a batch and those of the quantized network: float32 tensors
 
 
 class SiteCount:
-    """Count what `StoredSite` reports of one tensor, batch by batch."""
+    """Count what `StoredSite` reports of one tensor, batch by batch, until there were enough values."""
 
     def __init__(self, affine: Affine) -> None:
         self._affine = affine
+        self._left = _COUNTED
         self._table = affine.dequantize(np.arange(INT8_MIN, INT8_MAX + 1))
         self._used = np.zeros(_CODES, np.int64)
         self._clipped = 0
@@ -32,6 +35,9 @@ class SiteCount:
 
         All have the same shape; codes begin at 0.
         """
+        if self._left <= 0:
+            return
+        self._left -= codes.size
         half = self._affine.scale[0] / 2
         is_outside = (quantized < self._table[0] - half) | (quantized > self._table[-1] + half)
         self._clipped += int(tf.math.count_nonzero(is_outside))
@@ -59,13 +65,23 @@ class Grid:
 
     affine: Affine
 
-    def codes(self, values: Any) -> Any:
-        """The codes of `values`, from 0 to 255, rounded half to even: whole numbers in float32."""
+    def rounded(self, values: Any) -> Any:
+        """What the codes of `values` stand for, in one operation; a tie goes to the larger code."""
         scale, zero = self._scale_and_zero()
-        return tf.clip_by_value(tf.round(values / scale) + zero, 0.0, _CODES - 1.0)
+        low, high = -zero * scale, (_CODES - 1 - zero) * scale
+        return tf.quantization.fake_quant_with_min_max_args(values, low, high, num_bits=_BITS)
+
+    def codes(self, rounded: Any) -> Any:
+        """The codes, uint8 from 0 to 255, of values that `rounded` gave."""
+        scale, zero = self._scale_and_zero()
+        return tf.cast(rounded * np.float32(1 / scale) + (zero + np.float32(0.5)), tf.uint8)
+
+    def stored(self, floats: Any, rounded: Any) -> tuple[Any, Any]:
+        """What is kept of float values and of those that `rounded` gave: half precision, and codes."""
+        return tf.cast(floats, tf.float16), self.codes(rounded)
 
     def values(self, codes: Any) -> Any:
-        """What `codes`, from 0 to 255 in any type, stand for; float32."""
+        """What `codes`, uint8 from 0 to 255, stand for; float32."""
         scale, zero = self._scale_and_zero()
         return (tf.cast(codes, tf.float32) - zero) * scale
 
@@ -77,11 +93,13 @@ class Grid:
 class StoredTensor:
     """The batches of a tensor: its float values in half precision, and the codes that the quantized layers give.
 
-    Three bytes a value. Both are in the units of the quantized network, whose channels may have been scaled.
+    Three bytes a value. Both are in the units of the quantized network, whose channels may have been scaled. They are
+    read `together` images at a time, however they came.
     """
 
     interval: Range
     affine: Affine
+    together: int = 1
     _count: SiteCount
     _floats: list[NDArray[np.float16]] = field(default_factory=list)
     _codes: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -97,21 +115,22 @@ class StoredTensor:
         """The codes of the tensor."""
         return Grid(affine=self.affine)
 
-    def add(self, floats: Any, quantized: Any) -> Pair:
-        """Append a batch (n, height, width, channels) of float values and of those to be rounded to codes.
+    def add(self, floats: Any, quantized: Any) -> None:
+        """Append and count a batch (n, height, width, channels): float values, and those to be rounded to codes."""
+        rounded = self.grid.rounded(quantized)
+        half, codes = self.grid.stored(floats, rounded)
+        self._count.add(floats, quantized, rounded, codes.numpy())
+        self.append(half, codes)
 
-        Returns the float values and the rounded ones.
-        """
-        codes = self.grid.codes(quantized)
-        rounded, stored = self.grid.values(codes), tf.cast(codes, tf.uint8).numpy()
-        self._count.add(floats, quantized, rounded, stored)
-        self._floats.append(tf.cast(floats, tf.float16).numpy())
-        self._codes.append(stored)
-        return floats, rounded
+    def append(self, half: Any, codes: Any) -> None:
+        """Append what `Grid.stored` gave of a batch."""
+        self._floats.append(half.numpy())
+        self._codes.append(codes.numpy())
 
     def pairs(self) -> Iterator[Pair]:
         """Float and dequantized values of each batch, float32."""
-        for floats, codes in zip(self._floats, self._codes, strict=True):
+        groups = (_regrouped(arrays, self.together) for arrays in (self._floats, self._codes))
+        for floats, codes in zip(*groups, strict=True):
             yield tf.cast(floats, tf.float32), self.grid.values(codes)
 
     @property
@@ -127,8 +146,23 @@ class StoredTensor:
     @property
     def size(self) -> int:
         """How many values the batches have."""
-        return sum(codes.size for codes in self._codes)
+        return sum(math.prod(codes.shape) for codes in self._codes)
 
     def site(self) -> StoredSite:
-        """How well the batches so far are stored."""
+        """How well the batches that were counted are stored."""
         return self._count.site(self.interval)
+
+
+def _regrouped(arrays: Iterable[NDArray[Any]], size: int) -> Iterator[NDArray[Any]]:
+    """The same images, `size` of them at a time; the last may be fewer."""
+    waiting: list[NDArray[Any]] = []
+    for array in arrays:
+        waiting.append(array)
+        if sum(map(len, waiting)) < size:
+            continue
+        whole = np.concatenate(waiting) if len(waiting) > 1 else array
+        end = len(whole) - len(whole) % size
+        yield from (whole[start : start + size] for start in range(0, end, size))
+        waiting = [whole[end:]] if end < len(whole) else []
+    if waiting:
+        yield np.concatenate(waiting)

@@ -26,13 +26,14 @@ def logits_range(teacher: Array, logits: Array) -> Range:
     """
     best = widest(min(0.0, float(logits.min())), max(0.0, float(logits.max())))
     low, high = best.low, best.high
-    least = divergence(teacher, rounded(logits, best))
+    expected = np.exp(_log_softmax(teacher))
+    least = _cross_entropy(expected, rounded(logits, best))
     for low_end in _LOW_SHARES * low:
         for high_end in _HIGH_SHARES * high:
             if high_end - low_end < NARROWEST:
                 continue
             candidate = Range(low=float(low_end), high=float(high_end))
-            error = divergence(teacher, rounded(logits, candidate))
+            error = _cross_entropy(expected, rounded(logits, candidate))
             if error < least:
                 best, least = candidate, error
     return best
@@ -48,6 +49,14 @@ def divergence(teacher: Array, logits: Array) -> float:
     """The mean Kullback-Leibler divergence from softmax(teacher) to softmax(logits), both (n, classes); in nats."""
     expected, actual = _log_softmax(teacher), _log_softmax(logits)
     return float((np.exp(expected) * (expected - actual)).sum(axis=1).mean())
+
+
+def _cross_entropy(expected: NDArray[np.float64], logits: Array) -> float:
+    """The mean of -log softmax(`logits`) over the probabilities `expected`, both (n, classes); in nats.
+
+    The divergence and what does not depend on `logits`, in half the time.
+    """
+    return float(-np.einsum("nc,nc->n", expected, _log_softmax(logits)).mean())
 
 
 def _log_softmax(values: Array) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from numpy.typing import NDArray
+
+from mbexport.errors import StageError
 
 _BATCH_VALUES: Final = 2_000_000  # of the largest tensor
 
@@ -25,9 +28,14 @@ class View:
     see: Callable[[NDArray[Any]], None]
 
 
+def together(largest: int) -> int:
+    """How many images fit into a batch in which a tensor has `largest` values of each."""
+    return max(1, _BATCH_VALUES // largest)
+
+
 def small_batches(batches: Iterable[NDArray[np.float32]], *, largest: int) -> Iterator[NDArray[np.float32]]:
     """The same images in batches so small that a tensor of `largest` values an image stays small as well."""
-    images = max(1, _BATCH_VALUES // largest)
+    images = together(largest)
     for batch in batches:
         for start in range(0, len(batch), images):
             yield batch[start : start + images]
@@ -39,7 +47,8 @@ def watch(
     """Give batches of inputs (n, px, px, channels) to the network and what it makes of them to the views.
 
     Batches are made smaller, so that what is held of the network stays small as well, unless it `keeps_batches`.
-    Returns how many images there were.
+    Returns how many images there were. Raises `StageError` for an input that is not finite: kernels differ in whether
+    a ReLU lets it through.
     """
     if not views:
         return 0
@@ -51,13 +60,28 @@ def watch(
         tensors = dict(zip(sites, outputs if len(sites) > 1 else [outputs], strict=True))
         return [view.reduce(tensors[view.site]) for view in views]
 
-    compiled, seen = tf.function(reduced, reduce_retracing=True, autograph=False), 0
+    images = tf.TensorSpec(model.input_shape, tf.float32)
+    compiled, seen = tf.function(reduced, input_signature=[images], autograph=False), 0
     largest = max(math.prod(output.shape[1:]) for output in probe.outputs)
-    for batch in batches if keeps_batches else small_batches(batches, largest=largest):
-        for view, values in zip(views, compiled(tf.constant(batch)), strict=True):
-            view.see(np.asarray(values))
-        seen += len(batch)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting: Future[None] | None = None
+        for batch in batches if keeps_batches else small_batches(batches, largest=largest):
+            if not np.isfinite(batch).all():
+                raise StageError("calibration images must be finite numbers, got one that holds NaN or infinity")
+            found = compiled(tf.constant(batch))
+            if waiting:  # views see one batch while the network is given the next
+                waiting.result()
+            waiting = pool.submit(_show, views, found)
+            seen += len(batch)
+        if waiting:
+            waiting.result()
     return seen
+
+
+def _show(views: Sequence[View], found: Sequence[Any]) -> None:
+    """Let each view see what it made of a batch."""
+    for view, values in zip(views, found, strict=True):
+        view.see(np.asarray(values))
 
 
 def ends(values: Any) -> Any:

@@ -2,7 +2,8 @@
 
 Run by `make bench-calibration`. Each row is a process of its own, `calibrating/measured.py`; all answer the same 2,000
 images: the 500 of `imagenet/eval`, mirrored, zoomed in by an eighth, and both. Seconds of all cores say something on a
-busy machine, too. `--beside FOLDER`, the OUT of an earlier run, compares each row with the same one there.
+busy machine, too. `--beside FOLDER`, the OUT of an earlier run, compares each row with the same one there. MobileNet v2
+has random weights, since no others are at hand: what it costs is what a trained one costs.
 """
 
 import argparse
@@ -19,17 +20,23 @@ from calibrating.variants import EVALUATED, varied
 from shared import ROOT, shared_data
 
 from mbexport.errors import EXIT_BAD_INPUT
+from mbexport.models.architectures import MOBILENET_V1, MOBILENET_V2
 from mbexport.models.data.open import iter_pixels, open_unlabelled
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 
 WORK: Final = ROOT / "build" / "bench-calibration"
-WEIGHTS: Final = {0.75: "mobilenet_7_5_224_tf.h5", 0.25: "mobilenet_2_5_224_tf.h5"}
+# Architecture, alpha, and the file of weights, None for random ones.
+NETWORKS: Final = {
+    "0.75": (MOBILENET_V1, 0.75, "mobilenet_7_5_224_tf.h5"),
+    "0.25": (MOBILENET_V1, 0.25, "mobilenet_2_5_224_tf.h5"),
+    "v2": (MOBILENET_V2, 1.0, None),
+}
 COUNTS: Final = (32, 100, 300, 3000)
 RESOLUTION_PX: Final = 224
 PHASES: Final = ("decode", "calibrate", "quantize", "convert")
 HEAD: Final = (
-    "| alpha | images | to convert it: s of all cores | peak MB, of which imports | KL, 8-bit / raw logits"
+    "| network | images | to convert it: s of all cores | peak MB, of which imports | KL, 8-bit / raw logits"
     " | agreement % | against the other [95 %] |",
     "|---|---|---|---|---|---|---|",
 )
@@ -44,13 +51,13 @@ def main() -> int:
     evaluation = given.out / "evaluation.npy"
     _write_evaluation(data / "imagenet" / "eval", evaluation)
     lines = [*HEAD]
-    for alpha in given.alphas or list(WEIGHTS):
+    for network in given.networks or list(NETWORKS):
         for count in given.counts or COUNTS:
-            name = f"{alpha:g}-{count}"
-            print(f"alpha {alpha:g}, {count} images", file=sys.stderr, flush=True)
-            _measure(data, alpha, count, evaluation, given.out / f"{alpha:g}" / name)
-            other = given.beside / f"{alpha:g}" / name if given.beside else None
-            lines.append(_line(alpha, count, given.out / f"{alpha:g}" / name, other))
+            name = f"{network}/{network}-{count}"
+            print(f"{network}, {count} images", file=sys.stderr, flush=True)
+            _measure(data, network, count, evaluation, given.out / name)
+            other = given.beside / name if given.beside else None
+            lines.append(_line(network, count, given.out / name, other))
     text = "\n".join(lines)
     print(text)
     (given.out / "table.md").write_text(f"{text}\n", "utf-8")
@@ -59,7 +66,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What calibration costs; takes half an hour.")
-    parser.add_argument("--alpha", dest="alphas", action="append", type=float, choices=WEIGHTS, help="both if absent")
+    parser.add_argument("--network", dest="networks", action="append", choices=NETWORKS, help="all if absent")
     parser.add_argument("--images", dest="counts", action="append", type=int, metavar="N", help=f"{COUNTS} if absent")
     parser.add_argument("--beside", type=Path, metavar="FOLDER", help="an earlier OUT to compare with")
     parser.add_argument("--out", type=Path, default=WORK, metavar="OUT", help="for answers and the table, as Markdown")
@@ -72,20 +79,30 @@ def _write_evaluation(images: Path, path: Path) -> None:
     np.save(path, np.concatenate(list(iter_pixels(varied(open_unlabelled(images).images, EVALUATED), preprocess))))
 
 
-def _measure(data: Path, alpha: float, count: int, evaluation: Path, out: Path) -> None:
-    script, calibration = Path(__file__).parent / "calibrating" / "measured.py", data / "imagenet" / "calibration"
-    given = [data / "weights" / WEIGHTS[alpha], alpha, RESOLUTION_PX, calibration, count, evaluation, out]
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, str(script), *map(str, given)]
+def _measure(data: Path, network: str, count: int, evaluation: Path, out: Path) -> None:
+    architecture, alpha, file = NETWORKS[network]
+    calibration = data / "imagenet" / "calibration"
+    weights = data / "weights" / file if file else out.parent / "random.h5"
+    if not weights.exists():
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        _run("latency/random_weights.py", architecture.name, alpha, RESOLUTION_PX, calibration, weights)
+    given = [architecture.name, weights, alpha, RESOLUTION_PX, calibration, count, evaluation, out]
+    _run("calibrating/measured.py", *given)
+
+
+def _run(script: str, *arguments: object) -> None:
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, str(here / script), *map(str, arguments)]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": paths})
 
 
-def _line(alpha: float, count: int, folder: Path, other: Path | None) -> str:
+def _line(network: str, count: int, folder: Path, other: Path | None) -> str:
     figures: dict[str, Any] = json.loads((folder / "figures.json").read_text("utf-8"))
     found = Divergence.of(folder / "answers.npz")
     seconds = sum(figures[f"{phase}_cpu_s"] for phase in PHASES[1:])
     cells = [
-        f"{alpha:g}",
+        network,
         f"{count}",
         f"{seconds:.0f}",
         f"{figures['peak_mb']:.0f}, {figures['floor_mb']:.0f}",

@@ -1,6 +1,7 @@
 """Calibrate and convert one network in this process, and measure what that takes and how near to float it answers.
 
-Run as a script, so that nothing else is in the process: WEIGHTS ALPHA RESOLUTION CALIBRATION COUNT EVALUATION OUT
+Run as a script, so that nothing else is in the process: ARCH WEIGHTS ALPHA RESOLUTION CALIBRATION COUNT EVALUATION
+OUT
 
 OUT then holds int8.tflite, figures.json, and answers.npz: the logits of the float network, of the exact integers, and
 of these with logits that are not rounded, each float32 (images, classes). EVALUATION is an .npy of uint8 images.
@@ -24,12 +25,10 @@ from mbexport.calibration.examine.twins import run_in_float, run_in_integers, tw
 from mbexport.calibration.integers.corrections import Corrections
 from mbexport.calibration.qat.fake_quant import fake_quantize, input_range
 from mbexport.formats.tflite.convert import int8_tflite
-from mbexport.models.architectures import MOBILENET_V1
+from mbexport.models.architectures import architecture_named
 from mbexport.models.data.open import iter_pixels, open_unlabelled
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.keras_import.weights import stored_weights
-from mbexport.models.mobilenet_v1.network import build
-from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.pretrained import IMAGENET_CLASSES, set_weights
 from mbexport.models.resolution import Resolution
@@ -63,17 +62,19 @@ class Clock:
 
 def main(arguments: list[str]) -> None:
     """Calibrates, measures, and then answers."""
-    weights, alpha, px, calibration, count, evaluation, out = arguments
-    folder = Path(out)
+    arch, weights, alpha, px, calibration, count, evaluation, out = arguments
+    architecture, folder = architecture_named(arch), Path(out)
+    assert architecture is not None, arch
     folder.mkdir(parents=True, exist_ok=True)
     preprocess = Preprocess(resolution=Resolution.square(int(px)), crop_fraction=1.0)
-    spec = ModelSpec(alpha=float(alpha), resolution=Resolution.square(int(px)), classes=IMAGENET_CLASSES)
+    spec = architecture.spec(alpha=float(alpha), resolution=Resolution.square(int(px)), classes=IMAGENET_CLASSES)
     make_deterministic(0)
-    network = build(spec)
-    set_weights(MOBILENET_V1.form, network, stored_weights(Path(weights)), source=Path(weights), keeps_head=True)
+    network = architecture.build(spec)
+    set_weights(architecture.form, network, stored_weights(Path(weights)), source=Path(weights), keeps_head=True)
     folded = fold_batch_norm(network, preprocess=preprocess)
     floor, clock = peak_mb(), Clock()
     images = varied(open_unlabelled(Path(calibration)).images, CALIBRATED, int(count))
+    images = images.subset(np.random.default_rng(0).permutation(len(images)))  # classes take turns, as in `build`
     decoded = pixels_of(images, preprocess, open_store(folder, count=len(images), shape=preprocess.shape))
 
     def inputs() -> Iterator[Any]:

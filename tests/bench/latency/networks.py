@@ -19,6 +19,8 @@ from peers.making import (
     run,
 )
 
+from mbexport.models.architectures import MOBILENET_V1
+
 HERE: Final = Path(__file__).parent
 PRECISIONS: Final = ("fp32", "fp16", "int8")
 TFLITE_PTQ, ORT_STATIC, GOOGLE = "TFLite PTQ", "onnxruntime quantize_static", "Google's reference"
@@ -101,7 +103,8 @@ def all_made(
 def random_weights(network: Network, images: Images, folder: Path) -> Path:
     """A file of weights that nobody trained, whose activations are as wide as a trained network's."""
     path = folder / "random.h5"
-    run([sys.executable, HERE / "random_weights.py", network.alpha, network.resolution_px, images.calibration, path])
+    described = (MOBILENET_V1.name, network.alpha, network.resolution_px)
+    run([sys.executable, HERE / "random_weights.py", *described, images.calibration, path])
     return path
 
 

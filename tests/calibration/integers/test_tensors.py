@@ -1,6 +1,7 @@
 """Figures of how well a tensor is stored, by hand, and laws that they obey."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def stored(interval: Range, *batches: object) -> StoredSite:
 
 
 def test_by_hand():
-    # 3.5 is half a step off 4 (half to even), 255.4 within half a step of the end, 256 and -0.6 are not.
+    # 3.5 is half a step off 4 (the larger of the two), 255.4 within half a step of the end, 256 and -0.6 are not.
     site = stored(BYTES, [[3.5, 255.4]], [[256.0, -0.6], [0.0, 0.0]])
     assert (site.low, site.high, site.scale, site.zero_point) == (0, 255, 1, -128)
     assert site.clipped == 2 / 6
@@ -38,6 +39,28 @@ def test_by_hand():
     noise = 0.5**2 + 0.4**2 + 1**2 + 0.6**2
     signal = 3.5**2 + 255.4**2 + 256**2 + 0.6**2
     assert site.snr_db == pytest.approx(10 * math.log10(signal / noise), rel=1e-4)
+
+
+def test_enough_values_are_counted_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mbexport.calibration.integers.tensors._COUNTED", 3)
+    site = stored(BYTES, [[0.0, 1.0]], [[2.0, 300.0]], [[4.0, 5.0]])
+    assert site.unused_codes == 256 - 4  # 0, 1, 2 and 255: the third batch would add two more
+    assert site.clipped == 1 / 4
+
+
+@given(BATCHES, st.integers(1, 8))
+def test_images_are_read_so_many_at_a_time_however_they_came(batches: list[np.ndarray], together: int) -> None:
+    tensor = StoredTensor.of(BYTES)
+    for batch in batches:
+        tensor.add(batch, np.clip(batch, 0, 255))
+    pairs = list(replace(tensor, together=together).pairs())
+    floats, rounded = (np.concatenate([np.asarray(pair[i]) for pair in pairs]) for i in (0, 1))
+    wanted = np.concatenate(batches)
+    np.testing.assert_array_equal(floats, wanted.astype(np.float16))
+    assert np.abs(rounded - np.clip(wanted, 0, 255)).max() <= 0.5 + 1e-3
+    *whole, last = (len(pair[0]) for pair in pairs)
+    assert set(whole) <= {together}
+    assert 1 <= last <= together
 
 
 def test_noise_is_the_distance_of_what_is_stored_to_float():
