@@ -37,7 +37,7 @@ def row(quality):
     """Makes a row of alpha 0.25: right in `top1`, like float in `agreement` of the images."""
 
     def make(name, suffix="tflite", *, top1=0.5, agreement=1.0, size_bytes=1000, seconds=10.0, ratio=None):
-        answers = quality["judging"].Answers(top1=top1, top1_ci95=(0.0, 1.0), agreement=agreement)
+        answers = quality["judging"].Answers(top1=top1, top1_ci95=(0.0, 1.0), agreement=agreement, changed=0, moved=0.0)
         made = quality["making"].Made(alpha=0.25, name=name, suffix=suffix, seconds=seconds)
         return quality["judging"].Row(made=made, answers=answers, size_bytes=size_bytes, p50_ms=1.0, ratio=ratio)
 
@@ -47,7 +47,7 @@ def row(quality):
 @pytest.fixture(scope="module")
 def verdict(quality, row):
     """What is said of a target, given rows; float is right on half of the images."""
-    reference = quality["judging"].Answers(top1=0.5, top1_ci95=(0.0, 1.0), agreement=1.0)
+    reference = quality["judging"].Answers(top1=0.5, top1_ci95=(0.0, 1.0), agreement=1.0, changed=0, moved=0.0)
 
     def judge(quantity, limit, rows):
         target = quality["table"].Target(alpha=0.25, name="ours", quantity=quantity, limit=limit)
@@ -97,15 +97,18 @@ def test_a_failed_row_has_as_many_cells_as_the_others(quality, row):
 
     lines = quality["table"].markdown(row("x").answers, rows).splitlines()[2:]
 
-    assert {line.count("|") for line in lines if line} == {9}
+    assert {line.count("|") for line in lines if line} == {10}
     assert "failed: no a/b" in lines[-1]
 
 
 def test_copies_of_images_count_for_agreement_alone(quality, tmp_path):
     np.save(tmp_path / "labels.npy", np.array([1, 2]))
-    np.save(tmp_path / "answers.npy", np.array([1, 1, 0, 2]))  # of two images and their copies
-    found = quality["judging"]._judged(np.array([1, 0, 0, 2]), tmp_path)
-    assert (found.top1, found.agreement) == (0.5, 0.75)
+    np.save(tmp_path / "scores.npy", np.eye(3)[[1, 1, 0, 2]])  # of two images and their copies
+    scores = np.eye(3)[[1, 0, 0, 2]]
+    scores[3] = 0.2, 0.0, 0.8
+    found = quality["judging"]._judged(scores, tmp_path)
+    assert (found.top1, found.agreement, found.changed) == (0.5, 0.75, 1)
+    assert found.moved == pytest.approx((1 + 0.2) / 4)  # all of the second image's probability, a fifth of the last's
 
 
 def test_copies_are_zoomed_about_the_centre_and_mirrored(quality):

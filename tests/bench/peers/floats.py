@@ -4,7 +4,7 @@ Run as a script, so that the process that measures never loads TensorFlow:
 WEIGHTS ALPHA RESOLUTION CALIBRATION EVALUATION CLASSES GIVEN
 
 GIVEN then holds network.h5, fp32.tflite and fp32.onnx; calibration.npy, float32 (n, px, px, 3), normalized;
-evaluation.npy, uint8 (n, px, px, 3), with labels.npy and the float network's answers.npy, int64 (n,).
+evaluation.npy, uint8 (n, px, px, 3), with labels.npy and the float network's scores.npy, float32 (n, classes).
 """
 
 import sys
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
     np.save(folder / "evaluation.npy", pixels)
     np.save(folder / "labels.npy", images.labels)
     scores = network.predict(preprocess.normalize(pixels), batch_size=32, verbose=0)
-    np.save(folder / "answers.npy", scores.argmax(axis=1))
+    np.save(folder / "scores.npy", scores)
 
 
 if __name__ == "__main__":

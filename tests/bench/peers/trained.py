@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     np.save(folder / "evaluation.npy", pixels)
     np.save(folder / "labels.npy", test.labels)
     scores = [network.predict_on_batch(preprocess.normalize(pixels[i : i + 32])) for i in range(0, len(pixels), 32)]
-    np.save(folder / "answers.npy", np.concatenate(scores).argmax(axis=1))
+    np.save(folder / "scores.npy", np.concatenate(scores))
 
 
 if __name__ == "__main__":

@@ -22,11 +22,17 @@ _THREADS: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """How often a file is right, with its 95 % interval, and how often it answers as float does: fractions 0..1."""
+    """How often a file is right, with its 95 % interval, and how near it is to float: fractions 0..1.
+
+    `changed` of the answers are not float's; `moved` is the probability that is given to another class than in float,
+    on average over the images: half the sum of all differences.
+    """
 
     top1: float
     top1_ci95: tuple[float, float]
     agreement: float
+    changed: int
+    moved: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,7 @@ def image_counts(given: Path) -> tuple[int, int]:
 
 def float_answers(given: Path) -> Answers:
     """Those of the Keras network itself."""
-    return _judged(np.load(given / "answers.npy"), given)
+    return _judged(np.load(given / "scores.npy"), given)
 
 
 def judge(
@@ -90,7 +96,7 @@ def judge(
 def _answers(runner: Runner, pixels: Pixels, preprocess: Preprocess, given: Path) -> Answers:
     classifier = Classifier(runner)
     raw = [classifier.invoke(feed(runner, pixels[i : i + 1], preprocess)) for i in range(len(pixels))]
-    return _judged(classifier.scores(np.concatenate(raw)).argmax(axis=1), given)
+    return _judged(classifier.scores(np.concatenate(raw)), given)
 
 
 def feed(runner: Runner, image: Pixels, preprocess: Preprocess) -> NDArray[Any]:
@@ -106,14 +112,17 @@ def feed(runner: Runner, image: Pixels, preprocess: Preprocess) -> NDArray[Any]:
     return runner.prepare(image, preprocess)
 
 
-def _judged(answers: NDArray[np.int64], given: Path) -> Answers:
+def _judged(scores: NDArray[np.float32], given: Path) -> Answers:
     """Right are those of images with a label, which come first; all are compared with float's."""
-    labels, reference = np.load(given / "labels.npy"), np.load(given / "answers.npy")
-    right = answers[: len(labels)] == labels
+    labels, reference = np.load(given / "labels.npy"), np.load(given / "scores.npy")
+    answers = scores.argmax(axis=1)
+    right, same = answers[: len(labels)] == labels, answers == reference.argmax(axis=1)
     return Answers(
         top1=float(right.mean()),
         top1_ci95=wilson_interval(int(right.sum()), len(right)),
-        agreement=float((answers == reference).mean()),
+        agreement=float(same.mean()),
+        changed=int((~same).sum()),
+        moved=float(np.abs(scores - reference).sum(axis=1).mean() / 2),
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from quality.judging import Answers, Row
 
 _HEAD = (
-    "| quantizer | file | top-1 % [95 %] | agreement with float % | MB | p50 ms | x its runtime's own PTQ [95 %] | s |",
-    "|---|---|---|---|---|---|---|---|",
+    "| quantizer | file | top-1 % [95 %] | agreement with float %, answers changed | probability moved % | MB | p50 ms"
+    " | x its runtime's own PTQ [95 %] | s |",
+    "|---|---|---|---|---|---|---|---|---|",
 )
 _NONE = "-"
 
@@ -36,7 +37,7 @@ _WRITTEN = {
 
 def markdown(reference: Answers, rows: Sequence[Row]) -> str:
     """The table of one network."""
-    keras = f"| float | Keras | {_top1(reference)} | 100.0 | {' | '.join([_NONE] * 4)} |"
+    keras = f"| float | Keras | {_top1(reference)} | 100.0, 0 | 0.00 | {' | '.join([_NONE] * 4)} |"
     return "\n".join([*_HEAD, keras, *map(_line, rows), ""])
 
 
@@ -44,14 +45,15 @@ def _line(row: Row) -> str:
     made = row.made
     name = f"{made.name} ({made.version})" if made.version else made.name
     if row.answers is None:
-        return f"| {name} | .{made.suffix} | failed: {made.reason.replace('|', '/')} {'| ' * 5}|"
+        return f"| {name} | .{made.suffix} | failed: {made.reason.replace('|', '/')} {'| ' * 6}|"
     ratio = _NONE
     if row.ratio is not None:
         low, high = row.ratio.ci95
         ratio = f"{row.ratio.ratio:.2f} [{low:.2f}, {high:.2f}]"
     seconds = _NONE if math.isnan(made.seconds) else f"{made.seconds:.0f}"
-    agreement, size = f"{row.answers.agreement * 100:.1f}", f"{row.size_bytes / 1e6:.2f}"
-    cells = [name, f".{made.suffix}", _top1(row.answers), agreement, size, f"{row.p50_ms:.2f}", ratio, seconds]
+    near = [f"{row.answers.agreement * 100:.1f}, {row.answers.changed}", f"{row.answers.moved * 100:.2f}"]
+    size, p50 = f"{row.size_bytes / 1e6:.2f}", f"{row.p50_ms:.2f}"
+    cells = [name, f".{made.suffix}", _top1(row.answers), *near, size, p50, ratio, seconds]
     return f"| {' | '.join(cells)} |"
 
 
