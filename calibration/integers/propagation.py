@@ -24,6 +24,7 @@ from mbexport.calibration.steps import Step
 from mbexport.models.graph import entry_of, walk
 
 _VALUES: Final = 8_000_000  # of the largest tensor that a step reads or makes
+_LATER_VALUES: Final = 12_000_000  # of the same of any later step: images that came stay
 
 Array = NDArray[np.float32]
 Run = Callable[[Sequence[Pair]], Pair]
@@ -57,15 +58,15 @@ class Propagation:
         entry = entry_of(steps)
         self._entry, self._interval, self._shape, self._images = entry, interval, folded.input_shape, 0
         self._decided: list[Decided] = []
+        self._wanted = self._images_wanted(steps)
         self._held = {entry: StoredTensor.of(interval)}
         self._sites: dict[str, StoredSite] = {}
 
     def inputs_of(self, step: Step) -> list[StoredTensor]:
         """The tensors that the next step reads, of as many images as it needs, or of all."""
-        largest = max(self._sizes[name] for name in (step.name, *step.inputs))
-        wanted = -(-_VALUES // largest)
-        if self._images < wanted:
-            self._bring(wanted)
+        if self._images < self._wanted[step.name]:
+            self._bring(self._wanted[step.name])
+        largest = self._largest(step)
         return [replace(self._held[name], together=together(largest)) for name in step.inputs]
 
     def add(self, decided: Decided, pairs: Iterable[Pair]) -> None:
@@ -82,6 +83,21 @@ class Propagation:
         """How well each tensor is stored on the images that it had, the input first."""
         found = self._sites | {name: tensor.site() for name, tensor in self._held.items()}
         return {name: found[name] for name in (self._entry, *(each.name for each in self._decided))}
+
+    def _largest(self, step: Step) -> int:
+        """How many values an image has in the largest tensor that the step reads or makes."""
+        return max(self._sizes[name] for name in (step.name, *step.inputs))
+
+    def _images_wanted(self, steps: Sequence[Step]) -> dict[str, int]:
+        """How many images each step is given, if there are as many.
+
+        A sum of small tensors could do with more than the large ones behind it.
+        """
+        wanted, most = {}, 1
+        for step in reversed(steps):
+            most = max(most, self._largest(step))
+            wanted[step.name] = max(1, min(-(-_VALUES // self._largest(step)), -(-_LATER_VALUES // most)))
+        return wanted
 
     def _bring(self, wanted: int) -> None:
         """Bring more images to where the others are, until there are as many as `wanted`, or all."""

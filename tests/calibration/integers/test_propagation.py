@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tf_keras
 
 from mbexport.calibration.affine import Range
 from mbexport.calibration.integers import propagation
@@ -60,6 +61,22 @@ def test_images_that_come_late_are_where_the_others_are(
     assert np.abs(codes).max() <= 1
     assert (codes != 0).mean() < 0.05
     assert late_sites.keys() == sites.keys()
+
+
+def test_small_tensors_bring_no_more_images_than_the_large_ones_behind_them_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(propagation, "_VALUES", 100)
+    layers = tf_keras.layers
+    image = layers.Input((4, 4, 1), name="image")
+    first = layers.Conv2D(2, 1, name="first")(image)
+    x = layers.Add(name="sum")([first, layers.Conv2D(2, 1, name="second")(first)])
+    network = tf_keras.Model(image, layers.Conv2D(30, 1, name="wide")(x))
+    steps = steps_of(network)
+    for later, wanted in ((10**6, [4, 4, 4, 1]), (960, [2, 2, 2, 1])):  # 32 values an image, and 480 behind "wide"
+        monkeypatch.setattr(propagation, "_LATER_VALUES", later)
+        tensors = Propagation(network, steps, [], interval=ENTRY)
+        assert list(reversed(tensors._wanted.values())) == wanted
 
 
 def test_sizes_by_hand(short_network: Callable[[], Any]) -> None:
