@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tf_keras
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from mbexport.calibration.choices import Observer
 from mbexport.calibration.integers.arrangement import arranged_sites
@@ -45,20 +46,24 @@ def calibrate(
     Each call of `inputs` gives the calibration images as the network takes them, in batches (n, px, px, channels)
     float32. A file of `ranges` takes the place of the `observer`. `seed` decides what is random; `on_step`
     reports progress. Raises `DataError` if the file of ranges cannot be read or does not fit the network.
+
+    numpy's linear algebra works on one thread meanwhile: the last bits of OpenBLAS' Cholesky factors and inverses of
+    512 rows and more depend on how many there are.
     """
-    channels = ChannelCounts(arranged_sites(folded))
-    observed = _observed(folded, inputs(), channels, observer=observer, ranges=ranges)
-    corrected = correct(
-        folded,
-        observed.ranges,
-        inputs,
-        entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
-        corrections=corrections,
-        channels=channels,
-        seed=seed,
-        on_step=on_step,
-    )
-    return Calibrated(observed=observed, corrected=corrected)
+    with threadpool_limits(limits=1, user_api="blas"):
+        channels = ChannelCounts(arranged_sites(folded))
+        observed = _observed(folded, inputs(), channels, observer=observer, ranges=ranges)
+        corrected = correct(
+            folded,
+            observed.ranges,
+            inputs,
+            entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
+            corrections=corrections,
+            channels=channels,
+            seed=seed,
+            on_step=on_step,
+        )
+        return Calibrated(observed=observed, corrected=corrected)
 
 
 def _observed(

@@ -1,6 +1,6 @@
-"""Identify the installed code, the installed libraries and the user's files by hashes.
+"""Identify the installed code, the installed libraries and the user's files by hashes, and what sums depend on.
 
-A stage runs again when one of these hashes changes. They depend on contents and on relative names alone: a checkout,
+A stage runs again when one of these changes. They depend on contents and on relative names alone: a checkout,
 whose folders are joined by links, and a wheel of the same sources have the same ones.
 """
 
@@ -33,6 +33,7 @@ LIBRARIES: Final = (
 _BEHIND_STAGES: Final = frozenset({"bundles", "commands", "provenance", "report"})
 _DELIVERING: Final = ("bundles", "provenance", "report")
 _CACHE: Final = "__pycache__"
+THREADS_VARIABLE: Final = "TF_NUM_INTRAOP_THREADS"  # read by TensorFlow when its first session starts
 # Editors leave these beside sources: `x.py~`, `#x.py#`, `.x.py.swp`, and `.#x.py`, a link of Emacs that leads nowhere.
 _EDITORS: Final = ("~", "#")
 
@@ -41,6 +42,18 @@ _EDITORS: Final = ("~", "#")
 def library_versions() -> dict[str, str]:
     """The version of each library that touches an artifact, without importing it."""
     return {name: _version(name) for name in LIBRARIES}
+
+
+def tensorflow_threads() -> int:
+    """How many threads TensorFlow shares an operation among: they decide in which order it adds numbers up.
+
+    As many as `THREADS_VARIABLE` says if that is a positive number, else one for each core that this process may use
+    (`DefaultNumIntraOpThreads` in tensorflow/core/common_runtime/process_util.cc).
+    """
+    said = os.environ.get(THREADS_VARIABLE, "")
+    if said.isascii() and said.isdigit() and int(said) > 0:
+        return int(said)
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1
 
 
 @cache

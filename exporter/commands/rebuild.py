@@ -111,17 +111,18 @@ def _cores_of(manifest: "Manifest") -> Iterator[None]:
 
     TensorFlow reads the number from the environment when it starts. A number that the user set there stays.
     """
-    from mbexport.provenance.manifest import CORES, CORES_VARIABLE
+    from mbexport.fingerprint import THREADS_VARIABLE
+    from mbexport.provenance.manifest import CORES
 
     cores = manifest.tool.environment.get(CORES, "")
-    if CORES_VARIABLE in os.environ or not (cores.isascii() and cores.isdigit() and 0 < int(cores) <= MAX_THREADS):
+    if THREADS_VARIABLE in os.environ or not (cores.isascii() and cores.isdigit() and 0 < int(cores) <= MAX_THREADS):
         yield
         return
-    os.environ[CORES_VARIABLE] = cores
+    os.environ[THREADS_VARIABLE] = cores
     try:
         yield
     finally:
-        del os.environ[CORES_VARIABLE]
+        del os.environ[THREADS_VARIABLE]
 
 
 def _context(manifest: "Manifest", file: Path, *, moved: Mapping[str, str | None], trust: bool) -> click.Context:

@@ -16,13 +16,12 @@ from typing import Any, Final
 from mbexport import __version__
 from mbexport.errors import DataError
 from mbexport.files import is_inside, sha256_of
-from mbexport.fingerprint import library_versions, path_hash, tool_fingerprint
+from mbexport.fingerprint import library_versions, path_hash, tensorflow_threads, tool_fingerprint
 from mbexport.provenance.git import Git
 
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = f"{MANIFEST}.sig"
 CORES: Final = "cores"
-CORES_VARIABLE: Final = "TF_NUM_INTRAOP_THREADS"  # read by TensorFlow when its first session starts
 SCHEMA: Final = 2
 NAME: Final = "mbexport"
 SHA256: Final = "sha256"  # of a file's bytes
@@ -69,8 +68,7 @@ class FileFacts:
 class Tool:
     """The tools that made the files: versions by name, `mbexport` among them, a hash of its code, and where it ran.
 
-    `environment` has the number of cores, since TensorFlow adds numbers up in an order that depends on it; where
-    `CORES_VARIABLE` is set, TensorFlow uses that number, and it is the one recorded.
+    `environment` has the number of TensorFlow's threads as `cores`: it decides in which order numbers are added up.
     """
 
     versions: Mapping[str, str]
@@ -83,15 +81,10 @@ class Tool:
         environment = {
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
-            CORES: os.environ.get(CORES_VARIABLE) or str(_cores()),
+            CORES: str(tensorflow_threads()),
         }
         versions = {NAME: __version__, **library_versions()}
         return cls(versions=versions, code=tool_fingerprint(), environment=environment)
-
-
-def _cores() -> int | None:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

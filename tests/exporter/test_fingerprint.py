@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import mbexport
 from mbexport import fingerprint
 from mbexport.errors import DataError
-from mbexport.fingerprint import path_hash
+from mbexport.fingerprint import THREADS_VARIABLE, path_hash, tensorflow_threads
 
 NAMES = st.text(st.sampled_from("abc"), min_size=1, max_size=3)
 CONTENTS = st.binary(max_size=4)
@@ -177,3 +177,16 @@ def test_what_python_and_editors_leave_behind_counts_for_nothing(fingerprints, t
 def test_the_installed_package_has_fingerprints():
     assert fingerprint.code_fingerprint() != fingerprint.tool_fingerprint()
     assert fingerprint.code_fingerprint() == fingerprint.code_fingerprint.__wrapped__()
+
+
+@pytest.mark.parametrize("said", ["", "0", "-1", "many", "2.0", "\N{SUPERSCRIPT TWO}"])
+def test_tensorflow_has_a_thread_for_each_core_unless_a_number_is_said(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(THREADS_VARIABLE, "3")
+    assert tensorflow_threads() == 3
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 5, 7}, raising=False)
+    monkeypatch.setenv(THREADS_VARIABLE, said)
+    assert tensorflow_threads() == 4
+    monkeypatch.delenv(THREADS_VARIABLE)
+    assert tensorflow_threads() == 4

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.artifact import Precision
 from mbexport.calibration.choices import Correction
-from mbexport.fingerprint import path_hash
+from mbexport.fingerprint import path_hash, tensorflow_threads
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.exports import needs
 from mbexport.pipeline.stage import Files, Options
@@ -38,7 +38,7 @@ def calibration_options(run: Context) -> Options:
     """What decides ranges and integers."""
     plan = run.plan
     ranges = {"ranges": path_hash(plan.ranges)} if plan.ranges else {"observer": plan.observer}
-    return {**image_options(run), **ranges, "corrections": plan.corrections}
+    return {**image_options(run), **ranges, "corrections": plan.corrections, "threads": tensorflow_threads()}
 
 
 def calibrate(run: Context) -> Files:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.errors import DataError
-from mbexport.fingerprint import path_hash
+from mbexport.fingerprint import path_hash, tensorflow_threads
 from mbexport.models.architectures import architecture_of
 from mbexport.models.channels import require_no_alpha
 from mbexport.models.facts import facts_to_json
@@ -58,7 +58,7 @@ def train_options(run: Context) -> Options:
     origin = _origin(run, Trained)
     weights = path_hash(origin.weights) if origin.weights else None
     learned = {"spec": origin.spec, "epochs": origin.epochs, "weights": weights, "data": run.images.fingerprints}
-    return {**network_options(run), **learned}
+    return {**network_options(run), **learned, "threads": tensorflow_threads()}
 
 
 def train(run: Context) -> Files:

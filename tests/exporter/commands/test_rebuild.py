@@ -13,7 +13,8 @@ from PIL import Image
 
 from mbexport.cli import run
 from mbexport.errors import StageError
-from mbexport.provenance.manifest import CORES_VARIABLE, FileFacts
+from mbexport.fingerprint import THREADS_VARIABLE
+from mbexport.provenance.manifest import FileFacts
 from mbexport.provenance.read_manifest import read_manifest
 
 VECTORS = {f"golden/{name}" for name in ("golden.json", "case_0/raw.rgb", "case_0/resized.rgb", GOLDEN_OUTPUT)}
@@ -138,20 +139,20 @@ def test_numbers_are_added_up_on_as_many_cores_as_then(request, monkeypatch, lis
     manifest = json.loads(exported.read_bytes())
     manifest["tool"]["environment"]["cores"] = listed
     edit(exported, tool=manifest["tool"])
-    monkeypatch.delenv(CORES_VARIABLE, raising=False)
+    monkeypatch.delenv(THREADS_VARIABLE, raising=False)
     if told:
-        monkeypatch.setenv(CORES_VARIABLE, told)
+        monkeypatch.setenv(THREADS_VARIABLE, told)
     made = stand_ins.tflite
     caught = []
 
     def watched(*arguments):
-        caught.append(os.environ.get(CORES_VARIABLE))
+        caught.append(os.environ.get(THREADS_VARIABLE))
         return made(*arguments)
 
     monkeypatch.setattr(stand_ins, "tflite", watched)
     assert rebuild("--check", exported)[0] == 0
     assert caught == [seen]
-    assert os.environ.get(CORES_VARIABLE) == told
+    assert os.environ.get(THREADS_VARIABLE) == told
 
 
 def test_files_are_kept_where_that_is_asked_for(exported, rebuild, here):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mbexport.cli import run
 from mbexport.errors import OutputError
+from mbexport.fingerprint import THREADS_VARIABLE
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.resolution import Resolution
 from mbexport.pipeline.build import STAGES
@@ -75,6 +76,15 @@ def test_before_a_run_every_stage_is_to_run_and_nothing_is_written(build, stand_
     assert lines[-1] == "dry run: nothing was written"
     assert sorted(tmp_path.rglob("*")) == before
     assert stand_ins.trained_on == []
+
+
+def test_numbers_that_were_added_up_on_other_threads_are_not_reused(build, stand_ins, monkeypatch):
+    monkeypatch.setenv(THREADS_VARIABLE, "1")
+    build("--format", "onnx")
+    assert stages_in(build("--format", "onnx", "--dry-run")[1])["train"].startswith("reused")
+    monkeypatch.setenv(THREADS_VARIABLE, "2")
+    found = stages_in(build("--format", "onnx", "--dry-run")[1])
+    assert {name for name, text in found.items() if text.startswith("reused")} == {"check-images", "hash-images"}
 
 
 def test_after_a_run_its_stages_would_be_reused_and_its_files_are_those_that_were_planned(build, stand_ins, tmp_path):
