@@ -46,14 +46,21 @@ class Simulation:
     max_lsb: int
     integers: float
 
+    @property
+    def alike(self) -> float:
+        """The fraction of answers that are those of fake quantization, or of the integers if these are nearer.
+
+        Where float sums part from integer ones, as on a network that has learned nothing, the integers are what counts.
+        """
+        return max(self.agreement + self.near_ties, self.integers)
+
     def require_alike(self, *, parting: str | None) -> None:
         """Raises `StageError` if too many answers differ; `parting` is the layer where the codes begin to."""
-        alike = self.agreement + self.near_ties
-        if not (alike >= LEAST_AGREEMENT):
+        if not (self.alike >= LEAST_AGREEMENT):
             where = f"; they part at {parting}" if parting else "; no layer by itself gives other codes"
             raise StageError(
                 f"the .tflite must answer as its simulation on at least {LEAST_AGREEMENT:.0%} of {self.images} images, "
-                f"got {alike:.1%}{where}"
+                f"got {self.alike:.1%}{where}"
             )
 
 
@@ -62,8 +69,8 @@ def check_simulation(
 ) -> Simulation:
     """Feed images (n, h, w, channels) to the file, to the fake-quantized network and to the network in integers.
 
-    The file may give logits instead of probabilities, as `quantized` then does. Raises `StageError` if fewer than
-    `LEAST_AGREEMENT` of the answers are alike.
+    The file may give logits instead of probabilities, as `quantized` then does. Raises `StageError` if the file answers
+    as neither of the two on `LEAST_AGREEMENT` of the images.
     """
     classifier, last = Classifier(open_runner(tflite)), twins[-1]
     scores = classifier.scores(classifier.raw(classifier.runner.prepare(pixels, preprocess)))
@@ -81,7 +88,7 @@ def check_simulation(
         # Different logits may have the same code of probability.
         integers=float((scores[rows, steps.argmax(axis=1)] == scores.max(axis=1)).mean()),
     )
-    alike = simulation.agreement + simulation.near_ties >= LEAST_AGREEMENT
+    alike = simulation.alike >= LEAST_AGREEMENT
     simulation.require_alike(parting=None if alike else parting_layer(tflite, twins, pixels[:_LOCATED_ON], preprocess))
     return simulation
 

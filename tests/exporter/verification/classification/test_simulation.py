@@ -36,8 +36,8 @@ ENTRY = input_range(**INPUT)
 SPEC = ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=10)
 
 
-def simulation(agreement: float, near_ties: float = 0.0) -> Simulation:
-    return Simulation(images=100, agreement=agreement, near_ties=near_ties, max_lsb=1, integers=1.0)
+def simulation(agreement: float, near_ties: float = 0.0, *, integers: float = 0.0) -> Simulation:
+    return Simulation(images=100, agreement=agreement, near_ties=near_ties, max_lsb=1, integers=integers)
 
 
 def test_the_message_names_the_agreement_and_the_layer() -> None:
@@ -47,6 +47,14 @@ def test_the_message_names_the_agreement_and_the_layer() -> None:
         simulation(0.5).require_alike(parting=None)
     with pytest.raises(StageError):
         simulation(float("nan")).require_alike(parting=None)
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_a_file_that_gives_what_integers_give_is_sound_wherever_float_sums_lead(same: int, exact: int) -> None:
+    found = simulation(same / 100, integers=exact / 100)
+    assert found.alike == max(same, exact) / 100
+    if exact >= 97:
+        found.require_alike(parting=None)
 
 
 @given(st.integers(0, 100), st.integers(0, 100))
