@@ -190,6 +190,7 @@ _SHARED: Final = (
     *bundle_options.bundles,
     options.strict,
     options.summary,
+    options.latency,
     options.threads,
     options.seed,
     options.option(
@@ -238,6 +239,7 @@ def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
         "limits": options.gate_limits(given["gates"]),
         "strict": given["strict"],
         "seed": given["seed"],
+        "latency": given["latency"],
         "threads": given["threads"],
         "resume": given["resume"],
         "force": given["force"],

@@ -259,6 +259,13 @@ force: Final = option(
     help="Replace and remove files in the output folder that are not as an earlier run left them.",
 )
 seed: Final = option("--seed", group=Group.RUN, type=int, default=0, metavar="N", help="Seed of every random choice.")
+latency: Final = option(
+    "--latency/--no-latency",
+    group=Group.LATENCY,
+    default=True,
+    is_recorded=False,
+    help="Time the files; measure their cold start and memory in processes of their own.",
+)
 threads: Final = option(
     "--threads",
     group=Group.LATENCY,

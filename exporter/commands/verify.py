@@ -65,12 +65,7 @@ Examples:
 @options.follow_links
 @options.strict
 @options.summary
-@options.option(
-    "--latency/--no-latency",
-    group=Group.LATENCY,
-    default=True,
-    help="Time the files; measure their cold start and memory in processes of their own.",
-)
+@options.latency
 @options.threads
 @options.seed
 @options.force

@@ -106,6 +106,7 @@ class BuildPlan:
     licence: str | None = None
     bundling: Bundling = field(default_factory=Bundling)
     sensitivity: bool = True
+    latency: bool = True
     limits: Mapping[str, float] = field(default_factory=dict)
     strict: bool = False
     max_bad: float = MAX_BAD

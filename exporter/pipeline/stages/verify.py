@@ -24,6 +24,7 @@ def verify_options(run: Context) -> Options:
     """What decides the answers and how they are measured."""
     return {
         "images": run.images.fingerprints,
+        "latency": run.plan.latency,
         "threads": run.plan.threads,
         "artifacts": sorted(run.artifacts),
         "seed": run.plan.seed,
@@ -54,7 +55,13 @@ def verify(run: Context) -> Files:
             kind=Output.LOGITS if plan.logits else facts.output,
             scores=reference_scores(run),
         ),
-        MeasureOptions(labels=run.labels, threads=plan.threads, is_labelled=run.images.is_labelled, seed=plan.seed),
+        MeasureOptions(
+            labels=run.labels,
+            threads=plan.threads,
+            is_timed=plan.latency,
+            is_labelled=run.images.is_labelled,
+            seed=plan.seed,
+        ),
         progress=run.progress,
     )
     return {MEASURED: to_bytes(found.measured), PICTURES: pictures_to_json(found.pictures)}

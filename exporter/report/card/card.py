@@ -21,6 +21,7 @@ from mbexport.report.warnings import network_warnings, noise
 CARD: Final = "MODEL_CARD.md"
 _HERE: Final = "mbexport.report.card"
 _WORST: Final = 10
+_TIMES: Final = ("p50", "p90", "p99")
 
 
 def model_card(
@@ -45,6 +46,7 @@ def model_card(
 def _context(report: Json, licence: str | None, files: Collection[str], bundles: Mapping[str, str]) -> dict[str, Any]:
     """The names that the template uses: texts, which it escapes, and finished tables."""
     beside = {path.split("/")[0] for path in files}
+    is_timed = any(entry["latency_ms"]["p50"] is not None for entry in report["artifacts"])
     return {
         "name": formatting.model_name(report),
         "passed": report["passed"],
@@ -61,7 +63,8 @@ def _context(report: Json, licence: str | None, files: Collection[str], bundles:
         "metrics": _metrics(report),
         "machine": sentences.machine(report),
         "noise": noise(report["machine"]),
-        "latencies": _latencies(report["artifacts"]),
+        "is_timed": is_timed,
+        "latencies": _latencies(report["artifacts"], is_timed=is_timed),
         "speedups": [f"Here {ratio['b']} is {formatting.speedup(ratio)}." for ratio in report["speedups"]],
         "gates": _gates(report["gates"]),
         "limits": sentences.limits(report),
@@ -108,19 +111,20 @@ def _top5(entry: Json) -> str:
     return number(entry["top5"], ".2%") + interval(entry["top5_ci95"], ".1%")
 
 
-def _latencies(artifacts: Sequence[Json]) -> Markup:
+def _latencies(artifacts: Sequence[Json], *, is_timed: bool) -> Markup:
+    """Times, where there are any, and how each file's convolutions run."""
     rows = [
         [
             code(entry["file"]),
             prose(entry["runtime"], LONGEST_NAME),
-            *(number(entry["latency_ms"][name], ".2f") for name in ("p50", "p90", "p99")),
-            str(entry["latency_ms"]["runs"]),
+            *(number(entry["latency_ms"][name], ".2f") for name in (_TIMES if is_timed else ())),
+            *([str(entry["latency_ms"]["runs"])] if is_timed else []),
             formatting.integer_convolutions(entry["kernels"]),
         ]
         for entry in artifacts
     ]
-    names = ("file", "runtime", "p50 ms", "p90 ms", "p99 ms", "runs", "int8 convolutions")
-    return Markup(table(names, rows, texts=2))
+    times = (*(f"{name} ms" for name in _TIMES), "runs") if is_timed else ()
+    return Markup(table(("file", "runtime", *times, "int8 convolutions"), rows, texts=2))
 
 
 def _gates(gates: Sequence[Json]) -> Markup:

@@ -114,6 +114,20 @@ def test_a_changed_io_type_runs_only_what_depends_on_it(undisturbed, cli):
     assert twins["max_lsb"] <= 2
 
 
+def test_without_latencies_nothing_is_timed_and_the_same_files_are_made(undisturbed, undisturbed_hashes, cli):
+    done = cli("build", *TINY, "--int8", "--out", undisturbed, "--no-latency")
+    assert done.returncode in (0, 1), done.stderr
+    assert {name for name, reused in reused_stages(undisturbed).items() if not reused} == {"verify"}
+    report = json.loads((undisturbed / "report.json").read_bytes())
+    assert all(entry["latency_ms"]["p50"] is None for entry in report["artifacts"])
+    assert report["speedups"] == []
+    gates = {gate["name"] for gate in report["gates"]}
+    assert "agreement" in gates
+    assert "int8_speedup" not in gates
+    assert "Not measured" in (undisturbed / "MODEL_CARD.md").read_text()
+    assert delivered_hashes(undisturbed) == undisturbed_hashes
+
+
 def test_leftovers_of_another_choice_are_removed(undisturbed, cli):
     done = cli("build", *TINY, "--format", "tflite", "--out", undisturbed)
     assert done.returncode in (0, 1), done.stderr
