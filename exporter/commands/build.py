@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mbexport.commands import build_and_export, options
+from mbexport.commands import build_and_export, network_options, options
 from mbexport.commands.options import Group
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ Examples:
     help="Labelled images to train and verify on: the digits of scikit-learn, a folder with a sub-folder for each "
     "class, or a data set of TensorFlow Datasets.",
 )
-@options.arch
-@options.alpha
-@options.resolution
+@network_options.arch
+@network_options.alpha
+@network_options.resolution
 @options.option(
     "--weights",
     group=Group.COMMON,
@@ -45,8 +45,8 @@ Examples:
     metavar="N",
     help="Epochs of training; if absent 16 for digits, 30 for photos, and at most 60 with --weights.",
 )
-@options.rho
-@options.variants
+@network_options.rho
+@network_options.variants
 @options.option(
     "--log-dir",
     group=Group.TRAINING,
@@ -93,12 +93,12 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO 
     shared = build_and_export.shared_plan(given)
 
     def plan_of(classes: int, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
-        resolution = options.resolution_or_rho(
+        resolution = network_options.resolution_or_rho(
             given["resolution"],
             given["rho"],
             default_px=plans.PHOTO_RESOLUTION_PX if is_photos else plans.DIGITS_RESOLUTION_PX,
         )
-        spec = options.spec_of(given, resolution=resolution, classes=classes)
+        spec = network_options.spec_of(given, resolution=resolution, classes=classes)
         epochs = given["epochs"]
         if epochs is None:
             epochs = plans.PHOTO_EPOCHS if is_photos else plans.DIGITS_EPOCHS

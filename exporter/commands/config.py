@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import click
 
-from mbexport.commands.options import PATH, RESOLUTION, Group, Option, option
+from mbexport.commands.network_options import RESOLUTION
+from mbexport.commands.options import PATH, Group, Option, option
 from mbexport.documents import parse_toml, read_document
 from mbexport.errors import DataError, OptionError, did_you_mean
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mbexport.commands import options
+from mbexport.commands import network_options, options
 from mbexport.commands.options import Group
 from mbexport.errors import OptionError
 from mbexport.models.architectures import ARCHITECTURES, Architecture, architecture_of
@@ -25,11 +25,11 @@ Examples:
 
 
 @options.command("cost", epilog=_EXAMPLES)
-@options.arch
-@options.alpha
-@options.resolution
-@options.rho
-@options.variants
+@network_options.arch
+@network_options.alpha
+@network_options.resolution
+@network_options.rho
+@network_options.variants
 @options.option(
     "--classes", group=Group.NETWORK, type=int, default=1000, metavar="N", help="Classes that the network tells apart."
 )
@@ -61,8 +61,10 @@ def command(**given: Any) -> None:
         row = _published_alone(given)
         lines = (_all if given["everything"] else _compare)(row, given["classes"], as_json=given["as_json"])
     else:
-        resolution = options.resolution_or_rho(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX)
-        spec = options.spec_of(given, resolution=resolution, classes=given["classes"])
+        resolution = network_options.resolution_or_rho(
+            given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX
+        )
+        spec = network_options.spec_of(given, resolution=resolution, classes=given["classes"])
         lines = _one(spec, by_layer=given["by_layer"], as_json=given["as_json"])
     click.echo("\n".join(lines))
 
@@ -75,7 +77,7 @@ def _published_alone(given: Mapping[str, Any]) -> Architecture:
     if given["everything"] and given["compare"]:
         raise OptionError("give --all or --compare, not both")
     wanted = "--all" if given["everything"] else "--compare"
-    own = options.spec_of(given, resolution=REFERENCE_RESOLUTION, classes=given["classes"])
+    own = network_options.spec_of(given, resolution=REFERENCE_RESOLUTION, classes=given["classes"])
     for name, default in variant_options(type(own)).items():
         value = given[name]
         if value != default:

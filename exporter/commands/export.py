@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from mbexport.commands import build_and_export, options
+from mbexport.commands import build_and_export, network_options, options
 from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.keras.format import KERAS
@@ -51,11 +51,11 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
     help="Labelled images to verify on: the digits of scikit-learn, a folder with a sub-folder for each class, or a "
     "data set of TensorFlow Datasets. Without labels, --calibration alone will do.",
 )
-@options.arch
-@options.alpha
-@options.resolution
-@options.rho
-@options.variants
+@network_options.arch
+@network_options.alpha
+@network_options.resolution
+@network_options.rho
+@network_options.variants
 @options.option(
     "--trust",
     group=Group.RUN,
@@ -155,7 +155,7 @@ def _foreign(given: dict[str, Any]) -> "Foreign":
 
     resolution = given["resolution"]
     if given["rho"] is not None:
-        resolution = options.resolution_or_rho(resolution, given["rho"], default_px=REFERENCE_RESOLUTION_PX)
+        resolution = network_options.resolution_or_rho(resolution, given["rho"], default_px=REFERENCE_RESOLUTION_PX)
     return Foreign(model=given["model"], resolution=resolution, trust=given["trust"])
 
 
@@ -163,8 +163,10 @@ def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -
     from mbexport.models.keras_import.weights import stored_weights
     from mbexport.pipeline.plan import Stored
 
-    resolution = options.resolution_or_rho(given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX)
-    spec = options.spec_of(given, resolution=resolution, classes=classes or IMAGENET_CLASSES)
+    resolution = network_options.resolution_or_rho(
+        given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX
+    )
+    spec = network_options.spec_of(given, resolution=resolution, classes=classes or IMAGENET_CLASSES)
     weights = build_and_export.weights_file(given["weights"], spec, stderr, needs_head=True)
     if weights.is_file():
         try_as([(weights, KERAS)])

@@ -3,7 +3,7 @@
 import errno
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mbexport.errors import DataError, OptionError
-from mbexport.models.architectures import ARCHITECTURES, options_of_architectures
-from mbexport.models.mobilenet_v1.spec import Convolution
-from mbexport.models.resolution import Resolution
-from mbexport.models.spec import REFERENCE_RESOLUTION_PX, NetworkSpec, resolution_from_rho, variant_options
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -52,22 +48,6 @@ def _require_possible(value: str, param: click.Parameter | None, ctx: click.Cont
 
 
 PATH: Final = _PathType(path_type=Path)
-
-
-class _ResolutionType(click.ParamType[Resolution]):
-    """96 or 96x128 as a `Resolution`."""
-
-    name = "resolution"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Resolution:
-        """The resolution; raises click's error for what is none."""
-        try:
-            return value if isinstance(value, Resolution) else Resolution.parse(value)
-        except OptionError as error:
-            raise click.BadParameter(f"{error}", ctx=ctx, param=param) from None
-
-
-RESOLUTION: Final = _ResolutionType()
 
 
 class Group(StrEnum):
@@ -158,57 +138,6 @@ def together(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-arch: Final = option(
-    "--arch",
-    group=Group.NETWORK,
-    type=click.Choice([each.name for each in ARCHITECTURES]),
-    default=ARCHITECTURES[0].name,
-    help="Architecture of the network.",
-)
-alpha: Final = option(
-    "--alpha",
-    group=Group.COMMON,
-    type=float,
-    default=1.0,
-    metavar="A",
-    help="Width multiplier, in (0, 1]; of MobileNet v2 and v3 in (0, 2].",
-)
-resolution: Final = option(
-    "--resolution",
-    group=Group.COMMON,
-    type=RESOLUTION,
-    metavar="PX|HxW",
-    help="Side of the input in pixels, a multiple of 32 from 32 to 1024; or its height and width, as 96x128.",
-)
-rho: Final = option(
-    "--rho",
-    group=Group.NETWORK,
-    type=float,
-    metavar="R",
-    help=f"Resolution multiplier, instead of --resolution: the side of a square divided by {REFERENCE_RESOLUTION_PX}.",
-)
-conv: Final = option(
-    "--conv",
-    group=Group.NETWORK,
-    type=click.Choice([each.value for each in Convolution]),
-    default=Convolution.SEPARABLE.value,
-    callback=lambda _context, _parameter, value: Convolution(value),
-    help="MobileNet v1: convolutions of the blocks, depthwise separable or the standard ones that the paper compares "
-    "them with.",
-)
-shallow: Final = option(
-    "--shallow",
-    group=Group.NETWORK,
-    is_flag=True,
-    help="MobileNet v1: leave out the five blocks from 512 to 512 channels.",
-)
-minimalistic: Final = option(
-    "--minimalistic",
-    group=Group.NETWORK,
-    is_flag=True,
-    help="MobileNet v3: without squeeze-and-excite, h-swish and 5x5 kernels.",
-)
-variants: Final = together(conv, shallow, minimalistic)  # what not every architecture has
 as_json: Final = option("--json", "as_json", group=Group.COMMON, is_flag=True, help="Print the result as JSON.")
 classes_file: Final = option(
     "--classes",
@@ -368,30 +297,6 @@ def require_folders(**paths: Path | None) -> None:
     for option, path in paths.items():
         if path is not None and not path.is_dir():
             raise DataError(f"--{option} must be a folder of images, got {path}")
-
-
-def resolution_or_rho(resolution: Resolution | None, rho: float | None, *, default_px: int) -> Resolution:
-    """The resolution that --resolution or --rho gives, else a square. Raises `OptionError` for both."""
-    if resolution is not None and rho is not None:
-        raise OptionError(f"give --resolution or --rho, not both, got {resolution} and {rho:g}")
-    if rho is not None:
-        return Resolution.square(resolution_from_rho(rho))
-    return Resolution.square(default_px) if resolution is None else resolution
-
-
-def spec_of(given: Mapping[str, Any], *, resolution: Resolution, classes: int) -> NetworkSpec:
-    """The network that the options describe.
-
-    Raises `OptionError` for one that is not built here, and for an option that its architecture does not have.
-    """
-    row = next(each for each in ARCHITECTURES if each.name == given["arch"])
-    own = variant_options(row.spec)
-    for name, owners in options_of_architectures().items():
-        if name not in own and given[name] != variant_options(owners[0].spec)[name]:
-            legal = " or ".join(each.name for each in owners)
-            raise OptionError(f"--{name} is for --arch {legal}, got --arch {row.name}: drop --{name}")
-    chosen = {name: given[name] for name in own}
-    return row.spec(alpha=given["alpha"], resolution=resolution, classes=classes, **chosen)
 
 
 def gate_limits(gates: tuple[str, ...]) -> dict[str, float]:

@@ -29,6 +29,7 @@ ASIDE = {
     "dry-run",
     "force",
     "gate",
+    "latency",
     "log-dir",
     "out",
     "resume",
