@@ -1,6 +1,6 @@
 """Identify the installed code, the installed libraries and the user's files by hashes, and what sums depend on.
 
-A stage runs again when one of these changes. They depend on contents and on relative names alone: a checkout,
+A stage runs again when one of these changes. The hashes depend on contents and on relative names alone: a checkout,
 whose folders are joined by links, and a wheel of the same sources have the same ones.
 """
 
@@ -53,7 +53,14 @@ def tensorflow_threads() -> int:
     said = os.environ.get(THREADS_VARIABLE, "")
     if said.isascii() and said.isdigit() and int(said) > 0:
         return int(said)
-    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1
+    return usable_cores()
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @cache

@@ -100,13 +100,6 @@ def cpu_flags() -> tuple[str, ...]:
     return tuple(flag for flag in _FLAGS if flag in listed)
 
 
-def usable_cores() -> int:
-    """The number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def load_average() -> Load | None:
     """The load averages over 1, 5 and 15 minutes; None where the system keeps none."""
     try:

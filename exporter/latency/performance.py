@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from mbexport.artifact import Precision
 from mbexport.errors import MAX_THREADS
+from mbexport.fingerprint import usable_cores
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Subject
 from mbexport.latency.interleaved import PERCENTS, Latency, Ratio
-from mbexport.latency.machine import machine_json, usable_cores
+from mbexport.latency.machine import machine_json
 from mbexport.latency.probe import Probe, probe_all
 from mbexport.latency.sittings import FULL, Effort, Timings, time_artifacts
 from mbexport.latency.throughput import BATCH, Throughput, measure_throughput, throughput_of

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.errors import MAX_THREADS
+from mbexport.fingerprint import usable_cores
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
 from mbexport.formats.trial import require_harmless
-from mbexport.latency.machine import machine_json, usable_cores
+from mbexport.latency.machine import machine_json
 from mbexport.latency.performance import Performance, measure_performance, ratio_json
 from mbexport.latency.sittings import Effort
 from mbexport.models.preprocess import Preprocess

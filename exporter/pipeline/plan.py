@@ -76,11 +76,11 @@ class BuildPlan:
     itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. `io` is of int8
     artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with
     `logits` all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images
-    that may be unreadable; with `follow_links` files and folders of images may be links to anywhere. With `strict` a
-    gate that the images are too few to decide fails. Without `is_judged` artifacts are made and nothing is found out
-    about them: there is no report. A `recipe` says how the run was asked for, in a manifest. `bundling` says what apps
-    get; `golden` is a folder of images that may travel with that, instead of test images. With `force` files in `out`
-    that no run left as they are may be replaced.
+    that may be unreadable; with `follow_links` files and folders of images may be links to anywhere. With `strict`
+    a gate that the images are too few to decide fails. Without `latency` nothing is timed; without `is_judged`
+    artifacts are made and nothing is found out about them: there is no report. A `recipe` says how the run was
+    asked for, in a manifest. `bundling` says what apps get; `golden` is a folder of images that may travel with
+    that, instead of test images. With `force` files in `out` that no run left as they are may be replaced.
     """
 
     name: str

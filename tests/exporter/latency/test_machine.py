@@ -4,8 +4,9 @@ import os
 
 import pytest
 
+from mbexport.fingerprint import usable_cores
 from mbexport.latency import machine
-from mbexport.latency.machine import Conditions, busy_share, cpu_flags, load_average, machine_json, usable_cores
+from mbexport.latency.machine import Conditions, busy_share, cpu_flags, load_average, machine_json
 
 X86 = """\
 processor\t: 0

@@ -7,9 +7,9 @@ import pytest
 from tflite_by_hand import tflite_of
 
 from mbexport.cli import run
+from mbexport.fingerprint import usable_cores
 from mbexport.formats.registry import open_runner
 from mbexport.formats.tflite.batch import with_open_batch
-from mbexport.latency.machine import usable_cores
 from mbexport.latency.sittings import fixed_effort
 from mbexport.pipeline.bench_files import bench_files, feeds_of
 from mbexport.progress import Silent
