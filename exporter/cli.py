@@ -42,6 +42,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "bundle": "make app bundles again, or check every byte of a folder",
         "inspect": "show tensors, quantization and kernels of an artifact",
         "rebuild": "make the files of an earlier run again and compare every byte",
+        "cache": "list or prune what runs share between output folders",
         "cost": "show mult-adds and parameters of a MobileNet",
         "doctor": "show what is installed, and what would fail",
     }

@@ -108,11 +108,17 @@ class Folder:
 
     def write_new(self, name: str, content: bytes, *, mode: int) -> None:
         """Write a new file, in the place of any of that name, and flush it to the disk; folders above it are made."""
+        with self.create(name, mode=mode) as file:
+            file.write(content)
+
+    @contextmanager
+    def create(self, name: str, *, mode: int) -> Iterator[IO[bytes]]:
+        """A new file, in the place of any of that name, which is flushed to the disk when it has been written."""
         with self._above(name, make=True) as (folder, last):
             with suppress(FileNotFoundError):
                 os.unlink(last, dir_fd=folder)
             with os.fdopen(os.open(last, _NEW, mode, dir_fd=folder), "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
 

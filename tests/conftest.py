@@ -21,6 +21,7 @@ settings.load_profile("quick")
 
 # The caches of all tests are one user's, and nothing is written into that user's home.
 os.environ["MBEXPORT_CACHE_SECRET"] = "the tests' own secret, which everybody knows"
+os.environ |= {"MBEXPORT_BUILD_CACHE": "none", "MBEXPORT_EXPORT_CACHE": "none"}
 
 ROOT = Path(__file__).resolve().parent.parent
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -45,12 +46,17 @@ class MemorySession:
         dies_at: int = 0,
         is_written: bool = True,
     ) -> None:
-        self.cache_dir, self.log_dir = cache_dir, log_dir
+        self._folder, self.log_dir = cache_dir, log_dir
         self.content, self.saved = content, 0
         self._dies_at, self._is_written = dies_at, is_written
 
     def load(self) -> bytes | None:
         return self.content
+
+    def pixels(self, images: Any, preprocess: Any) -> Any:
+        from mbexport.models.training.pixel_store import open_store
+
+        return open_store(self._folder, count=len(images), shape=preprocess.shape)
 
     def save(self, content: bytes) -> None:
         self.saved += 1

@@ -200,6 +200,7 @@ _SHARED: Final = (
         is_recorded=False,
         help="Reuse the stages that an earlier run finished in the output folder.",
     ),
+    options.cache,
     options.force,
     config,
 )
@@ -242,6 +243,7 @@ def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
         "latency": given["latency"],
         "threads": given["threads"],
         "resume": given["resume"],
+        "cache": options.cache_folder(given["cache"]),
         "force": given["force"],
     }
 

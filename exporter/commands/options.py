@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mbexport.errors import DataError, OptionError
+from mbexport.errors import DataError, OptionError, OutputError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -187,6 +187,15 @@ force: Final = option(
     is_recorded=False,
     help="Replace and remove files in the output folder that are not as an earlier run left them.",
 )
+cache: Final = option(
+    "--cache",
+    group=Group.RUN,
+    type=PATH,
+    metavar="DIR|none",
+    is_recorded=False,
+    help="Folder in which finished stages and decoded images are shared between output folders; the user's cache "
+    "folder if absent.",
+)
 seed: Final = option("--seed", group=Group.RUN, type=int, default=0, metavar="N", help="Seed of every random choice.")
 latency: Final = option(
     "--latency/--no-latency",
@@ -239,6 +248,17 @@ mean: Final = option(
 scale: Final = option(
     "--scale", group=Group.DATA, metavar="S[,S,S]", help="See --mean; a number, or a fraction such as 1/255."
 )
+
+
+def cache_folder(given: Path | None) -> Path | None:
+    """The folder of --cache, the user's own if it is absent; None for `none`. Raises `OutputError` for a file."""
+    from mbexport.pipeline.shared_cache import user_cache
+
+    if given == Path("none"):
+        return None
+    if given is not None and given.exists() and not given.is_dir():
+        raise OutputError(f"--cache must be a folder or none, got {given}")
+    return given or user_cache()
 
 
 def normalization(preset: str | None, mean: str | None, scale: str | None) -> "Normalization | None":

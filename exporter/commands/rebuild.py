@@ -155,7 +155,9 @@ def _make(manifest: "Manifest", context: click.Context, out: Path, stderr: TextI
     recipe = recipe_of(context)
     try:
         task: Task = _maker(recipe.command).task(context.params)
-        plan = replace(with_recipe(task.plan_of(stderr), recipe), out=out, resume=False, is_judged=False, force=force)
+        plan = replace(
+            with_recipe(task.plan_of(stderr), recipe), out=out, resume=False, cache=None, is_judged=False, force=force
+        )
     except DataError as error:  # the names in the manifest may start from another folder
         places = ", ".join(f"--{name} {each.name}" for name, each in manifest.inputs.items())
         raise DataError(f"{error} (the manifest has {places}; give an option for what has moved)") from None

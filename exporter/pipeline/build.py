@@ -21,6 +21,7 @@ from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.publish import Sign, publish, require_room
+from mbexport.pipeline.shared_cache import SharedCache
 from mbexport.pipeline.stage import Stage
 from mbexport.pipeline.stages import calibrate, check_import, examine, export, golden, images, quantize, train, verify
 from mbexport.progress import Progress
@@ -44,9 +45,17 @@ STAGES: Final = (
         work=images.check_images,
         is_wanted=images.has_files,
         check=images.leave_out,
+        is_shared=True,
     ),
     # The float network, from one of three origins.
-    Stage(name="train", options=train.train_options, upstream=_IMAGES, work=train.train, is_wanted=train.is_trained),
+    Stage(
+        name="train",
+        options=train.train_options,
+        upstream=_IMAGES,
+        work=train.train,
+        is_wanted=train.is_trained,
+        is_shared=True,
+    ),
     Stage(name="weights", options=train.weights_options, work=train.read_weights, is_wanted=train.is_stored),
     Stage(
         name="import",
@@ -61,6 +70,7 @@ STAGES: Final = (
         upstream=_NETWORK,
         work=check_import.check_import,
         is_wanted=check_import.is_checked,
+        is_shared=True,
     ),
     # Its integers.
     Stage(
@@ -69,6 +79,7 @@ STAGES: Final = (
         upstream=_NETWORK,
         work=calibrate.calibrate,
         is_wanted=calibrate.is_int8_needed,
+        is_shared=True,
     ),
     Stage(
         name="quantize",
@@ -76,6 +87,7 @@ STAGES: Final = (
         upstream=("calibrate",),
         work=quantize.quantize,
         is_wanted=calibrate.is_int8_needed,
+        is_shared=True,
     ),
     Stage(
         name="round-weights",
@@ -83,6 +95,7 @@ STAGES: Final = (
         upstream=_NETWORK,
         work=calibrate.round_weights,
         is_wanted=calibrate.is_rounding_needed,
+        is_shared=True,
     ),
     # A file of each format and precision: tflite-fp32, onnx-fp32, ...
     *_EXPORTS,
@@ -100,6 +113,7 @@ STAGES: Final = (
         upstream=_INT8,
         work=examine.measure_sensitivity,
         is_wanted=examine.is_sensitivity_wanted,
+        is_shared=True,
     ),
     Stage(
         name="verify",
@@ -121,7 +135,13 @@ STAGES: Final = (
         upstream=(*_NETWORK, *_ARTIFACTS),
         work=golden.golden_vectors,
     ),
-    Stage(name="hash-images", options=images.hash_options, work=images.hash_images, is_wanted=images.is_hashed),
+    Stage(
+        name="hash-images",
+        options=images.hash_options,
+        work=images.hash_images,
+        is_wanted=images.is_hashed,
+        is_shared=True,
+    ),
 )
 
 
@@ -153,7 +173,8 @@ def run(
     with Workdir.open(plan.out) as workdir:
         require_room(workdir, delivered_names(plan, is_signed=sign is not None), force=plan.force)
         workdir.require_space(_SPACE_PER_PARAMETER_BYTES * _parameters(plan) + _SPACE_BYTES)
-        runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir)
+        cache = None if plan.cache is None else SharedCache(plan.cache)
+        runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir, cache=cache)
         done = Context(plan=plan, images=ImageSets(plan, data), progress=progress, data=data, class_names=class_names)
         for stage in STAGES:
             if stage.is_wanted(done):

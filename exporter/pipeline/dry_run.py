@@ -18,6 +18,7 @@ from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.publish import require_room
+from mbexport.pipeline.shared_cache import SharedCache
 from mbexport.pipeline.stage import Stage
 from mbexport.progress import Silent
 from mbexport.workdir import StageRecord, Workdir
@@ -83,11 +84,12 @@ def planned(
     downloads = _downloads(plan)
     missing = set(NETWORK) if downloads else set()  # whose results are not there to look up what stands on them
     workdir, stages = Workdir(plan.out), []
+    cache = SharedCache(plan.cache) if plan.cache else None
     require_room(workdir, names, force=plan.force)
     for stage in STAGES:
         if not stage.is_wanted(run):
             continue
-        record = None if {stage.name, *stage.upstream} & missing else _finished(stage, run, workdir)
+        record = None if {stage.name, *stage.upstream} & missing else _finished(stage, run, workdir, cache)
         if record is None:
             missing.add(stage.name)
             stages.append(PlannedStage(name=stage.name, status=Status.TO_RUN))
@@ -111,11 +113,19 @@ def _downloads(plan: BuildPlan) -> tuple[Path, ...]:
     return () if weights is None or weights.is_file() else (weights,)
 
 
-def _finished(stage: Stage, run: Context, workdir: Workdir) -> StageRecord | None:
+def _finished(stage: Stage, run: Context, workdir: Workdir, cache: SharedCache | None) -> StageRecord | None:
     """What an earlier run left of the stage, if it may be reused."""
     if not run.plan.resume:
         return None
-    return workdir.finished(stage.name, key_of(stage.name, stage.options(run), run.upstream(stage.upstream)))
+    key = key_of(stage.name, stage.options(run), run.upstream(stage.upstream))
+    record = workdir.finished(stage.name, key)
+    if record is not None or cache is None or not stage.is_shared:
+        return record
+    found = cache.find(stage.name, key)
+    if found is None:
+        return None
+    files = {name: cache.path(sha256) for name, sha256 in found.files.items()}
+    return StageRecord(key=key, files=files, seconds=float(found.fields["seconds"]))
 
 
 def _network(run: Context) -> PlannedNetwork:

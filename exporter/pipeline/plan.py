@@ -79,7 +79,8 @@ class BuildPlan:
     that may be unreadable; with `follow_links` files and folders of images may be links to anywhere. With `strict`
     a gate that the images are too few to decide fails. Without `latency` nothing is timed; without `is_judged`
     artifacts are made and nothing is found out about them: there is no report. A `recipe` says how the run was
-    asked for, in a manifest. `bundling` says what apps get; `golden` is a folder of images that may travel with
+    asked for, in a manifest. Stages that take long are shared between output folders in the folder `cache`, if there is
+    one. `bundling` says what apps get; `golden` is a folder of images that may travel with
     that, instead of test images. With `force` files in `out` that no run left as they are may be replaced.
     """
 
@@ -115,6 +116,7 @@ class BuildPlan:
     seed: int = 0
     threads: int = 1
     resume: bool = True
+    cache: Path | None = None
     force: bool = False
     is_judged: bool = True
     recipe: Recipe | None = None

@@ -16,7 +16,8 @@ class Stage:
     `work` makes its files, by name, from a context; what is heavy it imports itself, so that a run whose stages are
     all reused loads no TensorFlow. Its result is reused while `options` (the values that it reads) and the stages
     `upstream` stay the same; of these only the ones that the run has count. A stage that is not `is_wanted` is left
-    out. `check` runs behind it, whether it was reused or not, and may raise.
+    out. `check` runs behind it, whether it was reused or not, and may raise. What `is_shared` goes into a cache that
+    other output folders read: it takes longer than to copy it, and its key alone decides it.
     """
 
     name: str
@@ -25,3 +26,4 @@ class Stage:
     upstream: tuple[str, ...] = ()
     is_wanted: Callable[[Context], bool] = lambda _: True
     check: Callable[[Context], None] = lambda _: None
+    is_shared: bool = False

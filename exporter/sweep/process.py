@@ -29,7 +29,7 @@ _LOCK_WAIT_S: Final = 60.0  # for the end of an earlier attempt on another machi
 
 
 class Running:
-    """A job that runs, started by a thread that outlives it: the kernel watches the parent's thread, not the process."""
+    """A job that runs. The thread that starts it must outlive it: the kernel watches that thread, not the process."""
 
     def __init__(self, job: Job) -> None:
         self.job = job

@@ -27,11 +27,14 @@ _FEWEST_READERS, _MOST_READERS = 4, 16
 class ImageSet:
     """Labelled images: `labels` is int64 of shape (n,), `names` identifies each image, `read(i)` returns it.
 
-    It is RGB, or RGBA if it has an alpha."""
+    It is RGB, or RGBA if it has an alpha. What decides the pixels behind the names is `source`, a fingerprint; it is
+    empty where nothing is known of them.
+    """
 
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     read: Callable[[int], Image.Image]
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -43,6 +46,7 @@ class ImageSet:
             labels=self.labels[indices],
             names=tuple(self.names[i] for i in indices),
             read=lambda i: read(int(indices[i])),
+            source=self.source,
         )
 
     def without(self, indices: Collection[int]) -> "ImageSet":

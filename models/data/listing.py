@@ -43,7 +43,12 @@ class Listing:
     def images(self) -> ImageSet:
         """The files as images, opened when they are read."""
         names = tuple(map(shown, self.names))
-        return ImageSet(labels=self.labels, names=names, read=lambda index: read_image(self._path(index)))
+        return ImageSet(
+            labels=self.labels,
+            names=names,
+            read=lambda index: read_image(self._path(index)),
+            source=self.fingerprint,
+        )
 
     def contents(self) -> str:
         """The hash of file names, labels and bytes, wherever they lie and whenever they changed. Reads every file."""

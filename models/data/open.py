@@ -88,4 +88,5 @@ def _load() -> ImageSet:
         labels=bunch.target.astype(np.int64),
         names=tuple(f"digit-{i:04d}" for i in range(len(grey))),
         read=lambda i: Image.fromarray(grey[i]).convert("RGB"),
+        source=DIGITS,
     )

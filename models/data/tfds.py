@@ -120,7 +120,8 @@ def _open_split(builder: Any, split: str) -> ImageSet:
             encoded = source[index]["image"]
         return decode_image(bytes(encoded), name=f"{TFDS_PREFIX}{name}/{index}")
 
-    return ImageSet(labels=labels, names=tuple(f"{split}/{index}" for index in range(len(labels))), read=read)
+    names = tuple(f"{split}/{index}" for index in range(len(labels)))
+    return ImageSet(labels=labels, names=names, read=read, source=_fingerprint(builder, [split]))
 
 
 def _labels(source: Any) -> NDArray[np.int64]:

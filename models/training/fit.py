@@ -17,11 +17,12 @@ import tf_keras
 
 from mbexport.errors import StageError
 from mbexport.models.data.open import ImageSet
+from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.augment import Augmentation
 from mbexport.models.training.best_epoch import evaluate, keep_if_best, keep_if_better
 from mbexport.models.training.checkpoint import Progress, checkpoint, read_progress, restore
 from mbexport.models.training.objective import Objective, as_example, compile_options
-from mbexport.models.training.pixel_store import PixelStore, open_store
+from mbexport.models.training.pixel_store import PixelStore
 from mbexport.models.training.stream import training_batches
 from mbexport.models.weights import weights_from_bytes
 
@@ -50,10 +51,12 @@ def curves(log_dir: Path | None) -> Iterator[Callable[[int, Mapping[str, float]]
 
 
 class Session(Protocol):
-    """Storage of a training: its last checkpoint, folders for decoded images and for TensorBoard's curves."""
+    """Storage of a training: its last checkpoint, decoded images, a folder for TensorBoard's curves."""
 
-    cache_dir: Path
     log_dir: Path | None
+
+    def pixels(self, images: ImageSet, preprocess: Preprocess) -> PixelStore | None:
+        """A store for the pixels of these images, which may hold them already; None if there is no room for one."""
 
     def load(self) -> bytes | None:
         """The last checkpoint of the same training, None without one."""
@@ -231,13 +234,12 @@ def _prepare_run(
     """Open the cache of decoded images, and make what all epochs share. Raises `ValueError` as `fit` does."""
     if settings.augmentation.mixes and objective.teacher is None:
         raise ValueError("augmentation that mixes images needs a teacher, got none")
-    shape = objective.preprocess.uncropped.shape
     return _Run(
         model=model,
         objective=objective,
         settings=settings,
         per_epoch=steps_per_epoch(objective.images, settings),
-        store=open_store(session.cache_dir, count=len(objective.images), shape=shape),
+        store=session.pixels(objective.images, objective.preprocess.uncropped),
         example=tf.function(as_example(objective, int(model.output_shape[-1]))),  # traced once for all epochs
         reporter=reporter,
     )

@@ -1,6 +1,7 @@
 """Cache the pixels of decoded images on disk, from where they are read in microseconds.
 
-The file has no name, so nothing is left behind however the process ends. The memory holds one flag an image.
+The file has no name, so nothing is left behind however the process ends. The memory holds one flag an image. A store
+that holds every image can be kept, and its file serves another run.
 """
 
 import math
@@ -30,13 +31,24 @@ class PixelStore:
 
     def __init__(self, folder: Path, *, count: int, shape: tuple[int, int, int]) -> None:
         """Open a file without a name in `folder`. Raises `OSError` if that is not possible."""
+        with tempfile.TemporaryFile(dir=folder) as file:
+            self._open(os.dup(file.fileno()), count=count, shape=shape, is_filled=False)
+
+    @classmethod
+    def filled(cls, file: int, *, count: int, shape: tuple[int, int, int]) -> "PixelStore":
+        """A store of which the descriptor `file` holds all images; it is closed with the store, and never written."""
+        store = cls.__new__(cls)
+        store._open(file, count=count, shape=shape, is_filled=True)
+        return store
+
+    def _open(self, file: int, *, count: int, shape: tuple[int, int, int], is_filled: bool) -> None:
         self.count, self.shape = count, shape
         self._record_bytes = math.prod(shape)
-        self._holds = np.zeros(count, np.bool_)
-        self._is_writable = True
+        self._holds = np.full(count, is_filled)
+        self._is_writable = not is_filled
+        self._is_own = not is_filled
         self._lock = Lock()
-        with tempfile.TemporaryFile(dir=folder) as file:
-            self._file = os.dup(file.fileno())
+        self._file = file
         # Not closed before the last reader is gone: the file descriptor's number could be another file's by then.
         weakref.finalize(self, os.close, self._file)
 
@@ -64,7 +76,15 @@ class PixelStore:
         with self._lock:
             self._is_writable = False
             self._holds[:] = False
-            os.ftruncate(self._file, 0)
+            if self._is_own:
+                os.ftruncate(self._file, 0)
+
+    @property
+    def content(self) -> tuple[int, int] | None:
+        """The descriptor and the size in bytes of a file that this store has filled; None while an image is missing."""
+        if not self._is_writable or not self._holds.all():
+            return None
+        return self._file, self.count * self._record_bytes
 
     def _read(self, index: int) -> Pixels | None:
         try:

@@ -90,7 +90,7 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
     records = {"train": replace(trained, files={**trained.files, WEIGHTS: folder / "float.npz"})}
     labels = tuple(str(number) for number in range(spec.classes))
     run = context(plan, images=SimpleNamespace(calibration=digits), class_names=labels, records=records)
-    run = replace(run, active=SimpleNamespace(cache_dir=folder))
+    run = replace(run, active=SimpleNamespace(pixels=lambda _images, _preprocess: None))
     kept(calibrate(run))
     calibrated = record(folder, WEIGHTS, RANGES, LARGEST, ARRANGEMENT)
     run = run.after("calibrate", calibrated).after("quantize", calibrated)

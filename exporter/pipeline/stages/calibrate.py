@@ -102,7 +102,6 @@ def _calibrated(run: Context, corrections: Sequence[Correction]) -> "tuple[Any, 
     from mbexport.calibration.integers.corrections import Corrections
     from mbexport.models.data.imageset import iter_pixels
     from mbexport.models.folding import fold_batch_norm
-    from mbexport.models.training.pixel_store import open_store
     from mbexport.models.training.stream import pixels_of
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.networks import calibration_images, float_network
@@ -112,8 +111,7 @@ def _calibrated(run: Context, corrections: Sequence[Correction]) -> "tuple[Any, 
     folded = fold_batch_norm(float_network(run.float), preprocess=preprocess)
     chosen = calibration_images(plan, run.images.calibration)
     # They are gone through several times: what was decoded waits on the disk, if there is room for it.
-    store = open_store(run.session.cache_dir, count=len(chosen), shape=preprocess.shape)
-    decoded = pixels_of(chosen, preprocess, store)
+    decoded = pixels_of(chosen, preprocess, run.session.pixels(chosen, preprocess))
 
     def inputs() -> Iterator[Any]:
         batches = iter_pixels(chosen, preprocess, batch=_BATCH, pixels_of=decoded)

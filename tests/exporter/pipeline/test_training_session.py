@@ -49,17 +49,17 @@ def test_the_last_checkpoint_counts(workdir):
 def test_the_checkpoint_of_another_key_or_stage_does_not_count(workdir, other):
     session(workdir).save(b"epoch 1")
     assert session(workdir, **other).load() is None
-    session(workdir, **other).forget()
+    session(workdir, **other).finish()
     assert session(workdir).load() == b"epoch 1"
 
 
 def test_a_checkpoint_that_was_forgotten_is_gone(workdir):
     kept = session(workdir)
     kept.save(b"epoch 1")
-    kept.forget()
+    kept.finish()
     assert kept.load() is None
     assert list((workdir.root / ".mbexport" / "checkpoints").iterdir()) == []
-    kept.forget()  # a stage without epochs saved none
+    kept.finish()  # a stage without epochs saved none
 
 
 def test_who_does_not_resume_starts_anew_and_still_saves(workdir):
@@ -98,6 +98,5 @@ def test_curves_of_each_stage_lie_in_a_folder_of_their_own(workdir, tmp_path):
 
 
 def test_decoded_images_lie_where_the_next_run_sweeps(workdir):
-    (session(workdir).cache_dir / "pixels").write_bytes(b"decoded")
     root = workdir.root
     assert workdir.temporary == root / ".mbexport" / "tmp"

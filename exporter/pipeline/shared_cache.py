@@ -1,0 +1,268 @@
+"""Share finished stages and decoded images between output folders: a cache of bounded size, by content.
+
+A `Record` lies at `records/<kind>/<key>`, sealed with the user's secret, and names the sha256 of each of its files; the
+files lie in `blobs/` by that hash, once each. What is read is hashed first: a file that was changed, or a record that
+somebody else wrote, does not count. Nothing that fails here ends a run: the work is then done again. Of two processes
+that store the same, the last one counts, with the same bytes.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from mbexport.files import Folder, is_inside
+from mbexport.seal import fields_of, sealed_json
+
+CACHE_LIMIT_BYTES: Final = 10 << 30
+_BLOBS, _RECORDS, _TMP = "blobs", "records", "tmp"
+_MAX_RECORD_BYTES: Final = 1 << 24
+_MODE: Final = 0o600
+_PART_BYTES: Final = 1 << 20
+_SHARE_OF_FREE_SPACE: Final = 0.5  # artifacts and other programs need some, too
+_ABANDONED_S: Final = 24 * 3600  # a file that is being written for longer was left by a process that was killed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What lies in the cache under one key: `files` are the sha256 of each file by name, `fields` what else is known.
+
+    `size_bytes` are those of the files, which other records may share; `used` is the time of the last use, in seconds
+    since 1970.
+    """
+
+    kind: str
+    key: str
+    files: Mapping[str, str]
+    fields: Mapping[str, Any]
+    size_bytes: int
+    used: float
+
+
+class SharedCache:
+    """The cache in the folder `root`, which is made when something is stored; at most `limit_bytes` are kept."""
+
+    def __init__(self, root: Path, *, limit_bytes: int = CACHE_LIMIT_BYTES) -> None:
+        self.root, self._limit_bytes = root, limit_bytes
+        self._folder = Folder(root)
+
+    def find(self, kind: str, key: str) -> Record | None:
+        """The record of that kind and key, if this user stored it and each of its files is as it was stored."""
+        record = self._record(kind, key)
+        if record is None or any(self._own_sha256(sha256) != sha256 for sha256 in record.files.values()):
+            return None
+        for name in (_record_path(kind, key), *map(_blob_path, record.files.values())):
+            with suppress(OSError):
+                os.utime(self.root / name)
+        return record
+
+    def path(self, sha256: str) -> Path:
+        """Where the file with that hash lies."""
+        return self.root / _blob_path(sha256)
+
+    def read(self, record: Record) -> dict[str, bytes] | None:
+        """The files of a record by name, hashed as they were read; None if one has gone or changed meanwhile."""
+        files = {}
+        for name, sha256 in record.files.items():
+            try:
+                content = self._folder.read(_blob_path(sha256))
+            except OSError:
+                return None
+            if hashlib.sha256(content).hexdigest() != sha256:
+                return None
+            files[name] = content
+        return files
+
+    def store(self, kind: str, key: str, files: Mapping[str, bytes], **fields: Any) -> bool:
+        """Keep files under a key, and the `fields` beside them; whether there was room for them."""
+        try:
+            if not self._has_room(sum(map(len, files.values()))):
+                return False
+            hashes = {name: self._keep_blob([content]) for name, content in files.items()}
+            self._keep_record(kind, key, hashes, fields)
+        except OSError:
+            return False
+        return True
+
+    def store_file(self, kind: str, key: str, name: str, source: int, size_bytes: int, **fields: Any) -> bool:
+        """The same for one file of that size behind the descriptor `source`, which may be larger than the memory."""
+        try:
+            if not self._has_room(size_bytes):
+                return False
+            self._keep_record(kind, key, {name: self._keep_blob(_parts(source, size_bytes))}, fields)
+        except OSError:
+            return False
+        return True
+
+    def open(self, sha256: str) -> IO[bytes] | None:
+        """The file with that hash, hashed once more as it is opened, so that what is read is what was looked at."""
+        try:
+            with self._folder.open(_blob_path(sha256)) as content:
+                if hashlib.file_digest(content, "sha256").hexdigest() != sha256:
+                    return None
+                content.seek(0)  # of the copy, too
+                return os.fdopen(os.dup(content.fileno()), "rb")
+        except OSError:
+            return None
+
+    def records(self) -> list[Record]:
+        """Every record that counts, the one that was used last first."""
+        found = (self._record(path.parent.name, path.name) for path in self._files(_RECORDS))
+        return sorted((each for each in found if each is not None), key=lambda each: -each.used)
+
+    def size_bytes(self) -> int:
+        """The bytes of all files in the cache."""
+        return sum(_size(path) for kind in (_BLOBS, _RECORDS, _TMP) for path in self._files(kind))
+
+    def prune(self, limit_bytes: int) -> int:
+        """Remove what was not used for the longest time, until at most `limit_bytes` are left; the bytes removed."""
+        before = left = self.size_bytes()
+        for path in self._abandoned():
+            left -= _removed(path)
+        blobs = {path.name: path for path in self._files(_BLOBS)}
+        records = self.records()
+        valid = {_record_path(each.kind, each.key) for each in records}
+        for path in self._files(_RECORDS):
+            if path.relative_to(self.root).as_posix() not in valid:  # damaged, or sealed with another secret
+                left -= _removed(path)
+        wanted = [sha256 for each in records for sha256 in each.files.values()]
+        for name in blobs.keys() - set(wanted):
+            left -= _removed(blobs[name])
+        while records and left > limit_bytes:
+            oldest = records.pop()
+            left -= _removed(self.root / _record_path(oldest.kind, oldest.key))
+            kept = {sha256 for each in records for sha256 in each.files.values()}
+            left -= sum(_removed(blobs[sha256]) for sha256 in set(oldest.files.values()) - kept if sha256 in blobs)
+        return before - left
+
+    def _record(self, kind: str, key: str) -> Record | None:
+        name = _record_path(kind, key)
+        try:
+            content = self._folder.read(name, limit_bytes=_MAX_RECORD_BYTES)
+            fields = fields_of(_purpose(kind, key), content)
+            files = dict(fields.pop("files"))
+            if not all(is_inside(each) and _is_sha256(sha256) for each, sha256 in files.items()):
+                return None
+            status = self._folder.status(name)
+            size = sum(_size(self.path(sha256)) for sha256 in files.values())
+        except (AttributeError, OSError, ValueError, KeyError, TypeError):
+            return None  # none, a damaged one, or somebody else's
+        used = status.st_mtime if status else 0.0
+        return Record(kind=kind, key=key, files=files, fields=fields, size_bytes=size, used=used)
+
+    def _own_sha256(self, sha256: str) -> str | None:
+        try:
+            return self._folder.sha256(_blob_path(sha256))
+        except OSError:
+            return None
+
+    def _has_room(self, size_bytes: int) -> bool:
+        """Whether so much may be stored; what was used least goes first. Makes the folder."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if size_bytes > self._limit_bytes or size_bytes > shutil.disk_usage(self.root).free * _SHARE_OF_FREE_SPACE:
+            return False
+        if self.size_bytes() + size_bytes > self._limit_bytes:
+            self.prune(self._limit_bytes - size_bytes)
+        return True
+
+    def _keep_blob(self, parts: Any) -> str:
+        """Write a file under the hash of its content, flushed, and return the hash."""
+        temporary = f"{_TMP}/{secrets.token_hex(16)}"
+        digest = hashlib.sha256()
+        self._folder.make_private(_TMP)
+        try:
+            with self._folder.create(temporary, mode=_MODE) as file:
+                for part in parts:
+                    digest.update(part)
+                    file.write(part)
+            self._folder.move(temporary, _blob_path(digest.hexdigest()))
+        except BaseException:
+            self._folder.remove(temporary)
+            raise
+        return digest.hexdigest()
+
+    def _keep_record(self, kind: str, key: str, hashes: Mapping[str, str], fields: Mapping[str, Any]) -> None:
+        content = sealed_json(_purpose(kind, key), {**fields, "files": dict(hashes)})
+        temporary = f"{_TMP}/{secrets.token_hex(16)}"
+        self._folder.write_new(temporary, content, mode=_MODE)
+        self._folder.move(temporary, _record_path(kind, key))
+
+    def _files(self, part: str) -> Iterator[Path]:
+        """The regular files below a part of the cache, links not followed."""
+        for base, _, names in os.walk(self.root / part):
+            yield from (path for path in (Path(base) / name for name in sorted(names)) if _is_regular(path))
+
+    def _abandoned(self) -> Iterator[Path]:
+        oldest = time.time() - _ABANDONED_S
+        for path in list(self._files(_TMP)):
+            with suppress(OSError):
+                if path.lstat().st_mtime < oldest:
+                    yield path
+
+
+def user_cache() -> Path | None:
+    """The user's cache folder by the XDG Base Directory Specification; None where the user has no home."""
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        base = given if given.is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return base / "mbexport"
+
+
+def _parts(source: int, size_bytes: int) -> Iterator[bytes]:
+    """The content behind a descriptor. Raises `OSError` if it is shorter."""
+    offset = 0
+    while offset < size_bytes:
+        part = os.pread(source, min(_PART_BYTES, size_bytes - offset), offset)
+        if not part:
+            raise OSError(0, "the file is shorter than was said")
+        offset += len(part)
+        yield part
+
+
+def _is_sha256(text: Any) -> bool:
+    size = 2 * hashlib.sha256().digest_size
+    return isinstance(text, str) and len(text) == size and all(letter in "0123456789abcdef" for letter in text)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _removed(path: Path) -> int:
+    """Remove a file; the bytes that it had."""
+    size = _size(path)
+    with suppress(OSError):
+        path.unlink()
+        return size
+    return 0
+
+
+def _blob_path(sha256: str) -> str:
+    return f"{_BLOBS}/{sha256[:2]}/{sha256}"
+
+
+def _record_path(kind: str, key: str) -> str:
+    return f"{_RECORDS}/{kind}/{key}"
+
+
+def _purpose(kind: str, key: str) -> str:
+    return f"cache {kind} {key}"
