@@ -1,6 +1,7 @@
 """`mbexport build`: train, quantize, export and verify a MobileNet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -9,6 +10,8 @@ from mbexport.commands.options import Group
 
 if TYPE_CHECKING:
     from mbexport.pipeline.plan import BuildPlan
+
+    _PlanOf = Callable[[int, bool, TextIO | None], BuildPlan]
 
 _EXAMPLES = """\b
 Examples:
@@ -74,17 +77,28 @@ def command(**given: Any) -> int:
 
 def task(given: dict[str, Any]) -> build_and_export.Task:
     """What these values of the options ask for, all of them checked."""
-    plan_of = _checked_before_data(given)
-    files = build_and_export.checked_files(given)
+    return tasks([given])[0]
+
+
+def tasks(family: "Sequence[Mapping[str, Any]]") -> list[build_and_export.Task]:
+    """What several runs on the same images are asked for, all of them checked before the images are listed, once."""
+    plans = [_checked_before_data(given) for given in family]
+    files = [build_and_export.checked_files(given) for given in family]
     from mbexport.models.data.open import open_data
 
-    source = open_data(given["data"], classes_file=given["classes_file"], follow_links=given["follow_links"])
-    return build_and_export.Task(
-        plan_of=lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr), data=source, **files
-    )
+    first = family[0]
+    source = open_data(first["data"], classes_file=first["classes_file"], follow_links=first["follow_links"])
+
+    def planned(plan_of: "_PlanOf", stderr: TextIO | None) -> "BuildPlan":
+        return plan_of(len(source.class_names), source.is_photos, stderr)
+
+    return [
+        build_and_export.Task(plan_of=partial(planned, plan_of), data=source, **own)
+        for plan_of, own in zip(plans, files, strict=True)
+    ]
 
 
-def _checked_before_data(given: dict[str, Any]) -> "Callable[[int, bool, TextIO | None], BuildPlan]":
+def _checked_before_data(given: "Mapping[str, Any]") -> "_PlanOf":
     """A function that makes the plan once the data is known. Every option that can be checked before is checked now."""
     from mbexport.pipeline import plan as plans
 

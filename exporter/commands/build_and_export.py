@@ -1,7 +1,7 @@
 """Shared parts of `build` and `export`: their options, the plan that these decide, and the run."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,8 @@ class Task:
 
     `plan_of` takes the stream that shows the progress of a download; without one nothing is downloaded.
 
-    `summary` is the file that gets the verdict as Markdown; `sign` makes the signature of the manifest.
+    `summary` is the file that gets the verdict as Markdown, `status` the one that says how far the run is; `sign` makes
+    the signature of the manifest.
     """
 
     plan_of: "Callable[[TextIO | None], BuildPlan]"
@@ -42,6 +43,7 @@ class Task:
     class_names: tuple[str, ...] | None = None
     summary: Path | None = None
     sign: Callable[[bytes], bytes] | None = None
+    status: Path | None = None
 
 
 _SHARED: Final = (
@@ -201,6 +203,7 @@ _SHARED: Final = (
         help="Reuse the stages that an earlier run finished in the output folder.",
     ),
     options.cache,
+    options.status,
     options.force,
     config,
 )
@@ -210,7 +213,7 @@ _SHARED: Final = (
 shared_options: Final = options.together(*_SHARED)
 
 
-def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
+def shared_plan(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a plan that the shared options decide, checked; all but the crop, which depends on the data."""
     from mbexport.artifact import Io, Layout
     from mbexport.calibration.choices import parse_corrections
@@ -248,8 +251,8 @@ def shared_plan(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def checked_files(given: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a task that files decide, `summary` and `sign`.
+def checked_files(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a task that files decide: `summary`, `status` and `sign`.
 
     Raises `InputError` for a file or folder that an option names and that cannot be used: a folder of a million images
     takes minutes to list, so that this comes first.
@@ -261,7 +264,8 @@ def checked_files(given: dict[str, Any]) -> dict[str, Any]:
         read_ranges(given["ranges"])
     options.require_folders(calibration=given["calibration"], golden=given["golden"])
     require_writable(given["summary"])
-    return {"summary": given["summary"], "sign": bundle_options.signer(given["signing_key"])}
+    require_writable(given["status"], "--status")
+    return {"summary": given["summary"], "status": given["status"], "sign": bundle_options.signer(given["signing_key"])}
 
 
 def crop_fraction(given: float | None, *, is_photos: bool) -> float:
@@ -332,6 +336,7 @@ def run_and_show(task: Task, *, is_dry: bool) -> int:
     from mbexport.commands.console import ConsoleProgress, show_plan
     from mbexport.pipeline.build import run
     from mbexport.pipeline.dry_run import planned
+    from mbexport.pipeline.status import StatusFile
     from mbexport.quiet import quiet_libraries
     from mbexport.seal import why_not_kept
     from mbexport.workdir import temporary_place
@@ -344,12 +349,13 @@ def run_and_show(task: Task, *, is_dry: bool) -> int:
             return show_plan(planned(plan, task.data, class_names=task.class_names, is_signed=is_signed), streams.out)
         if (reason := why_not_kept()) is not None:
             streams.err.write(visible(f"the next run will not reuse the stages of this one: {reason}") + "\n")
-        progress = ConsoleProgress(streams.err)
+        console = ConsoleProgress(streams.err)
+        progress = console if task.status is None else StatusFile(task.status, console)
         try:
             with temporary_files_in(temporary_place(plan.out)):
                 outcome = run(plan, task.data, progress, class_names=task.class_names, sign=task.sign)
         finally:
-            progress.close()
+            console.close()
         if not plan.bundled:
             streams.err.write("no bundles for apps: they need a .tflite that takes one image at a time\n")
         return show(outcome.report, streams, out=outcome.out, summary=task.summary)

@@ -1,7 +1,7 @@
 """Options of what is made for apps, and of the signature: what `build`, `export` and `bundle` have in common."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,7 +53,7 @@ sign: Final = option(
 )
 
 
-def bundling(given: dict[str, Any]) -> "Bundling":
+def bundling(given: Mapping[str, Any]) -> "Bundling":
     """The bundles that these values of the options ask for; every possible one where --platform is absent."""
     from mbexport.bundles.registry import Bundling
 

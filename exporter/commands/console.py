@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 _GITHUB: Final = "GITHUB_STEP_SUMMARY"
 
 
-def require_writable(summary: Path | None) -> None:
-    """Raises `OutputError`, before hours of work, for a file of --summary that could not be written after them."""
-    if summary is not None and (summary.is_dir() or not summary.parent.is_dir()):
-        raise OutputError(f"the summary must be a file in a folder that exists, got {summary}")
+def require_writable(file: Path | None, what: str = "the summary") -> None:
+    """Raises `OutputError`, before hours of work, for a file that could not be written after them."""
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        raise OutputError(f"{what} must be a file in a folder that exists, got {file}")
 
 
 def show(

@@ -187,6 +187,14 @@ force: Final = option(
     is_recorded=False,
     help="Replace and remove files in the output folder that are not as an earlier run left them.",
 )
+status: Final = option(
+    "--status",
+    group=Group.RUN,
+    type=PATH,
+    metavar="FILE",
+    is_recorded=False,
+    help="Keep what stage runs and how far it is in this file, as JSON.",
+)
 cache: Final = option(
     "--cache",
     group=Group.RUN,

@@ -10,21 +10,22 @@ from typing import Final, Protocol
 from mbexport.errors import EXIT_SIGNALLED, EXIT_STAGE_FAILED
 
 MAX_ATTEMPTS: Final = 3
-# Set by a Ray worker or by us for the machine; a build of a sweep takes its options from its arguments alone.
-_BUILD_VARIABLES: Final = ("MBEXPORT_BUILD_", "MBEXPORT_VERIFY_")
+# A run takes its options from its arguments alone, and the verdict of one job is not that of the CI step around all.
+_NOT_INHERITED: Final = ("MBEXPORT_BUILD_", "MBEXPORT_VERIFY_", "GITHUB_STEP_SUMMARY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One run of `mbexport` in a process of its own, on a machine that sees the same files.
 
-    `arguments` are those of the command line, the command first; all paths among them are absolute. `out` is the
-    output folder, `log` the file that gets what the run writes to stdout and stderr, `cores` are those that it keeps
-    busy. `environment` is added to that of the process which starts it.
+    `arguments` are those of the command line, the command first; relative paths among them begin in `folder`. `out` is
+    the output folder, `log` the file that gets what the run writes to stdout and stderr, `cores` are those that it
+    keeps busy. `environment` is added to that of the process which starts it.
     """
 
     name: str
     arguments: tuple[str, ...]
+    folder: Path
     out: Path
     log: Path
     cores: int = 1
@@ -32,7 +33,7 @@ class Job:
 
     def variables(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The environment of the run, where that of the starting process is `inherited`."""
-        kept = {name: value for name, value in inherited.items() if not name.startswith(_BUILD_VARIABLES)}
+        kept = {name: value for name, value in inherited.items() if not name.startswith(_NOT_INHERITED)}
         return {**kept, **self.environment}
 
 

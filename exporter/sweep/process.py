@@ -42,6 +42,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 env=job.variables(os.environ),
+                cwd=job.folder,
                 process_group=0,  # Ctrl-C on the terminal is the parent's to pass on
             )
 

@@ -1,0 +1,148 @@
+"""The options of `sweep`: those of `build`, of which some take lists, and the arguments of each point's build."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import Any, Final
+
+import click
+from click.core import ParameterSource
+
+from mbexport.artifact import Precision
+from mbexport.commands import build, network_options, options
+from mbexport.commands.options import Group, Option
+from mbexport.errors import OptionError
+from mbexport.models.mobilenet_v1.spec import Convolution
+from mbexport.models.resolution import Resolution
+from mbexport.models.spec import resolution_from_rho
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class ListType(click.ParamType[tuple[Any, ...]]):
+    """Values of another type with commas between them."""
+
+    def __init__(self, each: "click.ParamType[Any]") -> None:
+        self.each, self.name = each, f"list of {each.name}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """The values in their order, each once; raises click's error for what is none, or for none at all."""
+        words = value.split(",") if isinstance(value, str) else [value]
+        values = [self.each.convert(word.strip() if isinstance(word, str) else word, param, ctx) for word in words]
+        return tuple(dict.fromkeys(values))
+
+
+def _list_option(name: str, *names: str, group: Group, each: "click.ParamType[Any]", metavar: str, text: str) -> Any:
+    return options.option(name, *names, group=group, type=ListType(each), multiple=True, metavar=metavar, help=text)
+
+
+# Instead of the options of these names that `build` has.
+_LISTS: Final = (
+    _list_option(
+        "--alpha",
+        "alphas",
+        group=Group.COMMON,
+        each=click.FLOAT,
+        metavar="A[,A]",
+        text="Width multipliers; 1 if absent.",
+    ),
+    _list_option(
+        "--resolution",
+        "resolutions",
+        group=Group.COMMON,
+        each=network_options.RESOLUTION,
+        metavar="PX[,PX]",
+        text="Sides of the input in pixels, or heights and widths, as 96x128.",
+    ),
+    _list_option(
+        "--rho",
+        "rhos",
+        group=Group.NETWORK,
+        each=click.FLOAT,
+        metavar="R[,R]",
+        text="Resolution multipliers, instead of --resolution.",
+    ),
+    _list_option(
+        "--conv",
+        "convs",
+        group=Group.NETWORK,
+        each=click.Choice([each.value for each in Convolution]),
+        metavar="C[,C]",
+        text="MobileNet v1: convolutions of the blocks, separable or standard.",
+    ),
+    _list_option(
+        "--precision",
+        "precisions",
+        group=Group.ARTIFACTS,
+        each=click.Choice([each.value for each in Precision]),
+        metavar="P[,P]",
+        text="Precisions of each point's artifacts: fp32, int8, dynamic, int16x8, fp16.",
+    ),
+)
+# What a sweep decides itself for each of its builds, or has in its own way.
+_OWN: Final = ("out", "dry-run", "summary", "status", "latency", "threads", "log-dir", "cache", "config", "resume")
+_REPLACED: Final = tuple(name for each in ("alpha", "resolution", "rho", "conv", "precision") for name in (each,))
+
+
+def build_options() -> Iterator[Option]:
+    """The options of `build` that each point's build is given as they are."""
+    for each in build.command.params:
+        if isinstance(each, Option) and each.long_name not in (*_OWN, *_REPLACED):
+            yield each
+
+
+def family_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate the command with the options of `build`, some of which take lists."""
+    own = options.together(*_LISTS)(function)
+    parameters: list[click.Parameter] = list(build_options())
+    own.__click_params__ = [*reversed(parameters), *getattr(own, "__click_params__", [])]  # type: ignore[attr-defined]
+    return own
+
+
+def networks_of(given: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The options that tell points apart, of each point: every alpha with every resolution and every convolution.
+
+    Raises `OptionError` for --resolution beside --rho.
+    """
+    if given["resolutions"] and given["rhos"]:
+        raise OptionError("give --resolution or --rho, not both")
+    resolutions = _flat(given["resolutions"]) or [
+        Resolution.square(resolution_from_rho(rho)) for rho in _flat(given["rhos"])
+    ]
+    axes = {"alpha": _flat(given["alphas"]) or [1.0], "resolution": resolutions, "conv": _flat(given["convs"])}
+    wanted = {name: values for name, values in axes.items() if values}
+    points = itertools.product(*wanted.values())
+    return [{name: _text(value) for name, value in zip(wanted, values, strict=True)} for values in points]
+
+
+def arguments_of(context: click.Context, network: Mapping[str, str]) -> list[str]:
+    """The arguments that `mbexport` is given for one point: what the user asked of all points, and its own."""
+    words = ["build", *(f"--{name}={value}" for name, value in network.items())]
+    words += [f"--precision={each}" for each in _flat(context.params["precisions"])]
+    for each in build_options():
+        if context.get_parameter_source(str(each.name)) is not ParameterSource.DEFAULT:
+            words += _words(each, context.params[str(each.name)])
+    return words
+
+
+def parsed(arguments: list[str]) -> click.Context:
+    """The context of a `build` with these arguments: neither the environment nor a file of options is read."""
+    return build.command.make_context("build", arguments[1:], auto_envvar_prefix=None)
+
+
+def _words(parameter: Option, value: Any) -> list[str]:
+    name = f"--{parameter.long_name}"
+    if parameter.is_flag:
+        chosen = parameter.opts if value else parameter.secondary_opts
+        return [max(chosen, key=len)] if chosen else []
+    values = value if parameter.multiple else [value]
+    return [f"{name}={_text(each)}" for each in values if each is not None]
+
+
+def _flat(lists: Any) -> list[Any]:
+    """The values of a list option that may be repeated, each once."""
+    return list(dict.fromkeys(itertools.chain.from_iterable(lists)))
+
+
+def _text(value: Any) -> str:
+    return str(value.value) if isinstance(value, Enum) else str(value)
