@@ -14,7 +14,7 @@ from mbexport.errors import OptionError
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
 from mbexport.latency.interleaved import Latency, Ratio, measure, summarize
-from mbexport.latency.intervals import MIN_SITTINGS, Times, ratio_interval
+from mbexport.latency.intervals import MIN_SITTINGS, Interval, Times, median_interval, ratio_interval
 from mbexport.latency.machine import Conditions, Watch
 
 _SITTINGS: Final = 20
@@ -84,6 +84,10 @@ class Timings:
     def latency(self, name: str, threads: int = 1) -> Latency:
         """The percentiles of one artifact's runs in all sittings."""
         return summarize(np.concatenate(self.times_ms[name, threads]))
+
+    def median(self, name: str, threads: int = 1) -> Interval:
+        """The typical median of the sittings in milliseconds, with an interval that covers other sittings too."""
+        return median_interval(self.times_ms[name, threads])
 
     def ratio(self, a: str, b: str, threads: int = 1) -> Ratio:
         """The typical median(a) / median(b) of the sittings, with an interval that covers other sittings too."""
