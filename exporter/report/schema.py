@@ -1,7 +1,7 @@
-"""The JSON Schema of report.json, whose enumerations are those of the registries.
+"""The JSON Schemas of report.json and sweep.json, whose enumerations are those of the registries.
 
-`report.schema.json` is the published file. Where it lists the values of a registry it gives them as examples,
-so that it stays true when a format or a gate is added; `report_schema` makes enumerations of them.
+`report.schema.json` and `sweep.schema.json` are the published files. Where they list the values of a registry they
+give them as examples, so that they stay true when a format or a gate is added; the functions make enumerations of them.
 """
 
 import json
@@ -14,6 +14,7 @@ from mbexport.formats.registry import FORMATS
 from mbexport.verification.gates import GATES
 
 SCHEMA_FILE: Final = "report.schema.json"
+SWEEP_SCHEMA_FILE: Final = "sweep.schema.json"
 _MARK: Final = "one of the registry of "  # begins the $comment of what `report_schema` completes
 
 
@@ -32,9 +33,18 @@ def report_schema() -> dict[str, Any]:
 
     Raises `KeyError` if the file names a registry that does not exist.
     """
-    published = json.loads(files("mbexport.report").joinpath(SCHEMA_FILE).read_text("utf-8"))
-    completed: dict[str, Any] = _completed(published, registered())
+    completed: dict[str, Any] = _completed(json.loads(_published(SCHEMA_FILE)), registered())
     return completed
+
+
+def sweep_schema() -> dict[str, Any]:
+    """The schema of sweep.json, complete in itself: what it refers to in the report's schema is among its own."""
+    sweep = json.loads(_published(SWEEP_SCHEMA_FILE).replace(f'"{SCHEMA_FILE}#/', '"#/'))
+    return {**sweep, "$defs": {**report_schema()["$defs"], **sweep["$defs"]}}
+
+
+def _published(name: str) -> str:
+    return files("mbexport.report").joinpath(name).read_text("utf-8")
 
 
 def _completed(node: Any, values: Mapping[str, tuple[str, ...]]) -> Any:

@@ -41,7 +41,7 @@ class Answer:
     def lines(self) -> list[str]:
         """The answer for people: first what was picked or what was missed, then where it lies, then notes."""
         chosen = self.picked or self.nearest
-        first = [f"nothing satisfies {self.query.text}: {self.reason}"] if self.picked is None else []
+        first = [f"nothing was picked by {self.query.text}: {self.reason}"] if self.picked is None else []
         if chosen is None:
             return [*first, *self.notes]
         prefix = "" if self.picked else "nearest: "
@@ -116,8 +116,8 @@ def _miss(sweep: Json, judged: Sequence[Chosen], query: Query) -> Answer:
     limits = [each for each in query.conditions if each.is_limit]
     nearest = min(chosen, key=lambda each: (*_distance(each, limits), each.path))
     missed = [each for each in limits if not each.holds(nearest.point, nearest.entry)]
-    told = "; ".join(f"{each.name} is {_shown(each.name, nearest)} at best, not {each.text}" for each in missed)
-    return Answer(query=query, nearest=nearest, reason=told)
+    told = " and ".join(f"{each.name} {_shown(each.name, nearest)} for {each.text}" for each in missed)
+    return Answer(query=query, nearest=nearest, reason=f"the nearest has {told}")
 
 
 def _distance(chosen: Chosen, limits: Sequence[Condition]) -> tuple[int, float]:
