@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "build": "train, quantize, export and verify a MobileNet",
+        "sweep": "build a family of MobileNets, and choose among them by what was measured",
         "export": "quantize, export and verify a network that is already trained",
         "verify": "compare artifacts on labelled images",
         "predict": "show the likeliest classes of images",

@@ -80,8 +80,8 @@ _LISTS: Final = (
     ),
 )
 # What a sweep decides itself for each of its builds, or has in its own way.
-_OWN: Final = ("out", "dry-run", "summary", "status", "latency", "threads", "log-dir", "cache", "config", "resume")
-_REPLACED: Final = tuple(name for each in ("alpha", "resolution", "rho", "conv", "precision") for name in (each,))
+_OWN: Final = ("out", "dry-run", "summary", "status", "latency", "threads", "log-dir", "cache", "config")
+_REPLACED: Final = ("alpha", "resolution", "rho", "conv", "precision")
 
 
 def build_options() -> Iterator[Option]:
@@ -121,13 +121,26 @@ def arguments_of(context: click.Context, network: Mapping[str, str]) -> list[str
     words += [f"--precision={each}" for each in _flat(context.params["precisions"])]
     for each in build_options():
         if context.get_parameter_source(str(each.name)) is not ParameterSource.DEFAULT:
-            words += _words(each, context.params[str(each.name)])
-    return words
+            value = context.params[str(each.name)]
+            words += _words(each, [gate for gate in value if not _is_on_speed(gate)] if each.name == "gates" else value)
+    return [*words, "--no-latency"]
+
+
+def speed_limits(gates: tuple[str, ...]) -> dict[str, float]:
+    """The limits of gates on speed, which are judged behind all builds. Raises `OptionError` as `gate_limits` does."""
+    return options.gate_limits(tuple(filter(_is_on_speed, gates)))
 
 
 def parsed(arguments: list[str]) -> click.Context:
     """The context of a `build` with these arguments: neither the environment nor a file of options is read."""
-    return build.command.make_context("build", arguments[1:], auto_envvar_prefix=None)
+    context: click.Context = build.command.make_context("build", arguments[1:], auto_envvar_prefix=None)
+    return context
+
+
+def _is_on_speed(gate: str) -> bool:
+    from mbexport.verification.gates import speed_gates
+
+    return gate.partition("=")[0].strip() in speed_gates()
 
 
 def _words(parameter: Option, value: Any) -> list[str]:

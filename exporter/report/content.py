@@ -104,7 +104,7 @@ def report_json(
         "schema": SCHEMA,
         **extra,
         **measured,
-        "gates": [_gate(gate) for gate in gates],
+        "gates": [gate_json(gate) for gate in gates],
         "strict": strict,
         "passed": all_passed(gates),
     }
@@ -154,7 +154,8 @@ def calibration_json(
     }
 
 
-def _gate(gate: GateResult) -> Json:
+def gate_json(gate: GateResult) -> Json:
+    """Serialize a judged gate."""
     return {
         "name": gate.name,
         "value": gate.value,

@@ -26,10 +26,14 @@ _MAX_RECORD_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One build of a sweep: its `name`, the `arguments` that `mbexport` is given for it, and what it would do."""
+    """One build of a sweep: its `name`, the `arguments` that `mbexport` is given for it, and what it would do.
+
+    `local_arguments` are added to these; they change no byte of what is made.
+    """
 
     name: str
     arguments: tuple[str, ...]
+    local_arguments: tuple[str, ...]
     spec: NetworkSpec
     planned: PlannedRun
 

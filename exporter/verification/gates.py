@@ -66,7 +66,8 @@ class Gate:
     `values` takes the gate's values from the measured part of a report: none where there is nothing to compare.
     `limit` holds unless the user sets another or `network_limit` knows a better one for this network; a gate without
     any is judged only where the user sets one. One that `compares` needs a network as the reference: labels are none.
-    Where more test images cannot make the value's interval narrower, `narrows_with_images` is False.
+    Where more test images cannot make the value's interval narrower, `narrows_with_images` is False. The value of one
+    that `is_timed` is a clock's.
     """
 
     direction: Direction
@@ -77,6 +78,7 @@ class Gate:
     network_limit: Callable[[NetworkFacts], float | None] = lambda _: None
     compares: bool = False
     narrows_with_images: bool = True
+    is_timed: bool = False
 
 
 # Limits that depend on the network.
@@ -281,6 +283,7 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
             advice="time it on a quiet machine; see `mbexport inspect --kernels FILE`",
             values=measured_values.speedups,
             narrows_with_images=False,  # the interval is of runs of a clock
+            is_timed=True,
         ),
         "size_ratio": Gate(
             direction="at most",
@@ -305,6 +308,11 @@ def gate_values(measured: Json) -> dict[str, tuple[Value, ...]]:
 def comparing_gates() -> tuple[str, ...]:
     """The names of the gates that need a network as the reference."""
     return tuple(name for name, gate in GATES.items() if gate.compares)
+
+
+def speed_gates() -> tuple[str, ...]:
+    """The names of the gates on what a clock says."""
+    return tuple(name for name, gate in GATES.items() if gate.is_timed)
 
 
 def default_limits(network: NetworkFacts) -> dict[str, float]:

@@ -1,0 +1,142 @@
+"""`mbexport sweep`: build a family of networks, and choose among them by what was measured."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mbexport.commands import options, sweep_options
+from mbexport.commands.config import config
+from mbexport.commands.options import Group
+from mbexport.documents import parse_json
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, OptionError, require_within
+from mbexport.escaping.terminal import visible, visible_lines
+from mbexport.files import read_regular
+from mbexport.fingerprint import usable_cores
+
+if TYPE_CHECKING:
+    from mbexport.sweep.job import Engine
+
+_EXAMPLES = """\b
+Examples:
+  mbexport sweep --data photos/ --weights imagenet --alpha 0.25,0.5,1 --resolution 128,224 --int8 --out sweep/
+  mbexport sweep --out sweep/ --pick 'top1>=0.8'
+"""
+
+
+@options.command("sweep", epilog=_EXAMPLES)
+@sweep_options.family_options
+@options.option(
+    "--out", group=Group.COMMON, type=options.PATH, metavar="DIR", help="Folder of the sweep; dist/sweep if absent."
+)
+@options.option(
+    "--pick",
+    group=Group.COMMON,
+    metavar="QUERY",
+    help="Print the folder of the point of a finished sweep that answers this, for example 'top1>=0.8' or "
+    "'latency<=5ms, format=tflite'.",
+)
+@options.option(
+    "--jobs",
+    group=Group.COMMON,
+    type=int,
+    metavar="N",
+    help="Points that are built at once on this machine; if absent as many as there are cores for.",
+)
+@options.option(
+    "--address",
+    group=Group.COMMON,
+    metavar="HOST:PORT",
+    help="Build the points on the Ray cluster of this address, which sees the same files.",
+)
+@options.option(
+    "--dry-run",
+    group=Group.COMMON,
+    is_flag=True,
+    help="Check options and inputs, show the points and about how long they take, and write nothing.",
+)
+@options.as_json
+@options.option(
+    "--cores",
+    group=Group.RUN,
+    type=int,
+    metavar="N",
+    help="Cores of each point; if absent as TF_NUM_INTRAOP_THREADS says, or 2. Bytes depend on it, not on --jobs.",
+)
+@options.option(
+    "--log-dir",
+    group=Group.TRAINING,
+    type=options.PATH,
+    metavar="DIR",
+    help="Write training curves for TensorBoard to this folder, a folder a point.",
+)
+@options.option(
+    "--cache",
+    group=Group.RUN,
+    type=options.PATH,
+    metavar="DIR|none",
+    help="Folder in which points share stages and decoded images; one in the sweep's folder if absent.",
+)
+@options.latency
+@options.threads
+@config
+@click.pass_context
+def command(context: click.Context, /, **given: Any) -> int:
+    """Build every alpha with every resolution, time all files side by side, and draw the front.
+
+    Each point is what `mbexport build --no-latency` makes, in points/<alpha>_<px>/, in a process of its own. Finished
+    points are not made again. Writes sweep.json, sweep.csv and sweep.html.
+    """
+    out = given["out"] or Path("dist/sweep")
+    if given["pick"] is not None:
+        return _pick(out, given["pick"], as_json=given["as_json"])
+    _require_numbers(given)
+    from mbexport.commands.sweep_console import run_and_show, show_points
+    from mbexport.commands.sweep_plan import checked_tasks, sweep_of
+    from mbexport.quiet import quiet_libraries
+
+    tasks = checked_tasks(context)
+    with quiet_libraries() as streams:
+        sweep = sweep_of(context, tasks, out, None if given["dry_run"] else streams.err)
+        jobs = given["jobs"] or max(1, usable_cores() // sweep.cores)
+        if given["dry_run"]:
+            return show_points(sweep, jobs=jobs, streams=streams, as_json=given["as_json"])
+        return run_and_show(sweep, lambda: _engine(given["address"], jobs), streams, as_json=given["as_json"])
+
+
+def _pick(out: Path, query: str, *, as_json: bool) -> int:
+    """Print the folder of the point that answers a query, and on stderr what is known of it."""
+    from mbexport.sweep.pick import pick
+    from mbexport.sweep.query import parse_query
+    from mbexport.sweep.results import SWEEP
+
+    parsed = parse_query(query)
+    try:
+        document = parse_json(read_regular(out / SWEEP))
+        answer = pick(document, parsed)
+    except (AttributeError, OSError, ValueError, KeyError, TypeError):
+        raise DataError(f"--pick needs the {SWEEP} of a finished sweep in --out, got {out}") from None
+    if as_json:
+        click.echo(json.dumps(answer.json(), indent=1))
+    elif answer.picked is not None:
+        click.echo(visible(str(out / answer.picked.point["folder"])))
+    click.echo(visible_lines(answer.lines()), err=True)
+    return EXIT_GATE_FAILED if answer.picked is None else EXIT_DONE
+
+
+def _require_numbers(given: dict[str, Any]) -> None:
+    if given["jobs"] is not None and given["address"] is not None:
+        raise OptionError(f"--jobs is of this machine, --address of a cluster: drop one, got --jobs {given['jobs']}")
+    for name in ("jobs", "cores", "threads"):
+        if given[name] is not None:
+            require_within(f"--{name}", given[name], 1, MAX_THREADS)
+
+
+def _engine(address: str | None, jobs: int) -> "Engine":
+    """Where the points are built."""
+    from mbexport.sweep.local import Processes
+
+    if address is None:
+        return Processes(jobs)
+    raise OptionError(f"--address needs ray, got {address}")

@@ -1,0 +1,190 @@
+"""Run a sweep: build the points that are not finished, time all of them, and write what came out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, EXIT_STAGE_FAILED
+from mbexport.fingerprint import THREADS_VARIABLE
+from mbexport.pipeline.status import Status, read_status
+from mbexport.progress import Progress
+from mbexport.report.content import to_bytes
+from mbexport.sweep.job import Ended, Engine, Job, last_line
+from mbexport.sweep.point import LOGS, Point, finished_code, in_turns, remember, report_of_point
+from mbexport.sweep.results import SWEEP, Json, PointResult, sweep_json
+from mbexport.sweep.speed import judged
+from mbexport.sweep.timing import time_points
+from mbexport.workdir import PRIVATE, Workdir
+
+STATUS: Final = f"{PRIVATE}/status"
+_JUDGED: Final = (EXIT_DONE, EXIT_GATE_FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A checked sweep: its points, built in `folder` with as many `cores` each, and how all of it is judged.
+
+    Nothing is timed where `threads`, those of one inference, is None. `limits` are those that the user set of gates on
+    speed.
+    """
+
+    out: Path
+    folder: Path
+    points: tuple[Point, ...]
+    cores: int
+    threads: int | None = 1
+    limits: Mapping[str, float] = field(default_factory=dict)
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointState:
+    """How far a point is: an earlier sweep finished it (`is_reused`), or it `ended`, or runs as `status` says."""
+
+    name: str
+    status: Status | None = None
+    ended: Ended | None = None
+    is_reused: bool = False
+
+
+class Display(Progress, Protocol):
+    """A display of all points while they are built, and of the bench behind it."""
+
+    def show(self, states: Sequence[PointState]) -> None:
+        """Show how far each point is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a sweep made: the content of sweep.json, and the exit code that the points' add up to."""
+
+    document: Json
+    exit_code: int
+
+
+def run_sweep(
+    sweep: Sweep, engine: Callable[[], Engine], display: Display, files_of: Callable[[Json], Mapping[str, bytes]]
+) -> Outcome:
+    """Build the points that an earlier sweep did not finish on the `engine`, time all files, and write the results.
+
+    The engine is made only where there is something to build. `files_of` makes what shows the results from the content
+    of sweep.json, by file name. Raises `OutputError` for an output folder that cannot be used, or that another sweep
+    is using.
+    """
+    with Workdir.open(sweep.out) as workdir:
+        course = _Course(sweep, display, _finished(workdir, sweep))
+        course.show()
+        if jobs := course.jobs():
+            for ended in engine().run(jobs, course.show):
+                course.end(workdir, ended)
+            course.show()
+        results = [_result(sweep, point, course.ends[point.name]) for point in sweep.points]
+        timed = (
+            None if sweep.threads is None else time_points(workdir, results, threads=sweep.threads, progress=display)
+        )
+        document = sweep_json(
+            results,
+            timed.latencies if timed else {},
+            threads=timed.threads if timed else None,
+            machine=timed.machine if timed else None,
+            speed_gates=judged(results, timed, sweep.limits, strict=sweep.strict),
+        )
+        for name, content in {**files_of(document), SWEEP: to_bytes(document)}.items():
+            workdir.write(name, content)
+        return Outcome(document=document, exit_code=_exit_code(document))
+
+
+class _Course:
+    """How far a sweep is: `ends` are the points that have ended, by name."""
+
+    def __init__(self, sweep: Sweep, display: Display, finished: Mapping[str, Ended]) -> None:
+        self.ends = dict(finished)
+        self._sweep, self._display, self._reused = sweep, display, frozenset(finished)
+
+    def jobs(self) -> list[Job]:
+        """What has to be built; what an earlier sweep said of it is forgotten."""
+        waiting = [point for point in in_turns(self._sweep.points) if point.name not in self.ends]
+        for point in waiting:
+            (self._sweep.out / STATUS).mkdir(parents=True, exist_ok=True)
+            for path in (status_file(self._sweep.out, point.name), log_file(self._sweep.out, point.name)):
+                with suppress(FileNotFoundError):
+                    path.unlink()
+        return [_job(self._sweep, point) for point in waiting]
+
+    def end(self, workdir: Workdir, ended: Ended) -> None:
+        """Record how a point ended."""
+        point = next(each for each in self._sweep.points if each.name == ended.name)
+        if ended.code in _JUDGED:
+            remember(workdir, point, ended.code)
+        self.ends[ended.name] = ended
+
+    def show(self) -> None:
+        """Show how far each point is."""
+        self._display.show([self._state(point.name) for point in self._sweep.points])
+
+    def _state(self, name: str) -> PointState:
+        is_reused = name in self._reused
+        status = None if is_reused else read_status(status_file(self._sweep.out, name))
+        return PointState(name=name, status=status, ended=self.ends.get(name), is_reused=is_reused)
+
+
+def status_file(out: Path, point: str) -> Path:
+    """Where the build of a point says how far it is."""
+    return out.absolute() / STATUS / f"{point}.json"
+
+
+def log_file(out: Path, point: str) -> Path:
+    """What the build of a point has written to its streams."""
+    return out.absolute() / LOGS / f"{point}.log"
+
+
+def _finished(workdir: Workdir, sweep: Sweep) -> dict[str, Ended]:
+    """The points that an earlier sweep finished, by name."""
+    codes = {point.name: finished_code(workdir, point) for point in sweep.points}
+    return {name: Ended(name=name, code=code) for name, code in codes.items() if code is not None}
+
+
+def _job(sweep: Sweep, point: Point) -> Job:
+    return Job(
+        name=point.name,
+        arguments=(*point.arguments, *point.local_arguments, f"--status={status_file(sweep.out, point.name)}"),
+        folder=sweep.folder,
+        out=point.folder.absolute(),
+        log=log_file(sweep.out, point.name),
+        cores=sweep.cores,
+        environment={THREADS_VARIABLE: str(sweep.cores)},
+    )
+
+
+def _result(sweep: Sweep, point: Point, ended: Ended) -> PointResult:
+    network, spec = point.planned.network, point.spec
+    assert network.mult_adds is not None
+    assert network.parameters is not None
+    report = report_of_point(point) if ended.code in _JUDGED else None
+    log = log_file(sweep.out, point.name)
+    conv = spec.variant.get("conv")
+    return PointResult(
+        name=point.name,
+        arch=spec.architecture,
+        alpha=spec.alpha,
+        resolution=spec.resolution,
+        conv=None if conv is None else str(conv),
+        mult_adds=network.mult_adds,
+        parameters=network.parameters,
+        exit_code=ended.exit_code,
+        reason=None if report is not None else ended.reason or last_line(log).removeprefix("Error: ") or None,
+        attempts=ended.attempts,
+        seconds=ended.seconds,
+        node=ended.node,
+        command=("mbexport", *point.arguments),
+        report=report,
+    )
+
+
+def _exit_code(document: Json) -> int:
+    """3 if a point failed, else 1 if a gate did, else 0."""
+    if any(point["exit_code"] not in _JUDGED for point in document["points"]):
+        return EXIT_STAGE_FAILED
+    return EXIT_DONE if document["passed"] else EXIT_GATE_FAILED
