@@ -2,23 +2,19 @@
 
 import base64
 from collections.abc import Mapping
-from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from mbexport.escaping.markup import clean
 from mbexport.formats.registry import FORMATS
-from mbexport.report.advice import advice
 from mbexport.report.formatting import network_title
 from mbexport.report.page import numbers
 from mbexport.report.page import view as page_view
 from mbexport.report.page.charts import COLOURS, charts
-from mbexport.report.page.facts import facts
 from mbexport.report.page.headline import gate_counts, tiles
 from mbexport.report.page.numbers import Json
+from mbexport.report.page.templates import page_templates
 
 _HERE: Final = "mbexport.report.page"
 
@@ -29,33 +25,7 @@ def page(report: Json, pictures: Mapping[str, bytes]) -> bytes:
     `report` is report.json of a build, an export or `verify`. `pictures` are JPEG files by the names of the images in
     the report's disagreements; others are left out. Whatever names and labels hold is shown as text.
     """
-    return _template().render(_context(report, pictures)).encode()
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader(_HERE, "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalized,
-    )
-    environment.filters.update(
-        (word, getattr(numbers, word))
-        for word in ("number", "percent", "points", "percents", "numbers", "ratios", "decimals", "milliseconds")
-    )
-    environment.filters.update(
-        breakable=numbers.breakable,
-        facts=facts,
-        advice=advice,
-        megabytes=numbers.megabytes,
-        spans=numbers.code_spans,
-        probability=numbers.probability,
-        sentence=numbers.sentence,
-    )
-    return environment.get_template("page.j2")
+    return page_templates(_HERE).get_template("page.j2").render(_context(report, pictures)).encode()
 
 
 def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
@@ -94,8 +64,3 @@ def _tool(tool: Json) -> list[tuple[str, str]]:
 
 def _data_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-
-
-def _finalized(value: Any) -> Any:
-    """Text without the characters that no page may hold; Markup stays as it is."""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
