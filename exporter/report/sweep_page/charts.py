@@ -9,7 +9,7 @@ from mbexport.formats.registry import FORMATS
 from mbexport.report.page.charts import COLOURS
 from mbexport.report.page.numbers import decimals, percent
 from mbexport.report.page.svg import INK, MUTED, PAPER, lay_out, panels, style, to_svg
-from mbexport.report.sweep_page.labels import Box, Label, place, point_box
+from mbexport.report.sweep_page.labels import Box, Label, place, point_box, step_boxes
 from mbexport.report.sweep_page.scales import log_scale, share_scale
 from mbexport.report.sweep_page.view import PASSED, SweptFile
 
@@ -71,7 +71,12 @@ def _front_chart(drawn: list[SweptFile], axis: str, *, name: str, title: str, ju
         _draw(axes, each, axis)
     lay_out(figure)  # decides where there is room for labels
     by_certainty = sorted(front, key=lambda each: -_ORDER.index(each.entry["front"][axis]))
-    write_labels(axes, [(*_place(each, axis), _texts(each)) for each in by_certainty], others=_places(drawn, axis))
+    write_labels(
+        axes,
+        [(*_place(each, axis), _texts(each)) for each in by_certainty],
+        others=[_place(each, axis) for each in drawn],
+        steps=[_place(each, axis) for each in front],
+    )
     described = "; ".join(_described(each, axis) for each in front)
     return to_svg(
         figure,
@@ -106,21 +111,26 @@ def _draw(axes: "Axes", file: SweptFile, axis: str) -> None:
 
 
 def write_labels(
-    axes: "Axes", points: Sequence[tuple[float, float, Sequence[str]]], *, others: Sequence[tuple[float, float]]
+    axes: "Axes",
+    points: Sequence[tuple[float, float, Sequence[str]]],
+    *,
+    others: Sequence[tuple[float, float]],
+    steps: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Write beside each of `points`, (x, y, texts), the first of its texts for which there is room.
 
-    The places of `others` stay clear. The figure must have been laid out.
+    The places of `others` stay clear, and so does a line of `steps`. The figure must have been laid out.
     """
     transform = axes.transData
     labels = []
     for x, y, texts in points:
         seen_x, seen_y = map(float, transform.transform((x, y)))
         labels.append(Label(x=seen_x, y=seen_y, texts=tuple((text, len(text) * _LETTER_PX) for text in texts)))
-    markers = [point_box(*map(float, transform.transform(each))) for each in others]
+    taken = [point_box(*map(float, transform.transform(each))) for each in others]
+    taken += step_boxes([(float(x), float(y)) for x, y in map(transform.transform, steps)])
     inner = axes.get_window_extent()
     bounds = Box(left=inner.x0 + _PADDING_PX, low=inner.y0 + _PADDING_PX, right=inner.x1, high=inner.y1 - _PADDING_PX)
-    for found in place(labels, markers, bounds, height=LABEL_PX):
+    for found in place(labels, taken, bounds, height=LABEL_PX):
         if found is not None:
             text, box = found
             middle = transform.inverted().transform(((box.left + box.right) / 2, (box.low + box.high) / 2))
@@ -137,10 +147,6 @@ def _place(file: SweptFile, axis: str) -> tuple[float, float]:
     assert cost is not None
     assert file.top1 is not None
     return cost / COSTS[axis].unit, 100 * file.top1
-
-
-def _places(files: Sequence[SweptFile], axis: str) -> list[tuple[float, float]]:
-    return [_place(each, axis) for each in files]
 
 
 def _interval(file: SweptFile) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 _GAP_PX: Final = 5
@@ -40,6 +41,15 @@ class Label:
 def point_box(x: float, y: float) -> Box:
     """The room that the marker of a point takes."""
     return Box(left=x - _MARKER_PX, low=y - _MARKER_PX, right=x + _MARKER_PX, high=y + _MARKER_PX)
+
+
+def step_boxes(points: Sequence[tuple[float, float]]) -> list[Box]:
+    """The room that a line takes which goes from each point to the right, and then up to the next one."""
+    boxes = []
+    for (x, y), (next_x, next_y) in pairwise(points):
+        boxes.append(Box(left=x, low=y - 1, right=next_x, high=y + 1))
+        boxes.append(Box(left=next_x - 1, low=y, right=next_x + 1, high=next_y))
+    return boxes
 
 
 def place(labels: Sequence[Label], taken: Sequence[Box], bounds: Box, *, height: float) -> list[tuple[str, Box] | None]:
