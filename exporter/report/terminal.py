@@ -58,12 +58,17 @@ def next_commands(report: Json, out: Path) -> Iterator[str]:
     """
     folder = shell_word(str(out))
     kind = "tflite" if any(entry["format"] == "tflite" for entry in report["artifacts"]) else "onnx"
-    yield f"{_OPENERS.get(sys.platform, 'xdg-open')} {folder}/report.html"
+    yield open_command(f"{folder}/report.html")
     if "stages" not in report:
         return
     yield f"mbexport verify {folder}/*.{kind} --data YOUR_IMAGES"
     yield f"mbexport bench {folder}/*.{kind}"
     yield f"mbexport bundle --check {folder}"
+
+
+def open_command(word: str) -> str:
+    """The command that shows a page in the browser; `word` is its path as a word of a shell."""
+    return f"{_OPENERS.get(sys.platform, 'xdg-open')} {word}"
 
 
 def print_warnings(report: Json, stream: TextIO) -> None:

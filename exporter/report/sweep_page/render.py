@@ -14,8 +14,9 @@ from mbexport.report.sweep_page.headline import answer, counts, failures, tiles
 from mbexport.report.sweep_page.published import published_charts
 from mbexport.report.sweep_page.view import AXES, caveats, dominators, numbered_points, swept_files
 
+PAGE: Final = "sweep.html"
 _HERE: Final = "mbexport.report.sweep_page"
-_PAGE: Final = "mbexport.report.page"
+_PARTS: Final = "mbexport.report.page"
 
 
 def sweep_page(sweep: Json) -> bytes:
@@ -24,7 +25,7 @@ def sweep_page(sweep: Json) -> bytes:
     `sweep` is the value in sweep.json, beside which the page is to lie: it links to each point's report. Whatever names
     and reasons hold is shown as text.
     """
-    return page_templates(_HERE, _PAGE).get_template("sweep.j2").render(_context(sweep)).encode()
+    return page_templates(_HERE, _PARTS).get_template("sweep.j2").render(_context(sweep)).encode()
 
 
 def _context(sweep: Json) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def _context(sweep: Json) -> dict[str, Any]:
         "published": {name: title for name, (title, _) in published.items()},
         "precisions": [name for name in COLOURS if any(each.entry["precision"] == name for each in artifacts)],
         "formats": (),  # markers need no explanation: each format has panels of its own
-        "css": Markup(_style(_PAGE, "page.css") + _style(_HERE, "sweep.css")),
+        "css": Markup(_style(_PARTS, "page.css") + _style(_HERE, "sweep.css")),
     }
 
 
