@@ -1,34 +1,70 @@
-"""Show a sweep: its points before they are built, how far each is, and what came out."""
+"""Run a sweep and show what came out, or show only its points and about how long they take."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from mbexport.commands.console import ConsoleProgress
+from mbexport.commands.sweep_progress import SweepProgress
 from mbexport.errors import EXIT_DONE
+from mbexport.escaping.terminal import json_text, visible_lines
 from mbexport.quiet import Streams
+from mbexport.report.sweep_page.render import PAGE, sweep_page
+from mbexport.report.sweep_terminal import print_sweep
+from mbexport.sweep.estimate import estimate_s, estimated_points_s
 from mbexport.sweep.job import Engine
-from mbexport.sweep.run import PointState, Sweep, run_sweep
+from mbexport.sweep.run import Sweep, run_sweep
+from mbexport.sweep.table import TABLE, sweep_csv
 
-
-class Display(ConsoleProgress):
-    def show(self, states: Sequence[PointState]) -> None:
-        for s in states:
-            if s.ended and s.name not in getattr(self, "seen", set()):
-                self.seen = {*getattr(self, "seen", set()), s.name}
-                self._console.print(
-                    s.name, s.ended.code, f"{s.ended.seconds:.1f}", s.ended.attempts, "reused" if s.is_reused else ""
-                )
+Json = dict[str, Any]
 
 
 def run_and_show(sweep: Sweep, engine: Callable[[], Engine], streams: Streams, *, as_json: bool) -> int:
-    progress = Display(streams.err)
-    try:
-        outcome = run_sweep(sweep, engine, progress, lambda document: {})
-    finally:
-        progress.close()
+    """Build and time the points, print the table of all of them, and return the exit code."""
+    progress = ConsoleProgress(streams.err)
+    with SweepProgress(streams.err) as display:
+        try:
+            outcome = run_sweep(sweep, engine, _files, display=display, progress=progress)
+        finally:
+            progress.close()
+    print_sweep(outcome.document, streams.out, out=sweep.out, as_json=as_json)
     return outcome.exit_code
 
 
+def _files(document: Json) -> Mapping[str, bytes]:
+    """The page and the table of a sweep."""
+    return {PAGE: sweep_page(document), TABLE: sweep_csv(document)}
+
+
 def show_points(sweep: Sweep, *, jobs: int, streams: Streams, as_json: bool) -> int:
-    for p in sweep.points:
-        streams.out.write(f"{p.name} {p.planned.network.mult_adds} {p.arguments} {p.local_arguments}\n")
+    """Print the points that would be built, with what they cost, and return the exit code."""
+    rows: list[Json] = [
+        {
+            "name": point.name,
+            "mult_adds": point.planned.network.mult_adds,
+            "parameters": point.planned.network.parameters,
+            "to_run": [stage.name for stage in point.planned.stages if stage.seconds is None],
+            "estimated_s": round(seconds),
+        }
+        for point, seconds in zip(sweep.points, estimated_points_s(sweep), strict=True)
+    ]
+    total = round(estimate_s(sweep, jobs=jobs))
+    if as_json:
+        streams.out.write(json_text({"points": rows, "jobs": jobs, "cores": sweep.cores, "estimated_s": total}) + "\n")
+        return EXIT_DONE
+    lines = [f"{'point':<16} {'mult-adds':>10} {'parameters':>11} {'stages to run':>14} {'about':>9}"]
+    lines += [
+        f"{row['name']:<16} {row['mult_adds'] / 1e6:>8.1f} M {row['parameters']:>11,} {len(row['to_run']):>14} "
+        f"{_duration(row['estimated_s']):>9}"
+        for row in rows
+    ]
+    lines.append(f"{len(rows)} points, {jobs} at once with {sweep.cores} core(s) each: about {_duration(total)}")
+    lines.append("dry run: nothing was written")
+    streams.out.write(visible_lines(lines) + "\n")
     return EXIT_DONE
+
+
+def _duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as exact as an estimate is."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

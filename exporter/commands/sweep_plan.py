@@ -16,7 +16,8 @@ from mbexport.errors import OptionError
 from mbexport.fingerprint import THREADS_VARIABLE, tensorflow_threads, usable_cores
 from mbexport.pipeline.dry_run import planned
 from mbexport.pipeline.plan import Trained
-from mbexport.sweep.point import POINTS, Point, point_name
+from mbexport.sweep.point import Point, point_name
+from mbexport.sweep.results import POINTS
 from mbexport.sweep.run import Sweep
 from mbexport.workdir import PRIVATE
 
@@ -52,6 +53,7 @@ def sweep_of(context: click.Context, tasks: Tasks, out: Path, stderr: TextIO | N
         folder=Path.cwd(),
         points=tuple(points),
         cores=cores,
+        images=_images(tasks) if given["dry_run"] else 0,
         threads=given["threads"] if given["latency"] else None,
         limits=sweep_options.speed_limits(given["gates"]),
         strict=given["strict"],
@@ -68,6 +70,12 @@ def _cores(given: int | None) -> int:
 def _cache(given: Path | None, out: Path) -> Path | None:
     """The folder that points share stages in: another machine of a cluster sees the sweep's, not the user's own."""
     return out.absolute() / _CACHE if given is None else options.cache_folder(given)
+
+
+def _images(tasks: Tasks) -> int:
+    """How many images each point learns from."""
+    context, task = tasks[0]
+    return 0 if task.data is None else len(task.data.split(context.params["seed"])[0])
 
 
 @contextmanager

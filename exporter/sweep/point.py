@@ -16,9 +16,9 @@ from mbexport.provenance.manifest import MANIFEST
 from mbexport.provenance.read_manifest import read_manifest
 from mbexport.report.content import REPORT
 from mbexport.seal import fields_of, sealed_json
+from mbexport.sweep.job import Ended
 from mbexport.workdir import PRIVATE, Workdir
 
-POINTS: Final = "points"
 LOGS: Final = "logs"
 _RECORDS: Final = f"{PRIVATE}/points"
 _MAX_RECORD_BYTES: Final = 1 << 20
@@ -61,14 +61,18 @@ def in_turns(points: Sequence[Point]) -> list[Point]:
     return [row[place] for place in range(longest) for row in rows if place < len(row)]
 
 
-def remember(workdir: Workdir, point: Point, code: int) -> None:
-    """Record in the sweep's folder that a build ended, with which verdict, and what it left."""
-    fields = {"identity": _identity(point), "code": code, "manifest": sha256_of(point.folder / MANIFEST)}
+def remember(workdir: Workdir, point: Point, ended: Ended) -> None:
+    """Record in the sweep's folder how a build ended, and what it left."""
+    fields = {
+        "identity": _identity(point),
+        "manifest": sha256_of(point.folder / MANIFEST),
+        "ended": {"code": ended.code, "attempts": ended.attempts, "seconds": ended.seconds, "node": ended.node},
+    }
     workdir.write(f"{_RECORDS}/{point.name}.json", sealed_json(_purpose(point), fields))
 
 
-def finished_code(workdir: Workdir, point: Point) -> int | None:
-    """The exit code of the build that made the point, if it would be the same again; else None.
+def finished(workdir: Workdir, point: Point) -> Ended | None:
+    """How the build ended that made the point, if it would be the same again; else None.
 
     That is so if it was asked for with the same words, each stage would be reused, and every file is as it was made.
     """
@@ -82,7 +86,7 @@ def finished_code(workdir: Workdir, point: Point) -> int | None:
         listed = read_manifest(point.folder / MANIFEST).files
         if any(sha256_of(point.folder / name) != facts.sha256 for name, facts in listed.items()):
             return None
-        return int(record["code"])
+        return Ended(name=point.name, **record["ended"])
     except (DataError, OSError, ValueError, KeyError, TypeError):
         return None  # nothing was recorded, or it was changed: the build looks at each stage
 

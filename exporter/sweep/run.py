@@ -1,10 +1,10 @@
 """Run a sweep: build the points that are not finished, time all of them, and write what came out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, EXIT_STAGE_FAILED
 from mbexport.fingerprint import THREADS_VARIABLE
@@ -12,9 +12,10 @@ from mbexport.pipeline.status import Status, read_status
 from mbexport.progress import Progress
 from mbexport.report.content import to_bytes
 from mbexport.sweep.job import Ended, Engine, Job, last_line
-from mbexport.sweep.point import LOGS, Point, finished_code, in_turns, remember, report_of_point
+from mbexport.sweep.point import LOGS, Point, finished, in_turns, remember, report_of_point
 from mbexport.sweep.results import SWEEP, Json, PointResult, sweep_json
 from mbexport.sweep.speed import judged
+from mbexport.sweep.states import Display, Phase, PointState
 from mbexport.sweep.timing import time_points
 from mbexport.workdir import PRIVATE, Workdir
 
@@ -26,34 +27,18 @@ _JUDGED: Final = (EXIT_DONE, EXIT_GATE_FAILED)
 class Sweep:
     """A checked sweep: its points, built in `folder` with as many `cores` each, and how all of it is judged.
 
-    Nothing is timed where `threads`, those of one inference, is None. `limits` are those that the user set of gates on
-    speed.
+    Each learns from so many `images`. Nothing is timed where `threads`, those of one inference, is None. `limits` are
+    those that the user set of gates on speed.
     """
 
     out: Path
     folder: Path
     points: tuple[Point, ...]
     cores: int
+    images: int = 0
     threads: int | None = 1
     limits: Mapping[str, float] = field(default_factory=dict)
     strict: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PointState:
-    """How far a point is: an earlier sweep finished it (`is_reused`), or it `ended`, or runs as `status` says."""
-
-    name: str
-    status: Status | None = None
-    ended: Ended | None = None
-    is_reused: bool = False
-
-
-class Display(Progress, Protocol):
-    """A display of all points while they are built, and of the bench behind it."""
-
-    def show(self, states: Sequence[PointState]) -> None:
-        """Show how far each point is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,25 +50,30 @@ class Outcome:
 
 
 def run_sweep(
-    sweep: Sweep, engine: Callable[[], Engine], display: Display, files_of: Callable[[Json], Mapping[str, bytes]]
+    sweep: Sweep,
+    engine: Callable[[], Engine],
+    files_of: Callable[[Json], Mapping[str, bytes]],
+    *,
+    display: Display,
+    progress: Progress,
 ) -> Outcome:
     """Build the points that an earlier sweep did not finish on the `engine`, time all files, and write the results.
 
     The engine is made only where there is something to build. `files_of` makes what shows the results from the content
-    of sweep.json, by file name. Raises `OutputError` for an output folder that cannot be used, or that another sweep
-    is using.
+    of sweep.json, by file name. `display` shows how far the points are, and `progress` how far the bench behind them.
+    Raises `OutputError` for an output folder that cannot be used, or that another sweep is using.
     """
     with Workdir.open(sweep.out) as workdir:
-        course = _Course(sweep, display, _finished(workdir, sweep))
+        course = _Course(sweep, workdir, display)
+        jobs = course.jobs()
         course.show()
-        if jobs := course.jobs():
+        if jobs:
             for ended in engine().run(jobs, course.show):
-                course.end(workdir, ended)
+                course.end(ended)
             course.show()
+        display.close()
         results = [_result(sweep, point, course.ends[point.name]) for point in sweep.points]
-        timed = (
-            None if sweep.threads is None else time_points(workdir, results, threads=sweep.threads, progress=display)
-        )
+        timed = None if sweep.threads is None else time_points(workdir, results, sweep.threads, progress=progress)
         document = sweep_json(
             results,
             timed.latencies if timed else {},
@@ -97,11 +87,13 @@ def run_sweep(
 
 
 class _Course:
-    """How far a sweep is: `ends` are the points that have ended, by name."""
+    """How far a sweep is: `ends` are the points that have ended, by name, in this sweep or in an earlier one."""
 
-    def __init__(self, sweep: Sweep, display: Display, finished: Mapping[str, Ended]) -> None:
-        self.ends = dict(finished)
-        self._sweep, self._display, self._reused = sweep, display, frozenset(finished)
+    def __init__(self, sweep: Sweep, workdir: Workdir, display: Display) -> None:
+        self._sweep, self._workdir, self._display = sweep, workdir, display
+        found = {point.name: finished(workdir, point) for point in sweep.points}
+        self.ends = {name: ended for name, ended in found.items() if ended is not None}
+        self._reused = frozenset(self.ends)
 
     def jobs(self) -> list[Job]:
         """What has to be built; what an earlier sweep said of it is forgotten."""
@@ -113,11 +105,11 @@ class _Course:
                     path.unlink()
         return [_job(self._sweep, point) for point in waiting]
 
-    def end(self, workdir: Workdir, ended: Ended) -> None:
+    def end(self, ended: Ended) -> None:
         """Record how a point ended."""
         point = next(each for each in self._sweep.points if each.name == ended.name)
         if ended.code in _JUDGED:
-            remember(workdir, point, ended.code)
+            remember(self._workdir, point, ended)
         self.ends[ended.name] = ended
 
     def show(self) -> None:
@@ -125,9 +117,37 @@ class _Course:
         self._display.show([self._state(point.name) for point in self._sweep.points])
 
     def _state(self, name: str) -> PointState:
-        is_reused = name in self._reused
-        status = None if is_reused else read_status(status_file(self._sweep.out, name))
-        return PointState(name=name, status=status, ended=self.ends.get(name), is_reused=is_reused)
+        ended = self.ends.get(name)
+        if ended is None:
+            return _running(name, read_status(status_file(self._sweep.out, name)))
+        phase = {EXIT_DONE: Phase.DONE, EXIT_GATE_FAILED: Phase.GATE_FAILED}.get(ended.code, Phase.FAILED)
+        return PointState(
+            name=name,
+            phase=Phase.REUSED if name in self._reused else phase,
+            seconds=ended.seconds,
+            attempt=ended.attempts,
+            node=ended.node,
+            reason=_reason(self._sweep, ended) if phase is Phase.FAILED else "",
+        )
+
+
+def _running(name: str, status: Status) -> PointState:
+    if status.stage is None and not status.finished:
+        return PointState(name=name)
+    behind = status.finished[-1].name if status.finished else ""
+    return PointState(
+        name=name,
+        phase=Phase.RUNNING,
+        stage=status.stage or behind,
+        done=status.done,
+        total=status.total,
+        text=status.text,
+    )
+
+
+def _reason(sweep: Sweep, ended: Ended) -> str:
+    """Why a build failed, in one line."""
+    return ended.reason or last_line(log_file(sweep.out, ended.name)).removeprefix("Error: ")
 
 
 def status_file(out: Path, point: str) -> Path:
@@ -138,12 +158,6 @@ def status_file(out: Path, point: str) -> Path:
 def log_file(out: Path, point: str) -> Path:
     """What the build of a point has written to its streams."""
     return out.absolute() / LOGS / f"{point}.log"
-
-
-def _finished(workdir: Workdir, sweep: Sweep) -> dict[str, Ended]:
-    """The points that an earlier sweep finished, by name."""
-    codes = {point.name: finished_code(workdir, point) for point in sweep.points}
-    return {name: Ended(name=name, code=code) for name, code in codes.items() if code is not None}
 
 
 def _job(sweep: Sweep, point: Point) -> Job:
@@ -163,7 +177,6 @@ def _result(sweep: Sweep, point: Point, ended: Ended) -> PointResult:
     assert network.mult_adds is not None
     assert network.parameters is not None
     report = report_of_point(point) if ended.code in _JUDGED else None
-    log = log_file(sweep.out, point.name)
     conv = spec.variant.get("conv")
     return PointResult(
         name=point.name,
@@ -174,7 +187,7 @@ def _result(sweep: Sweep, point: Point, ended: Ended) -> PointResult:
         mult_adds=network.mult_adds,
         parameters=network.parameters,
         exit_code=ended.exit_code,
-        reason=None if report is not None else ended.reason or last_line(log).removeprefix("Error: ") or None,
+        reason=None if report is not None else _reason(sweep, ended) or None,
         attempts=ended.attempts,
         seconds=ended.seconds,
         node=ended.node,

@@ -38,7 +38,7 @@ class Timed:
     threads: int
 
 
-def time_points(workdir: Workdir, points: Sequence[PointResult], *, threads: int, progress: Progress) -> Timed | None:
+def time_points(workdir: Workdir, points: Sequence[PointResult], threads: int, *, progress: Progress) -> Timed | None:
     """Time every artifact of every point in interleaved rounds; None if there is none.
 
     What was timed before on this machine is not timed again while all files are the same ones. Raises `DataError` for a
