@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
+import numpy as np
+
 from mbexport.errors import DataError
 from mbexport.models.data.open import DataSet, ImageSet, LeftOut, Unlabelled, open_unlabelled
 from mbexport.models.data.readable import ImageFindings, ReadableSets, check_images, drop_unreadable
@@ -178,7 +180,7 @@ class ImageSets:
 
 def _require_every_class(data: DataSet, train: ImageSet) -> None:
     """Raises `DataError` for a class that nothing could be learned of."""
-    missing = sorted(set(range(len(data.class_names))) - set(train.labels.tolist()))
+    missing = sorted(set(range(len(data.class_names))) - set(np.unique(train.labels).tolist()))
     if missing:
         raise DataError(
             f"class {data.class_names[missing[0]]} must have an image to learn from, got none in {data.name}"

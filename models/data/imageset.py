@@ -1,10 +1,10 @@
 """Labelled images that are read one at a time, their subsets, splits, and batches of pixels.
 
-The modules that open data (`open`, `folder`, `tfds`) return the two values defined here.
+The modules that open data (`open`, `folder`, `tfds`, `shards`) return the two values defined here.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mbexport.models.data.lazy_names import names_at
 from mbexport.models.data.left_out import LeftOut
 from mbexport.models.preprocess import Pixels, Preprocess
 
@@ -27,12 +28,12 @@ _FEWEST_READERS, _MOST_READERS = 4, 16
 class ImageSet:
     """Labelled images: `labels` is int64 of shape (n,), `names` identifies each image, `read(i)` returns it.
 
-    It is RGB, or RGBA if it has an alpha. What decides the pixels behind the names is `source`, a fingerprint; it is
-    empty where nothing is known of them.
+    It is RGB, or RGBA if it has an alpha. Names are a tuple, or made when they are asked for, where images are many.
+    What decides the pixels behind the names is `source`, a fingerprint; it is empty where nothing is known of them.
     """
 
     labels: NDArray[np.int64]
-    names: tuple[str, ...]
+    names: Sequence[str]
     read: Callable[[int], Image.Image]
     source: str = ""
 
@@ -44,7 +45,7 @@ class ImageSet:
         read = self.read
         return ImageSet(
             labels=self.labels[indices],
-            names=tuple(self.names[i] for i in indices),
+            names=names_at(self.names, indices),
             read=lambda i: read(int(indices[i])),
             source=self.source,
         )

@@ -42,17 +42,10 @@ class LeftOut:
     @classmethod
     def of(cls, found: Iterable[PassedOver]) -> "LeftOut":
         """Count and list `found`: photos first, each sort in the given order."""
-        counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
-        listed: dict[bool, list[PassedOver]] = {True: [], False: []}
+        tally = Tally()
         for each in found:
-            counts[each.is_photo][each.ending] += 1
-            if len(listed[each.is_photo]) < MOST_LISTED:
-                listed[each.is_photo].append(each)
-        return cls(
-            photos=dict(sorted(counts[True].items())),
-            others=dict(sorted(counts[False].items())),
-            listed=(*listed[True], *listed[False]),
-        )
+            tally.add(each)
+        return tally.left_out()
 
     def __bool__(self) -> bool:
         return bool(self.photos or self.others)
@@ -69,6 +62,28 @@ class LeftOut:
     def __str__(self) -> str:
         """What there was, in a few words: "20 .heic, 1 folder"; "nothing" if there was nothing."""
         return counted(Counter(self.photos) + Counter(self.others))
+
+
+class Tally:
+    """What is passed over, counted as it is found: a million of files take no more memory than a thousand."""
+
+    def __init__(self) -> None:
+        self._counts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+        self._listed: dict[bool, list[PassedOver]] = {True: [], False: []}
+
+    def add(self, each: PassedOver) -> None:
+        """Counts one more."""
+        self._counts[each.is_photo][each.ending] += 1
+        if len(self._listed[each.is_photo]) < MOST_LISTED:
+            self._listed[each.is_photo].append(each)
+
+    def left_out(self) -> LeftOut:
+        """All that was added: photos first, each sort in the order in which it came."""
+        return LeftOut(
+            photos=dict(sorted(self._counts[True].items())),
+            others=dict(sorted(self._counts[False].items())),
+            listed=(*self._listed[True], *self._listed[False]),
+        )
 
 
 def counted(endings: Mapping[str, int]) -> str:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from mbexport.errors import DataError, OptionError
 from mbexport.models.data.imageset import ImageSet, reader_pool
+from mbexport.models.data.lazy_names import LazyNames
 from mbexport.models.data.names import shown
 from mbexport.models.transparency import over_white
 
@@ -183,6 +184,7 @@ def _readable(images: ImageSet, unreadable: Mapping[int, str]) -> ImageSet:
     gone = np.setdiff1d(images.labels, kept.labels)
     if len(gone):
         first = min(i for i in unreadable if images.labels[i] == gone[0])
-        folder = images.names[first].rpartition("/")[0] or str(gone[0])
+        is_folder = not isinstance(images.names, LazyNames)  # those begin with a file of many classes
+        folder = (images.names[first].rpartition("/")[0] if is_folder else "") or str(gone[0])
         raise DataError(f"class {folder} must hold an image that can be read, got none; first: {unreadable[first]}")
     return kept

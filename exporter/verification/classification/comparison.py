@@ -186,7 +186,7 @@ class _Collected:
 class _Images:
     """The images that were answered; `labels` is None where they are not known."""
 
-    names: tuple[str, ...]
+    names: Sequence[str]
     labels: NDArray[np.int64] | None
 
 

@@ -24,9 +24,10 @@ def thumbnails(accuracies: Sequence[Accuracy], images: ImageSet, *, most: int = 
     Raises `DataError` for an image that can no longer be read.
     """
     ranks = zip_longest(*([one.image for one in accuracy.disagreements] for accuracy in accuracies))
-    wanted = dict.fromkeys(name for rank in ranks for name in rank if name is not None)
-    places = {name: place for place, name in enumerate(images.names)}
-    return {name: _thumbnail(images.read(places[name])) for name in list(wanted)[:most]}
+    wanted = list(dict.fromkeys(name for rank in ranks for name in rank if name is not None))[:most]
+    sought = set(wanted)
+    places = {name: place for place, name in enumerate(images.names if sought else ()) if name in sought}
+    return {name: _thumbnail(images.read(places[name])) for name in wanted}
 
 
 def pictures_to_json(pictures: Mapping[str, bytes]) -> bytes:
