@@ -17,6 +17,7 @@ from mbexport import __version__
 from mbexport.errors import DataError
 from mbexport.files import is_inside, sha256_of
 from mbexport.fingerprint import library_versions, path_hash, tensorflow_threads, tool_fingerprint
+from mbexport.models.data.prefixes import split_prefix
 from mbexport.provenance.git import Git
 
 MANIFEST: Final = "manifest.json"
@@ -142,8 +143,9 @@ def _facts_json(facts: FileFacts) -> dict[str, Any]:
 
 def recorded_name(value: str) -> str:
     """The name of an input in the manifest: the given path if it is relative, else its last component alone."""
-    path = PurePath(os.path.normpath(value))
-    return path.name if path.is_absolute() else value
+    prefix, place = split_prefix(value)
+    path = PurePath(os.path.normpath(place))
+    return f"{prefix}{path.name}" if path.is_absolute() else value
 
 
 def input_at(value: str, path: Path) -> Input:

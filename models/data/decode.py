@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from mbexport.errors import DataError
 from mbexport.models.data.kinds import DECODERS, look_at, unread
 
-_MOST_BYTES: Final = 1 << 30  # of a file: more than the pixels of any image that may be decoded; some decoders read all
+MOST_BYTES: Final = 1 << 30  # of a file: more than the pixels of any image that may be decoded; some decoders read all
 # Larger pictures are decoded one at a time: a few small files could fill the memory. All by one thread, since the
 # allocator of C keeps for each thread what it has freed.
 _LARGE_PX: Final = 1 << 24
@@ -66,7 +66,7 @@ def _require_readable(path: Path) -> None:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(state.st_mode):
         raise DataError(f"{path} must be a regular file")
-    if state.st_size > _MOST_BYTES:
+    if state.st_size > MOST_BYTES:
         raise DataError(f"{path} is too large to decode safely: {state.st_size} bytes")
 
 

@@ -35,7 +35,8 @@ def open_folder(root: Path, classes_file: Path | None, *, follow_links: bool = F
     With `follow_links` files and folders may be links to anywhere. Raises `DataError` if the folder cannot be used.
     """
     if not root.is_dir():
-        raise DataError(f"--data must be digits, tfds:NAME or a folder with one sub-folder a class, got {root}")
+        legal = "digits, tfds:NAME, wds:DIR, tfrecord:DIR or a folder with one sub-folder a class"
+        raise DataError(f"--data must be {legal}, got {root}")
     folder = DataFolder(root=root, follow_links=follow_links)
     parts, passed = _parts(folder)
     surveys = {part: folder.survey(path) for part, path in parts.items()}

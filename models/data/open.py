@@ -1,11 +1,13 @@
-"""Open a data set by its name: the built-in digits, a folder of images, or a data set of TensorFlow Datasets.
+"""Open a data set by its name: the built-in digits, a folder of images or of shards, or one of TensorFlow Datasets.
 
 Other packages import data sets and image sets from here.
 """
 
 import hashlib
 import importlib.util
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -23,8 +25,13 @@ from mbexport.models.data.imageset import (
     stratified_split,
 )
 from mbexport.models.data.left_out import LeftOut
+from mbexport.models.data.prefixes import TFDS_PREFIX, TFRECORD_PREFIX, WEBDATASET_PREFIX
 from mbexport.models.data.readable import find_unreadable
-from mbexport.models.data.tfds import TFDS_PREFIX, open_tfds
+from mbexport.models.data.shards.dataset import open_shards
+from mbexport.models.data.shards.found import ShardFormat
+from mbexport.models.data.shards.tfrecord import TFRECORD
+from mbexport.models.data.shards.webdataset import WEBDATASET
+from mbexport.models.data.tfds import open_tfds
 
 __all__ = [
     "DIGITS",
@@ -43,17 +50,46 @@ __all__ = [
 DIGITS: Final = "digits"
 
 
-def open_data(name: str, *, classes_file: Path | None = None, follow_links: bool = False) -> DataSet:
-    """The data set that `--data NAME` means: `digits`, `tfds:NAME`, or the path of a folder.
+Opener = Callable[[str, Path | None, bool], DataSet]  # what follows the prefix, classes file, follow links
 
-    A classes file goes with a folder; so does `follow_links`, with which its files and folders may be links to
+
+def open_data(name: str, *, classes_file: Path | None = None, follow_links: bool = False) -> DataSet:
+    """The data set that `--data NAME` means: `digits`, what a prefix of `OPENERS` says, or the path of a folder.
+
+    A classes file goes with files of the user's; so does `follow_links`, with which files and folders may be links to
     anywhere, and which changes nothing for other data. Raises `DataError` if the data cannot be used.
     """
-    if name != DIGITS and not name.startswith(TFDS_PREFIX):
-        return open_folder(Path(name), classes_file, follow_links=follow_links)
+    if name == DIGITS:
+        _require_no_classes(name, classes_file)
+        return open_digits()
+    prefix = next((prefix for prefix in OPENERS if name.startswith(prefix)), "")
+    if prefix:
+        return OPENERS[prefix](name.removeprefix(prefix), classes_file, follow_links)
+    return open_folder(Path(name), classes_file, follow_links=follow_links)
+
+
+def _open_named(name: str, classes_file: Path | None, _follow_links: bool) -> DataSet:
+    _require_no_classes(f"{TFDS_PREFIX}{name}", classes_file)
+    return open_tfds(name)
+
+
+def _shards_of(form: ShardFormat) -> Opener:
+    return lambda folder, classes, links: open_shards(form, Path(folder), classes, follow_links=links)
+
+
+# A row a kind of data that a prefix tells from the path of a folder.
+OPENERS: Final[Mapping[str, Opener]] = MappingProxyType(
+    {
+        TFDS_PREFIX: _open_named,
+        WEBDATASET_PREFIX: _shards_of(WEBDATASET),
+        TFRECORD_PREFIX: _shards_of(TFRECORD),
+    }
+)
+
+
+def _require_no_classes(name: str, classes_file: Path | None) -> None:
     if classes_file is not None:
-        raise DataError(f"--classes goes with a folder of images, got --data {name}")
-    return open_digits() if name == DIGITS else open_tfds(name.removeprefix(TFDS_PREFIX))
+        raise DataError(f"--classes goes with a folder of images or shards, got --data {name}")
 
 
 def open_digits() -> DataSet:

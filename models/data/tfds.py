@@ -20,8 +20,8 @@ from mbexport.errors import DataError
 from mbexport.models.data.decode import decode_image
 from mbexport.models.data.imageset import DataSet, ImageSet, split_by_seed
 from mbexport.models.data.listing import identity_of
+from mbexport.models.data.prefixes import TFDS_PREFIX
 
-TFDS_PREFIX: Final = "tfds:"
 _NAME: Final = re.compile(r"[A-Za-z_]\w*(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", re.ASCII)
 _FORMAT: Final = "array_record"
 _TRAIN: Final = "train"

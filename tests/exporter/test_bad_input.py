@@ -49,9 +49,13 @@ def photos(tmp_path) -> Path:
         ("--gate top1_drop=x", "--gate must be NAME=VALUE with a number, got top1_drop=x"),
         ("--gate top1_drop", "--gate must be NAME=VALUE with a number, got top1_drop"),
         ("--gate top1_drop=nan", "the limit of gate top1_drop must be a number of at least 0, got nan"),
-        ("--data nowhere", "--data must be digits, tfds:NAME or a folder with one sub-folder a class, got nowhere"),
+        (
+            "--data nowhere",
+            "--data must be digits, tfds:NAME, wds:DIR, tfrecord:DIR or a folder with one sub-folder a class, "
+            "got nowhere",
+        ),
         ("--calibration nowhere", "--calibration must be a folder of images, got nowhere"),
-        (f"--classes {__file__} --data digits", "--classes goes with a folder of images, got --data digits"),
+        (f"--classes {__file__} --data digits", "--classes goes with a folder of images or shards, got --data digits"),
         ("--classes labels.txt --data digits", "no such file or folder: labels.txt (--classes)"),
         ("--config nowhere.toml", "the config file nowhere.toml cannot be read"),
     ],

@@ -200,7 +200,7 @@ REFUSED = [
     (f"{W} --data digits --calibration nowhere", "--calibration must be a folder of images, got nowhere"),
     (f"{W} --calibration ../bare --classes ../three.txt", "../bare holds no image"),
     (f"{W} --calibration ../photos --classes nowhere", "no such file or folder: nowhere (--classes)"),
-    (f"{W} --data digits --classes ../three.txt", "--classes goes with a folder of images"),
+    (f"{W} --data digits --classes ../three.txt", "--classes goes with a folder of images or shards"),
     ("--weights imagenet --alpha 0.3 --data digits", "published for alpha 0.25, 0.5, 0.75, 1, got 0.3"),
     ("--weights imagenet --shallow --data digits", "for the separable, full-depth network only"),
     ("--weights imagenet --conv standard --data digits", "for the separable, full-depth network only"),

@@ -111,6 +111,9 @@ def test_order_of_files_is_that_of_their_names():
         ("/data/photos/", "photos"),
         ("/data/photos/.", "photos"),
         ("tfds:mnist", "tfds:mnist"),
+        ("wds:shards/", "wds:shards/"),
+        ("wds:/data/shards/", "wds:shards"),
+        ("tfrecord:/data/records", "tfrecord:records"),
     ],
 )
 def test_no_absolute_path_is_written_down(value, expected):

@@ -106,7 +106,7 @@ def test_opening_digits_does_not_import_sklearn() -> None:
 
 
 def test_digits_take_no_classes_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="--classes goes with a folder of images, got --data digits"):
+    with pytest.raises(DataError, match="--classes goes with a folder of images or shards, got --data digits"):
         open_data("digits", classes_file=tmp_path / "classes.txt")
 
 

@@ -171,7 +171,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "missing", tmp_path / "file"):
-        with pytest.raises(DataError, match="--data must be digits, tfds:NAME or a folder"):
+        with pytest.raises(DataError, match="--data must be digits, tfds:NAME, wds:DIR, tfrecord:DIR or a folder"):
             opened(path)
 
 

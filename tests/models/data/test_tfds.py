@@ -177,5 +177,5 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 def test_a_tensorflow_data_set_takes_no_classes_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="--classes goes with a folder of images, got --data tfds:mnist"):
+    with pytest.raises(DataError, match="--classes goes with a folder of images or shards, got --data tfds:mnist"):
         open_data("tfds:mnist", classes_file=tmp_path / "classes.txt")
