@@ -25,10 +25,10 @@ Examples:
     "--data",
     group=Group.COMMON,
     default="digits",
-    metavar="digits|DIR|tfds:NAME",
+    metavar=options.DATA,
     is_input=True,
     help="Labelled images to train and verify on: the digits of scikit-learn, a folder with a sub-folder for each "
-    "class, or a data set of TensorFlow Datasets.",
+    "class, of tar shards of WebDataset or of TFRecord files, or a data set of TensorFlow Datasets.",
 )
 @network_options.arch
 @network_options.alpha

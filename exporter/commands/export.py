@@ -46,10 +46,11 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
 @options.option(
     "--data",
     group=Group.COMMON,
-    metavar="digits|DIR|tfds:NAME",
+    metavar=options.DATA,
     is_input=True,
-    help="Labelled images to verify on: the digits of scikit-learn, a folder with a sub-folder for each class, or a "
-    "data set of TensorFlow Datasets. Without labels, --calibration alone will do.",
+    help="Labelled images to verify on: the digits of scikit-learn, a folder with a sub-folder for each class, of tar "
+    "shards of WebDataset or of TFRecord files, or a data set of TensorFlow Datasets. Without labels, --calibration "
+    "alone will do.",
 )
 @network_options.arch
 @network_options.alpha

@@ -48,6 +48,7 @@ def _require_possible(value: str, param: click.Parameter | None, ctx: click.Cont
 
 
 PATH: Final = _PathType(path_type=Path)
+DATA: Final = "digits|[wds:|tfrecord:]DIR|tfds:NAME"  # what --data takes, in help
 
 
 class Group(StrEnum):
@@ -147,7 +148,7 @@ classes_file: Final = option(
     metavar="FILE",
     is_input=True,
     help="Text file with the order of the classes, a line each: the name of the sub-folder, then the label to show. "
-    "Without folders, a line is a label.",
+    "Without folders of classes, as of shards, a line is a label.",
 )
 crop_fraction: Final = option(
     "--crop-fraction",
@@ -232,7 +233,7 @@ follow_links: Final = option(
     "--follow-links",
     group=Group.DATA,
     is_flag=True,
-    help="Allow files and folders of images to be links to anywhere, as DVC and Bazel make them.",
+    help="Allow files and folders of images, and shards, to be links to anywhere, as DVC and Bazel make them.",
 )
 background: Final = option(
     "--background",

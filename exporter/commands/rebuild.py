@@ -46,7 +46,7 @@ _MAKERS: Final = ("build", "export")
     metavar="DIR",
     help="Keep the rebuilt files in this folder; without it they are removed.",
 )
-@options.option("--data", group=Group.DATA, metavar="digits|DIR|tfds:NAME", help="Labelled images, if they have moved.")
+@options.option("--data", group=Group.DATA, metavar=options.DATA, help="Labelled images, if they have moved.")
 @options.option("--calibration", group=Group.DATA, metavar="DIR", help="Calibration images, if they have moved.")
 @options.option("--golden", group=Group.DATA, metavar="DIR", help="Images of the golden vectors, if they have moved.")
 @options.option("--classes", group=Group.DATA, metavar="FILE", help="The file of classes, if it has moved.")

@@ -34,9 +34,9 @@ Examples:
     group=Group.COMMON,
     required=True,
     is_input=True,
-    metavar="digits|DIR|tfds:NAME",
-    help="Labelled images: the digits of scikit-learn, a folder with a sub-folder for each class (its `test/` or "
-    "`val/`, where there is one), or a data set of TensorFlow Datasets.",
+    metavar=options.DATA,
+    help="Labelled images: the digits of scikit-learn, a folder with a sub-folder for each class, of tar shards of "
+    "WebDataset or of TFRecord files (its `test/` or `val/`, if there is one), or a data set of TensorFlow Datasets.",
 )
 @options.option(
     "--reference",
