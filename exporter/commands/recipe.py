@@ -1,4 +1,4 @@
-"""Record the options of a command in a manifest, and restore them from one."""
+"""Record the options of a command in a manifest, restore them from one, and write them as words again."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -92,6 +92,21 @@ def context_of(command: click.Command, options: Mapping[str, Any], *, source: Pa
             require_type(known[name], value, where=f"{source}: {name}")
             defaults[str(known[name].name)] = value
     return command.make_context(str(command.name), [], default_map=defaults)
+
+
+def words_of(parameter: Option, value: Any) -> list[str]:
+    """The words of a command line that give an option this value; none for what only its absence gives."""
+    name = f"--{parameter.long_name}"
+    if parameter.is_flag:
+        chosen = parameter.opts if value else parameter.secondary_opts
+        return [max(chosen, key=len)] if chosen else []
+    values = value if parameter.multiple else [value]
+    return [f"{name}={text_of(each)}" for each in values if each is not None]
+
+
+def text_of(value: Any) -> str:
+    """A value as it is typed."""
+    return str(_plain(value))
 
 
 def _plain(value: Any) -> Any:

@@ -1,22 +1,19 @@
 """`mbexport sweep`: build a family of networks, and choose among them by what was measured."""
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from mbexport.commands import options, sweep_options
+from mbexport.commands import engines, options, sweep_options
 from mbexport.commands.config import config
 from mbexport.commands.options import Group
 from mbexport.documents import parse_json
-from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, OptionError, require_within
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, require_within
 from mbexport.escaping.terminal import visible, visible_lines
 from mbexport.files import read_regular
-from mbexport.fingerprint import usable_cores
-
-if TYPE_CHECKING:
-    from mbexport.sweep.job import Engine
 
 _EXAMPLES = """\b
 Examples:
@@ -37,19 +34,8 @@ Examples:
     help="Print the folder of the point of a finished sweep that answers this, for example 'top1>=0.8' or "
     "'latency<=5ms, format=tflite'.",
 )
-@options.option(
-    "--jobs",
-    group=Group.COMMON,
-    type=int,
-    metavar="N",
-    help="Points that are built at once on this machine; if absent as many as there are cores for.",
-)
-@options.option(
-    "--address",
-    group=Group.COMMON,
-    metavar="HOST:PORT",
-    help="Build the points on the Ray cluster of this address, which sees the same files.",
-)
+@engines.jobs
+@engines.address
 @options.option(
     "--dry-run",
     group=Group.COMMON,
@@ -99,10 +85,11 @@ def command(context: click.Context, /, **given: Any) -> int:
     tasks = checked_tasks(context)
     with quiet_libraries() as streams:
         sweep = sweep_of(context, tasks, out, None if given["dry_run"] else streams.err)
-        jobs = given["jobs"] or max(1, usable_cores() // sweep.cores)
         if given["dry_run"]:
+            jobs = engines.places(given, cores=sweep.cores)
             return show_points(sweep, jobs=jobs, streams=streams, as_json=given["as_json"])
-        return run_and_show(sweep, lambda: _engine(given["address"], jobs), streams, as_json=given["as_json"])
+        engine = partial(engines.open_engine, given, cores=sweep.cores)
+        return run_and_show(sweep, engine, streams, as_json=given["as_json"])
 
 
 def _pick(out: Path, query: str, *, as_json: bool) -> int:
@@ -126,17 +113,7 @@ def _pick(out: Path, query: str, *, as_json: bool) -> int:
 
 
 def _require_numbers(given: dict[str, Any]) -> None:
-    if given["jobs"] is not None and given["address"] is not None:
-        raise OptionError(f"--jobs is of this machine, --address of a cluster: drop one, got --jobs {given['jobs']}")
-    for name in ("jobs", "cores", "threads"):
+    engines.require_one_place(given)
+    for name in ("cores", "threads"):
         if given[name] is not None:
             require_within(f"--{name}", given[name], 1, MAX_THREADS)
-
-
-def _engine(address: str | None, jobs: int) -> "Engine":
-    """Where the points are built."""
-    from mbexport.sweep.local import Processes
-
-    if address is None:
-        return Processes(jobs)
-    raise OptionError(f"--address needs ray, got {address}")

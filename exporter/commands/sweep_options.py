@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
 from typing import Any, Final
 
 import click
@@ -11,6 +10,7 @@ from click.core import ParameterSource
 from mbexport.artifact import Precision
 from mbexport.commands import build, network_options, options
 from mbexport.commands.options import Group, Option
+from mbexport.commands.recipe import text_of, words_of
 from mbexport.errors import OptionError
 from mbexport.models.mobilenet_v1.spec import Convolution
 from mbexport.models.resolution import Resolution
@@ -112,7 +112,7 @@ def networks_of(given: Mapping[str, Any]) -> list[dict[str, str]]:
     axes = {"alpha": _flat(given["alphas"]) or [1.0], "resolution": resolutions, "conv": _flat(given["convs"])}
     wanted = {name: values for name, values in axes.items() if values}
     points = itertools.product(*wanted.values())
-    return [{name: _text(value) for name, value in zip(wanted, values, strict=True)} for values in points]
+    return [{name: text_of(value) for name, value in zip(wanted, values, strict=True)} for values in points]
 
 
 def arguments_of(context: click.Context, network: Mapping[str, str]) -> list[str]:
@@ -122,7 +122,8 @@ def arguments_of(context: click.Context, network: Mapping[str, str]) -> list[str
     for each in build_options():
         if context.get_parameter_source(str(each.name)) is not ParameterSource.DEFAULT:
             value = context.params[str(each.name)]
-            words += _words(each, [gate for gate in value if not _is_on_speed(gate)] if each.name == "gates" else value)
+            kept = [gate for gate in value if not _is_on_speed(gate)] if each.name == "gates" else value
+            words += words_of(each, kept)
     return [*words, "--no-latency"]
 
 
@@ -143,19 +144,6 @@ def _is_on_speed(gate: str) -> bool:
     return gate.partition("=")[0].strip() in speed_gates()
 
 
-def _words(parameter: Option, value: Any) -> list[str]:
-    name = f"--{parameter.long_name}"
-    if parameter.is_flag:
-        chosen = parameter.opts if value else parameter.secondary_opts
-        return [max(chosen, key=len)] if chosen else []
-    values = value if parameter.multiple else [value]
-    return [f"{name}={_text(each)}" for each in values if each is not None]
-
-
 def _flat(lists: Any) -> list[Any]:
     """The values of a list option that may be repeated, each once."""
     return list(dict.fromkeys(itertools.chain.from_iterable(lists)))
-
-
-def _text(value: Any) -> str:
-    return str(value.value) if isinstance(value, Enum) else str(value)

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mbexport.commands import options
+from mbexport.commands import engines, options
+from mbexport.commands import verify_parts as parts
 from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
-from mbexport.errors import MAX_SEED, MAX_THREADS, require_within
+from mbexport.errors import EXIT_DONE, MAX_SEED, MAX_THREADS, require_within
 from mbexport.formats.trial import warm_up
 
 if TYPE_CHECKING:
@@ -63,6 +64,17 @@ Examples:
 @options.background
 @options.max_bad
 @options.follow_links
+@options.option(
+    "--shards",
+    group=Group.RUN,
+    type=int,
+    metavar="N",
+    help="Split the images into N parts, which processes of their own answer; the report is the same.",
+)
+@engines.jobs
+@engines.address
+@options.option("--part", group=Group.RUN, hidden=True, is_recorded=False)
+@options.option("--parts", group=Group.RUN, type=options.PATH, hidden=True, is_recorded=False)
 @options.strict
 @options.summary
 @options.latency
@@ -70,7 +82,8 @@ Examples:
 @options.seed
 @options.force
 @config
-def command(**given: Any) -> int:
+@click.pass_context
+def command(context: click.Context, /, **given: Any) -> int:
     """Compare .tflite, .onnx and Keras files on labelled images, whoever made them.
 
     Every file gets the same pixels, scaled as the file itself says that it expects them; for files that do not say,
@@ -82,16 +95,24 @@ def command(**given: Any) -> int:
     require_writable(summary)
     options.require_place(force=given["force"], place=out)
     options.require_files(reference=given["reference"], classes=given["classes_file"])
+    parts.require_shards(given)
     warm_up(given["files"])
     from mbexport.commands.console import ConsoleProgress
-    from mbexport.pipeline.verify_files import verify_files
+    from mbexport.pipeline.verify_files import verify_files, verify_part
     from mbexport.quiet import quiet_libraries
 
     data = data_of(given)
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:
-            report = verify_files(verify_options, data, out=out, progress=progress, force=given["force"])
+            if given["part"] is not None:
+                part = parts.parse_part(given["part"])
+                verify_part(verify_options, data, part, given["parts"], progress=progress)
+                return EXIT_DONE
+            with parts.opened(context) as shards:
+                report = verify_files(
+                    verify_options, data, out=out, progress=progress, force=given["force"], parts=shards
+                )
         finally:
             progress.close()
         return show(report, streams, out=out, summary=summary, as_json=given["as_json"])

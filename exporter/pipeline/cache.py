@@ -67,18 +67,17 @@ class TrainingSession:
         from mbexport.models.training.pixel_store import PixelStore, open_store
 
         count, shape = len(images), preprocess.shape
-        cache = self._cache if images.source else None
-        key = _pixels_key(images, preprocess)
-        if cache is not None and self._resume:
-            record = cache.find(_PIXELS, key)
-            file = None if record is None else cache.open(record.files[_PIXELS_FILE])
-            if file is not None:
-                with file:
-                    return PixelStore.filled(os.dup(file.fileno()), count=count, shape=shape)
         store = open_store(self._workdir.temporary, count=count, shape=shape)
-        if cache is not None and store is not None:
+        if store is None or self._cache is None or not images.source:
+            return store
+        key = _pixels_key(images, preprocess)
+        record = self._cache.find(_PIXELS, key) if self._resume else None
+        file = None if record is None else self._cache.open(record.files[_PIXELS_FILE])
+        if file is None:
             self._filled[key] = store
-        return store
+            return store
+        with file:
+            return PixelStore.filled(os.dup(file.fileno()), count=count, shape=shape)
 
     def finish(self) -> None:
         """Removes the checkpoint, and keeps what was decoded: the stage is done."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mbexport import __version__
 from mbexport.artifact import Precision
 from mbexport.errors import DataError, OptionError
@@ -26,10 +28,12 @@ from mbexport.pipeline.conventions import tried_conventions
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.pipeline.publish import VERDICTS, add, report_files, require_room
+from mbexport.pipeline.verify_parts import LOOK, Part, Parts, findings_in, leave, leave_look
 from mbexport.progress import Progress
 from mbexport.report.content import Json, preprocess_json, report_json, to_bytes
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
 from mbexport.verification.classification.baseline import Baseline
+from mbexport.verification.classification.collect import collect
 from mbexport.verification.classification.measure import MeasureOptions, measure_all
 from mbexport.verification.gates import NetworkFacts, comparing_gates, default_limits, gate_values
 from mbexport.verification.judge import judge
@@ -59,10 +63,17 @@ class VerifyOptions:
 
 
 def verify_files(
-    options: VerifyOptions, data: DataSet, *, out: Path | None, progress: Progress, force: bool = False
+    options: VerifyOptions,
+    data: DataSet,
+    *,
+    out: Path | None,
+    progress: Progress,
+    force: bool = False,
+    parts: Parts | None = None,
 ) -> Json:
     """The report on the files of `options`, compared on `data`; also written to the folder `out` if one is given.
 
+    With `parts` the images are looked at and answered in other processes, and the report is the same.
     Files there that are not an earlier report of ours are replaced with `force` only. Raises `DataError` for a file or
     an image that cannot be used, `OutputError` for an `out` that cannot, both before anything is measured.
     """
@@ -73,13 +84,22 @@ def verify_files(
             require_room(workdir, VERDICTS, force=force, adds=True)
         subjects, reference, pixels = _matched(options, data)
         known = reference or subjects[0]
-        readable = _readable(data, options.seed, max_bad=options.max_bad)
         progress.start("verify")
+        looked = (
+            None if parts is None or not data.is_photos else parts.look(data.evaluation(options.seed), progress.step)
+        )
+        readable = _readable(data, options.seed, max_bad=options.max_bad, looked=looked)
         how = MeasureOptions(
             labels=data.class_names, threads=options.threads, is_timed=options.latency, seed=options.seed
         )
         found = measure_all(
-            subjects, readable.distinct[0], pixels, _baseline(reference, known, data), how, progress=progress
+            subjects,
+            readable.distinct[0],
+            pixels,
+            _baseline(reference, known, data),
+            how,
+            collect=collect if parts is None else parts.collect,
+            progress=progress,
         )
         defaults = default_limits(_network_facts(known, found.measured))
         gates = judge(gate_values(found.measured), options.limits, defaults=defaults, strict=options.strict)
@@ -92,6 +112,26 @@ def verify_files(
             add(workdir, report_files(content, found.pictures), force=force)
     loaded: Json = json.loads(content)
     return loaded
+
+
+def verify_part(options: VerifyOptions, data: DataSet, part: Part, folder: Path, *, progress: Progress) -> None:
+    """Do one part of the work of `verify_files`, and leave its result in the folder."""
+    progress.start(part.kind)
+    if part.kind == LOOK:
+        leave_look(folder, part, data.evaluation(options.seed))
+        return
+    subjects, reference, pixels = _matched(options, data)
+    give_distinct_names([subject.runner for subject in subjects])
+    readable = _readable(data, options.seed, max_bad=options.max_bad, looked=findings_in(folder))
+    images = readable.distinct[0]
+    answered = collect(
+        subjects,
+        images.subset(np.array(part.places(len(images)), np.int64)),
+        pixels,
+        reference=_baseline(reference, reference or subjects[0], data),
+        on_step=progress.step,
+    )
+    leave(folder, part.file, answered.to_bytes())
 
 
 def _tried(known: Subject, images: ImageSet, pixels: Preprocess, *, seed: int) -> Json | None:
@@ -223,7 +263,8 @@ def _report_facts(known: Subject, data: DataSet, readable: ReadableSets, *, is_r
     }
 
 
-def _readable(data: DataSet, seed: int, *, max_bad: float) -> ReadableSets:
+def _readable(data: DataSet, seed: int, *, max_bad: float, looked: ImageFindings | None = None) -> ReadableSets:
+    """The images to verify on, without those that cannot be read, by what was found if they have been `looked` at."""
     images = data.evaluation(seed)
-    findings = None if data.is_photos else ImageFindings.none(sets=1)  # digits lie in no files of their own
+    findings = looked if data.is_photos else ImageFindings.none(sets=1)  # digits lie in no files of their own
     return drop_unreadable([images], max_bad=max_bad, findings=findings)

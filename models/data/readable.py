@@ -36,6 +36,12 @@ class ImageFindings:
     copies: tuple[Mapping[int, int], ...]
 
     @classmethod
+    def of(cls, looks: "Sequence[Look]") -> "ImageFindings":
+        """The findings of a look at each set."""
+        found = [look.findings() for look in looks]
+        return cls(unreadable=tuple(bad for bad, _ in found), copies=tuple(copies for _, copies in found))
+
+    @classmethod
     def none(cls, sets: int) -> "ImageFindings":
         """Nothing, in so many sets."""
         return cls(unreadable=({},) * sets, copies=({},) * sets)
@@ -77,19 +83,32 @@ class ReadableSets:
 
 def find_unreadable(images: ImageSet) -> dict[int, str]:
     """The index of each image that cannot be decoded to its last pixel, and one line that says why."""
-    return _look(images)[0]
+    return dict(look_at(images, range(len(images))).unreadable)
 
 
 def check_images(sets: Sequence[ImageSet]) -> ImageFindings:
     """Decode every image of `sets` once, keep none, and list those that cannot be read, and those that are copies."""
-    found = [_look(images) for images in sets]
-    return ImageFindings(
-        unreadable=tuple(unreadable for unreadable, _ in found), copies=tuple(copies for _, copies in found)
-    )
+    return ImageFindings.of([look_at(images, range(len(images))) for images in sets])
 
 
-def _look(images: ImageSet) -> tuple[dict[int, str], dict[int, int]]:
-    """The unreadable images with the reason, and the copies with the index of the first of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at images found: the `unreadable` ones with the reason, and uint64 `digests` (n,) of the pictures.
+
+    Of images that cannot be read the digest is 0.
+    """
+
+    unreadable: Mapping[int, str]
+    digests: NDArray[np.uint64]
+
+    def findings(self) -> tuple[Mapping[int, str], Mapping[int, int]]:
+        """The unreadable images with the reason, and the copies with the index of the first of them."""
+        readable = np.setdiff1d(np.arange(len(self.digests)), np.array(list(self.unreadable), np.int64))
+        return self.unreadable, _copies(self.digests, readable)
+
+
+def look_at(images: ImageSet, places: range) -> Look:
+    """Decode the images at these places once; the places in the answer count from the first of them."""
 
     def look(index: int) -> str | int:
         try:
@@ -98,16 +117,25 @@ def _look(images: ImageSet) -> tuple[dict[int, str], dict[int, int]]:
             return shown(" ".join(str(error).split()))
 
     unreadable: dict[int, str] = {}
-    digests = np.zeros(len(images), np.uint64)
-    for start in range(0, len(images), _AT_ONCE):
-        indices = range(start, min(start + _AT_ONCE, len(images)))
-        for index, found in zip(indices, reader_pool().map(look, indices), strict=True):
+    digests = np.zeros(len(places), np.uint64)
+    for start in range(0, len(places), _AT_ONCE):
+        for index, found in enumerate(reader_pool().map(look, places[start : start + _AT_ONCE]), start):
             if isinstance(found, str):
                 unreadable[index] = found
             else:
                 digests[index] = found
-    readable = np.setdiff1d(np.arange(len(images)), np.array(list(unreadable), np.int64))
-    return unreadable, _copies(digests, readable)
+    return Look(unreadable=unreadable, digests=digests)
+
+
+def joined_looks(looks: Sequence[Look]) -> Look:
+    """What looks at one part of the images after the other found, with the places in the whole."""
+    starts = np.cumsum([0, *(len(look.digests) for look in looks)]).tolist()
+    unreadable = {
+        start + index: line
+        for start, look in zip(starts, looks, strict=False)
+        for index, line in look.unreadable.items()
+    }
+    return Look(unreadable=unreadable, digests=np.concatenate([look.digests for look in looks]))
 
 
 def _digest(image: Image.Image) -> int:

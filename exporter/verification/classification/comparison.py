@@ -4,7 +4,7 @@ Probabilities are compared, whatever an artifact gives; codes where two artifact
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
-from mbexport.verification.classification.answers import Answers, empty, joined
-from mbexport.verification.classification.baseline import Baseline, Expected, answered_by, answered_by_baseline
+from mbexport.verification.classification.answers import Answers, joined
+from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.classes import (
     ClassResults,
     Disagreement,
@@ -24,7 +24,8 @@ from mbexport.verification.classification.classes import (
     class_results,
     disagreements,
 )
-from mbexport.verification.classification.pairs import Pair, PairTally, compared_pairs, tallies_of
+from mbexport.verification.classification.collect import Collected, OnStep, collect
+from mbexport.verification.classification.pairs import Pair, compared_pairs
 from mbexport.verification.statistics import (
     Distances,
     Interval,
@@ -36,7 +37,7 @@ from mbexport.verification.statistics import (
     share,
     wilson_interval,
 )
-from mbexport.verification.streaming import BATCH, AnsweredBatch, answered_batches
+from mbexport.verification.streaming import BATCH
 
 _UNKNOWN: Interval = (math.nan, math.nan)
 _NO_DISTANCE = distances(np.zeros(0), np.zeros(0))
@@ -124,62 +125,31 @@ def verify(
     is_labelled: bool = True,
     batch: int = BATCH,
     workers: int | None = None,
-    on_step: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
+    on_step: OnStep = lambda _done, _total, _text: None,
 ) -> Verification:
     """Feed the same images, cropped and resized by `pixels`, to the reference and to every artifact, and compare.
 
     The artifacts run side by side, `workers` at once, one a core if it is None; the result does not depend on it.
     Raises `DataError` for an image that cannot be read or an artifact that cannot be run.
     """
-    collected = _Collected.of(subjects)
-    for done in answered_batches(
-        images,
-        pixels,
-        reference=answered_by_baseline(reference, images.labels),
-        artifacts=[answered_by(subject, reference, images.labels) for subject in subjects],
-        is_reference_shared=any(subject.runner is reference.runner for subject in subjects),
-        batch=batch,
-        workers=workers,
-    ):
-        collected.add(done)
-        on_step(sum(map(len, collected.reference)), len(images), "images")
-    compared = _Images(names=images.names, labels=images.labels if is_labelled else None)
+    found = collect(subjects, images, pixels, reference=reference, batch=batch, workers=workers, on_step=on_step)
+    return compared(found, subjects, images, reference=reference, is_labelled=is_labelled)
+
+
+def compared(
+    collected: Collected, subjects: Sequence[Subject], images: ImageSet, *, reference: Baseline, is_labelled: bool
+) -> Verification:
+    """What the answers to all images say of the reference and of every artifact."""
+    named = _Images(names=images.names, labels=images.labels if is_labelled else None)
     expected, answers = joined(collected.reference), [joined(batches) for batches in collected.artifacts]
-    artifacts = [
-        _accuracy(subject.name, own, expected, compared) for subject, own in zip(subjects, answers, strict=True)
-    ]
-    answered = _accuracy(reference.name, expected, expected, compared)
+    artifacts = [_accuracy(subject.name, own, expected, named) for subject, own in zip(subjects, answers, strict=True)]
+    answered = _accuracy(reference.name, expected, expected, named)
     return Verification(
         reference=answered if reference.is_network else replace(answered, **_NO_ACCURACY),
         artifacts=tuple(artifacts if reference.is_network else (replace(one, **_NO_COMPARISON) for one in artifacts)),
         pairs=compared_pairs(subjects, collected.tallies, answers),
         classes_seen=len(np.unique(images.labels)) if is_labelled else 0,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Collected:
-    """Everything that is kept of the batches: answers, and the distances of pairs by the places of both artifacts."""
-
-    reference: list[Answers]
-    artifacts: list[list[Answers]]
-    tallies: Mapping[tuple[int, int], PairTally]
-
-    @classmethod
-    def of(cls, subjects: Sequence[Subject]) -> "_Collected":
-        """Nothing yet."""
-        return cls(
-            reference=[empty()],
-            artifacts=[[empty()] for _ in subjects],
-            tallies=tallies_of(subjects),
-        )
-
-    def add(self, batch: AnsweredBatch[Expected, tuple[Answers, NDArray[Any]]]) -> None:
-        self.reference.append(batch.expected.answers)
-        for batches, (answers, _) in zip(self.artifacts, batch.answers, strict=True):
-            batches.append(answers)
-        for (a, b), tally in self.tallies.items():
-            tally.add(batch.answers[a][1], batch.answers[b][1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

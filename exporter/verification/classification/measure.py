@@ -24,7 +24,9 @@ from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
 from mbexport.verification.classification.baseline import Baseline
-from mbexport.verification.classification.comparison import Accuracy, Verification, verify
+from mbexport.verification.classification.collect import Collect
+from mbexport.verification.classification.collect import collect as collect_here
+from mbexport.verification.classification.comparison import Accuracy, Verification, compared
 from mbexport.verification.classification.kernel_paths import Paths, compare_paths
 from mbexport.verification.classification.labels import LabelCheck, check_labels, labels_beside
 from mbexport.verification.classification.pictures import thumbnails
@@ -65,20 +67,21 @@ def measure_all(
     baseline: Baseline,
     options: MeasureOptions,
     *,
+    collect: Collect = collect_here,
     progress: Progress,
 ) -> Measurements:
     """Compare every artifact with the baseline on `images`, cropped and resized by `pixels`, and time the artifacts.
 
-    Subjects must be opened with one thread: each is compared on a core of its own, and opened again to be timed.
+    `collect` gathers the answers to all images, here or on several machines. Subjects must be opened with one thread:
+    each is compared on a core of its own, and opened again to be timed.
     Raises `DataError` if one cannot be run, or does not fit the images.
     """
     give_distinct_names([subject.runner for subject in subjects])
     if options.is_labelled:
         _require_scores(subjects, classes=len(options.labels))
     kernels = [kernels_of(subject.runner) for subject in subjects]
-    verification = verify(
-        subjects, images, pixels, reference=baseline, is_labelled=options.is_labelled, on_step=progress.step
-    )
+    answered = collect(subjects, images, pixels, reference=baseline, on_step=progress.step)
+    verification = compared(answered, subjects, images, reference=baseline, is_labelled=options.is_labelled)
     paths = [_paths(subject, images, pixels) for subject in subjects if subject.runner.precision not in _FLOATS]
     speed = _speed(subjects, images, pixels, options, progress=progress) if options.is_timed else Speed()
     others = labels_beside(baseline.runner, subjects)

@@ -69,6 +69,22 @@ class PairTally:
         self.differing += int((distance > 0).sum())
         self.compared += distance.size
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What has been counted, as arrays that `add_arrays` takes."""
+        return {
+            "worst": np.concatenate([np.zeros(0, np.int64), *self.worst]),
+            "mean": np.concatenate([np.zeros(0), *self.mean]),
+            "counts": np.array([self.differing, self.compared], np.int64),
+        }
+
+    def add_arrays(self, counted: Mapping[str, NDArray[Any]]) -> None:
+        """Add what another tally has counted of the next images."""
+        self.worst.append(counted["worst"])
+        self.mean.append(counted["mean"])
+        differing, compared = counted["counts"].tolist()
+        self.differing += differing
+        self.compared += compared
+
 
 def tallies_of(subjects: Sequence[Subject]) -> dict[Places, PairTally]:
     """An empty tally for each pair of places whose outputs have the same steps, so that a distance has a meaning."""

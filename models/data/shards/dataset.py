@@ -43,7 +43,7 @@ class ShardImages:
     def images(self) -> ImageSet:
         """The same as a set of images, whose names are made when they are asked for."""
         names = LazyNames(self.name, range(len(self._index)))
-        return ImageSet(labels=self._index.labels, names=names, read=self._image)
+        return ImageSet(labels=self._index.labels, names=names, read=self._image, source=self.fingerprint())
 
     def name(self, place: int) -> str:
         """The name of the shard, and that of the image in it."""
