@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _REFRESH_S: Final = 0.25
 _AROUND_LINES: Final = 3  # the summary, the line of those that are not shown, and the cursor's
 _BAR: Final = 10  # letters
+_KEPT: Final = (24, 18, 0, 0)  # of a column on a narrow terminal: names and what happens, rather than how far it is
 _STYLES: Final = {
     Phase.RUNNING: "cyan",
     Phase.RETRYING: "yellow",
@@ -95,7 +96,9 @@ def summary(states: Iterable[PointState]) -> str:
     """How many points do what: `16 points: 2 running, 5 done, 9 waiting`."""
     phases = [each.phase for each in states]
     found = [(phases.count(phase), phase) for phase in _URGENCY]
-    return f"{len(phases)} points: " + ", ".join(f"{count} {phase.value}" for count, phase in found if count)
+    return f"{len(phases)} point{'' if len(phases) == 1 else 's'}: " + ", ".join(
+        f"{count} {phase.value}" for count, phase in found if count
+    )
 
 
 def table_of(states: Sequence[PointState], *, height: int) -> "RenderableType":
@@ -107,15 +110,15 @@ def table_of(states: Sequence[PointState], *, height: int) -> "RenderableType":
     room = max(1, height - _AROUND_LINES)
     by_urgency = sorted(states, key=lambda each: _URGENCY.index(each.phase))[:room]
     kept = [each for each in states if each in by_urgency]
+    rows = [(state, (state.name, _what(state), _steps(state), _beside(state))) for state in kept]
     table = Table.grid(padding=(0, 2, 0, 0))
-    for ratio in (None, None, None, None):
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=ratio)
-    for state in kept:
-        style = _STYLES.get(state.phase, "dim")
-        cells = (state.name, _what(state), _steps(state), _beside(state))
-        table.add_row(
-            *(Text(visible(cell, LONGEST_CELL), style=style if at == 1 else "") for at, cell in enumerate(cells))
-        )
+    for column in range(len(rows[0][1]) if rows else 0):
+        longest = max(len(visible(cells[column], LONGEST_CELL)) for _, cells in rows)
+        table.add_column(no_wrap=True, overflow="ellipsis", min_width=min(longest, _KEPT[column]))
+    for state, cells in rows:
+        styles = ("", _STYLES.get(state.phase, "dim"), "", "")
+        shown = (visible(cell, LONGEST_CELL) for cell in cells)
+        table.add_row(*(Text(cell, style=style) for cell, style in zip(shown, styles, strict=True)))
     rest = len(states) - len(kept)
     last = summary(states) + (f"; {rest} not shown" if rest else "")
     return Group(table, Text(visible(last), style="bold", no_wrap=True, overflow="ellipsis"))

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from mbexport.escaping.markup import clean
 from mbexport.formats.registry import FORMATS
 from mbexport.report.page.charts import COLOURS
-from mbexport.report.page.numbers import decimals, percent
+from mbexport.report.page.numbers import decimals, elided, percent
 from mbexport.report.page.svg import INK, MUTED, PAPER, lay_out, panels, style, to_svg
 from mbexport.report.sweep_page.labels import Box, Label, place, point_box, step_boxes
 from mbexport.report.sweep_page.scales import log_scale, share_scale
@@ -139,7 +140,7 @@ def write_labels(
 
 def _texts(file: SweptFile) -> tuple[str, ...]:
     """What a label may say, the longest first: the point's name, or its number in the tables."""
-    return file.point.name, str(file.point.place)
+    return clean(elided(file.point.name)), str(file.point.place)
 
 
 def _place(file: SweptFile, axis: str) -> tuple[float, float]:

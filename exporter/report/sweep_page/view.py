@@ -35,7 +35,7 @@ class NumberedPoint:
     @property
     def link(self) -> str | None:
         """The report of the point, beside the page; None for a point that has none."""
-        return None if self.status == FAILED else f"./{quote(self.entry['folder'])}/report.html"
+        return None if self.status == FAILED else f"./{quote(self.entry['folder'], errors='replace')}/report.html"
 
     @property
     def why(self) -> str:
