@@ -1,5 +1,6 @@
 """What tests of clients share: environments of their own, and networks with the images that clients are shown."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clients.environments import HERE, ROOT, UnreachableError, node_with, python_with
+from clients.environments import HERE, ROOT, UnreachableError, node_with, python_with, run
 from numpy.typing import NDArray
 
 from mbexport.formats.classifier import Classifier
@@ -19,6 +20,7 @@ from mbexport.models.resolution import Resolution
 
 IMAGES = 20
 BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
+PICTURES = ROOT / "build" / "tests" / "report-page"  # where people can look at what was seen
 EXIT_GATE_FAILED = 1  # of mbexport: the artifacts were made
 
 
@@ -72,6 +74,21 @@ def browser() -> str:
     if found is None:
         pytest.skip(f"no browser: one of {', '.join(BROWSERS)} is needed")
     return found
+
+
+@pytest.fixture
+def show(browser, node_packages, tmp_path):
+    """What is seen of a page, by layout, and the folder with a picture of each."""
+
+    def shown(content: bytes, name: str):
+        folder = PICTURES / name
+        folder.mkdir(parents=True, exist_ok=True)
+        path = tmp_path / "report.html"
+        path.write_bytes(content)
+        command = ["node", HERE / "node" / "report.mjs", path, browser, folder]
+        return json.loads(run(command, is_ours=False, cwd=node_packages)), folder
+
+    return shown
 
 
 @pytest.fixture(scope="session")

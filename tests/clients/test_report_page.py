@@ -1,10 +1,8 @@
 """Chromium shows report.html: on a desktop and a phone, by day and by night, all of it and nothing from elsewhere."""
 
 import io
-import json
 
 import pytest
-from clients.environments import HERE, ROOT, run
 from example_reports import KINDS, of_build
 from PIL import Image
 
@@ -12,7 +10,6 @@ from mbexport.report.page.render import page
 
 pytestmark = pytest.mark.client
 
-PICTURES = ROOT / "build" / "tests" / "report-page"  # where people can look at what was seen
 LEAST_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3
 SMALLEST_TEXT_PX = 11
 LAYOUTS = ["desktop-light", "desktop-dark", "phone-light", "phone-dark"]
@@ -24,21 +21,6 @@ def photo(shade: int) -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (SIDE_PX, SIDE_PX), (shade, 120, 200 - shade)).save(stream, "JPEG")
     return stream.getvalue()
-
-
-@pytest.fixture
-def show(browser, node_packages, tmp_path):
-    """What is seen of a page, by layout, and the folder with a picture of each."""
-
-    def shown(content: bytes, name: str):
-        folder = PICTURES / name
-        folder.mkdir(parents=True, exist_ok=True)
-        path = tmp_path / "report.html"
-        path.write_bytes(content)
-        command = ["node", HERE / "node" / "report.mjs", path, browser, folder]
-        return json.loads(run(command, is_ours=False, cwd=node_packages)), folder
-
-    return shown
 
 
 @pytest.mark.parametrize("kind", KINDS)
