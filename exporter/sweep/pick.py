@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mbexport.report.sweep_page.view import PASSED
 from mbexport.sweep.query import QUANTITIES, Condition, Query
-from mbexport.sweep.results import PASSED, artifact_path
+from mbexport.sweep.results import artifact_path
 
 Json = dict[str, Any]
 _WORST: Final = float("inf")

@@ -2,21 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from mbexport import __version__
+from mbexport.documents import Form, read_json_file
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED
 from mbexport.latency.intervals import Interval
 from mbexport.latency.sittings import Timings
 from mbexport.models.resolution import Resolution
+from mbexport.report.schema import sweep_schema
+from mbexport.report.sweep_page.view import AXES, FAILED, GATE_FAILED, PASSED
 from mbexport.sweep.front import Candidate, exact, standings
 
 Json = dict[str, Any]
 SCHEMA: Final = 1
 SWEEP: Final = "sweep.json"
 POINTS: Final = "points"  # the folder of all points
-PASSED, GATE_FAILED, FAILED = "passed", "gate_failed", "failed"
-AXES: Final = ("latency", "size", "mult_adds")
+FORM: Final = Form(title="the sweep.json of mbexport", schema=sweep_schema)
 _DIGITS: Final = 6  # of milliseconds: the clock's nanoseconds, so that rounding makes no two files equal
 
 
@@ -100,6 +103,12 @@ def sweep_json(
         "points": entries,
         "speed_gates": sorted(speed_gates, key=lambda gate: (gate["point"], gate["name"], gate["subject"] or "")),
     }
+
+
+def read_sweep(path: Path) -> Json:
+    """The sweep.json at `path`. Raises `DataError`, in one line, for a file that is none or cannot be read."""
+    found: Json = read_json_file(path, FORM)
+    return found
 
 
 def _order(point: PointResult) -> tuple[str, float, int, str, str]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mbexport.escaping.spreadsheet import cell
-from mbexport.sweep.results import AXES
+from mbexport.report.sweep_page.view import AXES
 
 Json = dict[str, Any]
 TABLE: Final = "sweep.csv"

@@ -14,7 +14,7 @@ from mbexport.report.sweep_page.scales import log_scale, share_scale
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FAINT: Final = 0.3
+_FAINT: Final = 0.4
 
 
 def published_charts(sweep: Json) -> dict[str, tuple[str, str]]:

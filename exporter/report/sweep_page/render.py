@@ -12,7 +12,7 @@ from mbexport.report.page.templates import page_templates
 from mbexport.report.sweep_page.charts import COSTS, front_charts
 from mbexport.report.sweep_page.headline import answer, counts, failures, tiles
 from mbexport.report.sweep_page.published import published_charts
-from mbexport.report.sweep_page.view import AXES, caveats, dominators, numbered_points, swept_files
+from mbexport.report.sweep_page.view import AXES, caveats, dominators, numbered_points, standing_counts, swept_files
 
 PAGE: Final = "sweep.html"
 _HERE: Final = "mbexport.report.sweep_page"
@@ -47,6 +47,7 @@ def _context(sweep: Json) -> dict[str, Any]:
         "axes": AXES,
         "costs": COSTS,
         "dominators": dominators,
+        "standing_counts": standing_counts,
         "charts": {name: Markup(svg) for name, svg in drawn.items()},
         "fronts": [each for each in FORMATS if any(f"{each.name}-{axis}" in fronts for axis in COSTS)],
         "published": {name: title for name, (title, _) in published.items()},

@@ -7,14 +7,20 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 from example_sweeps import GATE, KINDS, latencies, of_points, point_of, points
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from mbexport.errors import DataError
+from mbexport.latency.machine import Conditions
+from mbexport.latency.sittings import Timings
 from mbexport.models.mobilenet_v1.published import PUBLISHED
+from mbexport.report.content import to_bytes
 from mbexport.report.schema import report_schema, sweep_schema
+from mbexport.sweep.results import SWEEP, latencies_of, read_sweep
 
 FIRST = point_of(PUBLISHED[-1])  # alpha 0.25 at 128 px
 SECOND = point_of(PUBLISHED[0])  # alpha 1 at 224 px
@@ -161,3 +167,25 @@ def test_impossible_values_are_refused(path, value):
     sweep = copy.deepcopy(SMALL)
     at(sweep, path[:-1])[path[-1]] = value
     assert not validator().is_valid(sweep)
+
+
+def test_a_document_is_read_back_and_anything_else_is_refused(tmp_path):
+    path = tmp_path / SWEEP
+    path.write_bytes(to_bytes(SMALL))
+    assert read_sweep(path) == SMALL
+    path.write_bytes(to_bytes({**SMALL, "points": [{**SMALL["points"][0], "alpha": "wide"}]}))
+    with pytest.raises(DataError, match=r"is not the sweep.json of mbexport: points\[0\].alpha must be"):
+        read_sweep(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_sweep(tmp_path / "nothing.json")
+
+
+def test_the_latency_of_a_file_is_that_of_its_sittings():
+    sittings = tuple(np.full(9, median) for median in (2.0, 2.0, 2.1, 1.9))
+    timings = Timings(times_ms={("a", 1): sittings, ("a", 2): sittings, ("b", 2): sittings}, conditions=Conditions())
+    assert latencies_of(timings, threads=1).keys() == {"a"}
+    found = latencies_of(timings, threads=2)
+    assert found.keys() == {"a", "b"}
+    assert found["a"].median.low < 2.0 < found["a"].median.high
+    assert found["a"].median == timings.median("a", 2)
+    assert found["a"].p90_ms == pytest.approx(2.1)
