@@ -10,10 +10,8 @@ import click
 from mbexport.commands import engines, options, sweep_options
 from mbexport.commands.config import config
 from mbexport.commands.options import Group
-from mbexport.documents import parse_json
-from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, DataError, require_within
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, require_within
 from mbexport.escaping.terminal import visible, visible_lines
-from mbexport.files import read_regular
 
 _EXAMPLES = """\b
 Examples:
@@ -96,14 +94,9 @@ def _pick(out: Path, query: str, *, as_json: bool) -> int:
     """Print the folder of the point that answers a query, and on stderr what is known of it."""
     from mbexport.sweep.pick import pick
     from mbexport.sweep.query import parse_query
-    from mbexport.sweep.results import SWEEP
+    from mbexport.sweep.results import SWEEP, read_sweep
 
-    parsed = parse_query(query)
-    try:
-        document = parse_json(read_regular(out / SWEEP))
-        answer = pick(document, parsed)
-    except (AttributeError, OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"--pick needs the {SWEEP} of a finished sweep in --out, got {out}") from None
+    answer = pick(read_sweep(out / SWEEP), parse_query(query))
     if as_json:
         click.echo(json.dumps(answer.json(), indent=1))
     elif answer.picked is not None:
