@@ -6,18 +6,20 @@ from typing import Any, Final
 import click
 
 from mbexport.commands.network_options import RESOLUTION
-from mbexport.commands.options import PATH, Group, Option, option
+from mbexport.commands.options import PATH, Group, ListType, Option, option
 from mbexport.documents import parse_toml, read_document
 from mbexport.errors import DataError, OptionError, did_you_mean
 
 _MAX_BYTES: Final = 1 << 20
 _NUMBER: Final = (int, float)
 _SIDES: Final = (int, str)
+_LISTED: Final = (int, float, str)
 _KINDS: Final[dict[type | tuple[type, ...], str]] = {
     str: "text",
     bool: "true or false",
     int: "a whole number",
     _NUMBER: "a number",
+    _LISTED: "a number, or a text such as 0.5,1",
     _SIDES: "a whole number, or a text such as 96x128",
 }
 
@@ -48,7 +50,7 @@ def _load_config(context: click.Context, _parameter: click.Parameter, value: Pat
         if name == "gate" and isinstance(given, dict):
             given = [f"{gate}={limit}" for gate, limit in given.items()]  # noqa: PLW2901
         require_type(named, given, where=f"{value}: {name}")
-        defaults[named.name] = given
+        defaults[named.name] = given if not named.multiple or isinstance(given, list) else [given]
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
@@ -70,6 +72,8 @@ def require_type(known: Option, given: object, *, where: str) -> None:
         wanted = _NUMBER
     elif known.type is RESOLUTION:
         wanted = _SIDES
+    elif isinstance(known.type, ListType):
+        wanted = _LISTED
     values = given if known.multiple and isinstance(given, list) else [given]
     for value in values:
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):

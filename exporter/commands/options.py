@@ -51,6 +51,19 @@ PATH: Final = _PathType(path_type=Path)
 DATA: Final = "digits|[wds:|tfrecord:]DIR|tfds:NAME"  # what --data takes, in help
 
 
+class ListType(click.ParamType[tuple[Any, ...]]):
+    """Values of another type with commas between them."""
+
+    def __init__(self, each: "click.ParamType[Any]") -> None:
+        self.each, self.name = each, f"list of {each.name}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """The values in their order, each once; raises click's error for what is none, or for none at all."""
+        words = value.split(",") if isinstance(value, str) else [value]
+        values = [self.each.convert(word.strip() if isinstance(word, str) else word, param, ctx) for word in words]
+        return tuple(dict.fromkeys(values))
+
+
 class Group(StrEnum):
     """The headings under which --help lists options, in this order."""
 

@@ -19,21 +19,10 @@ from mbexport.models.spec import resolution_from_rho
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class ListType(click.ParamType[tuple[Any, ...]]):
-    """Values of another type with commas between them."""
-
-    def __init__(self, each: "click.ParamType[Any]") -> None:
-        self.each, self.name = each, f"list of {each.name}"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
-        """The values in their order, each once; raises click's error for what is none, or for none at all."""
-        words = value.split(",") if isinstance(value, str) else [value]
-        values = [self.each.convert(word.strip() if isinstance(word, str) else word, param, ctx) for word in words]
-        return tuple(dict.fromkeys(values))
-
-
 def _list_option(name: str, *names: str, group: Group, each: "click.ParamType[Any]", metavar: str, text: str) -> Any:
-    return options.option(name, *names, group=group, type=ListType(each), multiple=True, metavar=metavar, help=text)
+    return options.option(
+        name, *names, group=group, type=options.ListType(each), multiple=True, metavar=metavar, help=text
+    )
 
 
 # Instead of the options of these names that `build` has.
