@@ -1,6 +1,5 @@
 """Run a stage, or find that an earlier run did; keep the checkpoint of one that trains."""
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -90,11 +89,10 @@ class TrainingSession:
 
 def _pixels_key(images: "ImageSet", preprocess: "Preprocess") -> str:
     """The key of decoded images: which they are, how they are cut and scaled, and what decodes them."""
-    digest = hashlib.sha256()
-    for name in images.names:
-        digest.update(name.encode(errors="surrogateescape") + b"\0")
+    from mbexport.models.data.lazy_names import hash_of_names
+
     cut = (str(preprocess.resolution), preprocess.crop_fraction, preprocess.channels)
-    return key_of(_PIXELS, {"source": images.source, "images": digest.hexdigest(), "cut": cut}, ())
+    return key_of(_PIXELS, {"source": images.source, "images": hash_of_names(images.names), "cut": cut}, ())
 
 
 def key_of(stage: str, options: Mapping[str, object], upstream: tuple[StageRecord, ...]) -> str:

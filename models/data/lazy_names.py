@@ -1,5 +1,6 @@
 """Names of a million images without a million strings: each is made when somebody asks for it."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import overload
 
@@ -31,6 +32,22 @@ class LazyNames(Sequence[str]):
         """The names at `indices`, in that order."""
         whole = self._indices
         return LazyNames(self._name_of, indices if isinstance(whole, range) else whole[indices])
+
+    def identity(self) -> bytes:
+        """What tells these names from others of the same data, without looking up any."""
+        whole = self._indices
+        return (np.arange(whole.start, whole.stop) if isinstance(whole, range) else whole).astype("<i8").tobytes()
+
+
+def hash_of_names(names: Sequence[str]) -> str:
+    """A hash of names: with the fingerprint of their data it tells which images they are, and in which order."""
+    digest = hashlib.sha256()
+    if isinstance(names, LazyNames):
+        digest.update(names.identity())
+    else:
+        for name in names:
+            digest.update(name.encode(errors="surrogateescape") + b"\0")
+    return digest.hexdigest()
 
 
 def names_at(names: Sequence[str], indices: NDArray[np.int64]) -> Sequence[str]:

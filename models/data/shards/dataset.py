@@ -148,9 +148,12 @@ def _open(form: ShardFormat, folder: DataFolder, classes_file: Path | None) -> _
 def _listed(form: ShardFormat, root: Path, path: Path, number: int, found: Found) -> Shard:
     """The shard at `path`, after its images have been added to those that were found."""
     opened = OpenShard(path)
-    require_uncompressed(path, opened.read(0, _HEAD_BYTES))
     shard = Shard(path=path, name=path.relative_to(root).as_posix(), identity=opened.identity, version=opened.version)
-    form.scan(Window(opened.read, path=path, size_bytes=opened.size_bytes), number, shard.name, found)
+    try:
+        form.scan(Window(opened.read, path=path, size_bytes=opened.size_bytes), number, shard.name, found)
+    except DataError:
+        require_uncompressed(path, opened.read(0, _HEAD_BYTES))  # not before: a length, or a name, may begin alike
+        raise
     return shard
 
 

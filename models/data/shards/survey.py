@@ -43,7 +43,7 @@ def survey_shards(folder: DataFolder, form: ShardFormat) -> ShardSurvey:
     """
     found: dict[Part, list[Path]] = {}
     passed: list[PassedOver] = []
-    survey = folder.survey(folder.root)
+    survey = folder.survey(folder.root, with_files=False)
     for name in sorted(survey.names):
         part = part_of(name)
         shards = [] if part is None else _shards_in(folder, folder.root / name, form, passed)
@@ -75,15 +75,21 @@ def require_uncompressed(path: Path, head: bytes = b"") -> None:
 def _shards_in(folder: DataFolder, place: Path, form: ShardFormat, passed: list[PassedOver]) -> list[Path]:
     """The shards in `place`; its other files are added to what is passed over."""
     shards = []
-    for file in folder.survey(place).files:
-        path = folder.root / file.name
+    for path in _files_in(place):
         if _is_shard(path, form):
             require_uncompressed(path)
             folder.admit(path)
             shards.append(path)
         elif path.name not in CLASSES_FILES:
-            passed.append(PassedOver(name=file.name, reason=_NO_SHARD))
+            passed.append(PassedOver(name=shown(path.relative_to(folder.root).as_posix()), reason=_NO_SHARD))
     return shards
+
+
+def _files_in(place: Path) -> list[Path]:
+    try:
+        return sorted(path for path in place.iterdir() if not path.is_dir())
+    except OSError as error:
+        raise DataError(f"{place} cannot be listed: {error.strerror}") from None
 
 
 def _is_shard(path: Path, form: ShardFormat) -> bool:

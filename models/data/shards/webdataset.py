@@ -158,7 +158,7 @@ def _name_of(window: Window, index: ImageIndex, place: int) -> str:
 WEBDATASET: Final = ShardFormat(
     prefix=WEBDATASET_PREFIX,
     title=".tar files of WebDataset",
-    is_shard=lambda name: name.endswith(".tar"),
+    is_shard=lambda name: name.lower().endswith(".tar"),
     scan=scan,
     image=_image_itself,
     name_of=_name_of,

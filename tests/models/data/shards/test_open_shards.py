@@ -14,8 +14,10 @@ from shards_by_hand import (
     END_OF_TAR,
     IMAGES,
     KINDS,
+    example,
     folder_of,
     png,
+    record,
     samples,
     shard,
     slim_records,
@@ -267,6 +269,24 @@ def test_folders_that_cannot_be_used_are_refused_in_one_line(
     if files_there is not None:
         write(tmp_path / "s", files_there)
     assert message in refused(tmp_path / "s", kind)
+
+
+def test_beginning_like_a_compressed_file_is_no_fault(tmp_path: Path) -> None:
+    padding = 0x8B1F - len(example({"image": bytes(0x8A00), "label": 1})) + 0x8A00
+    first = example({"image": bytes(padding), "label": 1})
+    assert len(first).to_bytes(2, "little") == b"\x1f\x8b"  # as gzip begins
+    write(tmp_path / "r", {"a.tfrecord": record(first) + slim_records((0, b""))})
+    assert opened(tmp_path / "r", "tfrecord").evaluation(0).labels.tolist() == [1, 0]
+    write(tmp_path / "t", {"a.tar": tar_of(samples(("BZh", 0, b""), ("b", 1, b"")))})
+    assert opened(tmp_path / "t", "wds").evaluation(0).labels.tolist() == [0, 1]
+
+
+def test_name_that_is_no_utf8_is_read_and_shown(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.tar")
+    write(tmp_path, {name: tar_of(samples((os.fsdecode(b"\xfe"), 0, png(1)), ("b", 1, png(2))))})
+    images = opened(tmp_path, "wds").evaluation(0)
+    assert images.names[0] == "\\xff.tar/\\xfe.png"
+    assert images.read(0).size == (4, 4)
 
 
 def test_pipe_is_no_shard_and_nobody_waits_for_it(tmp_path: Path) -> None:

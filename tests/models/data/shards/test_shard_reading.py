@@ -63,11 +63,13 @@ def test_shard_that_changes_during_a_run_is_refused(tmp_path: Path, kind: str, w
 def test_fingerprint_follows_files_classes_and_parts(tmp_path: Path, kind: str) -> None:
     root = written(tmp_path / "s", kind, shards=2)
     before = opened(root, kind).fingerprint
-    assert opened(root, kind).fingerprint == before
+    source = opened(root, kind).evaluation(0).source  # of decoded images that are kept
+    assert (opened(root, kind).fingerprint, opened(root, kind).split(3)[0].source) == (before, source)
     file = min(root.iterdir())
     os.utime(file, (1, 1))
     touched = opened(root, kind).fingerprint
     assert touched != before
+    assert opened(root, kind).evaluation(0).source not in ("", source)
     (root / "classes.txt").write_text("a\nb\nc\n")
     named = opened(root, kind).fingerprint
     assert named not in (before, touched)
