@@ -1,22 +1,22 @@
-"""Benchmark the training stream on generated photos: images a second, and the memory of an epoch.
+"""Benchmark how images reach a training: images a second, and memory, from folders and from shards.
 
-Run by `make bench-data`. Rates are compared within interleaved rounds, as `mbexport bench` does for artifacts.
+Run by `make bench-data`. Rates are compared within interleaved rounds, as `mbexport bench` does for artifacts. With
+`--shards` the tables of shards alone are made; listing a million images takes 3 GB in the folder of temporary files.
 """
 
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 from photos import write_photos
 from PIL import Image
+from rounds import interleaved, print_rates
+from shard_tables import listing_table, reading_table
 
-from mbexport.latency.interleaved import ratio_of_medians
 from mbexport.models.data.open import ImageSet, open_unlabelled
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
@@ -30,12 +30,24 @@ MEMORY_PX = 128
 PLAIN = "plain Pillow loop"
 
 
-def main() -> None:
-    """Prints both tables."""
+def main(*, only_shards: bool) -> None:
+    """Prints all tables, or those of shards alone."""
     tf.config.experimental.enable_op_determinism()
     with tempfile.TemporaryDirectory() as scratch:
-        speed_table(write_photos(Path(scratch) / "photos", PHOTOS, width=640, height=480))
-        memory_table(Path(scratch))
+        if not only_shards:
+            speed_table(write_photos(Path(scratch) / "photos", PHOTOS, width=640, height=480))
+            memory_table(Path(scratch))
+        shard_tables(Path(scratch))
+
+
+def shard_tables(scratch: Path) -> None:
+    """Rates of photos and of small images, and what listing takes."""
+    small = Preprocess(resolution=Resolution.square(96))
+    for count, width, height, preprocess in ((PHOTOS, 640, 480, PREPARED), (4000, 96, 96, small)):
+        place = scratch / f"read_{width}"
+        place.mkdir()
+        reading_table(place, count=count, width=width, height=height, preprocess=preprocess, rounds=ROUNDS)
+    listing_table(scratch, few=100_000, many=1_000_000)
 
 
 def speed_table(folder: Path) -> None:
@@ -48,35 +60,8 @@ def speed_table(folder: Path) -> None:
         "stream, store warm": lambda number: stream(images, store, number),
         "stream, not augmented": lambda number: stream(images, None, number, augmented=False),
     }
-    seconds, cpu_seconds = interleaved(runs)
     print(f"{PHOTOS} photos of 640 x 480 px to {PREPARED.resolution} px, {ROUNDS} interleaved rounds")
-    for name in runs:
-        faster = ratio_of_medians(seconds, PLAIN, name)
-        rate = PHOTOS / np.median(seconds[name])
-        cpu_ms = np.median(cpu_seconds[name]) / PHOTOS * 1000
-        low, high = faster.ci95
-        print(
-            f"  {name:<22} {rate:5.0f} images/s  x {faster.ratio:.2f} [{low:.2f}, {high:.2f}]  {cpu_ms:.2f} CPU ms each"
-        )
-
-
-def interleaved(
-    runs: dict[str, Callable[[int], None]],
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Seconds of each run in each round, by the clock and of all cores, in a new order each time.
-
-    The first round warms up and is not counted. What the cores did says something on a busy machine too.
-    """
-    rng = np.random.default_rng(0)
-    seconds, cpu_seconds = ({name: np.empty(ROUNDS) for name in runs} for _ in range(2))
-    for number in range(-1, ROUNDS):
-        for name in rng.permutation(list(runs)).tolist():
-            start, cpu_start = time.perf_counter(), time.process_time()
-            runs[name](number + 1)
-            if number >= 0:
-                seconds[name][number] = time.perf_counter() - start
-                cpu_seconds[name][number] = time.process_time() - cpu_start
-    return seconds, cpu_seconds
+    print_rates(*interleaved(runs, ROUNDS), images=PHOTOS, beside=PLAIN)
 
 
 def plain_loop(folder: Path, images: ImageSet) -> None:
@@ -122,4 +107,4 @@ def peak_mb(folder: Path, mode: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    main(only_shards="--shards" in sys.argv[1:])

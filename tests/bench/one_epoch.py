@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import tensorflow as tf
+from memory import peak_mb
 
 from mbexport.models.data.open import open_unlabelled
 from mbexport.models.preprocess import Preprocess
@@ -17,12 +18,6 @@ from mbexport.models.training.pixel_store import open_store
 from mbexport.models.training.stream import training_batches
 
 BATCH = 16  # small: the peak of a few steps is then that of many, whatever the allocator keeps of them
-
-
-def peak_mb() -> float:
-    """VmHWM, not ru_maxrss: that one begins at the size of the process which started this one (Linux, exec_mmap)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def main(folder: Path, resolution_px: int, mode: str) -> None:
