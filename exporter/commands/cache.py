@@ -1,6 +1,5 @@
 """`mbexport cache`: what runs share in a cache folder, and how much of it is kept."""
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,7 @@ from mbexport.commands import options
 from mbexport.commands.config import config
 from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
-from mbexport.escaping.terminal import visible_lines
+from mbexport.escaping.terminal import json_text, visible, visible_lines
 
 if TYPE_CHECKING:
     from mbexport.pipeline.shared_cache import SharedCache
@@ -57,11 +56,11 @@ def command(*, action: str, cache: Path | None, size: str | None, as_json: bool)
         raise DataError(f"--cache must be a cache folder, got {cache or 'none, and the user has no home'}")
     found = SharedCache(folder)
     if action == "ls":
-        click.echo(visible_lines(_listing(found, as_json=as_json).split("\n")))
+        click.echo(_json(found) if as_json else visible_lines(_lines(found)))
         return
     removed, kept = found.prune(bytes_of(size) if size else 0), found.size_bytes()
     answer = {"folder": str(folder), "removed_bytes": removed, "size_bytes": kept}
-    click.echo(json.dumps(answer) if as_json else f"removed {_text(removed)}, kept {_text(kept)}")
+    click.echo(json_text(answer) if as_json else visible(f"removed {_text(removed)}, kept {_text(kept)}"))
 
 
 def bytes_of(text: str) -> int:
@@ -78,21 +77,22 @@ def bytes_of(text: str) -> int:
     return int(value)
 
 
-def _listing(cache: "SharedCache", *, as_json: bool) -> str:
-    records = cache.records()
-    if as_json:
-        rows = [
-            {"stage": each.kind, "key": each.key, "size_bytes": each.size_bytes, "used": round(each.used)}
-            for each in records
-        ]
-        return json.dumps({"folder": str(cache.root), "size_bytes": cache.size_bytes(), "records": rows}, indent=1)
-    now = time.time()
+def _json(cache: "SharedCache") -> str:
+    rows = [
+        {"stage": each.kind, "key": each.key, "size_bytes": each.size_bytes, "used": round(each.used)}
+        for each in cache.records()
+    ]
+    return json_text({"folder": str(cache.root), "size_bytes": cache.size_bytes(), "records": rows})
+
+
+def _lines(cache: "SharedCache") -> list[str]:
+    now, records = time.time(), cache.records()
     lines = [
         f"{each.kind:<16} {each.key[:12]}  {_text(each.size_bytes):>10}  used {_ago(now - each.used)} ago"
         for each in records
     ]
     count = f"{len(records)} result" + ("" if len(records) == 1 else "s")
-    return "\n".join([*lines, f"{count}, {_text(cache.size_bytes())} in {cache.root}"])
+    return [*lines, f"{count}, {_text(cache.size_bytes())} in {cache.root}"]
 
 
 def _text(size_bytes: int) -> str:

@@ -1,6 +1,5 @@
 """`mbexport sweep`: build a family of networks, and choose among them by what was measured."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,12 @@ from mbexport.commands import engines, options, sweep_options
 from mbexport.commands.config import config
 from mbexport.commands.options import Group
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, MAX_THREADS, require_within
-from mbexport.escaping.terminal import visible, visible_lines
+from mbexport.escaping.terminal import json_text, visible, visible_lines
 
 _EXAMPLES = """\b
 Examples:
-  mbexport sweep --data photos/ --weights imagenet --alpha 0.25,0.5,1 --resolution 128,224 --int8 --out sweep/
+  mbexport sweep --alpha 0.25,0.5,1 --resolution 128,224 --int8 --out sweep/ \\
+      --data photos/ --weights imagenet
   mbexport sweep --out sweep/ --pick 'top1>=0.8'
 """
 
@@ -27,7 +27,7 @@ Examples:
 )
 @options.option(
     "--pick",
-    group=Group.COMMON,
+    group=Group.VERDICT,
     metavar="QUERY",
     help="Print the folder of the point of a finished sweep that answers this, for example 'top1>=0.8' or "
     "'latency<=5ms, format=tflite'.",
@@ -40,7 +40,7 @@ Examples:
     is_flag=True,
     help="Check options and inputs, show the points and about how long they take, and write nothing.",
 )
-@options.as_json
+@options.option("--json", "as_json", group=Group.VERDICT, is_flag=True, help="Print the result as JSON.")
 @options.option(
     "--cores",
     group=Group.RUN,
@@ -98,7 +98,7 @@ def _pick(out: Path, query: str, *, as_json: bool) -> int:
 
     answer = pick(read_sweep(out / SWEEP), parse_query(query))
     if as_json:
-        click.echo(json.dumps(answer.json(), indent=1))
+        click.echo(json_text(answer.json()))
     elif answer.picked is not None:
         click.echo(visible(str(out / answer.picked.point["folder"])))
     click.echo(visible_lines(answer.lines()), err=True)

@@ -24,7 +24,10 @@ TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-steps", 
 PLACES = (Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)
 PYTHONPATH = os.pathsep.join(map(str, PLACES))
 # Options that a manifest does not record: `rebuild` gives other values, or none.
-ASIDE = ("--no-sensitivity", "--no-latency", "--threads", "2", "--gate", "agreement=0.1", "--no-resume")
+ASIDE = (
+    *("--no-sensitivity", "--no-latency", "--threads", "2", "--gate", "agreement=0.1", "--no-resume"),
+    *("--cache", "cache", "--status", "status.json"),
+)
 PACKED = (".aar", ".jar", ".zip", ".rgb", ".out")  # in which any two letters come up by chance
 PROOF = ("manifest.json", "provenance.intoto.json", "sbom.cdx.json")
 DELIVERED = {"fp32.tflite", "int8.tflite", "fp32.onnx", "int8.onnx", "ranges.json"}

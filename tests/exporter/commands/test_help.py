@@ -10,12 +10,15 @@ from mbexport.cli import run
 from mbexport.commands.options import Group, Option
 from mbexport.pipeline import plan
 
-COMMANDS = ("build", "export", "verify", "predict", "bench", "bundle", "inspect", "rebuild", "cost", "doctor")
+COMMANDS = (
+    *("build", "sweep", "export", "verify", "predict", "bench", "bundle", "inspect", "rebuild", "cache", "cost"),
+    "doctor",
+)
 
 
 def options_of(name: str) -> list[Option]:
     command: click.Command = importlib.import_module(f"mbexport.commands.{name}").command
-    return [each for each in command.params if isinstance(each, click.Option)]
+    return [each for each in command.params if isinstance(each, click.Option) and not each.hidden]
 
 
 @pytest.fixture

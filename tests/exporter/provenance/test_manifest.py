@@ -25,6 +25,7 @@ from mbexport.provenance.manifest import FileFacts, Input, Recipe, Tool, input_a
 SPEC = ModelSpec(alpha=0.25, resolution=Resolution.square(32), classes=2)
 # They cannot change a byte of what is made: `test_reproducible.py` varies them.
 ASIDE = {
+    "cache",
     "config",
     "dry-run",
     "force",
@@ -35,6 +36,7 @@ ASIDE = {
     "resume",
     "sensitivity",
     "sign",
+    "status",
     "strict",
     "summary",
     "threads",
