@@ -39,6 +39,7 @@ class ShardImages:
     def __init__(self, form: ShardFormat, shards: Sequence[Shard], index: ImageIndex) -> None:
         self._form, self._shards, self._index = form, shards, index
         self._read = reader_of(shards)
+        self._is_checked = np.zeros(len(index), np.bool_)  # a shard that is written to later is refused anyway
 
     def images(self) -> ImageSet:
         """The same as a set of images, whose names are made when they are asked for."""
@@ -70,16 +71,20 @@ class ShardImages:
         return decode_image(self._encoded(place), name=self._place(place))
 
     def _encoded(self, place: int) -> bytes:
-        return self._form.image(self._read(*self._index.place(place)), self._place(place))
+        content, name = self._read(*self._index.place(place)), self._place(place)
+        if not self._is_checked[place]:
+            self._form.check(content, name)
+            self._is_checked[place] = True
+        return self._form.image(content, name)
 
     def _hash(self, place: int) -> bytes:
         """The hash of an image file: of nothing for one that is damaged, which a run may leave out (--max-bad)."""
-        content = self._read(*self._index.place(place))
         try:
-            content = self._form.image(content, "")
+            image = self._encoded(place)
         except DataError:
-            content = b""
-        return hashlib.sha256(content).digest()
+            self._read(*self._index.place(place))  # raises again if it is the shard that cannot be read
+            image = b""
+        return hashlib.sha256(image).digest()
 
     def _place(self, place: int) -> str:
         """What errors call an image: its shard and the byte at which it begins, which need no look into the file."""

@@ -24,14 +24,16 @@ class Found:
 class ShardFormat:
     """A row a format: how its shards are named, listed and read.
 
-    `scan(window, number, name, found)` lists the shard of that number and name; `image(content, name)` is the image
-    file in the content that the index points to; `name_of(window, index, i)` is what image i is called in its shard,
-    which is looked up. All raise `DataError` for a shard that is damaged.
+    `scan(window, number, name, found)` lists the shard of that number and name. Of the content that the index points
+    to, `check(content, name)` compares it with its checksum, and `image(content, name)` is the image file in it.
+    `name_of(window, index, i)` is what image i is called in its shard, which is looked up. All raise `DataError` for a
+    shard that is damaged.
     """
 
     prefix: str
     title: str
     is_shard: Callable[[str], bool]
     scan: Callable[[Window, int, str, Found], None]
+    check: Callable[[bytes, str], None]
     image: Callable[[bytes, str], bytes]
     name_of: Callable[[Window, ImageIndex, int], str]

@@ -2,9 +2,11 @@
 
 A record is its length in 8 bytes, the checksum of these, its content, and the checksum of that, all little-endian
 (tensorflow/core/lib/io/record_writer.h). The checksums of lengths are looked at when files are listed, those of
-contents when images are read. The image and its label have the keys of TF-Slim and the TensorFlow Model Garden,
-`image/encoded` and `image/class/label` with the class's name as `image/class/text` (slim/datasets/dataset_utils.py), or
-those of TensorFlow Datasets, `image` and `label`.
+contents when an image is read for the first time.
+
+The image and its label have the keys of TF-Slim and the TensorFlow Model Garden, `image/encoded` and
+`image/class/label` with the class's name as `image/class/text` (slim/datasets/dataset_utils.py), or those of TensorFlow
+Datasets, `image` and `label`.
 """
 
 import re
@@ -105,18 +107,21 @@ def _unsigned(content: bytes) -> int:
     return int(struct.unpack("<I", content)[0])
 
 
-def image_of(content: bytes, name: str) -> bytes:
-    """The image file in a record that is followed by its checksum. Raises `DataError` for a record that is damaged."""
-    record = content[:-_CHECKSUM_BYTES]
-    if masked_crc32c(record) != _unsigned(content[-_CHECKSUM_BYTES:]):
+def check(content: bytes, name: str) -> None:
+    """Raise `DataError` for a record that has another checksum than the one behind it."""
+    if masked_crc32c(content[:-_CHECKSUM_BYTES]) != _unsigned(content[-_CHECKSUM_BYTES:]):
         raise DataError(f"{name} is damaged: its record has another checksum than it should")
-    held = memoryview(record)
+
+
+def image_of(content: bytes, name: str) -> bytes:
+    """The image file in a record that is followed by its checksum. Raises `DataError` for what is no Example."""
+    held = memoryview(content)
 
     def at(offset: int, size_bytes: int) -> bytes:
         return bytes(held[offset : offset + size_bytes])
 
     try:
-        spans = dict(features(at, 0, len(record)))
+        spans = dict(features(at, 0, len(content) - _CHECKSUM_BYTES))
         span = next((bytes_of(at, spans[key]) for key in _IMAGES if key in spans), None)
     except ValueError as error:
         raise DataError(f"{name} is damaged: {error}") from None
@@ -132,6 +137,7 @@ TFRECORD: Final = ShardFormat(
     title="TFRecord files",
     is_shard=is_tfrecord,
     scan=scan,
+    check=check,
     image=image_of,
     name_of=_name_of,
 )

@@ -327,6 +327,7 @@ def test_record_with_a_flipped_bit_is_found_when_it_is_read(tmp_path: Path) -> N
     content[place] ^= 1
     file.write_bytes(content)
     images = opened(tmp_path, "tfrecord").evaluation(0)
-    with pytest.raises(DataError, match="at byte 12 is damaged: its record has another checksum than it should"):
-        images.read(0)
+    for _ in range(2):
+        with pytest.raises(DataError, match="at byte 12 is damaged: its record has another checksum than it should"):
+            images.read(0)
     assert images.read(1).size == (6, 6)

@@ -11,7 +11,7 @@ from shards_by_hand import crc32c_by_bits, example, masked, record, slim_records
 from mbexport.errors import DataError
 from mbexport.models.data.shards.files import Window
 from mbexport.models.data.shards.found import Found
-from mbexport.models.data.shards.tfrecord import TFRECORD, image_of, is_tfrecord, scan
+from mbexport.models.data.shards.tfrecord import TFRECORD, check, image_of, is_tfrecord, scan
 
 LABELS = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=200)), min_size=1, max_size=4)
 
@@ -26,10 +26,10 @@ def scanned(content: bytes) -> Found:
 def images(content: bytes) -> list[tuple[int, bytes]]:
     index = scanned(content).columns.finished()
     places = [index.place(i) for i in range(len(index))]
-    return [
-        (int(label), image_of(content[offset : offset + length], "a"))
-        for label, (_, offset, length) in zip(index.labels, places, strict=True)
-    ]
+    parts = [content[offset : offset + length] for _, offset, length in places]
+    for part in parts:
+        check(part, "a")
+    return [(int(label), image_of(part, "a")) for label, part in zip(index.labels, parts, strict=True)]
 
 
 def refused(content: bytes) -> str:
