@@ -38,13 +38,12 @@ class Nodes:
 
     def shake_hands(self, tick: Callable[[], None]) -> None:
         """Ask every node. Raises `OptionError` for the first that differs, or where none has a core."""
-        nodes = self._alive()
-        if not nodes:
-            raise OptionError("--address: no node of the cluster gives cores to tasks; see `ray start --num-cpus`")
-        for node, problem in self._asked(list(nodes.values()), tick):
+        for node, problem in self._asked(list(self._alive().values()), tick):
             if problem is not None:
                 raise problem
             self.ready[node.id] = node
+        if not self.ready:
+            raise OptionError("--address: no node of the cluster gives cores to jobs; see `ray start --num-cpus`")
         self._looked = time.monotonic()
 
     def look(self, tick: Callable[[], None]) -> None:
@@ -89,7 +88,9 @@ class Nodes:
             remote = self.ray.remote(num_cpus=0, max_calls=1, max_retries=2)(ask)
             tasks = {node.id: remote.options(scheduling_strategy=self.on(node)).remote(asked) for node in nodes}
             self._wait(list(tasks.values()), tick)
-            return [(node, self._compared(node, tasks[node.id], expected)) for node in nodes]
+            found = [(node, self._compared(node, tasks[node.id], expected)) for node in nodes]
+        alive = self._alive() if any(problem for _, problem in found) else {}
+        return [(node, problem) for node, problem in found if problem is None or node.id in alive]  # one was just lost
 
     def _wait(self, tasks: list[Any], tick: Callable[[], None]) -> None:
         waiting, end = tasks, time.monotonic() + _ANSWER_S

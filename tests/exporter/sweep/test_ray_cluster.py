@@ -88,10 +88,9 @@ def nodes(ray, cluster, shared) -> Nodes:
     """The nodes of the cluster, one of which an earlier test may have killed."""
     if "second" not in cluster.nodes:
         cluster.add("second")
+    _wait_for(ray, len(cluster.nodes))
     made = Nodes(ray=ray, shared=shared)
-    end = time.monotonic() + 60
-    while len(made.ready) < 2 and time.monotonic() < end:
-        made.shake_hands(lambda: None)
+    made.shake_hands(_nothing)
     assert len(made.ready) == 2
     return made
 
@@ -177,9 +176,7 @@ def test_a_job_of_a_killed_node_is_done_by_the_other(engine, cluster, job):
 def test_a_node_that_joins_is_asked_before_it_is_used(ray, cluster, shared, job):
     if "second" in cluster.nodes:
         cluster.kill("second")
-    end = time.monotonic() + 30
-    while sum(each["Alive"] for each in ray.nodes()) > 1 and time.monotonic() < end:
-        time.sleep(0.5)
+    _wait_for(ray, 1)
     nodes = Nodes(ray=ray, shared=shared)
     nodes.shake_hands(_nothing)
     engine = RayCluster(ray, nodes, 1)
@@ -301,6 +298,13 @@ def test_a_driver_finds_the_token_and_prints_nothing_of_rays(nodes, cluster, tmp
 def test_an_address_that_does_not_answer_is_refused():
     with pytest.raises(OptionError, match=r"^--address 127\.0\.0\.1:\d+ does not answer: Connection refused; "):
         connection(f"127.0.0.1:{free_port()}").__enter__()
+
+
+def _wait_for(ray, nodes: int) -> None:
+    """Wait until Ray knows which nodes have been added and killed."""
+    end = time.monotonic() + 60
+    while sum(each["Alive"] for each in ray.nodes()) != nodes and time.monotonic() < end:
+        time.sleep(0.5)
 
 
 def _has_ancestor(pid: int, ancestor: int) -> bool:
