@@ -63,11 +63,11 @@ def connection(address: str) -> Iterator[Any]:
 
 
 def _variables() -> dict[str, str]:
-    """What Ray's client reads when it is imported: no usage reports, no logs on stderr, and a token if there is one.
+    """What Ray's client reads when it is imported: no usage reports, and a token if there is one.
 
     A client that is given an address uses no token unless the mode says so.
     """
-    variables = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+    variables = {"RAY_USAGE_STATS_ENABLED": "0"}
     if _AUTH_MODE not in os.environ and _has_token():
         variables[_AUTH_MODE] = "token"
     return variables
@@ -118,7 +118,6 @@ def _why_not(address: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "RAY_BACKEND_LOG_LEVEL": "warning"},  # where it says that the token is refused
         process_group=0,
     ) as process:
         assert process.stdout is not None

@@ -252,6 +252,20 @@ def test_a_node_that_differs_is_refused(ray, shared, monkeypatch, changed, words
     assert list(shared.out.iterdir()) == []
 
 
+def test_a_node_without_the_package_is_refused(ray, cluster, shared, tmp_path):
+    if importlib.util.find_spec("mbexport").origin.startswith(sys.prefix) or not os.environ.get("PYTHONPATH"):
+        pytest.skip("mbexport is installed in the environment that the nodes share: none can be without it")
+    cluster.add("bare", PYTHONPATH=str(tmp_path))
+    _wait_for(ray, len(cluster.nodes))
+    try:
+        with pytest.raises(
+            OptionError, match="must have mbexport installed where its Ray is, got no module mbexport: pip"
+        ):
+            Nodes(ray=ray, shared=shared).shake_hands(_nothing)
+    finally:
+        cluster.kill("bare")
+
+
 def test_another_secret_of_this_machine_is_refused(ray, shared, monkeypatch):
     monkeypatch.setenv("MBEXPORT_CACHE_SECRET", "a secret that no node of this cluster has")
     with pytest.raises(OptionError, match="cache secret, got another one"):
