@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 from small_cluster import CannotStartError, SmallCluster, free_port
 
 from mbexport.errors import OptionError
-from mbexport.sweep import handshake
+from mbexport.sweep import handshake, ray_connection
 from mbexport.sweep.handshake import Shared
 from mbexport.sweep.job import Job
 from mbexport.sweep.ray_cluster import RayCluster
@@ -309,6 +310,20 @@ def test_a_driver_finds_the_token_and_prints_nothing_of_rays(nodes, cluster, tmp
     assert done.stderr.count("\n") == bool(refusal), done.stderr
 
 
+_needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+
+
+@_needs_ray
+def test_a_listener_that_says_nothing_is_refused_in_time(monkeypatch):
+    monkeypatch.setattr(ray_connection, "_CONNECT_S", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(OptionError, match=f"^--address {address}: no connection within 3 s; it must be a Ray"):
+            connection(address).__enter__()
+    assert not [each for each in psutil.Process().children(recursive=True) if address in each.cmdline()]
+
+
+@_needs_ray
 def test_an_address_that_does_not_answer_is_refused():
     with pytest.raises(OptionError, match=r"^--address 127\.0\.0\.1:\d+ does not answer: Connection refused; "):
         connection(f"127.0.0.1:{free_port()}").__enter__()
