@@ -86,7 +86,7 @@ def command(context: click.Context, /, **given: Any) -> int:
         if given["dry_run"]:
             jobs = engines.places(given, cores=sweep.cores)
             return show_points(sweep, jobs=jobs, streams=streams, as_json=given["as_json"])
-        engine = partial(engines.open_engine, given, cores=sweep.cores)
+        engine = partial(engines.open_engine, given, out=out, cores=sweep.cores, stderr=streams.err)
         return run_and_show(sweep, engine, streams, as_json=given["as_json"])
 
 

@@ -1,6 +1,7 @@
 """Run a sweep and show what came out, or show only its points and about how long they take."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from mbexport.commands.console import ConsoleProgress
@@ -18,7 +19,9 @@ from mbexport.sweep.table import TABLE, sweep_csv
 Json = dict[str, Any]
 
 
-def run_and_show(sweep: Sweep, engine: Callable[[], Engine], streams: Streams, *, as_json: bool) -> int:
+def run_and_show(
+    sweep: Sweep, engine: Callable[[], AbstractContextManager[Engine]], streams: Streams, *, as_json: bool
+) -> int:
     """Build and time the points, print the table of all of them, and return the exit code."""
     progress = ConsoleProgress(streams.err)
     with SweepProgress(streams.err) as display:

@@ -109,7 +109,7 @@ def command(context: click.Context, /, **given: Any) -> int:
                 part = parts.parse_part(given["part"])
                 verify_part(verify_options, data, part, given["parts"], progress=progress)
                 return EXIT_DONE
-            with parts.opened(context) as shards:
+            with parts.opened(context, streams.err) as shards:
                 report = verify_files(
                     verify_options, data, out=out, progress=progress, force=given["force"], parts=shards
                 )

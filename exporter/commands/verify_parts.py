@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 from click.core import ParameterSource
@@ -19,6 +19,7 @@ from mbexport.fingerprint import THREADS_VARIABLE, tensorflow_threads
 
 if TYPE_CHECKING:
     from mbexport.pipeline.verify_parts import Part, Parts
+    from mbexport.sweep.job import Engine
     from mbexport.verification.classification.collect import OnStep
 
 MAX_SHARDS: Final = 100_000
@@ -51,7 +52,7 @@ def parse_part(text: str) -> "Part":
 
 
 @contextmanager
-def opened(context: click.Context) -> "Iterator[Parts | None]":
+def opened(context: click.Context, stderr: TextIO) -> "Iterator[Parts | None]":
     """The parts that --shards asks for, in a folder that goes when they are done; None without it."""
     from mbexport.pipeline.verify_parts import Parts
 
@@ -63,15 +64,15 @@ def opened(context: click.Context) -> "Iterator[Parts | None]":
         given["out"].mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".parts-", dir=given["out"]) as name:
         folder = Path(name).absolute()
-        yield Parts(folder=folder, count=given["shards"], run=partial(_run, context, folder))
+        with open_engine(given, out=folder, cores=1, stderr=stderr) as engine:
+            yield Parts(folder=folder, count=given["shards"], run=partial(_run, engine, _words(context), folder))
 
 
-def _run(context: click.Context, folder: Path, parts: "Sequence[Part]", on_step: "OnStep") -> None:
+def _run(engine: "Engine", words: Sequence[str], folder: Path, parts: "Sequence[Part]", on_step: "OnStep") -> None:
     """Run each part as a job. Raises the error of the first that fails, as one process would have raised it."""
     from mbexport.progress import raise_if_interrupted
     from mbexport.sweep.job import Job, last_line
 
-    words = _words(context)
     jobs = [
         Job(
             name=part.text,
@@ -84,7 +85,6 @@ def _run(context: click.Context, folder: Path, parts: "Sequence[Part]", on_step:
         for part in parts
     ]
     logs = {job.name: job.log for job in jobs}
-    engine = open_engine(context.params, cores=1)
     for done, ended in enumerate(engine.run(jobs, raise_if_interrupted), start=1):
         if ended.code != EXIT_DONE:
             reason = ended.reason or last_line(logs[ended.name]).removeprefix("Error: ")

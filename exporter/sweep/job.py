@@ -58,11 +58,15 @@ class Ended:
 
 
 class Engine(Protocol):
-    """Something that runs jobs; `places` is how many of them at once."""
+    """Something that runs jobs, on this machine or on others."""
 
     @property
-    def places(self) -> int:
-        """How many jobs of this sweep run at once."""
+    def nodes(self) -> Mapping[str, Mapping[str, object]]:
+        """The processor of each other machine that runs jobs, by its name, as a report has this machine's."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What may part the files of one machine from those of another; grows while jobs run."""
 
     def run(self, jobs: Sequence[Job], tick: Callable[[], None]) -> Iterator[Ended]:
         """Run all jobs, and yield each one when it has ended, in the order in which they do.

@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from mbexport.sweep.job import MAX_ATTEMPTS, Ended, Job, is_lost
@@ -22,15 +23,18 @@ class _Attempt:
 class Processes:
     """An engine of up to `jobs` processes at once, started and watched by one thread."""
 
+    nodes: Mapping[str, Mapping[str, object]] = MappingProxyType({})
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, jobs: int) -> None:
-        self.places = jobs
+        self._places = jobs
 
     def run(self, jobs: Sequence[Job], tick: Callable[[], None]) -> Iterator[Ended]:
         """Run all jobs; see `Engine.run`."""
         waiting, active = deque((job, 1, 0.0) for job in jobs), list[_Attempt]()
         try:
             while waiting or active:
-                while waiting and len(active) < self.places:
+                while waiting and len(active) < self._places:
                     job, number, spent_s = waiting.popleft()
                     active.append(_Attempt(running=Running(job), number=number, spent_s=spent_s))
                 tick()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mbexport.errors import EXIT_STAGE_FAILED, OptionError
-from mbexport.sweep.handshake import Facts, Shared
+from mbexport.sweep.handshake import Shared
 from mbexport.sweep.job import MAX_ATTEMPTS, Ended, Job, is_lost
 from mbexport.sweep.ray_connection import connection
 from mbexport.sweep.ray_nodes import Node, Nodes
@@ -76,14 +76,13 @@ class RayCluster:
             yield cls(ray, nodes, cores)
 
     @property
-    def places(self) -> int:
-        """How many jobs run at once, where nobody else uses the cluster."""
-        return max(1, sum(node.cores // self._cores for node in self._nodes.ready.values()))
-
-    @property
-    def nodes(self) -> dict[str, Facts]:
-        """What each node that is used has answered, by its name: its processor, for example."""
-        return {node.name: node.facts for node in self._nodes.ready.values() if node.facts is not None}
+    def nodes(self) -> dict[str, dict[str, object]]:
+        """The processor of each node that is used, and the variables there that libraries read, by its name."""
+        facts = {node.name: node.facts for node in self._nodes.ready.values() if node.facts is not None}
+        return {
+            name: {"cpu": each.cpu, "flags": each.flags, "variables": dict(each.variables)}
+            for name, each in facts.items()
+        }
 
     @property
     def warnings(self) -> tuple[str, ...]:

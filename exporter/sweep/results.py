@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from mbexport import __version__
@@ -81,12 +82,14 @@ def sweep_json(
     threads: int | None,
     machine: Json | None,
     speed_gates: Sequence[Json] = (),
+    nodes: Mapping[str, Json] = MappingProxyType({}),
 ) -> Json:
     """The content of sweep.json; whatever the order of `points` is, theirs is by architecture, width and resolution.
 
     `latencies` are by `artifact_path`, without those of files that were not timed, on `threads` threads of `machine`,
     the result of `machine_json`; both None where nothing was timed. `speed_gates` are as in a report, each with the
-    name of its `point`: one that fails makes that point's status `gate_failed`.
+    name of its `point`: one that fails makes that point's status `gate_failed`. `nodes` are the processors of the other
+    machines on which points were built this time, by name.
     """
     ordered = sorted(points, key=_order)
     entries = [_point_json(each, latencies, speed_gates) for each in ordered]
@@ -99,6 +102,7 @@ def sweep_json(
         "test_images": _of_first_report(ordered, "reference", "samples"),
         "threads": threads,
         "machine": machine,
+        "nodes": {name: dict(facts) for name, facts in nodes.items()},
         "passed": bool(entries) and all(are_passed),
         "points": entries,
         "speed_gates": sorted(speed_gates, key=lambda gate: (gate["point"], gate["name"], gate["subject"] or "")),

@@ -1,7 +1,7 @@
 """Run a sweep: build the points that are not finished, time all of them, and write what came out."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,7 @@ class Outcome:
 
 def run_sweep(
     sweep: Sweep,
-    engine: Callable[[], Engine],
+    engine: Callable[[], AbstractContextManager[Engine]],
     files_of: Callable[[Json], Mapping[str, bytes]],
     *,
     display: Display,
@@ -59,17 +59,20 @@ def run_sweep(
 ) -> Outcome:
     """Build the points that an earlier sweep did not finish on the `engine`, time all files, and write the results.
 
-    The engine is made only where there is something to build. `files_of` makes what shows the results from the content
-    of sweep.json, by file name. `display` shows how far the points are, and `progress` how far the bench behind them.
+    The engine is opened only where there is something to build. `files_of` makes what shows the results, by file name,
+    from the content of sweep.json. `display` shows how far the points are, `progress` how far the bench behind them is.
     Raises `OutputError` for an output folder that cannot be used, or that another sweep is using.
     """
     with Workdir.open(sweep.out) as workdir:
         course = _Course(sweep, workdir, display)
         jobs = course.jobs()
         course.show()
+        nodes: dict[str, Json] = {}
         if jobs:
-            for ended in engine().run(jobs, course.show):
-                course.end(ended)
+            with engine() as opened:
+                for ended in opened.run(jobs, course.show):
+                    course.end(ended)
+                nodes = {name: dict(facts) for name, facts in opened.nodes.items()}
             course.show()
         display.close()
         results = [_result(sweep, point, course.ends[point.name]) for point in sweep.points]
@@ -80,6 +83,7 @@ def run_sweep(
             threads=timed.threads if timed else None,
             machine=timed.machine if timed else None,
             speed_gates=judged(results, timed, sweep.limits, strict=sweep.strict),
+            nodes=nodes,
         )
         for name, content in {**files_of(document), SWEEP: to_bytes(document)}.items():
             workdir.write(name, content)
