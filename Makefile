@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test test-runs test-crashes test-clients test-all test-network fuzz bench-data chart bench-quality bench-architectures bench-latency bench-calibration bench-convert bench-verify java-classes docs lint types layers check wheel clean
+.PHONY: demo test test-runs test-crashes test-clients test-all test-network fuzz bench-data chart bench-quality bench-architectures bench-latency bench-calibration bench-convert bench-verify bench-sweep java-classes docs lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -78,6 +78,11 @@ bench-convert: $(STAMP)
 # precisions fp32, fp16 and int8 at 224 px made.
 bench-verify: $(STAMP)
 	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_verify.py $(ARGS)
+
+# How much several builds at once save beside one at a time; takes half an hour, and wants a machine that does nothing
+# else. ARGS="--quick" tries everything in minutes.
+bench-sweep: $(STAMP)
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_sweep.py $(ARGS)
 
 # The Android wrapper's classes, which are committed: javac 17 is needed by those alone who change its sources.
 java-classes: $(STAMP)

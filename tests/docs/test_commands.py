@@ -29,7 +29,7 @@ _LINES: Final = blocks(*_SHELLS)
 _ENDS_A_COMMAND: Final = ("&&", "||", "|", ";", ">", ">>")
 _GUIDES: Final = tuple(page for page in PAGES if page not in DECISIONS and page.name != "CHANGELOG.md")
 # Options of others' programs that the guides name.
-_OTHERS_OPTIONS: Final = ("--address", "--build-arg", "--num-cpus", "--profile", "--secret")
+_OTHERS_OPTIONS: Final = ("--build-arg", "--num-cpus", "--profile", "--secret")
 
 
 def _known_gates(texts: tuple[str, ...]) -> None:

@@ -283,8 +283,8 @@ from mbexport.sweep.ray_cluster import RayCluster
 out = Path(sys.argv[2])
 try:
     with RayCluster.open(sys.argv[1], Shared(out=out)) as engine:
-        job = Job(name="a", arguments=("cost",), out=out / "a", log=out / "log", environment={"MB_ACT": "os.abort()"})
-        print(engine.places, [each.code for each in engine.run([job], lambda: None)])
+        job = Job(name="a", arguments=("cost",), folder=out, out=out / "a", log=out / "log")
+        print(len(engine.nodes), [each.code for each in engine.run([job], lambda: None)])
 except MbexportError as error:
     sys.exit(f"{error.exit_code} {error}")
 """
