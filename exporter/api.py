@@ -2,7 +2,8 @@
 
 An option `--calibration-samples 200` is the keyword `calibration_samples=200`; what may be repeated takes a list
 (`precision=["fp16", "int8"]`), a flag takes True or False, `--no-resume` is `resume=False`, and `gate` takes a mapping
-of limits by gate. --dry-run and --config are the command line's alone. No option comes from the environment or a file.
+of limits by gate. --dry-run, --status, --shards and --config are the command line's alone. No option comes from the
+environment or a file.
 Errors are those of `mbexport.errors`, raised.
 
     import mbexport
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mbexport.commands.build_and_export import Task
 
 StrPath = str | os.PathLike[str]
+# What starts further processes of the command, or speaks to whoever started it.
+_OF_COMMAND_LINE: Final = frozenset({"dry_run", "status", "shards", "jobs", "address", "part", "parts"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +118,6 @@ def _run(command: Any, options: Mapping[str, Any], progress: Progress | None) ->
     from mbexport.pipeline.build import run
 
     context = _context(command.command, options)
-    if context.params["dry_run"]:
-        raise OptionError("dry_run is an option of the command line alone")
     task: Task = command.task(context.params)
     plan = with_recipe(task.plan_of(sys.stderr), recipe_of(context))
     outcome = run(plan, task.data, progress or Silent(), class_names=task.class_names, sign=task.sign)
@@ -133,6 +134,8 @@ def _context(command: click.Command, options: Mapping[str, Any], *, arguments: S
     known = {each.long_name.replace("-", "_"): each for each in command.params if isinstance(each, Option)}
     values = {}
     for keyword, value in options.items():
+        if keyword in _OF_COMMAND_LINE and value:
+            raise OptionError(f"{keyword} is an option of the command line alone")
         if keyword not in known:
             question = did_you_mean(keyword, known)
             raise OptionError(f"{command.name} has no option {keyword}" + (f"; {question}" if question else ""))

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,14 @@ class MemorySession:
             self.content = content
         if is_last:
             raise Killed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_of_the_users() -> Iterator[None]:
+    """No test takes a stage from another one, or from a run of the user's own, but where it says so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mbexport.pipeline.shared_cache.user_cache", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,13 @@ def test_wrong_values_raise_and_leave_nothing(tmp_path, options, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("options", [{"dry_run": True}, {"status": "status.json"}, {"shards": 2}, {"jobs": 2}])
+def test_what_speaks_to_processes_is_the_command_lines_alone(tmp_path, options):
+    (keyword,) = options
+    with pytest.raises(OptionError, match=f"{keyword} is an option of the command line alone"):
+        mbexport.verify([tmp_path / "a.tflite"], data="digits", **options)
+
+
 def test_a_model_that_is_missing_is_named(tmp_path):
     with pytest.raises(DataError, match=r"no such file or folder: .*none\.keras"):
         mbexport.export(model=tmp_path / "none.keras", calibration=tmp_path)
