@@ -122,7 +122,8 @@ def verify_part(options: VerifyOptions, data: DataSet, part: Part, folder: Path,
         return
     subjects, reference, pixels = _matched(options, data)
     give_distinct_names([subject.runner for subject in subjects])
-    readable = _readable(data, options.seed, max_bad=options.max_bad, looked=findings_in(folder))
+    looked = findings_in(folder) if data.is_photos else None
+    readable = _readable(data, options.seed, max_bad=options.max_bad, looked=looked)
     images = readable.distinct[0]
     answered = collect(
         subjects,

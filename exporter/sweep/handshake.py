@@ -23,10 +23,11 @@ _PURPOSE: Final = "sweep handshake"
 _NONCE: Final = ".handshake-"
 _NONCE_BYTES: Final = 32
 _SHOWN: Final = 12  # digits of a hash, in an error
-# They change the order in which libraries add numbers up, or the kernels that they choose.
+# They change the order in which libraries add numbers up, or the kernels that they choose. Jobs are given the number of
+# TensorFlow's threads.
 _VARIABLES: Final = (
     "OMP_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS",
-    "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",
+    "TF_NUM_INTEROP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",
 )  # fmt: skip
 
 

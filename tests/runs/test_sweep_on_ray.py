@@ -83,3 +83,22 @@ def test_a_sweep_outlives_a_node_and_makes_the_bytes_of_plain_builds(cluster, tm
     _, errors = plain.communicate()
     assert plain.returncode in (0, 1), errors
     assert repeating(tmp_path / "plain") == repeating(tmp_path / "sweep" / "points" / lost)
+
+
+def test_parts_of_a_verification_are_answered_there(cluster, small_build, tmp_path):
+    files = sorted(map(str, small_build.glob("*.tflite")))
+    words = ("verify", *files, "--data", "digits", "--no-latency", "--json")
+    runs = {
+        "whole": start(*words, cwd=tmp_path, home=cluster.home),
+        "parts": start(
+            *words, "--shards", "2", "--address", cluster.address, "--out", "out", cwd=tmp_path, home=cluster.home
+        ),
+    }
+    said = {name: run.communicate() for name, run in runs.items()}
+    assert {run.returncode for run in runs.values()} <= {0, 1}, said
+    assert said["parts"][0] == said["whole"][0]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_file()) == [
+        "junit.xml",
+        "report.html",
+        "report.json",
+    ]

@@ -141,3 +141,13 @@ def test_the_report_of_parts_is_that_of_the_whole(small_build: Path, cli_process
     assert parts.stdout == whole.stdout
     assert json.loads(whole.stdout)["reference"]["samples"] == 149
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
+
+
+@pytest.mark.run
+def test_digits_which_lie_in_no_files_are_answered_in_parts_too(small_build: Path, cli_process, tmp_path):
+    (file,) = small_build.glob("*_int8.tflite")
+    words = ["verify", str(file), "--data", "digits", "--no-latency", "--json"]
+    whole = cli_process(*words, cwd=tmp_path)
+    parts = cli_process(*words, "--shards", "2", cwd=tmp_path)
+    assert whole.returncode in (0, 1), whole.stderr
+    assert parts.stdout == whole.stdout
