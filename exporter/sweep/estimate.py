@@ -13,9 +13,10 @@ from mbexport.workdir import Workdir
 # Measured on one core of a server of 2023: they tell minutes from hours. Points of the same sweep that are finished
 # tell better, and are what the estimate is scaled by.
 _START_S: Final = 4.0  # to import what a build needs, and to find that every stage is done
-_STAGES_S: Final = 45.0  # calibration, conversion, verification and golden vectors of a small network
+_STAGES_S: Final = 60.0  # calibration, conversion, verification and golden vectors of a small network
+_COMPILING_S: Final = 25.0  # until TensorFlow trains
 _PASSES: Final = 3  # of a training step, in units of a forward pass: forward, and backward for inputs and weights
-_MULT_ADDS_PER_S: Final = 4e9  # of one core, in training
+_MULT_ADDS_PER_S: Final = 3.5e9  # of one core, in training
 _SHARE_OF_MORE_CORES: Final = 0.7  # what each core beyond the first adds
 
 
@@ -51,5 +52,5 @@ def _guess_s(sweep: Sweep, point: Point, *, is_new: bool = False) -> float:
     origin = point.planned.plan.origin
     if "train" in waiting and isinstance(origin, Trained):
         speed = _MULT_ADDS_PER_S * (1 + _SHARE_OF_MORE_CORES * (sweep.cores - 1))
-        seconds += _PASSES * (point.planned.network.mult_adds or 0) * sweep.images * origin.epochs / speed
+        seconds += _COMPILING_S + _PASSES * (point.planned.network.mult_adds or 0) * sweep.images * origin.epochs / speed
     return seconds

@@ -50,8 +50,9 @@ def test_a_training_by_hand(known, monkeypatch):
     monkeypatch.setattr(estimate, "_MULT_ADDS_PER_S", 1e9)
     monkeypatch.setattr(estimate, "_STAGES_S", 10.0)
     monkeypatch.setattr(estimate, "_START_S", 2.0)
+    monkeypatch.setattr(estimate, "_COMPILING_S", 3.0)
     # 3 passes of 1e7 mult-adds over 1000 images in 4 epochs: 1.2e11
-    assert estimated_points_s(sweep(point("a", 10_000_000))) == [2 + 10 + 120]
+    assert estimated_points_s(sweep(point("a", 10_000_000))) == [2 + 10 + 3 + 120]
     assert estimated_points_s(sweep(point("a", 10_000_000, waiting=("verify",)))) == [12]
     assert estimated_points_s(sweep(point("a", 10_000_000, waiting=()))) == [2]
 
