@@ -52,5 +52,6 @@ def _guess_s(sweep: Sweep, point: Point, *, is_new: bool = False) -> float:
     origin = point.planned.plan.origin
     if "train" in waiting and isinstance(origin, Trained):
         speed = _MULT_ADDS_PER_S * (1 + _SHARE_OF_MORE_CORES * (sweep.cores - 1))
-        seconds += _COMPILING_S + _PASSES * (point.planned.network.mult_adds or 0) * sweep.images * origin.epochs / speed
+        work = _PASSES * (point.planned.network.mult_adds or 0) * sweep.images * origin.epochs
+        seconds += _COMPILING_S + work / speed
     return seconds
