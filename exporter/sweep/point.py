@@ -49,14 +49,15 @@ def point_name(spec: NetworkSpec) -> str:
 
 
 def in_turns(points: Sequence[Point]) -> list[Point]:
-    """The points in the order in which they are built: neighbours have different resolutions.
+    """The points in the order in which they are built: the largest first, and neighbours of different resolutions.
 
-    Those that are built at once then decode different images, and each later one finds its own in the cache.
+    So none that takes long is left alone at the end; those that are built at once decode different images, and each
+    later one finds its own in the cache.
     """
     by_side: dict[str, list[Point]] = {}
     for point in points:
         by_side.setdefault(str(point.spec.resolution), []).append(point)
-    rows = list(by_side.values())
+    rows = [sorted(row, key=lambda point: -(point.planned.network.mult_adds or 0)) for row in by_side.values()]
     longest = max(map(len, rows), default=0)
     return [row[place] for place in range(longest) for row in rows if place < len(row)]
 

@@ -34,7 +34,9 @@ def point(out: Path, own: ModelSpec | None = None, *, statuses: tuple[Status, ..
         arguments=("build", "--alpha=0.25"),
         local_arguments=(),
         spec=own,
-        planned=SimpleNamespace(plan=SimpleNamespace(out=out), stages=stages),
+        planned=SimpleNamespace(
+            plan=SimpleNamespace(out=out), stages=stages, network=SimpleNamespace(mult_adds=int(1000 * own.alpha))
+        ),
     )
 
 
@@ -68,11 +70,11 @@ def test_a_folder_is_called_by_alpha_resolution_and_what_is_unusual(own, name):
     assert point_name(own) == name
 
 
-def test_neighbours_decode_different_images_by_hand(tmp_path):
+def test_the_largest_come_first_and_neighbours_decode_different_images_by_hand(tmp_path):
     family = [point(tmp_path, spec(alpha, side)) for alpha in (0.25, 0.5) for side in ("32", "64")]
-    assert [each.name for each in in_turns(family)] == ["0.25_32", "0.25_64", "0.5_32", "0.5_64"]
+    assert [each.name for each in in_turns(family)] == ["0.5_32", "0.5_64", "0.25_32", "0.25_64"]
     lone = [point(tmp_path, spec(alpha, "32")) for alpha in (0.25, 0.5)] + [point(tmp_path, spec(0.25, "64"))]
-    assert [each.name for each in in_turns(lone)] == ["0.25_32", "0.25_64", "0.5_32"]
+    assert [each.name for each in in_turns(lone)] == ["0.5_32", "0.25_64", "0.25_32"]
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.1, 0.25, 0.5]), st.sampled_from(["32", "64", "96"])), unique=True))
