@@ -49,7 +49,14 @@ def ends(jobs: list[Job], *, at_once: int = 2) -> dict[str, Ended]:
 
 
 def children() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children(recursive=True) if each.status() != psutil.STATUS_ZOMBIE]
+    """The jobs that run; another test of this process may have left a helper of its own."""
+    return [each for each in psutil.Process().children(recursive=True) if _is_job(each)]
+
+
+def _is_job(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE and process.cmdline()[-1].startswith("job")
+    return False
 
 
 def gone(pid: int) -> bool:
