@@ -1,8 +1,9 @@
 """Run a sweep and show what came out, or show only its points and about how long they take."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from mbexport.commands.console import ConsoleProgress
 from mbexport.commands.sweep_progress import SweepProgress
@@ -17,6 +18,7 @@ from mbexport.sweep.run import Sweep, run_sweep
 from mbexport.sweep.table import TABLE, sweep_csv
 
 Json = dict[str, Any]
+_SHOWN: Final = MappingProxyType({PAGE: sweep_page, TABLE: sweep_csv})
 
 
 def run_and_show(
@@ -26,16 +28,11 @@ def run_and_show(
     progress = ConsoleProgress(streams.err)
     with SweepProgress(streams.err) as display:
         try:
-            outcome = run_sweep(sweep, engine, _files, display=display, progress=progress)
+            outcome = run_sweep(sweep, engine, _SHOWN, display=display, progress=progress)
         finally:
             progress.close()
     print_sweep(outcome.document, streams.out, out=sweep.out, as_json=as_json)
     return outcome.exit_code
-
-
-def _files(document: Json) -> Mapping[str, bytes]:
-    """The page and the table of a sweep."""
-    return {PAGE: sweep_page(document), TABLE: sweep_csv(document)}
 
 
 def show_points(sweep: Sweep, *, jobs: int, streams: Streams, as_json: bool) -> int:

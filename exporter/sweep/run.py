@@ -1,19 +1,19 @@
 """Run a sweep: build the points that are not finished, time all of them, and write what came out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, EXIT_STAGE_FAILED
+from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, EXIT_STAGE_FAILED, DataError
 from mbexport.fingerprint import THREADS_VARIABLE
 from mbexport.pipeline.status import Status, read_status
 from mbexport.progress import Progress
 from mbexport.report.content import to_bytes
 from mbexport.sweep.job import Ended, Engine, Job, last_line
 from mbexport.sweep.point import LOGS, Point, finished, in_turns, remember, report_of_point
-from mbexport.sweep.results import SWEEP, Json, PointResult, sweep_json
+from mbexport.sweep.results import SWEEP, Json, PointResult, read_sweep, sweep_json
 from mbexport.sweep.speed import judged
 from mbexport.sweep.states import Display, Phase, PointState
 from mbexport.sweep.timing import time_points
@@ -52,16 +52,16 @@ class Outcome:
 def run_sweep(
     sweep: Sweep,
     engine: Callable[[], AbstractContextManager[Engine]],
-    files_of: Callable[[Json], Mapping[str, bytes]],
+    shown: Mapping[str, Callable[[Json], bytes]],
     *,
     display: Display,
     progress: Progress,
 ) -> Outcome:
     """Build the points that an earlier sweep did not finish on the `engine`, time all files, and write the results.
 
-    The engine is opened only where there is something to build. `files_of` makes what shows the results, by file name,
-    from the content of sweep.json. `display` shows how far the points are, `progress` how far the bench behind them is.
-    Raises `OutputError` for an output folder that cannot be used, or that another sweep is using.
+    The engine is opened only where there is something to build. `shown` makes each file that shows the results, by its
+    name, from the content of sweep.json. `display` shows how far the points are, `progress` how far the bench behind
+    them is. Raises `OutputError` for an output folder that cannot be used, or that another sweep is using.
     """
     with Workdir.open(sweep.out) as workdir:
         course = _Course(sweep, workdir, display)
@@ -83,11 +83,31 @@ def run_sweep(
             threads=timed.threads if timed else None,
             machine=timed.machine if timed else None,
             speed_gates=judged(results, timed, sweep.limits, strict=sweep.strict),
-            nodes=nodes,
+            nodes={**_known_nodes(sweep.out, results), **nodes},
         )
-        for name, content in {**files_of(document), SWEEP: to_bytes(document)}.items():
-            workdir.write(name, content)
+        _write(workdir, document, shown, is_new=bool(jobs))
         return Outcome(document=document, exit_code=_exit_code(document))
+
+
+def _known_nodes(out: Path, results: Sequence[PointResult]) -> dict[str, Json]:
+    """The machines on which an earlier sweep built points that are still there."""
+    try:
+        found = read_sweep(out / SWEEP)["nodes"]
+    except DataError:
+        return {}
+    return {result.node: found[result.node] for result in results if result.node in found}
+
+
+def _write(workdir: Workdir, document: Json, shown: Mapping[str, Callable[[Json], bytes]], *, is_new: bool) -> None:
+    """Write sweep.json, last, and the files that show it; these are drawn again only where it changes."""
+    content = to_bytes(document)
+    file = workdir.root / SWEEP
+    is_same = not is_new and file.is_file() and file.read_bytes() == content
+    for name, make in shown.items():
+        if not is_same or not (workdir.root / name).is_file():
+            workdir.write(name, make(document))
+    if not is_same:
+        workdir.write(SWEEP, content)
 
 
 class _Course:
