@@ -70,7 +70,7 @@ class TrainingSession:
         if store is None or self._cache is None or not images.source:
             return store
         key = _pixels_key(images, preprocess)
-        record = self._cache.find(_PIXELS, key) if self._resume else None
+        record = self._cache.recall(_PIXELS, key) if self._resume else None
         file = None if record is None else self._cache.open(record.files[_PIXELS_FILE])
         if file is None:
             self._filled[key] = store
@@ -175,7 +175,7 @@ class StageRunner:
 
     def _copied(self, cache: SharedCache, stage: str, key: str) -> StageRecord | None:
         """What the stage made for another output folder, copied into this one."""
-        found = cache.find(stage, key)
+        found = cache.recall(stage, key)
         files = None if found is None else cache.read(found)
         if found is None or files is None:
             return None

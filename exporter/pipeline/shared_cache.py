@@ -55,8 +55,15 @@ class SharedCache:
 
     def find(self, kind: str, key: str) -> Record | None:
         """The record of that kind and key, if this user stored it and each of its files is as it was stored."""
+        record = self.recall(kind, key)
+        if record is None or any(self._sha256(sha256) != sha256 for sha256 in record.files.values()):
+            return None
+        return record
+
+    def recall(self, kind: str, key: str) -> Record | None:
+        """The same, for whoever reads or opens its files next: they are hashed then, and not twice."""
         record = self._record(kind, key)
-        if record is None or any(self._own_sha256(sha256) != sha256 for sha256 in record.files.values()):
+        if record is None:
             return None
         for name in (_record_path(kind, key), *map(_blob_path, record.files.values())):
             with suppress(OSError):
@@ -157,7 +164,7 @@ class SharedCache:
         used = status.st_mtime if status else 0.0
         return Record(kind=kind, key=key, files=files, fields=fields, size_bytes=size, used=used)
 
-    def _own_sha256(self, sha256: str) -> str | None:
+    def _sha256(self, sha256: str) -> str | None:
         try:
             return self._folder.sha256(_blob_path(sha256))
         except OSError:
