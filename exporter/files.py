@@ -29,6 +29,19 @@ class ForeignError(OSError):
     """The path `filename` leads to something else than a regular file or folder; `strerror` says to what."""
 
 
+def user_folder(variable: str, *default: str) -> Path | None:
+    """Our folder in one of the XDG Base Directory Specification; None where the user has no home.
+
+    `variable` names that folder where it holds an absolute path, else it is `default` below the home.
+    """
+    given = Path(os.environ.get(variable, ""))
+    try:
+        base = given if given.is_absolute() else Path.home().joinpath(*default)
+    except RuntimeError:
+        return None
+    return base / "mbexport"
+
+
 def is_inside(name: str) -> bool:
     """Whether `name` is a path from a folder to a file below it, and means the same on every system."""
     is_plain = not any(letter == "\\" or ord(letter) < _SPACE or ord(letter) == _DELETE for letter in name)

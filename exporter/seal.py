@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from mbexport.documents import parse_json
 from mbexport.errors import OptionError
-from mbexport.files import Folder
+from mbexport.files import Folder, user_folder
 
 SECRET_VARIABLE: Final = "MBEXPORT_CACHE_SECRET"
 SEAL_BYTES: Final = hashlib.sha256().digest_size
@@ -86,13 +86,8 @@ def _secret() -> bytes:
 
 
 def _state_folder() -> Path | None:
-    """The folder of the XDG Base Directory Specification for what lasts; None where the user has no home."""
-    given = Path(os.environ.get("XDG_STATE_HOME", ""))
-    try:
-        base = given if given.is_absolute() else Path.home() / ".local" / "state"
-    except RuntimeError:
-        return None
-    return base / "mbexport"
+    """The user's folder for what lasts; None where the user has no home."""
+    return user_folder("XDG_STATE_HOME", ".local", "state")
 
 
 @cache

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from mbexport.files import Folder, is_inside
+from mbexport.files import Folder, is_inside, user_folder
 from mbexport.seal import fields_of, sealed_json
 
 CACHE_LIMIT_BYTES: Final = 10 << 30
@@ -215,13 +215,8 @@ class SharedCache:
 
 
 def user_cache() -> Path | None:
-    """The user's cache folder by the XDG Base Directory Specification; None where the user has no home."""
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        base = given if given.is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    return base / "mbexport"
+    """The user's cache folder; None where the user has no home."""
+    return user_folder("XDG_CACHE_HOME", ".cache")
 
 
 def _parts(source: int, size_bytes: int) -> Iterator[bytes]:
