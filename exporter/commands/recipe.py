@@ -1,12 +1,14 @@
 """Record the options of a command in a manifest, restore them from one, and write them as words again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from mbexport.commands.config import require_type
 from mbexport.commands.options import Option
@@ -92,6 +94,18 @@ def context_of(command: click.Command, options: Mapping[str, Any], *, source: Pa
             require_type(known[name], value, where=f"{source}: {name}")
             defaults[str(known[name].name)] = value
     return command.make_context(str(command.name), [], default_map=defaults)
+
+
+def given_words(
+    context: click.Context, parameters: Iterable[Option], instead: Mapping[str, Any] = MappingProxyType({})
+) -> list[str]:
+    """The words of a command line for those options that were given, with other values where `instead` names them."""
+    words = []
+    for each in parameters:
+        name = str(each.name)
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            words += words_of(each, instead.get(name, context.params[name]))
+    return words
 
 
 def words_of(parameter: Option, value: Any) -> list[str]:

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import click
-from click.core import ParameterSource
 
 from mbexport.artifact import Precision
 from mbexport.commands import build, network_options, options
 from mbexport.commands.options import Group, Option
-from mbexport.commands.recipe import text_of, words_of
+from mbexport.commands.recipe import given_words, text_of
 from mbexport.errors import OptionError
 from mbexport.models.mobilenet_v1.spec import Convolution
 from mbexport.models.resolution import Resolution
@@ -70,6 +69,8 @@ _LISTS: Final = (
 )
 # What a sweep decides itself for each of its builds, or has in its own way.
 _OWN: Final = ("out", "dry-run", "summary", "status", "latency", "threads", "log-dir", "cache", "config")
+# A point that was made with these is what it would be without.
+_NO_MATTER: Final = ("force", "resume")
 _REPLACED: Final = ("alpha", "resolution", "rho", "conv", "precision")
 
 
@@ -108,12 +109,14 @@ def arguments_of(context: click.Context, network: Mapping[str, str]) -> list[str
     """The arguments that `mbexport` is given for one point: what the user asked of all points, and its own."""
     words = ["build", *(f"--{name}={value}" for name, value in network.items())]
     words += [f"--precision={each}" for each in _flat(context.params["precisions"])]
-    for each in build_options():
-        if context.get_parameter_source(str(each.name)) is not ParameterSource.DEFAULT:
-            value = context.params[str(each.name)]
-            kept = [gate for gate in value if not _is_on_speed(gate)] if each.name == "gates" else value
-            words += words_of(each, kept)
-    return [*words, "--no-latency"]
+    asked = (each for each in build_options() if each.long_name not in _NO_MATTER)
+    gates = [gate for gate in context.params["gates"] if not _is_on_speed(gate)]
+    return [*words, *given_words(context, asked, {"gates": gates}), "--no-latency"]
+
+
+def no_matter(context: click.Context) -> list[str]:
+    """The arguments of every point that say nothing of what it is or how it is judged."""
+    return given_words(context, (each for each in build_options() if each.long_name in _NO_MATTER))
 
 
 def speed_limits(gates: tuple[str, ...]) -> dict[str, float]:

@@ -30,7 +30,8 @@ Tasks = Sequence[tuple[click.Context, Task]]
 def checked_tasks(context: click.Context) -> Tasks:
     """For each point the context of its build, and what that asks for; every option and the images are checked."""
     networks = sweep_options.networks_of(context.params)
-    contexts = [sweep_options.parsed(sweep_options.arguments_of(context, each)) for each in networks]
+    beside = sweep_options.no_matter(context)
+    contexts = [sweep_options.parsed([*sweep_options.arguments_of(context, each), *beside]) for each in networks]
     return list(zip(contexts, build.tasks([each.params for each in contexts]), strict=True))
 
 
@@ -108,7 +109,8 @@ def _point(
     cache = _cache(context.params["cache"], out)
     log_dir = context.params["log_dir"]
     plan = replace(plan, out=folder, cache=cache, log_dir=log_dir and log_dir / name)
-    local = [f"--cache={cache or 'none'}", *([] if log_dir is None else [f"--log-dir={log_dir / name}"])]
+    local = [f"--cache={cache or 'none'}", *sweep_options.no_matter(context)]
+    local += [] if log_dir is None else [f"--log-dir={log_dir / name}"]
     return Point(
         name=name,
         arguments=(*sweep_options.arguments_of(context, network), f"--out={folder}"),

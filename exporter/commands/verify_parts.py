@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
-from click.core import ParameterSource
 
 from mbexport.commands.engines import open_engine, require_one_place
 from mbexport.commands.options import Option
-from mbexport.commands.recipe import words_of
+from mbexport.commands.recipe import given_words
 from mbexport.errors import EXIT_BAD_INPUT, EXIT_DONE, DataError, OptionError, StageError, require_within
 from mbexport.fingerprint import THREADS_VARIABLE, tensorflow_threads
 
@@ -95,9 +94,5 @@ def _run(engine: "Engine", words: Sequence[str], folder: Path, parts: "Sequence[
 
 def _words(context: click.Context) -> list[str]:
     """The words of the command line that say what a part needs to know."""
-    words = []
-    for each in context.command.params:
-        is_given = context.get_parameter_source(str(each.name)) is not ParameterSource.DEFAULT
-        if isinstance(each, Option) and is_given and each.long_name not in _OF_DRIVER:
-            words += words_of(each, context.params[str(each.name)])
-    return [*words, "--", *map(str, context.params["files"])]
+    kept = (each for each in context.command.params if isinstance(each, Option) and each.long_name not in _OF_DRIVER)
+    return [*given_words(context, kept), "--", *map(str, context.params["files"])]

@@ -60,14 +60,20 @@ def stages(folder: Path, point: str) -> dict[str, bool]:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory) -> Path:
-    """A sweep of two points, of which one was killed in the middle of its training."""
+def killed(tmp_path_factory) -> tuple[Path, dict]:
+    """A sweep of two points, of which one was killed in the middle of its training, and what sweep.json said of it."""
     folder = tmp_path_factory.mktemp("swept")
     driver = sweep(folder, "0.1,0.2")
     kill_in_training(driver, folder, "0.1_32")
     _, errors = driver.communicate()
     assert driver.returncode in (0, 1), errors
-    return folder
+    return folder, document(folder)
+
+
+@pytest.fixture
+def swept(killed) -> Path:
+    """The folder of the sweep, in which tests make others: each must hold in any order."""
+    return killed[0]
 
 
 def written(folder: Path) -> dict[Path, int]:
@@ -80,8 +86,9 @@ def document(folder: Path) -> dict:
     return json.loads((folder / "sweep" / "sweep.json").read_bytes())
 
 
-def test_a_killed_worker_goes_on_from_its_checkpoint(swept):
-    points = {point["name"]: point for point in document(swept)["points"]}
+def test_a_killed_worker_goes_on_from_its_checkpoint(killed):
+    swept, first = killed
+    points = {point["name"]: point for point in first["points"]}
     assert {name: point["attempts"] for name, point in points.items()} == {"0.1_32": 2, "0.2_32": 1}
     assert {point["status"] for point in points.values()} <= {"passed", "gate_failed"}
     assert all(entry["latency_ms"] for point in points.values() for entry in point["artifacts"])
@@ -104,6 +111,7 @@ def test_each_point_is_what_a_plain_build_makes_byte_for_byte(swept, alpha, tmp_
 
 
 def test_a_second_sweep_makes_nothing_again(swept):
+    sweep(swept, "0.1,0.2").communicate()  # another test may have left a sweep of other points
     before = written(swept)
     earlier = document(swept)
     again = sweep(swept, "0.1,0.2")

@@ -147,3 +147,10 @@ def test_a_dry_run_shows_the_points_and_writes_nothing(cli, tmp_path):
     assert "4 points" in shown.stdout
     assert "dry run: nothing was written" in shown.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_says_nothing_of_a_point_is_no_part_of_what_was_asked():
+    found = context("--force", "--no-resume", "--strict")
+    assert sweep_options.no_matter(found) == ["--no-resume", "--force"]
+    asked = sweep_options.arguments_of(found, {"alpha": "1.0"})
+    assert asked == ["build", "--alpha=1.0", "--strict", "--no-latency"]
