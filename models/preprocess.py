@@ -2,8 +2,9 @@
 
 Training, calibration, verification, metadata and golden files all go through `Preprocess`. Its two steps are:
 
-1. `pixels`: central crop of the input's shape, then Pillow's bilinear resize with its support scaled to the reduction
-   (anti-aliased, 22-bit fixed-point weights, so that another language can repeat it to the byte);
+1. `pixels`: central crop of the input's shape, or the whole image for detectors, then Pillow's bilinear resize with its
+   support scaled to the reduction (anti-aliased, 22-bit fixed-point weights, so that another language can repeat it to
+   the byte);
 2. `normalize`: (byte - mean) / std, in float32.
 
 Integer artifacts skip the second step: their input tensor holds the bytes themselves, with scale 1/std and the
@@ -107,17 +108,22 @@ class Preprocess:
 
     `crop_fraction` is how much of the image's height or width is kept, whichever is short for the input's shape: of
     a square input the side of the central square, as a fraction of the image's shorter side. `channels` are those of
-    `models.channels`. Raises `OptionError` for values outside their range.
+    `models.channels`. With `is_stretched` nothing is cut off: the whole image is resized to the input's shape, whatever
+    its own, as detectors are fed, which must miss nothing. Raises `OptionError` for values outside their range, and
+    for a crop of an image that is stretched.
     """
 
     resolution: Resolution
     crop_fraction: float = 0.875  # the evaluation crop of research/slim, from 256 px to 224 px
     channels: int = _RGB
     normalization: Normalization = MOBILENET
+    is_stretched: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.crop_fraction <= 1:
             raise OptionError(f"crop fraction must be in (0, 1], got {self.crop_fraction:g}")
+        if self.is_stretched and self.crop_fraction != 1:
+            raise OptionError(f"crop fraction must be 1 where images are stretched, got {self.crop_fraction:g}")
         if self.channels not in CHANNELS:
             raise OptionError(f"channels must be 1 to {MAX_CHANNELS}, got {self.channels}")
         given = self.normalization
@@ -193,7 +199,7 @@ class Preprocess:
         that is reduced more, which earlier versions and the wrappers of apps do not.
         """
         height_px, width_px = self.resolution.sides_px
-        if not self.resolution.is_square:
+        if self.is_stretched or not self.resolution.is_square:
             image = image.resize((width_px, image.height), Image.Resampling.BILINEAR)
         return image.resize((width_px, height_px), Image.Resampling.BILINEAR)
 
@@ -207,8 +213,10 @@ class Preprocess:
 
         where ratio is W / H along the height, and H / W along the width. What is cut off is the same on both sides,
         or one pixel more right and below. Where W = H, the box is the square of side round(min(width, height) *
-        crop_fraction).
+        crop_fraction). An image that is stretched is its own box.
         """
+        if self.is_stretched:
+            return 0, 0, width, height
         rows, columns = self.resolution.sides_px
         if width * rows >= height * columns:
             kept_height = max(1, round(height * self.crop_fraction))
@@ -262,6 +270,7 @@ PREPROCESS_SCHEMA: Final[dict[str, Any]] = {
         "resolution_px": dict(RESOLUTION_SCHEMA),
         "crop_fraction": {"type": "number"},
         "channels": {"type": "integer"},
+        "stretched": {"const": True},
         "normalization": {
             "type": "object",
             "required": ["mean", "std", "is_bgr"],
@@ -278,6 +287,7 @@ def preprocess_to_json(preprocess: Preprocess) -> dict[str, Any]:
         "resolution_px": preprocess.resolution.json,
         "crop_fraction": preprocess.crop_fraction,
         "channels": preprocess.channels,
+        **({"stretched": True} if preprocess.is_stretched else {}),
         "normalization": asdict(preprocess.normalization),
     }
 
@@ -291,4 +301,5 @@ def preprocess_from_json(values: Mapping[str, Any]) -> Preprocess:
         crop_fraction=values["crop_fraction"],
         channels=values["channels"],
         normalization=normalization,
+        is_stretched=values.get("stretched", False),
     )

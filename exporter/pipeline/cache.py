@@ -91,7 +91,7 @@ def _pixels_key(images: "ImageSet", preprocess: "Preprocess") -> str:
     """The key of decoded images: which they are, how they are cut and scaled, and what decodes them."""
     from mbexport.models.data.lazy_names import hash_of_names
 
-    cut = (str(preprocess.resolution), preprocess.crop_fraction, preprocess.channels)
+    cut = (str(preprocess.resolution), preprocess.crop_fraction, preprocess.channels, preprocess.is_stretched)
     return key_of(_PIXELS, {"source": images.source, "images": hash_of_names(images.names), "cut": cut}, ())
 
 

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mbexport.errors import OptionError
-from mbexport.models.preprocess import Normalization, Preprocess, own_normalization
+from mbexport.models.preprocess import (
+    Normalization,
+    Preprocess,
+    own_normalization,
+    preprocess_from_json,
+    preprocess_to_json,
+)
 from mbexport.models.resolution import Resolution
 
 ALL_BYTES = np.arange(256, dtype=np.uint8)
@@ -323,3 +329,36 @@ def test_there_is_a_mean_for_each_channel_or_one_for_all(channels: int, count: i
             channels=channels,
             normalization=Normalization(mean=(1.0,) * count, std=(1.0,)),
         )
+
+
+def test_a_stretched_image_is_shown_whole_whatever_its_shape() -> None:
+    fed = Preprocess(resolution=Resolution.square(32), crop_fraction=1, is_stretched=True)
+    image = Image.new("RGB", (64, 32), RED)
+    image.paste(GREEN, (0, 0, 8, 32))  # an eighth of the width, which a central square leaves out
+    found = fed.pixels(image)
+    assert found.shape == (32, 32, 3)
+    assert (found[:, :3] == GREEN).all()
+    assert (found[:, 5:] == RED).all()
+    assert fed.crop_box(64, 32) == (0, 0, 64, 32)
+
+
+@given(width=st.integers(1, 80), height=st.integers(1, 80), seed=st.integers(0, 9))
+def test_columns_of_a_stretched_image_are_resized_before_rows(width: int, height: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    by_hand = image.resize((16, height), Image.Resampling.BILINEAR).resize((16, 16), Image.Resampling.BILINEAR)
+    fed = Preprocess(resolution=Resolution.square(16), crop_fraction=1, is_stretched=True)
+    assert np.array_equal(fed.pixels(image), np.asarray(by_hand))
+
+
+def test_what_is_stretched_is_not_cropped() -> None:
+    with pytest.raises(OptionError, match=r"crop fraction must be 1 where images are stretched, got 0\.5"):
+        Preprocess(resolution=Resolution.square(32), crop_fraction=0.5, is_stretched=True)
+
+
+@pytest.mark.parametrize("is_stretched", [False, True])
+def test_stretching_is_kept_in_json(is_stretched: bool) -> None:
+    fed = Preprocess(resolution=Resolution.square(32), crop_fraction=1, is_stretched=is_stretched)
+    values = preprocess_to_json(fed)
+    assert values.get("stretched", False) is is_stretched
+    assert preprocess_from_json(values) == fed
