@@ -22,7 +22,7 @@ from mbexport.provenance.manifest import MANIFEST, SIGNATURE, Input, Manifest, R
 from mbexport.provenance.sbom import SBOM, sbom_json
 from mbexport.provenance.statement import STATEMENT, statement_json
 from mbexport.report.card.card import CARD, model_card
-from mbexport.verification.classification.pictures import pictures_from_json
+from mbexport.verification.pictures import pictures_from_json
 
 
 def ranges_name(stem: str) -> str:

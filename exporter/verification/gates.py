@@ -1,6 +1,8 @@
 """The gates of a verdict: one row each, with what it measures, its limit, and what to do about a value beyond it.
 
-A new gate is a new row of `GATES`: the command line, the report and the verdict read the table and nothing else.
+A new gate is a new row of a table: the command line, the report and the verdict read that and nothing else. `GATES` is
+the table of classifiers, which all functions take where no other is given; detectors have one of their own
+(`detection/gates.py`).
 """
 
 import math
@@ -81,6 +83,8 @@ class Gate:
     is_timed: bool = False
 
 
+Gates = Mapping[str, Gate]
+
 # Limits that depend on the network.
 
 _GRAPH_BYTES: Final = 128 << 10
@@ -125,7 +129,7 @@ def _size_limit(network: NetworkFacts) -> float | None:
     return None if network.fp32_bytes is None else round(0.28 + _GRAPH_BYTES / network.fp32_bytes, 4)
 
 
-GATES: Final[Mapping[str, Gate]] = MappingProxyType(
+GATES: Final[Gates] = MappingProxyType(
     {
         "samples": Gate(
             direction="at least",
@@ -297,34 +301,34 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
 )
 
 
-def gate_values(measured: Json) -> dict[str, tuple[Value, ...]]:
+def gate_values(measured: Json, gates: Gates = GATES) -> dict[str, tuple[Value, ...]]:
     """The values of each gate that `measured`, a report or its measured part, has."""
     has_network = measured["reference"]["precision"] is not None
-    judged = {name: gate for name, gate in GATES.items() if has_network or not gate.compares}
+    judged = {name: gate for name, gate in gates.items() if has_network or not gate.compares}
     values = {name: tuple(gate.values(measured)) for name, gate in judged.items()}
     return {name: each for name, each in values.items() if each}
 
 
-def comparing_gates() -> tuple[str, ...]:
+def comparing_gates(gates: Gates = GATES) -> tuple[str, ...]:
     """The names of the gates that need a network as the reference."""
-    return tuple(name for name, gate in GATES.items() if gate.compares)
+    return tuple(name for name, gate in gates.items() if gate.compares)
 
 
-def speed_gates() -> tuple[str, ...]:
+def speed_gates(gates: Gates = GATES) -> tuple[str, ...]:
     """The names of the gates on what a clock says."""
-    return tuple(name for name, gate in GATES.items() if gate.is_timed)
+    return tuple(name for name, gate in gates.items() if gate.is_timed)
 
 
-def default_limits(network: NetworkFacts) -> dict[str, float]:
+def default_limits(network: NetworkFacts, gates: Gates = GATES) -> dict[str, float]:
     """The limits that depend on this network; for all others those of the table hold."""
-    limits = {name: gate.network_limit(network) for name, gate in GATES.items()}
+    limits = {name: gate.network_limit(network) for name, gate in gates.items()}
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-def check_limits(limits: Mapping[str, float]) -> None:
+def check_limits(limits: Mapping[str, float], gates: Gates = GATES) -> None:
     """Raises `OptionError` for a limit of a gate that does not exist, or that is not a number."""
     for name, limit in limits.items():
-        if name not in GATES:
-            raise OptionError(f"gate must be one of {', '.join(GATES)}, got {name}")
+        if name not in gates:
+            raise OptionError(f"gate must be one of {', '.join(gates)}, got {name}")
         if not 0 <= limit < math.inf:
             raise OptionError(f"the limit of gate {name} must be a number of at least 0, got {limit:g}")

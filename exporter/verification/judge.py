@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from mbexport.verification.gates import GATES, Direction
+from mbexport.verification.gates import GATES, Direction, Gate, Gates
 from mbexport.verification.measured_values import Value
 
 _ROUNDING: Final = 1e-9  # 0.864 - 0.848 is a little more than 0.016 in binary
@@ -54,16 +54,17 @@ def judge(
     *,
     defaults: Mapping[str, float],
     strict: bool = False,
+    gates: Gates = GATES,
 ) -> tuple[GateResult, ...]:
-    """Judge every gate that has a value, and every gate that `limits` names.
+    """Judge every gate of the table `gates` that has a value, and every gate that `limits` names.
 
     Of several values the worst one counts. `defaults` are this network's own default limits; where neither names a
     gate, the limit of its row holds, and a gate without one is not judged. With `strict` an undecided gate does not
     pass.
     """
-    known = {name: limits.get(name, defaults.get(name, gate.limit)) for name, gate in GATES.items()}
+    known = {name: limits.get(name, defaults.get(name, gate.limit)) for name, gate in gates.items()}
     return tuple(
-        _judged(name, values.get(name, ()), limit, strict=strict)
+        _judged(name, gates[name], values.get(name, ()), limit, strict=strict)
         for name, limit in known.items()
         if limit is not None and (values.get(name) or name in limits)
     )
@@ -91,9 +92,7 @@ def verdict_of(value: Value, limit: float, direction: Direction) -> Verdict:
     return Verdict.UNDECIDED if low <= limit + _ROUNDING else Verdict.FAIL
 
 
-def _judged(name: str, values: Sequence[Value], limit: float, *, strict: bool) -> GateResult:
-    gate = GATES[name]
-
+def _judged(name: str, gate: Gate, values: Sequence[Value], limit: float, *, strict: bool) -> GateResult:
     def badness(value: Value) -> tuple[int, bool, float]:
         sign = 1 if gate.direction == "at least" else -1
         severity = _SEVERITY.index(verdict_of(value, limit, gate.direction))

@@ -27,7 +27,7 @@ from mbexport.pipeline.stage_files import HISTORY, MEASURED, NETWORK, PICTURES, 
 from mbexport.report.content import to_bytes
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.measure import MeasureOptions, measure_all
-from mbexport.verification.classification.pictures import pictures_to_json
+from mbexport.verification.pictures import pictures_to_json
 
 _RUNTIMES = {".tflite": "litert", ".onnx": "onnxruntime"}
 

@@ -42,7 +42,7 @@ def verify(run: Context) -> Files:
     from mbexport.report.content import to_bytes
     from mbexport.verification.classification.baseline import Baseline
     from mbexport.verification.classification.measure import MeasureOptions, measure_all
-    from mbexport.verification.classification.pictures import pictures_to_json
+    from mbexport.verification.pictures import pictures_to_json
 
     plan, facts = run.plan, run.float.facts
     make_deterministic(plan.seed)

@@ -28,10 +28,10 @@ from mbexport.verification.classification.collect import Collect
 from mbexport.verification.classification.collect import collect as collect_here
 from mbexport.verification.classification.comparison import Accuracy, Verification, compared
 from mbexport.verification.classification.kernel_paths import Paths, compare_paths
-from mbexport.verification.classification.labels import LabelCheck, check_labels, labels_beside
-from mbexport.verification.classification.pictures import thumbnails
 from mbexport.verification.classification.serialize import accuracy_json, baseline_json, pair_json, paths_json
 from mbexport.verification.kernel_paths import images_for
+from mbexport.verification.labels import LabelCheck, check_labels, labels_beside
+from mbexport.verification.pictures import thumbnails
 
 Json = dict[str, Any]
 
@@ -97,7 +97,8 @@ def measure_all(
         "paths": [paths_json(each) for each in paths],
         "machine": speed.machine,
     }
-    return Measurements(measured=measured, pictures=thumbnails(verification.artifacts, images))
+    disputed = [[one.image for one in accuracy.disagreements] for accuracy in verification.artifacts]
+    return Measurements(measured=measured, pictures=thumbnails(disputed, images))
 
 
 def _artifact(

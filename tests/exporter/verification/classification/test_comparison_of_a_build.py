@@ -16,8 +16,8 @@ from mbexport.report.content import to_bytes
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.comparison import verify
 from mbexport.verification.classification.kernel_paths import compare_paths
-from mbexport.verification.classification.pictures import thumbnails
 from mbexport.verification.classification.serialize import accuracy_json, pair_json, paths_json
+from mbexport.verification.pictures import thumbnails
 
 STEM = "mobilenet_v1_0.25_32"
 PREPROCESS = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
@@ -57,8 +57,8 @@ def test_build_is_compared_with_its_float_file(opened, digits):
     said = json.loads(to_bytes({"all": [accuracy_json(one, DIGITS) for one in found.artifacts]}))["all"]
     assert [len(one["per_class"]) for one in said] == [10, 10, 10]
     assert pair_json(found.pairs[0])["lsb_histogram"] == {"edges": [0, 1], "counts": [150]}
-    disputed = {one["image"] for entry in said for one in entry["disagreements"]["worst"]}
-    assert set(thumbnails(found.artifacts, digits)) == disputed
+    disputed = [[one["image"] for one in entry["disagreements"]["worst"]] for entry in said]
+    assert set(thumbnails(disputed, digits)) == {name for names in disputed for name in names}
 
 
 def test_one_path_twice_is_one_path(opened, digits):

@@ -2,17 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from mbexport.errors import DataError
 from mbexport.formats.contents import holds_labels, stored_labels
 from mbexport.formats.runner import Runner
-from mbexport.formats.subject import Subject
 
 # Where fewer labels name any class, the file has other names for its classes, and most of their order stays unknown.
 _LEAST_RECOGNIZED: Final = 0.5
 _MOST_SHOWN: Final = 3
 _LONGEST: Final = 40  # characters of a label in a sentence
+
+
+class Labelled(Protocol):
+    """A file that answers with scores of classes, or with classes."""
+
+    @property
+    def runner(self) -> Runner:
+        """The opened file."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes it tells apart, without that of a background."""
+
+    @property
+    def skips_background(self) -> bool:
+        """Whether it has a background beside these, as the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +61,7 @@ class _Comparison:
         return 1 - len(self.misplaced) / self.recognized if self.recognized else None
 
 
-def check_labels(subject: Subject, classes: Sequence[str], *, others: Sequence[str] | None = None) -> LabelCheck:
+def check_labels(subject: Labelled, classes: Sequence[str], *, others: Sequence[str] | None = None) -> LabelCheck:
     """Check the labels in a file of scores of `classes`, which the data names, in order.
 
     Where most of the labels are in other words than these, they are held against those of another file too, `others`,
@@ -91,7 +106,7 @@ def compared_labels(
     return LabelCheck(matched=min(shares, default=None), problem="; ".join(problems) or None)
 
 
-def labels_beside(reference: Runner | None, subjects: Sequence[Subject]) -> tuple[str, ...] | None:
+def labels_beside(reference: Runner | None, subjects: Sequence[Labelled]) -> tuple[str, ...] | None:
     """The labels that those of all files are held against beside the data's: the first that are as many as the scores.
 
     Those of the reference come first. Those of a background are left out.

@@ -1,4 +1,4 @@
-"""Pictures of the images on which artifacts and reference disagree, for the page of a report."""
+"""Pictures of the images on which artifacts and reference differ most, for the page of a report."""
 
 import json
 from base64 import b64decode, b64encode
@@ -11,23 +11,24 @@ from PIL import Image
 
 from mbexport.models.data.open import ImageSet
 from mbexport.models.transparency import over_white
-from mbexport.verification.classification.comparison import Accuracy
 
 MOST_PICTURES: Final = 96
-_SIDE_PX: Final = 160
+SIDE_PX: Final = 160
 _QUALITY: Final = 80
 
 
-def thumbnails(accuracies: Sequence[Accuracy], images: ImageSet, *, most: int = MOST_PICTURES) -> dict[str, bytes]:
-    """At most `most` JPEGs of disputed images, by name: each artifact's worst image first, then each second worst.
+def thumbnails(
+    rankings: Sequence[Sequence[str]], images: ImageSet, *, most: int = MOST_PICTURES, side_px: int = SIDE_PX
+) -> dict[str, bytes]:
+    """At most `most` JPEGs of images by name, first the first of each of `rankings`, then each second one.
 
-    Raises `DataError` for an image that can no longer be read.
+    The longest side is `side_px`; a smaller image keeps its size. Raises `DataError` for an image that can no longer
+    be read.
     """
-    ranks = zip_longest(*([one.image for one in accuracy.disagreements] for accuracy in accuracies))
-    wanted = list(dict.fromkeys(name for rank in ranks for name in rank if name is not None))[:most]
+    wanted = list(dict.fromkeys(name for rank in zip_longest(*rankings) for name in rank if name is not None))[:most]
     sought = set(wanted)
     places = {name: place for place, name in enumerate(images.names if sought else ()) if name in sought}
-    return {name: _thumbnail(images.read(places[name])) for name in wanted}
+    return {name: _thumbnail(images.read(places[name]), side_px) for name in wanted}
 
 
 def pictures_to_json(pictures: Mapping[str, bytes]) -> bytes:
@@ -40,10 +41,9 @@ def pictures_from_json(content: bytes) -> dict[str, bytes]:
     return {name: b64decode(text) for name, text in json.loads(content).items()}
 
 
-def _thumbnail(image: Image.Image) -> bytes:
-    """A JPEG whose longest side is 160 px; a smaller image keeps its size."""
+def _thumbnail(image: Image.Image, side_px: int) -> bytes:
     small = over_white(image).copy()
-    small.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR)
+    small.thumbnail((side_px, side_px), Image.Resampling.BILINEAR)
     content = BytesIO()
     small.save(content, "JPEG", quality=_QUALITY)
     return content.getvalue()

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.errors import DataError
-from mbexport.verification.classification import labels as labels_module
-from mbexport.verification.classification.labels import LabelCheck, check_labels, compared_labels, labels_beside
+from mbexport.verification import labels as labels_module
+from mbexport.verification.labels import LabelCheck, check_labels, compared_labels, labels_beside
 
 PETS = ("tabby cat", "Great Dane", "goldfish, Carassius auratus", "crane")
 DIGITS = tuple("0123456789")
