@@ -41,11 +41,12 @@ def _scene(rng: Any, classes: int, objects: int, grid: int | None, difficult: fl
     corners, names = _boxes(rng, count), rng.integers(0, classes, count)
     again = np.repeat(np.arange(count), rng.integers(0, 3, count))
     others = rng.integers(0, objects + 1)
-    seen = np.concatenate([corners[again] + rng.normal(0, 0.02, (len(again), 4)), _boxes(rng, others)])
+    sides = np.tile(corners[again][:, 2:] - corners[again][:, :2], 2)
+    seen = np.concatenate([corners[again] + sides * rng.normal(0, 0.04, (len(again), 4)), _boxes(rng, others)])
     is_named = rng.uniform(size=len(again)) < 0.9
     answers = np.where(is_named, names[again], rng.integers(0, classes, len(again)))
     answers = np.concatenate([answers, rng.integers(0, classes, others)])
-    scores = rng.uniform(size=len(seen))
+    scores = np.concatenate([rng.beta(4, 2, len(again)), rng.beta(2, 4, others)])
     if grid:
         corners, seen, scores = (np.round(each * grid) / grid for each in (corners, seen, scores))
     seen[:, 2:] = np.maximum(seen[:, :2], seen[:, 2:])
@@ -56,4 +57,17 @@ def _scene(rng: Any, classes: int, objects: int, grid: int | None, difficult: fl
 
 def _boxes(rng: Any, count: int) -> np.ndarray:
     low = rng.uniform(0, 0.8, (count, 2))
-    return np.concatenate([low, np.minimum(low + rng.uniform(0.02, 0.5, (count, 2)) ** 1.5, 1)], axis=1)
+    return np.concatenate([low, np.minimum(low + rng.uniform(0.05, 0.4, (count, 2)), 1)], axis=1)
+
+
+def changed(detections: tuple[Detections, ...], seed: int, *, by: float = 0.01) -> tuple[Detections, ...]:
+    """The same detections as a coarser network gives them: sides moved by so much of their length, and scores too."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for each in detections:
+        sides = np.tile(each.corners[:, 2:] - each.corners[:, :2], 2)
+        corners = each.corners + sides * rng.normal(0, by, each.corners.shape)
+        scores = np.clip(each.scores + rng.normal(0, by, len(each)), 0, 1)
+        best = np.argsort(-scores, kind="stable")
+        found.append(Detections.of(corners[best], each.classes[best], scores[best]))
+    return tuple(found)

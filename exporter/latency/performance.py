@@ -23,7 +23,7 @@ from mbexport.progress import Progress
 Json = dict[str, Any]
 
 
-class Fed(Protocol):
+class TimedFile(Protocol):
     """An opened file that is timed, and how it is fed images."""
 
     @property
@@ -176,7 +176,7 @@ class Speed:
         ratio = ratio_json(self.performance.timings.ratio(a, b))
         return {name: ratio[name] for name in ("latency_ratio", "latency_ratio_ci95")}
 
-    def speedups(self, subjects: Sequence[Fed]) -> list[Json]:
+    def speedups(self, subjects: Sequence[TimedFile]) -> list[Json]:
         """The ratio of every fp32 artifact to every int8 artifact of its format, on each number of threads."""
         if self.performance is None:
             return []
@@ -193,7 +193,9 @@ class Speed:
         return machine_json(self.performance.timings.conditions if self.performance else None)
 
 
-def measure_speed(subjects: Sequence[Fed], pixels: Pixels, *, threads: int, seed: int, progress: Progress) -> Speed:
+def measure_speed(
+    subjects: Sequence[TimedFile], pixels: Pixels, *, threads: int, seed: int, progress: Progress
+) -> Speed:
     """Time all artifacts on an image (1, h, w, channels), on one and on `threads` threads, all cores if that is 1.
 
     Keras files are not timed: no app runs them. Raises `DataError` for one that cannot be run in a new process.
@@ -212,7 +214,7 @@ def measure_speed(subjects: Sequence[Fed], pixels: Pixels, *, threads: int, seed
     )
 
 
-def _same_format(subjects: Sequence[Fed]) -> Iterator[tuple[Fed, Fed]]:
+def _same_format(subjects: Sequence[TimedFile]) -> Iterator[tuple[TimedFile, TimedFile]]:
     for fp32 in subjects:
         for int8 in subjects:
             precisions = (fp32.runner.precision, int8.runner.precision)

@@ -4,14 +4,19 @@ import math
 from typing import Final
 
 from mbexport.report.formatting import PASS, UNDECIDED, Json, verdict
+from mbexport.verification.detection.gates import DETECTION_GATES
 from mbexport.verification.gates import GATES
 
-_NOT_OF_IMAGES: Final = frozenset(name for name, gate in GATES.items() if not gate.narrows_with_images)
+# A gate that two tasks have is alike in both.
+_NOT_OF_IMAGES: Final = frozenset(
+    name for gates in (GATES, DETECTION_GATES) for name, gate in gates.items() if not gate.narrows_with_images
+)
 _DIGITS: Final = 2  # of an estimate
 # What points into a report, and what stands there instead where there is none.
 _POINTERS: Final = (
     ("see the report's kernel paths", "--out DIR writes a report that compares them"),
     ("see the disagreements: ", "--out DIR writes a report with the images; "),
+    ("see the worst images: ", "--out DIR writes a report with the images; "),
     ("; see the worst layers", ""),
 )
 

@@ -62,17 +62,17 @@ def comparable_fp32(measured: Json) -> Iterator[Json]:
 
 
 def of_each(
-    select: Callable[[Json], Iterable[Json]], number: Callable[[Json], float | None]
+    select: Callable[[Json], Iterable[Json]], number_of: Callable[[Json], float | None]
 ) -> Callable[[Json], Iterator[Value]]:
-    """The `values` of a gate that compares `number` of each artifact that `select` takes."""
-    return lambda measured: (_exact(entry, number(entry)) for entry in select(measured))
+    """The `values` of a gate that compares the `number_of` each artifact that `select` takes."""
+    return lambda measured: (exact(entry, number_of(entry)) for entry in select(measured))
 
 
 def label_matches(measured: Json) -> Iterator[Value]:
     """The share of labels at their place, of each artifact whose labels can be compared."""
     for entry in measured["artifacts"]:
         if entry["labels_matched"] is not None:
-            yield replace(_exact(entry, entry["labels_matched"]), reason=entry["labels_problem"])
+            yield replace(exact(entry, entry["labels_matched"]), reason=entry["labels_problem"])
 
 
 def named_precisions(measured: Json) -> Iterator[Value]:
@@ -80,13 +80,13 @@ def named_precisions(measured: Json) -> Iterator[Value]:
     for entry in measured["artifacts"]:
         names = _PRECISIONS.findall(entry["file"].rpartition(".")[0].rpartition("_")[2])
         if names:
-            yield _exact(entry, names[-1] == entry["precision"])
+            yield exact(entry, names[-1] == entry["precision"])
 
 
 def byte_distances(measured: Json) -> Iterator[Value]:
     """How far the codes of each 8-bit input are from the bytes of the camera."""
     entries = (entry for entry in measured["artifacts"] if entry["input"]["dtype"] in _CODES)
-    return (_exact(entry, entry["input"]["byte_distance"]) for entry in entries)
+    return (exact(entry, entry["input"]["byte_distance"]) for entry in entries)
 
 
 def beyond_probability(measured: Json) -> Iterator[Value]:
@@ -99,7 +99,7 @@ def beyond_probability(measured: Json) -> Iterator[Value]:
         if output["codes"] is not None and output["kind"] in _PROBABILITIES:
             low, high = output["codes"]
             is_even = abs(low + high) <= (high - low) / _STEPS
-            yield _exact(entry, max(0.0, high - 1, 0.0 if is_even else -low))
+            yield exact(entry, max(0.0, high - 1, 0.0 if is_even else -low))
 
 
 def input_words(measured: Json) -> Iterator[Value]:
@@ -129,7 +129,7 @@ def size_ratios(measured: Json) -> Iterator[Value]:
     for entry in int8(measured):
         for fp32 in measured["artifacts"]:
             if fp32["precision"] == Precision.FP32 and fp32["format"] == entry["format"]:
-                yield _exact(entry, entry["size_bytes"] / fp32["size_bytes"])
+                yield exact(entry, entry["size_bytes"] / fp32["size_bytes"])
 
 
 # The images and the reference.
@@ -137,13 +137,13 @@ def size_ratios(measured: Json) -> Iterator[Value]:
 
 def samples(measured: Json) -> Iterator[Value]:
     """The images that were compared."""
-    yield Value(value=_number(measured["reference"]["samples"]))
+    yield Value(value=number(measured["reference"]["samples"]))
 
 
 def classes_seen(measured: Json) -> Iterator[Value]:
     """The classes among labelled images."""
     if measured["reference"]["labelled"]:
-        yield Value(value=_number(measured["reference"]["classes_seen"]))
+        yield Value(value=number(measured["reference"]["classes_seen"]))
 
 
 def times_chance(measured: Json) -> Iterator[Value]:
@@ -153,7 +153,7 @@ def times_chance(measured: Json) -> Iterator[Value]:
         return
     named = ((entry["file"], entry) for entry in measured["artifacts"])
     for name, told in named if reference["precision"] is None else [(reference["name"], reference)]:
-        low, chance = _number((told["top1_ci95"] or [None])[0]), _number(reference["chance"])
+        low, chance = number((told["top1_ci95"] or [None])[0]), number(reference["chance"])
         yield Value(value=low / chance if chance else math.nan, subject=name)
 
 
@@ -164,7 +164,7 @@ def top1s(measured: Json) -> Iterator[Value]:
     """The accuracy of each artifact on labelled images."""
     if measured["reference"]["labelled"]:
         for entry in measured["artifacts"]:
-            yield _sampled(entry["top1"], entry["top1_ci95"], entry["file"])
+            yield sampled(entry["top1"], entry["top1_ci95"], entry["file"])
 
 
 def top1_drops(measured: Json) -> Iterator[Value]:
@@ -172,29 +172,28 @@ def top1_drops(measured: Json) -> Iterator[Value]:
     if measured["reference"]["labelled"]:
         for entry in reduced(measured):
             difference = entry["difference"]
-            yield _sampled(difference["top1_drop"], difference["score_ci95"], entry["file"])
+            yield sampled(difference["top1_drop"], difference["score_ci95"], entry["file"])
 
 
 def score_errors(measured: Json) -> Iterator[Value]:
     """How far the probabilities of each artifact of less than fp32 are from the reference's."""
-    return (_sampled(entry["score_error"], entry["score_error_ci95"], entry["file"]) for entry in reduced(measured))
+    return (sampled(entry["score_error"], entry["score_error_ci95"], entry["file"]) for entry in reduced(measured))
 
 
 def agreements(measured: Json) -> Iterator[Value]:
     """How often each artifact of less than fp32 answers as the reference does."""
-    return (_sampled(entry["agreement"], entry["agreement_ci95"], entry["file"]) for entry in reduced(measured))
+    return (sampled(entry["agreement"], entry["agreement_ci95"], entry["file"]) for entry in reduced(measured))
 
 
 def twin_agreements(measured: Json) -> Iterator[Value]:
     """How often each two twins answer alike."""
-    return (_sampled(pair["agreement"], pair["agreement_ci95"], names) for names, pair in _twins(measured))
+    return (sampled(pair["agreement"], pair["agreement_ci95"], names) for names, pair in twins(measured))
 
 
 def twin_distances(measured: Json) -> Iterator[Value]:
     """The largest distance of each two twins' outputs, in codes; NaN where these are codes of other steps."""
     return (
-        Value(value=_number(pair["max_lsb"]), subject=names, reason=pair["conflict"])
-        for names, pair in _twins(measured)
+        Value(value=number(pair["max_lsb"]), subject=names, reason=pair["conflict"]) for names, pair in twins(measured)
     )
 
 
@@ -203,7 +202,7 @@ def path_agreements(measured: Json) -> Iterator[Value]:
     for entry in measured["paths"]:
         for pair in entry["pairs"]:
             names = f"{entry['file']}, {pair['a']} and {pair['b']}"
-            yield _sampled(pair["agreement"], pair["agreement_ci95"], names)
+            yield sampled(pair["agreement"], pair["agreement_ci95"], names)
 
 
 def speedups(measured: Json) -> Iterator[Value]:
@@ -211,16 +210,21 @@ def speedups(measured: Json) -> Iterator[Value]:
     noise = measured["machine"]["noise"]
     for ratio in measured["speedups"]:
         if ratio["threads"] == 1:
-            value = _sampled(ratio["latency_ratio"], ratio["latency_ratio_ci95"], ratio["b"])
+            value = sampled(ratio["latency_ratio"], ratio["latency_ratio_ci95"], ratio["b"])
             yield replace(value, reason=noise, is_doubtful=noise is not None)
 
 
-def _twins(measured: Json) -> Iterator[tuple[str, Json]]:
+# What values are made of.
+
+
+def twins(measured: Json) -> Iterator[tuple[str, Json]]:
+    """Each two twins with their names."""
     return ((f"{pair['a']} and {pair['b']}", pair) for pair in measured["pairs"] if pair["is_twin"])
 
 
-def _exact(entry: Json, value: float | None) -> Value:
-    return Value(value=_number(value), subject=entry["file"])
+def exact(entry: Json, value: float | None) -> Value:
+    """A number of an artifact that no sample decides."""
+    return Value(value=number(value), subject=entry["file"])
 
 
 def _unless(entry: Json, conflict: str | None) -> Value:
@@ -228,10 +232,12 @@ def _unless(entry: Json, conflict: str | None) -> Value:
     return Value(value=float(conflict is None), subject=entry["file"], reason=conflict)
 
 
-def _sampled(value: float | None, ci95: list[float | None] | None, subject: str) -> Value:
-    low, high = (_number(end) for end in ci95 or (None, None))
-    return Value(value=_number(value), ci95=(low, high), subject=subject)
+def sampled(value: float | None, ci95: list[float | None] | None, subject: str) -> Value:
+    """A number with its interval; one without an interval is no number."""
+    low, high = (number(end) for end in ci95 or (None, None))
+    return Value(value=number(value), ci95=(low, high), subject=subject)
 
 
-def _number(value: float | None) -> float:
+def number(value: float | None) -> float:
+    """The number; NaN for None."""
     return math.nan if value is None else float(value)

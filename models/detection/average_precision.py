@@ -80,19 +80,21 @@ def of_matches(matches: Sequence[ClassMatches]) -> AveragePrecision:
 
 
 def weighted(matches: Sequence[ClassMatches], weights: Floats) -> Floats:
-    """AP of each of b samples of the images: (b,), of `weights` (b, images), how often a sample has each image.
+    """AP at each threshold of b samples of the images: (b, 10), whose mean over the thresholds is `ap`.
 
-    A class without objects in a sample does not count there.
+    `weights` (b, images) say how often each sample has each image. A class without objects in a sample does not count
+    there; a sample without any object has no precision, NaN.
     """
-    samples = np.empty((len(matches), len(weights)))
-    for row, each in zip(samples, matches, strict=True):
+    total, count = np.zeros((len(weights), len(THRESHOLDS))), np.zeros((len(weights), 1))
+    for each in matches:
         wanted = weights @ each.wanted[0]
-        found = [_steps(each, 0, place, weights, wanted) for place in range(len(THRESHOLDS))]
-        row[:] = np.mean([(best * reached).sum(axis=1) for best, reached in found], axis=0) / len(RECALLS)
-        row[wanted == 0] = np.nan
-    has_objects = ~np.isnan(samples)
-    total, count = np.where(has_objects, samples, 0).sum(axis=0), has_objects.sum(axis=0)
-    return np.asarray(np.divide(total, count, out=np.full(len(weights), np.nan), where=count > 0))
+        found = np.empty_like(total)
+        for place in range(len(THRESHOLDS)):
+            best, reached = _steps(each, 0, place, weights, wanted)
+            found[:, place] = (best * reached).sum(axis=1) / len(RECALLS)
+        total += np.where(wanted[:, None] > 0, found, 0)
+        count += wanted[:, None] > 0
+    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
 
 
 def _curves(matches: ClassMatches, size: int) -> Floats:

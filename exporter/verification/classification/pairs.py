@@ -8,22 +8,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.artifact import TensorSpec, for_bytes
-from mbexport.formats.registry import FORMATS
 from mbexport.formats.subject import Subject
 from mbexport.verification.classification.answers import Answers
 from mbexport.verification.classification.classes import agreed
 from mbexport.verification.statistics import Distances, Interval, distances, share, wilson_interval
+from mbexport.verification.twins import twins_by_name, unsettled
 
 _NO_DISTANCE: Final = distances(np.zeros(0), np.zeros(0))
 _UNKNOWN: Final[Interval] = (math.nan, math.nan)
-_ENDINGS: Final = frozenset(ending for each in FORMATS for ending in each.endings)
 _OFFSETS: Final[Mapping[str, int]] = {"int8": 128}  # from a code to its byte
 Places = tuple[int, int]
 
@@ -137,34 +135,14 @@ def _twins(subjects: Sequence[Subject], pairs: Sequence[Places]) -> set[Places]:
     Of files that have no twin by name, those are twins whose outputs have the same steps (`pairs`).
     """
     candidates = [(a, b) for a, b in combinations(range(len(subjects)), 2) if _may_be_twins(subjects[a], subjects[b])]
-    found: set[Places] = set()
-    for rule in (_is_one_name_in_one_folder, _is_one_name, None):
-        settled = {place for pair in found for place in pair}
-        found |= {
-            pair
-            for pair in candidates
-            if not settled & set(pair) and (pair in pairs if rule is None else rule(*(subjects[i] for i in pair)))
-        }
-    return found
+    found = twins_by_name([subject.runner.path for subject in subjects], candidates)
+    return found | {pair for pair in unsettled(candidates, found) if pair in pairs}
 
 
 def _may_be_twins(a: Subject, b: Subject) -> bool:
     """Whether both are of one precision, in formats of two runtimes, and at least one of them gives codes."""
     are_alike = a.runner.precision is b.runner.precision and a.runner.runtime != b.runner.runtime
     return are_alike and (_steps(a) is not None or _steps(b) is not None)
-
-
-def _is_one_name_in_one_folder(a: Subject, b: Subject) -> bool:
-    return a.runner.path.parent == b.runner.path.parent and _is_one_name(a, b)
-
-
-def _is_one_name(a: Subject, b: Subject) -> bool:
-    return _stem(a.runner.path) == _stem(b.runner.path)
-
-
-def _stem(path: Path) -> str:
-    """The name without an ending that says the format; in `net_0.25` there is none."""
-    return path.stem if path.suffix.lower() in _ENDINGS else path.name
 
 
 def _steps(subject: Subject) -> tuple[object, ...] | None:

@@ -11,7 +11,7 @@ from detection_scenes import Scenes, scenes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.models.detection.average_precision import RECALLS, average_precision, weighted
+from mbexport.models.detection.average_precision import RECALLS, AveragePrecision, average_precision, weighted
 from mbexport.models.detection.boxes import Boxes, Detections
 from mbexport.models.detection.matches import class_matches
 from mbexport.models.resolution import Resolution
@@ -139,12 +139,14 @@ def test_a_sample_of_images_has_the_precision_of_its_images(seed):
     weights = np.random.default_rng(seed).multinomial(5, np.full(5, 0.2), size=4).astype(float)
     weights = np.concatenate([np.ones((1, 5)), weights])
     found = weighted(class_matches(drawn.detections, drawn.truth, 3), weights)
-    assert np.allclose(found, [_of_sample(drawn, row) for row in weights], equal_nan=True)
+    wanted = [_of_sample(drawn, row) for row in weights]
+    assert np.allclose(found[:, 0], [each.ap50 for each in wanted], equal_nan=True)
+    assert np.allclose(found.mean(axis=1), [each.ap for each in wanted], equal_nan=True)
 
 
-def _of_sample(drawn: Scenes, weights: Any) -> float:
+def _of_sample(drawn: Scenes, weights: Any) -> AveragePrecision:
     places = np.repeat(np.arange(len(weights)), weights.astype(int))
-    return average_precision([drawn.detections[i] for i in places], [drawn.truth[i] for i in places], 3).ap
+    return average_precision([drawn.detections[i] for i in places], [drawn.truth[i] for i in places], 3)
 
 
 @pytest.mark.parametrize(
