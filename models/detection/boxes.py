@@ -82,9 +82,10 @@ def iou(first: Corners, second: Corners) -> NDArray[np.float64]:
 
     0 where both have no area.
     """
-    one, other = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
-    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-    shared = np.prod(np.maximum(sides, 0), axis=-1)
+    one, other = first.astype(np.float64).T[..., None], second.astype(np.float64).T[:, None]
+    heights = np.minimum(one[2], other[2]) - np.maximum(one[0], other[0])
+    widths = np.minimum(one[3], other[3]) - np.maximum(one[1], other[1])
+    shared = np.maximum(heights, 0) * np.maximum(widths, 0)
     union = areas(first)[:, None] + areas(second)[None] - shared
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
