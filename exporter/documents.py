@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,13 +95,16 @@ def read_document(path: Path, *, limit_bytes: int = MAX_BYTES) -> bytes:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def parse_json(content: bytes | str, *, holds_paths: bool = False) -> Any:
-    """The value that JSON holds, whatever form it has. Raises `ValueError` for all that readers do not agree upon."""
+def parse_json(content: bytes | str, *, holds_paths: bool = False, dropped: Collection[str] = ()) -> Any:
+    """The value that JSON holds, whatever form it has. Raises `ValueError` for all that readers do not agree upon.
+
+    The values of names that are `dropped` are parsed and not kept: most of a large document may be none of ours.
+    """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
         value = json.loads(
             text,
-            object_pairs_hook=_each_once,
+            object_pairs_hook=_hook(dropped),
             parse_float=_finite,
             parse_int=_bounded,
             parse_constant=_no_constant,
@@ -139,6 +142,12 @@ def _require_shallow(value: object) -> None:
         if not level:
             return
     raise ValueError(_TOO_DEEP)
+
+
+def _hook(dropped: Collection[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    if not dropped:
+        return _each_once
+    return lambda pairs: {name: value for name, value in _each_once(pairs).items() if name not in dropped}
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,10 +40,11 @@ class Classes:
         return cls(folders=ordered, labels=ordered)
 
 
-def read_classes(file: Path, folders: Collection[str]) -> Classes:
+def read_classes(file: Path, folders: Collection[str], *, least: int = 2) -> Classes:
     """The classes in `file`, of which `folders` are those that exist; a class may have none.
 
-    Raises `DataError` if the file cannot be read, or names a folder twice, outside the data folder, or fewer than two.
+    Raises `DataError` if the file cannot be read, or names a folder twice, outside the data folder, or fewer than
+    `least`.
     """
     lines = _lines(file)
     known = [_known_folder(line, folders) for _, line in lines]
@@ -58,20 +59,20 @@ def read_classes(file: Path, folders: Collection[str]) -> Classes:
         if name in first:
             raise DataError(f"the classes file {file} must name each folder once, line {number} names {name} twice")
         first[name] = number
-    if len(named) < 2:
-        raise DataError(f"the classes file {file} must name at least 2 different folders, got {len(named)}")
+    if len(named) < least:
+        raise DataError(f"the classes file {file} must name at least {least} different folders, got {len(named)}")
     return Classes(folders=tuple(name for _, name, _ in named), labels=tuple(label for _, _, label in named))
 
 
-def read_labels(file: Path) -> tuple[str, ...]:
+def read_labels(file: Path, *, least: int = 2) -> tuple[str, ...]:
     """The labels of a classes file, in its order, where no folder is meant: two classes may have the same one.
 
     What is left of a tab is the name of a folder; so is the id of WordNet that each line begins with, or the number of
-    the line. Raises `DataError` if the file cannot be read, or has fewer than two labels.
+    the line. Raises `DataError` if the file cannot be read, or has fewer than `least` labels.
     """
     lines = [line for _, line in _lines(file)]
-    if len(lines) < 2:
-        raise DataError(f"the classes file {file} must have at least 2 labels, got {len(lines)}")
+    if len(lines) < least:
+        raise DataError(f"the classes file {file} must have at least {least} labels, got {len(lines)}")
     if any("\t" in line for line in lines):
         return tuple(line.partition("\t")[2].strip() or line for line in lines)
     words = [line.split(maxsplit=1) for line in lines]

@@ -3,8 +3,9 @@
 import io
 import math
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -43,7 +44,7 @@ def read_image(path: Path) -> Image.Image:
     Grey, palette, CMYK and 16-bit images are converted. Raises `DataError` for a file that is no image, is truncated,
     or is so large that decoding it could exhaust the memory.
     """
-    _require_readable(path)
+    require_readable(path)
     try:
         return _decode(path, name=str(path))
     except DataError:
@@ -58,7 +59,7 @@ def decode_image(encoded: bytes, *, name: str) -> Image.Image:
     return _decode(io.BytesIO(encoded), name=name)
 
 
-def _require_readable(path: Path) -> None:
+def require_readable(path: Path) -> None:
     """Raise `DataError` for what is no regular file, before a pipe is waited for, and for a file of a gigabyte."""
     try:
         state = path.stat()
@@ -71,12 +72,22 @@ def _require_readable(path: Path) -> None:
 
 
 def _decode(source: Path | io.BytesIO, *, name: str) -> Image.Image:
+    with opened_image(source, name=name) as image:
+        is_large = image.width * image.height > _LARGE_PX
+        return _ONE_AT_A_TIME.submit(_loaded, image).result() if is_large else _loaded(image)
+
+
+@contextmanager
+def opened_image(source: Path | io.BytesIO, *, name: str) -> Iterator[Image.Image]:
+    """The image in `source`, whose header has been read and whose pixels have not.
+
+    Raises `DataError`, also for what is raised while it is open; errors call it `name`.
+    """
     try:
         with Image.open(source, formats=_FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels > (Image.MAX_IMAGE_PIXELS or math.inf):
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-            return _ONE_AT_A_TIME.submit(_loaded, image).result() if pixels > _LARGE_PX else _loaded(image)
+            yield image
     except UnidentifiedImageError:
         raise DataError(f"{name} is not an image that can be read") from None
     except Image.DecompressionBombError as error:
@@ -88,16 +99,19 @@ def _decode(source: Path | io.BytesIO, *, name: str) -> Image.Image:
 def _loaded(image: Image.Image) -> Image.Image:
     """All pixels of the opened image, turned upright; of a large one never more than two copies at once."""
     image.load()
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     is_large = image.mode not in ("RGB", "RGBA") and image.width * image.height > _LARGE_PX
     colours = _in_bands(image) if is_large else to_colours(image)
     return colours.transpose(_TURN_UPRIGHT[orientation]) if orientation in _TURN_UPRIGHT else colours
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; 1, upright, where the metadata cannot be read: the pixels are whole."""
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation by what has been read of the image; 1, upright, where the metadata cannot be read.
+
+    Nothing more is read for it: Pillow's own method for PNGs would decode them.
+    """
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return int(Image.Image.getexif(image).get(_ORIENTATION, 1))
     except Exception:  # Pillow raises errors of every kind on damaged metadata
         return 1
 

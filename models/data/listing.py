@@ -55,7 +55,7 @@ class Listing:
         digest = hashlib.sha256()
         for index, label in enumerate(self.labels):
             path = self._path(index)
-            digest.update(os.fsencode(path.name) + b"\0%d\0" % label + _bytes_hash(path))
+            digest.update(os.fsencode(path.name) + b"\0%d\0" % label + bytes_hash(path))
         return digest.hexdigest()
 
     def _path(self, index: int) -> Path:
@@ -121,10 +121,11 @@ class DataFolder:
         is_photo = not own and not path.is_symlink() and holds_photos(path)
         return self._passed(path.parent, path.name, own or reason, is_photo=is_photo, is_folder=True)
 
-    def list_images(self, folders: Mapping[int, Path]) -> Listing:
+    def list_images(self, folders: Mapping[int, Path], *, beside: Collection[str] = ()) -> Listing:
         """The image files in each of `folders`, by label, then by name; there may be none.
 
-        Raises `DataError` for a link as `admit` does, and for what ends as an image does and is no regular file.
+        Files with an ending in `beside` are somebody else's to read: they are no images, and not left out. Raises
+        `DataError` for a link as `admit` does, and for what ends as an image does and is no regular file.
         """
         digest = hashlib.sha256()
         names: list[str] = []
@@ -136,7 +137,7 @@ class DataFolder:
         for label, folder in folders.items():
             outside = self.admit(folder)
             passed: list[PassedOver] = []
-            files = sorted(self._image_files(folder, inner.get(folder, ()), passed))
+            files = sorted(self._image_files(folder, inner.get(folder, ()), beside, passed))
             left_out[label] = LeftOut.of(sorted(passed, key=lambda each: each.name))
             for file, identity, target in files:
                 line = f"{folder.relative_to(self.root)}/{file}\0{label}\0{identity}"
@@ -154,14 +155,15 @@ class DataFolder:
         )
 
     def _image_files(
-        self, folder: Path, listed: Collection[str], passed: list[PassedOver]
+        self, folder: Path, listed: Collection[str], beside: Collection[str], passed: list[PassedOver]
     ) -> Iterator[tuple[str, str, str]]:
         """Name, identity and link target outside (or "") of each image file in `folder`.
 
-        What else lies there is added to `passed`, but for the folders that are `listed` themselves.
+        What else lies there is added to `passed`, but for the folders that are `listed` themselves, and for files
+        that end as those `beside` images.
         """
         for entry in _entries(folder):
-            if entry.name in listed:
+            if entry.name in listed or ending_of(entry.name) in beside:
                 continue
             other = self._no_image(folder, entry)
             if other is not None:
@@ -225,7 +227,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _bytes_hash(path: Path) -> bytes:
+def bytes_hash(path: Path) -> bytes:
     """The hash of a file's content: of nothing for one that cannot be read, which a run may leave out (--max-bad)."""
     try:
         with path.open("rb") as file:

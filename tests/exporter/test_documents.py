@@ -138,6 +138,15 @@ def test_any_bytes_are_a_value_or_one_line(content: bytes) -> None:
     assert "\n" not in line_of(content)
 
 
+def test_values_of_names_that_are_dropped_are_parsed_and_not_kept() -> None:
+    text = '{"a": [{"b": 1, "c": 2}], "c": {"a": 3}}'
+    assert parse_json(text, dropped=("c",)) == {"a": [{"b": 1}]}
+    with pytest.raises(ValueError, match="numbers must be finite, got NaN"):
+        parse_json('{"c": NaN}', dropped=("c",))
+    with pytest.raises(ValueError, match="each name must be there once, got c again"):
+        parse_json('{"c": 1, "c": 2}', dropped=("c",))
+
+
 def test_the_checker_of_formats_that_takes_seconds_to_import_is_left_out() -> None:
     code = (
         "import sys; from mbexport.documents import Form, require_form; "

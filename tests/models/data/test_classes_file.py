@@ -143,6 +143,15 @@ def test_longer_line_than_any_name_of_a_folder_is_a_class_without_one(written) -
     assert read_classes(written(f"{long}\nb\n"), {"b"}).folders == (long, "b")
 
 
+def test_one_class_is_enough_where_the_caller_says_so(written) -> None:
+    file = written("face\n")
+    assert read_classes(file, {"face"}, least=1).labels == read_labels(file, least=1) == ("face",)
+    with pytest.raises(DataError, match="must name at least 1 different folders, got 0"):
+        read_classes(written("\n"), set(), least=1)
+    with pytest.raises(DataError, match="must have at least 1 labels, got 0"):
+        read_labels(written(""), least=1)
+
+
 # ---- classes of folders
 
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mbexport.errors import DataError
+from mbexport.models.data.listing import DataFolder
 from mbexport.models.data.open import open_data, open_unlabelled
 
 
@@ -274,3 +275,13 @@ def test_a_folder_that_may_not_be_listed_is_refused(root: Path) -> None:
             names(root)
     finally:
         (root / "a").chmod(0o700)
+
+
+def test_files_that_others_read_beside_images_are_not_left_out(root: Path) -> None:
+    for name in ("x.xml", "x.txt"):
+        (root / "a" / name).write_text("no image")
+    folder = DataFolder(root=root, follow_links=False)
+    listing = folder.list_images({0: root / "a"}, beside=(".xml",))
+    assert listing.names == ("a/0.png", "a/1.png")
+    assert [each.name for each in listing.left_out[0].listed] == ["a/x.txt"]
+    assert len(folder.list_images({0: root / "a"}).left_out[0].listed) == 2
