@@ -7,7 +7,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
@@ -20,9 +20,13 @@ from mbexport.artifact import LABELS, TensorSpec, for_bytes, labels_file, labels
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError, StageError
 from mbexport.formats.description import Description
+from mbexport.formats.detection_tail import OUTPUTS
 from mbexport.formats.stated_output import KINDS_IN_WORDS, steps_in_words
+from mbexport.formats.tflite.detection_core import detection_tail_of
+from mbexport.formats.tflite.detection_metadata import detection_group, detection_outputs
 from mbexport.formats.tflite.file import canonicalize, metadata_buffer, min_runtime_version, opened, packed
 from mbexport.formats.tflite.metadata_schema import (
+    GROUPS_PARSER_VERSION,
     MIN_PARSER_VERSION,
     NORMALIZATION_OPTIONS,
     TENSOR_AXIS_LABELS,
@@ -37,6 +41,7 @@ from mbexport.formats.tflite.metadata_schema import (
     ProcessUnit,
     Reader,
     Stats,
+    SubGraphGroups,
     SubGraphMetadata,
     TensorMetadata,
     Writer,
@@ -58,24 +63,28 @@ _DAMAGE: Final = (
 _TYPES: Final = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
 
-def words(description: Description, source: TensorSpec, target: TensorSpec) -> bytes:
-    """The flatbuffer of a file with the input `source` and the output `target`.
+def words(description: Description, source: TensorSpec, targets: Sequence[TensorSpec]) -> bytes:
+    """The flatbuffer of a file with the input `source` and the outputs `targets`: scores, or those of a detector.
 
     `description` is that of this file: `as_fed_to(source)`.
     """
-    writer = Writer()
-    graph = writer.table(
-        parts={
-            SubGraphMetadata.INPUT_TENSOR_METADATA: writer.tables([_input(writer, description, source)]),
-            SubGraphMetadata.OUTPUT_TENSOR_METADATA: writer.tables([_output(writer, description, target)]),
-        }
-    )
+    writer, is_detector = Writer(), len(targets) > 1
+    parts: dict[IntEnum, int] = {
+        SubGraphMetadata.INPUT_TENSOR_METADATA: writer.tables([_input(writer, description, source)])
+    }
+    if is_detector:
+        outputs = detection_outputs(writer, description, targets)
+        parts[SubGraphGroups.OUTPUT_TENSOR_GROUPS] = writer.tables([detection_group(writer)])
+    else:
+        outputs = [_output(writer, description, target) for target in targets]
+    parts[SubGraphMetadata.OUTPUT_TENSOR_METADATA] = writer.tables(outputs)
+    graph = writer.table(parts=parts)
     texts: dict[IntEnum, str] = {
         ModelMetadata.NAME: description.name,
         ModelMetadata.DESCRIPTION: description.text,
         ModelMetadata.VERSION: description.version,
         ModelMetadata.AUTHOR: description.author,
-        ModelMetadata.MIN_PARSER_VERSION: MIN_PARSER_VERSION,
+        ModelMetadata.MIN_PARSER_VERSION: GROUPS_PARSER_VERSION if is_detector else MIN_PARSER_VERSION,
     }
     if description.licence is not None:
         texts[ModelMetadata.LICENSE] = description.licence
@@ -96,8 +105,10 @@ def read_words(content: bytes) -> dict[str, str]:
     found = {name: root.text(field) or "" for name, field in fields.items()}
     for graph in root.tables(ModelMetadata.SUBGRAPH_METADATA):
         for field in SubGraphMetadata:
-            for tensor in graph.tables(field):
-                found |= _read_tensor(tensor, "input" if field is SubGraphMetadata.INPUT_TENSOR_METADATA else "output")
+            role = "input" if field is SubGraphMetadata.INPUT_TENSOR_METADATA else "output"
+            tensors = graph.tables(field)
+            for number, tensor in enumerate(tensors, start=1):
+                found |= _read_tensor(tensor, role if len(tensors) == 1 else f"{role} {number}")
     return found
 
 
@@ -207,18 +218,18 @@ def with_metadata(content: bytes, description: Description) -> bytes:
     """The file in its canonical form, with all that `description` says, right for its own input and output types.
 
     The same arguments give the same bytes; metadata and labels that the file had are replaced. Without labels there
-    is no file of them. Raises `StageError` if the file takes other images or gives another number of scores.
+    is no file of them. Raises `StageError` if the file takes other images, gives another number of scores or detects
+    another number of classes.
     """
     model = opened(content)
     model.metadata = [entry for entry in model.metadata or [] if entry.name != _NAME]
     canonicalize(model)
-    source, target = _ends(model)
+    source, targets = _ends(model)
     given, expected = source.shape[1:], (*description.resolution.sides_px, description.channels)
     if given != expected:
         raise StageError(f"the .tflite must take images of {expected}, got {given}")
-    if description.labels and len(description.labels) != target.shape[-1]:
-        raise StageError(f"labels must be as many as the {target.shape[-1]} scores, got {len(description.labels)}")
-    said = words(description.as_fed_to(source), source, target)
+    _require_labels(description, content, targets)
+    said = words(description.as_fed_to(source), source, targets)
     entry, buffer = schema.MetadataT(), schema.BufferT()
     entry.name, entry.buffer = _NAME, len(model.buffers)
     buffer.data = np.frombuffer(said, np.uint8)
@@ -280,19 +291,33 @@ def _with_labels(content: bytes, labels: tuple[str, ...]) -> bytes:
     return file.getvalue()
 
 
-def _ends(model: Any) -> tuple[TensorSpec, TensorSpec]:
-    """The input, with the quantization of its codes or of the bytes it quantizes first thing, and the output."""
+def _require_labels(description: Description, content: bytes, targets: Sequence[TensorSpec]) -> None:
+    count, named = len(description.labels), "scores"
+    expected = targets[0].shape[-1]
+    if len(targets) > 1:
+        tail = detection_tail_of(content)
+        expected, named = (count if tail is None else tail.classes), "classes"
+    if count and count != expected:
+        raise StageError(f"labels must be as many as the {expected} {named}, got {count}")
+
+
+def _ends(model: Any) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
+    """The input, with the quantization of its codes or of the bytes it quantizes first thing, and the outputs."""
     graph = model.subgraphs[0]
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise StageError(f"a .tflite must have 1 input and 1 output, got {len(graph.inputs)}, {len(graph.outputs)}")
-    source, target = (_spec(graph.tensors[end]) for end in (graph.inputs[0], graph.outputs[0]))
+    targets = tuple(_spec(graph.tensors[end]) for end in graph.outputs)
+    is_detector = tuple(target.name for target in targets) == OUTPUTS
+    if len(graph.inputs) != 1 or not (len(targets) == 1 or is_detector):
+        raise StageError(
+            f"a .tflite must have 1 input and 1 output, or those of a detector, got {len(graph.inputs)}, {len(targets)}"
+        )
+    source = _spec(graph.tensors[graph.inputs[0]])
     if source.dtype != "float32":
-        return source, target
+        return source, targets
     for op in graph.operators:
         code = model.operatorCodes[op.opcodeIndex]
         if code.builtinCode == schema.BuiltinOperator.QUANTIZE and op.inputs[0] == graph.inputs[0]:
             source = replace(source, affine=for_bytes(_spec(graph.tensors[op.outputs[0]])))
-    return source, target
+    return source, targets
 
 
 def _spec(tensor: Any) -> TensorSpec:

@@ -15,8 +15,10 @@ from flatbuffers.table import Table
 IDENTIFIER: Final = b"M001"
 # What a parser must know at least: no field or type below came later than the schema's first version.
 MIN_PARSER_VERSION: Final = "1.0.0"
+GROUPS_PARSER_VERSION: Final = "1.2.0"  # what a parser of groups of tensors must know
 NORMALIZATION_OPTIONS: Final = 1  # the type of that union
 TENSOR_AXIS_LABELS: Final = 2  # the type of a file that has a line for each score
+TENSOR_VALUE_LABELS: Final = 3  # of one that has a line for each value of a tensor
 
 
 class ModelMetadata(IntEnum):
@@ -38,6 +40,19 @@ class SubGraphMetadata(IntEnum):
     OUTPUT_TENSOR_METADATA = 3
 
 
+class SubGraphGroups(IntEnum):
+    """Which of the tensors that come out belong together."""
+
+    OUTPUT_TENSOR_GROUPS = 8
+
+
+class TensorGroup(IntEnum):
+    """Tensors that belong together."""
+
+    NAME = 0
+    TENSOR_NAMES = 1
+
+
 class TensorMetadata(IntEnum):
     """One input or output."""
 
@@ -54,6 +69,7 @@ class Content(IntEnum):
 
     PROPERTIES_TYPE = 0
     PROPERTIES = 1
+    RANGE = 2
 
 
 class ContentProperties(IntEnum):
@@ -61,6 +77,34 @@ class ContentProperties(IntEnum):
 
     FEATURE = 1
     IMAGE = 2
+    BOUNDING_BOX = 3
+
+
+class ValueRange(IntEnum):
+    """The axes of a tensor that each part of its content takes, from the first to the last."""
+
+    MIN = 0
+    MAX = 1
+
+
+class BoundingBoxProperties(IntEnum):
+    """Boxes: `INDEX` has the places of left, top, right and bottom among the four numbers of each."""
+
+    INDEX = 0
+    TYPE = 1
+    COORDINATE_TYPE = 2
+
+
+class BoundingBoxType(IntEnum):
+    """Only the sides' own places are written here."""
+
+    BOUNDARIES = 1
+
+
+class CoordinateType(IntEnum):
+    """The unit of coordinates."""
+
+    RATIO = 0
 
 
 class ImageProperties(IntEnum):
@@ -147,12 +191,25 @@ class Writer(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers publishe
         end: int = self.EndVector()
         return end
 
+    def texts(self, values: Iterable[str]) -> int:
+        """A vector of strings."""
+        return self.tables([self.CreateString(value) for value in values])
+
     def floats(self, values: Iterable[float]) -> int:
         """A vector of float32."""
         given = list(values)
         self.StartVector(4, len(given), 4)
         for value in reversed(given):
             self.PrependFloat32(value)
+        end: int = self.EndVector()
+        return end
+
+    def counts(self, values: Iterable[int]) -> int:
+        """A vector of uint32."""
+        given = list(values)
+        self.StartVector(4, len(given), 4)
+        for value in reversed(given):
+            self.PrependUint32(value)
         end: int = self.EndVector()
         return end
 

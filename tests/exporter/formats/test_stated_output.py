@@ -32,7 +32,7 @@ def told(kind: Output, target: TensorSpec) -> dict[str, str]:
         std=(127.5,),
         output=kind,
     )
-    return read_words(words(description, source, target))
+    return read_words(words(description, source, [target]))
 
 
 @given(
