@@ -16,7 +16,7 @@ from mbexport.formats.classifier import Classifier
 from mbexport.formats.runner import FLOAT, Runner
 from mbexport.formats.stated_input import in_stated_order, stated_normalization, states_bgr
 from mbexport.formats.stated_output import output_conflict
-from mbexport.formats.subject import Source, Subject
+from mbexport.formats.subject import DetectorSubject, Fed, Source, Subject
 from mbexport.models.channels import colour_of
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import NO_BYTES, RAW, Normalization, Preprocess, own_normalization
@@ -63,24 +63,36 @@ def match(
         raise DataError(
             f"{runner.path}: its {output.dtype} output has no quantization, so that its codes are no scores"
         )
-    try:
-        normalization, source, takes_bytes = _expected(runner, given)
-        preprocess = replace(pixels, normalization=normalization)
-    except (DataError, OptionError) as error:
-        raise DataError(f"{runner.path}: {error}") from None
-    conflict = None if takes_bytes or source is not Source.METADATA else _conflict(runner, normalization)
+    fed = _fed_with(runner, pixels, given)
     return Subject(
         runner=runner,
-        preprocess=preprocess,
+        preprocess=fed.preprocess,
         kind=kind,
-        source=source,
-        takes_bytes=takes_bytes,
+        source=fed.source,
+        takes_bytes=fed.takes_bytes,
         skips_background=skips_background,
-        conflict=conflict,
+        conflict=fed.conflict,
     )
 
 
-def input_json(subject: Subject) -> dict[str, Any]:
+def match_detector(runner: Runner, *, pixels: Preprocess, given: Normalization | None) -> DetectorSubject:
+    """How a detector is fed images that `pixels` has resized: decided as for a classifier.
+
+    Raises `DataError` where nobody says it, for words that contradict the input, for another resolution, and for a
+    file that is no detector.
+    """
+    _require_size(runner, pixels)
+    fed = _fed_with(runner, pixels, given)
+    return DetectorSubject(
+        runner=runner,
+        preprocess=fed.preprocess,
+        source=fed.source,
+        takes_bytes=fed.takes_bytes,
+        conflict=fed.conflict,
+    )
+
+
+def input_json(subject: Fed) -> dict[str, Any]:
     """What goes into the artifact, in the words of report.json."""
     normalization = subject.preprocess.normalization
     return {
@@ -95,7 +107,7 @@ def input_json(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _byte_distance(subject: Subject) -> int | None:
+def _byte_distance(subject: Fed) -> int | None:
     """How far an 8-bit input's codes are from the bytes that they are of, at most; None for floats."""
     kind = subject.runner.input.dtype
     if kind not in _EIGHT_BITS:
@@ -116,6 +128,17 @@ def output_json(subject: Subject) -> dict[str, Any]:
         "codes": None if codes is None else list(_ends(codes)),
         "conflict": output_conflict(subject.runner.metadata(), kind=subject.kind, target=subject.output),
     }
+
+
+def _fed_with(runner: Runner, pixels: Preprocess, given: Normalization | None) -> Fed:
+    """The artifact with what its input expects of a byte."""
+    try:
+        normalization, source, takes_bytes = _expected(runner, given)
+        preprocess = replace(pixels, normalization=normalization)
+    except (DataError, OptionError) as error:
+        raise DataError(f"{runner.path}: {error}") from None
+    conflict = None if takes_bytes or source is not Source.METADATA else _conflict(runner, normalization)
+    return Fed(runner=runner, preprocess=preprocess, source=source, takes_bytes=takes_bytes, conflict=conflict)
 
 
 def _require_size(runner: Runner, pixels: Preprocess) -> None:

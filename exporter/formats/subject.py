@@ -1,4 +1,4 @@
-"""An opened artifact that is compared: how it is fed images, and how its scores become probabilities."""
+"""An opened artifact that is compared: how it is fed images, and how its outputs are read."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from mbexport.artifact import TensorSpec
 from mbexport.formats.classifier import Classifier
+from mbexport.formats.detector import Detector
 from mbexport.formats.runner import Runner
+from mbexport.models.detection.boxes import Detections
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Pixels, Preprocess
 
@@ -24,29 +26,62 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """An artifact that is compared: how it is fed bytes, and how its scores are read.
+class Fed:
+    """An artifact and how it is fed bytes.
 
     `preprocess` holds the normalization that this file expects, said by `source`. With `takes_bytes` each byte is the
     code that the file has for it, where it has codes; without, it becomes the code nearest to what `preprocess` makes
-    of it. With `skips_background` the first score is of no class of the data, and is left out everywhere.
-    `conflict` is a sentence on a file whose words and codes cannot both be right; it is fed what its words say.
-
-    Raises `DataError` for a runner whose output is no row of scores.
+    of it. `conflict` is a sentence on a file whose words and codes cannot both be right; it is fed what its words say.
     """
 
     runner: Runner
     preprocess: Preprocess
-    kind: Output
     source: Source
     takes_bytes: bool = True
-    skips_background: bool = False
     conflict: str | None = None
 
     @property
     def name(self) -> str:
         """The artifact's file name."""
         return self.runner.name
+
+    @property
+    def batch(self) -> int:
+        """The images of one inference."""
+        return self.runner.batch
+
+    def feeds(self, pixels: Pixels) -> NDArray[Any]:
+        """The input tensors for uint8 images (n, h, w, channels), in the order and the type of the file."""
+        return self.runner.prepare(pixels, self.preprocess, takes_bytes=self.takes_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorSubject(Fed):
+    """A detector that is compared. Raises `DataError` for a runner whose outputs are not those of a detector."""
+
+    def __post_init__(self) -> None:
+        Detector(self.runner)
+
+    @property
+    def detector(self) -> Detector:
+        """The artifact as what finds objects."""
+        return Detector(self.runner)
+
+    def detections(self, pixels: Pixels) -> tuple[Detections, ...]:
+        """What is found in each of uint8 images (n, h, w, channels), boxes in fractions of these."""
+        return self.detector.detections(self.feeds(pixels))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject(Fed):
+    """A classifier that is compared: how it is fed bytes, and how its scores are read.
+
+    With `skips_background` the first score is of no class of the data, and is left out everywhere. Raises `DataError`
+    for a runner whose output is no row of scores.
+    """
+
+    kind: Output
+    skips_background: bool = False
 
     def __post_init__(self) -> None:
         Classifier(self.runner)
@@ -57,11 +92,6 @@ class Subject:
         return Classifier(self.runner)
 
     @property
-    def batch(self) -> int:
-        """The images of one inference."""
-        return self.runner.batch
-
-    @property
     def classes(self) -> int:
         """The number of scores that are compared."""
         return self.classifier.classes - self.skips_background
@@ -70,10 +100,6 @@ class Subject:
     def output(self) -> TensorSpec:
         """The output (batch, scores), a background's score among them."""
         return self.classifier.output
-
-    def feeds(self, pixels: Pixels) -> NDArray[Any]:
-        """The input tensors for uint8 images (n, h, w, channels), in the order and the type of the file."""
-        return self.runner.prepare(pixels, self.preprocess, takes_bytes=self.takes_bytes)
 
     def raw(self, pixels: Pixels) -> NDArray[Any]:
         """The raw outputs (n, classes) for uint8 images (n, h, w, channels)."""

@@ -1,0 +1,98 @@
+"""Read an artifact's four outputs as the objects that a detector found."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.artifact import TensorSpec
+from mbexport.errors import DataError
+from mbexport.formats.detection_tail import CATEGORY, LOCATION, NUMBER, OUTPUTS, SCORE
+from mbexport.formats.runner import Runner
+from mbexport.models.detection.boxes import Detections
+
+# What the files of TensorFlow's Object Detection API call their outputs: those made with TensorFlow 1, whose frozen
+# graph ends in the op itself, and with TensorFlow 2, whose function gives the number first.
+_OP: Final = "TFLite_Detection_PostProcess"
+_FUNCTION: Final = "StatefulPartitionedCall"
+_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **{name: name for name in OUTPUTS},
+        **{f"{_OP}:{number}" if number else _OP: name for number, name in enumerate(OUTPUTS)},
+        **{f"{_FUNCTION}:{number}": name for number, name in enumerate((NUMBER, SCORE, CATEGORY, LOCATION))},
+    }
+)
+
+
+class Detector:
+    """A runner whose outputs are the boxes (1, most, 4), classes (1, most), scores (1, most) and number of detections.
+
+    They are known by their names or, where these say nothing, by their shapes: of the two of one shape the classes
+    come first, as TensorFlow Lite's own op gives them. Raises `DataError` for a runner with others, and for one that
+    takes several images at a time.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self._places = _by_name(runner.outputs) or _by_shape(runner.outputs)
+        if not self._places or not _fit(self._places, runner.outputs):
+            raise DataError(
+                f"{runner.path}: a detector must give boxes (1, n, 4), classes (1, n), scores (1, n) and their number "
+                f"(1,), got {_in_words(runner.outputs)}"
+            )
+        if runner.batch != 1:
+            raise DataError(f"{runner.path}: a detector must take one image at a time, got a batch of {runner.batch}")
+
+    @property
+    def most(self) -> int:
+        """How many objects it finds in an image at most; -1 if the file leaves that open."""
+        return self.runner.outputs[self._places[SCORE]].shape[1]
+
+    def invoke(self, feed: NDArray[Any]) -> Detections:
+        """What is found in the image whose prepared input is `feed` (1, ...).
+
+        Raises `DataError` for an artifact that loads but cannot be run, and for outputs that are no detections.
+        """
+        raw = self.runner.invoke(feed)
+        corners, classes, scores, number = (np.asarray(raw[self._places[name]]) for name in OUTPUTS)
+        count = number.reshape(-1)[0]
+        if not (0 <= count <= scores.shape[1] and count == int(count)):
+            raise DataError(f"{self.runner.path}: it must find from 0 to {scores.shape[1]} objects, got {count:g}")
+        corners, classes, scores = (each[0, : int(count)] for each in (corners, classes, scores))
+        for value in classes[~((classes >= 0) & (classes == np.floor(classes)))][:1]:
+            raise DataError(f"{self.runner.path}: the class of a box must be a whole number from 0, got {value:g}")
+        for value in scores[~((scores >= 0) & (scores <= 1))][:1]:
+            raise DataError(f"{self.runner.path}: the score of a box must be from 0 to 1, got {value:g}")
+        return Detections.of(corners, classes, scores)
+
+    def detections(self, feeds: NDArray[Any]) -> tuple[Detections, ...]:
+        """What is found in each of n images, for their prepared inputs (n, ...)."""
+        return tuple(self.invoke(feeds[place : place + 1]) for place in range(len(feeds)))
+
+
+def _by_name(targets: Sequence[TensorSpec]) -> dict[str, int]:
+    """The place of each of the four outputs; none unless all are known."""
+    found = {_NAMES[target.name]: place for place, target in enumerate(targets) if target.name in _NAMES}
+    return found if len(targets) == len(found) == len(OUTPUTS) else {}
+
+
+def _by_shape(targets: Sequence[TensorSpec]) -> dict[str, int]:
+    """The same by shape; none unless there is one of each."""
+    places: dict[int, list[int]] = {}
+    for place, target in enumerate(targets):
+        places.setdefault(len(target.shape), []).append(place)
+    if {axes: len(found) for axes, found in places.items()} != {1: 1, 2: 2, 3: 1}:
+        return {}
+    return dict(zip((LOCATION, CATEGORY, SCORE, NUMBER), (*places[3], *places[2], *places[1]), strict=True))
+
+
+def _fit(places: Mapping[str, int], targets: Sequence[TensorSpec]) -> bool:
+    """Whether the outputs have the shapes of one detector's."""
+    location, category, score, number = (targets[places[name]].shape for name in OUTPUTS)
+    return len(score) == 2 and location == (*score, 4) and category == score and score[0] == 1 and number == (1,)
+
+
+def _in_words(targets: Sequence[TensorSpec]) -> str:
+    return ", ".join(f"{target.name} {target.shape}" for target in targets)
