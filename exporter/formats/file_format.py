@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mbexport.formats.description import Description
+    from mbexport.formats.detection_tail import DetectionTail
     from mbexport.formats.kernels import Kernels
     from mbexport.formats.loader import Loader
     from mbexport.formats.runner import Runner
@@ -44,7 +45,8 @@ class Conversion:
     `description` is what it says of itself, `architecture` names its graph, `versions` are those of the libraries. A
     `batch` of None is decided when it is run. `io` is the type of an int8 artifact's input and output, `layout` and
     `opset` are of .onnx files. `source` is the content of the file that it is made from, empty for a format that is
-    made from `networks`.
+    made from `networks`. `tail` is what a detector's file does behind its network, None for one whose outputs are the
+    network's own.
     """
 
     precision: Precision
@@ -57,6 +59,7 @@ class Conversion:
     layout: Layout
     opset: int
     source: bytes = b""
+    tail: "DetectionTail | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

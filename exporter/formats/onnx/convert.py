@@ -12,43 +12,51 @@ from mbexport import __version__
 from mbexport.artifact import OnnxForm, Precision
 from mbexport.errors import StageError
 from mbexport.formats.description import onnx_properties
+from mbexport.formats.detection_tail import DetectionTail
 from mbexport.formats.file_format import Conversion
 from mbexport.formats.onnx.passes.order import passes_for
+from mbexport.formats.tflite.detection_core import without_detection_tail
 from mbexport.formats.tflite.metadata import input_of
 
 IR_VERSION: Final = 8  # onnxruntime 1.12 (2022) reads it; opsets from 19 on need a newer one
+_WITH_WEIGHTS: Final = frozenset({"Conv", "Gemm", "MatMul"})
 _LAST_WRITTEN: Final = 18  # the newest opset that tf2onnx 1.17 writes
 
 
 def onnx_file(conversion: Conversion) -> bytes:
     """The .onnx made from the .tflite in `conversion.source`, which says of itself what it takes of a byte."""
     description = conversion.description.as_fed_to(input_of(conversion.source))
-    layout = conversion.layout.value.upper()
+    properties = onnx_properties(description, layout=conversion.layout.value.upper(), versions=conversion.versions)
+    if conversion.tail is not None:
+        properties |= conversion.tail.properties
     form = OnnxForm(
         layout=conversion.layout,
         opset=conversion.opset,
-        properties=onnx_properties(description, layout=layout, versions=conversion.versions),
+        properties=properties,
         graph_name=conversion.architecture,
     )
-    return onnx_from_tflite(conversion.source, conversion.precision, form)
+    return onnx_from_tflite(conversion.source, conversion.precision, form, tail=conversion.tail)
 
 
-def onnx_from_tflite(tflite: bytes, precision: Precision, form: OnnxForm) -> bytes:
+def onnx_from_tflite(
+    tflite: bytes, precision: Precision, form: OnnxForm, *, tail: DetectionTail | None = None
+) -> bytes:
     """The .onnx of a .tflite: input `image` and output `scores`, of the same types and with the same batch.
 
-    The input is (n, h, w, channels), or (n, channels, h, w) in the layout NCHW; the output is (n, classes).
-    fp16 is made of the fp32 .tflite. Raises `StageError` if the result is not valid ONNX, stores weights of an int8
-    network as floats, or would store weights as float16 that are too large for it.
+    The input is (n, h, w, channels), or (n, channels, h, w) in the layout NCHW; the output is (n, classes). A file
+    that ends in a detection tail gets `tail` in its place, and the outputs of that. fp16 is made of the fp32 .tflite.
+    Raises `StageError` if the result is not valid ONNX, stores weights of an int8 network as floats, or would store
+    weights as float16 that are too large for it.
     """
     import tf2onnx  # slow: it loads TensorFlow
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.tflite"  # tf2onnx reads files only
-        source.write_bytes(tflite)
+        source.write_bytes(tflite if tail is None else without_detection_tail(tflite))
         model, _ = tf2onnx.convert.from_tflite(str(source), opset=min(form.opset, _LAST_WRITTEN))
     if form.opset > _LAST_WRITTEN:
         model = onnx.version_converter.convert_version(model, form.opset)
-    for transform in passes_for(precision, form.layout):
+    for transform in passes_for(precision, form.layout, tail):
         transform(model)
     _set_header(model, form)
     try:
@@ -72,6 +80,9 @@ def _set_header(model: onnx.ModelProto, form: OnnxForm) -> None:
 
 
 def _require_int8_weights(model: onnx.ModelProto) -> None:
-    for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) > 1:
-            raise StageError(f"weights of an int8 network must be int8, got float32 for {tensor.name}")
+    floats = {
+        each.name for each in model.graph.initializer if each.data_type == TensorProto.FLOAT and len(each.dims) > 1
+    }
+    for node in model.graph.node:
+        for name in floats.intersection(node.input) if node.op_type in _WITH_WEIGHTS else ():
+            raise StageError(f"weights of an int8 network must be int8, got float32 for {name}")

@@ -14,9 +14,11 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.artifact import Io, Precision
+from mbexport.calibration.qat.fake_quant import PREFIX
 from mbexport.errors import StageError
 from mbexport.formats.file_format import Conversion
 from mbexport.formats.tflite.batch import with_open_batch
+from mbexport.formats.tflite.detection_tail import with_detection_tail
 from mbexport.formats.tflite.integers import require_decided_integers, with_decided_weights
 from mbexport.formats.tflite.metadata import with_metadata
 from mbexport.models.activations import HardSwish
@@ -33,9 +35,11 @@ Images = Iterable[NDArray[np.float32]]  # (1, h, w, channels) each
 def tflite_file(conversion: Conversion) -> bytes:
     """The .tflite of that precision, with its metadata, proved to hold the integers that were decided.
 
-    Raises `StageError` if the converter changed what was asked for.
+    Raises `StageError` if the converter changed what was asked for, and for a detector of several images at a time.
     """
-    precision, batch, networks = conversion.precision, conversion.batch, conversion.networks
+    precision, batch, networks, tail = conversion.precision, conversion.batch, conversion.networks, conversion.tail
+    if tail is not None and batch != 1:
+        raise StageError(f"a detector must take one image at a time, got a batch of {batch or 'any size'}")
     network = networks.network()
     match precision:
         case Precision.FP32:
@@ -43,20 +47,23 @@ def tflite_file(conversion: Conversion) -> bytes:
         case Precision.FP16:
             content = fp16_tflite(network, batch=batch)
         case Precision.INT8:
-            content = int8_tflite(network, conversion.io, batch=batch)
+            content = int8_tflite(network, conversion.io, batch=batch, outputs=Io.INT8 if tail else None)
             require_decided_integers(content, networks.decided(), networks.ranges())
         case Precision.DYNAMIC:
             content = with_decided_weights(dynamic_tflite(network, batch=batch), networks.decided())
         case Precision.INT16X8:
             content = int16x8_tflite(network, networks.inputs(), batch=batch)
             content = with_decided_weights(content, networks.decided())
+    if tail is not None:
+        content = with_detection_tail(content, tail)
     return with_metadata(content, conversion.description)
 
 
 def fp32_tflite(model: tf_keras.Model, *, batch: int | None = 1) -> bytes:
     """A float32 .tflite: input `image` (batch, h, w, channels), normalized; output `scores` (batch, classes).
 
-    A batch of None is decided when the file is run; it is 1 until then.
+    The outputs of a network with several have the names of its last layers, in the file's signature alone: their
+    order is the converter's. A batch of None is decided when the file is run; it is 1 until then.
     """
     return _converted(model, batch, lambda _: None)
 
@@ -103,8 +110,8 @@ def int16x8_tflite(model: tf_keras.Model, images: Images, *, batch: int | None =
     return _converted(model, batch, choose)
 
 
-def int8_tflite(quantized: tf_keras.Model, io: Io, *, batch: int | None = 1) -> bytes:
-    """An all-integer .tflite of a fake-quantized network; `io` is the type of its input and output.
+def int8_tflite(quantized: tf_keras.Model, io: Io, *, batch: int | None = 1, outputs: Io | None = None) -> bytes:
+    """An all-integer .tflite of a fake-quantized network; `io` is the type of its input and, without `outputs`, output.
 
     Raises `StageError` if the converter changed what the input's codes stand for.
     """
@@ -112,7 +119,7 @@ def int8_tflite(quantized: tf_keras.Model, io: Io, *, batch: int | None = 1) -> 
     def choose(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = _IO_TYPES[io]
-        converter.inference_output_type = _IO_TYPES[io]
+        converter.inference_output_type = _IO_TYPES[outputs or io]
 
     return _converted(quantized, batch, choose)
 
@@ -125,14 +132,25 @@ def _converted(model: tf_keras.Model, batch: int | None, choose: Callable[[Any],
     each variable that is tracked by ops of its own, so those that fake quantization keeps and never reads are not.
     """
     image = tf.TensorSpec((batch or 1, *model.input_shape[1:]), tf.float32, name=INPUT_NAME)
-    function = tf.function(lambda image: {OUTPUT_NAME: model(image, training=False)}, input_signature=[image])
-    concrete = function.get_concrete_function()
+    names = _output_names(model)
+
+    def named(image: Any) -> dict[str, Any]:
+        return dict(zip(names, tf.nest.flatten(model(image, training=False)), strict=True))
+
+    concrete = tf.function(named, input_signature=[image]).get_concrete_function()
     tracked = tf.Module()
     tracked.variables_read = concrete.variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tracked)
     choose(converter)
     content = converter.convert()
     return _checked(with_open_batch(content) if batch is None else content)
+
+
+def _output_names(model: tf_keras.Model) -> tuple[str, ...]:
+    """What the signature calls the outputs: one is `scores`, several have the names of the float network's layers."""
+    if len(model.outputs) == 1:
+        return (OUTPUT_NAME,)
+    return tuple(name.removeprefix(PREFIX) for name in model.output_names)
 
 
 def _checked(content: bytes) -> bytes:

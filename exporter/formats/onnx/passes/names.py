@@ -8,7 +8,7 @@ from mbexport.formats.onnx.passes.graph import constants_of, drop_unused, replac
 
 
 def order_canonically(model: onnx.ModelProto) -> None:
-    """Puts the nodes into the order in which the output needs them, input by input.
+    """Puts the nodes into the order in which the outputs need them, one after the other, input by input.
 
     tf2onnx orders them by their names where the graph leaves that open, and "x__1000" comes before "x__999".
 
@@ -19,7 +19,7 @@ def order_canonically(model: onnx.ModelProto) -> None:
     makers = {output: node for node in graph.node for output in node.output}
     ordered: list[onnx.NodeProto] = []
     done: set[int] = set()
-    waiting = [(makers[graph.output[0].name], False)]
+    waiting = [(makers[value.name], False) for value in reversed(graph.output)]
     while waiting:
         node, is_ready = waiting.pop()
         if id(node) in done:
@@ -40,9 +40,12 @@ def name_canonically(model: onnx.ModelProto) -> None:
 
     before:  "model/quant_conv_pw_9/FakeQuantWithMinMaxVarsPerChannel;..." (changes with every run)
     after:   nodes "conv_3", tensors "conv_3_out", constants "conv_3_weight"; input "image", output "scores"
+
+    Several outputs keep their names.
     """
     graph = model.graph
-    names: dict[str, str] = {graph.input[0].name: "image", graph.output[0].name: "scores"}
+    names: dict[str, str] = {graph.input[0].name: "image"}
+    names |= {value.name: "scores" if len(graph.output) == 1 else value.name for value in graph.output}
     counts: dict[str, int] = defaultdict(int)
     constants = {initializer.name: initializer for initializer in graph.initializer}
     used: list[str] = []
@@ -54,8 +57,8 @@ def name_canonically(model: onnx.ModelProto) -> None:
             if name in constants and name not in names:
                 names[name] = f"{node.name}_in{position}"
                 used.append(name)
-        for name in node.output:
-            names.setdefault(name, f"{node.name}_out")
+        for position, name in enumerate(node.output):
+            names.setdefault(name, f"{node.name}_out{position or ''}")
     for node in graph.node:
         node.input[:] = [names[name] for name in node.input]
         node.output[:] = [names[name] for name in node.output]

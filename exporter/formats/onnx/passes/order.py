@@ -4,19 +4,23 @@ The batch is named first, so that the shapes of all tensors follow from it; then
 pooling gets its name, by which it is looked for (1). Then activations get their type (2) and what that makes
 redundant goes (3); what stands between a convolution and its neighbours' quantization goes (4): a clip only where the
 codes behind it are the final ones. Weights change their type, and the input its layout, when nothing looks at shapes
-any more (5). Constants are shared once no pass makes any, but for what onnxruntime wants for each tensor of weights
-(6). The order of the nodes, and the names that follow from it, come last (7), so that they are given to what is left.
+any more (5). A detector then gets its tail, which computes in floats in every precision (6). Constants are shared once
+no pass makes any, but for what onnxruntime wants for each tensor of weights (7). The order of the nodes, and the names
+that follow from it, come last (8), so that they are given to what is left.
 
 Each pass changes a ModelProto in place. In their pictures `DQ` and `Q` stand for DequantizeLinear and QuantizeLinear.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import onnx
 
 from mbexport.artifact import Layout, Precision
+from mbexport.formats.detection_tail import DetectionTail
+from mbexport.formats.onnx.detection_tail import append_detection_tail
 from mbexport.formats.onnx.passes.activations import spell_out_hard_swish
 from mbexport.formats.onnx.passes.ends import drop_idle_reshapes, name_batch, pool_globally, take_channels_first
 from mbexport.formats.onnx.passes.half import store_weights_as_half
@@ -56,6 +60,7 @@ _LAST: Final[tuple[Pass, ...]] = (
 )
 
 
-def passes_for(precision: Precision, layout: Layout) -> tuple[Pass, ...]:
-    """What is done to the graph, first to last."""
-    return (*_FIRST, *_OF_PRECISION[precision], *_OF_LAYOUT[layout], *_LAST)
+def passes_for(precision: Precision, layout: Layout, tail: DetectionTail | None = None) -> tuple[Pass, ...]:
+    """What is done to the graph, first to last; a detector's is given its `tail`."""
+    appended = () if tail is None else (partial(append_detection_tail, tail=tail),)
+    return (*_FIRST, *_OF_PRECISION[precision], *_OF_LAYOUT[layout], *appended, *_LAST)
