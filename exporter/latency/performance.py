@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from numpy.typing import NDArray
 
@@ -12,6 +12,7 @@ from mbexport.errors import MAX_THREADS
 from mbexport.fingerprint import usable_cores
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
+from mbexport.formats.subject import Fed
 from mbexport.latency.interleaved import PERCENTS, Latency, Ratio
 from mbexport.latency.machine import machine_json
 from mbexport.latency.probe import Probe, probe_all
@@ -21,22 +22,6 @@ from mbexport.models.preprocess import Pixels
 from mbexport.progress import Progress
 
 Json = dict[str, Any]
-
-
-class TimedFile(Protocol):
-    """An opened file that is timed, and how it is fed images."""
-
-    @property
-    def name(self) -> str:
-        """The name by which its times are kept."""
-
-    @property
-    def runner(self) -> Runner:
-        """The opened file."""
-
-    def feeds(self, pixels: Pixels) -> NDArray[Any]:
-        """The input tensors for uint8 images (n, h, w, channels)."""
-
 
 _UNTIMED: Final[Json] = {
     "latency_ms": {"p50": None, "p90": None, "p99": None, "runs": 0, "percentiles": []},
@@ -176,7 +161,7 @@ class Speed:
         ratio = ratio_json(self.performance.timings.ratio(a, b))
         return {name: ratio[name] for name in ("latency_ratio", "latency_ratio_ci95")}
 
-    def speedups(self, subjects: Sequence[TimedFile]) -> list[Json]:
+    def speedups(self, subjects: Sequence[Fed]) -> list[Json]:
         """The ratio of every fp32 artifact to every int8 artifact of its format, on each number of threads."""
         if self.performance is None:
             return []
@@ -193,9 +178,7 @@ class Speed:
         return machine_json(self.performance.timings.conditions if self.performance else None)
 
 
-def measure_speed(
-    subjects: Sequence[TimedFile], pixels: Pixels, *, threads: int, seed: int, progress: Progress
-) -> Speed:
+def measure_speed(subjects: Sequence[Fed], pixels: Pixels, *, threads: int, seed: int, progress: Progress) -> Speed:
     """Time all artifacts on an image (1, h, w, channels), on one and on `threads` threads, all cores if that is 1.
 
     Keras files are not timed: no app runs them. Raises `DataError` for one that cannot be run in a new process.
@@ -214,7 +197,7 @@ def measure_speed(
     )
 
 
-def _same_format(subjects: Sequence[TimedFile]) -> Iterator[tuple[TimedFile, TimedFile]]:
+def _same_format(subjects: Sequence[Fed]) -> Iterator[tuple[Fed, Fed]]:
     for fp32 in subjects:
         for int8 in subjects:
             precisions = (fp32.runner.precision, int8.runner.precision)

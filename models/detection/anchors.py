@@ -111,12 +111,14 @@ def encode(anchors: Centers, corners: Corners, scales: Sequence[float] = CODE_SC
 def decode(anchors: Centers, codes: Codes, scales: Sequence[float] = CODE_SCALES) -> Corners:
     """The boxes (n, 4) that `encode` made codes of, each from its anchor; they may reach beyond the image.
 
-    Computed in float32, in the order of TensorFlow Lite's `DecodeCenterSizeBoxes` (kernels/detection_postprocess.cc).
+    To the bit those of TensorFlow Lite's `DecodeCenterSizeBoxes` (kernels/detection_postprocess.cc), which computes
+    centre and half sizes in double precision, and rounds them to float32 before it adds them.
     """
-    scaled = codes.astype(np.float32) / np.asarray(scales, np.float32)
-    centre = scaled[..., :2] * anchors[..., 2:] + anchors[..., :2]
-    half = np.float32(0.5) * np.exp(scaled[..., 2:]) * anchors[..., 2:]
-    return np.asarray(np.concatenate([centre - half, centre + half], axis=-1), np.float32)
+    scaled, wide = codes.astype(np.float64) / np.asarray(scales, np.float64), anchors.astype(np.float64)
+    centre = (scaled[..., :2] * wide[..., 2:] + wide[..., :2]).astype(np.float32)
+    with np.errstate(over="ignore"):  # a box without an end is as large as the image
+        half = (0.5 * np.exp(scaled[..., 2:]) * wide[..., 2:]).astype(np.float32)
+    return np.concatenate([centre - half, centre + half], axis=-1)
 
 
 def best_overlaps(anchors: Centers, corners: Corners) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mbexport.models.detection.anchors import decode
 from mbexport.models.detection.boxes import Centers, Corners, Detections, clipped
 from mbexport.models.detection.settings import PostProcess
 
@@ -26,7 +27,7 @@ def detect(
     Scores are 0 to 1, and one that is no number is no detection. Boxes are cut off at the image's border at the end:
     how much two overlap is asked of whole ones.
     """
-    corners = decode(codes, anchors, code_scales)
+    corners = decode(anchors, codes, code_scales)
     kept = [_suppressed(corners, column, settings) for column in scores.T]
     places = np.concatenate([np.zeros(0, np.int64), *kept])
     classes = np.repeat(np.arange(len(kept)), [len(each) for each in kept])
@@ -63,18 +64,6 @@ def sigmoid(logits: Floats) -> Floats:
     """What logits say, in 0..1; none is so large that its exponential overflows."""
     power = np.exp(-np.abs(logits))
     return np.where(logits >= 0, 1 / (1 + power), power / (1 + power)).astype(np.float32)
-
-
-def decode(codes: Floats, anchors: Centers, code_scales: CodeScales) -> Corners:
-    """The boxes (n, 4) that codes ty, tx, th, tw (n, 4) stand for at `anchors` (n, 4) y, x, height, width.
-
-    Computed in double precision up to centre and half sizes, which the op rounds to float32 before it adds them.
-    """
-    scaled, wide = codes.astype(np.float64) / code_scales, anchors.astype(np.float64)
-    middle = (scaled[:, :2] * wide[:, 2:] + wide[:, :2]).astype(np.float32)
-    with np.errstate(over="ignore"):  # a box without an end is as large as the image
-        half = (0.5 * np.exp(scaled[:, 2:]) * wide[:, 2:]).astype(np.float32)
-    return np.concatenate([middle - half, middle + half], axis=1)
 
 
 def _suppressed(corners: Corners, scores: Floats, settings: PostProcess) -> NDArray[np.int64]:

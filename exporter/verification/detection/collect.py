@@ -7,11 +7,12 @@ import numpy as np
 from PIL import Image
 
 from mbexport.errors import DataError
+from mbexport.formats.subject import DetectorSubject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.detection.boxes import Boxes, Detections
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
-from mbexport.verification.detection.subject import Baseline, DetectorSubject
+from mbexport.verification.detection.baseline import Baseline
 from mbexport.verification.streaming import BATCH, Batch, answered_batches
 
 OnStep = Callable[[int, int, str], None]

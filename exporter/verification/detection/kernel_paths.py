@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mbexport.formats.subject import DetectorSubject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.verification.detection.pairs import Pair, pair_of
 from mbexport.verification.detection.resampling import image_samples
-from mbexport.verification.detection.subject import DetectorSubject
 from mbexport.verification.kernel_paths import IMAGES, run_paths
 
 

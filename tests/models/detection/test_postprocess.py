@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from postprocess_op import CODE_SCALES, op_detections
 
+from mbexport.models.detection.anchors import decode
 from mbexport.models.detection.boxes import Detections, iou
-from mbexport.models.detection.postprocess import decode, detect, detect_batch, flattened, sigmoid
+from mbexport.models.detection.postprocess import detect, detect_batch, flattened, sigmoid
 from mbexport.models.detection.settings import PostProcess
 
 HALF = PostProcess(score_threshold=0.5, iou_threshold=0.5, max_detections=10)
@@ -45,7 +46,7 @@ def test_codes_by_hand():
     anchors = np.array([[0.5, 0.5, 0.2, 0.4]], np.float32)
     # Up by half a height, right by a quarter of a width; twice as high, as wide as before.
     codes = np.array([[-5, 2.5, 5 * np.log(2), 0]], np.float32)
-    assert np.allclose(decode(codes, anchors, CODE_SCALES), [[0.4 - 0.2, 0.6 - 0.2, 0.4 + 0.2, 0.6 + 0.2]])
+    assert np.allclose(decode(anchors, codes, CODE_SCALES), [[0.4 - 0.2, 0.6 - 0.2, 0.4 + 0.2, 0.6 + 0.2]])
 
 
 def test_of_two_boxes_of_one_class_that_are_one_the_better_is_kept():
@@ -59,7 +60,7 @@ def test_the_threshold_itself_is_enough_for_a_score_and_too_little_for_an_overla
     assert len(found([0.5, np.nextafter(np.float32(0.5), np.float32(0))], side_by_side(2))) == 1
     # Of 0.4 x 0.2 and 0.4 x 0.4, one in the other: half.
     whole, half = [0.25, 0.25, 0.5, 0.5], [0.25, 0.25, 0.5, 0.25]
-    assert iou(*(decode(np.zeros((1, 4), "f4"), np.array([each], "f4"), CODE_SCALES) for each in (whole, half))) == 0.5
+    assert iou(*(decode(np.array([each], "f4"), np.zeros((1, 4), "f4"), CODE_SCALES) for each in (whole, half))) == 0.5
     assert len(found([0.9, 0.8], [whole, half])) == 2
 
 

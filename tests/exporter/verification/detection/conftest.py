@@ -16,9 +16,9 @@ from mbexport.models.data.open import ImageSet
 from mbexport.models.detection.boxes import Detections
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
+from mbexport.verification.detection.baseline import Baseline
 from mbexport.verification.detection.collect import collect
 from mbexport.verification.detection.comparison import Asked, Verification, compared
-from mbexport.verification.detection.subject import Baseline
 
 PIXEL = Preprocess(resolution=Resolution.square(1), crop_fraction=1.0, is_stretched=True)
 

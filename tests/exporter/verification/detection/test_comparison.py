@@ -13,8 +13,8 @@ from mbexport.errors import DataError
 from mbexport.models.detection.average_precision import average_precision
 from mbexport.models.detection.boxes import Boxes, Detections
 from mbexport.models.resolution import Resolution
+from mbexport.verification.detection.baseline import Baseline
 from mbexport.verification.detection.collect import collect
-from mbexport.verification.detection.subject import Baseline
 
 SEEDS = st.integers(0, 10_000)
 LEFT, RIGHT = [0.0, 0.0, 1.0, 0.5], [0.0, 0.5, 1.0, 1.0]

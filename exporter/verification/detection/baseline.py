@@ -1,23 +1,15 @@
-"""What a detector must be to be verified, and what detectors are compared with."""
+"""What detectors are compared with: a network, or the labelled objects alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from mbexport.artifact import Precision
 from mbexport.formats.runner import Runner
-from mbexport.latency.performance import TimedFile
+from mbexport.formats.subject import DetectorSubject
 from mbexport.models.detection.boxes import Detections
 from mbexport.models.preprocess import Pixels
 
 Detect = Callable[[Pixels], Sequence[Detections]]
-
-
-class DetectorSubject(TimedFile, Protocol):
-    """An opened detector that is verified."""
-
-    def detections(self, pixels: Pixels) -> Sequence[Detections]:
-        """The objects in each of uint8 images (n, h, w, channels): the rows that count, with the file's own corners."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
