@@ -1,12 +1,13 @@
-"""Read what a file holds beside its network: labels, the width multiplier that its layers show, its hash."""
+"""Read what a file holds beside its network: labels, a detection tail, the architecture its layers show, its hash."""
 
 import hashlib
 from pathlib import Path
 
 from mbexport.artifact import Artifact
-from mbexport.errors import DataError
+from mbexport.errors import DataError, StageError
 from mbexport.files import sha256_of
 from mbexport.formats.classifier import Classifier
+from mbexport.formats.detection_tail import DetectionTail
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
 from mbexport.models.architectures import ARCHITECTURES
@@ -47,6 +48,23 @@ def labels_of(runner: Runner) -> tuple[str, ...] | None:
     except DataError:
         return None
     return found if found is not None and len(found) == Classifier(runner).classes else None
+
+
+def detection_tail_of(runner: Runner) -> DetectionTail | None:
+    """What our converter appended to a detector's file: anchors, thresholds; None for any other file."""
+    read = format_of(runner.path).tail
+    return None if read is None else read(runner.path.read_bytes())
+
+
+def network_alone(runner: Runner) -> bytes:
+    """The content of a detector's file without its tail: heads `boxes_i` and `classes_i` in float32, map by map.
+
+    Raises `StageError` for a file that does not end in our tail.
+    """
+    take_off = format_of(runner.path).core
+    if take_off is None:
+        raise StageError(f"{runner.path} must end in a detection tail as it is appended here, got another end")
+    return take_off(runner.path.read_bytes())
 
 
 def read_artifact(runner: Runner) -> Artifact:

@@ -79,7 +79,9 @@ class FileFormat:
     this format where no content is recognized. A format that is exported lists its `precisions` and has a `convert`;
     one that is made from another format's file names that in `made_from`, and in `source` that file's precision, by
     its own. `options` are the fields of a plan that change the bytes of a file of that precision. `labels` gives the
-    labels inside a file, None where there are none; formats that can hold none have no such function. `kernel_paths`
+    labels inside a file, None where there are none; formats that can hold none have no such function. `tail` gives the
+    detection tail that our converter appended to a detector's file, None for any other, and `core` the content of that
+    file without it; formats that get none have no such functions. `kernel_paths`
     are the kernels that `open` takes by name, first what the runtime chooses itself. `runtime` names the library that
     opens a file; before it does, `check` raises `DataError` for one whose structure does not hold together.
     """
@@ -94,6 +96,8 @@ class FileFormat:
     open: "Callable[[Path, int, str | None], Runner]"
     kernels: "Callable[[Runner], Kernels]"
     labels: "Callable[[Runner], tuple[str, ...] | None] | None" = None
+    tail: "Callable[[bytes], DetectionTail | None] | None" = None
+    core: Callable[[bytes], bytes] | None = None
     load: "Callable[[int], Loader] | None" = None
     kernel_paths: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()

@@ -9,6 +9,7 @@ from mbexport.formats.file_format import Conversion, FileFormat, Marker
 from mbexport.formats.tflite.format import TFLITE
 
 if TYPE_CHECKING:
+    from mbexport.formats.detection_tail import DetectionTail
     from mbexport.formats.kernels import Kernels
     from mbexport.formats.loader import Loader
     from mbexport.formats.runner import Runner
@@ -70,6 +71,18 @@ def _labels(runner: "Runner") -> tuple[str, ...] | None:
     return labels_property(runner.metadata().get("labels"))
 
 
+def _tail(content: bytes) -> "DetectionTail | None":
+    from mbexport.formats.onnx.detection_core import detection_tail_of
+
+    return detection_tail_of(content)
+
+
+def _core(content: bytes) -> bytes:
+    from mbexport.formats.onnx.detection_core import without_detection_tail
+
+    return without_detection_tail(content)
+
+
 ONNX: Final = FileFormat(
     name="onnx",
     title="ONNX",
@@ -88,5 +101,7 @@ ONNX: Final = FileFormat(
     kernel_paths=KERNEL_PATHS,
     kernels=_kernels,
     labels=_labels,
+    tail=_tail,
+    core=_core,
     load=_load,
 )

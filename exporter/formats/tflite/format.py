@@ -8,6 +8,7 @@ from mbexport.errors import DataError
 from mbexport.formats.file_format import Conversion, FileFormat, Marker
 
 if TYPE_CHECKING:
+    from mbexport.formats.detection_tail import DetectionTail
     from mbexport.formats.kernels import Kernels
     from mbexport.formats.loader import Loader
     from mbexport.formats.runner import Runner
@@ -55,6 +56,18 @@ def _labels(runner: "Runner") -> tuple[str, ...] | None:
     return attached_labels(runner.path)
 
 
+def _tail(content: bytes) -> "DetectionTail | None":
+    from mbexport.formats.tflite.detection_core import detection_tail_of
+
+    return detection_tail_of(content)
+
+
+def _core(content: bytes) -> bytes:
+    from mbexport.formats.tflite.detection_core import without_detection_tail
+
+    return without_detection_tail(content)
+
+
 TFLITE: Final = FileFormat(
     name="tflite",
     title="TFLite",
@@ -70,5 +83,7 @@ TFLITE: Final = FileFormat(
     kernel_paths=KERNEL_PATHS,
     kernels=_kernels,
     labels=_labels,
+    tail=_tail,
+    core=_core,
     load=_load,
 )

@@ -13,14 +13,13 @@ from small_ssd import LABELS, PREPROCESS, SIDES, conversion, made, onnx_of, pixe
 
 from mbexport.artifact import OPSETS, Io, Layout, Precision
 from mbexport.errors import StageError
-from mbexport.formats.contents import stored_labels
+from mbexport.formats.contents import detection_tail_of, network_alone, stored_labels
 from mbexport.formats.detection_tail import OUTPUTS
 from mbexport.formats.matching import match_detector
 from mbexport.formats.onnx.convert import onnx_file
 from mbexport.formats.onnx.runner import session_options
 from mbexport.formats.registry import format_of, kernels_of, open_runner
 from mbexport.formats.tflite.convert import fp32_tflite, int8_tflite, tflite_file
-from mbexport.formats.tflite.detection_core import detection_tail_of, without_detection_tail
 from mbexport.models.detection.boxes import Detections
 from mbexport.models.detection.postprocess import detect_batch
 
@@ -164,16 +163,20 @@ def test_converting_again_gives_the_same_bytes(precision):
     assert [hashlib.sha256(a).hexdigest() for a, _ in pairs] == [hashlib.sha256(b).hexdigest() for _, b in pairs]
 
 
-def test_what_is_behind_the_network_can_be_taken_off_again(folder, paths, found):
-    content = paths["int8.tflite"].read_bytes()
-    assert detection_tail_of(content).settings == tail().settings
-    interpreter = Interpreter(model_content=without_detection_tail(content))
-    heads = interpreter.get_signature_runner()
-    names = [name for head in tail().heads for name in head]
-    for image, objects in zip(pixels(), found["int8.tflite"], strict=True):
-        outputs = heads(image=image[None])
-        again = detect_batch([outputs[name] for name in names], tail().anchors, tail().code_scales, tail().settings)
-        assert alike(again[0], objects)
+@pytest.mark.parametrize("name", ["fp32.tflite", "int8.tflite", "fp32.onnx", "fp16.onnx", "int8.onnx"])
+def test_what_is_behind_the_network_can_be_taken_off_again(folder, paths, found, name):
+    runner = open_runner(paths[name])
+    assert detection_tail_of(runner).settings == tail().settings
+    assert np.array_equal(detection_tail_of(runner).anchors, tail().anchors)
+    alone = open_runner(saved(folder, f"alone_{name}", network_alone(runner)))
+    places = {output.name: place for place, output in enumerate(alone.outputs)}
+    assert set(places) == HEADS
+    preprocess = match_detector(runner, pixels=PREPROCESS, given=None).preprocess
+    for image, objects in zip(alone.prepare(pixels(), preprocess), found[name], strict=True):
+        outputs = alone.invoke(image[None])
+        heads = [outputs[places[each]] for head in tail().heads for each in head]
+        (again,) = detect_batch(heads, tail().anchors, tail().code_scales, tail().settings)
+        assert alike(again, objects)
 
 
 @pytest.mark.parametrize("content", [lambda: fp32_tflite(made(Precision.FP32).model), lambda: integers(Io.UINT8)])

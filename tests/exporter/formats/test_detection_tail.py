@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from heads_by_hand import core_tflite, heads_of, onnx_answer, tflite_answer
+from heads_by_hand import core_tflite, heads_of, onnx_answer, onnx_model, tflite_answer
 
 from mbexport.artifact import OPSETS
 from mbexport.calibration.affine import Affine
 from mbexport.errors import OptionError, StageError
 from mbexport.formats.detection_tail import DetectionTail
+from mbexport.formats.file_format import FileFormat
+from mbexport.formats.onnx.format import ONNX
 from mbexport.formats.tflite.detection_core import detection_tail_of, without_detection_tail
 from mbexport.formats.tflite.detection_tail import with_detection_tail
+from mbexport.formats.tflite.format import TFLITE
 from mbexport.formats.tflite.structure import require_sound
 from mbexport.models.detection.boxes import Detections
 from mbexport.models.detection.postprocess import detect, sigmoid
@@ -192,26 +195,39 @@ def test_a_file_has_the_four_outputs_by_name():
     assert shapes == [[1, 4, 4], [1, 4], [1, 4], [1]]
 
 
+def appended_to(made: FileFormat, tail: DetectionTail) -> bytes:
+    """A file of that format that ends in `tail`."""
+    return onnx_model(tail, [2, 1]) if made is ONNX else with_detection_tail(core_tflite(tail, [2, 1]), tail)
+
+
+@pytest.mark.parametrize("made", [TFLITE, ONNX], ids=lambda each: each.name)
 @pytest.mark.parametrize("classes", [1, 2, 3, 90])
-def test_a_tail_is_read_again_and_taken_off(classes):
+def test_a_tail_is_read_again(made, classes):
     tail = tail_of(classes=classes, settings=PostProcess(score_threshold=0.123, iou_threshold=0.45, max_detections=7))
-    core = core_tflite(tail, [2, 1])
-    whole = with_detection_tail(core, tail)
-    found = detection_tail_of(whole)
+    found = made.tail(appended_to(made, tail))
     assert np.array_equal(found.anchors, tail.anchors)
     names = ("code_scales", "classes", "settings", "maps")
     assert [getattr(found, name) for name in names] == [getattr(tail, name) for name in names]
-    assert detection_tail_of(core) is None
 
-    alone = without_detection_tail(whole)
-    require_sound(alone)
-    assert set(Interpreter(model_content=alone).get_signature_list()["serving_default"]["outputs"]) == {
-        *("boxes_0", "classes_0", "boxes_1", "classes_1")
-    }
+
+@pytest.mark.parametrize("made", [TFLITE, ONNX], ids=lambda each: each.name)
+def test_a_tail_is_taken_off_again(made, tmp_path):
+    whole = appended_to(made, tail_of(classes=3))
+    alone = made.core(whole)
     assert len(alone) < len(whole)
-    assert detection_tail_of(with_detection_tail(alone, tail)).classes == classes
+    (path := tmp_path / f"core.{made.name}").write_bytes(alone)
+    made.check(path)
+    assert made.tail(alone) is None
     with pytest.raises(StageError, match="must end in a detection tail"):
-        without_detection_tail(alone)
+        made.core(alone)
+
+
+def test_the_network_of_a_tflite_can_be_given_a_tail_again():
+    tail = tail_of(classes=3)
+    alone = without_detection_tail(with_detection_tail(core_tflite(tail, [2, 1]), tail))
+    names = Interpreter(model_content=alone).get_signature_list()["serving_default"]["outputs"]
+    assert set(names) == {"boxes_0", "classes_0", "boxes_1", "classes_1"}
+    assert detection_tail_of(with_detection_tail(alone, tail)).classes == 3
 
 
 @pytest.mark.parametrize(
