@@ -11,7 +11,7 @@ from typing import Final, Literal
 from mbexport.models.resolution import Resolution
 from mbexport.models.spec import NetworkSpec
 
-Kind = Literal["stem", "depthwise", "pointwise", "standard", "squeeze-excite", "head"]
+Kind = Literal["stem", "depthwise", "pointwise", "standard", "squeeze-excite", "head", "predictor"]
 _BATCH_NORM_PARAMETERS: Final = 4  # gamma, beta, moving mean, moving variance for each channel
 
 
@@ -21,7 +21,7 @@ class LayerCost:
 
     `mult_adds` counts one multiplication with its addition as one, as the paper does; `parameters` includes
     the batch normalization behind the layer (four a channel) or the bias. Layers of the kind "head" work on the pooled
-    features.
+    features; those of the kind "predictor" give a detector's boxes and scores for every place of a map.
     """
 
     name: str
@@ -36,6 +36,11 @@ class LayerCost:
     def weights(self) -> int:
         """The kernel's weights, without bias or batch normalization: each is used once for every output pixel."""
         return self.kernel_px**2 * self.channels_out * (1 if self.kind == "depthwise" else self.channels_in)
+
+    @property
+    def folded_parameters(self) -> int:
+        """The kernel's weights and one bias a channel, as exported networks have them."""
+        return self.weights + self.channels_out
 
     @property
     def mult_adds(self) -> int:
@@ -60,6 +65,11 @@ class Cost:
     @property
     def parameters(self) -> int:
         return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def folded_parameters(self) -> int:
+        """Kernels and one bias a channel, batch normalization being folded into them."""
+        return sum(layer.folded_parameters for layer in self.layers)
 
     @property
     def weights(self) -> int:

@@ -23,12 +23,16 @@ class NetworkSpec:
 
     Fields that a subclass adds are the options of its architecture; each has a default. `architecture` is the name of
     its row in `models.architectures`, `family_title` what people call it. Raises `OptionError` for an alpha outside
-    (0, `max_alpha`], a side that is not a multiple of 32 from 32 to 1024, or fewer than two classes.
+    (0, `max_alpha`], a side that is not a multiple of `side_step_px` from `min_side_px` to 1024, or fewer than
+    `min_classes`: of a classifier 32, 32 and two.
     """
 
     architecture: ClassVar[str]
     family_title: ClassVar[str]
     max_alpha: ClassVar[float]
+    side_step_px: ClassVar[int] = RESOLUTION_STEP_PX
+    min_side_px: ClassVar[int] = MIN_RESOLUTION_PX
+    min_classes: ClassVar[int] = 2
 
     alpha: float = 1.0
     resolution: Resolution = REFERENCE_RESOLUTION
@@ -38,13 +42,13 @@ class NetworkSpec:
         # Written so that NaN fails: every comparison with NaN is false.
         if not 0 < self.alpha <= self.max_alpha:
             raise OptionError(f"alpha must be in (0, {self.max_alpha:g}], got {self.alpha:g}")
-        if not all(map(_is_legal_side, self.resolution.sides_px)):
+        if not all(map(self._is_legal_side, self.resolution.sides_px)):
+            step = f"a multiple of {self.side_step_px} " if self.side_step_px > 1 else ""
             raise OptionError(
-                f"resolution must be a multiple of {RESOLUTION_STEP_PX} from {MIN_RESOLUTION_PX} to "
-                f"{MAX_RESOLUTION_PX}, got {self.resolution}"
+                f"resolution must be {step}from {self.min_side_px} to {MAX_RESOLUTION_PX}, got {self.resolution}"
             )
-        if not self.classes >= 2:
-            raise OptionError(f"classes must be at least 2, got {self.classes}")
+        if not self.classes >= self.min_classes:
+            raise OptionError(f"classes must be at least {self.min_classes}, got {self.classes}")
 
     @property
     def rho(self) -> float | None:
@@ -71,15 +75,14 @@ class NetworkSpec:
         """The options of this architecture alone, by name."""
         return {name: getattr(self, name) for name in variant_options(type(self))}
 
+    def _is_legal_side(self, side_px: int) -> bool:
+        return self.min_side_px <= side_px <= MAX_RESOLUTION_PX and side_px % self.side_step_px == 0
+
 
 def variant_options(spec: type[NetworkSpec]) -> dict[str, Any]:
     """The options that only this architecture has, by name, with their defaults."""
     shared = {each.name for each in fields(NetworkSpec)}
     return {each.name: each.default for each in fields(spec) if each.name not in shared}
-
-
-def _is_legal_side(side_px: int) -> bool:
-    return MIN_RESOLUTION_PX <= side_px <= MAX_RESOLUTION_PX and side_px % RESOLUTION_STEP_PX == 0
 
 
 def rho_of(resolution: Resolution) -> float | None:

@@ -7,7 +7,7 @@ separable block costs D_K²·αM·ρ²D_F² + αM·αN·ρ²D_F² mult-adds.
 from collections.abc import Iterator
 
 from mbexport.models.cost import Cost, LayerCost, Remarks, convolution, depthwise, pointwise_remarks
-from mbexport.models.mobilenet_v1.spec import KERNEL_PX, STEM_FILTERS, Convolution, ModelSpec
+from mbexport.models.mobilenet_v1.spec import KERNEL_PX, STEM_FILTERS, Body, Convolution, ModelSpec
 from mbexport.models.resolution import Resolution
 
 
@@ -44,16 +44,22 @@ def remarks(spec: ModelSpec, total: Cost) -> Remarks:
 
 
 def _layers(spec: ModelSpec) -> Iterator[LayerCost]:
-    channels = spec.channels(STEM_FILTERS)
-    size = spec.resolution.strided(2)
+    yield from (body := tuple(body_layers(spec)))
+    m = body[-1].channels_out
+    yield convolution("conv_preds", "head", m=m, n=spec.classes, output=Resolution.square(1), has_bias=True)
+
+
+def body_layers(body: Body) -> Iterator[LayerCost]:
+    """The cost of the stem and of each block of `body`, layer by layer."""
+    channels = body.channels(STEM_FILTERS)
+    size = body.resolution.strided(2)
     yield convolution("conv1", "stem", kernel_px=KERNEL_PX, m=3, n=channels, output=size)
-    for number, block in enumerate(spec.blocks, start=1):
+    for number, block in enumerate(body.blocks, start=1):
         size = size.strided(block.stride)
-        n = spec.channels(block.filters)
-        if spec.conv is Convolution.STANDARD:
+        n = body.channels(block.filters)
+        if body.conv is Convolution.STANDARD:
             yield convolution(f"conv_std_{number}", "standard", kernel_px=KERNEL_PX, m=channels, n=n, output=size)
         else:
             yield depthwise(f"conv_dw_{number}", m=channels, output=size, kernel_px=KERNEL_PX)
             yield convolution(f"conv_pw_{number}", "pointwise", m=channels, n=n, output=size)
         channels = n
-    yield convolution("conv_preds", "head", m=channels, n=spec.classes, output=Resolution.square(1), has_bias=True)

@@ -7,9 +7,10 @@ Vision Applications", arXiv 1704.04861, table 1.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from mbexport.errors import OptionError
+from mbexport.models.resolution import Resolution
 from mbexport.models.spec import NetworkSpec
 from mbexport.models.stem_width import padded_width
 
@@ -55,6 +56,19 @@ BLOCKS: Final[tuple[Block, ...]] = tuple(
     )
 )
 
+
+class Body(Protocol):
+    """What the stem and the blocks of a MobileNet v1 depend on, for whatever reads their maps."""
+
+    @property
+    def resolution(self) -> Resolution: ...
+    @property
+    def conv(self) -> Convolution: ...
+    @property
+    def blocks(self) -> Sequence[Block]: ...
+    def channels(self, filters: int) -> int: ...
+
+
 # The five rows that the shallow network leaves out (arXiv 1704.04861, section 4.1, table 5): "the 5 layers of
 # separable filters with feature size 14 x 14 x 512 are removed".
 REPEATED_BLOCK: Final = Block(filters=512, stride=1)
@@ -99,7 +113,12 @@ class ModelSpec(NetworkSpec):
 
     def channels(self, filters: int) -> int:
         """The channels that `filters` become under alpha: int(filters * alpha), as the reference does, at least 1."""
-        return max(1, int(filters * self.alpha))
+        return narrowed(filters, self.alpha)
+
+
+def narrowed(filters: int, alpha: float) -> int:
+    """The channels that `filters` become under the width multiplier `alpha`."""
+    return max(1, int(filters * alpha))
 
 
 def spec_of_channels(layers: Sequence[tuple[int, bool]]) -> ModelSpec | None:

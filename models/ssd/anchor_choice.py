@@ -1,0 +1,138 @@
+"""Choose the stride of a detector's finest map and the shapes of its anchors by the boxes that it is to learn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from mbexport.models.detection.anchors import AnchorTable, anchors_of, best_overlaps
+from mbexport.models.detection.boxes import Boxes, Centers
+from mbexport.models.ssd.spec import ANCHORS_PER_PLACE, FEATURE_STRIDES, SsdSpec
+
+COVERED_IOU: Final = 0.5  # from which on an anchor is to find a box
+
+
+def _from(least: float) -> AnchorTable:
+    """TensorFlow's table with another smallest scale: even steps to 0.95, and half of it in the finest map."""
+    steps = len(ANCHORS_PER_PLACE) - 1
+    return AnchorTable(
+        scales=tuple(round(least + (0.95 - least) * step / steps, 4) for step in range(steps + 1)),
+        lowest_scale=least / 2,
+    )
+
+
+# By name, TensorFlow's own first.
+TABLES: Final[Mapping[str, AnchorTable]] = MappingProxyType(
+    {"0.2-0.95": AnchorTable(), "0.15-0.95": _from(0.15), "0.1-0.95": _from(0.1)}
+)
+
+# How much less must be uncovered, in the mean over classes, for what is not the default. Maps of half the stride cost
+# two to four times the mult-adds; another table costs nothing, but its boxes are those of nobody's published network.
+_WORTH_A_STRIDE: Final = 0.10
+_WORTH_A_TABLE: Final = 0.05
+_MOST_BOXES: Final = 4000  # of which the shares are known within a point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorCandidate:
+    """How well anchors of `table` on maps of `spec` cover boxes at IoU 0.5.
+
+    `uncovered` is the share of the boxes that no anchor covers, `by_class` that of each class that has boxes, by its
+    number, and `class_mean` their mean, in which rare classes count as much as others, as in average precision.
+    """
+
+    spec: SsdSpec
+    table_name: str
+    uncovered: float
+    by_class: Mapping[int, float]
+
+    @property
+    def table(self) -> AnchorTable:
+        return TABLES[self.table_name]
+
+    @property
+    def class_mean(self) -> float:
+        return sum(self.by_class.values()) / len(self.by_class) if self.by_class else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorChoice:
+    """The `chosen` of the `candidates`, in the order in which they were considered, and why, in a sentence each."""
+
+    chosen: AnchorCandidate
+    candidates: tuple[AnchorCandidate, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def anchors(self) -> Centers:
+        """The anchors of the chosen network, float32 (n, 4)."""
+        return network_anchors(self.chosen.spec, self.chosen.table)
+
+
+def network_anchors(spec: SsdSpec, table: AnchorTable) -> Centers:
+    """The anchors of `table` on the maps of the network of `spec`: float32 (n, 4) of y, x, height, width.
+
+    Raises `ValueError` for a table that has another number of anchors for each place than the network.
+    """
+    if table.per_place != ANCHORS_PER_PLACE:
+        raise ValueError(f"the network has {ANCHORS_PER_PLACE} anchors a place, got a table of {table.per_place}")
+    return anchors_of(table, spec.maps, resolution=spec.resolution)
+
+
+def choose_anchors(
+    boxes: Sequence[Boxes], spec: SsdSpec, *, strides: Sequence[int] = FEATURE_STRIDES, seed: int = 0
+) -> AnchorChoice:
+    """Choose, for the `boxes` of the training images, one of `strides` and one of `TABLES` for a network like `spec`.
+
+    Candidates are considered from the cheapest on, each stride with TensorFlow's table first. One takes the place of
+    the one that was chosen before where the share of boxes that it leaves uncovered, in the mean over classes, is
+    lower by at least 10 points for another stride, and by 5 for another table of the same stride. Of more than 4,000
+    boxes as many are drawn by `seed`.
+    """
+    corners = np.concatenate([np.zeros((0, 4), np.float32), *(each.corners for each in boxes)])
+    classes = np.concatenate([np.zeros(0, np.int64), *(each.classes for each in boxes)])
+    if len(corners) > _MOST_BOXES:
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(corners))[:_MOST_BOXES])
+        corners, classes = corners[drawn], classes[drawn]
+    whole = Boxes.of(corners, classes)
+    candidates = tuple(
+        _measured(whole, replace(spec, feature_stride=stride), name)
+        for stride in sorted(strides, reverse=True)
+        for name in TABLES
+    )
+    return _chosen(candidates)
+
+
+def _measured(boxes: Boxes, spec: SsdSpec, table_name: str) -> AnchorCandidate:
+    is_uncovered = best_overlaps(network_anchors(spec, TABLES[table_name]), boxes.corners) < COVERED_IOU
+    return AnchorCandidate(
+        spec=spec,
+        table_name=table_name,
+        uncovered=float(is_uncovered.mean()) if len(boxes) else 0.0,
+        by_class={
+            int(number): float(is_uncovered[boxes.classes == number].mean()) for number in np.unique(boxes.classes)
+        },
+    )
+
+
+def _chosen(candidates: tuple[AnchorCandidate, ...]) -> AnchorChoice:
+    chosen = candidates[0]
+    reasons = [f"{_described(chosen)}: what TensorFlow's detectors have"]
+    for each in candidates[1:]:
+        is_same_stride = each.spec.feature_stride == chosen.spec.feature_stride
+        least = _WORTH_A_TABLE if is_same_stride else _WORTH_A_STRIDE
+        if each.class_mean <= chosen.class_mean - least:
+            chosen, verdict = each, f"chosen, at least {least * 100:.0f} points less"
+        else:
+            verdict = f"not chosen, less than {least * 100:.0f} points better"
+        reasons.append(f"{_described(each)}: {verdict}")
+    return AnchorChoice(chosen=chosen, candidates=candidates, reasons=tuple(reasons))
+
+
+def _described(candidate: AnchorCandidate) -> str:
+    return (
+        f"stride {candidate.spec.feature_stride}, scales {candidate.table_name}: {candidate.class_mean:.1%} of the "
+        f"boxes uncovered in the mean over classes, {candidate.uncovered:.1%} of all"
+    )
