@@ -16,9 +16,10 @@ from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.facts import Output
 from mbexport.models.folding import gives_probabilities
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.training.best_epoch import Evaluation, evaluate
-from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
-from mbexport.models.training.objective import Objective
+from mbexport.models.training.classification import ClassObjective, evaluate
+from mbexport.models.training.fit import OnStep, Phase, Session, fit
+from mbexport.models.training.objective import Evaluation
+from mbexport.models.training.stream import TrainSettings, steps_per_epoch
 from mbexport.models.training.train import make_deterministic
 
 _MOST_MORE_CLIPPED: Final = 0.01  # of a tensor's values
@@ -162,7 +163,7 @@ def quantization_aware_training(
     make_deterministic(settings.seed)
     learned, held_out = _split(images, seed=settings.seed, seen=seen)
     phase = duration.phase(steps_per_epoch(learned, settings))
-    objective = Objective(
+    objective = ClassObjective(
         images=learned, preprocess=preprocess, as_input=preprocess.dequantize_floats, teacher=teacher, output=output,
         validation=held_out, patience=phase.epochs,
     )  # fmt: skip
@@ -233,7 +234,7 @@ def _kept(
     folded: tf_keras.Model,
     student: tf_keras.Model,
     grid: _Grid,
-    objective: Objective,
+    objective: ClassObjective,
     *,
     start: Evaluation,
     uses: dict[str, RangeUse],

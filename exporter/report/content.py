@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mbexport.calibration.examine.health import TensorHealth
     from mbexport.calibration.examine.sensitivity import Answers, Sensitivity
     from mbexport.calibration.qat.train import Distilled
-    from mbexport.models.training.best_epoch import Evaluation
+    from mbexport.models.training.objective import Evaluation
     from mbexport.verification.classification.simulation import Simulation
 
 Json = dict[str, Any]

@@ -29,6 +29,10 @@ class Augmentation:
     light: float = 0.0
     mixes: bool = False
 
+    def moved(self, pixels: Any, targets: Any, *, seed: Any, output: Resolution | None) -> tuple[Any, Any]:
+        """The batch of `augment`, and its targets, which no change of an image changes."""
+        return augment(pixels, self, seed=seed, output=output), targets
+
 
 DIGITS_AUGMENTATION: Final = Augmentation(rotation_deg=10, zoom=0.12, shift=0.12, mirror=False, fill_mode="CONSTANT")
 PHOTO_AUGMENTATION: Final = Augmentation(

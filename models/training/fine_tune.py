@@ -7,8 +7,9 @@ import tf_keras
 
 from mbexport.models.data.imageset import ImageSet, stratified_split
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit
-from mbexport.models.training.objective import Objective
+from mbexport.models.training.classification import ClassObjective
+from mbexport.models.training.fit import OnStep, Phase, Session, fit
+from mbexport.models.training.stream import TrainSettings
 from mbexport.models.training.train import History, class_weights
 
 # The new head starts from random weights, whose first gradients would spoil the backbone: so it learns alone first.
@@ -45,7 +46,7 @@ def fine_tune(
         averaged_epochs = _AVERAGED_EPOCHS
         rest, held_out = stratified_split(images.labels, test_fraction=_HELD_OUT, seed=settings.seed)
         images, validation = images.subset(rest), images.subset(held_out)
-    objective = Objective(
+    objective = ClassObjective(
         images=images,
         preprocess=preprocess,
         as_input=preprocess.normalize_floats,

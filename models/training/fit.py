@@ -1,4 +1,4 @@
-"""Train a network on labelled images, epoch by epoch, so that it can be interrupted and resumed.
+"""Train a network on images, epoch by epoch, so that it can be interrupted and resumed.
 
 The batches of an epoch depend on the seed and the epoch's number only, and a checkpoint holds all that an epoch needs
 of those before it. So a run that was interrupted ends with the same weights as one that was not.
@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 import tf_keras
 
 from mbexport.errors import StageError
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.training.augment import Augmentation
-from mbexport.models.training.best_epoch import evaluate, keep_if_best, keep_if_better
+from mbexport.models.training.best_epoch import keep_if_best, keep_if_better
 from mbexport.models.training.checkpoint import Progress, checkpoint, read_progress, restore
-from mbexport.models.training.objective import Objective, as_example, compile_options
+from mbexport.models.training.objective import Objective, Stream
 from mbexport.models.training.pixel_store import PixelStore
-from mbexport.models.training.stream import training_batches
+from mbexport.models.training.stream import TrainSettings, steps_per_epoch
 from mbexport.models.weights import weights_from_bytes
 
 OnStep = Callable[[int, int, str], None]  # steps done, steps in all, a text with loss and accuracy
@@ -63,15 +61,6 @@ class Session(Protocol):
 
     def save(self, content: bytes) -> None:
         """Replace the checkpoint by `content`, atomically."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSettings:
-    """The settings of a training: `batch` images a step, their `augmentation`, and the `seed` of all random choices."""
-
-    batch: int
-    seed: int
-    augmentation: Augmentation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +106,8 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `model` in place with Adam, phase after phase, and return the figures of each epoch.
 
-    `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` for augmentation
-    that mixes images without a teacher, since a mix has no label.
+    `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` as the `objective`
+    does for augmentation.
     """
     per_epoch = steps_per_epoch(objective.images, settings)
     reporter = _StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step)
@@ -131,8 +120,8 @@ def fit(
             last = first + phase.epochs
             if not _is_over(progress, objective, first=first, last=last):
                 _prepare_phase(model, objective, phase, per_epoch)
-                if objective.teacher and objective.validation and not progress.best_weights:
-                    keep_if_better(model, progress, objective, evaluate(model, objective, objective.validation))
+                if objective.may_keep_start and objective.has_held_out and not progress.best_weights:
+                    keep_if_better(model, progress, objective, objective.rated([objective.evaluated(model)]))
                 if content:
                     restore(model, content, with_optimizer=progress.epochs_done > first)
                     content = None
@@ -147,11 +136,6 @@ def fit(
     return progress.history
 
 
-def steps_per_epoch(images: ImageSet, settings: TrainSettings) -> int:
-    """The number of whole batches in the images, at least one."""
-    return max(1, len(images) // settings.batch)
-
-
 def _finish(model: tf_keras.Model, progress: Progress, content: bytes | None) -> None:
     """Give the model the weights that training ends with; `content` is a checkpoint that no phase has taken up."""
     if content:  # every phase was over
@@ -163,7 +147,7 @@ def _finish(model: tf_keras.Model, progress: Progress, content: bytes | None) ->
 def _is_over(progress: Progress, objective: Objective, *, first: int, last: int) -> bool:
     """Whether a phase had all its epochs, or `patience` epochs without a better evaluation."""
     waited = progress.epochs_done - max(progress.best_epoch, first)
-    return progress.epochs_done >= last or (objective.validation is not None and waited >= objective.patience)
+    return progress.epochs_done >= last or (objective.has_held_out and waited >= objective.patience)
 
 
 def _prepare_phase(model: tf_keras.Model, objective: Objective, phase: Phase, per_epoch: int) -> None:
@@ -179,7 +163,7 @@ def _prepare_phase(model: tf_keras.Model, objective: Objective, phase: Phase, pe
     )
     model.compile(
         optimizer=tf_keras.optimizers.Adam(schedule, weight_decay=phase.weight_decay or None),
-        **compile_options(objective),
+        **objective.compile_options(),
     )
     model.optimizer.build(model.trainable_variables)
 
@@ -190,37 +174,22 @@ class _Run:
 
     model: tf_keras.Model
     objective: Objective
-    settings: TrainSettings
-    per_epoch: int
-    store: PixelStore | None
-    example: Callable[[Any, Any], Any]
+    stream: Stream
     reporter: "_StepReporter"
 
     def epoch(self, progress: Progress, steps: range) -> None:
         """Train for one epoch, that is for `steps`, counted from the first of all; add its figures to `progress`."""
-        batches = training_batches(
-            self.objective.images,
-            self.objective.preprocess.uncropped,
-            batch=self.settings.batch,
-            seed=self.settings.seed,
-            epochs=range(steps.start // self.per_epoch, -(-steps.stop // self.per_epoch)),
-            steps=steps,
-            augmentation=self.settings.augmentation,
-            store=self.store,
-            output=self.objective.preprocess.resolution,
-        )
         self.reporter.done = steps.start
-        logs = self.model.fit(batches.map(self.example), epochs=1, verbose=0, callbacks=[self.reporter]).history
+        logs = self.model.fit(self.stream(steps), epochs=1, verbose=0, callbacks=[self.reporter]).history
         if not all(np.isfinite(value).all() for value in self.model.get_weights()):
             raise StageError("training diverged: the loss became NaN. Check --data and --weights, try another --seed")
         found = {name: float(values[-1]) for name, values in logs.items()}
         found["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         progress.epochs_done += 1
-        if self.objective.validation is not None:
-            judged = evaluate(self.model, self.objective, self.objective.validation)
-            found |= {"val_loss": judged.loss, "val_accuracy": judged.accuracy}
+        if self.objective.has_held_out:
+            found |= self.objective.evaluated(self.model)
         progress.history.append(found)
-        if self.objective.validation is not None:
+        if self.objective.has_held_out:
             keep_if_best(self.model, progress, self.objective)
 
 
@@ -232,17 +201,8 @@ def _prepare_run(
     reporter: "_StepReporter",
 ) -> _Run:
     """Open the cache of decoded images, and make what all epochs share. Raises `ValueError` as `fit` does."""
-    if settings.augmentation.mixes and objective.teacher is None:
-        raise ValueError("augmentation that mixes images needs a teacher, got none")
-    return _Run(
-        model=model,
-        objective=objective,
-        settings=settings,
-        per_epoch=steps_per_epoch(objective.images, settings),
-        store=session.pixels(objective.images, objective.preprocess.uncropped),
-        example=tf.function(as_example(objective, int(model.output_shape[-1]))),  # traced once for all epochs
-        reporter=reporter,
-    )
+    store = session.pixels(objective.images, objective.stored_as)
+    return _Run(model=model, objective=objective, stream=objective.stream(model, settings, store), reporter=reporter)
 
 
 class _StepReporter(tf_keras.callbacks.Callback):  # type: ignore[misc]  # tf_keras publishes no types

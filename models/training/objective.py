@@ -1,86 +1,62 @@
-"""Define what a network learns: images with labels or a teacher's scores, and the loss."""
+"""What a training asks of whatever is learned: its batches, its loss, and how good a network is on held-out images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Protocol
 
-import numpy as np
-import tensorflow as tf
 import tf_keras
-from numpy.typing import NDArray
 
 from mbexport.models.data.open import ImageSet
-from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
+from mbexport.models.training.pixel_store import PixelStore
+from mbexport.models.training.stream import TrainSettings
 
-AsInput = Callable[[Any], Any]  # float32 pixels 0..255 to the input of the network
-
-# The loss against a teacher's scores by their kind: the Kullback-Leibler divergence plus a constant, or a distance.
-_TEACHER_LOSSES: Final = MappingProxyType(
-    {
-        Output.SOFTMAX: "categorical_crossentropy",
-        Output.SIGMOID: "binary_crossentropy",
-        Output.LOGITS: "mean_squared_error",
-    }
-)
+Stream = Callable[[range], Any]  # steps, counted from the first of epoch 0, to their batches for Keras' `fit`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
-    """The objective of a training: images, their conversion to inputs, and the targets.
+class Evaluation:
+    """The loss and the accuracy (0 to 1) of a network on held-out images.
 
-    With a `teacher` the targets are its scores for the same input (Hinton et al. 2015, arXiv 1503.02531, at
-    temperature 1), of the kind `output`, and the metric "agreement" is the share of images for which both have the
-    same top class. Without one the targets are the labels, and `label_smoothing` is the share of probability that is
-    spread over all classes (Szegedy et al. 2016, arXiv 1512.00567, section 7). `class_weights` (one for each class,
-    float32) multiply the loss.
-
-    With `validation` images the mean accuracy and loss of the last `averaged_epochs` rate an epoch; the weights of
-    the best one are kept, and training stops after `patience` epochs without a better one. With a teacher the loss
-    alone decides, and the best weights may be those that the training started from.
+    With a teacher `loss` is the divergence from its scores, 0 for equal ones, and `accuracy` the share of images for
+    which both have the same top class; without one they are the cross-entropy and the share of right top classes. Of a
+    detector `accuracy` is the average precision.
     """
 
-    images: ImageSet
-    preprocess: Preprocess
-    as_input: AsInput
-    teacher: tf_keras.Model | None = None
-    output: Output = Output.SOFTMAX
-    class_weights: NDArray[np.float32] | None = None
-    label_smoothing: float = 0.0
-    validation: ImageSet | None = None
-    averaged_epochs: int = 1
-    patience: int = 0
+    loss: float
+    accuracy: float
 
 
-def compile_options(objective: Objective) -> dict[str, Any]:
-    """The loss and the metric, as arguments of Keras' `compile`."""
-    if objective.teacher is not None:
-        agreement = tf_keras.metrics.CategoricalAccuracy(name="agreement")
-        return {"loss": _TEACHER_LOSSES[objective.output], "metrics": [agreement]}
-    loss = "categorical_crossentropy" if objective.label_smoothing else "sparse_categorical_crossentropy"
-    return {"loss": loss, "metrics": ["accuracy"]}
+class Objective(Protocol):
+    """What a network learns from `images`, and what an epoch of it is worth.
 
+    Their pixels are kept from one epoch to the next as `stored_as` makes them. With `has_held_out` each epoch is
+    evaluated on other images, the weights of the best one are kept, and a phase ends after `patience` epochs without a
+    better one; with `may_keep_start` the best weights may be those that the training started from.
+    """
 
-def as_example(objective: Objective, classes: int) -> Callable[[Any, Any], Any]:
-    """A function from float32 pixels (n, h, w, channels) and int64 labels (n,) to the arguments of Keras' `fit`."""
+    @property
+    def images(self) -> ImageSet: ...
+    @property
+    def stored_as(self) -> Preprocess: ...
+    @property
+    def has_held_out(self) -> bool: ...
+    @property
+    def may_keep_start(self) -> bool: ...
+    @property
+    def patience(self) -> int: ...
 
-    def example(pixels: Any, labels: Any) -> Any:
-        inputs = objective.as_input(pixels)
-        target = (
-            objective.teacher(inputs, training=False)
-            if objective.teacher
-            else _smoothed(labels, objective.label_smoothing, classes)
-        )
-        if objective.class_weights is None:
-            return inputs, target
-        return inputs, target, tf.gather(tf.constant(objective.class_weights), labels)
+    def compile_options(self) -> dict[str, Any]:
+        """The loss and the metrics, as arguments of Keras' `compile`."""
 
-    return example
+    def stream(self, model: tf_keras.Model, settings: TrainSettings, store: PixelStore | None) -> Stream:
+        """The batches of any steps of a training of `model`. Raises `ValueError` for augmentation without a target."""
 
+    def evaluated(self, model: tf_keras.Model) -> dict[str, float]:
+        """The figures of `model` on the held-out images, by the names that they have in the history."""
 
-def _smoothed(labels: Any, share: float, classes: int) -> Any:
-    if not share:
-        return labels
-    right = tf.one_hot(labels, classes)
-    return right * (1 - share) + share / classes
+    def rated(self, history: Sequence[Mapping[str, float]]) -> Evaluation:
+        """What the last epoch of `history` is worth, of which each has the figures of `evaluated`."""
+
+    def is_better(self, found: Evaluation, best: Evaluation) -> bool:
+        """Whether `found` is better than the `best` so far."""

@@ -11,8 +11,9 @@ from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.spec import NetworkSpec
-from mbexport.models.training.fit import OnStep, Phase, Session, TrainSettings, fit, steps_per_epoch
-from mbexport.models.training.objective import Objective
+from mbexport.models.training.classification import ClassObjective
+from mbexport.models.training.fit import OnStep, Phase, Session, fit
+from mbexport.models.training.stream import TrainSettings, steps_per_epoch
 
 _LEARNING_RATE: Final = 3e-3  # peak, Adam, from scratch
 _STATISTICS_IMAGES: Final = 1024
@@ -45,7 +46,7 @@ def train(
     make_deterministic(settings.seed)
     momentum = batch_norm_momentum(images, settings)
     model = architecture_of(spec).build(spec, batch_norm_momentum=momentum, is_resumable=True)
-    objective = Objective(
+    objective = ClassObjective(
         images=images,
         preprocess=preprocess,
         as_input=preprocess.normalize_floats,

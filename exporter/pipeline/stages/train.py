@@ -26,7 +26,7 @@ from mbexport.pipeline.stage_files import HISTORY, INPUT, NETWORK, WEIGHTS
 
 if TYPE_CHECKING:
     from mbexport.models.facts import Facts
-    from mbexport.models.training.fit import TrainSettings
+    from mbexport.models.training.stream import TrainSettings
 
 _BATCH: Final = 32
 _FINE_TUNING_DROPOUT: Final = 0.2  # a new head on few images: Keras' guide to transfer learning has the same
@@ -194,19 +194,18 @@ def require_classes(run: Context) -> None:
     _require_classes(run, run.float.facts.classes)
 
 
-def train_settings(plan: BuildPlan, *, is_photos: bool) -> "TrainSettings":
+def train_settings(plan: BuildPlan, *, is_photos: bool, mixes: bool = False) -> "TrainSettings":
     """How networks learn from photos, and from digits, which must not be mirrored."""
     from mbexport.models.training.augment import DIGITS_AUGMENTATION, PHOTO_AUGMENTATION
-    from mbexport.models.training.fit import TrainSettings
+    from mbexport.models.training.stream import TrainSettings
 
     augmentation = PHOTO_AUGMENTATION if is_photos else DIGITS_AUGMENTATION
-    return TrainSettings(batch=_BATCH, seed=plan.seed, augmentation=augmentation)
+    return TrainSettings(batch=_BATCH, seed=plan.seed, augmentation=replace(augmentation, mixes=mixes))
 
 
 def distillation_settings(plan: BuildPlan, *, is_photos: bool) -> "TrainSettings":
     """The same for a network with a teacher, which knows what is right for a mix of two photos."""
-    settings = train_settings(plan, is_photos=is_photos)
-    return replace(settings, augmentation=replace(settings.augmentation, mixes=is_photos))
+    return train_settings(plan, is_photos=is_photos, mixes=is_photos)
 
 
 def _require_classes(run: Context, found: int) -> None:

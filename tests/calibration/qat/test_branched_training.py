@@ -14,7 +14,7 @@ from mbexport.calibration.qat.train import Duration, quantization_aware_training
 from mbexport.calibration.ranges.observe import observe
 from mbexport.models.folding import fold_batch_norm
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
-from mbexport.models.training.fit import TrainSettings
+from mbexport.models.training.stream import TrainSettings
 
 pytestmark = pytest.mark.run
 

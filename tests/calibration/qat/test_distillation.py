@@ -21,7 +21,7 @@ from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
-from mbexport.models.training.fit import TrainSettings
+from mbexport.models.training.stream import TrainSettings
 
 pytestmark = pytest.mark.run
 

@@ -22,7 +22,7 @@ from mbexport.models.data.open import iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
-from mbexport.models.training.fit import TrainSettings
+from mbexport.models.training.stream import TrainSettings
 
 pytestmark = pytest.mark.run
 

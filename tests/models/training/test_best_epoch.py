@@ -14,9 +14,10 @@ from mbexport.models.data.imageset import ImageSet
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
-from mbexport.models.training.best_epoch import Evaluation, divergences, evaluate, keep_if_better
+from mbexport.models.training.best_epoch import keep_if_better
 from mbexport.models.training.checkpoint import Progress
-from mbexport.models.training.objective import Objective
+from mbexport.models.training.classification import ClassObjective, divergences, evaluate
+from mbexport.models.training.objective import Evaluation
 
 layers = tf_keras.layers
 PREPARED = Preprocess(resolution=Resolution.square(8), crop_fraction=1.0)
@@ -76,7 +77,7 @@ def test_a_network_is_evaluated_against_its_teacher(
     shades: Any, output: Output, activation: str, divergence: float
 ) -> None:
     # A half each against 3/4 and 1/4; of two sigmoids one is the same.
-    objective = Objective(
+    objective = ClassObjective(
         images=shades(4, classes=2),
         preprocess=PREPARED,
         as_input=PREPARED.normalize_floats,
@@ -92,7 +93,7 @@ def test_a_network_is_evaluated_against_its_teacher(
 
 def kept(images: ImageSet, *found: Evaluation, teacher: Any) -> int:
     """The number of the evaluation, from 1, whose weights were kept."""
-    objective = Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, teacher=teacher)
+    objective = ClassObjective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, teacher=teacher)
     model, progress = constant(0, 0), Progress()
     for number, evaluation in enumerate(found, start=1):
         progress.epochs_done = number

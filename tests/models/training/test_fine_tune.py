@@ -15,7 +15,7 @@ from mbexport.models.resolution import Resolution
 from mbexport.models.training import fine_tune as tuning
 from mbexport.models.training.augment import Augmentation
 from mbexport.models.training.fine_tune import fine_tune
-from mbexport.models.training.fit import TrainSettings
+from mbexport.models.training.stream import TrainSettings
 from mbexport.models.training.train import make_deterministic
 
 pytestmark = pytest.mark.run

@@ -15,8 +15,9 @@ from mbexport.models.data.imageset import ImageSet
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import Augmentation
-from mbexport.models.training.fit import Phase, TrainSettings, fit, steps_per_epoch
-from mbexport.models.training.objective import Objective
+from mbexport.models.training.classification import ClassObjective
+from mbexport.models.training.fit import Phase, fit
+from mbexport.models.training.stream import TrainSettings, steps_per_epoch
 from mbexport.models.training.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes
 
@@ -58,7 +59,7 @@ def fitted(session_of: Callable[..., Any]) -> Callable[..., list[dict[str, float
     ) -> list[dict[str, float]]:
         tf_keras.utils.set_random_seed(0)
         options = {"preprocess": PREPARED, "as_input": PREPARED.normalize_floats, **objective}
-        taught = Objective(images=images, **options)
+        taught = ClassObjective(images=images, **options)
         return fit(model, taught, SETTINGS, phases, session=session or session_of(), on_step=on_step)
 
     return run

@@ -15,9 +15,9 @@ from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
-from mbexport.models.training.best_epoch import evaluate
-from mbexport.models.training.fit import Phase, TrainSettings, fit
-from mbexport.models.training.objective import Objective
+from mbexport.models.training.classification import ClassObjective, evaluate
+from mbexport.models.training.fit import Phase, fit
+from mbexport.models.training.stream import TrainSettings
 from mbexport.models.training.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes
 
@@ -40,12 +40,16 @@ def one_layer(output: Output = Output.SOFTMAX, *, seed: int = 0) -> Any:
     return model
 
 
-def objective_of(images: ImageSet, output: Output = Output.SOFTMAX, **options: Any) -> Objective:
+def objective_of(images: ImageSet, output: Output = Output.SOFTMAX, **options: Any) -> ClassObjective:
     given = {"validation": images, "patience": 99, "teacher": one_layer(output, seed=1), **options}
-    return Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, output=output, **given)
+    return ClassObjective(
+        images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, output=output, **given
+    )
 
 
-def taught(objective: Objective, phase: Phase, session: Any, *, steps: list[Step] | None = None) -> tuple[bytes, Any]:
+def taught(
+    objective: ClassObjective, phase: Phase, session: Any, *, steps: list[Step] | None = None
+) -> tuple[bytes, Any]:
     make_deterministic(0)
     student, seen = one_layer(objective.output), [] if steps is None else steps
     history = fit(student, objective, SETTINGS, (phase,), session=session, on_step=lambda *step: seen.append(step))

@@ -12,8 +12,9 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
 from mbexport.models.training.checkpoint import Progress, checkpoint, read_progress, restore
-from mbexport.models.training.fit import Phase, TrainSettings, fit
-from mbexport.models.training.objective import Objective
+from mbexport.models.training.classification import ClassObjective
+from mbexport.models.training.fit import Phase, fit
+from mbexport.models.training.stream import TrainSettings
 from mbexport.models.training.train import make_deterministic
 from mbexport.models.weights import weights_to_bytes
 
@@ -50,7 +51,7 @@ def trained(images: ImageSet, session: Any, *, phases: tuple[Phase, ...] = PHASE
     """The weights that a new process with the same options ends with."""
     make_deterministic(0)
     model = network()
-    taught = Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, **objective)
+    taught = ClassObjective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats, **objective)
     history = fit(model, taught, SETTINGS, phases, session=session, on_step=lambda *_: None)
     return weights_to_bytes(model), history
 
@@ -145,7 +146,7 @@ def test_another_seed_of_the_process_does_not_matter_to_what_is_restored(
     session = session_of()
     trained(images, session)
     model = network()  # with other weights than the first one started from
-    objective = Objective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats)
+    objective = ClassObjective(images=images, preprocess=PREPARED, as_input=PREPARED.normalize_floats)
     again = session_of(content=session.content)
     history = fit(model, objective, SETTINGS, PHASES, session=again, on_step=lambda *_: None)
     assert (weights_to_bytes(model), history) == whole

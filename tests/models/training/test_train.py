@@ -16,7 +16,7 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.training import train as training
 from mbexport.models.training.augment import DIGITS_AUGMENTATION, Augmentation
-from mbexport.models.training.fit import TrainSettings
+from mbexport.models.training.stream import TrainSettings
 from mbexport.models.training.train import class_weights, estimate_batch_norm_statistics, train
 from mbexport.models.weights import weights_to_bytes
 
