@@ -51,8 +51,8 @@ def augment(pixels: Any, how: Augmentation, *, seed: Any, output: Resolution | N
         return tf.random.stateless_uniform(shape, [seed[0] + stream, seed[1]], low, high)
 
     moved = _moved(pixels, how, draw, output=output)
-    lit = _lit(moved, how.light, draw) if how.light else moved
-    return _mixed(lit, draw) if how.mixes else lit
+    shone = lit(moved, how.light, draw) if how.light else moved
+    return _mixed(shone, draw) if how.mixes else shone
 
 
 def _moved(pixels: Any, how: Augmentation, draw: Any, *, output: Resolution | None) -> Any:
@@ -82,10 +82,13 @@ def _moved(pixels: Any, how: Augmentation, draw: Any, *, output: Resolution | No
     )
 
 
-def _lit(images: Any, light: float, draw: Any) -> Any:
-    """The images with changed contrast about their mean, brightness, and balance of channels; alpha is no light."""
+def lit(images: Any, light: float, draw: Any) -> Any:
+    """The images with changed contrast about their mean, brightness, and balance of channels; alpha is no light.
+
+    `draw(stream, low, high, channels)` gives random numbers (n, 1, 1, channels); streams 5 to 7 are drawn from.
+    """
     if CHANNELS[images.shape[-1]].has_alpha:
-        return tf.concat([_lit(images[..., :-1], light, draw), images[..., -1:]], axis=-1)
+        return tf.concat([lit(images[..., :-1], light, draw), images[..., -1:]], axis=-1)
     contrast, tint = draw(5, 1 - light, 1 + light, 1), draw(7, 1 - light / 2, 1 + light / 2, images.shape[-1])
     brightness = draw(6, -light, light, 1) * 255 / 2
     mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)

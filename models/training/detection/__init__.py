@@ -1,0 +1,1 @@
+"""Training of detectors: batches of images with boxes."""
