@@ -1,0 +1,116 @@
+"""MediaPipe's ObjectDetector, fed with image files as by an app, finds what our runner finds, and names the classes.
+
+It stretches images of any shape to the input, as our preprocessing of detectors does.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clients.environments import HERE, ProcessError, run
+from PIL import Image
+from small_ssd import LABELS, PREPROCESS, conversion, pixels, tflite_of
+
+from mbexport.artifact import Io, Precision
+from mbexport.formats.matching import match_detector
+from mbexport.formats.registry import open_runner
+from mbexport.formats.tflite.convert import tflite_file
+from mbexport.models.detection.boxes import Detections
+
+pytestmark = pytest.mark.client
+
+SIZES = ((320, 320), (640, 320), (320, 640))  # width, height
+CORNERS_PX = 2.0  # MediaPipe gives whole pixels, of a corner and of a size
+Detect = Callable[[Path, Sequence[Path]], list[list[Any]]]
+
+
+@pytest.fixture
+def detect(client_python) -> Detect:
+    """MediaPipe's answers: for each image its objects as [label, score, left, top, right, bottom]."""
+    python = client_python("mediapipe")
+
+    def answers(model: Path, images: Sequence[Path]) -> list[list[Any]]:
+        found: list[list[Any]] = json.loads(
+            run([python, HERE / "detect_by_mediapipe.py", model, *images], is_ours=False)
+        )
+        return found
+
+    return answers
+
+
+@pytest.fixture
+def photos(tmp_path) -> list[Path]:
+    """A larger file of each image, each pixel a block: however it is made small again, the same pixels come back."""
+    paths = []
+    for number, image in enumerate(pixels()):
+        path = tmp_path / f"{number:03d}.png"
+        Image.fromarray(image).resize(SIZES[number % len(SIZES)], Image.Resampling.NEAREST).save(path)
+        paths.append(path)
+    return paths
+
+
+def rows_of(found: Detections, width: int, height: int) -> list[list[Any]]:
+    """Our answer in the form of MediaPipe's."""
+    return [
+        [LABELS[cls], float(score), x_low * width, y_low * height, x_high * width, y_high * height]
+        for cls, score, (y_low, x_low, y_high, x_high) in zip(found.classes, found.scores, found.corners, strict=True)
+    ]
+
+
+def in_order(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    """The most certain first; of equal scores, as nobody says which of them comes first, by name and place."""
+    return sorted(rows, key=lambda row: (-round(row[1], 5), row[0], round(row[2] / 8), row[3]))
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_a_detector_finds_what_ours_finds(detect, photos, precision, tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(tflite_of(precision))
+    ours = match_detector(open_runner(path), pixels=PREPROCESS, given=None).detections(pixels())
+
+    found = detect(path, photos)
+
+    assert sum(map(len, ours)) > 50
+    for number, (objects, theirs) in enumerate(zip(ours, found, strict=True)):
+        own = in_order(rows_of(objects, *SIZES[number % len(SIZES)]))
+        theirs = in_order(theirs)  # noqa: PLW2901
+        assert [row[0] for row in theirs] == [row[0] for row in own]
+        assert [row[1] for row in theirs] == pytest.approx([row[1] for row in own], abs=1e-4)
+        for their, row in zip(theirs, own, strict=True):
+            assert np.abs(np.subtract(their[2:], row[2:])).max() < CORNERS_PX
+    assert {row[0] for rows in found for row in rows} == set(LABELS)
+
+
+def test_int8_input_is_refused_rather_than_misread(detect, tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(tflite_file(conversion(Precision.INT8, io=Io.INT8)))
+    with pytest.raises(ProcessError, match="Type mismatch for input tensor image"):
+        detect(path, [])
+
+
+def test_the_published_classes_read_what_was_written(client_python, tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(tflite_of(Precision.FP32))
+
+    found = json.loads(run([client_python("mediapipe"), HERE / "read_by_published_classes.py", path], is_ours=False))
+
+    (graph,) = found["subgraphMetadata"]
+    location, category, score, number = graph["outputTensorMetadata"]
+    each = {"min": 2, "max": 2}
+    assert location["content"] == {
+        "contentPropertiesType": 3,  # BoundingBoxProperties
+        "contentProperties": {"index": [1, 0, 3, 2], "type": 1, "coordinateType": 0},  # BOUNDARIES, RATIO
+        "range": each,
+    }
+    feature = {"contentPropertiesType": 1, "contentProperties": {}, "range": each}
+    assert [category["content"], score["content"], number.get("content")] == [feature, feature, None]
+    assert category["associatedFiles"] == [
+        {"name": "labels.txt", "description": "A line for each class.", "type": 3},  # TENSOR_VALUE_LABELS
+    ]
+    assert graph["outputTensorGroups"] == [
+        {"name": "detection_result", "tensorNames": ["location", "category", "score"]}
+    ]
+    assert found["minParserVersion"] == "1.2.0"
