@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 from tflite_by_hand import end_of, model_of, tensor_of
 
+from mbexport.calibration.affine import Affine
 from mbexport.formats.detection_tail import DetectionTail
 from mbexport.formats.onnx.detection_tail import append_detection_tail
 from mbexport.formats.onnx.runner import session_options
@@ -21,17 +22,17 @@ Answer = Callable[[Any, Any], list[np.ndarray]]  # codes (n, 4) and logits (n, c
 
 
 def core_tflite(
-    tail: DetectionTail, sizes: Sequence[int], *, kinds: Sequence[str] = ("float32",), affine=None
+    tail: DetectionTail, sizes: Sequence[int], *, kind: str = "float32", affines: Sequence[Affine | None] = (None,)
 ) -> bytes:
     """Heads (1, size, 1, 4) and (1, size, 1, classes) of each map, in one go from input to output.
 
-    They are of `kinds` by turns, with the scale and zero point of `affine` where these are integers.
+    They are of the type `kind`, with the scales and zero points of `affines` by turns where these are integers.
     """
     graph = schema.SubGraphT()
     names = [name for head in tail.heads for name in head]
     shapes = [(1, size, 1, width) for size in sizes for width in (4, tail.classes)]
     graph.tensors = [
-        tensor_of(name, kind := kinds[place % len(kinds)], shape, affine=None if kind == "float32" else affine)
+        tensor_of(name, kind, shape, affine=affines[place % len(affines)])
         for place, (name, shape) in enumerate(zip(names, shapes, strict=True))
     ]
     graph.operators = []

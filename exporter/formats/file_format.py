@@ -46,7 +46,7 @@ class Conversion:
     `batch` of None is decided when it is run. `io` is the type of an int8 artifact's input and output, `layout` and
     `opset` are of .onnx files. `source` is the content of the file that it is made from, empty for a format that is
     made from `networks`. `tail` is what a detector's file does behind its network, None for one whose outputs are the
-    network's own.
+    network's own; with `is_raw` it is said in the file's metadata, for apps that do it themselves, and not done.
     """
 
     precision: Precision
@@ -60,6 +60,7 @@ class Conversion:
     opset: int
     source: bytes = b""
     tail: "DetectionTail | None" = None
+    is_raw: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from clients.environments import HERE, ProcessError, run
 from PIL import Image
-from small_ssd import LABELS, PREPROCESS, conversion, pixels, tflite_of
+from small_ssd import LABELS, PREPROCESS, conversion, pixels, tail, tflite_of
 
 from mbexport.artifact import Io, Precision
 from mbexport.formats.matching import match_detector
@@ -23,6 +23,7 @@ from mbexport.models.detection.boxes import Detections
 pytestmark = pytest.mark.client
 
 SIZES = ((320, 320), (640, 320), (320, 640))  # width, height
+LEAST = tail().settings.score_threshold
 CORNERS_PX = 2.0  # MediaPipe gives whole pixels, of a corner and of a size
 Detect = Callable[[Path, Sequence[Path]], list[list[Any]]]
 
@@ -34,7 +35,7 @@ def detect(client_python) -> Detect:
 
     def answers(model: Path, images: Sequence[Path]) -> list[list[Any]]:
         found: list[list[Any]] = json.loads(
-            run([python, HERE / "detect_by_mediapipe.py", model, *images], is_ours=False)
+            run([python, HERE / "detect_by_mediapipe.py", model, LEAST, *images], is_ours=False)
         )
         return found
 
@@ -82,6 +83,29 @@ def test_a_detector_finds_what_ours_finds(detect, photos, precision, tmp_path):
         for their, row in zip(theirs, own, strict=True):
             assert np.abs(np.subtract(their[2:], row[2:])).max() < CORNERS_PX
     assert {row[0] for rows in found for row in rows} == set(LABELS)
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_raw_heads_are_decoded_by_mediapipe_itself(detect, photos, precision, tmp_path):
+    """It drops boxes as one across classes, and moves corners that stick out: the best box inside the image is ours."""
+    path, own_path = tmp_path / "raw.tflite", tmp_path / "net.tflite"
+    path.write_bytes(tflite_file(conversion(precision, is_raw=True)))
+    own_path.write_bytes(tflite_of(precision))
+    ours = match_detector(open_runner(own_path), pixels=PREPROCESS, given=None).detections(pixels())
+
+    found = detect(path, photos)
+
+    compared = 0
+    for number, (objects, theirs) in enumerate(zip(ours, found, strict=True)):
+        own = rows_of(objects, *SIZES[number % len(SIZES)])
+        is_clear = len(own) > 1 and theirs and own[0][1] - own[1][1] > 0.03  # one step of codes changes no order
+        if not is_clear or objects.corners[0].min() <= 0 or objects.corners[0].max() >= 1:
+            continue
+        compared += 1
+        assert theirs[0][0] == own[0][0]
+        assert theirs[0][1] == pytest.approx(own[0][1], abs=0.03)
+        assert np.abs(np.subtract(theirs[0][2:], own[0][2:])).max() < (CORNERS_PX if precision != "int8" else 6)
+    assert compared >= 5
 
 
 def test_int8_input_is_refused_rather_than_misread(detect, tmp_path):

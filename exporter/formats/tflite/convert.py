@@ -21,6 +21,7 @@ from mbexport.formats.tflite.batch import with_open_batch
 from mbexport.formats.tflite.detection_tail import with_detection_tail
 from mbexport.formats.tflite.integers import require_decided_integers, with_decided_weights
 from mbexport.formats.tflite.metadata import with_metadata
+from mbexport.formats.tflite.raw_heads import with_raw_heads
 from mbexport.models.activations import HardSwish
 from mbexport.models.facts import INPUT_NAME
 
@@ -54,6 +55,8 @@ def tflite_file(conversion: Conversion) -> bytes:
         case Precision.INT16X8:
             content = int16x8_tflite(network, networks.inputs(), batch=batch)
             content = with_decided_weights(content, networks.decided())
+    if tail is not None and conversion.is_raw:
+        return with_metadata(with_raw_heads(content, tail), conversion.description, raw=tail)
     if tail is not None:
         content = with_detection_tail(content, tail)
     return with_metadata(content, conversion.description)

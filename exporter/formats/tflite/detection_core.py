@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
 from mbexport.errors import StageError
 from mbexport.formats.detection_tail import DetectionTail
-from mbexport.formats.tflite.detection_tail import OP, SCALES, end_of
+from mbexport.formats.tflite.detection_tail import OP, SCALES
 from mbexport.formats.tflite.file import opened, packed
+from mbexport.formats.tflite.graph_writer import CODE, set_outputs
 from mbexport.models.detection.settings import PostProcess
 
-_CODE: Final = schema.BuiltinOperator
 _OPTIONS: Final = {"max_detections", "nms_score_threshold", "nms_iou_threshold", "num_classes", *SCALES}
 # What flexbuffers raises for bytes that are none.
 _DAMAGE: Final = (struct.error, ValueError, TypeError, IndexError, KeyError, OverflowError)
@@ -33,14 +32,10 @@ def without_detection_tail(content: bytes) -> bytes:
     found = _Tail.of(model)
     if found is None:
         raise StageError("the .tflite must end in a detection tail as it is appended here, got another end")
-    (graph,), (signature,) = model.subgraphs, model.signatureDefs
     heads = {f"boxes_{number}": index for number, index in enumerate(found.boxes)}
     heads |= {f"classes_{number}": index for number, index in enumerate(found.classes)}
-    graph.outputs = np.array(list(heads.values()), np.int32)
-    signature.outputs = [end_of(name, index) for name, index in heads.items()]
-    for name, index in heads.items():
-        graph.tensors[index].name = name.encode()
-    _drop_unused(graph, signature)
+    set_outputs(model, heads)
+    _drop_unused(model)
     return packed(model)
 
 
@@ -88,14 +83,14 @@ class _Tail:
             op = makers.get(index)
             return [int(each) for each in op.inputs] if op and codes[op.opcodeIndex][0] == code else []
 
-        op = next((op for op in graph.operators if codes[op.opcodeIndex] == (_CODE.CUSTOM, OP)), None)
+        op = next((op for op in graph.operators if codes[op.opcodeIndex] == (CODE.CUSTOM, OP)), None)
         if op is None:
             return None
         scores = int(op.inputs[1])
-        scores = (source(scores, _CODE.PAD) or [scores])[0]
-        logits = (source(scores, _CODE.LOGISTIC) or [-1])[0]
+        scores = (source(scores, CODE.PAD) or [scores])[0]
+        logits = (source(scores, CODE.LOGISTIC) or [-1])[0]
         boxes, classes = (
-            [(source(row, _CODE.RESHAPE) or [-1])[0] for row in source(joined, _CODE.CONCATENATION)]
+            [(source(row, CODE.RESHAPE) or [-1])[0] for row in source(joined, CODE.CONCATENATION)]
             for joined in (int(op.inputs[0]), logits)
         )
         options = _options(op)
@@ -115,8 +110,9 @@ def _options(op: Any) -> dict[str, Any]:
     return found if is_whole and all(isinstance(value, int | float) for value in found.values()) else {}
 
 
-def _drop_unused(graph: Any, signature: Any) -> None:
-    """Removes the ops behind the graph's outputs, and the tensors that are left over."""
+def _drop_unused(model: Any) -> None:
+    """Removes the ops behind the network's outputs, and the tensors that are left over."""
+    (graph,), (signature,) = model.subgraphs, model.signatureDefs
     needed = {int(index) for index in graph.outputs}
     kept = []
     for op in reversed(graph.operators):

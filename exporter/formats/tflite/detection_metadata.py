@@ -3,11 +3,11 @@
 Source: DetectionOutputTensorsMd in mediapipe/tasks/python/metadata/metadata_writers/metadata_info.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
-from mbexport.artifact import LABELS, TensorSpec
+from mbexport.artifact import LABELS
 from mbexport.formats.description import Description
 from mbexport.formats.detection_tail import CATEGORY, LOCATION, NUMBER, SCORE
 from mbexport.formats.tflite.metadata_schema import (
@@ -35,9 +35,15 @@ _TEXTS: Final = {
 }
 
 
-def detection_outputs(writer: Writer, description: Description, targets: Sequence[TensorSpec]) -> list[int]:
-    """The tables of the outputs `targets`, in their order."""
-    return [_output(writer, description, target.name) for target in targets]
+def detection_outputs(writer: Writer, description: Description) -> list[int]:
+    """The tables of the four outputs, in their order."""
+    label_kind = TENSOR_VALUE_LABELS if description.labels else None
+    return [
+        location_output(writer, _TEXTS[LOCATION]),
+        feature_output(writer, CATEGORY, _TEXTS[CATEGORY], label_kind=label_kind),
+        feature_output(writer, SCORE, _TEXTS[SCORE]),
+        _tensor(writer, NUMBER, _TEXTS[NUMBER], {}),
+    ]
 
 
 def detection_group(writer: Writer) -> int:
@@ -46,29 +52,33 @@ def detection_group(writer: Writer) -> int:
     return writer.table(texts={TensorGroup.NAME: _GROUP}, parts={TensorGroup.TENSOR_NAMES: names})
 
 
-def _output(writer: Writer, description: Description, name: str) -> int:
-    parts: dict[IntEnum, int] = {}
-    if name == LOCATION:
-        box = writer.table(
-            parts={BoundingBoxProperties.INDEX: writer.counts(_SIDES)},
-            kinds={
-                BoundingBoxProperties.TYPE: BoundingBoxType.BOUNDARIES,
-                BoundingBoxProperties.COORDINATE_TYPE: CoordinateType.RATIO,
-            },
-        )
-        parts[TensorMetadata.CONTENT] = _content(writer, ContentProperties.BOUNDING_BOX, box)
-    elif name != NUMBER:
-        parts[TensorMetadata.CONTENT] = _content(writer, ContentProperties.FEATURE, writer.table())
-    if name == CATEGORY and description.labels:
+def location_output(writer: Writer, text: str) -> int:
+    """The table of an output with boxes of ymin, xmin, ymax, xmax, or of what these become decoded."""
+    box = writer.table(
+        parts={BoundingBoxProperties.INDEX: writer.counts(_SIDES)},
+        kinds={
+            BoundingBoxProperties.TYPE: BoundingBoxType.BOUNDARIES,
+            BoundingBoxProperties.COORDINATE_TYPE: CoordinateType.RATIO,
+        },
+    )
+    content = _content(writer, ContentProperties.BOUNDING_BOX, box)
+    return _tensor(writer, LOCATION, text, {TensorMetadata.CONTENT: content})
+
+
+def feature_output(writer: Writer, name: str, text: str, *, label_kind: int | None = None) -> int:
+    """The table of an output with numbers of each box; `label_kind` says what the labels are of."""
+    parts: dict[IntEnum, int] = {TensorMetadata.CONTENT: _content(writer, ContentProperties.FEATURE, writer.table())}
+    if label_kind is not None:
         file = writer.table(
             texts={AssociatedFile.NAME: LABELS, AssociatedFile.DESCRIPTION: "A line for each class."},
-            kinds={AssociatedFile.TYPE: TENSOR_VALUE_LABELS},
+            kinds={AssociatedFile.TYPE: label_kind},
         )
         parts[TensorMetadata.ASSOCIATED_FILES] = writer.tables([file])
-    return writer.table(
-        texts={TensorMetadata.NAME: name, TensorMetadata.DESCRIPTION: _TEXTS[name]},
-        parts=parts,
-    )
+    return _tensor(writer, name, text, parts)
+
+
+def _tensor(writer: Writer, name: str, text: str, parts: Mapping[IntEnum, int]) -> int:
+    return writer.table(texts={TensorMetadata.NAME: name, TensorMetadata.DESCRIPTION: text}, parts=parts)
 
 
 def _content(writer: Writer, kind: ContentProperties, properties: int) -> int:

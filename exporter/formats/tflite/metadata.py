@@ -20,12 +20,13 @@ from mbexport.artifact import LABELS, TensorSpec, for_bytes, labels_file, labels
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError, StageError
 from mbexport.formats.description import Description
-from mbexport.formats.detection_tail import OUTPUTS
+from mbexport.formats.detection_tail import OUTPUTS, DetectionTail
 from mbexport.formats.stated_output import KINDS_IN_WORDS, steps_in_words
 from mbexport.formats.tflite.detection_core import detection_tail_of
 from mbexport.formats.tflite.detection_metadata import detection_group, detection_outputs
 from mbexport.formats.tflite.file import canonicalize, metadata_buffer, min_runtime_version, opened, packed
 from mbexport.formats.tflite.metadata_schema import (
+    CUSTOM_PARSER_VERSION,
     GROUPS_PARSER_VERSION,
     MIN_PARSER_VERSION,
     NORMALIZATION_OPTIONS,
@@ -41,11 +42,13 @@ from mbexport.formats.tflite.metadata_schema import (
     ProcessUnit,
     Reader,
     Stats,
-    SubGraphGroups,
+    SubGraphExtras,
     SubGraphMetadata,
     TensorMetadata,
     Writer,
 )
+from mbexport.formats.tflite.raw_heads import RAW_OUTPUTS
+from mbexport.formats.tflite.raw_metadata import raw_options, raw_outputs
 
 _COLOUR_SPACES: Final = {"RGB": ColorSpace.RGB, "GREY": ColorSpace.GRAYSCALE}
 _LIMITS: Final = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
@@ -63,18 +66,23 @@ _DAMAGE: Final = (
 _TYPES: Final = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
 
-def words(description: Description, source: TensorSpec, targets: Sequence[TensorSpec]) -> bytes:
+def words(
+    description: Description, source: TensorSpec, targets: Sequence[TensorSpec], *, raw: DetectionTail | None = None
+) -> bytes:
     """The flatbuffer of a file with the input `source` and the outputs `targets`: scores, or those of a detector.
 
-    `description` is that of this file: `as_fed_to(source)`.
+    `description` is that of this file: `as_fed_to(source)`; `raw` says how its outputs are decoded, if apps do that.
     """
-    writer, is_detector = Writer(), len(targets) > 1
+    writer, parser = Writer(), MIN_PARSER_VERSION
     parts: dict[IntEnum, int] = {
         SubGraphMetadata.INPUT_TENSOR_METADATA: writer.tables([_input(writer, description, source)])
     }
-    if is_detector:
-        outputs = detection_outputs(writer, description, targets)
-        parts[SubGraphGroups.OUTPUT_TENSOR_GROUPS] = writer.tables([detection_group(writer)])
+    if raw is not None:
+        parser, outputs = CUSTOM_PARSER_VERSION, raw_outputs(writer, description)
+        parts[SubGraphExtras.CUSTOM_METADATA] = writer.tables([raw_options(writer, raw)])
+    elif len(targets) > 1:
+        parser, outputs = GROUPS_PARSER_VERSION, detection_outputs(writer, description)
+        parts[SubGraphExtras.OUTPUT_TENSOR_GROUPS] = writer.tables([detection_group(writer)])
     else:
         outputs = [_output(writer, description, target) for target in targets]
     parts[SubGraphMetadata.OUTPUT_TENSOR_METADATA] = writer.tables(outputs)
@@ -84,7 +92,7 @@ def words(description: Description, source: TensorSpec, targets: Sequence[Tensor
         ModelMetadata.DESCRIPTION: description.text,
         ModelMetadata.VERSION: description.version,
         ModelMetadata.AUTHOR: description.author,
-        ModelMetadata.MIN_PARSER_VERSION: GROUPS_PARSER_VERSION if is_detector else MIN_PARSER_VERSION,
+        ModelMetadata.MIN_PARSER_VERSION: parser,
     }
     if description.licence is not None:
         texts[ModelMetadata.LICENSE] = description.licence
@@ -214,22 +222,22 @@ def _read_tensor(tensor: Reader, role: str) -> dict[str, str]:
     return found
 
 
-def with_metadata(content: bytes, description: Description) -> bytes:
+def with_metadata(content: bytes, description: Description, *, raw: DetectionTail | None = None) -> bytes:
     """The file in its canonical form, with all that `description` says, right for its own input and output types.
 
     The same arguments give the same bytes; metadata and labels that the file had are replaced. Without labels there
-    is no file of them. Raises `StageError` if the file takes other images, gives another number of scores or detects
-    another number of classes.
+    is no file of them. `raw` says how the outputs of a detector without a tail are decoded. Raises `StageError` if the
+    file takes other images, gives another number of scores or detects another number of classes.
     """
     model = opened(content)
     model.metadata = [entry for entry in model.metadata or [] if entry.name != _NAME]
     canonicalize(model)
-    source, targets = _ends(model)
+    source, targets = _ends(model, outputs=OUTPUTS if raw is None else RAW_OUTPUTS)
     given, expected = source.shape[1:], (*description.resolution.sides_px, description.channels)
     if given != expected:
         raise StageError(f"the .tflite must take images of {expected}, got {given}")
     _require_labels(description, content, targets)
-    said = words(description.as_fed_to(source), source, targets)
+    said = words(description.as_fed_to(source), source, targets, raw=raw)
     entry, buffer = schema.MetadataT(), schema.BufferT()
     entry.name, entry.buffer = _NAME, len(model.buffers)
     buffer.data = np.frombuffer(said, np.uint8)
@@ -255,7 +263,7 @@ def metadata_of(content: bytes) -> dict[str, str]:
 
 def input_of(content: bytes) -> TensorSpec:
     """The input, with the quantization of its codes or of the bytes that it quantizes first thing."""
-    return _ends(opened(content))[0]
+    return _ends(opened(content), outputs=OUTPUTS)[0]
 
 
 def labels_of(content: bytes) -> tuple[str, ...]:
@@ -292,20 +300,22 @@ def _with_labels(content: bytes, labels: tuple[str, ...]) -> bytes:
 
 
 def _require_labels(description: Description, content: bytes, targets: Sequence[TensorSpec]) -> None:
-    count, named = len(description.labels), "scores"
-    expected = targets[0].shape[-1]
-    if len(targets) > 1:
+    count, expected, named = len(description.labels), targets[-1].shape[-1], "scores"
+    if len(targets) == len(OUTPUTS):
         tail = detection_tail_of(content)
         expected, named = (count if tail is None else tail.classes), "classes"
     if count and count != expected:
         raise StageError(f"labels must be as many as the {expected} {named}, got {count}")
 
 
-def _ends(model: Any) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
-    """The input, with the quantization of its codes or of the bytes it quantizes first thing, and the outputs."""
+def _ends(model: Any, *, outputs: Sequence[str]) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
+    """The input, with the quantization of its codes or of the bytes it quantizes first thing, and the outputs.
+
+    These are one, or called as a detector's are, `outputs`.
+    """
     graph = model.subgraphs[0]
     targets = tuple(_spec(graph.tensors[end]) for end in graph.outputs)
-    is_detector = tuple(target.name for target in targets) == OUTPUTS
+    is_detector = tuple(target.name for target in targets) == outputs
     if len(graph.inputs) != 1 or not (len(targets) == 1 or is_detector):
         raise StageError(
             f"a .tflite must have 1 input and 1 output, or those of a detector, got {len(graph.inputs)}, {len(targets)}"

@@ -16,6 +16,8 @@ IDENTIFIER: Final = b"M001"
 # What a parser must know at least: no field or type below came later than the schema's first version.
 MIN_PARSER_VERSION: Final = "1.0.0"
 GROUPS_PARSER_VERSION: Final = "1.2.0"  # what a parser of groups of tensors must know
+CUSTOM_PARSER_VERSION: Final = "1.5.0"  # what one of metadata of other schemas must know
+_DATA_ALIGNMENT: Final = 16
 NORMALIZATION_OPTIONS: Final = 1  # the type of that union
 TENSOR_AXIS_LABELS: Final = 2  # the type of a file that has a line for each score
 TENSOR_VALUE_LABELS: Final = 3  # of one that has a line for each value of a tensor
@@ -40,10 +42,18 @@ class SubGraphMetadata(IntEnum):
     OUTPUT_TENSOR_METADATA = 3
 
 
-class SubGraphGroups(IntEnum):
-    """Which of the tensors that come out belong together."""
+class SubGraphExtras(IntEnum):
+    """What is said of the network as a whole: tensors that belong together, and metadata of other schemas."""
 
     OUTPUT_TENSOR_GROUPS = 8
+    CUSTOM_METADATA = 9
+
+
+class CustomMetadata(IntEnum):
+    """Metadata of another schema, as a flatbuffer of its own."""
+
+    NAME = 0
+    DATA = 1
 
 
 class TensorGroup(IntEnum):
@@ -168,15 +178,18 @@ class Writer(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers publishe
         parts: Mapping[IntEnum, int] | None = None,
         kinds: Mapping[IntEnum, int] | None = None,
         counts: Mapping[IntEnum, int] | None = None,
+        reals: Mapping[IntEnum, float] | None = None,
     ) -> int:
-        """A table: strings, positions of tables and vectors, numbers of an enum or union (byte), and uint32."""
+        """A table: strings, positions of tables and vectors, enums, unions or booleans (byte), uint32, and float32."""
         positions = {**{field: self.CreateString(text) for field, text in (texts or {}).items()}, **(parts or {})}
-        kinds, counts = kinds or {}, counts or {}
-        self.StartObject(1 + max((*positions, *kinds, *counts), default=-1))
+        kinds, counts, reals = kinds or {}, counts or {}, reals or {}
+        self.StartObject(1 + max((*positions, *kinds, *counts, *reals), default=-1))
         for field, position in positions.items():
             self.PrependUOffsetTRelativeSlot(field, position, 0)
         for field, count in counts.items():
             self.PrependUint32Slot(field, count, 0)
+        for field, value in reals.items():
+            self.PrependFloat32Slot(field, value, 0.0)
         for field, kind in kinds.items():
             self.PrependInt8Slot(field, kind, 0)
         end: int = self.EndObject()
@@ -213,9 +226,17 @@ class Writer(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers publishe
         end: int = self.EndVector()
         return end
 
-    def whole(self, root: int) -> bytes:
+    def data(self, content: bytes) -> int:
+        """A vector of bytes, on 16 bytes, as a flatbuffer inside another one wants it."""
+        self.StartVector(1, len(content), _DATA_ALIGNMENT)
+        for byte in reversed(content):
+            self.PrependByte(byte)
+        end: int = self.EndVector()
+        return end
+
+    def whole(self, root: int, *, identifier: bytes = IDENTIFIER) -> bytes:
         """The whole, with the root at `root`."""
-        self.Finish(root, file_identifier=IDENTIFIER)
+        self.Finish(root, file_identifier=identifier)
         return bytes(self.Output())
 
 

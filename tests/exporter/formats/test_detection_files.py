@@ -15,13 +15,14 @@ from mbexport.artifact import OPSETS, Io, Layout, Precision
 from mbexport.errors import StageError
 from mbexport.formats.contents import detection_tail_of, network_alone, stored_labels
 from mbexport.formats.detection_tail import OUTPUTS
+from mbexport.formats.kernels import Arithmetic
 from mbexport.formats.matching import match_detector
 from mbexport.formats.onnx.convert import onnx_file
 from mbexport.formats.onnx.runner import session_options
 from mbexport.formats.registry import format_of, kernels_of, open_runner
 from mbexport.formats.tflite.convert import fp32_tflite, int8_tflite, tflite_file
 from mbexport.models.detection.boxes import Detections
-from mbexport.models.detection.postprocess import detect_batch
+from mbexport.models.detection.postprocess import detect, detect_batch
 
 pytestmark = pytest.mark.run
 
@@ -201,6 +202,29 @@ def test_each_of_twelve_outputs_has_a_scale_of_its_own():
 def test_several_images_at_a_time_are_refused(batch):
     with pytest.raises(StageError, match="a detector must take one image at a time, got a batch of"):
         tflite_file(conversion(Precision.FP32, batch=batch))
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [(Precision.FP32, "float32"), (Precision.INT8, "uint8")])
+def test_a_raw_file_gives_codes_and_scores_for_apps_to_decode(folder, found, precision, dtype):
+    path = saved(folder, f"{precision}_raw.tflite", tflite_file(conversion(precision, is_raw=True)))
+    runner = open_runner(path)
+    format_of(path).check(path)
+    assert [(each.name, each.shape, each.dtype) for each in runner.outputs] == [
+        ("location", (1, 96, 4), dtype),
+        ("score", (1, 96, 3), dtype),
+    ]
+    assert stored_labels(runner) == LABELS
+    if precision is Precision.INT8:  # no delegate of integers has to hand anything back
+        assert {row.arithmetic for row in kernels_of(runner).rows} == {Arithmetic.INTEGER}
+    answers = []
+    for image in runner.prepare(pixels(), PREPROCESS):
+        codes, scores = runner.invoke(image[None])
+        real = [
+            spec.affine.dequantize(raw) if spec.affine else raw
+            for spec, raw in zip(runner.outputs, (codes, scores), strict=True)
+        ]
+        answers.append(detect(real[0][0], real[1][0], tail().anchors, tail().code_scales, tail().settings))
+    assert share_paired(found[f"{precision}.tflite"], tuple(answers)) > (0.99 if dtype == "float32" else 0.85)
 
 
 def test_an_onnx_says_that_it_detects(paths):

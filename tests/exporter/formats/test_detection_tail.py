@@ -168,7 +168,7 @@ def test_no_class_is_forgotten_by_several_threads(threads):
 def test_integer_heads_are_read_as_the_numbers_that_they_stand_for(kind):
     affine = Affine(scale=(0.25,), zero_point=(3,))
     tail = tail_of()
-    content = with_detection_tail(core_tflite(tail, [2, 1], kinds=[kind], affine=affine), tail)
+    content = with_detection_tail(core_tflite(tail, [2, 1], kind=kind, affines=[affine]), tail)
     require_sound(content)
     heads = heads_of([[2, -2, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], [[1, -1], [NEVER, 0.25], [0.5, 2]], [2, 1])
     interpreter = Interpreter(model_content=content)
