@@ -19,6 +19,22 @@ QUALITY: Json = {
     "chance": 0.05,
     "curve": [1.0] * 101,
 }
+OUTPUT: Json = {
+    "dtype": "float32",
+    "detections": 100,
+    "score_threshold": 0.01,
+    "iou_threshold": 0.6,
+    "conflict": None,
+}
+ANCHORS: Json = {"count": 1917, "objects": 1000, "uncovered": 0.05, "uncovered_ci95": [0.04, 0.07]}
+TAIL: Json = {
+    "images": 64,
+    "alike": 1.0,
+    "alike_ci95": [0.943, 1.0],
+    "network_ms": 1.5,
+    "network_share": 0.75,
+    "network_share_ci95": [0.74, 0.76],
+}
 PAIRED: Json = {
     "paired": 1.0,
     "paired_ci95": [0.995, 1.0],
@@ -36,7 +52,7 @@ def detector_json(file: str, **given: Any) -> Json:
     drop = {"ap_drop": 0.0, "ap_drop_ci95": [-0.002, 0.002], "ap50_drop": 0.0, "ap50_drop_ci95": [-0.002, 0.002]}
     return {
         **{key: usual[key] for key in _OF_ANY_FILE},
-        "output": {"dtype": "float32", "detections": 100, "conflict": None},
+        "output": OUTPUT,
         **QUALITY,
         **drop,
         **PAIRED,
@@ -44,7 +60,8 @@ def detector_json(file: str, **given: Any) -> Json:
         "distinct_outputs": 100,
         "per_class": [],
         "worst_images": [],
-        "core_latency_ms": None,
+        "anchors": ANCHORS,
+        "tail": TAIL,
         **{key: value for key, value in given.items() if key not in _FOR_ANY},
     }
 
@@ -57,7 +74,6 @@ def detectors_json(
     reference: Json | None = None,
     twins: Json | None = None,
     paths: Json | None = None,
-    anchors: Json | None = None,
     speedups: dict[tuple[str, str], tuple[float, float]] | None = None,
     noise: str | None = None,
 ) -> Json:
@@ -67,7 +83,7 @@ def detectors_json(
     alike = {**PAIRED, "alike": 1.0, "alike_ci95": [0.96, 1.0]}
     untimed = {"latency_ratio": None, "latency_ratio_ci95": None}
     first, second = [*(entry["file"] for entry in artifacts), ""][:2]
-    pair = {"a": first, "b": second, "is_twin": True, **alike, **untimed}
+    pair = {"a": first, "b": second, "is_twin": True, "conflict": None, **alike, **untimed}
     run = {"file": first, "images": 64, "paths": ["xnnpack", "reference"]}
     return {
         "task": "detect",
@@ -76,6 +92,5 @@ def detectors_json(
         "pairs": [] if twins is None else [pair | twins],
         "speedups": usual["speedups"],
         "paths": [] if paths is None else [{**run, "pairs": [{"a": "xnnpack", "b": "reference", **alike, **paths}]}],
-        "anchors": anchors,
         "machine": usual["machine"],
     }

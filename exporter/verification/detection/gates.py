@@ -11,6 +11,7 @@ Why these limits:
   detections whose score lies at a threshold.
 - `twin_paired` 0.98: twins have the same integers, and differ where a kernel rounds otherwise, which suppression then
   amplifies.
+- `tail_alike` 0.85: of 32 images that are all alike the interval begins at 0.893; a wrong tail is wrong on most.
 - `anchors_uncovered` 0.1: objects without an anchor are learned all the same, only less surely, and how many are missed
   shows in AP. So that the gate never fails by itself: it passes, or is undecided as advice to choose other anchors.
 - `size_ratio`: a quarter, the scales, and 256 KiB of what has one size in both files: graph, metadata, and the float
@@ -92,6 +93,21 @@ DETECTION_GATES: Final[Gates] = MappingProxyType(
             meaning="certain detections that twins, one network in two formats, share, of either's",
             advice="were both made by one run, with the same thresholds? Make them again together",
             values=values.twin_paired,
+        ),
+        "twin_tails": Gate(
+            direction="at least",
+            limit=1,
+            meaning="1 if twins end in the same anchors and thresholds, as far as is known, else 0",
+            advice="one of them was changed, or they come from two runs: make them again together",
+            values=values.twin_tails,
+        ),
+        "tail_alike": Gate(
+            direction="at least",
+            limit=0.85,
+            meaning="images of which a file's own tail makes the boxes that its heads stand for",
+            advice="another version of the runtime sorts, suppresses or clips otherwise: which one do apps have?",
+            values=values.tails_alike,
+            narrows_with_images=False,  # the file decides how many images are looked at
         ),
         "path_paired": Gate(
             direction="at least",

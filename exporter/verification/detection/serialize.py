@@ -37,7 +37,7 @@ def comparison_json(found: Comparison, labels: Sequence[str], reference: Quality
         **paired_json(found.paired or NOTHING_PAIRED),
         "inside": found.inside,
         "distinct_outputs": found.distinct_outputs,
-        "per_class": class_rows(found.quality.precision, labels, None if reference is None else reference.precision),
+        "per_class": _class_rows(found.quality.precision, labels, None if reference is None else reference.precision),
         "worst_images": [_worst(one, labels) for one in found.worst],
     }
 
@@ -57,11 +57,16 @@ def quality_json(found: Quality) -> Json:
     }
 
 
-def reference_json(found: Verification) -> Json:
-    """The reference's entry from `samples` to `curve`; beside labels alone its precisions are NaN."""
+def reference_json(found: Verification, labels: Sequence[str]) -> Json:
+    """The reference's entry from `samples` to `per_class`; beside labels alone its precisions are NaN."""
     quality = found.reference
-    known = quality_json(quality) if quality is not None else _UNKNOWN_QUALITY
-    return {"samples": found.samples, "objects": found.objects, "classes_seen": found.classes_seen, **known}
+    return {
+        "samples": found.samples,
+        "objects": found.objects,
+        "classes_seen": found.classes_seen,
+        **(_UNKNOWN_QUALITY if quality is None else quality_json(quality)),
+        "per_class": [] if quality is None else _reference_rows(quality.precision, labels),
+    }
 
 
 _UNKNOWN_QUALITY: Final[Json] = {
@@ -110,26 +115,38 @@ def paths_json(paths: Paths) -> Json:
     }
 
 
-def class_rows(own: AveragePrecision, labels: Sequence[str], reference: AveragePrecision | None) -> list[Json]:
-    """A row each class that has objects: all of at most 20, else the 10 that lost most (or without a reference, found
-    least)."""
+def _reference_rows(own: AveragePrecision, labels: Sequence[str]) -> list[Json]:
+    return [_class_row(own, index, labels) for index in _shown_classes(own)]
+
+
+def _class_rows(own: AveragePrecision, labels: Sequence[str], reference: AveragePrecision | None) -> list[Json]:
+    """A row for each class that is shown, with the reference's precision."""
+    rows = [_class_row(own, index, labels) for index in _shown_classes(own, reference)]
+    for row in rows:
+        index = row["class"]
+        row["reference_ap"] = math.nan if reference is None else float(reference.per_class[index])
+        row["reference_ap50"] = math.nan if reference is None else float(reference.per_class50[index])
+    return rows
+
+
+def _shown_classes(own: AveragePrecision, reference: AveragePrecision | None = None) -> list[int]:
+    """Those that have objects: all of at most 20, else the 10 that lost most; without a reference those found least."""
     seen = np.flatnonzero(own.objects)
     if len(seen) > _MOST_CLASSES:
         lost = -own.per_class if reference is None else reference.per_class - own.per_class
         seen = seen[np.argsort(-lost[seen], kind="stable")[:_WORST_CLASSES]]
-    return [
-        {
-            "class": index,
-            "label": labels[index],
-            "objects": int(own.objects[index]),
-            "ap": float(own.per_class[index]),
-            "ap50": float(own.per_class50[index]),
-            "reference_ap": math.nan if reference is None else float(reference.per_class[index]),
-            "reference_ap50": math.nan if reference is None else float(reference.per_class50[index]),
-            "curve": _rounded(own.curves[index]),
-        }
-        for index in seen.tolist()
-    ]
+    return list(map(int, seen))
+
+
+def _class_row(own: AveragePrecision, index: int, labels: Sequence[str]) -> Json:
+    return {
+        "class": index,
+        "label": labels[index],
+        "objects": int(own.objects[index]),
+        "ap": float(own.per_class[index]),
+        "ap50": float(own.per_class50[index]),
+        "curve": _rounded(own.curves[index]),
+    }
 
 
 def _worst(one: WorstImage, labels: Sequence[str]) -> Json:

@@ -77,19 +77,30 @@ def boxes_inside(measured: Json) -> Iterator[Value]:
     return (Value(value=number(entry["inside"]), subject=entry["file"]) for entry in measured["artifacts"])
 
 
+def tails_alike(measured: Json) -> Iterator[Value]:
+    """How often each tail of ours gives what the tail in numpy makes of the same heads."""
+    known = ((entry["file"], entry["tail"]) for entry in measured["artifacts"] if entry["tail"] is not None)
+    return (sampled(tail["alike"], tail["alike_ci95"], name) for name, tail in known)
+
+
+def twin_tails(measured: Json) -> Iterator[Value]:
+    """1 for twins whose tails are the same, as far as is known, else 0."""
+    for names, pair in twins(measured):
+        yield Value(value=float(pair["conflict"] is None), subject=names, reason=pair["conflict"])
+
+
 def objects_uncovered(measured: Json) -> Iterator[Value]:
-    """The share of objects that no anchor covers, where anchors are known.
+    """The share of objects that no anchor covers, of each artifact whose anchors are known.
 
     Such an object is learned by the nearest anchor nevertheless, and found sometimes: the share of those that are
     missed for want of an anchor lies between none of them and all. Such an interval passes a limit or leaves it open.
     """
-    found = measured.get("anchors")
-    if found is not None:
-        yield Value(
-            value=number(found["uncovered"]),
-            ci95=(0.0, number((found["uncovered_ci95"] or [None, None])[1])),
-            reason="no anchor overlaps such objects by half",
-        )
+    for entry in measured["artifacts"]:
+        found = entry["anchors"]
+        if found is not None:
+            upper = number((found["uncovered_ci95"] or [None, None])[1])
+            reason = "no anchor overlaps such objects by half"
+            yield Value(value=number(found["uncovered"]), ci95=(0.0, upper), subject=entry["file"], reason=reason)
 
 
 def _of_either(named: Iterable[tuple[str, Json]]) -> Iterator[Value]:

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from detectors_by_hand import detector_json, detectors_json
+from detectors_by_hand import ANCHORS, OUTPUT, TAIL, detector_json, detectors_json
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +45,6 @@ def test_flawless_files_pass_every_gate():
             *small_int8,
             twins={},
             paths={},
-            anchors={"count": 2000, "uncovered": 0.05, "uncovered_ci95": [0.04, 0.06]},
             speedups={("net_fp32.tflite", "net_int8.tflite"): (1.5, 1.7)},
         )
     )
@@ -70,13 +69,15 @@ def test_flawless_files_pass_every_gate():
         ("paired", small("a_int8.onnx", paired_back=None, paired_back_ci95=None, paired_back_count=0)),
         ("twin_paired", detectors_json(*FLAWLESS, twins={"paired": 0.9, "paired_ci95": [0.88, 0.92]})),
         ("path_paired", detectors_json(*FLAWLESS, paths={"paired": 0.7, "paired_ci95": [0.6, 0.8]})),
+        ("twin_tails", detectors_json(*FLAWLESS, twins={"conflict": "their tails differ: other anchors"})),
+        ("tail_alike", small("a_fp32.onnx", tail={**TAIL, "alike": 0.5, "alike_ci95": [0.4, 0.6]})),
         ("boxes_inside", small("a_fp32.onnx", inside=0.999)),
         ("boxes_inside", small("a_fp32.onnx", inside=None)),
         ("labels", small("a_int8.tflite", labels_matched=0.5, labels_problem="turned round")),
         ("named_precision", small("a_int8.tflite", precision="fp32")),
         ("byte_input", detectors_json({**FLAWLESS[0], "input": {**FLAWLESS[0]["input"], "byte_distance": 2}})),
         ("input_words", small("a_int8.tflite", conflict="its words and its codes differ")),
-        ("output_words", small("a_int8.tflite", output={"dtype": "float32", "detections": 9, "conflict": "x and y"})),
+        ("output_words", small("a_int8.tflite", output={**OUTPUT, "conflict": "x and y"})),
         ("int8_io", small("a_int8.tflite", input="float32")),
         ("int8_convs", small("a_int8.tflite", float_convs=1)),
         ("int8_speedup", detectors_json(*FLAWLESS, speedups={("net_fp32.onnx", "net_int8.onnx"): (0.7, 0.8)})),
@@ -99,9 +100,7 @@ def test_a_loss_within_the_interval_is_undecided():
 
 @pytest.mark.parametrize(("upper", "verdict"), [(0.1, Verdict.PASS), (0.11, Verdict.UNDECIDED), (1, Verdict.UNDECIDED)])
 def test_objects_without_an_anchor_never_fail_by_themselves(upper, verdict):
-    measured = detectors_json(
-        FLAWLESS[0], anchors={"count": 9, "uncovered": 0.9 * upper, "uncovered_ci95": [0.01, upper]}
-    )
+    measured = small("a_int8.onnx", anchors={**ANCHORS, "uncovered": 0.9 * upper, "uncovered_ci95": [0.01, upper]})
     assert judged(measured)["anchors_uncovered"].verdict is verdict
     assert judged(measured, strict=True)["anchors_uncovered"].passed is (verdict is Verdict.PASS)
 
