@@ -3,9 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from mbexport.models.architectures import MOBILENET_V1, family_named
-from mbexport.verification.gates import comparing_gates
-
 Json = dict[str, Any]
 
 OTHER_SPEEDS: Final = "images/s: batch x threads; cold start: opening the file and the first image, in a fresh process"
@@ -22,33 +19,6 @@ def number(value: float | None, form: str) -> str:
 def interval(ci95: list[float | None] | None, form: str) -> str:
     """Format both ends in brackets behind a space; empty without an interval, or where an end is null."""
     return "" if ci95 is None or None in ci95 else f" [{ci95[0]:{form}}, {ci95[1]:{form}}]"
-
-
-def top1(entry: Json, label: str = "") -> str:
-    """Format top-1 accuracy with its interval; `no labels` where it is null."""
-    if entry["top1"] is None:
-        return "no labels"
-    return f"{label}{entry['top1']:.2%}{interval(entry['top1_ci95'], '.1%')}"
-
-
-def compared_with(reference: Json) -> str:
-    """Say what the artifacts are compared with: a network and its accuracy, or labels and what these leave out."""
-    images = f"{reference['samples']} images"
-    if reference["precision"] is not None:
-        return f"{top1(reference, 'top-1 ')} on {images} ({reference['name']})"
-    left_out = ", ".join(comparing_gates())
-    return (
-        f"{reference['name']}, {images}; gates that compare with a network are left out ({left_out}): --reference FILE "
-        "brings them"
-    )
-
-
-def drop(difference: Json | None) -> str:
-    """Format the points of top-1 that were lost, with the score interval; below 0 they were gained."""
-    if difference is None:
-        return "-"
-    low, high = (100 * end for end in difference["score_ci95"])
-    return f"{100 * difference['top1_drop']:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def integer_convolutions(kernels: Json) -> str:
@@ -87,20 +57,6 @@ def speedup(ratio: Json) -> str:
     return f"{ratio['latency_ratio']:.2f}{interval(ratio['latency_ratio_ci95'], '.2f')} times as fast as fp32{where}"
 
 
-def likeness(pair: Json) -> str:
-    """Say how alike two files answer."""
-    alike = f"{number(pair['agreement'], '.2%')}{interval(pair['agreement_ci95'], '.1%')} of the answers alike"
-    if pair.get("conflict"):
-        return f"{alike}; {pair['conflict']}"
-    return alike + ("" if pair["max_lsb"] is None else f", at most {pair['max_lsb']:g} LSB apart")
-
-
-def kernel_path(pair: Json) -> str:
-    """Say in short how alike two kernel paths of one file answer."""
-    steps = "" if pair["max_lsb"] is None else f", {pair['max_lsb']:g} LSB"
-    return f"{pair['a']}/{pair['b']} {number(pair['agreement'], '.2%')}{steps}"
-
-
 def other_speeds(artifacts: Sequence[Json], *, besides: int) -> tuple[list[str], list[list[str]]]:
     """Tabulate other speeds than one image on `besides` threads: names of columns, and a row for each artifact."""
     threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {besides})
@@ -129,13 +85,6 @@ def model_name(report: Json) -> str:
     """The name of what was built, or of what `verify` compared with."""
     model = report["model"]
     return str(model.get("name") or model["reference"])
-
-
-def network_title(report: Json) -> str:
-    """What kind of network it is; reports of `verify` have no `title`, and those of older versions knew one family."""
-    model = report["model"]
-    older = MOBILENET_V1 if model.get("alpha") is not None else family_named(None)
-    return str(model.get("title") or older.title)
 
 
 def fed(data: Json) -> str:

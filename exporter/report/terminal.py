@@ -11,6 +11,7 @@ from mbexport.report import formatting
 from mbexport.report.advice import advice
 from mbexport.report.formatting import FAIL, PASS, UNDECIDED, Json, number
 from mbexport.report.screen import Screen, Table
+from mbexport.report.tasks.registry import compared_with, text_of
 from mbexport.report.warnings import warnings_of
 
 _STYLES: Final = {PASS: "green", UNDECIDED: "yellow", FAIL: "bold red"}
@@ -31,7 +32,7 @@ def print_report(
         return
     screen = Screen(stream, names=[entry["file"] for entry in report["artifacts"]])
     screen.line("")
-    screen.line(f"reference: {formatting.compared_with(report['reference'])}")
+    screen.line(f"reference: {compared_with(report)}")
     if report.get("data", {}).get("best_epoch_chosen_on_test"):
         screen.line("(the best epoch was chosen on these images: `mbexport verify` on others is the stricter test)")
     screen.table(_artifact_table(report))
@@ -176,31 +177,33 @@ def _sensitivity_table(layers: Sequence[Json]) -> Table:
 def _artifact_table(report: Json) -> Table:
     """A row for each artifact; without columns for latencies or comparisons where there are none."""
     has_network = report["reference"]["precision"] is not None
+    qualities = [column for column in text_of(report).terminal if has_network or not column.compares]
     times = ("p50", "p99") if any(entry["latency_ms"]["p50"] is not None for entry in report["artifacts"]) else ()
     rows = [
         (
             entry["file"],
             formatting.size(entry["size_bytes"]),
-            formatting.top1(entry),
-            *((formatting.drop(entry["difference"]), number(entry["agreement"], ".2%")) if has_network else ()),
+            *(column.text(entry) for column in qualities),
             *(number(entry["latency_ms"][name], ".2f") for name in times),
             formatting.integer_convolutions(entry["kernels"]),
         )
         for entry in report["artifacts"]
     ]
     titles = {"p50": "p50 ms", "p99": "p99"}
-    accuracies = ("artifact", "size", "top-1 [95 %]", *(("points lost", "agreement") if has_network else ()))
-    header = (*accuracies, *(titles[name] for name in times), "int8 convs")
-    return Table(header=header, rows=rows, breaks=(len(accuracies),))
+    first = ("artifact", "size", *(column.title for column in qualities))
+    header = (*first, *(titles[name] for name in times), "int8 convs")
+    return Table(header=header, rows=rows, breaks=(len(first),))
 
 
 def _comparisons(report: Json) -> list[str]:
-    """How alike twins and kernel paths answer, and how much faster integers are: a line each."""
-    lines = [f"{pair['a']} and {pair['b']}: {formatting.likeness(pair)}" for pair in report["pairs"]]
+    """How alike twins and kernel paths answer, how much faster integers are, and what else there is: a line each."""
+    text = text_of(report)
+    lines = [f"{pair['a']} and {pair['b']}: {text.likeness(pair)}" for pair in report["pairs"]]
     for file in report["paths"]:
-        alike = "; ".join(map(formatting.kernel_path, file["pairs"]))
+        alike = "; ".join(map(text.kernel_path, file["pairs"]))
         lines.append(f"{file['file']}, other kernels alike on {file['images']} images: {alike}")
-    return lines + [f"{ratio['b']} is {formatting.speedup(ratio)}" for ratio in report["speedups"]]
+    lines += [f"{ratio['b']} is {formatting.speedup(ratio)}" for ratio in report["speedups"]]
+    return lines + text.remarks(report)
 
 
 def _gate_table(report: Json, *, has_report: bool) -> Table:

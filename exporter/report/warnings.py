@@ -4,7 +4,8 @@ from mbexport.artifact import Precision
 from mbexport.calibration.choices import Observer
 from mbexport.models.data.left_out import counted
 from mbexport.models.preprocess import MOBILENET_NAME
-from mbexport.report.formatting import Json, fed, top1
+from mbexport.report.formatting import Json, fed
+from mbexport.report.tasks.registry import text_of
 
 _MOST_CLIPPED = 0.01
 _FEWEST_CODES = 64  # of 256: six bits
@@ -67,7 +68,7 @@ def _guessing(report: Json) -> list[str]:
     guesses = [gate for gate in report["gates"] if gate["name"] == "above_chance" and gate["value"] is not None]
     if not guesses or guesses[0]["passed"]:
         return []
-    reference = report["reference"]
+    reference, text = report["reference"], text_of(report)
     told = reference
     if reference["precision"] is None:
         told = next((entry for entry in report["artifacts"] if entry["file"] == guesses[0]["subject"]), reference)
@@ -77,15 +78,14 @@ def _guessing(report: Json) -> list[str]:
     else:
         who = f"the reference, {reference['name']} ({reference['precision']}),"
     return [
-        f"{who} reaches {top1(told)}; always giving the most frequent class reaches "
-        f"{reference['chance']:.1%}. It was fed {fed(report['data'])}: does it expect something else (--preprocess, "
-        "--mean, --scale)? Are its classes in another order (--classes)?"
+        f"{who} reaches {text.guess(told, reference)}. It was fed {fed(report['data'])}: does it expect something else "
+        f"(--preprocess, --mean, --scale)? {text.orders}"
     ]
 
 
 def _problems(entry: Json, reference: Json) -> list[str]:
     """What is wrong with one artifact's input, output or labels; reports of older versions say less."""
-    given, wanted = entry["output"]["kind"], reference.get("kind")
+    given, wanted = entry["output"].get("kind"), reference.get("kind")  # detectors have none
     is_other = wanted is not None and given != wanted
     kinds = f"its scores are of another kind than the reference's, {given} and not {wanted}: apps read them otherwise"
     found = (
@@ -128,15 +128,15 @@ def _fed_otherwise(report: Json) -> list[str]:
 
 
 def _refused_by_mediapipe(report: Json) -> list[str]:
-    """Warn of .tflite files made here that MediaPipe's ImageClassifier does not take."""
+    """Warn of .tflite files made here that MediaPipe does not take."""
     files = [entry for entry in report["artifacts"] if entry["format"] == "tflite"]
     refused = [entry["file"] for entry in files if not _is_for_mediapipe(entry["input"])]
     if not refused or "options" not in report:
         return []
     others = "" if len(refused) == len(files) else "; it takes the others"
     return [
-        "MediaPipe's ImageClassifier takes colour images, red first, of one mean and one std for all channels, and "
-        f"refuses {', '.join(refused)}{others}"
+        f"MediaPipe's {text_of(report).mediapipe} takes colour images, red first, of one mean and one std for all "
+        f"channels, and refuses {', '.join(refused)}{others}"
     ]
 
 

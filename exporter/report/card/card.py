@@ -3,7 +3,7 @@
 The card has the YAML front matter that the Hugging Face Hub reads.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -15,12 +15,13 @@ from mbexport.escaping.templates import markdown_templates
 from mbexport.report import formatting
 from mbexport.report.card import sentences
 from mbexport.report.card.front_matter import front_matter
+from mbexport.report.card.registry import card_of
 from mbexport.report.formatting import Json, interval, number
+from mbexport.report.tasks.registry import task_of, text_of
 from mbexport.report.warnings import network_warnings, noise
 
 CARD: Final = "MODEL_CARD.md"
 _HERE: Final = "mbexport.report.card"
-_WORST: Final = 10
 _TIMES: Final = ("p50", "p90", "p99")
 
 
@@ -46,17 +47,19 @@ def model_card(
 def _context(report: Json, licence: str | None, files: Collection[str], bundles: Mapping[str, str]) -> dict[str, Any]:
     """The names that the template uses: texts, which it escapes, and finished tables."""
     beside = {path.split("/")[0] for path in files}
+    card = card_of(report)
     is_timed = any(entry["latency_ms"]["p50"] is not None for entry in report["artifacts"])
     return {
+        "task": task_of(report).value,
         "name": formatting.model_name(report),
         "passed": report["passed"],
         "verdict": sentences.verdict(report),
         "warnings": network_warnings(report),
-        "about": sentences.about(report),
+        "about": sentences.about(report, card),
         "beside": beside,
         "bundles": {platform: Markup(summary) for platform, summary in bundles.items()},
-        "resizing": sentences.resizing(report),
-        "ends": _ends(report["artifacts"]),
+        "feeding": card.feeding(report),
+        "ends": _ends(report["artifacts"], card.output),
         "training": sentences.training(report),
         "reference": report["reference"]["name"],
         "labelled": report["reference"]["labelled"],
@@ -65,23 +68,27 @@ def _context(report: Json, licence: str | None, files: Collection[str], bundles:
         "noise": noise(report["machine"]),
         "is_timed": is_timed,
         "latencies": _latencies(report["artifacts"], is_timed=is_timed),
-        "speedups": [f"Here {ratio['b']} is {formatting.speedup(ratio)}." for ratio in report["speedups"]],
+        "speeds": [
+            *(f"Here {ratio['b']} is {formatting.speedup(ratio)}." for ratio in report["speedups"]),
+            *card.speeds(report),
+        ],
         "gates": _gates(report["gates"]),
-        "limits": sentences.limits(report),
-        "classes": _classes(report["artifacts"]),
+        "limits": sentences.limits(report, card),
+        "classes_title": card.classes_title,
+        "classes": Markup(card.classes(report["artifacts"])),
         "licence": sentences.licence_line(licence),
         "hashes": _hashes(report["artifacts"]),
         "tools": [f"{name} {version}" for name, version in _tools(report["tool"]).items()],
     }
 
 
-def _ends(artifacts: Sequence[Json]) -> Markup:
+def _ends(artifacts: Sequence[Json], output: Callable[[Json], str]) -> Markup:
     rows = [
         [
             code(entry["file"]),
             prose(f"{entry['input']['dtype']} {entry['input']['layout']}, {entry['input']['channel_order']}"),
             prose(sentences.fed(entry["input"])),
-            prose(f"{entry['output']['dtype']}, {entry['output']['kind']}"),
+            prose(output(entry)),
         ]
         for entry in artifacts
     ]
@@ -90,25 +97,17 @@ def _ends(artifacts: Sequence[Json]) -> Markup:
 
 def _metrics(report: Json) -> Markup:
     """The float network first, then every file."""
-    reference = report["reference"]
-    names = ("", "size", "top-1 [95 %]", "top-5 [95 %]", "points of top-1 lost [95 %]", "answers alike [95 %]")
-    first = [prose(reference["name"], LONGEST_NAME), "-", formatting.top1(reference), _top5(reference), "-", "-"]
+    reference, columns = report["reference"], text_of(report).card
+    first = [
+        prose(reference["name"], LONGEST_NAME),
+        "-",
+        *("-" if column.compares else column.text(reference) for column in columns),
+    ]
     rows = [
-        [
-            code(entry["file"]),
-            formatting.size(entry["size_bytes"]),
-            formatting.top1(entry),
-            _top5(entry),
-            formatting.drop(entry["difference"]),
-            number(entry["agreement"], ".2%") + interval(entry["agreement_ci95"], ".1%"),
-        ]
+        [code(entry["file"]), formatting.size(entry["size_bytes"]), *(column.text(entry) for column in columns)]
         for entry in report["artifacts"]
     ]
-    return Markup(table(names, [first, *rows]))
-
-
-def _top5(entry: Json) -> str:
-    return number(entry["top5"], ".2%") + interval(entry["top5_ci95"], ".1%")
+    return Markup(table(("", "size", *(column.title for column in columns)), [first, *rows]))
 
 
 def _latencies(artifacts: Sequence[Json], *, is_timed: bool) -> Markup:
@@ -139,22 +138,6 @@ def _gates(gates: Sequence[Json]) -> Markup:
         for gate in formatting.by_urgency(gates)
     ]
     return Markup(table(("verdict", "gate", "what it is", "value [95 %]", "limit"), rows, texts=3) if rows else "")
-
-
-def _classes(artifacts: Sequence[Json]) -> Markup:
-    """The classes that lost most, of all files."""
-    found = [(row, entry["file"]) for entry in artifacts for row in entry["worst_classes"]]
-    found.sort(key=lambda pair: pair[0]["right"] - pair[0]["reference_right"])
-    rows = [
-        [
-            prose(row["label"], LONGEST_NAME),
-            code(file),
-            *(str(row[key]) for key in ("images", "reference_right", "right")),
-        ]
-        for row, file in found[:_WORST]
-    ]
-    names = ("class", "file", "images", "float right", "file right")
-    return Markup(table(names, rows, texts=2) if rows else "")
 
 
 def _hashes(artifacts: Sequence[Json]) -> Markup:

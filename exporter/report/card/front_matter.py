@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mbexport.escaping.characters import LONGEST_NAME, one_line
+from mbexport.report.card.registry import card_of
+from mbexport.report.card.task_card import TaskCard
 from mbexport.report.formatting import Json, model_name
 
-_TASK: Final = "image-classification"
-_TITLES: Final[Mapping[str, str]] = {"top1": "top-1 accuracy", "top5": "top-5 accuracy"}
 # The identifiers of https://huggingface.co/docs/hub/repositories-licenses that are of a software or data licence.
 _LICENCES: Final = (
     *("apache-2.0", "mit", "openrail", "afl-3.0", "artistic-2.0", "bsl-1.0", "bsd", "bsd-2-clause"),
@@ -32,17 +32,18 @@ def front_matter(report: Json, *, licence: str | None, base_model: str | None) -
     """
     formats = dict.fromkeys(entry["format"] for entry in report["artifacts"])
     precisions = dict.fromkeys(entry["precision"] for entry in report["artifacts"])
-    header: dict[str, Any] = {**_licence(licence), "library_name": "litert", "pipeline_tag": _TASK}
+    card = card_of(report)
+    header: dict[str, Any] = {**_licence(licence), "library_name": "litert", "pipeline_tag": card.tag}
     if base_model:
         is_finetuned = report["model"].get("trained_here")
         header |= {"base_model": base_model, "base_model_relation": "finetune" if is_finetuned else "quantized"}
-    header["tags"] = ["vision", _TASK, "mobile", *formats, *precisions]
+    header["tags"] = ["vision", card.tag, "mobile", *formats, *precisions]
     name = report["data"]["name"]
     if name and report["model"].get("trained_here"):
         header["datasets"] = [_identifier(name, "dataset")]
-    found = _metrics(report["artifacts"])
+    found = _metrics(report["artifacts"], card)
     if found:
-        header |= {"metrics": ["accuracy"], "model-index": _index(report, found)}
+        header |= {"metrics": [card.metric], "model-index": _index(report, found, card)}
     return "\n".join(["---", *_lines(header), "---", ""])
 
 
@@ -56,18 +57,18 @@ def _licence(licence: str | None) -> dict[str, str]:
     return {"license": _OTHER, "license_name": _identifier(licence, "custom").lower()}
 
 
-def _index(report: Json, found: list[Json]) -> list[Json]:
+def _index(report: Json, found: list[Json], card: TaskCard) -> list[Json]:
     name = report["data"]["name"] or "images"
-    task = {"type": _TASK, "name": "Image Classification"}
+    task = {"type": card.tag, "name": card.title}
     data = {"type": _identifier(name, "dataset"), "name": name}
     return [{"name": model_name(report), "results": [{"task": task, "dataset": data, "metrics": found}]}]
 
 
-def _metrics(artifacts: Sequence[Json]) -> list[Json]:
+def _metrics(artifacts: Sequence[Json], card: TaskCard) -> list[Json]:
     return [
-        {"type": "accuracy", "value": round(entry[key], 4), "name": f"{title} of {entry['file']}", "verified": False}
+        {"type": card.metric, "value": round(entry[key], 4), "name": f"{title} of {entry['file']}", "verified": False}
         for entry in artifacts
-        for key, title in _TITLES.items()
+        for key, title in card.metrics.items()
         if entry[key] is not None
     ]
 

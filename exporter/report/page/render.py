@@ -8,13 +8,13 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from mbexport.formats.registry import FORMATS
-from mbexport.report.formatting import network_title
 from mbexport.report.page import numbers
 from mbexport.report.page import view as page_view
 from mbexport.report.page.charts import COLOURS, charts
 from mbexport.report.page.headline import gate_counts, tiles
 from mbexport.report.page.numbers import Json
 from mbexport.report.page.templates import page_templates
+from mbexport.report.tasks.registry import network_title
 
 _HERE: Final = "mbexport.report.page"
 

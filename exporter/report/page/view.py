@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mbexport.escaping.markup import clean
-from mbexport.report.formatting import compared_with
 from mbexport.report.page.numbers import Json, elided, number, sentence, short_names
+from mbexport.report.tasks.registry import compared_with
 from mbexport.report.warnings import image_warnings, network_warnings
 
 MOST_IMAGES: Final = 48  # that are shown; the report holds all
@@ -113,7 +113,7 @@ def caveats(report: Json) -> list[str]:
             "The images have no labels: how often the artifacts agree is known, how often they are right is not."
         )
     if report["reference"]["precision"] is None:
-        lines.append(f"The reference is {compared_with(report['reference'])}.")
+        lines.append(f"The reference is {compared_with(report)}.")
     if report["data"].get("best_epoch_chosen_on_test"):
         lines.append("The best epoch of the training was chosen on these images: others are the stricter test.")
     return [sentence(clean(line)) for line in lines + network_warnings(report)]

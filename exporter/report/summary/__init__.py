@@ -1,0 +1,1 @@
+"""The parts of the CI server's page that differ by task."""

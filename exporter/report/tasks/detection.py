@@ -1,0 +1,112 @@
+"""How reports on detectors are told: average precision, what of it was lost, and which detections were kept.
+
+AP is 0 to 1 here as in `--gate` and in other tools that measure it. Detections are those that an app shows, with a
+score of at least 0.3; one is kept where the other detector gives a box of its class at nearly the same place.
+"""
+
+from typing import Final
+
+from mbexport.report.formatting import Json, interval, number
+from mbexport.report.tasks.task import Column, TaskText
+from mbexport.verification.detection.gates import DETECTION_GATES
+
+_UNTITLED: Final = "Object detector"
+
+
+def precision(entry: Json, key: str) -> str:
+    """Format AP, or another precision or the loss of one, with its interval; a dash where it is null."""
+    return number(entry[key], "z.3f") + interval(entry[f"{key}_ci95"], "z.3f")
+
+
+def kept(entry: Json, key: str = "paired") -> str:
+    """Format the share of the first detector's detections that the second has too, with its interval.
+
+    `paired_back` is that of the second one's.
+    """
+    return number(entry[key], ".1%") + interval(entry[f"{key}_ci95"], ".1%")
+
+
+def alike(entry: Json) -> str:
+    """Format the share of images with the same detections in the same order, with its interval."""
+    return number(entry["alike"], ".1%") + interval(entry["alike_ci95"], ".1%")
+
+
+def tail_line(report: Json) -> str | None:
+    """How much of the files' time their networks take, as a sentence without its end; None where that is not known."""
+    known = [(entry["file"], entry["tail"]) for entry in report["artifacts"] if entry["tail"] is not None]
+    timed = [(file, tail) for file, tail in known if tail["network_share"] is not None]
+    if not timed:
+        return None
+    shares = ", ".join(
+        f"{tail['network_share']:.0%}{interval(tail['network_share_ci95'], '.0%')} of the time of {file}"
+        for file, tail in timed
+    )
+    return f"the network alone takes {shares}; the rest makes boxes of what it gives"
+
+
+def coverage_line(report: Json) -> str | None:
+    """How many objects have no anchor of about their shape, as a sentence without its end; None if all do."""
+    known = [entry["anchors"] for entry in report["artifacts"] if entry["anchors"] is not None]
+    worst = max((each for each in known if each["uncovered"]), key=lambda each: float(each["uncovered"]), default=None)
+    if worst is None:
+        return None
+    share = f"{worst['uncovered']:.1%}{interval(worst['uncovered_ci95'], '.1%')}"
+    return f"{share} of the {worst['objects']:,} objects overlap none of the {worst['count']:,} anchors by half"
+
+
+def _quality(entry: Json) -> str:
+    return f"AP {precision(entry, 'ap')}, AP50 {precision(entry, 'ap50')}"
+
+
+def _guess(entry: Json, _reference: Json) -> str:
+    chance = number(entry["chance"], ".3f")
+    return f"AP50 {precision(entry, 'ap50')}; held against the objects of other images it reaches {chance}"
+
+
+def _likeness(pair: Json) -> str:
+    shared = f"{kept(pair)} and {kept(pair, 'paired_back')} of their detections shared"
+    same = f"{shared}, {alike(pair)} of the images all alike"
+    return f"{same}; {pair['conflict']}" if pair.get("conflict") else same
+
+
+def _kernel_path(pair: Json) -> str:
+    """The smaller one of both shares."""
+    shares = [pair[key] for key in ("paired", "paired_back") if pair[key] is not None]
+    return f"{pair['a']}/{pair['b']} {number(min(shares, default=None), '.1%')} of the detections"
+
+
+def _remarks(report: Json) -> list[str]:
+    return [line for line in (tail_line(report), coverage_line(report)) if line is not None]
+
+
+_AP: Final = Column(title="AP [95 %]", text=lambda entry: precision(entry, "ap"))
+_AP50: Final = Column(title="AP50 [95 %]", text=lambda entry: precision(entry, "ap50"))
+_LOST: Final = Column(title="AP lost [95 %]", text=lambda entry: precision(entry, "ap_drop"), compares=True)
+_KEPT: Final = Column(title="detections kept [95 %]", text=kept, compares=True)
+
+DETECTION: Final = TaskText(
+    gates=DETECTION_GATES,
+    untitled=lambda _model: _UNTITLED,
+    quality=_quality,
+    guess=_guess,
+    orders="Are its classes in another order (--classes), or the corners of its boxes (ymin, xmin, ymax, xmax)?",
+    terminal=(
+        _AP,
+        _AP50,
+        _LOST,
+        Column(title="kept", text=lambda entry: number(entry["paired"], ".1%"), compares=True),
+    ),
+    summary=(_AP, _AP50, _LOST, _KEPT),
+    card=(
+        _AP,
+        _AP50,
+        Column(title="AP75", text=lambda entry: number(entry["ap75"], ".3f")),
+        _LOST,
+        _KEPT,
+        Column(title="also the reference's [95 %]", text=lambda entry: kept(entry, "paired_back"), compares=True),
+    ),
+    likeness=_likeness,
+    kernel_path=_kernel_path,
+    remarks=_remarks,
+    mediapipe="ObjectDetector",
+)
