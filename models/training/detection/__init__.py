@@ -1,1 +1,1 @@
-"""Training of detectors: batches of images with boxes."""
+"""Training of detectors: batches of images with boxes, what anchors learn of them, the loss, and the schedule."""
