@@ -44,14 +44,15 @@ def _file(anchors: Any, classes: int, settings: PostProcess, code_scales: tuple[
         tensor_of("number of detections", "float32", (1,)),
     ]
     op.inputs, op.outputs = np.arange(3, dtype=np.int32), np.arange(3, 7, dtype=np.int32)
-    op.customOptions = np.frombuffer(_options(classes, settings, code_scales), np.uint8)
+    op.customOptions = np.frombuffer(op_options(classes, settings, code_scales), np.uint8)
     graph.operators, graph.inputs, graph.outputs = [op], op.inputs[:2], op.outputs
     model = model_of(graph, ["CUSTOM"], [None, anchors.tobytes()])
     model.operatorCodes[0].customCode = b"TFLite_Detection_PostProcess"
     return packed(model)
 
 
-def _options(classes: int, settings: PostProcess, code_scales: tuple[float, ...]) -> bytes:
+def op_options(classes: int, settings: PostProcess, code_scales: tuple[float, ...] = CODE_SCALES) -> bytes:
+    """The op's own options, a map in a flexbuffer."""
     builder = flexbuffers.Builder()
     with builder.Map():
         builder.Int("max_detections", settings.max_detections)

@@ -11,20 +11,21 @@ from mbexport.models.preprocess import PREPROCESS_SCHEMA
 
 SCHEMA: Final = 1
 # One name without a folder, and names below the folder of golden.json, in any of which no character breaks a line.
-_FILE: Final = r"^(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]+$"
-_PATH: Final = r"^(?!/)(?!(.*/)?\.{1,2}(/|$))[^\\\x00-\x1f\x7f]+$"
-_TEXT: Final = {"type": "string"}
-_COUNT: Final = {"type": "integer", "minimum": 0}
-_SIZE: Final = {"type": "integer", "minimum": 1, "maximum": 1 << 20}
-_NUMBERS: Final = {"type": "array", "items": {"type": "number"}}
-_TENSOR: Final = {
-    "name": _TEXT,
+FILE: Final = r"^(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]+$"
+PATH: Final = r"^(?!/)(?!(.*/)?\.{1,2}(/|$))[^\\\x00-\x1f\x7f]+$"
+SHA256: Final = "^[0-9a-f]{64}$"
+TEXT: Final = {"type": "string"}
+COUNT: Final = {"type": "integer", "minimum": 0}
+SIZE: Final = {"type": "integer", "minimum": 1, "maximum": 1 << 20}
+NUMBERS: Final = {"type": "array", "items": {"type": "number"}}
+TENSOR: Final = {
+    "name": TEXT,
     "dtype": {"enum": ["float32", "uint8", "int8", "int16"]},
-    "shape": {"type": "array", "minItems": 1, "items": _SIZE},
+    "shape": {"type": "array", "minItems": 1, "items": SIZE},
 }
 
 
-def _record(properties: dict[str, Any]) -> dict[str, Any]:
+def record(properties: dict[str, Any]) -> dict[str, Any]:
     """An object with these properties, all of them and no others."""
     return {
         "type": "object",
@@ -34,20 +35,64 @@ def _record(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _artifact() -> dict[str, Any]:
-    """An artifact and its two tensors."""
-    source = _record(
+def file_properties() -> dict[str, Any]:
+    """What is said of each artifact, whatever it answers: the file and its input."""
+    source = record(
         {
-            **_TENSOR,
+            **TENSOR,
             "layout": {"enum": list(Layout)},
             "channel_order": {"enum": [*(kind.colour for kind in CHANNELS.values()), "BGR"]},
-            "mean": _NUMBERS,
-            "std": _NUMBERS,
+            "mean": NUMBERS,
+            "std": NUMBERS,
         }
     )
-    target = _record(
+    return {
+        "file": {"type": "string", "pattern": FILE},
+        "sha256": {"type": "string", "pattern": SHA256},
+        "format": {"enum": [each.name for each in EXPORTED]},
+        "precision": {"enum": list(Precision)},
+        "input": source,
+    }
+
+
+def photo_properties() -> dict[str, Any]:
+    """What is said of each image, whatever is answered to it."""
+    path = {"type": "string", "pattern": PATH}
+    return {
+        "name": {"type": "string", "pattern": FILE},
+        "width": SIZE,
+        "height": SIZE,
+        "raw": path,
+        "resized": path,
+    }
+
+
+def schema_of(artifact: dict[str, Any], case: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The form of a golden.json with such artifacts and cases, and with what only its task has."""
+    return record(
         {
-            **_TENSOR,
+            "schema": {"const": SCHEMA},
+            **more,
+            "stem": {"type": "string", "pattern": FILE},
+            "classes": {"type": "integer", "minimum": 1},
+            "licence": {"type": ["string", "null"]},
+            "preprocess": PREPROCESS_SCHEMA,
+            "artifacts": {"type": "array", "items": artifact},
+            "cases": {"type": "array", "items": case},
+        }
+    )
+
+
+def answers_of(expected: dict[str, Any]) -> dict[str, Any]:
+    """What is expected of each artifact, by its file name."""
+    return {"type": "object", "propertyNames": {"pattern": FILE}, "additionalProperties": expected}
+
+
+def _artifact() -> dict[str, Any]:
+    """An artifact and its two tensors."""
+    target = record(
+        {
+            **TENSOR,
             "kind": {"enum": list(Output)},
             "tolerance": {"type": "number", "minimum": 0},
             "spread": {"type": "number", "minimum": 0},
@@ -55,47 +100,15 @@ def _artifact() -> dict[str, Any]:
             "zero_point": {"type": ["integer", "null"], "minimum": -(1 << 15), "maximum": (1 << 15) - 1},
         }
     )
-    return _record(
-        {
-            "file": {"type": "string", "pattern": _FILE},
-            "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-            "format": {"enum": [each.name for each in EXPORTED]},
-            "precision": {"enum": list(Precision)},
-            "input": source,
-            "output": target,
-        }
-    )
+    return record({**file_properties(), "output": target})
 
 
 def _case() -> dict[str, Any]:
     """An image, and what each artifact answers to it."""
-    path = {"type": "string", "pattern": _PATH}
-    expected = _record({"output": path, "top": _COUNT, "label": _TEXT, "score": {"type": "number"}})
-    return _record(
-        {
-            "name": {"type": "string", "pattern": _FILE},
-            "width": _SIZE,
-            "height": _SIZE,
-            "raw": path,
-            "resized": path,
-            "truth": {"type": ["integer", "null"], "minimum": 0},
-            "expected": {"type": "object", "propertyNames": {"pattern": _FILE}, "additionalProperties": expected},
-        }
-    )
+    path = {"type": "string", "pattern": PATH}
+    expected = record({"output": path, "top": COUNT, "label": TEXT, "score": {"type": "number"}})
+    truth = {"type": ["integer", "null"], "minimum": 0}
+    return record({**photo_properties(), "truth": truth, "expected": answers_of(expected)})
 
 
-def _schema() -> dict[str, Any]:
-    return _record(
-        {
-            "schema": {"const": SCHEMA},
-            "stem": {"type": "string", "pattern": _FILE},
-            "classes": {"type": "integer", "minimum": 1},
-            "licence": {"type": ["string", "null"]},
-            "preprocess": PREPROCESS_SCHEMA,
-            "artifacts": {"type": "array", "items": _artifact()},
-            "cases": {"type": "array", "items": _case()},
-        }
-    )
-
-
-GOLDEN: Final = Form(title="one of mbexport", schema=_schema)
+GOLDEN: Final = Form(title="one of mbexport", schema=lambda: schema_of(_artifact(), _case()))

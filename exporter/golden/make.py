@@ -1,26 +1,21 @@
 """Make golden vectors of verified artifacts and a few images: an app's unit test, in any language, replays them."""
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from mbexport.artifact import Precision
-from mbexport.calibration.samples import balanced_samples
 from mbexport.errors import StageError
 from mbexport.files import sha256_of
-from mbexport.formats.matching import input_json
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import FLOAT
 from mbexport.formats.subject import Subject
 from mbexport.golden.answers import Outputs, feeding_mistakes, least_change, outputs_of, widen_spread
 from mbexport.golden.choice import SAFE_LEAD, Candidates, choose_images
+from mbexport.golden.inputs import golden_input
+from mbexport.golden.pictures import Pictures, drawn_pictures
 from mbexport.golden.readme import readme_text
+from mbexport.golden.rounds import CANDIDATES, CASES, FAST_KERNELS, REFERENCE_KERNELS, SHORTLIST, SLOW, side_by_side
 from mbexport.golden.vectors import (
     FOLDER,
     INDEX,
@@ -29,40 +24,12 @@ from mbexport.golden.vectors import (
     Expected,
     Golden,
     GoldenArtifact,
-    GoldenInput,
     GoldenOutput,
 )
-from mbexport.models.channels import CHANNELS
-from mbexport.models.data.imageset import ImageSet, reader_pool
-from mbexport.models.preprocess import Pixels, Preprocess, widened
-from mbexport.models.transparency import over_white
-
-_CANDIDATES: Final = 24
-_SHORTLIST: Final = 6
-_CASES: Final = 3
-_LONGEST_PX: Final = 320
-# LiteRT has only plain loops for these: 0.2 s an image where others take 0.01 s (MobileNet v1 0.75, 224 px).
-_SLOW: Final = frozenset({Precision.INT16X8})
-# By their place among a format's kernel paths, behind the default: those that are as fast, and LiteRT's reference ones.
-_FAST_KERNELS, _REFERENCE_KERNELS = slice(0, 1), slice(1, None)
+from mbexport.models.data.imageset import ImageSet
+from mbexport.models.preprocess import Pixels, Preprocess
 
 Files = dict[str, bytes]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pictures:
-    """A few images: `raw` as an app has them, `resized` bytes (n, h, w, channels), `truth` (n,) if it is known."""
-
-    raw: tuple[Image.Image, ...]
-    resized: Pixels
-    truth: NDArray[np.int64] | None
-
-    def only(self, images: Sequence[int]) -> "_Pictures":
-        return _Pictures(
-            raw=tuple(self.raw[image] for image in images),
-            resized=self.resized[list(images)],
-            truth=None if self.truth is None else self.truth[list(images)],
-        )
 
 
 def golden_files(
@@ -85,7 +52,7 @@ def golden_files(
     """
     if not len(images):
         raise StageError("golden vectors need at least one image, got none")
-    candidates = _candidates(images, preprocess, is_labelled=is_labelled, seed=seed)
+    candidates = drawn_pictures(images, preprocess, most=CANDIDATES, is_labelled=is_labelled, seed=seed)
     pictures, answers = _cases(subjects, candidates)
     cases = tuple(_case(place, pictures, answers, labels) for place in range(len(pictures.raw)))
     golden = Golden(
@@ -103,27 +70,14 @@ def golden_files(
     }
 
 
-def reduced(image: Image.Image) -> Image.Image:
-    """The image with a longer side of at most 320 px: an app's test feeds it as if it came from a camera."""
-    scale = _LONGEST_PX / max(image.size)
-    if scale >= 1:
-        return image
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def _cases(subjects: Sequence[Subject], candidates: _Pictures) -> tuple[_Pictures, list[Outputs]]:
+def _cases(subjects: Sequence[Subject], candidates: Pictures) -> tuple[Pictures, list[Outputs]]:
     """The pictures that make cases, and each artifact's outputs for them.
 
     There are three rounds, so that few pictures cost the time of reference kernels. The last one leaves out pictures
     whose lead is no longer safe by these kernels.
     """
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="golden") as pool:
-
-        def each(work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-            return list(pool.map(work, items))
-
-        quick = [subject for subject in subjects if subject.runner.precision not in _SLOW] or subjects
+    with side_by_side() as each:
+        quick = [subject for subject in subjects if subject.runner.precision not in SLOW] or subjects
         first = each(lambda subject: outputs_of(subject, candidates.resized), quick)
         kept = _shortlist(first, candidates.truth)
         pictures, known = candidates.only(kept), {outputs.subject: outputs.only(kept) for outputs in first}
@@ -131,33 +85,17 @@ def _cases(subjects: Sequence[Subject], candidates: _Pictures) -> tuple[_Picture
         mistakes = feeding_mistakes(pictures.resized)
         quick_outputs = [outputs for outputs in second if outputs.subject in known]
         change = np.min(each(lambda outputs: least_change(outputs, mistakes), quick_outputs), axis=0)
-        kept = _choose(second, pictures.truth, change=change, most=_CASES)
+        kept = _choose(second, pictures.truth, change=change, most=CASES)
         pictures, change, second = pictures.only(kept), change[kept], [outputs.only(kept) for outputs in second]
-        third = each(lambda outputs: widen_spread(outputs, pictures.resized, kernels=_REFERENCE_KERNELS), second)
-        kept = _choose(third, pictures.truth, change=change, most=_CASES)
+        third = each(lambda outputs: widen_spread(outputs, pictures.resized, kernels=REFERENCE_KERNELS), second)
+        kept = _choose(third, pictures.truth, change=change, most=CASES)
         return pictures.only(kept), [outputs.only(kept) for outputs in third]
-
-
-def _candidates(images: ImageSet, preprocess: Preprocess, *, is_labelled: bool, seed: int) -> _Pictures:
-    drawn = images.subset(balanced_samples(images.labels, _CANDIDATES, seed=seed))
-    has_alpha = CHANNELS[preprocess.channels].has_alpha
-
-    def as_camera_has_it(index: int) -> Image.Image:
-        image = drawn.read(index)
-        return reduced(image.convert("RGBA") if has_alpha else over_white(image))
-
-    raw = tuple(reader_pool().map(as_camera_has_it, range(len(drawn))))
-    return _Pictures(
-        raw=raw,
-        resized=np.stack([preprocess.pixels(image) for image in raw]),
-        truth=drawn.labels if is_labelled else None,
-    )
 
 
 def _shortlist(outputs: Sequence[Outputs], truth: NDArray[np.int64] | None) -> list[int]:
     """Images for the next round. Their change is not known yet: instead, leads count up to twice the safe one."""
     least = np.min([each.lead for each in outputs], axis=0)
-    return _choose(outputs, truth, change=np.minimum(least, 2 * SAFE_LEAD), most=_SHORTLIST)
+    return _choose(outputs, truth, change=np.minimum(least, 2 * SAFE_LEAD), most=SHORTLIST)
 
 
 def _choose(
@@ -173,29 +111,18 @@ def _choose(
 
 
 def _by_fast_kernels(known: Outputs | None, subject: Subject, pixels: Pixels) -> Outputs:
-    return widen_spread(known or outputs_of(subject, pixels), pixels, kernels=_FAST_KERNELS)
+    return widen_spread(known or outputs_of(subject, pixels), pixels, kernels=FAST_KERNELS)
 
 
 def _artifact(outputs: Outputs) -> GoldenArtifact:
-    runner, stated = outputs.subject.runner, input_json(outputs.subject)
-    output = outputs.subject.output
-    has_codes, affine = runner.input.dtype != FLOAT, output.affine if output.dtype != FLOAT else None
-    norm = outputs.subject.preprocess.normalization
-    mean, std = (() if has_codes else widened(values, runner.channels) for values in (norm.mean, norm.std))
+    runner, output = outputs.subject.runner, outputs.subject.output
+    affine = output.affine if output.dtype != FLOAT else None
     return GoldenArtifact(
         file=runner.name,
         sha256=sha256_of(runner.path),
         format=format_of(runner.path).name,
         precision=runner.precision.value,
-        input=GoldenInput(
-            name=runner.input.name,
-            dtype=runner.input.dtype,
-            shape=runner.input.shape,
-            layout=stated["layout"],
-            channel_order=stated["channel_order"],
-            mean=mean,
-            std=std,
-        ),
+        input=golden_input(runner, outputs.subject.preprocess),
         output=GoldenOutput(
             name=output.name,
             dtype=output.dtype,
@@ -209,9 +136,9 @@ def _artifact(outputs: Outputs) -> GoldenArtifact:
     )
 
 
-def _case(place: int, pictures: _Pictures, answers: Sequence[Outputs], labels: Sequence[str]) -> Case:
+def _case(place: int, pictures: Pictures, answers: Sequence[Outputs], labels: Sequence[str]) -> Case:
     name, (width, height) = f"case_{place}", pictures.raw[place].size
-    ending = pictures.raw[place].mode.lower()  # rgb, or rgba for a network that takes alpha
+    ending = pictures.ending(place)
     return Case(
         name=name,
         width=width,
@@ -231,7 +158,7 @@ def _case(place: int, pictures: _Pictures, answers: Sequence[Outputs], labels: S
     )
 
 
-def _vectors(cases: Sequence[Case], pictures: _Pictures, answers: Sequence[Outputs]) -> Files:
+def _vectors(cases: Sequence[Case], pictures: Pictures, answers: Sequence[Outputs]) -> Files:
     """The bytes of images and tensors."""
     files: Files = {}
     for place, case in enumerate(cases):

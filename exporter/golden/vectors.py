@@ -129,18 +129,18 @@ def golden_from_bytes(content: bytes) -> Golden:
     return Golden(**fields)
 
 
+def input_from_json(fields: dict[str, Any]) -> GoldenInput:
+    """An artifact's input. Raises `OptionError` for floats that no byte becomes."""
+    numbers = {name: tuple(fields[name]) for name in ("shape", "mean", "std")}
+    if fields["dtype"] == FLOAT:
+        Normalization(mean=numbers["mean"], std=numbers["std"])
+    return GoldenInput(**{**fields, **numbers})
+
+
 def _artifact(fields: dict[str, Any]) -> GoldenArtifact:
-    source, target = fields["input"], fields["output"]
-    numbers = {name: tuple(source[name]) for name in ("shape", "mean", "std")}
-    if source["dtype"] == FLOAT:
-        Normalization(mean=numbers["mean"], std=numbers["std"])  # raises an OptionError for what no byte becomes
-    return GoldenArtifact(
-        **{
-            **fields,
-            "input": GoldenInput(**{**source, **numbers}),
-            "output": GoldenOutput(**{**target, "shape": tuple(target["shape"])}),
-        }
-    )
+    target = fields["output"]
+    output = GoldenOutput(**{**target, "shape": tuple(target["shape"])})
+    return GoldenArtifact(**{**fields, "input": input_from_json(fields["input"]), "output": output})
 
 
 def _case(fields: dict[str, Any]) -> Case:

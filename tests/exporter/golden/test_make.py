@@ -20,7 +20,8 @@ from mbexport.calibration.affine import Affine
 from mbexport.errors import StageError
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
-from mbexport.golden.make import golden_files, reduced
+from mbexport.golden.make import golden_files
+from mbexport.golden.pictures import reduced
 from mbexport.golden.vectors import golden_from_bytes
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.preprocess import CAFFE, MOBILENET, Preprocess

@@ -1,0 +1,1 @@
+"""Golden vectors of detectors: a few photos and the objects that each artifact finds in them."""
