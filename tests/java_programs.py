@@ -4,6 +4,7 @@ import shutil
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,16 +25,16 @@ def written(files: dict[str, bytes], folder: Path) -> Path:
     return folder
 
 
-def program(name: str, *, classes: Path) -> dict[str, bytes]:
-    """The class files of a program in `jvm/` that calls those in the folder `classes`."""
-    return compiled({name: (PROGRAMS / name).read_bytes()}, class_path=(classes,))
+def program(*names: str, classes: Path) -> dict[str, bytes]:
+    """The class files of a program in `jvm/`, of these files, that calls those in the folder `classes`."""
+    return compiled({name: (PROGRAMS / name).read_bytes() for name in names}, class_path=(classes,))
 
 
 class Replies:
-    """A running `Replies.java`, which answers questions through its pipes."""
+    """A running program of `Questions.java`, which answers through its pipes."""
 
-    def __init__(self, classes: Path) -> None:
-        command = ["java", "-Xshare:auto", "-cp", str(classes), "org.mbexport.wrapper.Replies"]
+    def __init__(self, classes: Path, name: str = "Replies") -> None:
+        command = ["java", "-Xshare:auto", "-cp", str(classes), f"org.mbexport.wrapper.{name}"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, question: str, *given: bytes) -> bytes:
@@ -56,13 +57,22 @@ class Replies:
 
 
 class Phone:
-    """A run of `Phone.java`: an app in a JVM, whose LiteRT is Python's at the other end of its pipes.
+    """A run of `Phone.java` or another: an app in a JVM, whose LiteRT is Python's at the other end of its pipes.
 
     `told` holds what the app tells, by kind; `options` are those that the model was loaded with.
     """
 
-    def __init__(self, classes: Path, *, assets: Path, photo: Path, width: int, is_compressed: bool = False) -> None:
-        app = ["com.acme.app.Phone", assets, str(is_compressed).lower(), photo, width]
+    def __init__(
+        self,
+        classes: Path,
+        *,
+        assets: Path,
+        photo: Path,
+        width: int,
+        is_compressed: bool = False,
+        name: str = "Phone",
+    ) -> None:
+        app = [f"com.acme.app.{name}", assets, str(is_compressed).lower(), photo, width]
         command = ["java", "-Xshare:auto", "-cp", *map(str, [classes, *app])]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.options = ""
@@ -81,21 +91,25 @@ class Phone:
     def _load(self) -> None:
         self._model = Interpreter(model_content=self._bytes())
         self._model.allocate_tensors()
-        self._input, self._output = (
-            entries[0] for entries in (self._model.get_input_details(), self._model.get_output_details())
-        )
-        for entry in (self._input, self._output):
-            dtype, shape = np.dtype(entry["dtype"]), entry["shape"]
-            name = dtype.name.upper().encode()
-            size = int(np.prod(shape)) * dtype.itemsize
+        (self._input,), self._outputs = self._model.get_input_details(), self._model.get_output_details()
+        self._say_tensor(self._input)
+        self._say(struct.pack(">i", len(self._outputs)))
+        for output in self._outputs:
+            self._say_tensor(output)
+
+    def _say_tensor(self, entry: dict[str, Any]) -> None:
+        dtype, shape = np.dtype(entry["dtype"]), entry["shape"]
+        for name in (entry["name"].encode(), dtype.name.upper().encode()):
             self._say(struct.pack(">H", len(name)) + name)
-            self._say(struct.pack(f">i{len(shape)}ii", len(shape), *map(int, shape), size))
+        size = int(np.prod(shape)) * dtype.itemsize
+        self._say(struct.pack(f">i{len(shape)}ii", len(shape), *map(int, shape), size))
 
     def _run(self) -> None:
         fed = np.frombuffer(self._bytes(), self._input["dtype"]).reshape(self._input["shape"])
         self._model.set_tensor(self._input["index"], fed)
         self._model.invoke()
-        self._say(self._model.get_tensor(self._output["index"]).tobytes())
+        for output in self._outputs:
+            self._say(self._model.get_tensor(output["index"]).tobytes())
 
     def _say(self, content: bytes) -> None:
         assert self._process.stdin

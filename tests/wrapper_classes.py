@@ -9,11 +9,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from mbexport.bundles.android import wrapper
 from mbexport.bundles.files import zip_bytes
+from mbexport.models.task import Task
 
 STUBS = Path(__file__).parent / "exporter/bundles/android/stubs"
-JAVA = Path(__file__).parent.parent / "exporter/bundles/android/java"
-TEST = "GoldenTest.java"  # for an app's own tests: no part of its classes
+ANDROID = Path(__file__).parent.parent / "exporter/bundles/android"
 JAVAC = (
     "javac",
     "-g:source,lines",
@@ -46,11 +47,13 @@ def compiled(sources: dict[str, bytes], *, class_path: tuple[Path, ...] = (), re
         return {each.relative_to(target).as_posix(): each.read_bytes() for each in target.rglob("*.class")}
 
 
-def wrapper_jar() -> bytes:
-    """The jar that lies beside the wrapper's sources."""
-    sources = {each.name: each.read_bytes() for each in JAVA.glob("*.java") if each.name != TEST}
+def wrapper_jar(task: Task) -> bytes:
+    """The jar that lies beside the wrapper's sources; without the test, which is for an app's own."""
+    sources = wrapper.sources(wrapper.PACKAGE, task)
+    del sources[wrapper.TEST]
     return zip_bytes(compiled(sources))
 
 
 if __name__ == "__main__":
-    (JAVA / "classes.jar").write_bytes(wrapper_jar())
+    for each, folder in wrapper.FOLDERS.items():
+        (ANDROID / folder / wrapper.CLASSES).write_bytes(wrapper_jar(each))

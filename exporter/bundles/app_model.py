@@ -2,21 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from mbexport import __version__
 from mbexport.artifact import Precision
 from mbexport.bundles.registry import Bundling, Platform
 from mbexport.errors import DataError
-from mbexport.golden.vectors import FOLDER, INDEX, Golden, GoldenArtifact, golden_from_bytes
+from mbexport.golden.detection.vectors import DetectorArtifact, DetectorGolden
+from mbexport.golden.read import read_golden
+from mbexport.golden.vectors import FOLDER, INDEX, Golden, GoldenArtifact
 from mbexport.models.channels import require_no_alpha
+from mbexport.models.task import Task
 
 # An app gets the first of these that was made: all integers, then what is smaller.
 _PREFERRED: Final = (Precision.INT8, Precision.FP16, Precision.FP32, Precision.DYNAMIC, Precision.INT16X8)
 
 
+Artifact = TypeVar("Artifact", GoldenArtifact, DetectorArtifact)
+Vectors = TypeVar("Vectors", Golden, DetectorGolden)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppModel:
+class AppModel(Generic[Artifact, Vectors]):
     """One artifact that takes one image at a time, with its labels and golden vectors.
 
     `model` is the content of the artifact's file, `golden_files` holds the files that `golden` names, by the names it
@@ -24,33 +31,46 @@ class AppModel:
     """
 
     name: str
-    artifact: GoldenArtifact
+    artifact: Artifact
     model: bytes
     labels: tuple[str, ...]
-    golden: Golden
+    golden: Vectors
     golden_files: Mapping[str, bytes]
     version: str = __version__
+
+    @property
+    def task(self) -> Task:
+        """What it is for, from which follows what an app calls."""
+        return self.golden.task
+
+
+ClassifierModel = AppModel[GoldenArtifact, Golden]
+DetectorModel = AppModel[DetectorArtifact, DetectorGolden]
+AnyModel = AppModel[Any, Any]
 
 
 def app_models(
     files: Mapping[str, bytes], labels: tuple[str, ...], bundling: Bundling
-) -> tuple[tuple[Platform, AppModel], ...]:
+) -> tuple[tuple[Platform, AnyModel], ...]:
     """The platforms that get a bundle, each with the model in it; `files` are the contents of an output folder by name.
 
     Raises `DataError` without golden vectors, for a network that takes alpha, if no artifact suits any platform of
-    `bundling`, or one that is required.
+    `bundling`, or one that is required, and for a platform that has nothing for the artifacts' task.
     """
     index = f"{FOLDER}/{INDEX}"
     if index not in files:
         raise DataError(f"a bundle needs the golden vectors of the run, got no {index}; make the folder again")
-    golden = golden_from_bytes(files[index])
+    golden = read_golden(files[index])
     require_no_alpha(golden.preprocess.channels, by="a bundle's app")
-    suited = bundling.possible([each.format for each in golden.artifacts if _takes_one_image(each)])
+    suited = bundling.possible([each.format for each in golden.artifacts if _takes_one_image(each)], golden.task)
     platforms = bundling.rows() if bundling.is_required else suited or bundling.rows()
+    other = next((each for each in platforms if golden.task not in each.tasks), None)
+    if other is not None:
+        raise DataError(f"the bundle {other.name} is for --task {', '.join(other.tasks)}, got --task {golden.task}")
     return tuple((each, _app_model(files, labels, bundling, golden, each.model_format)) for each in platforms)
 
 
-def restrict_golden(app: AppModel, *, file: str | None = None) -> AppModel:
+def restrict_golden(app: AnyModel, *, file: str | None = None) -> AnyModel:
     """Leave out the golden vectors of other artifacts, and call the model's file `file` in the rest, if that is given.
 
     Raises `DataError` if a vector is missing, or labels are not as many as the classes.
@@ -64,20 +84,23 @@ def restrict_golden(app: AppModel, *, file: str | None = None) -> AppModel:
     for case in app.golden.cases:
         if known not in case.expected:
             raise DataError(f"golden.json must hold an output of {known} for {case.name}, got none")
-        expected = case.expected[known]
-        output = expected.output.replace(known, file)
-        for name, source in ((case.raw, case.raw), (case.resized, case.resized), (output, expected.output)):
+        kept, renamed = (case.only(known, renamed=name) for name in (known, file))
+        for name, source in zip(renamed.files, kept.files, strict=True):
             if source not in app.golden_files:
                 raise DataError(f"golden.json names {source}, and there is no such file")
             files[name] = app.golden_files[source]
-        cases.append(replace(case, expected={file: replace(expected, output=output)}))
+        cases.append(renamed)
     golden = replace(app.golden, artifacts=(artifact,), cases=tuple(cases))
     return replace(app, artifact=artifact, golden=golden, golden_files=files)
 
 
 def _app_model(
-    files: Mapping[str, bytes], labels: tuple[str, ...], bundling: Bundling, golden: Golden, model_format: str
-) -> AppModel:
+    files: Mapping[str, bytes],
+    labels: tuple[str, ...],
+    bundling: Bundling,
+    golden: Golden | DetectorGolden,
+    model_format: str,
+) -> AnyModel:
     usable = {
         each.precision: each for each in golden.artifacts if each.format == model_format and _takes_one_image(each)
     }
@@ -100,5 +123,5 @@ def _app_model(
     )
 
 
-def _takes_one_image(artifact: GoldenArtifact) -> bool:
+def _takes_one_image(artifact: GoldenArtifact | DetectorArtifact) -> bool:
     return artifact.input.shape[0] == 1

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from mbexport.bundles.android.names import default_package, require_package
 from mbexport.errors import OptionError
 from mbexport.formats.tflite.format import TFLITE
+from mbexport.models.task import Task
 
 if TYPE_CHECKING:
-    from mbexport.bundles.app_model import AppModel
+    from mbexport.bundles.app_model import AnyModel
 
 # A name for Maven and CocoaPods, which each language turns into one of its own: it starts with a letter.
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
@@ -42,16 +43,17 @@ class Platform:
     """One kind of bundle.
 
     `name` is its folder and its choice of `--platform`; `title` and `summary`, a line of Markdown, are what the model
-    card says of it. It needs an artifact of the format called `model_format` that takes one image at a time. `files`
-    makes its files, by their paths in the folder, of the model and the values of the options that were given;
-    `options` are those that it has for itself.
+    card says of it. It needs an artifact of the format called `model_format` that takes one image at a time, and has
+    code for what its `tasks` answer. `files` makes its files, by their paths in the folder, of the model and the values
+    of the options that were given; `options` are those that it has for itself.
     """
 
     name: str
     title: str
     summary: str
     model_format: str
-    files: "Callable[[AppModel, Mapping[str, str]], dict[str, bytes]]"
+    files: "Callable[[AnyModel, Mapping[str, str]], dict[str, bytes]]"
+    tasks: tuple[Task, ...] = (Task.CLASSIFY,)
     options: tuple[PlatformOption, ...] = ()
 
 
@@ -63,13 +65,13 @@ ANDROID_PACKAGE: Final = PlatformOption(
 )
 
 
-def _android_files(app: "AppModel", options: Mapping[str, str]) -> dict[str, bytes]:
+def _android_files(app: "AnyModel", options: Mapping[str, str]) -> dict[str, bytes]:
     from mbexport.bundles.android.bundle import android_files
 
     return android_files(app, package=options.get(ANDROID_PACKAGE.name) or default_package(app.name))
 
 
-def _ios_files(app: "AppModel", _options: Mapping[str, str]) -> dict[str, bytes]:
+def _ios_files(app: "AnyModel", _options: Mapping[str, str]) -> dict[str, bytes]:
     from mbexport.bundles.ios.bundle import ios_files
 
     return ios_files(app)
@@ -82,6 +84,7 @@ PLATFORMS: Final = (
         summary="`android/` holds a library (AAR) with a local Maven repository, and its README.",
         model_format=TFLITE.name,
         files=_android_files,
+        tasks=(Task.CLASSIFY, Task.DETECT),
         options=(ANDROID_PACKAGE,),
     ),
     Platform(
@@ -170,6 +173,6 @@ class Bundling:
         by_name = {each.name: each for each in PLATFORMS}
         return tuple(by_name[name] for name in self.platforms)
 
-    def possible(self, formats: Collection[str]) -> tuple[Platform, ...]:
-        """Those of them that need an artifact of one of these formats."""
-        return tuple(each for each in self.rows() if each.model_format in formats)
+    def possible(self, formats: Collection[str], task: Task = Task.CLASSIFY) -> tuple[Platform, ...]:
+        """Those of them that need an artifact of one of these formats, and have code for its task."""
+        return tuple(each for each in self.rows() if each.model_format in formats and task in each.tasks)

@@ -30,6 +30,7 @@ _LANGUAGES: Final[Mapping[str, _Filters]] = MappingProxyType(
         "swift": (swift, boolean, double, doubles, integer, identifier, comment),
         "ruby": (ruby, comment),
         "kotlin": (kotlin, identifier, comment),
+        "java": (),
     }
 )
 _FENCED: Final[_Filters] = (swift, ruby, kotlin, double, rounded, identifier, comment)

@@ -5,7 +5,7 @@ tensors as they lie in memory, little-endian.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from mbexport.documents import read_json, refusal
@@ -13,6 +13,7 @@ from mbexport.errors import OptionError
 from mbexport.formats.runner import FLOAT
 from mbexport.golden.form import GOLDEN, SCHEMA
 from mbexport.models.preprocess import Normalization, Preprocess, preprocess_from_json, preprocess_to_json
+from mbexport.models.task import Task
 
 FOLDER: Final = "golden"
 INDEX: Final = "golden.json"
@@ -96,6 +97,16 @@ class Case:
     truth: int | None
     expected: dict[str, Expected]
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it names."""
+        return (self.raw, self.resized, *(each.output for each in self.expected.values()))
+
+    def only(self, name: str, *, renamed: str) -> "Case":
+        """What is expected of one artifact alone, as if that were called `renamed`."""
+        expected = self.expected[name]
+        return replace(self, expected={renamed: replace(expected, output=expected.output.replace(name, renamed))})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
@@ -107,6 +118,11 @@ class Golden:
     preprocess: Preprocess
     artifacts: tuple[GoldenArtifact, ...]
     cases: tuple[Case, ...]
+
+    @property
+    def task(self) -> Task:
+        """What the artifacts are for."""
+        return Task.CLASSIFY
 
     def to_bytes(self) -> bytes:
         """The content of golden.json."""

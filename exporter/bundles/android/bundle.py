@@ -1,23 +1,29 @@
 """Make the Android bundle: a Maven repository with one AAR, and the same files to copy."""
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any, Final
 
 from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.assets import MIN_SDK, aar_bytes, asset_files
 from mbexport.bundles.android.maven import LITERT, LITERT_GROUP, Coordinates, artifact_id, repository
 from mbexport.bundles.android.names import kotlin_name, require_package
-from mbexport.bundles.app_model import AppModel
+from mbexport.bundles.app_model import AnyModel
 from mbexport.bundles.files import zip_bytes
 from mbexport.escaping.templates import markdown_templates, source_templates
+from mbexport.models.task import Task
 
 _REPOSITORY: Final = "maven"
 _README: Final = "README.md"
 _USAGE: Final = "Usage.kt"
 _HERE: Final = "mbexport.bundles.android"
+_KINDS: Final[Mapping[Task, str]] = MappingProxyType(
+    {Task.CLASSIFY: "Image classifier", Task.DETECT: "Object detector"}
+)
 
 
-def android_files(app: AppModel, *, package: str) -> dict[str, bytes]:
+def android_files(app: AnyModel, *, package: str) -> dict[str, bytes]:
     """The files of the Android bundle by their paths in its folder; the same values give the same bytes.
 
     `package` is that of the wrapper, the name of its folder of assets, and its group in the Maven repository.
@@ -27,11 +33,11 @@ def android_files(app: AppModel, *, package: str) -> dict[str, bytes]:
     assets = asset_files(app)
     at = Coordinates(group=package, artifact=artifact_id(app.name), version=app.version)
     folder = package.replace(".", "/")
-    sources = wrapper.sources(package)
+    sources = wrapper.sources(package, app.task)
     test = sources.pop(wrapper.TEST)
     maven = repository(
         at,
-        aar=aar_bytes(package=package, assets=assets, classes=wrapper.classes(package)),
+        aar=aar_bytes(package=package, assets=assets, classes=wrapper.classes(package, app.task)),
         sources=zip_bytes({f"{folder}/{name}": content for name, content in sources.items()}),
         description=_description(app),
         licence=app.golden.licence,
@@ -45,14 +51,14 @@ def android_files(app: AppModel, *, package: str) -> dict[str, bytes]:
     }
 
 
-def _description(app: AppModel) -> str:
+def _description(app: AnyModel) -> str:
     return (
-        f"Image classifier {app.artifact.file}: {app.golden.classes} classes, "
+        f"{_KINDS[app.task]} {app.artifact.file}: {app.golden.classes} classes, "
         f"{app.golden.preprocess.resolution.extent} pixels"
     )
 
 
-def _texts(app: AppModel, *, package: str, at: Coordinates) -> dict[str, bytes]:
+def _texts(app: AnyModel, *, package: str, at: Coordinates) -> dict[str, bytes]:
     values: dict[str, Any] = {
         "shipped": app,  # as the templates call it
         "package": package,
@@ -64,11 +70,10 @@ def _texts(app: AppModel, *, package: str, at: Coordinates) -> dict[str, bytes]:
         "litert_version": LITERT,
         "min_sdk": MIN_SDK,
         "preprocess": app.golden.preprocess,
-        "output": app.artifact.output,
-        "is_codes": app.artifact.output.scale is not None,
     }
+    folder = wrapper.FOLDERS[app.task]
     templates = {
-        _README: markdown_templates(_HERE).get_template("readme.md.j2"),
-        _USAGE: source_templates(_HERE, "kotlin").get_template("usage.kt.j2"),
+        _README: markdown_templates(_HERE).get_template(f"{folder}/readme.md.j2"),
+        _USAGE: source_templates(_HERE, "kotlin").get_template(f"{folder}/usage.kt.j2"),
     }
     return {name: template.render(values).encode() for name, template in templates.items()}

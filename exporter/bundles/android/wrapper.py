@@ -1,21 +1,29 @@
 """Move the Java wrapper that comes with mbexport into an app's package, sources and compiled classes alike.
 
+What apps call differs by the task of a model; how images are resized and fed is one source, `java/`, for all of them.
 The classes are committed beside the sources (docs/decisions/0022), so that nobody needs a compiler to make a bundle.
 """
 
 import io
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 
 from mbexport.errors import StageError
+from mbexport.escaping.templates import source_templates
+from mbexport.models.task import Task
 
-PACKAGE: Final = "org.mbexport.wrapper"  # the package of the sources in java/, and of the classes compiled from them
+PACKAGE: Final = "org.mbexport.wrapper"  # the package of the sources, and of the classes compiled from them
 TEST: Final = "GoldenTest.java"
-_FOLDER: Final = "java"
-_CLASSES: Final = "classes.jar"
+CLASSES: Final = "classes.jar"
+FOLDERS: Final[Mapping[Task, str]] = MappingProxyType({Task.CLASSIFY: "classifier", Task.DETECT: "detector"})
+_HERE: Final = "mbexport.bundles.android"
+_SHARED: Final = "java"
+_PLAIN: Final = ".java"
+_TEMPLATE: Final = ".java.j2"
 _MAGIC: Final = 0xCAFEBABE
 _UTF8: Final = 1
 _WIDE: Final = (5, 6)  # long and double, which take two numbers of the pool
@@ -76,18 +84,23 @@ def _replaced(text: bytes, source: str, target: str) -> bytes:
     return text
 
 
-def sources(package: str) -> dict[str, bytes]:
+def sources(package: str, task: Task) -> dict[str, bytes]:
     """The wrapper's Java sources and its test in that package, by file name."""
-    return {
-        name: relocate_source(content, source=PACKAGE, target=package)
-        for name, content in _package_data()
-        if name.endswith(".java")
-    }
+    templates = source_templates(_HERE, "java")
+    found = {}
+    for folder in (_SHARED, FOLDERS[task]):
+        for name, content in _package_data(folder):
+            if name.endswith(_PLAIN):
+                found[name] = content
+            elif name.endswith(_TEMPLATE):
+                text = templates.get_template(f"{folder}/{name}").render(is_detector=task is Task.DETECT)
+                found[name.removesuffix(".j2")] = text.encode()
+    return {name: relocate_source(content, source=PACKAGE, target=package) for name, content in sorted(found.items())}
 
 
-def classes(package: str) -> dict[str, bytes]:
+def classes(package: str, task: Task) -> dict[str, bytes]:
     """The wrapper's class files in that package, by their paths in a jar."""
-    content = dict(_package_data())[_CLASSES]
+    content = dict(_package_data(FOLDERS[task]))[CLASSES]
     old, new = (name.replace(".", "/") for name in (PACKAGE, package))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {
@@ -96,6 +109,5 @@ def classes(package: str) -> dict[str, bytes]:
         }
 
 
-def _package_data() -> Iterator[tuple[str, bytes]]:
-    folder = files("mbexport.bundles.android") / _FOLDER
-    return ((each.name, each.read_bytes()) for each in sorted(folder.iterdir(), key=lambda each: each.name))
+def _package_data(name: str) -> Iterator[tuple[str, bytes]]:
+    return ((each.name, each.read_bytes()) for each in files(_HERE).joinpath(name).iterdir() if each.is_file())

@@ -6,7 +6,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from mbexport.artifact import LABELS, labels_file
-from mbexport.bundles.app_model import AppModel, restrict_golden
+from mbexport.bundles.app_model import AnyModel, restrict_golden
 from mbexport.bundles.ios.names import file_name, module_name
 from mbexport.errors import DataError
 from mbexport.escaping.templates import markdown_templates, source_templates
@@ -19,7 +19,7 @@ _RUNTIME_BRANCH: Final = "release/2.3.0"
 _ELEMENTS: Final = ("uint8", "int8", "float32")
 
 
-def ios_files(app: AppModel) -> dict[str, bytes]:
+def ios_files(app: AnyModel) -> dict[str, bytes]:
     """The files of the iOS bundle by their paths in its folder; the same values give the same bytes.
 
     Raises `DataError` for tensors that the classifier cannot feed or read, for labels that are not one line each, and
@@ -48,7 +48,7 @@ def ios_files(app: AppModel) -> dict[str, bytes]:
     }
 
 
-def _require_supported(app: AppModel) -> None:
+def _require_supported(app: AnyModel) -> None:
     source, target = app.artifact.input, app.artifact.output
     for what, dtype in (("input", source.dtype), ("output", target.dtype)):
         if dtype not in _ELEMENTS:
@@ -60,7 +60,7 @@ def _require_supported(app: AppModel) -> None:
         raise DataError(f"a label must be one line, got {broken!r}")
 
 
-def _values(app: AppModel, name: str) -> dict[str, Any]:
+def _values(app: AnyModel, name: str) -> dict[str, Any]:
     """The names that the templates use."""
     licence = app.golden.licence
     source = app.artifact.input

@@ -15,8 +15,8 @@ from mbexport.golden.form import (
     record,
     schema_of,
 )
+from mbexport.models.task import Task
 
-TASK: Final = "detect"
 _FRACTION: Final = {"type": "number", "minimum": 0, "maximum": 1}
 _CORNERS: Final = {**NUMBERS, "minItems": 4, "maxItems": 4}
 
@@ -46,5 +46,5 @@ def _case() -> dict[str, Any]:
 
 DETECTOR_GOLDEN: Final = Form(
     title="one of mbexport",
-    schema=lambda: schema_of(_artifact(), _case(), task={"const": TASK}, least_score=_FRACTION),
+    schema=lambda: schema_of(_artifact(), _case(), task={"const": Task.DETECT}, least_score=_FRACTION),
 )

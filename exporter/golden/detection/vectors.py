@@ -4,15 +4,16 @@ Images lie beside it as plain bytes, as a classifier's do; the rows that are exp
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mbexport.documents import read_json, refusal
 from mbexport.errors import OptionError
-from mbexport.golden.detection.form import DETECTOR_GOLDEN, TASK
+from mbexport.golden.detection.form import DETECTOR_GOLDEN
 from mbexport.golden.form import SCHEMA
 from mbexport.golden.vectors import FOLDER, INDEX, GoldenInput, input_from_json
 from mbexport.models.preprocess import Preprocess, preprocess_from_json, preprocess_to_json
+from mbexport.models.task import Task
 
 Corners = tuple[float, float, float, float]
 
@@ -83,6 +84,15 @@ class DetectorCase:
     sha256: str
     expected: dict[str, tuple[Row, ...]]
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it names."""
+        return self.raw, self.resized
+
+    def only(self, name: str, *, renamed: str) -> "DetectorCase":
+        """What is expected of one artifact alone, as if that were called `renamed`."""
+        return replace(self, expected={renamed: self.expected[name]})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorGolden:
@@ -99,11 +109,16 @@ class DetectorGolden:
     artifacts: tuple[DetectorArtifact, ...]
     cases: tuple[DetectorCase, ...]
 
+    @property
+    def task(self) -> Task:
+        """What the artifacts are for."""
+        return Task.DETECT
+
     def to_bytes(self) -> bytes:
         """The content of golden.json."""
         content = {
             "schema": SCHEMA,
-            "task": TASK,
+            "task": self.task,
             **asdict(self),
             "preprocess": preprocess_to_json(self.preprocess),
             "cases": [_case_json(each) for each in self.cases],

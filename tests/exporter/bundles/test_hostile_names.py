@@ -41,8 +41,8 @@ def named(*, licence: str | None = "MIT", label: str = "cat") -> AppModel:
 def without_java():
     """The Java wrapper is the same for every name, and takes most of the time that a bundle takes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wrapper, "sources", lambda package: {wrapper.TEST: b""})
-        patch.setattr(wrapper, "classes", lambda package: {})
+        patch.setattr(wrapper, "sources", lambda package, task: {wrapper.TEST: b""})
+        patch.setattr(wrapper, "classes", lambda package, task: {})
         yield
 
 

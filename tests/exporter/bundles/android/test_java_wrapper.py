@@ -18,6 +18,7 @@ from mbexport.escaping.source import properties
 from mbexport.formats.runner import Runner
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
 from mbexport.models.resolution import Resolution
+from mbexport.models.task import Task
 from mbexport.models.transparency import over_white
 
 pytestmark = needs_java
@@ -28,8 +29,8 @@ PHOTOS_STEP = 20
 
 @pytest.fixture(scope="module")
 def java(tmp_path_factory):
-    classes = written(wrapper.classes(wrapper.PACKAGE), tmp_path_factory.mktemp("classes"))
-    replies = Replies(written(program("Replies.java", classes=classes), classes))
+    classes = written(wrapper.classes(wrapper.PACKAGE, Task.CLASSIFY), tmp_path_factory.mktemp("classes"))
+    replies = Replies(written(program("Questions.java", "Replies.java", classes=classes), classes))
     yield replies
     replies.close()
 

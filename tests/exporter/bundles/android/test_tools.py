@@ -17,6 +17,7 @@ from mbexport import __version__
 from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.bundle import android_files
 from mbexport.bundles.android.maven import LITERT, LITERT_GROUP, Coordinates, repository
+from mbexport.models.task import Task
 
 PACKAGE = "com.acme.flowers"
 # Debian: android-framework-res, junit4 and libhamcrest-java.
@@ -81,7 +82,7 @@ def test_aapt2_links_an_app_with_its_manifest_and_assets(bundle, tmp_path):
 def test_the_usage_is_kotlin_that_compiles(tmp_path, package):
     files = android_files(app_model_of_images(), package=package)
     stubs = {each.relative_to(STUBS).as_posix(): each.read_bytes() for each in STUBS.rglob("*.java")}
-    classes = written(compiled(stubs) | wrapper.classes(package), tmp_path / "classes")
+    classes = written(compiled(stubs) | wrapper.classes(package, Task.CLASSIFY), tmp_path / "classes")
     written({"Usage.kt": files["Usage.kt"]}, tmp_path)
     run("kotlinc", "-cp", classes, tmp_path / "Usage.kt", "-d", tmp_path / "out")
     assert (tmp_path / "out/Recognizer.class").exists()
@@ -91,7 +92,7 @@ def test_the_usage_is_kotlin_that_compiles(tmp_path, package):
 def tests_of_an_app(bundle, tmp_path):
     """The command that runs the bundle's own test in an app into which the files were copied."""
     sources = {each.relative_to(bundle).as_posix(): each.read_bytes() for each in bundle.rglob("src/test/**/*.java")}
-    classes = written(wrapper.classes(PACKAGE), tmp_path / "classes")
+    classes = written(wrapper.classes(PACKAGE, Task.CLASSIFY), tmp_path / "classes")
     written(compiled(sources, class_path=(classes, *JUNIT)), classes)
     path = ":".join(map(str, (classes, *JUNIT)))
     shutil.copytree(bundle / "assets", tmp_path / "app/src/main/assets")
@@ -144,7 +145,10 @@ def test_a_shrunk_app_answers_as_before(bundle, tmp_path):
         tmp_path / "proguard.txt",
     )
     app = tmp_path / "app"
-    written(program("Phone.java", classes=written(wrapper.classes(PACKAGE) | doubles(), tmp_path / "all")), app)
+    written(
+        program("Phone.java", classes=written(wrapper.classes(PACKAGE, Task.CLASSIFY) | doubles(), tmp_path / "all")),
+        app,
+    )
     written(doubles(), app)
     with zipfile.ZipFile(io.BytesIO(shrunk.read_bytes())) as jar:
         assert f"{PACKAGE.replace('.', '/')}/Files.class" not in jar.namelist()  # it was renamed

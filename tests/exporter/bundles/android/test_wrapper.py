@@ -12,6 +12,7 @@ from java_programs import needs_java, written
 from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.wrapper import relocate_class, relocate_source
 from mbexport.errors import StageError
+from mbexport.models.task import Task
 
 PACKAGES = st.from_regex(r"[a-z][a-z0-9_]{0,20}(\.[a-z][a-z0-9_]{0,20}){1,3}", fullmatch=True)
 needs_javac_17 = pytest.mark.skipif(
@@ -53,38 +54,43 @@ def test_what_is_no_class_file_is_refused(content, message):
         relocate_class(content, source="org.m", target="b.c")
 
 
+@pytest.mark.parametrize("task", Task)
 @settings(max_examples=25)
-@given(PACKAGES.map("qq.{}".format))  # the way back needs a name that no class of Android has within its own
-@example("org.mbexport.wrapper.more")
-def test_there_and_back_gives_the_same_bytes(package):
-    moved = wrapper.classes(package)
+@given(package=PACKAGES.map("qq.{}".format))  # the way back needs a name that no class of Android has within its own
+@example(package="org.mbexport.wrapper.more")
+def test_there_and_back_gives_the_same_bytes(task, package):
+    moved = wrapper.classes(package, task)
     old, new = (name.replace(".", "/") for name in (wrapper.PACKAGE, package))
-    assert len(moved) == len(wrapper.classes(wrapper.PACKAGE)) > 10
-    for name, content in wrapper.classes(wrapper.PACKAGE).items():
+    assert len(moved) == len(wrapper.classes(wrapper.PACKAGE, task)) > 10
+    for name, content in wrapper.classes(wrapper.PACKAGE, task).items():
         assert relocate_class(moved[name.replace(old, new)], source=package, target=wrapper.PACKAGE) == content
 
 
 @needs_javac_17
+@pytest.mark.parametrize("task", Task)
 @pytest.mark.parametrize("package", [wrapper.PACKAGE, "a.b", "com.acme.a_rather_long_name.of_a_package.x1", "in.acme"])
-def test_a_bundles_classes_are_those_of_its_sources(package):
-    sources = wrapper.sources(package)
+def test_a_bundles_classes_are_those_of_its_sources(package, task):
+    sources = wrapper.sources(package, task)
     del sources[wrapper.TEST]
-    assert wrapper_classes.compiled(sources) == wrapper.classes(package), (
+    assert wrapper_classes.compiled(sources) == wrapper.classes(package, task), (
         "the Java sources were changed: `make java-classes` writes their classes"
     )
 
 
 @needs_javac_17
-def test_the_wrapper_calls_nothing_that_java_7_did_not_have():
+@pytest.mark.parametrize("task", Task)
+def test_the_wrapper_calls_nothing_that_java_7_did_not_have(task):
     """Android 5 has the classes of Java 7, and of Java 8 only what the app's build adds."""
-    sources = wrapper.sources("a.b")
+    sources = wrapper.sources("a.b", task)
     del sources[wrapper.TEST]
-    assert len(wrapper_classes.compiled(sources, release="7")) == len(wrapper.classes("a.b"))
+    assert len(wrapper_classes.compiled(sources, release="7")) == len(wrapper.classes("a.b", task))
 
 
 @needs_java
 def test_two_bundles_live_in_one_app(tmp_path):
-    classes = written(wrapper.classes("com.acme.cats") | wrapper.classes("com.acme.dogs"), tmp_path)
+    classes = written(
+        wrapper.classes("com.acme.cats", Task.CLASSIFY) | wrapper.classes("com.acme.dogs", Task.DETECT), tmp_path
+    )
     both = b"""
     class Both {
         public static void main(String[] arguments) throws Exception {
@@ -99,8 +105,9 @@ def test_two_bundles_live_in_one_app(tmp_path):
     assert [folder for folder, _ in folders] == ["com.acme.cats", "com.acme.dogs"]
 
 
-def test_sources_name_the_package_alone():
-    for name, content in wrapper.sources("com.acme.flowers").items():
+@pytest.mark.parametrize("task", Task)
+def test_sources_name_the_package_alone(task):
+    for name, content in wrapper.sources("com.acme.flowers", task).items():
         assert content.startswith(b"package com.acme.flowers;\n"), name
         assert b"mbexport.wrapper" not in content
     assert relocate_source(b"import org.m.A; // org/m", source="org.m", target="b") == b"import b.A; // b"

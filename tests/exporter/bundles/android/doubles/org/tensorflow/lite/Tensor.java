@@ -2,6 +2,8 @@ package org.tensorflow.lite;
 
 /** A tensor of the model. */
 public interface Tensor {
+    String name();
+
     DataType dataType();
 
     int[] shape();

@@ -1,6 +1,7 @@
 package org.tensorflow.lite;
 
 import java.nio.ByteBuffer;
+import java.util.Map;
 
 /** A stub: what the wrapper needs in order to compile, with the types that LiteRT 1.4 returns. */
 public final class Interpreter implements AutoCloseable {
@@ -27,7 +28,15 @@ public final class Interpreter implements AutoCloseable {
         throw new UnsupportedOperationException("stub");
     }
 
+    public int getOutputTensorCount() {
+        throw new UnsupportedOperationException("stub");
+    }
+
     public void run(Object input, Object output) {
+        throw new UnsupportedOperationException("stub");
+    }
+
+    public void runForMultipleInputsOutputs(Object[] inputs, Map<Integer, Object> outputs) {
         throw new UnsupportedOperationException("stub");
     }
 
