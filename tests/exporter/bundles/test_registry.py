@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from contexts import context, record
+from detector_photos import DETECTOR, golden_of_photos, model
 from golden_by_hand import LABELS, golden_files_of
 
 from mbexport.artifact import Precision, labels_file
@@ -13,6 +14,7 @@ from mbexport.bundles.registry import PLATFORMS, Bundling, Platform, PlatformOpt
 from mbexport.cli import run
 from mbexport.errors import DataError, OptionError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
+from mbexport.models.task import Task
 from mbexport.pipeline.deliver import delivery_of
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.pipeline.publish import publish
@@ -106,6 +108,16 @@ def test_a_bundle_without_its_format_is_left_out_unless_it_is_required(with_row,
     if "kiosk" not in folders:
         with pytest.raises(DataError, match=r"needs a \.onnx that takes one image at a time, got net_int8\.tflite"):
             bundle_files(made_of(*models), LABELS, Bundling(platforms=("ios", "kiosk"), is_required=True))
+
+
+def test_a_row_has_nothing_for_a_task_that_it_does_not_name(with_row):
+    with_row(KIOSK)
+    files = {**golden_of_photos(), DETECTOR: model(), "labels.txt": labels_file(LABELS)}
+    bundling = Bundling(platforms=("android", "kiosk"))
+    assert [each.name for each in bundling.possible(["tflite"], Task.DETECT)] == ["android"]
+    assert {name.split("/")[0] for name in bundle_files(files, LABELS, bundling)} == {"android"}
+    with pytest.raises(DataError, match="the bundle kiosk is for --task classify, got --task detect"):
+        bundle_files(files, LABELS, replace(bundling, is_required=True))
 
 
 def test_a_plan_refuses_a_required_bundle_that_its_formats_cannot_make(with_row):

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from golden_images import LABELS, SIZES, app_model_of_images
+from detector_photos import detector_model
+from golden_images import app_model_of_images
 from java_programs import Phone, doubles, needs_java, program, written
 from wrapper_classes import STUBS, compiled
 
@@ -20,6 +21,13 @@ from mbexport.bundles.android.maven import LITERT, LITERT_GROUP, Coordinates, re
 from mbexport.models.task import Task
 
 PACKAGE = "com.acme.flowers"
+APPS = {Task.CLASSIFY: app_model_of_images, Task.DETECT: detector_model}
+PROGRAMS = {Task.CLASSIFY: "Phone", Task.DETECT: "DetectorPhone"}
+TOLD = {
+    Task.CLASSIFY: ["all", "closed", "thread", "top 3"],
+    Task.DETECT: ["all", "certain", "error", "text", "thread"],
+}
+CALLED = {Task.CLASSIFY: "Recognizer", Task.DETECT: "Finder"}  # the classes in Usage.kt
 # Debian: android-framework-res, junit4 and libhamcrest-java.
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
 JUNIT = (Path("/usr/share/java/junit4.jar"), Path("/usr/share/java/hamcrest.jar"))
@@ -78,21 +86,23 @@ def test_aapt2_links_an_app_with_its_manifest_and_assets(bundle, tmp_path):
 
 
 @needs("kotlinc", "javac")
+@pytest.mark.parametrize("task", Task)
 @pytest.mark.parametrize("package", [PACKAGE, "in.acme.is.x"])
-def test_the_usage_is_kotlin_that_compiles(tmp_path, package):
-    files = android_files(app_model_of_images(), package=package)
+def test_the_usage_is_kotlin_that_compiles(tmp_path, package, task):
+    files = android_files(APPS[task](), package=package)
     stubs = {each.relative_to(STUBS).as_posix(): each.read_bytes() for each in STUBS.rglob("*.java")}
-    classes = written(compiled(stubs) | wrapper.classes(package, Task.CLASSIFY), tmp_path / "classes")
+    classes = written(compiled(stubs) | wrapper.classes(package, task), tmp_path / "classes")
     written({"Usage.kt": files["Usage.kt"]}, tmp_path)
     run("kotlinc", "-cp", classes, tmp_path / "Usage.kt", "-d", tmp_path / "out")
-    assert (tmp_path / "out/Recognizer.class").exists()
+    assert (tmp_path / f"out/{CALLED[task]}.class").exists()
 
 
-@pytest.fixture
-def tests_of_an_app(bundle, tmp_path):
+@pytest.fixture(params=Task)
+def tests_of_an_app(request, tmp_path):
     """The command that runs the bundle's own test in an app into which the files were copied."""
+    bundle = written(android_files(APPS[request.param](), package=PACKAGE), tmp_path / "android")
     sources = {each.relative_to(bundle).as_posix(): each.read_bytes() for each in bundle.rglob("src/test/**/*.java")}
-    classes = written(wrapper.classes(PACKAGE, Task.CLASSIFY), tmp_path / "classes")
+    classes = written(wrapper.classes(PACKAGE, request.param), tmp_path / "classes")
     written(compiled(sources, class_path=(classes, *JUNIT)), classes)
     path = ":".join(map(str, (classes, *JUNIT)))
     shutil.copytree(bundle / "assets", tmp_path / "app/src/main/assets")
@@ -128,7 +138,10 @@ def java_8(target):
 
 @needs("proguard", "java", "javac")
 @needs_java
-def test_a_shrunk_app_answers_as_before(bundle, tmp_path):
+@pytest.mark.parametrize("task", Task)
+def test_a_shrunk_app_answers_as_before(tmp_path, task):
+    app_model, name = APPS[task](), PROGRAMS[task]
+    bundle = written(android_files(app_model, package=PACKAGE), tmp_path / "android")
     classes = written(doubles(), tmp_path / "doubles")
     with zipfile.ZipFile(aar_of(bundle)) as archive:
         written({name: archive.read(name) for name in ("classes.jar", "proguard.txt")}, tmp_path)
@@ -145,18 +158,16 @@ def test_a_shrunk_app_answers_as_before(bundle, tmp_path):
         tmp_path / "proguard.txt",
     )
     app = tmp_path / "app"
-    written(
-        program("Phone.java", classes=written(wrapper.classes(PACKAGE, Task.CLASSIFY) | doubles(), tmp_path / "all")),
-        app,
-    )
+    every = written(wrapper.classes(PACKAGE, task) | doubles(), tmp_path / "all")
+    written(program(f"{name}.java", classes=every), app)
     written(doubles(), app)
     with zipfile.ZipFile(io.BytesIO(shrunk.read_bytes())) as jar:
         assert f"{PACKAGE.replace('.', '/')}/Files.class" not in jar.namelist()  # it was renamed
         jar.extractall(app)
     photo = bundle / "assets" / PACKAGE / "golden/case_0/raw.rgb"
-    phone = Phone(app, assets=bundle / "assets", photo=photo, width=SIZES[0][0])
-    assert sorted(phone.told) == ["all", "closed", "thread", "top 3"]
-    assert phone.told["all"] == [str(len(LABELS))]
+    width = app_model.golden.cases[0].width
+    phone = Phone(app, assets=bundle / "assets", photo=photo, width=width, name=name)
+    assert sorted(phone.told) == TOLD[task]
 
 
 GRADLE = """
