@@ -33,7 +33,7 @@ def photos() -> tuple[Image.Image, ...]:
 
 
 @cache
-def golden_of_photos() -> dict[str, bytes]:
+def golden_of_photos(labels: tuple[str, ...] = LABELS) -> dict[str, bytes]:
     """The files of golden/ that a run would make of these photos and the file, by their names in the folder above."""
     shown = photos()
     images = ImageSet(
@@ -46,7 +46,7 @@ def golden_of_photos() -> dict[str, bytes]:
             stem=STEM,
             licence="Apache-2.0",
             preprocess=PREPROCESS,
-            labels=LABELS,
+            labels=labels,
             detectors=[HandDetector(runner=open_runner(path))],
             images=images,
             seed=0,
@@ -58,15 +58,15 @@ def model() -> bytes:
     return detector_tflite(order=ORDER)
 
 
-def detector_model(*, content: bytes | None = None) -> DetectorModel:
-    """The file as an app gets it; `content` in its place."""
-    files = golden_of_photos()
+def detector_model(labels: tuple[str, ...] = LABELS) -> DetectorModel:
+    """The file as an app gets it."""
+    files = golden_of_photos(labels)
     golden = detector_golden_from_bytes(files["golden/golden.json"])
     return AppModel(
         name=golden.stem,
         artifact=golden.artifacts[0],
-        model=content or model(),
-        labels=LABELS,
+        model=model(),
+        labels=labels,
         golden=golden,
         golden_files={name.removeprefix("golden/"): each for name, each in files.items() if not name.endswith(".json")},
     )

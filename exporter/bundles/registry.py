@@ -93,6 +93,7 @@ PLATFORMS: Final = (
         summary="`ios/` holds a Swift package and a podspec, and its README.",
         model_format=TFLITE.name,
         files=_ios_files,
+        tasks=(Task.CLASSIFY, Task.DETECT),
     ),
 )
 

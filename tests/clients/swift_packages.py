@@ -10,18 +10,20 @@ from typing import Any, Final
 import ai_edge_litert
 import numpy as np
 from clients.environments import HERE, run
+from detector_photos import detector_model
 from golden_by_hand import golden_by_hand
 from PIL import Image
 from sklearn.datasets import load_sample_images
 from tflite_by_hand import tflite_of
 
-from mbexport.bundles.app_model import AppModel
+from mbexport.bundles.app_model import AnyModel, AppModel, ClassifierModel, DetectorModel
 from mbexport.bundles.ios.bundle import ios_files
 from mbexport.calibration.affine import Affine
 from mbexport.golden.vectors import Case, Expected, GoldenArtifact, GoldenInput, GoldenOutput
 from mbexport.models.data.decode import decode_image
 from mbexport.models.preprocess import Normalization, Preprocess
 from mbexport.models.resolution import Resolution
+from mbexport.models.transparency import over_white
 
 LIBRARY: Final = Path(ai_edge_litert.__file__).parent
 HOSTILE: Final = "\"'\\ #{exit 3} \\(Settings.model) `ls` {{ name }} é\u2028猫"
@@ -57,7 +59,7 @@ KINDS: Final = (
 )
 
 
-def app_model_of(kind: Kind) -> AppModel:
+def app_model_of(kind: Kind) -> ClassifierModel:
     """What an app gets of the model: two real photos, and labels and a file name that no program may trip over."""
     classes = _PX * _PX * kind.channels
     norm = Normalization(mean=(10.5,) * kind.channels, std=(0.3,) * kind.channels, is_bgr=kind.is_bgr)
@@ -106,6 +108,12 @@ def app_model_of(kind: Kind) -> AppModel:
     return AppModel(name=golden.stem, artifact=artifact, model=model, labels=labels, golden=golden, golden_files=files)
 
 
+def detector_app() -> DetectorModel:
+    """The same of a detector."""
+    app = detector_model((HOSTILE, "", "tab\tand\r"))
+    return replace(app, name=HOSTILE, golden=replace(app.golden, stem=HOSTILE, licence=HOSTILE))
+
+
 def _case(
     name: str,
     photo: Image.Image,
@@ -144,7 +152,7 @@ def _photos() -> tuple[Image.Image, ...]:
     return tuple(Image.fromarray(photo) for photo in load_sample_images().images)
 
 
-def write_package(app: AppModel, folder: Path, litert: Path) -> None:
+def write_package(app: AnyModel, folder: Path, litert: Path) -> None:
     """The files of the bundle, and where SwiftPM finds the stand-in for the package that it asks for."""
     for name, content in ios_files(app).items():
         path = folder / name
@@ -175,16 +183,16 @@ def write_litert(folder: Path) -> Path:
     return folder
 
 
-def write_vectors(folder: Path, labels: tuple[str, ...]) -> None:
+def write_vectors(folder: Path, labels: tuple[str, ...], *, is_stretched: bool = False) -> None:
     """What Python makes of many parts of photos: turned, transparent, grey, larger and smaller."""
     folder.mkdir()
     rng = np.random.default_rng(_RNG)
-    cases = [_vector(folder, f"{at:03}", rng) for at in range(200)]
+    cases = [_vector(folder, f"{at:03}", rng, is_stretched=is_stretched) for at in range(200)]
     (folder / "cases.json").write_text(json.dumps(cases))
     (folder / "labels.json").write_text(json.dumps(labels))
     grid = np.zeros((256, 256, 4), np.uint8)
     grid[..., 0], grid[..., 3] = np.arange(256), np.arange(256)[:, None]
-    (folder / "over_white").write_bytes(np.asarray(_decoded(grid, 1))[..., 0].tobytes())
+    (folder / "over_white").write_bytes(np.asarray(over_white(_decoded(grid, 1)))[..., 0].tobytes())
     norm = Normalization(mean=(103.939, 116.779, 123.68), std=(1.0, 57.375, 3.0), is_bgr=True)
     shades = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 3)
     (folder / "floats").write_bytes(
@@ -192,7 +200,7 @@ def write_vectors(folder: Path, labels: tuple[str, ...]) -> None:
     )
 
 
-def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]:
+def _vector(folder: Path, name: str, rng: np.random.Generator, *, is_stretched: bool) -> dict[str, Any]:
     photo = np.asarray(_photos()[int(rng.integers(2))])
     height, width = (int(rng.integers(1, side + 1) ** rng.choice((0.5, 1, 1, 1))) for side in photo.shape[:2])
     has_alpha = bool(rng.integers(2))
@@ -213,9 +221,10 @@ def _vector(folder: Path, name: str, rng: np.random.Generator) -> dict[str, Any]
     grey = Normalization(mean=(0.0,), std=(1.0,))
     preprocess = Preprocess(
         resolution=Resolution(height_px=case["rows"], width_px=case["columns"]),
-        crop_fraction=case["cropFraction"],
+        crop_fraction=1.0 if is_stretched else case["cropFraction"],
         channels=case["channels"],
         normalization=grey,
+        is_stretched=is_stretched,
     )
     (folder / f"{name}.rgba").write_bytes(rgba.tobytes())
     (folder / f"{name}.out").write_bytes(preprocess.pixels(_decoded(rgba, case["orientation"])).tobytes())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from clients.environments import HERE, run
-from clients.swift_packages import KINDS, app_model_of
+from clients.swift_packages import KINDS, app_model_of, detector_app
 
 from mbexport.bundles.ios.bundle import ios_files
 
@@ -25,11 +25,11 @@ def nodes(client_python, tmp_path):
     return parsed
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_every_source_is_swift(nodes, kind):
-    made = ios_files(app_model_of(kind))
+@pytest.mark.parametrize(("app", "count"), [*((app_model_of(kind), 14) for kind in KINDS), (detector_app(), 16)])
+def test_every_source_is_swift(nodes, app, count):
+    made = ios_files(app)
     found = nodes({name: content for name, content in made.items() if name.endswith(".swift")})
-    assert len(found) == 14
+    assert len(found) == count
     assert min(found.values()) > 20, found
 
 

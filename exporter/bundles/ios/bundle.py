@@ -1,22 +1,74 @@
-"""Make the iOS bundle, a Swift package and a pod: the model, its classifier, and tests of both."""
+"""Make the iOS bundle, a Swift package and a pod: the model, the code that calls it, and tests of both."""
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from mbexport.artifact import LABELS, labels_file
-from mbexport.bundles.app_model import AnyModel, restrict_golden
+from mbexport.bundles.app_model import AnyModel, ClassifierModel, DetectorModel, restrict_golden
+from mbexport.bundles.detector_outputs import most_found
 from mbexport.bundles.ios.names import file_name, module_name
 from mbexport.errors import DataError
+from mbexport.escaping.source import Source
 from mbexport.escaping.templates import markdown_templates, source_templates
 from mbexport.golden.vectors import FOLDER, INDEX
+from mbexport.models.task import Task
 
 _HERE: Final = "mbexport.bundles.ios"
 # Google's own package (litert/swift/README.md in it): a release's branch has the binaries' addresses and checksums.
 _RUNTIME_URL: Final = "https://github.com/google-ai-edge/LiteRT.git"
 _RUNTIME_BRANCH: Final = "release/2.3.0"
 _ELEMENTS: Final = ("uint8", "int8", "float32")
+_SHARED: Final = "swift"
+_PLAIN: Final = ".swift"
+_TEMPLATE: Final = ".swift.j2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Code:
+    """What apps call for a task: the type `type` with the function `verb`, whose sources lie in the folder `noun`.
+
+    `asked` are the arguments behind an image that are handed on. `values` are the further names that templates use;
+    it raises `DataError` for a model that the sources cannot read.
+    """
+
+    type: str
+    noun: str
+    verb: str
+    purpose: str
+    values: Callable[[AnyModel], dict[str, Any]]
+    asked: str = ""
+
+
+def _classifier(app: ClassifierModel) -> dict[str, Any]:
+    if app.golden.preprocess.is_stretched:
+        raise DataError(f"{app.artifact.file}: an app's classifier must be shown a crop of photos, got whole ones")
+    return {}
+
+
+def _detector(app: DetectorModel) -> dict[str, Any]:
+    return {"most": most_found(app), "least_score": app.golden.least_score}
+
+
+_CODE: Final[Mapping[Task, _Code]] = MappingProxyType(
+    {
+        Task.CLASSIFY: _Code(
+            type="Classifier", noun="classifier", verb="classify", purpose="Image classification", values=_classifier
+        ),
+        Task.DETECT: _Code(
+            type="Detector",
+            noun="detector",
+            verb="detect",
+            purpose="Object detection",
+            values=_detector,
+            asked=", minScore: minScore",
+        ),
+    }
+)
 
 
 def ios_files(app: AnyModel) -> dict[str, bytes]:
@@ -26,22 +78,22 @@ def ios_files(app: AnyModel) -> dict[str, bytes]:
     for golden vectors that are not whole.
     """
     _require_supported(app)
-    name = module_name(app.name)
+    code, name = _CODE[app.task], module_name(app.name, app.task)
     app = restrict_golden(app, file=file_name(app.artifact.file, name=name))
     sources, tests = f"Sources/{name}", f"Tests/{name}Tests"
     resources = {app.artifact.file: app.model, LABELS: labels_file(app.labels)}
     swift, ruby, markdown = source_templates(_HERE, "swift"), source_templates(_HERE, "ruby"), markdown_templates(_HERE)
     rendered = {
         "Package.swift": swift.get_template("package.j2"),
-        "README.md": markdown.get_template("readme.j2"),
+        "README.md": markdown.get_template(f"{code.noun}/readme.j2"),
         f"{name}.podspec": ruby.get_template("podspec.j2"),
         f"{sources}/Settings.swift": swift.get_template("settings.j2"),
-        f"{tests}/GoldenTests.swift": swift.get_template("tests.j2"),
+        f"{tests}/GoldenTests.swift": swift.get_template(f"{code.noun}/tests.j2"),
     }
     values = _values(app, name)
     return {
         **{file: template.render(values).encode() for file, template in rendered.items()},
-        **{f"{sources}/{file}": content for file, content in _swift_sources().items()},
+        **{f"{sources}/{file}": content for file, content in _swift_sources(code, values)},
         **{f"{sources}/Resources/{file}": content for file, content in resources.items()},
         f"{tests}/{FOLDER}/{INDEX}": app.golden.to_bytes(),
         **{f"{tests}/{FOLDER}/{file}": content for file, content in app.golden_files.items()},
@@ -49,8 +101,9 @@ def ios_files(app: AnyModel) -> dict[str, bytes]:
 
 
 def _require_supported(app: AnyModel) -> None:
-    source, target = app.artifact.input, app.artifact.output
-    for what, dtype in (("input", source.dtype), ("output", target.dtype)):
+    source = app.artifact.input
+    outputs = (app.artifact.output,) if app.task is Task.CLASSIFY else ()
+    for what, dtype in (("input", source.dtype), *(("output", each.dtype) for each in outputs)):
         if dtype not in _ELEMENTS:
             raise DataError(f"the {what} of {app.artifact.file} must be {', '.join(_ELEMENTS)}, got {dtype}")
     if source.layout != "nhwc":
@@ -62,9 +115,15 @@ def _require_supported(app: AnyModel) -> None:
 
 def _values(app: AnyModel, name: str) -> dict[str, Any]:
     """The names that the templates use."""
-    licence = app.golden.licence
-    source = app.artifact.input
+    licence, source, code = app.golden.licence, app.artifact.input, _CODE[app.task]
     return {
+        **code.values(app),
+        "is_detector": app.task is Task.DETECT,
+        "type": code.type,
+        "noun": code.noun,
+        "verb": code.verb,
+        "asked": Source(code.asked),
+        "purpose": code.purpose,
         "name": name,
         "version": app.version,
         "artifact": app.artifact,
@@ -80,6 +139,13 @@ def _values(app: AnyModel, name: str) -> dict[str, Any]:
     }
 
 
-def _swift_sources() -> dict[str, bytes]:
-    folder = files(_HERE).joinpath("swift")
-    return {each.name: each.read_bytes() for each in folder.iterdir() if each.name.endswith(".swift")}
+def _swift_sources(code: _Code, values: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """The sources that are the same for every model of the task, by file name."""
+    templates = source_templates(_HERE, "swift")
+    for folder in (_SHARED, code.noun):
+        for each in files(_HERE).joinpath(folder).iterdir():
+            if each.name.endswith(_PLAIN):
+                yield each.name, each.read_bytes()
+            elif each.name.endswith(_TEMPLATE):
+                text = templates.get_template(f"{folder}/{each.name}").render(values)
+                yield each.name.removesuffix(".j2"), text.encode()

@@ -3,7 +3,7 @@ import PackageDescription
 
 // Stands for Google's Swift package of LiteRT, which has binaries for Apple's systems only: the same interface over
 // the libLiteRt.so of LiteRT's Python wheel. The test writes the folder of that library here. Beside it stand modules
-// with the few names of Apple's frameworks that the classifier uses, so that all of its code is compiled and run.
+// with the few names of Apple's frameworks that a bundle uses, so that all of its code is compiled and run.
 let library = "@LIBRARY@"
 let apple = ["Accelerate", "CoreGraphics", "CoreVideo", "ImageIO", "UIKit"]
 

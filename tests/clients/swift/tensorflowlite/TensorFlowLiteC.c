@@ -1,5 +1,6 @@
 // A runtime that answers with its input, 3 added to each byte: one for each thread that it was asked for.
-// The model is a file that tells the size of both tensors. Calls in a wrong order, or leaks, end the process.
+// The model is a file that tells the size of both tensors or, in further lines, that and the name of each output, which
+// gets as many bytes of the answer. Calls in a wrong order, or leaks, end the process.
 #include "TensorFlowLiteC.h"
 
 #include <assert.h>
@@ -7,15 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST = 4 };
 struct TfLiteModel {
   size_t bytes;
+  TfLiteTensor outputs[MOST];
+  int32_t count;
 };
 struct TfLiteInterpreterOptions {
   int32_t threads;
 };
 struct TfLiteInterpreter {
-  TfLiteTensor input, output;
-  int32_t threads;
+  TfLiteTensor input, outputs[MOST];
+  int32_t count, threads;
   int is_allocated, is_fed;
 };
 
@@ -33,6 +37,9 @@ TfLiteModel *TfLiteModelCreateFromFile(const char *path) {
   FILE *file = fopen(path, "r");
   TfLiteModel *model = calloc(1, sizeof *model);
   if (file == NULL || fscanf(file, "%zu", &model->bytes) != 1) return NULL;
+  TfLiteTensor *next = model->outputs;
+  while (model->count < MOST && fscanf(file, "%zu %31[^\n]", &next->bytes, next->name) == 2) next++, model->count++;
+  if (model->count == 0) model->outputs[model->count++].bytes = model->bytes;
   fclose(file);
   alive++;
   return model;
@@ -49,7 +56,9 @@ void TfLiteInterpreterOptionsSetNumThreads(TfLiteInterpreterOptions *options, in
 
 TfLiteInterpreter *TfLiteInterpreterCreate(const TfLiteModel *model, const TfLiteInterpreterOptions *options) {
   TfLiteInterpreter *made = calloc(1, sizeof *made);
-  made->input.bytes = made->output.bytes = model->bytes;
+  made->input.bytes = model->bytes;
+  memcpy(made->outputs, model->outputs, sizeof made->outputs);
+  made->count = model->count;
   made->threads = options->threads;
   alive++;
   return made;
@@ -68,15 +77,20 @@ TfLiteTensor *TfLiteInterpreterGetInputTensor(const TfLiteInterpreter *interpret
 
 TfLiteStatus TfLiteInterpreterInvoke(TfLiteInterpreter *interpreter) {
   assert(interpreter->is_fed);
-  for (size_t at = 0; at < interpreter->input.bytes; at++)
-    interpreter->output.data[at] = interpreter->input.data[at] + interpreter->threads;
+  for (int32_t output = 0; output < interpreter->count; output++)
+    for (size_t at = 0; at < interpreter->outputs[output].bytes; at++)
+      interpreter->outputs[output].data[at] = interpreter->input.data[at] + interpreter->threads;
   return kTfLiteOk;
 }
 
 const TfLiteTensor *TfLiteInterpreterGetOutputTensor(const TfLiteInterpreter *interpreter, int32_t index) {
-  assert(index == 0);
-  return &interpreter->output;
+  assert(index >= 0 && index < interpreter->count);
+  return &interpreter->outputs[index];
 }
+
+int32_t TfLiteInterpreterGetOutputTensorCount(const TfLiteInterpreter *interpreter) { return interpreter->count; }
+
+const char *TfLiteTensorName(const TfLiteTensor *tensor) { return tensor->name; }
 
 size_t TfLiteTensorByteSize(const TfLiteTensor *tensor) { return tensor->bytes; }
 

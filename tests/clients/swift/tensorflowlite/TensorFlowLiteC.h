@@ -1,4 +1,4 @@
-// What the classifier calls of the pod TensorFlowLiteC, after tensorflow/lite/core/c/c_api.h of TensorFlow 2.17.
+// What a bundle calls of the pod TensorFlowLiteC, after tensorflow/lite/core/c/c_api.h of TensorFlow 2.17.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +9,7 @@ typedef struct TfLiteInterpreterOptions TfLiteInterpreterOptions;
 typedef struct TfLiteInterpreter TfLiteInterpreter;
 typedef struct TfLiteTensor {
   size_t bytes;
+  char name[32];
   unsigned char data[64];
 } TfLiteTensor;
 
@@ -22,7 +23,9 @@ void TfLiteInterpreterDelete(TfLiteInterpreter *interpreter);
 TfLiteStatus TfLiteInterpreterAllocateTensors(TfLiteInterpreter *interpreter);
 TfLiteTensor *TfLiteInterpreterGetInputTensor(const TfLiteInterpreter *interpreter, int32_t index);
 TfLiteStatus TfLiteInterpreterInvoke(TfLiteInterpreter *interpreter);
+int32_t TfLiteInterpreterGetOutputTensorCount(const TfLiteInterpreter *interpreter);
 const TfLiteTensor *TfLiteInterpreterGetOutputTensor(const TfLiteInterpreter *interpreter, int32_t index);
+const char *TfLiteTensorName(const TfLiteTensor *tensor);
 size_t TfLiteTensorByteSize(const TfLiteTensor *tensor);
 TfLiteStatus TfLiteTensorCopyFromBuffer(TfLiteTensor *tensor, const void *bytes, size_t count);
 TfLiteStatus TfLiteTensorCopyToBuffer(const TfLiteTensor *tensor, void *bytes, size_t count);

@@ -1,4 +1,4 @@
-// What a classifier needs of the interface of Google's package, by the same names and types.
+// What a bundle needs of the interface of Google's package, by the same names and types.
 import CLiteRT
 
 public struct LiteRtError: Error {
@@ -115,16 +115,24 @@ public final class CompiledModel {
     [
       try buffer(
         LiteRtGetSignatureInputTensorByIndex, LiteRtGetCompiledModelInputBufferRequirements,
-        signatureIndex)
+        signatureIndex, 0)
     ]
   }
 
   public func createOutputBuffers(signatureIndex: Int = 0) throws -> [TensorBuffer] {
-    [
+    var count = 0
+    try check(LiteRtGetNumSignatureOutputs(signature(signatureIndex), &count))
+    return try (0..<count).map {
       try buffer(
         LiteRtGetSignatureOutputTensorByIndex, LiteRtGetCompiledModelOutputBufferRequirements,
-        signatureIndex)
-    ]
+        signatureIndex, $0)
+    }
+  }
+
+  public func outputName(outputIndex: Int, signatureIndex: Int = 0) throws -> String {
+    var name: UnsafePointer<CChar>?
+    try check(LiteRtGetSignatureOutputName(signature(signatureIndex), outputIndex, &name))
+    return String(cString: name!)
   }
 
   public func run(
@@ -136,14 +144,18 @@ public final class CompiledModel {
         compiled, signatureIndex, sources.count, &sources, targets.count, &targets))
   }
 
+  private func signature(_ index: Int) throws -> Handle {
+    try made { LiteRtGetModelSignature(model, index, $0) }
+  }
+
   private func buffer(
     _ tensor: (Handle?, Int, UnsafeMutablePointer<Handle?>?) -> Int32,
     _ requirements: (Handle?, Int, Int, UnsafeMutablePointer<Handle?>?) -> Int32,
-    _ signatureIndex: Int
+    _ signatureIndex: Int, _ at: Int
   ) throws -> TensorBuffer {
-    let signature = try made { LiteRtGetModelSignature(model, signatureIndex, $0) }
-    let end = try made { tensor(signature, 0, $0) }
-    let wanted = try made { requirements(compiled, signatureIndex, 0, $0) }
+    let signature = try signature(signatureIndex)
+    let end = try made { tensor(signature, at, $0) }
+    let wanted = try made { requirements(compiled, signatureIndex, at, $0) }
     var type = TensorType()
     try check(LiteRtGetRankedTensorType(end, &type))
     return TensorBuffer(

@@ -20,6 +20,8 @@ int LiteRtCreateCompiledModel(Handle environment, Handle model, Handle options, 
 int LiteRtGetModelSignature(Handle model, size_t index, Handle *signature);
 int LiteRtGetSignatureInputTensorByIndex(Handle signature, size_t index, Handle *tensor);
 int LiteRtGetSignatureOutputTensorByIndex(Handle signature, size_t index, Handle *tensor);
+int LiteRtGetNumSignatureOutputs(Handle signature, size_t *count);
+int LiteRtGetSignatureOutputName(Handle signature, size_t index, const char **name);
 int LiteRtGetRankedTensorType(Handle tensor, TensorType *type);
 int LiteRtGetCompiledModelInputBufferRequirements(Handle compiled, size_t signature, size_t index, Handle *wanted);
 int LiteRtGetCompiledModelOutputBufferRequirements(Handle compiled, size_t signature, size_t index, Handle *wanted);
