@@ -124,8 +124,8 @@ def of_detectors(count: int) -> Json:
     return report
 
 
-def of_two_shapes() -> Json:
-    """Photos wider than high, and names of classes and images that are long."""
+def with_long_labels() -> Json:
+    """Classes whose names are sentences."""
     report = of_detector()
     for entry in report["artifacts"]:
         for row in entry["per_class"]:
@@ -136,6 +136,19 @@ def of_two_shapes() -> Json:
     return report
 
 
+def of_crowds() -> Json:
+    """Photos with many boxes side by side, of which every third has moved."""
+    report = of_detector()
+    grid = [(row / 6, column / 7, (row + 1.3) / 6, (column + 1.2) / 7) for row in range(5) for column in range(6)]
+    cells = [(*corners, 1, round(0.95 - 0.02 * place, 2)) for place, corners in enumerate(grid)]
+    for entry in report["artifacts"]:
+        for image in entry["worst_images"]:
+            image["reference"] = [_box(cell, is_paired=place % 3 > 0) for place, cell in enumerate(cells)]
+            image["artifact"] = [_box(_moved(cell), is_paired=place % 3 > 0) for place, cell in enumerate(cells)]
+            image["lost"] = image["invented"] = 10
+    return report
+
+
 DETECTORS = {
     "detector": of_detector,
     "verified detector": of_verified_detector,
@@ -143,7 +156,8 @@ DETECTORS = {
     "anybody's detectors": anybodys,
     "one detector": lambda: of_detectors(1),
     "ten detectors": lambda: of_detectors(10),
-    "long labels": of_two_shapes,
+    "crowds": of_crowds,
+    "long labels": with_long_labels,
 }
 
 _NOT_SHARED = ("paired", "paired_ci95", "paired_back", "paired_back_ci95", "score_error")

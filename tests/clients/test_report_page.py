@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from example_detectors import DETECTORS
 from example_reports import KINDS, of_build
 from PIL import Image
 
@@ -29,14 +30,27 @@ def test_the_page_is_legible_wherever_it_is_opened(show, kind):
     cases = report["artifacts"][-1]["disagreements"]["worst"]
     pictures = {case["image"]: photo(20 * at) for at, case in enumerate(cases[:3])}
     seen, folder = show(page(report, pictures), kind.replace(" ", "-"))
+    require_legible(seen, folder, pictures=len(pictures))
 
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_the_page_of_a_detector_is_legible_too(show, kind):
+    report = DETECTORS[kind]()
+    cases = report["artifacts"][-1]["worst_images"]
+    pictures = {case["image"]: photo(20 * at) for at, case in enumerate(cases[:3])}
+    seen, folder = show(page(report, pictures), kind.replace(" ", "-"))
+    require_legible(seen, folder, pictures=len(pictures))
+
+
+def require_legible(seen, folder, *, pictures):
+    """Nothing is fetched, cut off, too small or too faint, in any layout, and so many pictures are there."""
     assert list(seen) == LAYOUTS
     for layout, found in seen.items():
         assert (found["errors"], found["requests"]) == ([], [])
         assert found["scrollWidth"] <= found["innerWidth"]
         assert found["leastContrast"] >= LEAST_CONTRAST
         assert found["smallestText"] >= SMALLEST_TEXT_PX
-        assert found["pictures"] == [SIDE_PX] * len(pictures)
+        assert found["pictures"] == [SIDE_PX] * pictures
         with Image.open(folder / f"{layout}.png") as picture:
             assert picture.width == found["innerWidth"]
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 50

@@ -1,7 +1,6 @@
-"""Draw the charts of the page: accuracy against size and latency, latencies, speed-ups, layers, ranges, errors."""
+"""Draw the charts of the page: quality against size and latency, latencies, speed-ups, layers, ranges."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -16,14 +15,11 @@ from mbexport.report.page.numbers import (
     percent,
     short_names,
 )
+from mbexport.report.page.palette import colour
+from mbexport.report.page.registry import page_of
 from mbexport.report.page.svg import (
     ACCENT,
-    DYNAMIC,
-    FP16,
-    FP32,
-    INK,
     INT8,
-    INT16X8,
     MUTED,
     PAPER,
     ROW_PX,
@@ -33,6 +29,7 @@ from mbexport.report.page.svg import (
     style,
     to_svg,
 )
+from mbexport.report.page.task_page import Measure
 from mbexport.report.page.view import NumberedArtifact, numbered_artifacts
 
 if TYPE_CHECKING:
@@ -42,13 +39,9 @@ if TYPE_CHECKING:
 _CODES: Final = 256
 _AROUND_PX: Final = 56  # title and scale
 _TICKS: Final = 3
-COLOURS: Final[Mapping[str, str]] = MappingProxyType(
-    {"fp32": FP32, "fp16": FP16, "int8": INT8, "dynamic": DYNAMIC, "int16x8": INT16X8}
-)
 _MARKERS: Final[Mapping[str, str]] = MappingProxyType({each.name: each.marker.chart for each in FORMATS})
 _NEAR_PX: Final = 22  # points that are nearer to each other share a label
 _SCATTER_PX: Final = 250
-_HISTOGRAM_PX: Final = 130
 _MIDDLE_HALF: Final = (25, 75)
 _MOST: Final = (5, 95)
 
@@ -115,57 +108,45 @@ def range_chart(found: Json | None) -> str | None:
 
 def charts(report: Json) -> dict[str, str]:
     """Draw all charts: SVG by name, without those for which the report has no numbers."""
-    artifacts = numbered_artifacts(report)
+    artifacts, task = numbered_artifacts(report), page_of(report)
+    measure = task.measure(report)
     with style():
         found = {
-            "size": _cost(report, artifacts, "size"),
-            "latency": _cost(report, artifacts, "latency"),
+            "size": _cost(report, artifacts, "size", measure),
+            "latency": _cost(report, artifacts, "latency", measure),
             "distribution": _distributions(artifacts),
             "ratios": _ratios(report),
             "layers": layer_chart(report.get("sensitivity")),
             "ranges": range_chart(report.get("calibration")),
+            **task.charts(report, artifacts),
         }
-        for one in artifacts:
-            errors, lsb = one.entry["error_histogram"], one.entry["lsb"]
-            found |= {
-                f"errors-{one.place}": histogram(
-                    one, errors, name=f"errors-{one.place}", what="largest distance of a probability"
-                ),
-                f"lsb-{one.place}": histogram(
-                    one, lsb and lsb["histogram"], name=f"lsb-{one.place}", what="largest distance in LSB of the output"
-                ),
-            }
     return {name: svg for name, svg in found.items() if svg is not None}
 
 
-def colour(entry: Json) -> str:
-    """The colour of the artifact's precision; the format decides the shape of its marker."""
-    return COLOURS.get(entry["precision"], INK)
-
-
-def _cost(report: Json, artifacts: list[NumberedArtifact], kind: str) -> str | None:
-    """Draw top-1, or agreement where there are no labels, against size or latency (`kind`)."""
-    key = "top1" if report["reference"]["labelled"] else "agreement"
-    what = {"top1": "top-1", "agreement": "agreement"}[key]
+def _cost(report: Json, artifacts: list[NumberedArtifact], kind: str, measure: Measure) -> str | None:
+    """Draw the quality `measure` of each artifact against size or latency (`kind`)."""
+    key = measure.key
     unit = {"size": "MB", "latency": "ms"}[kind]
     prices = [(one, _price(one.entry, kind)) for one in artifacts if one.entry[key] is not None]
     taken = [(one, price) for one, price in prices if price is not None]
     if not taken:
         return None
     figure, (axes,) = panels(_SCATTER_PX)
-    _reference_line(axes, report["reference"], key)
+    _reference_line(axes, report["reference"], measure)
     for one, price in taken:
-        _point(axes, one.entry, kind, key, price)
+        _point(axes, one.entry, kind, measure, price)
     axes.set_xlim(0, 1.12 * max(price for _, price in taken))
     axes.set_xlabel({"size": "file size, MB", "latency": "latency p50, ms"}[kind])
-    axes.set_title(f"{what}, %")
+    axes.set_title(f"{measure.name}{measure.unit}")
     lay_out(figure)  # the layout decides which points are near each other
-    _label_points(axes, [(price, 100 * one.entry[key], str(one.place)) for one, price in taken])
-    description = "; ".join(f"{one.short}: {percent(one.entry[key])} at {price:.2f} {unit}" for one, price in taken)
+    _label_points(axes, [(price, measure.scale * one.entry[key], str(one.place)) for one, price in taken])
+    description = "; ".join(
+        f"{one.short}: {measure.text(one.entry[key])} at {price:.2f} {unit}" for one, price in taken
+    )
     return to_svg(
         figure,
         name=f"chart-{kind}",
-        title=f"{what} against {kind} of each artifact",
+        title=f"{measure.name} against {kind} of each artifact",
         description=description,
         is_laid_out=True,
     )
@@ -179,19 +160,21 @@ def _price(entry: Json, kind: str) -> float | None:
     return None if latency is None or latency["p50"] is None else float(latency["p50"])
 
 
-def _reference_line(axes: "Axes", reference: Json, key: str) -> None:
-    if key != "top1" or reference["top1"] is None:
+def _reference_line(axes: "Axes", reference: Json, measure: Measure) -> None:
+    """Draw the reference's own quality, where it has one."""
+    value, interval = reference.get(measure.key), reference.get(f"{measure.key}_ci95")
+    if value is None:
         return
-    axes.axhline(100 * reference["top1"], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    if reference["top1_ci95"]:
-        low, high = reference["top1_ci95"]
-        axes.axhspan(100 * low, 100 * high, color=MUTED, alpha=0.08, linewidth=0)
+    axes.axhline(measure.scale * value, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    if interval:
+        low, high = interval
+        axes.axhspan(measure.scale * low, measure.scale * high, color=MUTED, alpha=0.08, linewidth=0)
 
 
-def _point(axes: "Axes", entry: Json, kind: str, key: str, price: float) -> None:
-    value, drawn = 100 * entry[key], colour(entry)
-    if interval := entry[f"{key}_ci95"]:
-        axes.plot([price, price], [100 * end for end in interval], color=drawn, linewidth=1.4, alpha=0.75)
+def _point(axes: "Axes", entry: Json, kind: str, measure: Measure, price: float) -> None:
+    value, drawn = measure.scale * entry[measure.key], colour(entry)
+    if interval := entry[f"{measure.key}_ci95"]:
+        axes.plot([price, price], [measure.scale * end for end in interval], color=drawn, linewidth=1.4, alpha=0.75)
     if kind == "latency" and (curve := dict(entry["latency_ms"].get("percentiles") or [])):
         spread = [at_percentile(curve, end) for end in _MIDDLE_HALF]
         axes.plot(spread, [value, value], color=drawn, linewidth=1.4, alpha=0.75)
@@ -271,22 +254,3 @@ def _ratios(report: Json) -> str | None:
         for name, ratio in zip(names, taken, strict=True)
     )
     return to_svg(figure, name="chart-ratios", title="Speed against fp32", description=description)
-
-
-def histogram(artifact: NumberedArtifact, found: Json | None, *, name: str, what: str) -> str | None:
-    """Draw how many images are how far from the reference; None without counts that fit their edges."""
-    if not found or not found["counts"] or len(found["edges"]) != len(found["counts"]) + 1:
-        return None
-    edges, counts = found["edges"], found["counts"]
-    figure, (axes,) = panels(_HISTOGRAM_PX)
-    widths = [high - low for low, high in pairwise(edges)]
-    axes.bar(edges[:-1], counts, width=widths, align="edge", color=ACCENT, alpha=0.8, edgecolor=PAPER, linewidth=1)
-    axes.grid(visible=False, axis="x")
-    axes.locator_params(axis="both", nbins=4)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "\u2212"))
-    top = max(range(len(counts)), key=counts.__getitem__)
-    description = (
-        f"{number(sum(counts))} images, from {number(edges[0])} to {number(edges[-1])}; most of them, "
-        f"{number(counts[top])}, between {number(edges[top])} and {number(edges[top + 1])}"
-    )
-    return to_svg(figure, name=f"chart-{name}", title=f"{artifact.short}: {what}, images", description=description)

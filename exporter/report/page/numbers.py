@@ -40,6 +40,11 @@ def percents(interval: Sequence[float | None] | None, digits: int = 1) -> str:
     return _interval(interval, lambda value: f"{100 * value:.{digits}f}")
 
 
+def intervals(interval: Sequence[float | None] | None) -> str:
+    """An interval of precisions, 0 to 1; empty if there is none."""
+    return _interval(interval or None, lambda value: f"{value:.3f}")
+
+
 def numbers(interval: Sequence[float | None] | None) -> str:
     """An interval of numbers; empty if there is none."""
     return _interval(interval, lambda value: f"{value:.4g}")

@@ -1,6 +1,5 @@
 """Render report.html: a report, and pictures of its images, as one page that loads nothing else."""
 
-import base64
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, Final
@@ -10,9 +9,11 @@ from markupsafe import Markup
 from mbexport.formats.registry import FORMATS
 from mbexport.report.page import numbers
 from mbexport.report.page import view as page_view
-from mbexport.report.page.charts import COLOURS, charts
+from mbexport.report.page.charts import charts
 from mbexport.report.page.headline import gate_counts, tiles
 from mbexport.report.page.numbers import Json
+from mbexport.report.page.palette import COLOURS
+from mbexport.report.page.registry import page_of
 from mbexport.report.page.templates import page_templates
 from mbexport.report.tasks.registry import network_title
 
@@ -22,8 +23,8 @@ _HERE: Final = "mbexport.report.page"
 def page(report: Json, pictures: Mapping[str, bytes]) -> bytes:
     """Render the page as UTF-8 HTML; the same report and pictures give the same bytes.
 
-    `report` is report.json of a build, an export or `verify`. `pictures` are JPEG files by the names of the images in
-    the report's disagreements; others are left out. Whatever names and labels hold is shown as text.
+    `report` is report.json of a build, an export or `verify`. `pictures` are JPEG files by the names of the images
+    that the report shows; others are left out. Whatever names and labels hold is shown as text.
     """
     return page_templates(_HERE).get_template("page.j2").render(_context(report, pictures)).encode()
 
@@ -31,7 +32,8 @@ def page(report: Json, pictures: Mapping[str, bytes]) -> bytes:
 def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     """The names that the templates use."""
     artifacts = page_view.numbered_artifacts(report)
-    cases = page_view.disagreements(artifacts)
+    task, drawn = page_of(report), charts(report)
+    sections = [each for each in task.sections if each.is_there(report, drawn)]
     return {
         "report": report,
         "artifacts": artifacts,
@@ -42,17 +44,18 @@ def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "tiles": tiles(report),
         "reason": page_view.reason(report),
         "caveats": page_view.caveats(report),
-        "disagreements": cases,
-        "confusions_of": page_view.confusions_of,
         "kernels_beside": page_view.kernels_beside,
-        "pictures": {case.image: _data_uri(pictures[case.image]) for case in cases if case.image in pictures},
-        "charts": {name: Markup(svg) for name, svg in charts(report).items()},
+        "charts": {name: Markup(svg) for name, svg in drawn.items()},
+        "sections": sections,
+        "folder": task.folder,
+        "measure": task.measure(report),
         "precisions": [name for name in COLOURS if any(one.entry["precision"] == name for one in artifacts)],
         "formats": [each for each in FORMATS if any(one.entry["format"] == each.name for one in artifacts)],
         "threads": page_view.threads(artifacts),
         "tool": _tool(report["tool"]),
         "batches": page_view.batches(artifacts),
-        "css": Markup(files(_HERE).joinpath("page.css").read_text("utf-8")),
+        "css": Markup("".join(files(_HERE).joinpath(name).read_text("utf-8") for name in ("page.css", *task.styles))),
+        **task.context(report, artifacts, pictures),
     }
 
 
@@ -60,7 +63,3 @@ def _tool(tool: Json) -> list[tuple[str, str]]:
     """The names of packages, as they are, and their versions."""
     versions = {tool["name"]: tool.get("version"), **tool["libraries"]}
     return [(name, numbers.NOTHING if version is None else str(version)) for name, version in versions.items()]
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

@@ -13,7 +13,7 @@ from mbexport.report.page.facts import facts
 
 _NUMBERS: Final = (
     *("number", "percent", "points", "percents", "numbers", "ratios", "decimals", "milliseconds", "megabytes"),
-    *("breakable", "probability", "sentence"),
+    *("breakable", "probability", "sentence", "intervals"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Prepare what the page's templates show: numbered artifacts, the verdict's reason, notes, disagreements."""
+"""Prepare what the page's templates show: numbered artifacts, the verdict's reason, notes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from mbexport.report.page.numbers import Json, elided, number, sentence, short_n
 from mbexport.report.tasks.registry import compared_with
 from mbexport.report.warnings import image_warnings, network_warnings
 
-MOST_IMAGES: Final = 48  # that are shown; the report holds all
 _MOST_REASONS: Final = 3
 _ORDER: Final[Mapping[str, int]] = {"fail": 0, "undecided": 1, "pass": 2}
 
@@ -26,18 +25,6 @@ class NumberedArtifact:
     def label(self) -> str:
         """The name beside its row in a chart."""
         return f"{elided(self.short)}  {self.place}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disagreement:
-    """An image that artifacts answer otherwise than the reference; `answers` are (artifact, answer, its score)."""
-
-    image: str
-    label: str | None
-    reference: str
-    reference_score: float | None
-    severity: float
-    answers: tuple[tuple[NumberedArtifact, str, float | None], ...]
 
 
 def numbered_artifacts(report: Json) -> list[NumberedArtifact]:
@@ -119,28 +106,6 @@ def caveats(report: Json) -> list[str]:
     return [sentence(clean(line)) for line in lines + network_warnings(report)]
 
 
-def disagreements(artifacts: list[NumberedArtifact]) -> list[Disagreement]:
-    """The images that artifacts answer otherwise, each once, worst first; at most MOST_IMAGES."""
-    by_image: dict[str, list[tuple[NumberedArtifact, Json]]] = {}
-    for artifact in artifacts:
-        for case in artifact.entry["disagreements"]["worst"]:
-            by_image.setdefault(case["image"], []).append((artifact, case))
-    cases = [_case(image, answered) for image, answered in by_image.items()]
-    return sorted(cases, key=lambda case: (-case.severity, case.image))[:MOST_IMAGES]
-
-
-def _case(image: str, answered: list[tuple[NumberedArtifact, Json]]) -> Disagreement:
-    first = answered[0][1]
-    return Disagreement(
-        image=image,
-        label=first["label"],
-        reference=first["reference"],
-        reference_score=first["reference_score"],
-        severity=max(case["severity"] or 0 for _, case in answered),
-        answers=tuple((artifact, case["artifact"], case["artifact_score"]) for artifact, case in answered),
-    )
-
-
 def threads(artifacts: list[NumberedArtifact]) -> list[int]:
     """The numbers of threads that latencies were taken with."""
     return sorted({run["threads"] for one in artifacts for run in one.entry["threads"] or []})
@@ -157,8 +122,3 @@ def kernels_beside(kernels: Json | None) -> str:
     notes = [f"{counts['hybrid_convs']} hybrid"] if counts.get("hybrid_convs") else []
     notes += [f"{counts['delegated_ops']} ops delegated"] if counts.get("delegated_ops") else []
     return ", ".join(notes)
-
-
-def confusions_of(entry: Json, lost: Json) -> list[Json]:
-    """What an artifact answers instead of one of its worst classes, most frequent first."""
-    return [answer for answer in entry["confusions"] if answer["class"] == lost["class"]]

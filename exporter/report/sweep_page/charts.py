@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.escaping.markup import clean
 from mbexport.formats.registry import FORMATS
-from mbexport.report.page.charts import COLOURS
 from mbexport.report.page.numbers import decimals, elided, percent
+from mbexport.report.page.palette import COLOURS
 from mbexport.report.page.svg import INK, MUTED, PAPER, lay_out, panels, style, to_svg
 from mbexport.report.sweep_page.labels import Box, Label, place, point_box, step_boxes
 from mbexport.report.sweep_page.scales import log_scale, share_scale

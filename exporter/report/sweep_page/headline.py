@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from mbexport.report.page.headline import Tile
 from mbexport.report.page.numbers import Json, megabytes, milliseconds, number, percent, percents
+from mbexport.report.page.tiles import Tile
 from mbexport.report.sweep_page.view import (
     FAILED,
     GATE_FAILED,

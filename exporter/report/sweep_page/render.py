@@ -6,8 +6,8 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from mbexport.formats.registry import FORMATS
-from mbexport.report.page.charts import COLOURS
 from mbexport.report.page.numbers import Json
+from mbexport.report.page.palette import COLOURS
 from mbexport.report.page.templates import page_templates
 from mbexport.report.sweep_page.charts import COSTS, front_charts
 from mbexport.report.sweep_page.headline import answer, counts, failures, tiles

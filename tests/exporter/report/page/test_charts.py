@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mbexport.report.page import numbers as page_words
-from mbexport.report.page.charts import charts, histogram
+from mbexport.report.page.charts import charts
+from mbexport.report.page.classification.charts import histogram
 from mbexport.report.page.facts import facts
 from mbexport.report.page.svg import panels, rows, style, to_svg
 from mbexport.report.page.view import NumberedArtifact

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from example_reports import KINDS, of_build
 
-from mbexport.report.page.headline import gate_counts, subjects, tiles
+from mbexport.report.page.headline import gate_counts, tiles
+from mbexport.report.page.tiles import subjects
 from mbexport.report.tasks.registry import network_title
 
 FP32, INT8 = 0, 2  # places of artifacts in the example

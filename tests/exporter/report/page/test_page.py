@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from read_page import IN_CHARTS, Page
 
 from mbexport.escaping.markup import clean
+from mbexport.report.page.classification.answers import MOST_IMAGES, disagreements
 from mbexport.report.page.render import page
-from mbexport.report.page.view import MOST_IMAGES, caveats, disagreements, numbered_artifacts, reason
+from mbexport.report.page.view import caveats, numbered_artifacts, reason
 
 BUDGET = 1_000_000  # bytes beside the pictures
 FP32, INT8 = 0, 2  # places of artifacts in the example

@@ -1,0 +1,50 @@
+"""The page of a detector."""
+
+from collections.abc import Collection
+from typing import Final
+
+from mbexport.report.page.detection.charts import charts, measure
+from mbexport.report.page.detection.photos import context
+from mbexport.report.page.detection.tiles import classes, tiles
+from mbexport.report.page.numbers import Json
+from mbexport.report.page.task_page import (
+    ARTIFACTS,
+    GATES,
+    LAYERS,
+    PAIRS,
+    PROVENANCE,
+    SPEED,
+    Section,
+    TaskPage,
+)
+
+
+def _has_tails(report: Json, _charts: Collection[str]) -> bool:
+    return any(entry["anchors"] or entry["tail"] for entry in report["artifacts"])
+
+
+def _is_trained(_report: Json, charts: Collection[str]) -> bool:
+    return "training-ap" in charts or "training-loss" in charts
+
+
+DETECTION_PAGE: Final = TaskPage(
+    folder="detection",
+    styles=("detection/photos.css",),
+    sections=(
+        GATES,
+        ARTIFACTS,
+        Section(id="precision", title="Precision", template="detection/precision.j2"),
+        Section(id="photos", title="Photos", template="detection/photos.j2"),
+        SPEED,
+        PAIRS,
+        Section(id="tails", title="Anchors and boxes", template="detection/tails.j2", is_there=_has_tails),
+        Section(id="training", title="Training", template="detection/training.j2", is_there=_is_trained),
+        LAYERS,
+        PROVENANCE,
+    ),
+    measure=measure,
+    charts=charts,
+    tiles=tiles,
+    classes=classes,
+    context=context,
+)
