@@ -41,6 +41,7 @@ def of_detector() -> Json:
     report["options"] |= {"epochs": 60}
     report["training"] = [_epoch(number) for number in range(1, 61)]
     report["sensitivity"]["measure"] = "mean squared error"
+    report |= {"simulation": None, "tried_normalizations": None, "import_agreement": None}
     report["reference"] = _reference()
     report["artifacts"] = [_artifact(usual["artifacts"][place], place) for place in range(4)]
     names = [entry["file"] for entry in report["artifacts"]]
@@ -74,7 +75,8 @@ def of_detector() -> Json:
 
 def of_verified_detector() -> Json:
     """What `verify` reports: nothing of how the artifacts were made."""
-    report = {key: value for key, value in of_detector().items() if key not in OF_BUILDS}
+    of_builds = (*OF_BUILDS, "tried_normalizations", "import_agreement")
+    report = {key: value for key, value in of_detector().items() if key not in of_builds}
     del report["tool"]["version"], report["data"]["images"], report["data"]["best_epoch_chosen_on_test"]
     del report["data"]["calibration_fingerprint"]
     return {**report, "model": {"reference": "float.tflite", "resolution_px": 192, "classes": len(CLASSES)}}
@@ -166,7 +168,16 @@ _NOT_SHARED = ("paired", "paired_ci95", "paired_back", "paired_back_ci95", "scor
 def _model(usual: Json) -> Json:
     told = {"name": STEM, "family": "ssd_mobilenet_v1", "title": "SSD MobileNet v1", "trained_here": True}
     size = {"alpha": 0.25, "resolution_px": 192, "rho": None, "classes": len(CLASSES), "output": "detections"}
-    return {**usual, **told, **size, "conv": None, "shallow": None, "mult_adds": 98_000_000, "parameters": 744_508}
+    return {
+        **usual,
+        **told,
+        **size,
+        "conv": None,
+        "shallow": None,
+        "feature_stride": 8,
+        "mult_adds": 98_000_000,
+        "parameters": 744_508,
+    }
 
 
 def _epoch(number: int) -> Json:

@@ -18,6 +18,7 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "source": "Weights",
         "source.file": "Weights, file",
         "source.sha256": "Weights, SHA-256",
+        "feature_stride": "Stride of the finest map, pixels",
         "alpha": "Width multiplier, alpha",
         "resolution_px": "Resolution, pixels",
         "rho": "Resolution multiplier, rho",

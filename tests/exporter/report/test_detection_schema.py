@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 from detectors_by_hand import detector_json, detectors_json
+from example_detectors import DETECTORS
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -79,6 +80,11 @@ NUMBERS: Final = [place for place in MEASURED if isinstance(at(WRITTEN, place), 
 def test_is_a_schema_that_takes_what_is_written():
     Draft202012Validator.check_schema(detection_schema())
     assert [f"{error.json_path}: {error.message}" for error in TAKER.iter_errors(WRITTEN)] == []
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_takes_the_examples_of_builds_and_of_what_verify_writes(kind):
+    assert [f"{error.json_path}: {error.message}" for error in TAKER.iter_errors(DETECTORS[kind]())] == []
 
 
 def test_a_report_is_of_one_task():
