@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from mbexport import __version__
@@ -17,6 +18,10 @@ from mbexport.models.task import Task
 # An app gets the first of these that was made: all integers, then what is smaller.
 _PREFERRED: Final = (Precision.INT8, Precision.FP16, Precision.FP32, Precision.DYNAMIC, Precision.INT16X8)
 
+
+_SHOWN: Final[Mapping[Task, str]] = MappingProxyType(
+    {Task.CLASSIFY: "the central part of photos", Task.DETECT: "whole photos"}
+)
 
 Artifact = TypeVar("Artifact", GoldenArtifact, DetectorArtifact)
 Vectors = TypeVar("Vectors", Golden, DetectorGolden)
@@ -73,8 +78,12 @@ def app_models(
 def restrict_golden(app: AnyModel, *, file: str | None = None) -> AnyModel:
     """Leave out the golden vectors of other artifacts, and call the model's file `file` in the rest, if that is given.
 
-    Raises `DataError` if a vector is missing, or labels are not as many as the classes.
+    Raises `DataError` if a vector is missing, if labels are not as many as the classes, and for a model that is shown
+    another part of photos than the code of its task shows it.
     """
+    if app.golden.preprocess.is_stretched is not (app.task is Task.DETECT):
+        shown, got = _SHOWN[app.task], "a part" if app.task is Task.DETECT else "whole ones"
+        raise DataError(f"{app.artifact.file}: a bundle for --task {app.task} shows the model {shown}, got {got}")
     if len(app.labels) != app.golden.classes:
         raise DataError(f"labels must be {app.golden.classes}, one for each class, got {len(app.labels)}")
     known = app.artifact.file

@@ -55,8 +55,8 @@ print(scores.prefix(2).map { "\\($0.index) \\($0.value)" }.joined(separator: ", 
 
 # Its outputs have the bytes of the input, 3 added to each for as many threads: no number of rows that there could be.
 TRY_DETECTOR = """
-let engine = try linkedEngine(model: try Resources.url(of: Settings.model), threads: 3)
-let outputs = try engine.run([UInt8](repeating: 9, count: 12))
+let outputs = try linkedEngine(model: try Resources.url(of: Settings.model), threads: 3)
+  .run([UInt8](repeating: 9, count: 12))
 print(outputs.keys.sorted().map { "\\($0) \\(outputs[$0]!)" }.joined(separator: ", "))
 """
 CLASSIFIERS = [Bundle(name=str(kind), app=app_model_of(kind)) for kind in KINDS]

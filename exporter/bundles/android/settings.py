@@ -29,8 +29,6 @@ def _classifier(app: ClassifierModel) -> dict[str, str]:
     _require_supported(app, target.dtype)
     if target.dtype in _CODES and target.scale is None:
         raise DataError(f"the output of {app.artifact.file} must have a scale for its {target.dtype} codes, got none")
-    if golden.preprocess.is_stretched:
-        raise DataError(f"{app.artifact.file}: an app's classifier must be shown a crop of photos, got whole ones")
     return {
         **_input(app),
         "output.type": target.dtype,

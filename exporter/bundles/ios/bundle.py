@@ -9,7 +9,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from mbexport.artifact import LABELS, labels_file
-from mbexport.bundles.app_model import AnyModel, ClassifierModel, DetectorModel, restrict_golden
+from mbexport.bundles.app_model import AnyModel, DetectorModel, restrict_golden
 from mbexport.bundles.detector_outputs import most_found
 from mbexport.bundles.ios.names import file_name, module_name
 from mbexport.errors import DataError
@@ -40,14 +40,8 @@ class _Code:
     noun: str
     verb: str
     purpose: str
-    values: Callable[[AnyModel], dict[str, Any]]
     asked: str = ""
-
-
-def _classifier(app: ClassifierModel) -> dict[str, Any]:
-    if app.golden.preprocess.is_stretched:
-        raise DataError(f"{app.artifact.file}: an app's classifier must be shown a crop of photos, got whole ones")
-    return {}
+    values: Callable[[AnyModel], dict[str, Any]] = lambda _: {}
 
 
 def _detector(app: DetectorModel) -> dict[str, Any]:
@@ -56,9 +50,7 @@ def _detector(app: DetectorModel) -> dict[str, Any]:
 
 _CODE: Final[Mapping[Task, _Code]] = MappingProxyType(
     {
-        Task.CLASSIFY: _Code(
-            type="Classifier", noun="classifier", verb="classify", purpose="Image classification", values=_classifier
-        ),
+        Task.CLASSIFY: _Code(type="Classifier", noun="classifier", verb="classify", purpose="Image classification"),
         Task.DETECT: _Code(
             type="Detector",
             noun="detector",
@@ -74,7 +66,7 @@ _CODE: Final[Mapping[Task, _Code]] = MappingProxyType(
 def ios_files(app: AnyModel) -> dict[str, bytes]:
     """The files of the iOS bundle by their paths in its folder; the same values give the same bytes.
 
-    Raises `DataError` for tensors that the classifier cannot feed or read, for labels that are not one line each, and
+    Raises `DataError` for tensors that the sources cannot feed or read, for labels that are not one line each, and
     for golden vectors that are not whole.
     """
     _require_supported(app)

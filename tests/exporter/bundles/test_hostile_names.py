@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from defusedxml import ElementTree
+from detector_photos import DETECTOR, detector_model, golden_of_photos, model
 from golden_by_hand import LABELS, MODEL, app_model_by_hand, golden_files_of
 from hostile import EXAMPLES, TEXTS
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from markdown_it import MarkdownIt
 from mbexport.artifact import labels_file
 from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.bundle import android_files
-from mbexport.bundles.app_model import AppModel
+from mbexport.bundles.app_model import AnyModel
 from mbexport.bundles.files import require_path, zip_bytes
 from mbexport.bundles.ios.bundle import ios_files
 from mbexport.bundles.make import bundle_files
@@ -26,14 +27,16 @@ from mbexport.errors import DataError
 from mbexport.escaping.characters import is_hidden
 from mbexport.escaping.markup import clean
 from mbexport.escaping.source import ruby
+from mbexport.models.task import Task
 
 PACKAGE = "com.acme.flowers"
+APPS = {Task.CLASSIFY: app_model_by_hand, Task.DETECT: detector_model}
 POM = "{http://maven.apache.org/POM/4.0.0}"
 READER = MarkdownIt("commonmark").enable("table")
 
 
-def named(*, licence: str | None = "MIT", label: str = "cat") -> AppModel:
-    app = app_model_by_hand()
+def named(task: Task, *, licence: str | None = "MIT", label: str = "cat") -> AnyModel:
+    app: AnyModel = APPS[task]()
     return replace(app, labels=(label, *LABELS[1:]), golden=replace(app.golden, licence=licence), version="1.2.3")
 
 
@@ -46,7 +49,7 @@ def without_java():
         yield
 
 
-def both(app: AppModel) -> tuple[dict[str, bytes], dict[str, bytes]]:
+def both(app: AnyModel) -> tuple[dict[str, bytes], dict[str, bytes]]:
     return android_files(app, package=PACKAGE), ios_files(app)
 
 
@@ -58,13 +61,14 @@ def structure(markdown: bytes) -> list[tuple[str, str]]:
     ]
 
 
-@given(TEXTS)
+@pytest.mark.parametrize("task", Task)
+@given(text=TEXTS)
 @settings(max_examples=20)
-def test_a_licence_is_a_text_wherever_it_is_written(text):
+def test_a_licence_is_a_text_wherever_it_is_written(task, text):
     if not text.strip():
         return
-    android, ios = both(named(licence=text))
-    plain_android, plain_ios = both(named())
+    android, ios = both(named(task, licence=text))
+    plain_android, plain_ios = both(named(task))
     (pom,) = (content for name, content in android.items() if name.endswith(".pom"))
     found = ElementTree.fromstring(pom).findtext(f".//{POM}license/{POM}name")
     assert found.split() == clean(text).split()
@@ -77,11 +81,12 @@ def test_a_licence_is_a_text_wherever_it_is_written(text):
     assert spec == plain_spec.replace('"MIT"', ruby(text)).replace('"The model: MIT."', ruby(f"The model: {text}."))
 
 
-@given(TEXTS.filter(str.isprintable))
+@pytest.mark.parametrize("task", Task)
+@given(text=TEXTS.filter(str.isprintable))
 @settings(max_examples=20)
-def test_a_label_is_a_text_in_the_readme_and_a_line_in_the_list(text):
-    android, ios = both(named(label=text))
-    plain_android, _ = both(named())
+def test_a_label_is_a_text_in_the_readme_and_a_line_in_the_list(task, text):
+    android, ios = both(named(task, label=text))
+    plain_android, _ = both(named(task))
     assert structure(android["README.md"]) == structure(plain_android["README.md"])
     for files in (android, ios):
         (labels,) = (content for name, content in files.items() if name.endswith("labels.txt"))
@@ -121,6 +126,29 @@ def test_a_number_of_golden_json_that_is_none_is_refused_and_never_code(platform
     written = {name: content for name, content in made.items() if not name.endswith("golden.json")}
     plain = bundle_files(golden_with((*OUTPUT, "zero_point"), 0), LABELS, bundling)
     assert written == {name: plain[name] for name in written}  # what this bundle does not write is only in golden.json
+
+
+ROW = ("cases", 0, "expected", DETECTOR, "rows", 0)
+DETECTOR_NUMBERS = [
+    *(("artifacts", 0, "tolerance", name) for name in ("score", "corner")),
+    *((*ROW, name) for name in ("class", "score", "safe", "box")),
+    ("least_score",),
+    ("artifacts", 0, "outputs", 0, "shape"),
+]
+
+
+@pytest.mark.parametrize("platform", ["android", "ios"])
+@pytest.mark.parametrize("place", DETECTOR_NUMBERS, ids=lambda place: place[-1])
+@pytest.mark.parametrize("value", ["0)\n  static let evil = shell(", "1", [1], {"a": 1}, None])
+def test_a_number_of_a_detector_that_is_none_is_refused(platform, place, value):
+    content = json.loads(golden_of_photos()["golden/golden.json"])
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    golden = {"golden/golden.json": json.dumps(content).encode(), "labels.txt": labels_file(LABELS), DETECTOR: model()}
+    with pytest.raises(DataError):
+        bundle_files(golden_of_photos() | golden, LABELS, Bundling(platforms=(platform,), is_required=True))
 
 
 def test_the_zero_point_of_the_attack_is_refused():
@@ -202,7 +230,8 @@ def test_a_zip_holds_paths_inside_and_nothing_else(name):
     assert not re.search(r"(^|/)\.{0,2}(/|$)|\\|^[A-Za-z]:", found)
 
 
+@pytest.mark.parametrize("task", Task)
 @pytest.mark.parametrize("name", [each for each in EXAMPLES if each])
-def test_any_name_of_a_model_gives_a_bundle_whose_files_have_plain_names(name):
-    for files in both(replace(named(), name=name[:100])):
+def test_any_name_of_a_model_gives_a_bundle_whose_files_have_plain_names(name, task):
+    for files in both(replace(named(task), name=name[:100])):
         assert all(re.fullmatch(r"[\w./-]+", path, re.ASCII) for path in files)

@@ -122,10 +122,12 @@ def test_an_input_that_the_wrapper_does_not_know_is_refused():
 def test_a_detector_that_is_shown_a_part_is_refused_and_a_classifier_that_is_shown_all():
     app, whole = detector_model(), app_model_by_hand()
     cropped = replace(app.golden, preprocess=Preprocess(resolution=Resolution.square(6)))
-    with pytest.raises(DataError, match="an app's detector must be shown whole photos, got a crop of them"):
+    with pytest.raises(DataError, match="for --task detect shows the model whole photos, got a part"):
         android_files(replace(app, golden=cropped), package=PACKAGE)
     stretched = replace(whole.golden, preprocess=app.golden.preprocess)
-    with pytest.raises(DataError, match="an app's classifier must be shown a crop of photos, got whole ones"):
+    with pytest.raises(
+        DataError, match="for --task classify shows the model the central part of photos, got whole ones"
+    ):
         android_files(replace(whole, golden=stretched), package=PACKAGE)
 
 

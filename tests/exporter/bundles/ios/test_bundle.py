@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from detector_photos import detector_model
 from golden_by_hand import LABELS, MODEL, app_model_by_hand
 
 from mbexport.bundles.ios.bundle import ios_files
@@ -183,10 +184,10 @@ def without_licence():
 
 @pytest.mark.skipif(not shutil.which("ruby"), reason="ruby is not installed")
 @pytest.mark.parametrize("licence", ["Apache-2.0", HOSTILE, None])
-def test_ruby_reads_the_podspec(licence, tmp_path):
-    app = app_model_by_hand()
+@pytest.mark.parametrize(("app", "name"), [(app_model_by_hand(), NAME), (detector_model(), "Net")])
+def test_ruby_reads_the_podspec(app, name, licence, tmp_path):
     made = ios_files(replace(app, golden=replace(app.golden, licence=licence), version="1.2.3"))
-    spec = tmp_path / f"{NAME}.podspec"
+    spec = tmp_path / f"{name}.podspec"
     spec.write_bytes(made[spec.name])
 
     done = subprocess.run(
@@ -195,9 +196,9 @@ def test_ruby_reads_the_podspec(licence, tmp_path):
 
     told = json.loads(done.stdout)
     assert done.stderr == ""
-    assert (told["name"], told["version"], told["dependency"]) == (NAME, "1.2.3", ["TensorFlowLiteC", "~> 2.17"])
+    assert (told["name"], told["version"], told["dependency"]) == (name, "1.2.3", ["TensorFlowLiteC", "~> 2.17"])
     assert told["license"]["type"] == (licence or "Unstated")
-    globs = [told["source_files"], *told["resource_bundles"][NAME], told["test_spec Tests"]["source_files"]]
+    globs = [told["source_files"], *told["resource_bundles"][name], told["test_spec Tests"]["source_files"]]
     for glob in globs:
         assert [name for name in made if re.fullmatch(glob.replace("*", "[^/]+"), name)]
     assert any(name.startswith(told["test_spec Tests"]["resources"] + "/") for name in made)

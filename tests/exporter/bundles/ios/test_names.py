@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.bundles.ios.names import file_name, module_name
+from mbexport.models.task import Task
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,9 @@ def test_numbers_do_not_run_together():
 @given(st.text())
 def test_every_file_gets_a_name_that_no_tool_reads_as_syntax(file):
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file_name(file, name="Net"))
+
+
+@pytest.mark.parametrize("stem", ["detector", "Detection", "answer"])
+def test_a_detectors_own_types_are_taken_in_its_module_alone(stem):
+    assert module_name(stem, Task.DETECT) == module_name(stem) + "Model"
+    assert module_name("classifier", Task.DETECT) == "ClassifierModel"
