@@ -50,10 +50,10 @@ def train_detector(
 ) -> tuple[tf_keras.Model, History]:
     """Train the detector of `spec` for `epochs`. Returns the core network, and the figures of each evaluation.
 
-    With the `weights` of a classifier, of its own width, new layers learn alone for a tenth of the epochs, then all.
-    The `validation` images choose the best of the evaluations, which come after every epoch but at least 50 steps
-    apart; without any, a tenth of the training images is held out for that. `settings` have a `PackedAugmentation`.
-    Raises `DataError` for weights that do not fit, and `StageError` if training diverges.
+    With the `weights` of a classifier of the same width new layers learn alone for a tenth of the epochs, then all
+    learn. The `validation` images choose the best of the evaluations, one an epoch or, where epochs are short, one in
+    50 steps; without any, a tenth of the training images is held out for that. `settings` have a
+    `PackedAugmentation`. Raises `DataError` for weights that do not fit, and `StageError` if training diverges.
     """
     make_deterministic(settings.seed)
     averaged_epochs = 1

@@ -68,6 +68,16 @@ def test_small_objects_get_finer_maps_and_smaller_anchors() -> None:
 def test_a_stride_that_is_given_is_not_changed() -> None:
     found = choose_anchors([squares(0.05)], SPEC, strides=(16,))
     assert {each.spec.feature_stride for each in found.candidates} == {16}
+    assert len(found.candidates) == len(TABLES)
+
+
+def test_a_table_that_is_given_is_not_changed() -> None:
+    found = choose_anchors([squares(0.4)], SPEC, tables=("0.1-0.95",))
+    assert [(each.spec.feature_stride, each.table_name) for each in found.candidates] == [
+        (16, "0.1-0.95"),
+        (8, "0.1-0.95"),
+    ]
+    assert found.chosen.table == TABLES["0.1-0.95"]
 
 
 def test_rare_classes_count_as_much_as_others() -> None:

@@ -127,6 +127,10 @@ def test_remarks_say_where_the_work_is() -> None:
     assert found.lines[2] == "1,917 anchors on maps of 19, 10, 5, 3, 2, 1 px"
     share = sum(each.mult_adds for each in FULL.layers if each.name.startswith(("boxes", "classes"))) / FULL.mult_adds
     assert f"{share:.1%} of the mult-adds" in found.lines[1]
+    assert found.lines[3].startswith("6.807 M parameters with batch normalization folded")
+    assert found.lines[4].startswith("published: 1.2 B mult-adds, 6.8 M parameters, COCO AP 0.193")
+    other = SsdSpec(classes=3)
+    assert len(remarks(other, cost(other)).lines) == 4  # nobody published that one
 
 
 def test_names_of_files() -> None:

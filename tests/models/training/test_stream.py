@@ -20,7 +20,7 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import PHOTO_AUGMENTATION
 from mbexport.models.training.pixel_store import PixelStore
-from mbexport.models.training.stream import training_batches
+from mbexport.models.training.stream import Targets, training_batches
 
 PREPARED = Preprocess(resolution=Resolution.square(16), crop_fraction=1.0)
 Batches = list[tuple[NDArray[np.float32], NDArray[np.int64]]]
@@ -88,6 +88,17 @@ def test_the_order_by_hand() -> None:
 def test_over_the_epochs_no_image_is_left_out() -> None:
     seen = {label for _, labels in batches(numbered(7), epochs=range(20)) for label in labels.tolist()}
     assert seen == {3 * i for i in range(7)}  # each epoch drops three of them
+
+
+def test_other_targets_take_the_place_of_labels() -> None:
+    targets = Targets(of=lambda indices: np.stack([indices, -2.5 * indices], 1), dtype=np.float64, shape=(2,))
+    found = batches(numbered(9), targets=targets, epochs=range(2))
+    labelled = batches(numbered(9), epochs=range(2))
+    assert len(found) == len(labelled) == 4
+    for (pixels, pairs), (same_pixels, labels) in zip(found, labelled, strict=True):
+        np.testing.assert_array_equal(pixels, same_pixels)
+        assert pairs.dtype == np.float64
+        np.testing.assert_array_equal(pairs, np.stack([labels / 3, -2.5 * labels / 3], 1))
 
 
 # ---- repeatable

