@@ -35,9 +35,9 @@ one. Nothing else was done to it.
 4. **Compare.** `rows` are what a file finds: `class` and `label`, `score`, `box` as in `location`, and `pixels`, the
    left, top, right and bottom edge in the raw photo. A row is *met* by one of the same class whose score is at most
    `tolerance.score` and whose four corners are each at most `tolerance.corner` away. Two things must hold:
-   - Every row that is `safe` is met.
-   - Every row whose score is at least `least_score` + `tolerance.score` lies on one of `rows` of its class: the two
-     share at least half of the area that they cover together.
+   - Every row that is `safe` is met by one that you find.
+   - Every row that you find with a score of at least `least_score` + `tolerance.score` lies on one of `rows` of its
+     class: the two share at least half of the area that they cover together.
 
 A row is `safe` if its score is above `least_score` by `tolerance.score`, no other box of its class that is nearly as
 certain lies over it, and other kernels found it again. The other rows may be missing elsewhere, or be a little other
@@ -92,13 +92,13 @@ $fed
             assert any(label == row["class"] and share(box, row["box"]) >= 0.5 for row in rows)
 ```
 """)
-_WHOLE: Final = "The whole photo is shown, and nothing is cut off: its height and its width may be resized differently."
+_WHOLE: Final = Template("The whole photo is shown, whatever its shape: nothing is cut off. W is $width, H is $height.")
 
 
 def readme_text(preprocess: Preprocess) -> str:
     """The README of golden vectors for a detector that is fed by `preprocess`."""
-    grey = f" If `channels` is 1 or 2, {GREY}\n  " if preprocess.channels < 3 else ""
-    resize = f"{grey}{_WHOLE}\n  {RESIZED_BY_STEPS}" + (OWN_CHANNELS if CHANNELS[preprocess.channels].has_alpha else "")
     height_px, width_px = preprocess.resolution.sides_px
-    sizes = f" W is {width_px}, H is {height_px}."
-    return _TEXT.substitute(words_of(preprocess), resize=resize.strip() + sizes)
+    grey = f"If `channels` is 1 or 2, {GREY}\n   " if preprocess.channels < 3 else ""
+    whole = _WHOLE.substitute(width=width_px, height=height_px)
+    resize = f"{grey}{whole}\n  {RESIZED_BY_STEPS}" + (OWN_CHANNELS if CHANNELS[preprocess.channels].has_alpha else "")
+    return _TEXT.substitute(words_of(preprocess), resize=resize)
