@@ -82,19 +82,21 @@ def export(*, progress: Progress | None = None, **options: Any) -> Result:
 
 
 def verify(files: Sequence[StrPath], *, progress: Progress | None = None, **options: Any) -> Result:
-    """Compare Keras, .tflite and .onnx files on labelled images: `mbexport verify`.
+    """Compare Keras, .tflite and .onnx files on labelled images, or on images with boxes: `mbexport verify`.
 
     `options` are the command's (`data`, `reference`, `preprocess`, `gate`, `out` ...). Raises `InputError` for a file
     or an image that cannot be used, before anything is measured.
     """
     from mbexport.commands import verify as command
+    from mbexport.pipeline.verify_detectors import verify_detectors
     from mbexport.pipeline.verify_files import verify_files
 
     context = _context(command.command, options, arguments=[os.fspath(file) for file in files])
     given = context.params
     verify_options, data = command.verify_options_of(given), command.data_of(given)
     shown = progress or Silent()
-    report = verify_files(verify_options, data, out=given["out"], progress=shown, force=given["force"])
+    verified = verify_files if data.objects is None else verify_detectors
+    report = verified(verify_options, data, out=given["out"], progress=shown, force=given["force"])
     return Result(report=report, out=given["out"])
 
 

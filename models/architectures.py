@@ -1,7 +1,8 @@
 """The architectures that are built here, a row each, and what a network of any other one is called.
 
-A new architecture is a folder beside `mobilenet_v1` and a row here. The command line, the stages and the reports take
-from the row what differs between architectures. Rows load neither numpy nor TensorFlow before a function is called.
+`ARCHITECTURES` name the class of an image, `DETECTORS` find objects in it on one of these as their backbone. A new
+architecture is a folder beside `mobilenet_v1` and a row here. The command line, the stages and the reports take from
+the row what differs between architectures. Rows load neither numpy nor TensorFlow before a function is called.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,8 @@ import mbexport.models.mobilenet_v2.published as v2_published
 import mbexport.models.mobilenet_v3.cost as v3_cost
 import mbexport.models.mobilenet_v3.pretrained as v3_pretrained
 import mbexport.models.mobilenet_v3.published as v3_published
+import mbexport.models.ssd.cost as ssd_cost
+import mbexport.models.ssd.pretrained as ssd_pretrained
 from mbexport.models.cost import Cost, Remarks, pointwise_remarks
 from mbexport.models.mobilenet_v1.spec import ModelSpec, spec_of_channels
 from mbexport.models.mobilenet_v2.spec import MobileNetV2Spec
@@ -26,6 +29,8 @@ from mbexport.models.pretrained import StoredForm
 from mbexport.models.published import PaperNetwork, Published
 from mbexport.models.recognition import SpecOfChannels, spec_by_cost
 from mbexport.models.spec import NetworkSpec, variant_options
+from mbexport.models.ssd.spec import SsdSpec
+from mbexport.models.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,7 @@ class Architecture(Family):
     - `published`: the checkpoints that others published; `quantized_source`: where the accuracies of the quantized ones
       stand; `published_note`: what a reader of these figures must know.
     - `paper`: the networks that the paper compares.
+    - `task`: what its networks are for; those of a detector stand on the `backbone` of that name.
     """
 
     spec: type[NetworkSpec]
@@ -67,6 +73,8 @@ class Architecture(Family):
     quantized_source: str
     published_note: str
     paper: tuple[PaperNetwork, ...] = ()
+    task: Task = Task.CLASSIFY
+    backbone: str | None = None
 
 
 def _built_in(folder: str) -> Callable[..., Any]:
@@ -133,18 +141,36 @@ def _mobilenet_v3(
 MOBILENET_V3_SMALL: Final = _mobilenet_v3(SmallSpec, v3_pretrained.SMALL_FORM, v3_published.SMALL)
 MOBILENET_V3_LARGE: Final = _mobilenet_v3(LargeSpec, v3_pretrained.LARGE_FORM, v3_published.LARGE)
 ARCHITECTURES: Final = (MOBILENET_V1, MOBILENET_V2, MOBILENET_V3_SMALL, MOBILENET_V3_LARGE)
+SSD_MOBILENET_V1: Final = Architecture(
+    name=SsdSpec.architecture,
+    title=SsdSpec.family_title,
+    spec=SsdSpec,
+    arxiv="1704.04861",
+    cost=ssd_cost.cost,
+    remarks=ssd_cost.remarks,
+    build=_built_in("ssd"),
+    form=ssd_pretrained.FORM,
+    imagenet_files=ssd_pretrained.imagenet_files,
+    spec_of_channels=lambda _layers: None,  # the files of others are read by what they give, not by their layers
+    published=(),
+    quantized_source="",
+    published_note="",
+    task=Task.DETECT,
+    backbone=ModelSpec.architecture,
+)
+DETECTORS: Final = (SSD_MOBILENET_V1,)
 IMAGENET: Final = "imagenet"  # the name of published weights, in place of a file
 _UNKNOWN: Final = Family(name="classifier", title="Image classifier")
 
 
 def architecture_of(spec: NetworkSpec) -> Architecture:
     """The row whose networks `spec` describes."""
-    return next(each for each in ARCHITECTURES if each.name == spec.architecture)
+    return next(each for each in (*ARCHITECTURES, *DETECTORS) if each.name == spec.architecture)
 
 
 def architecture_named(name: str | None) -> Architecture | None:
     """The row of that name, None if there is none."""
-    return next((each for each in ARCHITECTURES if each.name == name), None)
+    return next((each for each in (*ARCHITECTURES, *DETECTORS) if each.name == name), None)
 
 
 def family_named(name: str | None) -> Family:

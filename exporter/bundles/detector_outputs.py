@@ -1,15 +1,9 @@
 """What an app's detector must answer: four outputs, which wrappers find by their names."""
 
-from typing import Final
-
 from mbexport.bundles.app_model import DetectorModel
 from mbexport.errors import DataError
+from mbexport.formats.detection_tail import CATEGORY, LOCATION, NUMBER, SCORE
 from mbexport.formats.runner import FLOAT
-
-LOCATION: Final = "location"
-CATEGORY: Final = "category"
-SCORE: Final = "score"
-NUMBER: Final = "number of detections"
 
 
 def most_found(app: DetectorModel) -> int:

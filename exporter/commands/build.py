@@ -3,15 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from mbexport.commands import build_and_export, network_options, options
+from mbexport.commands import build_and_export, detection_options, network_options, options
 from mbexport.commands.options import Group
+from mbexport.models.task import Task
 
 if TYPE_CHECKING:
+    from mbexport.models.data.imageset import DataSet
     from mbexport.pipeline.plan import BuildPlan
 
-    _PlanOf = Callable[[int, bool, TextIO | None], BuildPlan]
+    _PlanOf = Callable[[DataSet | None, TextIO | None], BuildPlan]
+
+_ANY_CLASSES: Final = 2  # until the data is known
 
 _EXAMPLES = """\b
 Examples:
@@ -30,6 +34,7 @@ Examples:
     help="Labelled images to train and verify on: the digits of scikit-learn, a folder with a sub-folder for each "
     "class, of tar shards of WebDataset or of TFRecord files, or a data set of TensorFlow Datasets.",
 )
+@network_options.task
 @network_options.arch
 @network_options.alpha
 @network_options.resolution
@@ -50,6 +55,8 @@ Examples:
 )
 @network_options.rho
 @network_options.variants
+@network_options.feature_stride
+@network_options.anchors
 @options.option(
     "--log-dir",
     group=Group.TRAINING,
@@ -84,16 +91,18 @@ def tasks(family: "Sequence[Mapping[str, Any]]") -> list[build_and_export.Task]:
     """What several runs on the same images are asked for, all of them checked before the images are listed, once."""
     plans = [_checked_before_data(given) for given in family]
     files = [build_and_export.checked_files(given) for given in family]
+    from mbexport.models.data.boxes.data_set import open_boxed_data
     from mbexport.models.data.open import open_data
+    from mbexport.models.data.readable import parse_max_bad
 
     first = family[0]
-    source = open_data(first["data"], classes_file=first["classes_file"], follow_links=first["follow_links"])
-
-    def planned(plan_of: "_PlanOf", stderr: TextIO | None) -> "BuildPlan":
-        return plan_of(len(source.class_names), source.is_photos, stderr)
-
+    how = {"classes_file": first["classes_file"], "follow_links": first["follow_links"]}
+    if first["task"] is Task.DETECT:
+        source = open_boxed_data(first["data"], **how, max_bad=parse_max_bad(first["max_bad"]))
+    else:
+        source = open_data(first["data"], **how)
     return [
-        build_and_export.Task(plan_of=partial(planned, plan_of), data=source, **own)
+        build_and_export.Task(plan_of=partial(plan_of, source), data=source, **own)
         for plan_of, own in zip(plans, files, strict=True)
     ]
 
@@ -101,34 +110,38 @@ def tasks(family: "Sequence[Mapping[str, Any]]") -> list[build_and_export.Task]:
 def _checked_before_data(given: "Mapping[str, Any]") -> "_PlanOf":
     """A function that makes the plan once the data is known. Every option that can be checked before is checked now."""
     from mbexport.pipeline import plan as plans
+    from mbexport.pipeline.usual import usual_of
 
+    detection_options.require_for_task(given)
     if given["log_dir"] is not None:
         options.require_library("tensorboard", needed_by="--log-dir", extra="tensorboard")
     shared = build_and_export.shared_plan(given)
 
-    def plan_of(classes: int, is_photos: bool, stderr: TextIO | None) -> plans.BuildPlan:
+    def plan_of(source: "DataSet | None", stderr: TextIO | None) -> plans.BuildPlan:
+        usual = usual_of(given["task"], is_photos=source is not None and source.is_photos)
         resolution = network_options.resolution_or_rho(
-            given["resolution"],
-            given["rho"],
-            default_px=plans.PHOTO_RESOLUTION_PX if is_photos else plans.DIGITS_RESOLUTION_PX,
+            given["resolution"], given["rho"], default_px=usual.resolution_px
         )
+        classes = _ANY_CLASSES if source is None else len(source.class_names)
         spec = network_options.spec_of(given, resolution=resolution, classes=classes)
-        epochs = given["epochs"]
-        if epochs is None:
-            epochs = plans.PHOTO_EPOCHS if is_photos else plans.DIGITS_EPOCHS
-            if given["weights"] != "none":
-                epochs = plans.FINE_TUNING_EPOCHS
-        weights = None
+        choice = None
+        if source is not None and given["task"] is Task.DETECT:
+            choice = detection_options.chosen_anchors(source, spec, given)
+            spec = choice.chosen.spec
+        weights, epochs = None, usual.epochs
         if given["weights"] != "none":
             weights = build_and_export.weights_file(given["weights"], spec, stderr, needs_head=False)
+            epochs = usual.fine_tuning_epochs
+        if given["epochs"] is not None:
+            epochs = given["epochs"]
         return plans.BuildPlan(
             name=spec.stem_name,
-            origin=plans.Trained(spec=spec, epochs=epochs, weights=weights),
+            origin=plans.Trained(spec=spec, epochs=epochs, weights=weights, anchors=choice),
             out=given["out"] or Path("dist") / spec.stem_name,
-            crop_fraction=build_and_export.crop_fraction(given["crop_fraction"], is_photos=is_photos),
+            crop_fraction=usual.crop_fraction if given["crop_fraction"] is None else given["crop_fraction"],
             log_dir=given["log_dir"],
-            **{"qat_epochs": plans.PHOTO_QAT_EPOCHS if is_photos else plans.DIGITS_QAT_EPOCHS, **shared},
+            **{"qat_epochs": usual.qat_epochs, **shared},
         )
 
-    plan_of(2, False, None)  # the number of classes is the only thing that the data can still make wrong
+    plan_of(None, None)  # the number of classes is the only thing that the data can still make wrong
     return plan_of

@@ -21,6 +21,7 @@ from mbexport.escaping.terminal import visible
 from mbexport.formats.registry import EXPORTED
 from mbexport.models.architectures import IMAGENET, architecture_of
 from mbexport.models.pretrained import cached_file, imagenet_weights
+from mbexport.models.task import Task as NetworkTask
 
 if TYPE_CHECKING:
     from mbexport.models.data.open import DataSet
@@ -270,11 +271,9 @@ def checked_files(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def crop_fraction(given: float | None, *, is_photos: bool) -> float:
     """The value of --crop-fraction; if absent the usual one for photos, or for digits."""
-    from mbexport.pipeline import plan as plans
+    from mbexport.pipeline.usual import usual_of
 
-    if given is not None:
-        return given
-    return plans.PHOTO_CROP if is_photos else plans.DIGITS_CROP
+    return usual_of(NetworkTask.CLASSIFY, is_photos=is_photos).crop_fraction if given is None else given
 
 
 def _observer(name: str | None, *, ranges: Path | None) -> Any:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,6 +14,12 @@ from mbexport.models.architectures import ARCHITECTURES, Architecture, architect
 from mbexport.models.cost import Cost, LayerCost, Remarks
 from mbexport.models.published import PaperNetwork, Published
 from mbexport.models.spec import REFERENCE_RESOLUTION, REFERENCE_RESOLUTION_PX, NetworkSpec, variant_options
+from mbexport.models.ssd.spec import SsdSpec
+from mbexport.models.task import Task
+
+# Of the published networks.
+_CLASSES: Final = {Task.CLASSIFY: 1000, Task.DETECT: SsdSpec().classes}
+_RESOLUTION_PX: Final = {Task.CLASSIFY: REFERENCE_RESOLUTION_PX, Task.DETECT: SsdSpec().resolution.height_px}
 
 _EXAMPLES = """\b
 Examples:
@@ -21,17 +27,24 @@ Examples:
   mbexport cost --all --arch mobilenet_v2
   mbexport cost --compare
   mbexport cost --alpha 0.75 --resolution 192 --by-layer
+  mbexport cost --task detect
 """
 
 
 @options.command("cost", epilog=_EXAMPLES)
+@network_options.task
 @network_options.arch
 @network_options.alpha
 @network_options.resolution
 @network_options.rho
 @network_options.variants
+@network_options.feature_stride
 @options.option(
-    "--classes", group=Group.NETWORK, type=int, default=1000, metavar="N", help="Classes that the network tells apart."
+    "--classes",
+    group=Group.NETWORK,
+    type=int,
+    metavar="N",
+    help="Classes that the network tells apart; if absent 1000, or of a detector the 91 columns of COCO.",
 )
 @options.option(
     "--all",
@@ -57,12 +70,13 @@ def command(**given: Any) -> None:
     D_K*D_K*aM*aN*rD_F*rD_F (arXiv 1704.04861, with width multiplier a and resolution multiplier r). Convolutions alone
     are counted.
     """
+    given["classes"] = given["classes"] or _CLASSES[given["task"]]
     if given["everything"] or given["compare"]:
         row = _published_alone(given)
         lines = (_all if given["everything"] else _compare)(row, given["classes"], as_json=given["as_json"])
     else:
         resolution = network_options.resolution_or_rho(
-            given["resolution"], given["rho"], default_px=REFERENCE_RESOLUTION_PX
+            given["resolution"], given["rho"], default_px=_RESOLUTION_PX[given["task"]]
         )
         spec = network_options.spec_of(given, resolution=resolution, classes=given["classes"])
         lines = _one(spec, by_layer=given["by_layer"], as_json=given["as_json"])
@@ -77,6 +91,8 @@ def _published_alone(given: Mapping[str, Any]) -> Architecture:
     if given["everything"] and given["compare"]:
         raise OptionError("give --all or --compare, not both")
     wanted = "--all" if given["everything"] else "--compare"
+    if given["task"] is not Task.CLASSIFY:
+        raise OptionError(f"{wanted} is for --task {Task.CLASSIFY}, got --task {given['task']}: drop {wanted}")
     own = network_options.spec_of(given, resolution=REFERENCE_RESOLUTION, classes=given["classes"])
     for name, default in variant_options(type(own)).items():
         value = given[name]
@@ -176,7 +192,7 @@ def _one(spec: NetworkSpec, *, by_layer: bool, as_json: bool) -> list[str]:
     remarks = architecture.remarks(spec, total)
     if as_json:
         return [json.dumps(_as_dict(spec, total, remarks, by_layer=by_layer), indent=2)]
-    rho = f" (rho {_rho(spec)})" if spec.resolution.is_square else ""
+    rho = "" if spec.rho is None else f" (rho {_rho(spec)})"
     lines = [
         f"{spec.title}, alpha {spec.alpha:g}, {spec.resolution} px{rho}, {spec.classes} classes",
         f"mult-adds   {total.mult_adds:>13,}  ({total.mult_adds / 1e6:.1f} M)",

@@ -8,10 +8,12 @@ import click
 from mbexport.commands import options
 from mbexport.commands.options import Group
 from mbexport.errors import OptionError
-from mbexport.models.architectures import ARCHITECTURES, options_of_architectures
+from mbexport.models.architectures import ARCHITECTURES, DETECTORS, Architecture, options_of_architectures
 from mbexport.models.mobilenet_v1.spec import Convolution
 from mbexport.models.resolution import Resolution
 from mbexport.models.spec import REFERENCE_RESOLUTION_PX, NetworkSpec, resolution_from_rho, variant_options
+from mbexport.models.ssd.spec import FEATURE_STRIDES
+from mbexport.models.task import Task
 
 
 class _ResolutionType(click.ParamType[Resolution]):
@@ -30,6 +32,29 @@ class _ResolutionType(click.ParamType[Resolution]):
 RESOLUTION: Final = _ResolutionType()
 
 
+task: Final = options.option(
+    "--task",
+    group=Group.NETWORK,
+    type=click.Choice([each.value for each in Task]),
+    default=Task.CLASSIFY.value,
+    callback=lambda _context, _parameter, value: Task(value),
+    help="What the network is for: classify names the class of an image, detect finds objects in it, with an SSD on "
+    "MobileNet v1.",
+)
+feature_stride: Final = options.option(
+    "--feature-stride",
+    group=Group.NETWORK,
+    type=click.Choice([str(each) for each in FEATURE_STRIDES]),
+    help="Detectors: pixels from place to place of the finest map of boxes; if absent 16, or 8 where that covers the "
+    "boxes of --data clearly better.",
+)
+anchors: Final = options.option(
+    "--anchors",
+    group=Group.NETWORK,
+    metavar="TABLE",
+    help="Detectors: smallest and largest scale of the anchors, 0.2-0.95, 0.15-0.95 or 0.1-0.95; if absent the first, "
+    "or another that covers the boxes of --data clearly better.",
+)
 arch: Final = options.option(
     "--arch",
     group=Group.NETWORK,
@@ -97,6 +122,11 @@ def spec_of(given: Mapping[str, Any], *, resolution: Resolution, classes: int) -
 
     Raises `OptionError` for one that is not built here, and for an option that its architecture does not have.
     """
+    if given.get("task") is Task.DETECT:
+        return _detector(given, resolution=resolution, classes=classes)
+    for name in ("feature-stride", "anchors"):
+        if given.get(name.replace("-", "_")) is not None:
+            raise OptionError(f"--{name} is for --task {Task.DETECT}, got --task {Task.CLASSIFY}: drop --{name}")
     row = next(each for each in ARCHITECTURES if each.name == given["arch"])
     own = variant_options(row.spec)
     for name, owners in options_of_architectures().items():
@@ -105,3 +135,22 @@ def spec_of(given: Mapping[str, Any], *, resolution: Resolution, classes: int) -
             raise OptionError(f"--{name} is for --arch {legal}, got --arch {row.name}: drop --{name}")
     chosen = {name: given[name] for name in own}
     return row.spec(alpha=given["alpha"], resolution=resolution, classes=classes, **chosen)
+
+
+def _detector(given: Mapping[str, Any], *, resolution: Resolution, classes: int) -> NetworkSpec:
+    """The detector that the options describe, with the usual stride where none is given."""
+    row = _detector_on(given["arch"])
+    for name, owners in options_of_architectures().items():
+        if given[name] != variant_options(owners[0].spec)[name]:
+            raise OptionError(f"--{name} is for --task {Task.CLASSIFY}, got --task {Task.DETECT}: drop --{name}")
+    stride = int(given["feature_stride"] or FEATURE_STRIDES[0])
+    chosen: dict[str, Any] = {"feature_stride": stride}
+    return row.spec(alpha=given["alpha"], resolution=resolution, classes=classes, **chosen)
+
+
+def _detector_on(backbone: str) -> Architecture:
+    found = next((each for each in DETECTORS if each.backbone == backbone), None)
+    if found is None:
+        legal = " or ".join(str(each.backbone) for each in DETECTORS)
+        raise OptionError(f"--task {Task.DETECT} is for --arch {legal}, got --arch {backbone}")
+    return found

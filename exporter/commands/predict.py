@@ -78,15 +78,15 @@ def question_of(given: Mapping[str, Any]) -> "Question":
         raise DataError(f"no such file: {missing}")
     options.require_files(classes=given["classes_file"])
     from mbexport.models.data.classes_file import read_labels
-    from mbexport.pipeline.plan import PHOTO_CROP
     from mbexport.pipeline.predict_files import Question
+    from mbexport.pipeline.usual import PHOTOS
 
     return Question(
         file=given["file"],
         images=given["images"],
         top=given["top"],
         labels=None if given["classes_file"] is None else read_labels(given["classes_file"]),
-        crop_fraction=PHOTO_CROP if given["crop_fraction"] is None else given["crop_fraction"],
+        crop_fraction=PHOTOS.crop_fraction if given["crop_fraction"] is None else given["crop_fraction"],
         normalization=normalization,
         background=given["background"],
     )

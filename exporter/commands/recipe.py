@@ -58,6 +58,9 @@ def with_recipe(plan: "BuildPlan", recipe: "Recipe") -> "BuildPlan":
             taken["resolution"] = origin.spec.resolution.json
         if options["qat-steps"] is None:
             taken["qat-epochs"] = plan.qat_epochs
+        if origin.anchors is not None:
+            chosen = origin.anchors.chosen
+            taken |= {"feature-stride": str(chosen.spec.feature_stride), "anchors": chosen.table_name}
         recipe = replace(recipe, options=_filled(options, taken))
     return replace(plan, recipe=recipe)
 

@@ -14,6 +14,7 @@ from mbexport.commands.build_and_export import Task
 from mbexport.commands.recipe import recipe_of, with_recipe
 from mbexport.errors import OptionError
 from mbexport.fingerprint import THREADS_VARIABLE, tensorflow_threads, usable_cores
+from mbexport.models.task import Task as NetworkTask
 from mbexport.pipeline.dry_run import planned
 from mbexport.pipeline.plan import Trained
 from mbexport.sweep.point import Point, point_name
@@ -29,6 +30,8 @@ Tasks = Sequence[tuple[click.Context, Task]]
 
 def checked_tasks(context: click.Context) -> Tasks:
     """For each point the context of its build, and what that asks for; every option and the images are checked."""
+    if context.params["task"] is not NetworkTask.CLASSIFY:
+        raise OptionError(f"a sweep is for --task {NetworkTask.CLASSIFY}, got --task {context.params['task']}")
     networks = sweep_options.networks_of(context.params)
     beside = sweep_options.no_matter(context)
     contexts = [sweep_options.parsed([*sweep_options.arguments_of(context, each), *beside]) for each in networks]

@@ -1,7 +1,7 @@
 """`mbexport verify`: compare artifacts, whoever made them, on labelled images."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -10,12 +10,19 @@ from mbexport.commands import verify_parts as parts
 from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
-from mbexport.errors import EXIT_DONE, MAX_SEED, MAX_THREADS, require_within
+from mbexport.errors import EXIT_DONE, MAX_SEED, MAX_THREADS, OptionError, require_within
 from mbexport.formats.trial import warm_up
 
 if TYPE_CHECKING:
     from mbexport.models.data.imageset import DataSet
-    from mbexport.pipeline.verify_files import VerifyOptions
+    from mbexport.pipeline.verify_options import VerifyOptions
+
+# Options of classifiers alone: their names, as values have them and as they are typed, and the values that say nothing.
+_OF_CLASSIFIERS: Final = (
+    ("crop_fraction", "--crop-fraction", None),
+    ("background", "--background", False),
+    ("shards", "--shards", None),
+)
 
 _EXAMPLES = """\b
 Examples:
@@ -98,6 +105,7 @@ def command(context: click.Context, /, **given: Any) -> int:
     parts.require_shards(given)
     warm_up(given["files"])
     from mbexport.commands.console import ConsoleProgress
+    from mbexport.pipeline.verify_detectors import verify_detectors
     from mbexport.pipeline.verify_files import verify_files, verify_part
     from mbexport.quiet import quiet_libraries
 
@@ -109,30 +117,48 @@ def command(context: click.Context, /, **given: Any) -> int:
                 part = parts.parse_part(given["part"])
                 verify_part(verify_options, data, part, given["parts"], progress=progress)
                 return EXIT_DONE
-            with parts.opened(context, streams.err) as shards:
-                report = verify_files(
-                    verify_options, data, out=out, progress=progress, force=given["force"], parts=shards
-                )
+            if data.objects is not None:
+                report = verify_detectors(verify_options, data, out=out, progress=progress, force=given["force"])
+            else:
+                with parts.opened(context, streams.err) as shards:
+                    report = verify_files(
+                        verify_options, data, out=out, progress=progress, force=given["force"], parts=shards
+                    )
         finally:
             progress.close()
         return show(report, streams, out=out, summary=summary, as_json=given["as_json"])
 
 
 def data_of(given: Mapping[str, Any]) -> "DataSet":
-    """The labelled images that these values of the options name."""
+    """The images that these values of the options name: with boxes, if the folder holds such, else labelled ones."""
+    from mbexport.models.data.boxes.data_set import holds_boxes, open_boxed_data
     from mbexport.models.data.open import open_data
+    from mbexport.models.data.readable import parse_max_bad
 
-    return open_data(given["data"], classes_file=given["classes_file"], follow_links=given["follow_links"])
+    name, links = given["data"], given["follow_links"]
+    how = {"classes_file": given["classes_file"], "follow_links": links}
+    if not holds_boxes(name, follow_links=links):
+        return open_data(name, **how)
+    _require_for_detectors(given)
+    return open_boxed_data(name, **how, max_bad=parse_max_bad(given["max_bad"]))
+
+
+def _require_for_detectors(given: Mapping[str, Any]) -> None:
+    """Raises `OptionError` for an option that a verification of detectors does not have."""
+    for name, option, usual in _OF_CLASSIFIERS:
+        if given[name] != usual:
+            raise OptionError(f"{option} is for classifiers, got it with boxes in --data: drop {option}")
 
 
 def verify_options_of(given: Mapping[str, Any]) -> "VerifyOptions":
     """What these values of the options ask for; all of them are checked, no file is opened."""
     from mbexport.models.data.readable import parse_max_bad
-    from mbexport.pipeline.verify_files import VerifyOptions
+    from mbexport.pipeline.verify_options import VerifyOptions
     from mbexport.verification.gates import check_limits
+    from mbexport.verification.task_gates import TASK_GATES
 
     limits = options.gate_limits(given["gates"])
-    check_limits(limits)
+    check_limits(limits, {name: gate for table in TASK_GATES.values() for name, gate in table.items()})
     require_within("--seed", given["seed"], 0, MAX_SEED)
     require_within("--threads", given["threads"], 1, MAX_THREADS)
     return VerifyOptions(

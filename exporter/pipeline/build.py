@@ -1,7 +1,7 @@
 """The pipeline: from a plan and images to verified artifacts in a folder.
 
-`STAGES` is the whole run, in order. A stage that finished before with the same key is not run again, and a run in which
-all did never loads TensorFlow.
+`STAGES` is the whole run, in order; of two with one name a run has that of its task. A stage that finished before with
+the same key is not run again, and a run in which all did never loads TensorFlow.
 """
 
 import json
@@ -23,7 +23,19 @@ from mbexport.pipeline.plan import BuildPlan, Foreign
 from mbexport.pipeline.publish import Sign, publish, require_room
 from mbexport.pipeline.shared_cache import SharedCache
 from mbexport.pipeline.stage import Stage
-from mbexport.pipeline.stages import calibrate, check_import, examine, export, golden, images, quantize, train, verify
+from mbexport.pipeline.stages import (
+    calibrate,
+    check_import,
+    examine,
+    export,
+    golden,
+    images,
+    quantize,
+    train,
+    train_detector,
+    verify,
+    verify_detector,
+)
 from mbexport.progress import Progress
 from mbexport.report.content import Json
 from mbexport.workdir import Workdir
@@ -54,6 +66,14 @@ STAGES: Final = (
         upstream=_IMAGES,
         work=train.train,
         is_wanted=train.is_trained,
+        is_shared=True,
+    ),
+    Stage(
+        name="train",
+        options=train_detector.train_options,
+        upstream=_IMAGES,
+        work=train_detector.train,
+        is_wanted=train_detector.is_detector_trained,
         is_shared=True,
     ),
     Stage(name="weights", options=train.weights_options, work=train.read_weights, is_wanted=train.is_stored),
@@ -120,7 +140,14 @@ STAGES: Final = (
         options=verify.verify_options,
         upstream=(*_NETWORK, *_ARTIFACTS),
         work=verify.verify,
-        is_wanted=verify.is_judged,
+        is_wanted=verify.is_classifier_judged,
+    ),
+    Stage(
+        name="verify",
+        options=verify.verify_options,
+        upstream=(*_NETWORK, *_ARTIFACTS),
+        work=verify_detector.verify,
+        is_wanted=verify_detector.is_detector_judged,
     ),
     Stage(
         name="normalizations",

@@ -18,6 +18,7 @@ from mbexport.report.content import preprocess_json, report_json, stages_json, t
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
 from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verification.judge import judge
+from mbexport.verification.task_gates import TASK_GATES
 
 
 def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
@@ -34,7 +35,14 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
         parameters=facts.parameters,
         has_float_io=plan.io is Io.FLOAT32,
     )
-    gates = judge(gate_values(measured), plan.limits, defaults=default_limits(network), strict=plan.strict)
+    table = TASK_GATES[plan.task]
+    gates = judge(
+        gate_values(measured, table),
+        plan.limits,
+        defaults=default_limits(network, table),
+        strict=plan.strict,
+        gates=table,
+    )
     report = report_json(measured, gates, run_facts(plan, facts, run.data, run.images, stages), strict=plan.strict)
     report |= {"training": run.read(HISTORY), "qat": run.read(TRAINING), "tried_normalizations": run.read(TRIED)}
     report |= {"import_agreement": run.read(AGREEMENT)}

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from mbexport.errors import DataError
+from mbexport.models.data.boxes.boxed import BoxedImages
 from mbexport.models.data.open import DataSet, ImageSet, LeftOut, Unlabelled, open_unlabelled
 from mbexport.models.data.readable import ImageFindings, ReadableSets, check_images, drop_unreadable
 from mbexport.pipeline.plan import BuildPlan, Trained
@@ -78,6 +79,12 @@ class ImageSets:
     def is_labelled(self) -> bool:
         """Whether the test images have labels that mean something."""
         return self._data is not None
+
+    def boxed(self, images: ImageSet) -> BoxedImages:
+        """Images of the data with the objects in them."""
+        assert self._data is not None
+        assert self._data.objects is not None
+        return BoxedImages(images=images, boxes=self._data.objects(images.names))
 
     @property
     def is_photos(self) -> bool:
@@ -180,7 +187,10 @@ class ImageSets:
 
 def _require_every_class(data: DataSet, train: ImageSet) -> None:
     """Raises `DataError` for a class that nothing could be learned of."""
-    missing = sorted(set(range(len(data.class_names))) - set(np.unique(train.labels).tolist()))
+    labels = train.labels
+    if data.objects is not None:
+        labels = np.concatenate([each.classes for each in data.objects(train.names)])
+    missing = sorted(set(range(len(data.class_names))) - set(np.unique(labels).tolist()))
     if missing:
         raise DataError(
             f"class {data.class_names[missing[0]]} must have an image to learn from, got none in {data.name}"

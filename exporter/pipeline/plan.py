@@ -3,31 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mbexport.artifact import OPSET, Io, Layout, Precision, require_opset
 from mbexport.bundles.registry import Bundling, Platform
 from mbexport.calibration.choices import Correction, Observer
 from mbexport.errors import MAX_BATCH, MAX_SEED, MAX_THREADS, OptionError, require_within
 from mbexport.formats.registry import EXPORTED, formats_of
+from mbexport.models.architectures import architecture_of
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.spec import NetworkSpec
+from mbexport.models.task import Task
+from mbexport.pipeline.usual import DIGITS
 from mbexport.provenance.manifest import Recipe
 from mbexport.verification.gates import check_limits
+from mbexport.verification.task_gates import TASK_GATES
 
-# Where nobody says: 8x8 digits gain nothing from more pixels, photos are what the network was designed for.
-DIGITS_RESOLUTION_PX: Final = 64
-PHOTO_RESOLUTION_PX: Final = 224
-DIGITS_EPOCHS: Final = 16
-PHOTO_EPOCHS: Final = 30
-FINE_TUNING_EPOCHS: Final = 60
-DIGITS_QAT_EPOCHS: Final = 0  # their calibrated integers were never beaten, docs/decisions/0007
-PHOTO_QAT_EPOCHS: Final = 2
+if TYPE_CHECKING:
+    from mbexport.models.ssd.anchor_choice import AnchorChoice
+
 CALIBRATION_SAMPLES: Final = 300
 OBSERVER: Final = Observer.MINMAX  # measured, docs/decisions/0012
-DIGITS_CROP: Final = 1.0
-PHOTO_CROP: Final = 0.875
 MAX_BAD: Final = 0.01
 
 
@@ -38,11 +35,15 @@ def _is_half(char: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A network of ours that learns the data: from scratch, or from `weights` with a new head."""
+    """A network of ours that learns the data: from scratch, or from `weights` with a new head.
+
+    A detector is learned with the `anchors` that were chosen for the boxes of the data.
+    """
 
     spec: NetworkSpec
     epochs: int
     weights: Path | None = None
+    anchors: "AnchorChoice | None" = None
 
     def __post_init__(self) -> None:
         require_within("--epochs", self.epochs, 1)
@@ -87,7 +88,7 @@ class BuildPlan:
     name: str
     origin: Origin
     out: Path
-    crop_fraction: float = DIGITS_CROP
+    crop_fraction: float = DIGITS.crop_fraction
     normalization: Normalization | None = None
     calibration: Path | None = None
     golden: Path | None = None
@@ -139,7 +140,7 @@ class BuildPlan:
         require_opset(self.opset)
         if self.licence is not None and (self.licence.isspace() or any(map(_is_half, self.licence))):
             raise OptionError(f"license must be a text in UTF-8, got {self.licence!r}")
-        check_limits(self.limits)
+        check_limits(self.limits, TASK_GATES[self.task])
         self.preprocess(resolution=Resolution.square(1))  # checks the crop fraction
         self._require_bundles()
 
@@ -158,9 +159,14 @@ class BuildPlan:
             )
 
     @property
+    def task(self) -> Task:
+        """What the network is for; a model that was made elsewhere is a classifier."""
+        return Task.CLASSIFY if isinstance(self.origin, Foreign) else architecture_of(self.origin.spec).task
+
+    @property
     def bundled(self) -> tuple[Platform, ...]:
         """The platforms that get a bundle: those for which there is an artifact that takes one image at a time."""
-        return self.bundling.possible(self.formats) if self.batch in (None, 1) else ()
+        return self.bundling.possible(self.formats, self.task) if self.batch in (None, 1) else ()
 
     @property
     def is_distilled(self) -> bool:
@@ -173,4 +179,5 @@ class BuildPlan:
             resolution=resolution,
             crop_fraction=self.crop_fraction,
             normalization=self.normalization or MOBILENET,
+            is_stretched=self.task is Task.DETECT,
         )

@@ -17,7 +17,7 @@ from mbexport.formats.subject import Subject
 from mbexport.formats.trial import require_harmless
 from mbexport.models.data.decode import read_image
 from mbexport.models.preprocess import Normalization, Preprocess
-from mbexport.pipeline.plan import PHOTO_CROP
+from mbexport.pipeline.usual import PHOTOS
 from mbexport.report.content import Json
 
 
@@ -33,7 +33,7 @@ class Question:
     images: tuple[Path, ...]
     top: int
     labels: tuple[str, ...] | None = None
-    crop_fraction: float = PHOTO_CROP
+    crop_fraction: float = PHOTOS.crop_fraction
     normalization: Normalization | None = None
     background: bool = False
 

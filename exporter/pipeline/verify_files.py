@@ -1,65 +1,40 @@
 """Compare artifact files, whoever made them, on labelled images: the work of `mbexport verify`."""
 
 import json
-from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mbexport import __version__
 from mbexport.artifact import Precision
 from mbexport.errors import DataError, OptionError
-from mbexport.fingerprint import library_versions
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import recognize
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
-from mbexport.formats.runner import Runner, distinct_names, give_distinct_names
+from mbexport.formats.runner import Runner, give_distinct_names
 from mbexport.formats.subject import Source, Subject
 from mbexport.formats.trial import require_harmless
 from mbexport.models.architectures import architecture_of
 from mbexport.models.data.open import DataSet, ImageSet
-from mbexport.models.data.readable import ImageFindings, ReadableSets, drop_unreadable
-from mbexport.models.preprocess import RAW_NAME, Normalization, Preprocess
+from mbexport.models.preprocess import RAW_NAME, Preprocess
+from mbexport.models.task import Task
 from mbexport.pipeline.conventions import tried_conventions
 from mbexport.pipeline.output_place import require_apart
-from mbexport.pipeline.plan import DIGITS_CROP, PHOTO_CROP
 from mbexport.pipeline.publish import VERDICTS, add, report_files, require_room
+from mbexport.pipeline.usual import usual_of
+from mbexport.pipeline.verify_options import VerifyOptions, readable_of, reference_of, report_facts
 from mbexport.pipeline.verify_parts import LOOK, Part, Parts, findings_in, leave, leave_look
 from mbexport.progress import Progress
-from mbexport.report.content import Json, preprocess_json, report_json, to_bytes
-from mbexport.report.images import copies_json, left_out_json, unreadable_json
+from mbexport.report.content import Json, report_json, to_bytes
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.collect import collect
 from mbexport.verification.classification.measure import MeasureOptions, measure_all
-from mbexport.verification.gates import NetworkFacts, comparing_gates, default_limits, gate_values
+from mbexport.verification.gates import NetworkFacts, check_limits, default_limits, gate_values
 from mbexport.verification.judge import judge
 from mbexport.workdir import Workdir
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyOptions:
-    """The files to compare, with what, and how.
-
-    Without a `reference` the first of several files that is fp32 is the reference, and without such a one the labels.
-    `normalization` is that of files that do not say what they expect; without a `crop_fraction` the usual one of the
-    data is taken.
-    """
-
-    files: tuple[Path, ...]
-    limits: Mapping[str, float]
-    reference: Path | None = None
-    crop_fraction: float | None = None
-    normalization: Normalization | None = None
-    background: bool = False
-    max_bad: float = 0.0
-    strict: bool = False
-    latency: bool = True
-    seed: int = 0
-    threads: int = 1
 
 
 def verify_files(
@@ -77,6 +52,7 @@ def verify_files(
     Files there that are not an earlier report of ours are replaced with `force` only. Raises `DataError` for a file or
     an image that cannot be used, `OutputError` for an `out` that cannot, both before anything is measured.
     """
+    check_limits(options.limits)
     if out is not None:
         require_apart(out, data)
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
@@ -88,7 +64,7 @@ def verify_files(
         looked = (
             None if parts is None or not data.is_photos else parts.look(data.evaluation(options.seed), progress.step)
         )
-        readable = _readable(data, options.seed, max_bad=options.max_bad, looked=looked)
+        readable = readable_of(data, options.seed, max_bad=options.max_bad, looked=looked)
         how = MeasureOptions(
             labels=data.class_names, threads=options.threads, is_timed=options.latency, seed=options.seed
         )
@@ -104,7 +80,7 @@ def verify_files(
         defaults = default_limits(_network_facts(known, found.measured))
         gates = judge(gate_values(found.measured), options.limits, defaults=defaults, strict=options.strict)
         facts = {
-            **_report_facts(known, data, readable, is_reference=reference is not None),
+            **report_facts(known, data, readable, classes=known.classes, is_reference=reference is not None),
             "tried_normalizations": _tried(known, readable.sets[0], pixels, seed=options.seed),
         }
         content = to_bytes(report_json(found.measured, gates, facts, strict=options.strict))
@@ -123,7 +99,7 @@ def verify_part(options: VerifyOptions, data: DataSet, part: Part, folder: Path,
     subjects, reference, pixels = _matched(options, data)
     give_distinct_names([subject.runner for subject in subjects])
     looked = findings_in(folder) if data.is_photos else None
-    readable = _readable(data, options.seed, max_bad=options.max_bad, looked=looked)
+    readable = readable_of(data, options.seed, max_bad=options.max_bad, looked=looked)
     images = readable.distinct[0]
     answered = collect(
         subjects,
@@ -157,10 +133,10 @@ def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subj
     require_harmless([*options.files, *([options.reference] if options.reference else [])], all_kernels=True)
     runners = [open_runner(path) for path in options.files]  # each runs on a core of its own
     give_distinct_names(runners)
-    reference = _reference(options, runners)
+    reference = reference_of(options, runners)
     known = reference or runners[0]
     classes = _classes(known, data, background=options.background)
-    usual = PHOTO_CROP if data.is_photos else DIGITS_CROP
+    usual = usual_of(Task.CLASSIFY, is_photos=data.is_photos).crop_fraction
     pixels = Preprocess(
         resolution=known.resolution,
         crop_fraction=usual if options.crop_fraction is None else options.crop_fraction,
@@ -174,27 +150,6 @@ def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subj
     # The reference first: what is wrong with it is said of it.
     subject = None if reference is None else matched(reference)
     return [matched(runner) for runner in runners], subject, pixels
-
-
-def _reference(options: VerifyOptions, runners: list[Runner]) -> Runner | None:
-    """The file of --reference, or the first of several files that is fp32; None where only labels are left.
-
-    One file alone would be compared with itself, which proves nothing. Raises `OptionError` for a limit of a gate that
-    compares, where nothing can be compared.
-    """
-    fp32 = next((runner.path for runner in runners if runner.precision is Precision.FP32), None)
-    chosen = options.reference or (fp32 if len(runners) > 1 else None)
-    if chosen is not None:
-        reference = open_runner(chosen)  # again, if it is one of the files: none is in two threads at once
-        reference.name = distinct_names([chosen, *(path for path in options.files if path != chosen)])[0]
-        return reference
-    named = [name for name in comparing_gates() if name in options.limits]
-    if named:
-        raise OptionError(
-            f"--gate {', '.join(named)} must have a network to compare with, got the labels alone: give --reference "
-            "FILE, or an fp32 file among several"
-        )
-    return None
 
 
 def _baseline(reference: Subject | None, known: Subject, data: DataSet) -> Baseline:
@@ -242,30 +197,3 @@ def _network_facts(known: Subject, measured: Json) -> NetworkFacts:
         else:
             network = NetworkFacts.of_parameters(**named, mult_adds=total.mult_adds, parameters=total.parameters)
     return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
-
-
-def _report_facts(known: Subject, data: DataSet, readable: ReadableSets, *, is_reference: bool) -> dict[str, Json]:
-    """The report's part on the tool, the model and the data; `known` is the reference, or a file beside the labels."""
-    return {
-        "tool": {"name": "mbexport", "version": __version__, "libraries": library_versions()},
-        "model": {
-            **({"reference": known.name} if is_reference else {"reference": None, "name": known.name}),
-            "resolution_px": known.runner.resolution.json,
-            "classes": known.classes,
-        },
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            **preprocess_json(known.preprocess),
-            "unreadable": unreadable_json(readable.bad),
-            "left_out": left_out_json(data.left_out),
-            "copies": copies_json(readable.copies[0]),
-        },
-    }
-
-
-def _readable(data: DataSet, seed: int, *, max_bad: float, looked: ImageFindings | None = None) -> ReadableSets:
-    """The images to verify on, without those that cannot be read, by what was found if they have been `looked` at."""
-    images = data.evaluation(seed)
-    findings = looked if data.is_photos else ImageFindings.none(sets=1)  # digits lie in no files of their own
-    return drop_unreadable([images], max_bad=max_bad, findings=findings)

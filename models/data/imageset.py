@@ -17,6 +17,7 @@ from PIL import Image
 
 from mbexport.models.data.lazy_names import names_at
 from mbexport.models.data.left_out import LeftOut
+from mbexport.models.detection.boxes import Boxes
 from mbexport.models.preprocess import Pixels, Preprocess
 
 TEST_FRACTION: Final = 0.25
@@ -67,7 +68,8 @@ class DataSet:
     `contents()` reads everything and returns a hash that does not depend on place and time of writing. With
     `has_validation` the user put images aside (`val/`), on which training may choose its best epoch: those that
     `validation()` returns, or without it the test set. Of a folder, the folders of classes lie in
-    `class_roots`, and `left_out` is what lies there and is not read.
+    `class_roots`, and `left_out` is what lies there and is not read. Where images have objects in the place of a label,
+    `objects` gives those of the images of these names.
     """
 
     name: str
@@ -81,6 +83,7 @@ class DataSet:
     validation: Callable[[], ImageSet] | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
     class_roots: tuple[Path, ...] = ()
+    objects: Callable[[Sequence[str]], tuple[Boxes, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,9 +82,14 @@ def network_anchors(spec: SsdSpec, table: AnchorTable) -> Centers:
 
 
 def choose_anchors(
-    boxes: Sequence[Boxes], spec: SsdSpec, *, strides: Sequence[int] = FEATURE_STRIDES, seed: int = 0
+    boxes: Sequence[Boxes],
+    spec: SsdSpec,
+    *,
+    strides: Sequence[int] = FEATURE_STRIDES,
+    tables: Sequence[str] = tuple(TABLES),
+    seed: int = 0,
 ) -> AnchorChoice:
-    """Choose, for the `boxes` of the training images, one of `strides` and one of `TABLES` for a network like `spec`.
+    """Choose, for the `boxes` of the training images, one of `strides` and one of `tables` for a network like `spec`.
 
     Candidates are considered from the cheapest on, each stride with TensorFlow's table first. One takes the place of
     the one that was chosen before where the share of boxes that it leaves uncovered, in the mean over classes, is
@@ -100,7 +105,7 @@ def choose_anchors(
     candidates = tuple(
         _measured(whole, replace(spec, feature_stride=stride), name)
         for stride in sorted(strides, reverse=True)
-        for name in TABLES
+        for name in tables
     )
     return _chosen(candidates)
 

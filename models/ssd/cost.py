@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mbexport.models.cost import Cost, LayerCost, Remarks, convolution, pointwise_remarks
 from mbexport.models.mobilenet_v1.cost import body_layers
 from mbexport.models.mobilenet_v1.spec import KERNEL_PX
+from mbexport.models.ssd.published import PUBLISHED, PublishedDetector
 from mbexport.models.ssd.spec import ANCHORS_PER_PLACE, FEATURE_BLOCKS, SsdSpec
 
 
@@ -25,6 +26,8 @@ def remarks(spec: SsdSpec, total: Cost) -> Remarks:
         shared,
         f"predictors of boxes and scores {total.held('predictor')}",
         f"{spec.anchor_count:,} anchors on maps of {maps} px",
+        f"{total.folded_parameters / 1e6:.3f} M parameters with batch normalization folded into biases",
+        *(_published_line(each) for each in PUBLISHED if each.spec == spec),
     )
     return Remarks(lines=lines, figures={"anchors": spec.anchor_count, "folded_parameters": total.folded_parameters})
 
@@ -47,3 +50,10 @@ def _layers(spec: SsdSpec) -> Iterator[LayerCost]:
         m, size = feature.channels_out, feature.output
         yield convolution(f"boxes_{level}", "predictor", m=m, n=4 * each, output=size, has_bias=True)
         yield convolution(f"classes_{level}", "predictor", m=m, n=spec.classes * each, output=size, has_bias=True)
+
+
+def _published_line(found: PublishedDetector) -> str:
+    return (
+        f"published: {found.mult_adds_m / 1e3:.1f} B mult-adds, {found.parameters_m:.1f} M parameters, COCO AP "
+        f"{found.ap:.3f} (arXiv 1704.04861, table 13)"
+    )

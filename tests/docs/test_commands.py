@@ -21,7 +21,7 @@ from mbexport.api import _context
 from mbexport.calibration.choices import parse_corrections, parse_observer
 from mbexport.commands.options import Option, gate_limits
 from mbexport.models.data.readable import parse_max_bad
-from mbexport.pipeline.plan import DIGITS_RESOLUTION_PX
+from mbexport.pipeline.usual import DIGITS
 from mbexport.verification.judge import GATES
 
 _SHELLS: Final = ("bash", "console", "sh")
@@ -142,7 +142,7 @@ def test_the_demo_is_called_as_it_is_made() -> None:
     named = {
         side for page in _GUIDES for side in re.findall(r"mobilenet_?v1_0[._]75_(\d+)", page.read_text("utf-8"), re.I)
     }
-    assert named == {str(DIGITS_RESOLUTION_PX)}
+    assert named == {str(DIGITS.resolution_px)}
 
 
 def test_every_option_is_in_the_reference() -> None:

@@ -19,7 +19,7 @@ from mbexport.commands import export as export_command
 from mbexport.commands.options import Option
 from mbexport.commands.recipe import recipe_of
 from mbexport.errors import DataError, OptionError
-from mbexport.pipeline.plan import PHOTO_QAT_EPOCHS
+from mbexport.pipeline.usual import PHOTOS
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_build_gives_the_report_the_verdict_and_the_files(stand_ins, photos, tmp
     typed = ["--data", str(photos), "--alpha", "0.25", "--resolution", "32", "--epochs", "1", "--format", "onnx"]
     recipe = recipe_of(build_command.command.make_context("build", [*typed, "--out", str(tmp_path / "out")]))
     recorded = json.loads(result.files["manifest.json"].read_bytes())["options"]
-    assert recorded == {**recipe.options, "data": "photos", "qat-epochs": PHOTO_QAT_EPOCHS}
+    assert recorded == {**recipe.options, "data": "photos", "qat-epochs": PHOTOS.qat_epochs}
 
 
 def test_verify_judges_files(colour_network, photos, tmp_path):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.artifact import Precision
 from mbexport.formats.tflite.format import TFLITE
+from mbexport.models.task import Task
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.stage import Files, Options
 from mbexport.pipeline.stage_files import HEALTH, SENSITIVITY, SIMULATION
@@ -20,8 +21,8 @@ _BATCH: Final = 16
 
 
 def is_simulated(run: Context) -> bool:
-    """Whether there is an int8 file to compare with its simulation."""
-    return run.plan.is_judged and is_int8_needed(run)
+    """Whether there is a classifier's int8 file to compare with its simulation."""
+    return run.plan.is_judged and is_int8_needed(run) and run.plan.task is Task.CLASSIFY
 
 
 def is_sensitivity_wanted(run: Context) -> bool:

@@ -6,6 +6,7 @@ from typing import Final
 from mbexport.artifact import Precision, Target
 from mbexport.fingerprint import library_versions
 from mbexport.formats.description import Description
+from mbexport.formats.detection_tail import DetectionTail
 from mbexport.formats.file_format import Conversion, FileFormat
 from mbexport.formats.registry import EXPORTED
 from mbexport.models.architectures import family_named
@@ -24,6 +25,9 @@ _NETWORKS: Final = {
     Precision.DYNAMIC: ("round-weights",),
     Precision.INT16X8: ("round-weights",),
 }
+
+# A detector's files give a score for each class by itself.
+_SCORES: Final = {Output.DETECTIONS: Output.SIGMOID}
 
 
 def export_stages(precision: Precision) -> tuple[Stage, ...]:
@@ -80,8 +84,23 @@ def _export(run: Context, *, made: FileFormat, precision: Precision) -> Files:
         layout=plan.layout,
         opset=plan.opset,
         source=run.artifact(made.made_from.name, made.source(precision)).read_bytes() if made.made_from else b"",
+        tail=tail_of(run.float.facts),
     )
     return {target.name: made.convert(conversion)}
+
+
+def tail_of(facts: Facts) -> DetectionTail | None:
+    """What a detector's files do behind their network; None of a classifier."""
+    detector = facts.detector
+    if detector is None:
+        return None
+    return DetectionTail(
+        anchors=detector.anchors,
+        code_scales=detector.table.code_scales,
+        classes=facts.classes,
+        settings=detector.settings,
+        maps=len(detector.maps),
+    )
 
 
 def described(plan: BuildPlan, facts: Facts, target: Target) -> Description:
@@ -98,6 +117,6 @@ def described(plan: BuildPlan, facts: Facts, target: Target) -> Description:
         mean=normalization.mean,
         std=normalization.std,
         is_bgr=normalization.is_bgr,
-        output=Output.LOGITS if plan.logits else facts.output,
+        output=Output.LOGITS if plan.logits else _SCORES.get(facts.output, facts.output),
         licence=plan.licence,
     )

@@ -19,6 +19,7 @@ from mbexport.models.preprocess import (
 )
 from mbexport.models.pretrained import set_weights
 from mbexport.models.resolution import Resolution
+from mbexport.models.task import Task
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import BuildPlan, Foreign, Stored, Trained
 from mbexport.pipeline.stage import Files, Options
@@ -33,8 +34,8 @@ _FINE_TUNING_DROPOUT: Final = 0.2  # a new head on few images: Keras' guide to t
 
 
 def is_trained(run: Context) -> bool:
-    """Whether the network learns here."""
-    return isinstance(run.plan.origin, Trained)
+    """Whether a classifier learns here."""
+    return run.plan.task is Task.CLASSIFY and isinstance(run.plan.origin, Trained)
 
 
 def is_stored(run: Context) -> bool:

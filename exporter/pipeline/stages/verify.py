@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Final
 
+from mbexport.models.task import Task
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.plan import Foreign
 from mbexport.pipeline.stage import Files, Options
@@ -15,9 +16,9 @@ _EVALUATION_BATCH: Final = 32
 _FLOAT_NAME: Final = "Keras, float"
 
 
-def is_judged(run: Context) -> bool:
-    """Whether anything is found out about the artifacts."""
-    return run.plan.is_judged
+def is_classifier_judged(run: Context) -> bool:
+    """Whether anything is found out about a classifier's artifacts."""
+    return run.plan.is_judged and run.plan.task is Task.CLASSIFY
 
 
 def verify_options(run: Context) -> Options:

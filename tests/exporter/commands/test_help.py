@@ -9,6 +9,7 @@ import pytest
 from mbexport.cli import run
 from mbexport.commands.options import Group, Option
 from mbexport.pipeline import plan
+from mbexport.pipeline.usual import DIGITS, PHOTOS
 
 COMMANDS = (
     *("build", "sweep", "export", "verify", "predict", "bench", "bundle", "inspect", "rebuild", "cache", "cost"),
@@ -85,11 +86,11 @@ def test_help_fits_80_columns_and_ends_with_examples(command, help_of):
 
 def test_defaults_that_only_the_help_tells_are_those_of_the_plan(help_of):
     text = " ".join(help_of("build").split())
-    assert f"if absent {plan.DIGITS_EPOCHS} for digits, {plan.PHOTO_EPOCHS} for photos" in text
-    assert f"at most {plan.FINE_TUNING_EPOCHS} with --weights" in text
-    assert f"none; if absent {plan.DIGITS_QAT_EPOCHS} for digits and {plan.PHOTO_QAT_EPOCHS} for photos" in text
-    assert f"if absent {plan.PHOTO_CROP} for photos and {plan.DIGITS_CROP:g} for digits" in text
-    assert f"the side is {plan.DIGITS_RESOLUTION_PX} px for digits and {plan.PHOTO_RESOLUTION_PX} px for photos" in text
+    assert f"if absent {DIGITS.epochs} for digits, {PHOTOS.epochs} for photos" in text
+    assert f"at most {PHOTOS.fine_tuning_epochs} with --weights" in text
+    assert f"none; if absent {DIGITS.qat_epochs} for digits and {PHOTOS.qat_epochs} for photos" in text
+    assert f"if absent {PHOTOS.crop_fraction} for photos and {DIGITS.crop_fraction:g} for digits" in text
+    assert f"the side is {DIGITS.resolution_px} px for digits and {PHOTOS.resolution_px} px for photos" in text
     assert f"{plan.OBSERVER.value} (if absent)" in text
     options = {each.name: each for each in options_of("build")}
     assert options["calibration_samples"].default == plan.CALIBRATION_SAMPLES

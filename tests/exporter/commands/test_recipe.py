@@ -4,7 +4,7 @@ import pytest
 
 from mbexport.commands.build import command, task
 from mbexport.commands.recipe import recipe_of, with_earlier_defaults, with_recipe
-from mbexport.pipeline import plan as plans
+from mbexport.pipeline.usual import DIGITS
 from mbexport.provenance.manifest import Recipe
 
 
@@ -20,7 +20,7 @@ def test_defaults_that_depend_on_the_data_are_recorded_with_their_values():
     """A later version may have others; what a manifest asks for must stay the same."""
     options = recorded("--alpha", "0.25")
     taken = (options["resolution"], options["epochs"], options["qat-epochs"])
-    assert taken == (plans.DIGITS_RESOLUTION_PX, plans.DIGITS_EPOCHS, plans.DIGITS_QAT_EPOCHS)
+    assert taken == (DIGITS.resolution_px, DIGITS.epochs, DIGITS.qat_epochs)
 
 
 def test_options_that_were_given_are_recorded_as_they_were_given():

@@ -1,0 +1,149 @@
+"""A whole build of a detector: photos with boxes, four files, a verdict; again, elsewhere, and by `verify`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from boxes_by_hand import Photo, voc_xml
+from command_line import run_in_its_own_process
+from delivered import repeating
+from PIL import Image
+
+from mbexport.report.schema import detection_schema
+
+pytestmark = pytest.mark.run
+
+SIDE = 96
+COLOURS = {"blue": (40, 60, 230), "red": (230, 50, 40)}
+OPTIONS = ("--task", "detect", "--alpha", "0.25", "--resolution", str(SIDE), "--epochs", "60", "--int8", "--no-latency")
+WEIGHTS = "mobilenet_2_5_224_tf.h5"  # of ImageNet: from scratch so few photos teach little
+
+
+def drawn(rng: np.random.Generator, name: str, part: str) -> tuple[Photo, np.ndarray]:
+    """A noisy grey photo with one or two coloured rectangles side by side, and where they lie."""
+    pixels = rng.normal(128, 20, (SIDE, SIDE, 3))
+    boxes = []
+    for place in range(rng.integers(1, 3)):
+        kind = sorted(COLOURS)[rng.integers(2)]
+        width, height = rng.integers(26, 44, 2).tolist()
+        left, top = 48 * place + int(rng.integers(49 - width)), int(rng.integers(SIDE - height))
+        pixels[top : top + height, left : left + width] = COLOURS[kind]
+        boxes.append((kind, left, top, left + width, top + height))
+    photo = Photo(name=name, boxes=boxes, size=(SIDE, SIDE), part=part)
+    return photo, np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def write(root: Path) -> Path:
+    """Pascal VOC with parts to learn from, to choose on and to test on."""
+    rng = np.random.default_rng(0)
+    lists = root / "ImageSets" / "Main"
+    for folder in (root / "Annotations", root / "JPEGImages", lists):
+        folder.mkdir(parents=True)
+    for part, count in (("train", 64), ("val", 12), ("test", 32)):
+        names = [f"{part}_{number}" for number in range(count)]
+        for name in names:
+            photo, pixels = drawn(rng, name, part)
+            (root / "Annotations" / f"{name}.xml").write_text(voc_xml(photo))
+            Image.fromarray(pixels).save(root / "JPEGImages" / f"{name}.png")
+        (lists / f"{part}.txt").write_text("\n".join(names) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def shapes(shared_data, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("shapes")
+    shutil.copy(shared_data / "weights" / WEIGHTS, root)
+    return write(root / "shapes")
+
+
+def build(shapes: Path, out: Path) -> tuple[int, str]:
+    weights = shapes.parent / WEIGHTS
+    done = run_in_its_own_process(
+        "build", *OPTIONS, "--weights", weights, "--data", shapes, "--out", out, "--cache", "none"
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def built(shapes, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "out"
+    code, errors = build(shapes, out)
+    assert code in (0, 1), errors
+    return out
+
+
+def report(out: Path) -> dict:
+    return json.loads((out / "report.json").read_bytes())
+
+
+def test_four_files_find_what_was_drawn(built):
+    found = report(built)
+    jsonschema.validate(found, detection_schema())
+    assert found["reference"]["ap50"] > 0.5
+    entries = {Path(entry["file"]).suffix + entry["precision"]: entry for entry in found["artifacts"]}
+    assert set(entries) == {".tflitefp32", ".onnxfp32", ".tfliteint8", ".onnxint8"}
+    for entry in entries.values():
+        assert entry["ap50"] > 0.5
+        assert entry["inside"] == 1
+        assert entry["labels_matched"] == 1
+    assert all(entry["kernels"]["float_convs"] == 0 for name, entry in entries.items() if name.endswith("int8"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fp32_paired", "twin_paired", "twin_tails", "tail_alike", "boxes_inside", "labels", "int8_convs", "int8_io"],
+)
+def test_no_gate_fails_that_does_not_depend_on_so_few_images(built, name):
+    gates = {gate["name"]: gate["verdict"] for gate in report(built)["gates"]}
+    assert gates[name] in ("pass", "undecided")
+
+
+def test_everything_around_the_files_is_delivered(built):
+    names = {path.name for path in built.iterdir()}
+    assert {"golden", "android", "ios"} <= names
+    assert {"labels.txt", "report.html", "junit.xml", "MODEL_CARD.md", "manifest.json"} <= names
+    assert (built / "labels.txt").read_text() == "blue\nred\n"
+    checked = run_in_its_own_process("bundle", "--check", built)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_second_run_reuses_every_stage(shapes, built):
+    before = repeating(built)
+    code, errors = build(shapes, built)
+    assert code in (0, 1)
+    stages = report(built)["stages"]
+    assert all(stage["reused"] for stage in stages), errors
+    assert [stage["name"] for stage in stages][:3] == ["check-images", "train", "calibrate"]
+    assert repeating(built) == before
+
+
+def test_another_folder_gets_the_same_bytes(shapes, built, tmp_path):
+    code, errors = build(shapes, tmp_path / "again")
+    assert code in (0, 1), errors
+    assert repeating(tmp_path / "again") == repeating(built)
+
+
+def test_verify_judges_the_files_as_the_build_did(shapes, built):
+    files = sorted(str(path) for path in built.iterdir() if path.suffix in (".tflite", ".onnx"))
+    done = run_in_its_own_process("verify", *files, "--data", shapes, "--no-latency", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    found, own = json.loads(done.stdout), report(built)
+    judged = {Path(entry["file"]).name: entry["ap"] for entry in found["artifacts"]}
+    assert judged == {entry["file"]: entry["ap"] for entry in own["artifacts"]}
+
+
+def test_a_classifier_is_no_detector(shapes, built, small_build):
+    (classifier,) = small_build.glob("*_int8.tflite")
+    done = run_in_its_own_process("verify", classifier, "--data", shapes, "--no-latency")
+    assert done.returncode == 2
+    assert "a detector must give boxes (1, n, 4), classes (1, n), scores (1, n) and their number (1,)" in done.stderr
+
+
+def test_a_detector_is_no_classifier(built):
+    (detector,) = built.glob("*_int8.tflite")
+    done = run_in_its_own_process("verify", detector, "--data", "digits", "--no-latency")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
