@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from mbexport.calibration.choices import Observer
+from mbexport.calibration.detector_measure import DetectorMeasure
 from mbexport.calibration.integers.arrangement import arranged_sites
 from mbexport.calibration.integers.channels import ChannelCounts
 from mbexport.calibration.integers.corrections import Corrected, Corrections, correct
@@ -38,21 +39,23 @@ def calibrate(
     observer: Observer,
     ranges: Path | None,
     corrections: Corrections,
+    detector: DetectorMeasure | None = None,
     seed: int,
     on_step: OnStep,
 ) -> Calibrated:
     """Calibrate `folded`, a network without batch normalization.
 
     Each call of `inputs` gives the calibration images as the network takes them, in batches (n, px, px, channels)
-    float32. A file of `ranges` takes the place of the `observer`. `seed` decides what is random; `on_step`
-    reports progress. Raises `DataError` if the file of ranges cannot be read or does not fit the network.
+    float32. A file of `ranges` takes the place of the `observer`. `detector` is what the network is, if it is one: it
+    decides what is near to float. `seed` decides what is random; `on_step` reports progress. Raises `DataError` if the
+    file of ranges cannot be read or does not fit the network.
 
     numpy's linear algebra works on one thread meanwhile: the last bits of OpenBLAS' Cholesky factors and inverses of
     512 rows and more depend on how many there are.
     """
     with threadpool_limits(limits=1, user_api="blas"):
         channels = ChannelCounts(arranged_sites(folded))
-        observed = _observed(folded, inputs(), channels, observer=observer, ranges=ranges)
+        observed = _observed(folded, inputs(), channels, observer=observer, ranges=ranges, detector=detector)
         corrected = correct(
             folded,
             observed.ranges,
@@ -60,6 +63,7 @@ def calibrate(
             entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
             corrections=corrections,
             channels=channels,
+            detector=detector,
             seed=seed,
             on_step=on_step,
         )
@@ -73,10 +77,11 @@ def _observed(
     *,
     observer: Observer,
     ranges: Path | None,
+    detector: DetectorMeasure | None,
 ) -> ObservedRanges:
     """The ranges before any correction, those of the file or observed; `channels` are counted in the same pass."""
     if ranges is None:
-        return observe_ranges(folded, batches, observer=observer, views=channels.views())
+        return observe_ranges(folded, batches, observer=observer, views=channels.views(), detector=detector)
     watch(folded, batches, channels.views())
     stored = read_ranges(ranges)
     require_fit(folded, stored, source=str(ranges))

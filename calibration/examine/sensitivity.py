@@ -1,6 +1,6 @@
 """Sensitivity: what the rounding of each layer costs the answers of a quantized network."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from mbexport.calibration.detector_measure import DetectorMeasure
 from mbexport.calibration.examine.twins import Twin
-from mbexport.calibration.ranges.logits import divergence
+from mbexport.calibration.ranges.logits import divergences
 from mbexport.models.facts import Output
 from mbexport.models.graph import entry_of, outputs_of
 
@@ -20,11 +21,17 @@ _LEAST_IMAGES: Final = 16
 _MOST_IMAGES: Final = 64
 
 Array = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Outputs = Mapping[str, Any]  # by name, in float's own units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """How far answers are from float's: `divergence` as `distance` measures it, `agreement` from 0 to 1."""
+    """How far answers are from float's: `divergence` as `distances` measures it, `agreement` from 0 to 1.
+
+    Of a classifier that is the share of images with the same top class. Of a detector both are the detector's own:
+    the divergence of an image's answers, and the share of the boxes that either network shows which both do.
+    """
 
     divergence: float
     agreement: float
@@ -53,65 +60,103 @@ def image_count(mult_adds: int, *, layers: int) -> int:
     return int(min(max(_MULT_ADDS // each, _LEAST_IMAGES), _MOST_IMAGES))
 
 
-def sensitivity(twins: Sequence[Twin], batches: Iterable[Array], *, output: Output) -> Sensitivity:
+def sensitivity(
+    twins: Sequence[Twin], batches: Iterable[Array], *, output: Output, detector: DetectorMeasure | None = None
+) -> Sensitivity:
     """Measure what each layer costs, over batches (n, px, px, channels) of the input in steps of its codes.
 
-    The network's scores are of the kind `output`. A layer that stays float has float's own weights and output, and
-    reads what the quantized layers before it make: these run once for all of the layers, the ones behind it once for
-    each.
+    The network's scores are of the kind `output`; `detector` is what it is, if it is one. A layer that stays float has
+    float's own weights and output, and reads what the quantized layers before it make: these run once for all of the
+    layers, the ones behind it once for each.
     """
-    found = [_scores(twins, batch) for batch in batches]
-    floats, quantized, *alone = (np.concatenate(parts) for parts in zip(*found, strict=True))
+
+    def compare(expected: Outputs, found: Outputs) -> _Compared:
+        return _detections(expected, found, detector) if detector else _scores(expected, found, output)
+
+    found: list[list[_Compared]] = []
+    for batch in batches:
+        floats, *others = _answers(twins, batch)
+        found.append([compare(floats, each) for each in others])
+    quantized, *alone = (_Compared.joined(parts) for parts in zip(*found, strict=True))
     return Sensitivity(
-        samples=len(floats),
-        quantized=_answers(floats, quantized, output),
-        without={twin.layer: _answers(floats, logits, output) for twin, logits in zip(twins, alone, strict=True)},
+        samples=sum(len(first.asked) for first, *_ in found),
+        quantized=quantized,
+        without={twin.layer: each for twin, each in zip(twins, alone, strict=True)},
     )
 
 
-def distance(expected: Array, found: Array, output: Output) -> float:
+def distances(expected: Array, found: Array, output: Output) -> Floats:
     """How far the logits `found` are from those `expected`, both (n, classes), by what the network gives.
 
-    The mean Kullback-Leibler divergence in nats for a softmax; the mean squared error of other scores.
+    The Kullback-Leibler divergence in nats for a softmax, (n,); the squared error of other scores, (n, classes).
     """
     if output is Output.SOFTMAX:
-        return divergence(expected, found)
+        return divergences(expected, found)
     scores = [values.astype(np.float64) for values in (expected, found)]
     if output is Output.SIGMOID:
         scores = [1 / (1 + np.exp(-values)) for values in scores]
-    return float(np.square(scores[0] - scores[1]).mean())
+    return np.asarray(np.square(scores[0] - scores[1]))
 
 
-def _answers(floats: Array, logits: Array, output: Output) -> Answers:
-    return Answers(
-        divergence=distance(floats, logits, output),
-        agreement=float((floats.argmax(axis=1) == logits.argmax(axis=1)).mean()),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """A batch of answers beside float's: `distances` (n, ...), and of so many `asked` of each how many are `alike`."""
+
+    distances: Floats
+    asked: Floats
+    alike: Floats
+
+    @staticmethod
+    def joined(parts: "Sequence[_Compared]") -> Answers:
+        """The answers of all batches. Where nothing is asked, nothing differs."""
+        asked, alike = (sum(getattr(part, name).sum() for part in parts) for name in ("asked", "alike"))
+        return Answers(
+            divergence=float(np.concatenate([part.distances for part in parts]).mean()),
+            agreement=float(alike / asked) if asked else 1.0,
+        )
+
+
+def _scores(expected: Outputs, found: Outputs, output: Output) -> _Compared:
+    """The scores of a classifier: each image asks for its top class."""
+    floats, logits = (
+        np.concatenate([np.asarray(values).reshape(len(values), -1) for values in outputs.values()], axis=1)
+        for outputs in (expected, found)
+    )
+    alike = floats.argmax(axis=1) == logits.argmax(axis=1)
+    return _Compared(
+        distances=distances(floats, logits, output), asked=np.ones(len(floats)), alike=alike.astype(np.float64)
     )
 
 
-def _scores(twins: Sequence[Twin], batch: Array) -> list[Array]:
-    """The logits of float, of the quantized network, and with each layer in turn left in float: (n, classes) each."""
+def _detections(expected: Outputs, found: Outputs, detector: DetectorMeasure) -> _Compared:
+    """The answers of a detector: each image asks for the boxes that either network shows."""
+    floats, others = (tf.cast(detector.joined(outputs), tf.float64) for outputs in (expected, found))
+    asked, alike = detector.shown(floats, others)
+    return _Compared(distances=np.asarray(detector.divergences(floats, others)), asked=asked, alike=alike)
+
+
+def _answers(twins: Sequence[Twin], batch: Array) -> Iterator[Outputs]:
+    """The outputs of float, of the quantized network, and with each layer in turn left in float."""
     x = tf.constant(batch)
-    floats = outputs_of(twins, {entry_of(twins): x}, lambda twin, tensors: twin.in_float(*tensors))
-    quantized, alone = {entry_of(twins): x}, []
+    yield _outputs(twins, outputs_of(twins, {entry_of(twins): x}, lambda twin, tensors: twin.in_float(*tensors)))
+    yield _outputs(twins, outputs_of(twins, {entry_of(twins): x}, _in_integers))
+    quantized = {entry_of(twins): x}
     ends: dict[str, Any] = {}
     for number, twin in enumerate(twins, start=1):
         inputs, behind = [quantized[name] for name in twin.inputs], twins[number:]
         read = {name for each in behind for name in each.inputs}
         quantized = {name: tensor for name, tensor in quantized.items() if name in read}
         lone = {twin.name: twin.in_float(*inputs)}
-        alone.append(_logits(twins, ends | lone | outputs_of(behind, quantized | lone, _in_integers)))
+        yield _outputs(twins, ends | lone | outputs_of(behind, quantized | lone, _in_integers))
         quantized[twin.name] = twin.in_integers(*inputs)
         if twin.is_output:
             ends[twin.name] = quantized[twin.name]
-    return [_logits(twins, floats), _logits(twins, ends), *alone]
 
 
 def _in_integers(twin: Twin, tensors: Sequence[Any]) -> Any:
     return twin.in_integers(*tensors)
 
 
-def _logits(twins: Sequence[Twin], tensors: Mapping[str, Any]) -> Array:
-    """The network's outputs side by side, (n, classes), from `tensors` in steps of their codes."""
-    outputs = [(tensors[twin.name], twin.units) for twin in twins if twin.is_output]
-    return np.concatenate([np.asarray(steps * units).reshape(len(steps), -1) for steps, units in outputs], axis=1)
+def _outputs(twins: Sequence[Twin], tensors: Mapping[str, Any]) -> Outputs:
+    """The network's outputs, from `tensors` in steps of their codes."""
+    return {twin.name: tensors[twin.name] * twin.units for twin in twins if twin.is_output}

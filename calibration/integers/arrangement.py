@@ -12,6 +12,7 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import CODE_STEPS, Range
+from mbexport.calibration.detector_measure import DetectorMeasure
 from mbexport.calibration.integers.channels import ChannelCounts
 from mbexport.calibration.integers.copies import Copies, find_spares, make_copies, with_padded_stem
 from mbexport.calibration.integers.equalization import (
@@ -85,12 +86,14 @@ def arrange(
     has_copies: bool = True,
     is_equalized: bool = True,
     channels: ChannelCounts | None = None,
+    detector: DetectorMeasure | None = None,
     seed: int = 0,
 ) -> Arrangement:
     """Choose the arrangement of `folded`, whose input has the range `entry` and whose activations have `ranges`.
 
     `batches()` gives calibration images as float32 (n, px, px, channels); `channels` are the values of the tensors that
-    `arranged_sites` names, if they have been counted already; `seed` decides what is random.
+    `arranged_sites` names, if they have been counted already; `detector` is what the network is, if it is one; `seed`
+    decides what is random.
     """
     plain = plain_arrangement(folded)
     steps = plain.steps(folded)
@@ -104,7 +107,7 @@ def arrange(
         sites = [site for place in places for site in place.sites]
         # All tensors of a batch are held for the gradient.
         small = small_batches(batches(), largest=sum(tensor_sizes(folded, steps).values()))
-        costs = noise_costs(steps, sites, small, is_softmax=gives_softmax(folded), seed=seed)
+        costs = noise_costs(steps, sites, small, is_softmax=gives_softmax(folded), detector=detector, seed=seed)
         copies = make_copies(places, {site: costs[site] * rounding_variances(values[site]) for site in sites})
         values |= {site: values[site].taken(sources) for site, sources in copies.sources.items()}
     scalings = dict(plain.scalings)

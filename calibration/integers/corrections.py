@@ -15,18 +15,17 @@ from numpy.typing import NDArray
 
 from mbexport.calibration.affine import INT8_MAX, Range, round_bias
 from mbexport.calibration.choices import Correction
+from mbexport.calibration.detector_measure import DetectorMeasure
 from mbexport.calibration.integers.arrangement import Arrangement, Batches, arrange
 from mbexport.calibration.integers.channels import ChannelCounts
 from mbexport.calibration.integers.equalization import Scaling
 from mbexport.calibration.integers.layer import ScaledLayer
+from mbexport.calibration.integers.outputs import output_ranges
 from mbexport.calibration.integers.propagation import Decided, Propagation, Run
 from mbexport.calibration.integers.stored_site import StoredSite
 from mbexport.calibration.integers.tensors import Pair, StoredTensor
-from mbexport.calibration.ranges.logits import logits_range
 from mbexport.calibration.ranges.range_file import Ranges
-from mbexport.calibration.ranges.ties import is_tied
 from mbexport.calibration.steps import Step, as_layer
-from mbexport.models.folding import gives_softmax
 
 INPUT: Final = "input"  # the site of the network's input
 
@@ -76,27 +75,29 @@ def correct(
     entry: Range,
     corrections: Corrections,
     channels: ChannelCounts | None = None,
+    detector: DetectorMeasure | None = None,
     seed: int = 0,
     on_step: OnStep = lambda *_: None,
 ) -> Corrected:
     """Decide the integers of `folded`, whose activations have the observed `ranges`, from calibration images.
 
     `batches()` gives the images as float32 (n, px, px, channels), the same each time; `entry` is the range of that
-    input; `channels` are the values of the channels that may be arranged, where they have been seen already; `seed`
-    decides what is random. Takes memory that does not grow with the number of images (`propagation`).
+    input; `channels` are the values of the channels that may be arranged, where they have been seen already; `detector`
+    is what the network is, if it is one; `seed` decides what is random. Takes memory that does not grow with the number
+    of images (`propagation`).
     """
     arrangement = arrange(
         folded, ranges, batches, entry=entry, has_copies=corrections.copies, is_equalized=corrections.equalization,
-        channels=channels, seed=seed,
+        channels=channels, detector=detector, seed=seed,
     )  # fmt: skip
     steps, found = arrangement.steps(folded), Corrected(weights={}, largest={}, ranges={}, arrangement=arrangement)
     tensors = Propagation(folded, steps, batches(), interval=entry)
-    has_logits = corrections.logits and gives_softmax(folded)
+    chosen = output_ranges(folded, steps, arrangement, detector=detector) if corrections.logits else {}
     for number, step in enumerate(steps, start=1):
         inputs = tensors.inputs_of(step)
         run, made, interval = _decided(step, inputs, ranges[step.site], corrections=corrections, found=found)
-        if has_logits and step.is_output and step.ceiling is None and not is_tied(step):
-            interval = _logits(made := list(made))
+        if step.site in chosen:
+            interval = chosen[step.site](step, inputs[0], made := list(made))
         found.ranges[step.site] = interval
         tensors.add(Decided(name=step.name, inputs=step.inputs, run=run, interval=interval), made)
         on_step(number, len(steps), "layers")
@@ -163,11 +164,3 @@ def _without_weights(step: Step, inputs: Sequence[StoredTensor], observed: Range
     is_pooling = step.operator is not None and isinstance(step.operator.layer, tf_keras.layers.GlobalAveragePooling2D)
     is_nothing = is_pooling and not others and sum(int(tf.size(y)) for _, y in made) == given.size
     return run, made, given.interval if is_nothing else observed
-
-
-def _logits(made: Iterable[Pair]) -> Range:
-    """The range with which the softmax of the quantized logits is nearest to float's."""
-    floats, quantized = (
-        np.concatenate([np.asarray(pair[i]).reshape(len(pair[i]), -1) for pair in made]) for i in (0, 1)
-    )
-    return logits_range(floats, quantized)

@@ -9,6 +9,8 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.calibration.affine import activation_affine
+from mbexport.calibration.detector_measure import DetectorMeasure
+from mbexport.calibration.qat.detector_objective import DetectorObjective, with_joined_heads
 from mbexport.calibration.qat.fake_quant import LargestWeights, fake_quantize, float_weights, input_range, round_biases
 from mbexport.calibration.ranges.range_file import Ranges
 from mbexport.errors import DataError
@@ -16,9 +18,9 @@ from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.facts import Output
 from mbexport.models.folding import gives_probabilities
 from mbexport.models.preprocess import Preprocess
-from mbexport.models.training.classification import ClassObjective, evaluate
+from mbexport.models.training.classification import ClassObjective
 from mbexport.models.training.fit import OnStep, Phase, Session, fit
-from mbexport.models.training.objective import Evaluation
+from mbexport.models.training.objective import Evaluation, Objective
 from mbexport.models.training.stream import TrainSettings, steps_per_epoch
 from mbexport.models.training.train import make_deterministic
 
@@ -141,6 +143,7 @@ def quantization_aware_training(
     teacher: tf_keras.Model,
     duration: Duration,
     output: Output = Output.SOFTMAX,
+    detector: DetectorMeasure | None = None,
     seen: NDArray[np.int64] | None = None,
     session: Session,
     on_step: OnStep,
@@ -148,11 +151,12 @@ def quantization_aware_training(
     """Train `folded` in place, through a fake-quantized copy that starts from `ranges` and keeps them.
 
     `teacher` is the float network, with the same input and scores of the kind `output`: what counts is that the
-    quantized one answers as it does. A fifth of the images is held out to measure that by the divergence, none of
-    those `seen` by calibration (their indices) while there are others: calibration did its best for these. Where they
-    say that the divergence is small enough for the `duration`, the network is not trained. The best
-    weights are kept, with whole biases as an artifact has them; if they are not better than those that training began
-    with, `folded` stays as it is. For a `duration` of no steps nothing is done, and the result is None.
+    quantized one answers as it does. `detector` is what both are, if they are one. A fifth of the images is held out to
+    measure that by the divergence, none of those `seen` by calibration (their indices) while there are others:
+    calibration did its best for these. Where they say that the divergence is small enough for the `duration`, the
+    network is not trained. The best weights are kept, with whole biases as an artifact has them; if they are not better
+    than those that training began with, `folded` stays as it is. For a `duration` of no steps nothing is done, and the
+    result is None.
 
     Batch normalization is frozen by being folded: its statistics cannot move. So are the scales of the weights, in
     which `largest` is code 127. The learning rate falls from its peak to zero along a cosine. Raises `DataError` for
@@ -163,12 +167,11 @@ def quantization_aware_training(
     make_deterministic(settings.seed)
     learned, held_out = _split(images, seed=settings.seed, seen=seen)
     phase = duration.phase(steps_per_epoch(learned, settings))
-    objective = ClassObjective(
-        images=learned, preprocess=preprocess, as_input=preprocess.dequantize_floats, teacher=teacher, output=output,
-        validation=held_out, patience=phase.epochs,
-    )  # fmt: skip
-    student = (grid := _Grid(ranges=ranges, largest=largest, preprocess=preprocess)).student(folded)
-    start = evaluate(student, objective, held_out)
+    objective = _objective(
+        learned, held_out, preprocess, teacher=teacher, output=output, detector=detector, patience=phase.epochs
+    )
+    grid = _Grid(ranges=ranges, largest=largest, preprocess=preprocess, detector=detector)
+    start = _evaluated(student := grid.student(folded), objective)
     if start.loss < duration.unless_below:
         return Distilled(
             images=len(learned),
@@ -181,19 +184,50 @@ def quantization_aware_training(
         )
     uses = grid.uses(student, held_out)
     history = fit(student, objective, settings, (phase,), session=session, on_step=on_step)
-    return _kept(folded, student, grid, objective, start=start, uses=uses, judged=_judged(history, phase))
+    judged = _judged(history, phase)
+    return _kept(folded, student, grid, objective, held_out=held_out, start=start, uses=uses, judged=judged)
+
+
+def _objective(
+    learned: ImageSet,
+    held_out: ImageSet,
+    preprocess: Preprocess,
+    *,
+    teacher: tf_keras.Model,
+    output: Output,
+    detector: DetectorMeasure | None,
+    patience: int,
+) -> Objective:
+    """What the student learns of its teacher."""
+    if detector:
+        return DetectorObjective(
+            images=learned, preprocess=preprocess, teacher=teacher, detector=detector, held_out=held_out,
+            patience=patience,
+        )  # fmt: skip
+    return ClassObjective(
+        images=learned, preprocess=preprocess, as_input=preprocess.dequantize_floats, teacher=teacher, output=output,
+        validation=held_out, patience=patience,
+    )  # fmt: skip
+
+
+def _evaluated(student: tf_keras.Model, objective: Objective) -> Evaluation:
+    return objective.rated([objective.evaluated(student)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Grid:
-    """The codes that a network's input, weights and activations are rounded to: what training keeps."""
+    """The codes that a network's input, weights and activations are rounded to: what training keeps.
+
+    `detector` is what the network is, if it is one.
+    """
 
     ranges: Ranges
     largest: LargestWeights
     preprocess: Preprocess
+    detector: DetectorMeasure | None
 
     def student(self, folded: tf_keras.Model) -> tf_keras.Model:
-        """Fake-quantize `folded`, all but its probabilities.
+        """Fake-quantize `folded`, all but its probabilities; the outputs of a detector are joined to one.
 
         Of a thousand probabilities most round to code 0: they would not show how far they are from float's, and could
         not learn. Their order is that of the logits, which are rounded.
@@ -206,6 +240,8 @@ class _Grid:
             largest=self.largest,
         )
         last = folded.layers[-1]
+        if self.detector:
+            return with_joined_heads(quantized, self.detector, names=folded.output_names)
         if len(folded.outputs) > 1 or not gives_probabilities(last):
             return quantized
         return tf_keras.Model(quantized.input, type(last).from_config(last.get_config())(quantized.layers[-1].input))
@@ -234,20 +270,18 @@ def _kept(
     folded: tf_keras.Model,
     student: tf_keras.Model,
     grid: _Grid,
-    objective: ClassObjective,
+    objective: Objective,
     *,
+    held_out: ImageSet,
     start: Evaluation,
     uses: dict[str, RangeUse],
     judged: tuple[tuple[int, Evaluation], ...],
 ) -> Distilled:
     """Copy into `folded` what `student` learned, if it is better than before, when `start` and `uses` were measured."""
-    held_out = objective.validation
-    if held_out is None:
-        raise ValueError("the objective must have images to judge by")
     before = folded.get_weights()
     grid.learn(folded, student)
     rounded = grid.student(folded)
-    end = evaluate(rounded, objective, held_out)
+    end = _evaluated(rounded, objective)
     is_kept = end.loss < start.loss
     if not is_kept:
         folded.set_weights(before)

@@ -46,9 +46,14 @@ def rounded(values: Array, interval: Range) -> Array:
 
 
 def divergence(teacher: Array, logits: Array) -> float:
-    """The mean Kullback-Leibler divergence from softmax(teacher) to softmax(logits), both (n, classes); in nats."""
+    """The mean of `divergences`."""
+    return float(divergences(teacher, logits).mean())
+
+
+def divergences(teacher: Array, logits: Array) -> NDArray[np.float64]:
+    """The Kullback-Leibler divergence from softmax(teacher) to softmax(logits), both (n, classes): (n,), in nats."""
     expected, actual = _log_softmax(teacher), _log_softmax(logits)
-    return float((np.exp(expected) * (expected - actual)).sum(axis=1).mean())
+    return np.asarray((np.exp(expected) * (expected - actual)).sum(axis=1))
 
 
 def _cross_entropy(expected: NDArray[np.float64], logits: Array) -> float:

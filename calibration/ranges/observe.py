@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mbexport.calibration.affine import Range
 from mbexport.calibration.choices import CANDIDATES, Observer
+from mbexport.calibration.detector_measure import DetectorMeasure
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.ranges.observers import CUTTING, SiteObserver
 from mbexport.calibration.ranges.range_file import Ranges
@@ -25,7 +26,8 @@ _TRIED_IMAGES: Final = 64  # on which `auto` compares observers
 _BITS: Final = 8
 
 Array = NDArray[np.float32]
-Answers = Callable[[Any, Any], Any]
+Outputs = dict[str, Any]  # of a batch, by the name of the layer that gives each
+Forward = Callable[[Any, Any], Outputs]
 
 
 def observe(
@@ -101,8 +103,8 @@ class ObservedRanges:
     """The range of each activation site, the observer that found them, and how far each candidate was from float.
 
     No observer found ranges that come from a file. Errors are the mean Kullback-Leibler divergence of a softmax
-    network's probabilities, in nats; for other networks the mean squared error of the scores. Without a choice there
-    are none.
+    network's probabilities, in nats, or the mean divergence of a detector's answers; for other networks the mean
+    squared error of the scores. Without a choice there are none.
     """
 
     ranges: dict[str, Range]
@@ -111,21 +113,26 @@ class ObservedRanges:
 
 
 def observe_ranges(
-    model: tf_keras.Model, batches: Iterable[Array], *, observer: Observer, views: Sequence[View] = ()
+    model: tf_keras.Model,
+    batches: Iterable[Array],
+    *,
+    observer: Observer,
+    views: Sequence[View] = (),
+    detector: DetectorMeasure | None = None,
 ) -> ObservedRanges:
     """Observe the ranges of a folded network over `batches` of its inputs, which are gone through once.
 
     Other `views` see the same pass.
 
     With `auto` all candidates observe; the chosen one's ranges, with weights in float, give the answers nearest to
-    float's on the first 64 images.
+    float's on the first 64 images, by its divergence if the network is a `detector`.
     """
     if observer is not Observer.AUTO:
         found = observe_each(model, batches, observers=(observer,), views=views)[observer]
         return ObservedRanges(ranges=found, observer=observer)
     kept: list[Array] = []
     candidates = observe_each(model, _keeping(batches, kept), observers=CANDIDATES, views=views)
-    errors = _errors(model, candidates, kept)
+    errors = _errors(model, candidates, kept, detector)
     best = min(errors, key=lambda candidate: errors[candidate])
     return ObservedRanges(ranges=candidates[best], observer=best, errors=errors)
 
@@ -140,17 +147,21 @@ def _keeping(batches: Iterable[Array], kept: list[Array]) -> Iterator[Array]:
 
 
 def _errors(
-    model: tf_keras.Model, candidates: Mapping[Observer, Ranges], batches: list[Array]
+    model: tf_keras.Model, candidates: Mapping[Observer, Ranges], batches: list[Array], detector: DetectorMeasure | None
 ) -> dict[Observer, float]:
     """How far the answers with each candidate's ranges are from the float network's, by its observer."""
     nodes = layers_of(model)
-    expected = _answers(_forward(nodes, ()), batches, np.zeros((0, 2), np.float32))
+    floats = _outputs(_forward(nodes, ()), batches, np.zeros((0, 2), np.float32))
     sites = activation_sites(model)
     quantized = _forward(nodes, sites)
     errors = {}
     for name, ranges in candidates.items():
         ends = np.array([[ranges[site].low, ranges[site].high] for site in sites], np.float32)
-        answers = _answers(quantized, batches, ends)
+        found = _outputs(quantized, batches, ends)
+        if detector:
+            errors[name] = _mean_divergence(detector, floats, found)
+            continue
+        expected, answers = _side_by_side(floats), _side_by_side(found)
         if gives_softmax(model):
             errors[name] = divergence(expected, answers)
         else:
@@ -158,13 +169,13 @@ def _errors(
     return errors
 
 
-def _forward(nodes: Sequence[LayerNode], sites: tuple[str, ...]) -> Answers:
+def _forward(nodes: Sequence[LayerNode], sites: tuple[str, ...]) -> Forward:
     """The outputs of a network before its softmax, the tensors at `sites` rounded to 256 codes over ranges (sites, 2).
 
     Compiled.
     """
 
-    def forward(x: Any, ends: Any) -> list[Any]:
+    def forward(x: Any, ends: Any) -> Outputs:
         def compute(node: LayerNode, tensors: Sequence[Any]) -> Any:
             if node.is_output and isinstance(node.layer, tf_keras.layers.Softmax):
                 return tensors[0]
@@ -174,17 +185,28 @@ def _forward(nodes: Sequence[LayerNode], sites: tuple[str, ...]) -> Answers:
             low, high = tf.unstack(ends[sites.index(node.name)])
             return tf.quantization.fake_quant_with_min_max_vars(made, low, high, _BITS)
 
-        return list(outputs_of(nodes, {entry_of(nodes): x}, compute).values())
+        return outputs_of(nodes, {entry_of(nodes): x}, compute)
 
-    compiled: Answers = tf.function(forward, reduce_retracing=True, autograph=False)
+    compiled: Forward = tf.function(forward, reduce_retracing=True, autograph=False)
     return compiled
 
 
-def _answers(forward: Answers, batches: list[Array], ends: Array) -> Array:
+def _outputs(forward: Forward, batches: list[Array], ends: Array) -> list[Outputs]:
+    """The outputs for each batch, by name."""
+    return [forward(batch, ends) for batch in batches]
+
+
+def _side_by_side(found: Sequence[Outputs]) -> Array:
     """(n, outputs) of all images, the network's outputs side by side."""
     return np.concatenate(
         [
-            np.concatenate([np.asarray(output).reshape(len(batch), -1) for output in forward(batch, ends)], axis=1)
-            for batch in batches
+            np.concatenate([np.asarray(output).reshape(len(output), -1) for output in outputs.values()], axis=1)
+            for outputs in found
         ]
     )
+
+
+def _mean_divergence(detector: DetectorMeasure, floats: Sequence[Outputs], found: Sequence[Outputs]) -> float:
+    """The mean divergence of a detector's outputs from those of float, over all images of all batches."""
+    pairs = [[detector.joined(outputs) for outputs in both] for both in zip(floats, found, strict=True)]
+    return float(np.concatenate([np.asarray(detector.divergences(*both), np.float64) for both in pairs]).mean())

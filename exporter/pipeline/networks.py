@@ -9,11 +9,13 @@ import tf_keras
 from numpy.typing import NDArray
 
 from mbexport.artifact import Precision
+from mbexport.calibration.detector_measure import DetectorMeasure
 from mbexport.calibration.qat.fake_quant import LargestWeights, fake_quantize
 from mbexport.calibration.ranges.range_file import Ranges, ranges_from_json
 from mbexport.calibration.samples import balanced_samples
 from mbexport.formats.tflite.integers import Decided
 from mbexport.models.data.imageset import ImageSet, iter_pixels
+from mbexport.models.facts import Facts
 from mbexport.models.folding import fold_batch_norm, without_probabilities
 from mbexport.models.keras_import.agreement import Source
 from mbexport.models.network import build_network, load_network
@@ -82,6 +84,14 @@ def quantized_network(network: Quantized) -> tf_keras.Model:
         input_zero_point=preprocess.input_zero_point,
         largest=largest_of(network),
     )
+
+
+def detector_measure(facts: Facts) -> DetectorMeasure | None:
+    """How a detector's answers are compared with float's; None of a classifier."""
+    detector = facts.detector
+    if detector is None:
+        return None
+    return DetectorMeasure(heads=detector.heads, least_score=detector.settings.score_threshold)
 
 
 def largest_of(network: Quantized | Rounded) -> LargestWeights:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 REPORT: Final = "report.json"
 SCHEMA: Final = 1
+_DIVERGING: Final = (Output.SOFTMAX, Output.DETECTIONS)  # kinds of scores whose distance is a divergence
 
 
 def simulation_json(found: "Simulation") -> Json:
@@ -52,7 +53,7 @@ def sensitivity_json(found: "Sensitivity", tensors: "Sequence[TensorHealth]", *,
     return {
         "samples": found.samples,
         "images": "calibration",
-        "measure": "Kullback-Leibler divergence" if output is Output.SOFTMAX else "mean squared error",
+        "measure": "Kullback-Leibler divergence" if output in _DIVERGING else "mean squared error",
         **_answers(found.quantized),
         "layers": [
             {

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mbexport.models.detection.anchors import AnchorTable, anchors_of
 from mbexport.models.detection.boxes import Centers
+from mbexport.models.detection.heads import Heads
 from mbexport.models.detection.settings import PostProcess
 from mbexport.models.resolution import RESOLUTION_SCHEMA, Resolution
 
@@ -21,6 +22,11 @@ class Detector:
     maps: tuple[Resolution, ...]
     resolution: Resolution
     settings: PostProcess
+
+    @property
+    def heads(self) -> Heads:
+        """The outputs of its network, map by map."""
+        return Heads(anchors=self.table.per_place, code_scales=self.table.code_scales)
 
     @property
     def anchors(self) -> Centers:

@@ -104,7 +104,7 @@ def _calibrated(run: Context, corrections: Sequence[Correction]) -> "tuple[Any, 
     from mbexport.models.folding import fold_batch_norm
     from mbexport.models.training.stream import pixels_of
     from mbexport.models.training.train import make_deterministic
-    from mbexport.pipeline.networks import calibration_images, float_network
+    from mbexport.pipeline.networks import calibration_images, detector_measure, float_network
 
     plan, preprocess = run.plan, run.float.facts.preprocess
     make_deterministic(plan.seed)
@@ -124,6 +124,7 @@ def _calibrated(run: Context, corrections: Sequence[Correction]) -> "tuple[Any, 
         observer=plan.observer,
         ranges=plan.ranges,
         corrections=Corrections.of(corrections),
+        detector=detector_measure(run.float.facts),
         seed=plan.seed,
         on_step=run.progress.step,
     )

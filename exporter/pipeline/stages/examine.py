@@ -27,7 +27,7 @@ def is_simulated(run: Context) -> bool:
 
 def is_sensitivity_wanted(run: Context) -> bool:
     """Whether the cost of each layer is to be measured."""
-    return is_simulated(run) and run.plan.sensitivity
+    return run.plan.is_judged and is_int8_needed(run) and run.plan.sensitivity
 
 
 def simulation_options(run: Context) -> Options:
@@ -60,12 +60,13 @@ def measure_sensitivity(run: Context) -> Files:
     """What each layer's rounding costs the answers."""
     from mbexport.calibration.examine.sensitivity import image_count, sensitivity
     from mbexport.models.training.train import make_deterministic
+    from mbexport.pipeline.networks import detector_measure
     from mbexport.report.content import sensitivity_json, to_bytes
 
     make_deterministic(run.plan.seed)
     facts, twins = run.float.facts, _twins(run)
     pixels = _pixels(run, at_most=image_count(facts.mult_adds, layers=len(twins)))
-    found = sensitivity(twins, _batches(run, pixels), output=facts.output)
+    found = sensitivity(twins, _batches(run, pixels), output=facts.output, detector=detector_measure(facts))
     return {SENSITIVITY: to_bytes(sensitivity_json(found, _health(run, twins, pixels), output=facts.output))}
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
-from mbexport.calibration.examine.sensitivity import Answers, Sensitivity, distance, image_count, sensitivity
+from mbexport.calibration.examine import sensitivity as sensitivity_of
+from mbexport.calibration.examine.sensitivity import Answers, Sensitivity, distances, image_count, sensitivity
 from mbexport.calibration.examine.twins import Twin, twins_of
 from mbexport.calibration.integers.arrangement import plain_arrangement
 from mbexport.calibration.qat.fake_quant import input_range
@@ -27,9 +28,9 @@ def test_distances_by_hand() -> None:
     expected, found = np.float32([[0.0, math.log(3)]]), np.float32([[0.0, 0.0]])
     # Probabilities 1/4 and 3/4 against 1/2 and 1/2.
     nats = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
-    assert distance(expected, found, Output.SOFTMAX) == pytest.approx(nats, rel=1e-6)
-    assert distance(expected, found, Output.LOGITS) == pytest.approx(math.log(3) ** 2 / 2, rel=1e-6)
-    assert distance(expected, found, Output.SIGMOID) == pytest.approx((0.75 - 0.5) ** 2 / 2, rel=1e-6)
+    assert distances(expected, found, Output.SOFTMAX) == pytest.approx(np.array([nats]), rel=1e-6)
+    assert distances(expected, found, Output.LOGITS) == pytest.approx(np.array([[0, math.log(3) ** 2]]), rel=1e-6)
+    assert distances(expected, found, Output.SIGMOID) == pytest.approx(np.array([[0, (0.75 - 0.5) ** 2]]), rel=1e-6)
 
 
 LOGITS = st.lists(st.floats(-20, 20, width=32), min_size=3, max_size=3)
@@ -38,8 +39,8 @@ LOGITS = st.lists(st.floats(-20, 20, width=32), min_size=3, max_size=3)
 @given(LOGITS, LOGITS, st.sampled_from(Output))
 def test_a_distance_is_not_negative_and_zero_from_itself(a: list[float], b: list[float], output: Output) -> None:
     one, other = np.float32([a]), np.float32([b])
-    assert distance(one, other, output) >= -1e-12
-    assert distance(one, one, output) == 0
+    assert (distances(one, other, output) >= -1e-12).all()
+    assert not distances(one, one, output).any()
 
 
 def test_shares_by_hand() -> None:
@@ -100,3 +101,9 @@ def test_the_last_layer_in_float_is_what_an_unrounded_head_makes_of_the_codes_be
     expected, lone = (np.asarray(head.in_float(x) * head.units).reshape(8, -1) for x in (floats, codes))
     assert found.without["head"].divergence == pytest.approx(float(np.square(expected - lone).mean()), rel=1e-4)
     assert found.without["head"].agreement == (expected.argmax(axis=1) == lone.argmax(axis=1)).mean()
+
+
+def test_where_no_box_is_shown_none_is_missed() -> None:
+    none = np.zeros(1)
+    parts = [sensitivity_of._Compared(distances=none, asked=none, alike=none)] * 2
+    assert sensitivity_of._Compared.joined(parts) == Answers(divergence=0.0, agreement=1.0)

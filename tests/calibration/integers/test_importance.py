@@ -10,9 +10,11 @@ import tf_keras
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mbexport.calibration.detector_measure import DetectorMeasure
 from mbexport.calibration.integers.importance import noise_costs
 from mbexport.calibration.ranges.logits import divergence
 from mbexport.calibration.steps import Step, steps_of
+from mbexport.models.graph import entry_of, outputs_of
 
 pytestmark = pytest.mark.run
 
@@ -141,3 +143,27 @@ def test_every_site_that_is_asked_for_has_a_cost_for_each_channel(short_network:
     assert {site: len(values) for site, values in found.items()} == dict(zip(sites, (4, 4, 6, 6), strict=True))
     assert all((values >= 0).all() and values.any() for values in found.values())
     assert noise_costs(network, sites, [], is_softmax=True, seed=0) == {}
+
+
+def test_of_a_detector_it_is_the_divergence_that_noise_really_makes(
+    small_detector: Any, detector: DetectorMeasure
+) -> None:
+    network, site = steps_of(small_detector()), "reduce_relu"
+    seen = np.random.default_rng(0).uniform(-1, 1, (64, 16, 16, 3)).astype(np.float32)
+    found = noise_costs(network, [site], [seen[:40], seen[40:]], is_softmax=False, detector=detector, seed=0)[site]
+
+    def answers(noise: np.ndarray | float) -> Any:
+        def compute(step: Step, tensors: Sequence[Any]) -> Any:
+            return step.compute(*tensors) + (noise if step.site == site else 0.0)
+
+        return detector.joined(outputs_of(network, {entry_of(network): seen}, compute))
+
+    measured = np.zeros(8)
+    for channel in range(8):
+        noise = np.zeros((64, 8, 8, 8), np.float32)
+        noise[..., channel] = np.random.default_rng(channel).normal(0, 0.05, noise.shape[:3])
+        measured[channel] = np.mean(detector.divergences(answers(0.0), answers(noise))) / 0.05**2
+    is_used = measured > 0.05 * measured.max()
+    assert is_used.sum() >= 5
+    np.testing.assert_allclose(found[is_used] / measured[is_used], 1, atol=0.5)  # 64 answers were drawn
+    assert found.sum() == pytest.approx(measured.sum(), rel=0.25)

@@ -93,7 +93,7 @@ def test_scores_without_softmax_are_compared_by_their_squared_error(images, give
 def test_at_most_64_images_are_compared(network, images, monkeypatch):
     counts = []
     monkeypatch.setattr(
-        auto, "_errors", lambda _m, found, kept: counts.append(sum(map(len, kept))) or dict.fromkeys(found, 0.0)
+        auto, "_errors", lambda _m, found, kept, _d: counts.append(sum(map(len, kept))) or dict.fromkeys(found, 0.0)
     )
     for batches in ([images[:10]], [images[:40], images[:40], images[:40]], [images, images]):
         observe_ranges(network, batches, observer=Observer.AUTO)
