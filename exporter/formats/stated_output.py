@@ -13,7 +13,7 @@ from mbexport.artifact import TensorSpec
 from mbexport.models.facts import Output
 
 _PROPERTY: Final = "output"  # of an .onnx; the text on the output of a .tflite
-# How the metadata of our .tflite files begin what they tell of the scores, behind the name of the tensor.
+# How the metadata of our .tflite files begin what they tell of classifiers' scores, behind the name of the tensor.
 KINDS_IN_WORDS: Final[Mapping[Output, str]] = MappingProxyType(
     {
         Output.SOFTMAX: "Probabilities that sum to 1",
@@ -54,7 +54,7 @@ def output_conflict(words: Mapping[str, str], *, kind: Output, target: TensorSpe
 
 def _kind_in(text: str) -> Output | None:
     """The kind of scores that a property names, or that the text behind a tensor's name begins with."""
-    if text in [kind.value for kind in Output]:
+    if text in [kind.value for kind in KINDS_IN_WORDS]:
         return Output(text)
     told = text.partition(": ")[2]
     return next((kind for kind, sentence in KINDS_IN_WORDS.items() if told.startswith(sentence)), None)

@@ -19,12 +19,13 @@ from mbexport.models.facts import facts_to_json
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
+from mbexport.models.task import Task
 from mbexport.pipeline.stage_files import Float
 from mbexport.pipeline.stages.golden import golden_vectors
 
 PX = 32
 CLASSES = PX * PX * 3
-PLAN = SimpleNamespace(name="net", licence="MIT", seed=0)
+PLAN = SimpleNamespace(name="net", licence="MIT", seed=0, task=Task.CLASSIFY)
 
 
 def images(count):
