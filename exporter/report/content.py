@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mbexport.calibration.examine.sensitivity import Answers, Sensitivity
     from mbexport.calibration.qat.train import Distilled
     from mbexport.models.training.objective import Evaluation
-    from mbexport.verification.classification.simulation import Simulation
+    from mbexport.verification.simulation import Simulation
 
 Json = dict[str, Any]
 REPORT: Final = "report.json"

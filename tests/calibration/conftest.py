@@ -89,47 +89,15 @@ def short_network() -> Callable[[], Network]:
 
 @pytest.fixture(scope="session")
 def detector() -> Any:
-    """What the small detector's outputs are: two maps with two and three anchors at each place."""
-    from mbexport.calibration.detector_measure import DetectorMeasure
-    from mbexport.models.detection.heads import Heads
+    """What the small detector's outputs are."""
+    from small_detector import DETECTOR
 
-    return DetectorMeasure(heads=Heads(anchors=(2, 3)))
+    return DETECTOR
 
 
 @pytest.fixture(scope="session")
-def small_detector(detector: Any) -> Callable[[], Network]:
-    """Builds the same detector at each call: an SSD in small, of 16 px and two classes.
+def small_detector() -> Callable[[], Network]:
+    """Builds the same detector at each call: 16 px, two maps, two classes."""
+    from small_detector import network
 
-    Two heads and the next layer read its first map, two heads its second. Of 176 anchors some see an object, by the
-    logits of normal noise, and most see none.
-    """
-    import tf_keras
-
-    layers = tf_keras.layers
-
-    def convolved(x: Any, filters: int, kernel: int, name: str, stride: int = 1) -> Any:
-        x = layers.Conv2D(filters, kernel, strides=stride, padding="same", name=name)(x)
-        return layers.ReLU(6.0, name=f"{name}_relu")(x)
-
-    def make() -> Network:
-        image = layers.Input((16, 16, 3), name="image")
-        x = convolved(image, 8, 3, "stem", stride=2)
-        x = layers.ReLU(6.0, name="spatial_relu")(layers.DepthwiseConv2D(3, padding="same", name="spatial")(x))
-        maps = [convolved(x, 12, 1, "mixed")]
-        maps.append(convolved(convolved(maps[0], 8, 1, "reduce"), 12, 3, "spread", stride=2))
-        outputs = []
-        for number, (x, each) in enumerate(zip(maps, detector.heads.anchors, strict=True)):
-            outputs.append(layers.Conv2D(4 * each, 1, name=f"boxes_{number}")(x))
-            outputs.append(layers.Conv2D(2 * each, 1, name=f"classes_{number}")(x))
-        network = tf_keras.Model(image, outputs, name="detector")
-        rng = np.random.default_rng(0)
-        for layer in network.layers:
-            if layer.weights:
-                kernel, bias = layer.get_weights()
-                gain = 3 if layer.name.startswith("classes") else 1
-                deviation = gain * np.sqrt(2 * len(bias) / kernel.size)  # He et al. 2015, arXiv 1502.01852
-                mean = -6 if layer.name.startswith("classes") else 0.2
-                layer.set_weights([rng.normal(0, deviation, kernel.shape), rng.normal(mean, 0.3, bias.shape)])
-        return network
-
-    return make
+    return network

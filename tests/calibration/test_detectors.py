@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from small_detector import OUTPUTS, PREPROCESS, pixels
 
 from mbexport.calibration.affine import INT8_MIN, Range, activation_affine
 from mbexport.calibration.calibrate import Calibrated, calibrate
@@ -22,18 +23,14 @@ from mbexport.calibration.ranges.observe import observe
 from mbexport.calibration.steps import steps_of
 from mbexport.models.facts import Output
 from mbexport.models.graph import entry_of, outputs_of
-from mbexport.models.preprocess import Preprocess
-from mbexport.models.resolution import Resolution
 from mbexport.models.widening import with_widths
 
 pytestmark = pytest.mark.run
 
-PREPROCESS = Preprocess(resolution=Resolution.square(16))
 ENDS = {"input_scale": PREPROCESS.input_scale, "input_zero_point": PREPROCESS.input_zero_point}
-PIXELS = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3)).astype(np.uint8)
+PIXELS = pixels()
 IMAGES = PREPROCESS.dequantize(PIXELS)
 STEPS = PREPROCESS.steps(PIXELS)
-OUTPUTS = ("boxes_0", "classes_0", "boxes_1", "classes_1")
 INPUTS = {
     "stem_relu": ("image",),
     "spatial_relu": ("stem_relu",),
@@ -219,9 +216,9 @@ def test_twins_in_integers_are_a_tflite_file_code_for_code(rounded: Network, twi
     file = Interpreter(model_content=converter.convert())
     runner = file.get_signature_runner()
     (given,) = runner.get_input_details()
-    for pixels in range(8):
-        stored = runner(**{given: PIXELS[pixels : pixels + 1]})
-        made = {twin.name: np.asarray(steps) for twin, steps in run_in_integers(twins, STEPS[pixels : pixels + 1])}
+    for image, codes in zip(PIXELS[:8, None], STEPS[:8, None], strict=True):
+        stored = runner(**{given: image})
+        made = {twin.name: np.asarray(steps) for twin, steps in run_in_integers(twins, codes)}
         for name in OUTPUTS:
             zero_point = runner.get_output_details()[PREFIX + name]["quantization"][1]
             np.testing.assert_array_equal(stored[PREFIX + name].astype(np.float32) - zero_point, made[name], name)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from small_detector import PREPROCESS as PREPARED
 
 from mbexport.calibration.detector_measure import DetectorMeasure
 from mbexport.calibration.integers.corrections import Corrected, Corrections, correct
@@ -16,14 +17,11 @@ from mbexport.calibration.qat.fake_quant import PREFIX, fake_quantize, float_wei
 from mbexport.calibration.qat.train import Distilled, Duration, quantization_aware_training
 from mbexport.calibration.ranges.observe import observe
 from mbexport.models.data.open import ImageSet, iter_pixels
-from mbexport.models.preprocess import Preprocess
-from mbexport.models.resolution import Resolution
 from mbexport.models.training.augment import DIGITS_AUGMENTATION
 from mbexport.models.training.stream import TrainSettings
 
 pytestmark = pytest.mark.run
 
-PREPARED = Preprocess(resolution=Resolution.square(16), crop_fraction=1.0)
 ENDS = {"input_scale": PREPARED.input_scale, "input_zero_point": PREPARED.input_zero_point}
 SETTINGS = TrainSettings(batch=8, seed=0, augmentation=DIGITS_AUGMENTATION)
 

@@ -26,7 +26,8 @@ from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.widening import with_widths
-from mbexport.verification.classification.simulation import LEAST_AGREEMENT, Simulation, check_simulation, parting_layer
+from mbexport.verification.classification.simulation import check_simulation
+from mbexport.verification.simulation import LEAST_AGREEMENT, Simulation, parting_layer
 
 pytestmark = pytest.mark.run
 
