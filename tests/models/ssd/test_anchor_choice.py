@@ -106,7 +106,7 @@ def test_a_table_of_another_form_is_refused() -> None:
         network_anchors(SPEC, table)
 
 
-def test_blood_cells_by_the_figures_of_their_issue(shared_data: Path) -> None:
+def test_blood_cells_as_they_were_measured(shared_data: Path) -> None:
     boxes = read_cells(shared_data / "detect" / "bccd", "train")
     assert sum(map(len, boxes)) == 2804
     found = choose_anchors(boxes, SPEC)
