@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.artifact import Precision
 from mbexport.formats.tflite.format import TFLITE
-from mbexport.models.task import Task
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.stage import Files, Options
 from mbexport.pipeline.stage_files import HEALTH, SENSITIVITY, SIMULATION
@@ -15,19 +14,20 @@ if TYPE_CHECKING:
     from mbexport.calibration.examine.health import TensorHealth
     from mbexport.calibration.examine.twins import Twin
     from mbexport.models.preprocess import Pixels
+    from mbexport.verification.simulation import Simulation
 
 _SIMULATED_IMAGES: Final = 100  # each goes through four networks: at alpha 0.75 and 224 px, 100 take about 15 s
 _BATCH: Final = 16
 
 
 def is_simulated(run: Context) -> bool:
-    """Whether there is a classifier's int8 file to compare with its simulation."""
-    return run.plan.is_judged and is_int8_needed(run) and run.plan.task is Task.CLASSIFY
+    """Whether there is an int8 file to compare with its simulation."""
+    return run.plan.is_judged and is_int8_needed(run)
 
 
 def is_sensitivity_wanted(run: Context) -> bool:
     """Whether the cost of each layer is to be measured."""
-    return run.plan.is_judged and is_int8_needed(run) and run.plan.sensitivity
+    return is_simulated(run) and run.plan.sensitivity
 
 
 def simulation_options(run: Context) -> Options:
@@ -41,19 +41,32 @@ def simulate(run: Context) -> Files:
     Raises `StageError` where they answer too differently.
     """
     from mbexport.models.training.train import make_deterministic
-    from mbexport.pipeline.networks import quantized_network, with_wanted_output
     from mbexport.report.content import health_json, simulation_json, to_bytes
-    from mbexport.verification.classification.simulation import check_simulation
 
     make_deterministic(run.plan.seed)
-    preprocess, twins = run.float.facts.preprocess, _twins(run)
-    pixels = _pixels(run, at_most=_SIMULATED_IMAGES)
-    simulation = with_wanted_output(run.plan, quantized_network(run.quantized))
-    found = check_simulation(run.artifact(TFLITE.name, Precision.INT8), simulation, twins, pixels, preprocess)
+    twins, pixels = _twins(run), _pixels(run, at_most=_SIMULATED_IMAGES)
+    found = _compared_with_simulation(run, twins, pixels)
     return {
         SIMULATION: to_bytes(simulation_json(found)),
         HEALTH: to_bytes(health_json(_health(run, twins, pixels), images=len(pixels))),
     }
+
+
+def _compared_with_simulation(run: Context, twins: "Sequence[Twin]", pixels: "Pixels") -> "Simulation":
+    """How alike the int8 .tflite and its simulation answer; of a detector before any box is left out."""
+    from mbexport.formats.matching import match_detector
+    from mbexport.formats.registry import open_runner
+    from mbexport.pipeline.networks import detector_measure, quantized_network, with_wanted_output
+    from mbexport.verification.classification.simulation import check_simulation
+    from mbexport.verification.detection.simulation import check_heads
+    from mbexport.verification.detection.tails import heads_of
+
+    facts, file = run.float.facts, run.artifact(TFLITE.name, Precision.INT8)
+    simulation, detector = with_wanted_output(run.plan, quantized_network(run.quantized)), detector_measure(facts)
+    if detector is None:
+        return check_simulation(file, simulation, twins, pixels, facts.preprocess)
+    heads = heads_of(match_detector(open_runner(file), pixels=facts.preprocess, given=None), pixels)
+    return check_heads(file, heads, simulation, twins, detector=detector, pixels=pixels, preprocess=facts.preprocess)
 
 
 def measure_sensitivity(run: Context) -> Files:

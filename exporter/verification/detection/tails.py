@@ -90,6 +90,22 @@ def check_tails(
         }
 
 
+def heads_of(subject: DetectorSubject, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
+    """What the network of a file with a tail of ours gives for images (n, h, w, channels), before any box is left out.
+
+    By name, in floats: (n, h, w, channels) of the map.
+    """
+    with TemporaryDirectory(prefix="mbexport-tails-") as folder:
+        (apart,) = _taken_apart([subject], Path(folder))
+        feeds = apart.network.feeds(pixels)
+        found = [_heads(apart.network.runner, feeds[at : at + 1], apart.tail) for at in range(len(feeds))]
+    names = [name for heads in apart.tail.heads for name in heads]
+    return {
+        name: np.concatenate(parts).astype(np.float32)
+        for name, parts in zip(names, zip(*found, strict=True), strict=True)
+    }
+
+
 def _taken_apart(subjects: Sequence[DetectorSubject], folder: Path) -> list[_Apart]:
     """The detectors that end in a tail of ours; their networks lie in the folder."""
     found = []
