@@ -20,6 +20,7 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.best_epoch import keep_if_best, keep_if_better
 from mbexport.models.training.checkpoint import Progress, checkpoint, read_progress, restore
 from mbexport.models.training.objective import Objective, Stream
+from mbexport.models.training.ordered_sums import with_ordered_sums
 from mbexport.models.training.pixel_store import PixelStore
 from mbexport.models.training.stream import TrainSettings, steps_per_epoch
 from mbexport.models.weights import weights_from_bytes
@@ -109,6 +110,7 @@ def fit(
     `on_step` is called after every step. Raises `StageError` if training diverges, and `ValueError` as the `objective`
     does for augmentation.
     """
+    model = with_ordered_sums(model)
     per_epoch = steps_per_epoch(objective.images, settings)
     reporter = _StepReporter(sum(phase.total(per_epoch) for phase in phases), on_step)
     run = _prepare_run(model, objective, settings, session, reporter)
