@@ -40,7 +40,8 @@ def of_detector() -> Json:
     report["data"] |= {"name": "bccd"}
     report["options"] |= {"epochs": 60}
     report["training"] = [_epoch(number) for number in range(1, 61)]
-    report["sensitivity"]["measure"] = "mean squared error"
+    report["calibration"]["sites"][-1]["site"] = "classes_5"
+    report["sensitivity"]["measure"] = "Kullback-Leibler divergence"
     report |= {"simulation": None, "tried_normalizations": None, "import_agreement": None}
     report["reference"] = _reference()
     report["artifacts"] = [_artifact(usual["artifacts"][place], place) for place in range(4)]

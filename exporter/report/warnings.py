@@ -55,7 +55,7 @@ def network_warnings(report: Json) -> list[str]:
     unsettled = (report.get("qat") or {}).get("unsettled", [])
     if unsettled:
         lines.append(f"training moved {len(unsettled)} activation tensors out of their ranges: " + ", ".join(unsettled))
-    return lines + _stored_badly(report.get("calibration") or {"sites": [], "corrections": []})
+    return lines + _stored_badly(report)
 
 
 def noise(machine: Json) -> list[str]:
@@ -144,9 +144,13 @@ def _is_for_mediapipe(source: Json) -> bool:
     return source["channel_order"] == "RGB" and len(set(source["mean"])) == len(set(source["std"])) == 1
 
 
-def _stored_badly(calibration: Json) -> list[str]:
+def _stored_badly(report: Json) -> list[str]:
     """Warn of tensors whose ranges do not suit their values; not of the input, nor of logits cut on purpose."""
-    sites = calibration["sites"][1:-1] if "logits" in calibration["corrections"] else calibration["sites"][1:]
+    calibration = report.get("calibration") or {"sites": [], "corrections": []}
+    sites = calibration["sites"][1:]
+    if "logits" in calibration["corrections"]:
+        on_purpose = text_of(report).cut_on_purpose([site["site"] for site in sites])
+        sites = [site for site in sites if site["site"] not in on_purpose]
     clipped = [site for site in sites if site["clipped"] > _MOST_CLIPPED]
     coarse = [site for site in sites if _CODES - site["unused_codes"] < _FEWEST_CODES]
     lines = []

@@ -61,6 +61,7 @@ CLASSIFICATION: Final = TaskText(
     untitled=_untitled,
     quality=_quality,
     guess=_guess,
+    cut_on_purpose=lambda sites: sites[-1:],
     orders="Are its classes in another order (--classes)?",
     terminal=(
         Column(title="top-1 [95 %]", text=top1),

@@ -89,6 +89,7 @@ DETECTION: Final = TaskText(
     untitled=lambda _model: _UNTITLED,
     quality=_quality,
     guess=_guess,
+    cut_on_purpose=lambda sites: [site for site in sites if site.startswith(("boxes_", "classes_"))],
     orders="Are its classes in another order (--classes), or the corners of its boxes (ymin, xmin, ymax, xmax)?",
     terminal=(
         _AP,

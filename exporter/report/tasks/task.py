@@ -1,6 +1,6 @@
 """What texts ask of the task that a report is on: its gates, its columns, and how it puts quality into words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mbexport.report.formatting import Json
@@ -28,6 +28,7 @@ class TaskText:
     - `quality(entry)`: how good the reference or an artifact is, in a few words.
     - `guess(entry, reference)`: the same of a network that only guesses, beside what guessing gives; `orders` asks
       which order of its outputs may be another one.
+    - `cut_on_purpose(sites)`: the tensors whose values the correction of logits cuts off on purpose.
     - `terminal`, `summary`, `card`: the columns on quality in the tables of artifacts there.
     - `likeness(pair)`: how alike two files answer; `kernel_path(pair)`: the same of two kernel paths, in short.
     - `remarks(report)`: lines on what this task alone has.
@@ -39,6 +40,7 @@ class TaskText:
     quality: Callable[[Json], str]
     guess: Callable[[Json, Json], str]
     orders: str
+    cut_on_purpose: Callable[[Sequence[str]], Sequence[str]]
     terminal: tuple[Column, ...]
     summary: tuple[Column, ...]
     card: tuple[Column, ...]

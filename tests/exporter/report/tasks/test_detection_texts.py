@@ -16,7 +16,7 @@ from mbexport.report.junit import junit
 from mbexport.report.tasks.detection import precision
 from mbexport.report.tasks.registry import network_title, task_of
 from mbexport.report.terminal import print_report
-from mbexport.report.warnings import warnings_of
+from mbexport.report.warnings import network_warnings, warnings_of
 
 OF_CLASSIFIERS = re.compile(r"[Tt]op-?[15]|answers? alike|[Aa]greement|LSB|\bNone\b|\bnan\b")
 TFLITE, ONNX = f"{STEM}_int8.tflite", f"{STEM}_int8.onnx"
@@ -144,3 +144,10 @@ def test_a_precision_is_read_back_within_its_digits(value, width):
     numbers = [float(number) for number in re.findall(r"-?\d\.\d{3}", text)]
     assert numbers == pytest.approx([value, value - width, value + width], abs=0.0005001)
     assert "-0.000" not in text
+
+
+def test_heads_that_were_cut_on_purpose_are_no_warning():
+    tensors = [{"site": name, "clipped": 0.7, "unused_codes": 0} for name in ("input", "conv1_relu", "classes_1")]
+    report = of_detector() | {"calibration": {"sites": tensors, "corrections": ["logits"]}}
+    (line,) = [line for line in network_warnings(report) if "activation tensors cut" in line]
+    assert line.startswith("1 activation tensors cut more than 1% of their values, most of all conv1_relu (70.0%)")
