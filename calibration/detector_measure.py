@@ -34,6 +34,7 @@ from mbexport.models.detection.settings import PostProcess
 
 CODES: Final = 4  # of a box
 _SHOWN: Final = 0.3  # the least score that apps usually show
+_SHOWN_LOGIT: Final = math.log(_SHOWN / (1 - _SHOWN))
 _ALIKE: Final = 0.9  # the least intersection over union of boxes that look the same
 
 Array = NDArray[np.float64]
@@ -54,6 +55,18 @@ class DetectorMeasure:
             parts = [_rows(outputs[boxes], CODES), _rows(outputs[classes], columns)]
             maps.append(tf.concat(parts, axis=-1))
         return tf.concat(maps, axis=1)
+
+    def mean_divergence(self, expected: Any, found: Any) -> Any:
+        """The divergence of all images, in nats for each box that float shows: a scalar.
+
+        So that images with many objects are not further from float than those with few.
+        """
+        boxes = tf.maximum(tf.reduce_sum(self.boxes(expected)), 1.0)
+        return tf.reduce_sum(self.divergences(expected, found)) / tf.cast(boxes, expected.dtype)
+
+    def boxes(self, answers: Any) -> Any:
+        """How many boxes of each image are shown, one for each anchor and class with a score of 0.3: float32 (n,)."""
+        return tf.reduce_sum(tf.cast(answers[..., CODES:] >= _SHOWN_LOGIT, tf.float32), axis=[1, 2])
 
     def divergences(self, expected: Any, found: Any) -> Any:
         """How far the answers `found` for each image are from those `expected`, in nats: (n,), 0 for equal ones."""
@@ -109,8 +122,7 @@ class DetectorMeasure:
         before any is left out for its neighbours.
         """
         one, other = (np.asarray(values, np.float64) for values in (expected, found))
-        least = math.log(_SHOWN / (1 - _SHOWN))
-        is_shown = [values[..., CODES:] >= least for values in (one, other)]
+        is_shown = [values[..., CODES:] >= _SHOWN_LOGIT for values in (one, other)]
         either, both = is_shown[0] | is_shown[1], is_shown[0] & is_shown[1]
         alike = self._overlaps(one[..., :CODES], other[..., :CODES]) >= _ALIKE
         return either.sum(axis=(1, 2)).astype(np.float64), (both & alike[..., None]).sum(axis=(1, 2)).astype(np.float64)

@@ -29,8 +29,8 @@ Outputs = Mapping[str, Any]  # by name, in float's own units
 class Answers:
     """How far answers are from float's: `divergence` as `distances` measures it, `agreement` from 0 to 1.
 
-    Of a classifier that is the share of images with the same top class. Of a detector both are the detector's own:
-    the divergence of an image's answers, and the share of the boxes that either network shows which both do.
+    Of a classifier that is the share of images with the same top class. Of a detector the divergence is that of each
+    box that float shows, and the agreement the share of the boxes that either network shows which both do.
     """
 
     divergence: float
@@ -100,9 +100,13 @@ def distances(expected: Array, found: Array, output: Output) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Compared:
-    """A batch of answers beside float's: `distances` (n, ...), and of so many `asked` of each how many are `alike`."""
+    """A batch of answers beside float's: `distances` (n, ...), to be divided by the number of `answers` of all batches.
+
+    Of so many that are `asked` of each image, so many are `alike`: (n,).
+    """
 
     distances: Floats
+    answers: int
     asked: Floats
     alike: Floats
 
@@ -110,8 +114,9 @@ class _Compared:
     def joined(parts: "Sequence[_Compared]") -> Answers:
         """The answers of all batches. Where nothing is asked, nothing differs."""
         asked, alike = (sum(getattr(part, name).sum() for part in parts) for name in ("asked", "alike"))
+        distances = np.concatenate([part.distances for part in parts])
         return Answers(
-            divergence=float(np.concatenate([part.distances for part in parts]).mean()),
+            divergence=float(distances.sum() / max(sum(part.answers for part in parts), 1)),
             agreement=float(alike / asked) if asked else 1.0,
         )
 
@@ -122,9 +127,12 @@ def _scores(expected: Outputs, found: Outputs, output: Output) -> _Compared:
         np.concatenate([np.asarray(values).reshape(len(values), -1) for values in outputs.values()], axis=1)
         for outputs in (expected, found)
     )
-    alike = floats.argmax(axis=1) == logits.argmax(axis=1)
+    apart = distances(floats, logits, output)
     return _Compared(
-        distances=distances(floats, logits, output), asked=np.ones(len(floats)), alike=alike.astype(np.float64)
+        distances=apart,
+        answers=apart.size,
+        asked=np.ones(len(floats)),
+        alike=(floats.argmax(axis=1) == logits.argmax(axis=1)).astype(np.float64),
     )
 
 
@@ -132,7 +140,12 @@ def _detections(expected: Outputs, found: Outputs, detector: DetectorMeasure) ->
     """The answers of a detector: each image asks for the boxes that either network shows."""
     floats, others = (tf.cast(detector.joined(outputs), tf.float64) for outputs in (expected, found))
     asked, alike = detector.shown(floats, others)
-    return _Compared(distances=np.asarray(detector.divergences(floats, others)), asked=asked, alike=alike)
+    return _Compared(
+        distances=np.asarray(detector.divergences(floats, others)),
+        answers=int(np.sum(detector.boxes(floats))),
+        asked=asked,
+        alike=alike,
+    )
 
 
 def _answers(twins: Sequence[Twin], batch: Array) -> Iterator[Outputs]:

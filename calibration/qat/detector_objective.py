@@ -24,9 +24,9 @@ class DetectorObjective:
     """The objective of a distillation: `images`, and the answers of the float network `teacher` to the same input.
 
     Both networks take what `preprocess` dequantizes; the student is one that `with_joined_heads` made. The loss is the
-    `detector`'s divergence, and so is that of the `held_out` images, which alone rates an epoch: the weights of the
-    best one are kept, which may be those that the training started from. The accuracy is the share of the boxes that
-    either network shows which both do.
+    `detector`'s mean divergence, and so is that of the `held_out` images, which alone rates an epoch: the weights of
+    the best one are kept, which may be those that the training started from. The accuracy is the share of the boxes
+    that either network shows which both do.
     """
 
     images: ImageSet
@@ -53,7 +53,7 @@ class DetectorObjective:
 
     def compile_options(self) -> dict[str, Any]:
         """The loss, as an argument of Keras' `compile`."""
-        return {"loss": self.detector.divergences}
+        return {"loss": self.detector.mean_divergence}
 
     def stream(self, model: tf_keras.Model, settings: TrainSettings, store: PixelStore | None) -> Stream:  # noqa: ARG002
         """The batches of any steps: inputs of both networks, and the teacher's answers."""
@@ -75,15 +75,16 @@ class DetectorObjective:
 
     def evaluated(self, model: tf_keras.Model) -> dict[str, float]:
         """The divergence and the accuracy on the held-out images."""
-        losses, shown = [], np.zeros(2)
+        divergence, boxes, shown = 0.0, 0.0, np.zeros(2)
         for pixels in iter_pixels(self.held_out, self.preprocess, batch=_BATCH):
             inputs = self.preprocess.dequantize(pixels)
             answers = (self._expected(self.teacher.predict_on_batch(inputs)), model.predict_on_batch(inputs))
             expected, found = (tf.cast(each, tf.float64) for each in answers)
-            losses.append(np.asarray(self.detector.divergences(expected, found)))
+            divergence += float(tf.reduce_sum(self.detector.divergences(expected, found)))
+            boxes += float(tf.reduce_sum(self.detector.boxes(expected)))
             shown += [each.sum() for each in self.detector.shown(expected, found)]
         either, both = shown.tolist()
-        return {"val_loss": float(np.concatenate(losses).mean()), "val_accuracy": both / either if either else 1.0}
+        return {"val_loss": divergence / max(boxes, 1.0), "val_accuracy": both / either if either else 1.0}
 
     def rated(self, history: Sequence[Mapping[str, float]]) -> Evaluation:
         """What the last epoch is worth."""

@@ -33,6 +33,9 @@ _JUDGEMENTS: Final = 5  # at least, in a training that is long enough for it
 # In nats. Of less, training was never seen to take more than 6 % away (decision 0013), while the divergence of equally
 # good networks on 256 images differs by as much.
 SETTLED: Final = 0.01
+# The divergence of a detector is that of each box that float shows, before neighbours are left out: about ten of them
+# are one object.
+_BOXES_OF_AN_OBJECT: Final = 10
 _LEARNING_RATE: Final = 1e-5  # weights only have to find the nearest grid point that works
 _PROBE_BATCH: Final = 8  # every rectified tensor of a batch is held at once
 
@@ -95,7 +98,8 @@ def _unrounded(wrapper: Any) -> Any:
 class Duration:
     """How long to train: for `epochs`, or, where it is given, for `steps` of the optimizer in all.
 
-    Not at all where the divergence is below `unless_below` before.
+    Not at all where the divergence of an answer is below `unless_below` before: of the scores for an image, or of the
+    boxes of an object.
     """
 
     epochs: int = 0
@@ -172,7 +176,7 @@ def quantization_aware_training(
     )
     grid = _Grid(ranges=ranges, largest=largest, preprocess=preprocess, detector=detector)
     start = _evaluated(student := grid.student(folded), objective)
-    if start.loss < duration.unless_below:
+    if start.loss * (_BOXES_OF_AN_OBJECT if detector else 1) < duration.unless_below:
         return Distilled(
             images=len(learned),
             held_out=len(held_out),

@@ -103,7 +103,7 @@ class ObservedRanges:
     """The range of each activation site, the observer that found them, and how far each candidate was from float.
 
     No observer found ranges that come from a file. Errors are the mean Kullback-Leibler divergence of a softmax
-    network's probabilities, in nats, or the mean divergence of a detector's answers; for other networks the mean
+    network's probabilities, in nats, or the mean divergence of a detector; for other networks the mean
     squared error of the scores. Without a choice there are none.
     """
 
@@ -208,5 +208,5 @@ def _side_by_side(found: Sequence[Outputs]) -> Array:
 
 def _mean_divergence(detector: DetectorMeasure, floats: Sequence[Outputs], found: Sequence[Outputs]) -> float:
     """The mean divergence of a detector's outputs from those of float, over all images of all batches."""
-    pairs = [[detector.joined(outputs) for outputs in both] for both in zip(floats, found, strict=True)]
-    return float(np.concatenate([np.asarray(detector.divergences(*both), np.float64) for both in pairs]).mean())
+    expected, answers = (tf.concat([detector.joined(each) for each in outputs], axis=0) for outputs in (floats, found))
+    return float(detector.mean_divergence(expected, answers))

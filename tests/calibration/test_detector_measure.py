@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mbexport.calibration.detector_measure import CODES, DetectorMeasure
+from mbexport.models.detection.anchors import decode
 from mbexport.models.detection.boxes import iou
 from mbexport.models.detection.heads import Heads
-from mbexport.models.detection.postprocess import decode
 
 DETECTOR = DetectorMeasure(heads=Heads(anchors=(1, 2)))
 FLOOR = math.log(0.01 / 0.99)
@@ -118,7 +118,7 @@ def test_another_least_score_counts_more_of_the_background() -> None:
 )
 def test_what_codes_cost_are_the_squared_distances_of_the_edges(codes: Array, errors: Array) -> None:
     anchors = np.tile(np.float32([0.4, 0.6, 0.3, 0.2]), (5, 1))
-    one, other = (decode(np.float32(each), anchors, (10, 10, 5, 5)) for each in (codes, codes + errors))
+    one, other = (decode(anchors, np.float32(each)) for each in (codes, codes + errors))
     sides = np.tile(one[:, 2:] - one[:, :2], 2)
     moved = np.square((other - one) / sides).sum(axis=1)
     # A shift is a part of the anchor's side, which may be shorter or longer than the box's.
@@ -133,7 +133,7 @@ def test_what_codes_cost_are_the_squared_distances_of_the_edges(codes: Array, er
 )
 def test_overlaps_are_those_of_decoded_boxes(one: Array, other: Array) -> None:
     anchors = np.tile(np.float32([0.5, 0.5, 0.25, 0.125]), (6, 1))
-    boxes = [decode(np.float32(codes), anchors, (10, 10, 5, 5)) for codes in (one, other)]
+    boxes = [decode(anchors, np.float32(codes)) for codes in (one, other)]
     np.testing.assert_allclose(DETECTOR._overlaps(one, other), np.diagonal(iou(*boxes)), atol=1e-4)
 
 
@@ -144,6 +144,18 @@ def test_boxes_that_both_show_by_hand() -> None:
     either, both = DETECTOR.shown(expected, found)
     # The first is shown by both. The second is 1.65 times as high; its other class, and the third, one alone shows.
     assert (either.tolist(), both.tolist()) == ([4], [1])
+
+
+def test_the_mean_divergence_is_that_of_each_box_that_float_shows() -> None:
+    expected = np.concatenate([answers((0, 0, 0, 0, 1.0, -9.0)), answers((0, 0, 0, 0, 1.0, 0.0))])
+    found = np.concatenate([answers((0, 0, 0, 0, 0.5, -9.0)), answers((0, 0, 0, 0, 1.5, 3.0))])
+    assert DETECTOR.boxes(expected).numpy().tolist() == [1, 2]
+    whole = np.sum(DETECTOR.divergences(tf.constant(expected), tf.constant(found)))
+    assert float(DETECTOR.mean_divergence(tf.constant(expected), tf.constant(found))) == pytest.approx(whole / 3)
+    none = answers((0, 0, 0, 0, -2.0, -9.0))  # nothing is shown, and yet something may be wrong
+    assert float(DETECTOR.mean_divergence(tf.constant(none), tf.constant(none + 1))) == pytest.approx(
+        divergence(none, none + 1)
+    )
 
 
 @given(ANSWERS, ANSWERS)

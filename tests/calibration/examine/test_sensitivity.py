@@ -105,5 +105,5 @@ def test_the_last_layer_in_float_is_what_an_unrounded_head_makes_of_the_codes_be
 
 def test_where_no_box_is_shown_none_is_missed() -> None:
     none = np.zeros(1)
-    parts = [sensitivity_of._Compared(distances=none, asked=none, alike=none)] * 2
+    parts = [sensitivity_of._Compared(distances=none, answers=0, asked=none, alike=none)] * 2
     assert sensitivity_of._Compared.joined(parts) == Answers(divergence=0.0, agreement=1.0)

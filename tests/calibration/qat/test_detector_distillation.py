@@ -75,13 +75,14 @@ def distil(
 ) -> Callable[..., Distilled]:
     """Trains `folded` in place; with `is_spoiled` it sees too much in the first map to begin with."""
 
-    def run(*, steps: int, is_spoiled: bool = False) -> Distilled:
+    def run(*, steps: int, is_spoiled: bool = False, unless_below: float = 0.0) -> Distilled:
         if is_spoiled:
             kernel, bias = folded.get_layer("classes_0").get_weights()
             folded.get_layer("classes_0").set_weights([kernel, bias + np.float32(0.5)])
         outcome = quantization_aware_training(
             folded, digits, PREPARED, SETTINGS, ranges=found.ranges, largest=found.largest, teacher=objective.teacher,
-            detector=objective.detector, duration=Duration(steps=steps), session=session_of(), on_step=lambda *_: None,
+            detector=objective.detector, duration=Duration(steps=steps, unless_below=unless_below),
+            session=session_of(), on_step=lambda *_: None,
         )  # fmt: skip
         assert outcome is not None
         return outcome
@@ -102,7 +103,7 @@ def answers(network: Any, detector: DetectorMeasure, images: np.ndarray) -> Any:
 
 def test_a_gradient_reaches_every_kernel(student: Any, teacher: Any, detector: DetectorMeasure, images: Any) -> None:
     before = float_weights(student)
-    student.compile(tf_keras.optimizers.Adam(1e-5), loss=detector.divergences)
+    student.compile(tf_keras.optimizers.Adam(1e-5), loss=detector.mean_divergence)
     student.train_on_batch(images[:16], answers(teacher, detector, images[:16]))
     after = float_weights(student)
     assert len(after) == len(before) == 9
@@ -113,7 +114,7 @@ def test_an_evaluation_by_hand(student: Any, objective: DetectorObjective, image
     judged = objective.rated([objective.evaluated(student)])
     detector, teacher = objective.detector, objective.teacher
     expected, made = (tf.cast(each, tf.float64) for each in (answers(teacher, detector, images), student(images)))
-    assert judged.loss == pytest.approx(np.mean(detector.divergences(expected, made)), rel=1e-3)
+    assert judged.loss == pytest.approx(float(detector.mean_divergence(expected, made)), rel=1e-3)
     either, both = (each.sum() for each in detector.shown(expected, made))
     assert judged.accuracy == pytest.approx(both / either)
     assert 0 < judged.accuracy < 1
@@ -136,6 +137,13 @@ def test_distillation_brings_detections_nearer_to_float_s(
     assert [step for step, _ in outcome.history] == [6, 12, 18, 24, 30]
     assert (outcome.images, outcome.held_out) == (52, 12)
     assert any(not np.array_equal(one, other) for one, other in zip(before, folded.get_weights(), strict=True))
+
+
+def test_it_is_settled_by_the_boxes_of_an_object_ten_of_which_are_shown(distil: Callable[..., Distilled]) -> None:
+    outcome = distil(steps=2, unless_below=1e9)
+    assert (outcome.is_kept, outcome.history) == (False, ())
+    assert distil(steps=2, unless_below=9.9 * outcome.start.loss).history
+    assert not distil(steps=2, unless_below=10.1 * outcome.start.loss).history
 
 
 def test_distillation_that_does_harm_changes_nothing_and_says_so(
