@@ -1,5 +1,6 @@
 """Define what a quantized detector learns: the answers of the float one, whatever is in the image."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from mbexport.calibration.detector_measure import DetectorMeasure
+from mbexport.calibration.detector_measure import CODES, DetectorMeasure
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.training.best_epoch import mean_evaluation
@@ -16,6 +17,7 @@ from mbexport.models.training.objective import Evaluation, Stream
 from mbexport.models.training.pixel_store import PixelStore
 from mbexport.models.training.stream import TrainSettings, training_steps
 
+_layers = tf_keras.layers
 _BATCH: Final = 32
 
 
@@ -100,5 +102,16 @@ def with_joined_heads(network: tf_keras.Model, detector: DetectorMeasure, *, nam
 
     `names` are those that its outputs have in the float network. The weights are shared.
     """
-    answers = detector.joined(dict(zip(names, network.outputs, strict=True)))
+    outputs = dict(zip(names, network.outputs, strict=True))
+    maps = []
+    for (boxes, classes), each in zip(detector.heads.names, detector.heads.anchors, strict=True):
+        columns = outputs[classes].shape[-1] // each
+        parts = [_anchors_of(outputs[boxes], CODES, name=boxes), _anchors_of(outputs[classes], columns, name=classes)]
+        maps.append(_layers.Concatenate(axis=-1, name=f"{boxes}_and_{classes}")(parts))
+    answers = maps[0] if len(maps) == 1 else _layers.Concatenate(axis=1, name="answers")(maps)
     return tf_keras.Model(network.input, answers, name=network.name)
+
+
+def _anchors_of(x: Any, columns: int, *, name: str) -> Any:
+    """A map (n, h, w, anchors * columns) with a row for each anchor: (n, h * w * anchors, columns)."""
+    return _layers.Reshape((math.prod(x.shape[1:]) // columns, columns), name=f"{name}_rows")(x)
