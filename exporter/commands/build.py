@@ -51,7 +51,8 @@ Examples:
     group=Group.COMMON,
     type=int,
     metavar="N",
-    help="Epochs of training; if absent 16 for digits, 30 for photos, and at most 60 with --weights.",
+    help="Epochs of training; if absent 16 for digits, 30 for photos, and at most 60 with --weights; 100 for a "
+    "detector.",
 )
 @network_options.rho
 @network_options.variants
@@ -70,14 +71,16 @@ Examples:
     group=Group.QUANTIZATION,
     type=int,
     metavar="N",
-    help="Epochs of quantization-aware training, 0 for none; if absent 0 for digits and 2 for photos.",
+    help="Epochs of quantization-aware training, 0 for none; if absent 0 for digits and 2 for photos; 0 for a "
+    "detector.",
 )
 @build_and_export.shared_options
 def command(**given: Any) -> int:
     """Train a MobileNet, quantize it, export it and verify the artifacts.
 
     Writes artifacts in every format, labels.txt, a report, golden vectors and bundles for apps. Without --resolution
-    the side is 64 px for digits and 224 px for photos. A run that was stopped goes on where it ended.
+    the side is 64 px for digits and 224 px for photos, 300 px for a detector. A run that was stopped goes on where it
+    ended.
     """
     return build_and_export.run_and_show(task(given), is_dry=given["dry_run"])
 

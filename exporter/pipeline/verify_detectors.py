@@ -4,7 +4,6 @@ import json
 from contextlib import nullcontext
 from pathlib import Path
 
-from mbexport.artifact import Precision
 from mbexport.formats.matching import match_detector
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
@@ -16,12 +15,18 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.task import Task
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.publish import VERDICTS, add, report_files, require_room
-from mbexport.pipeline.verify_options import VerifyOptions, readable_of, reference_of, report_facts
+from mbexport.pipeline.verify_options import (
+    VerifyOptions,
+    network_of_files,
+    readable_of,
+    reference_of,
+    report_facts,
+)
 from mbexport.progress import Progress
 from mbexport.report.content import Json, report_json, to_bytes
 from mbexport.verification.detection.baseline import Baseline
 from mbexport.verification.detection.measure import MeasureOptions, measure_detection
-from mbexport.verification.gates import NetworkFacts, check_limits, default_limits, gate_values
+from mbexport.verification.gates import check_limits, default_limits, gate_values
 from mbexport.verification.judge import judge
 from mbexport.verification.task_gates import TASK_GATES
 from mbexport.workdir import Workdir
@@ -61,7 +66,7 @@ def verify_detectors(
         gates = judge(
             gate_values(found.measured, table),
             options.limits,
-            defaults=default_limits(_network_facts(known, found.measured), table),
+            defaults=default_limits(network_of_files(known.runner, found.measured), table),
             strict=options.strict,
             gates=table,
         )
@@ -88,14 +93,3 @@ def _matched(options: VerifyOptions) -> tuple[list[DetectorSubject], DetectorSub
     # The reference first: what is wrong with it is said of it.
     subject = None if reference is None else matched(reference)
     return [matched(runner) for runner in runners], subject, pixels
-
-
-def _network_facts(known: DetectorSubject, measured: Json) -> NetworkFacts:
-    """What the files themselves show of the network."""
-    floats = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
-    times = [entry["latency_ms"]["p50"] for entry in floats if entry["latency_ms"]["p50"] is not None]
-    return NetworkFacts(
-        resolution=known.runner.resolution,
-        fp32_bytes=max((entry["size_bytes"] for entry in floats), default=None),
-        fp32_ms=min(times, default=None),
-    )

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mbexport.artifact import Precision
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import recognize
@@ -25,7 +24,13 @@ from mbexport.pipeline.conventions import tried_conventions
 from mbexport.pipeline.output_place import require_apart
 from mbexport.pipeline.publish import VERDICTS, add, report_files, require_room
 from mbexport.pipeline.usual import usual_of
-from mbexport.pipeline.verify_options import VerifyOptions, readable_of, reference_of, report_facts
+from mbexport.pipeline.verify_options import (
+    VerifyOptions,
+    network_of_files,
+    readable_of,
+    reference_of,
+    report_facts,
+)
 from mbexport.pipeline.verify_parts import LOOK, Part, Parts, findings_in, leave, leave_look
 from mbexport.progress import Progress
 from mbexport.report.content import Json, report_json, to_bytes
@@ -181,10 +186,7 @@ def _classes(reference: Runner, data: DataSet, *, background: bool) -> int:
 def _network_facts(known: Subject, measured: Json) -> NetworkFacts:
     """What the files themselves show of the network, `known` first."""
     resolution = known.runner.resolution
-    floats = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
-    times = [entry["latency_ms"]["p50"] for entry in floats if entry["latency_ms"]["p50"] is not None]
-    size = max((entry["size_bytes"] for entry in floats), default=None)
-    network = NetworkFacts(resolution=resolution, fp32_bytes=size)
+    network = files = network_of_files(known.runner, measured)
     recognized = recognize(known.runner)
     if recognized is not None:
         named: dict[str, Any] = {"family": recognized.architecture, "alpha": recognized.alpha, "resolution": resolution}
@@ -196,4 +198,4 @@ def _network_facts(known: Subject, measured: Json) -> NetworkFacts:
             pass
         else:
             network = NetworkFacts.of_parameters(**named, mult_adds=total.mult_adds, parameters=total.parameters)
-    return replace(network, fp32_bytes=size or network.fp32_bytes, fp32_ms=min(times, default=None))
+    return replace(network, fp32_bytes=files.fp32_bytes or network.fp32_bytes, fp32_ms=files.fp32_ms)

@@ -16,7 +16,7 @@ from mbexport.models.data.readable import ImageFindings, ReadableSets, drop_unre
 from mbexport.models.preprocess import Normalization
 from mbexport.report.content import Json, preprocess_json
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
-from mbexport.verification.gates import GATES, Gates, comparing_gates
+from mbexport.verification.gates import GATES, Gates, NetworkFacts, comparing_gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +92,14 @@ def readable_of(data: DataSet, seed: int, *, max_bad: float, looked: ImageFindin
     images = data.evaluation(seed)
     findings = looked if data.is_photos else ImageFindings.none(sets=1)  # digits lie in no files of their own
     return drop_unreadable([images], max_bad=max_bad, findings=findings)
+
+
+def network_of_files(known: Runner, measured: Json) -> NetworkFacts:
+    """What the resolution of `known`, and the size and the latency of measured fp32 files, show of a network."""
+    floats = [entry for entry in measured["artifacts"] if entry["precision"] == Precision.FP32]
+    times = [entry["latency_ms"]["p50"] for entry in floats if entry["latency_ms"]["p50"] is not None]
+    return NetworkFacts(
+        resolution=known.resolution,
+        fp32_bytes=max((entry["size_bytes"] for entry in floats), default=None),
+        fp32_ms=min(times, default=None),
+    )
