@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mbexport.calibration.affine import Affine
 
 LABELS: Final = "labels.txt"
+RAW: Final = "_raw"  # ends the stem of a detector's file whose heads apps decode
 # Add this to a code to get its byte: an int8 code is the byte minus 128.
 _BYTE_OFFSETS: Final = {"uint8": 0, "int8": 128}
 OPSET: Final = 17  # phones carry old runtimes: onnxruntime 1.12 (2022) reads this opset
@@ -100,9 +101,9 @@ class Target:
     labels: tuple[str, ...]
 
 
-def file_name(stem: str, precision: Precision, file_format: str) -> str:
-    """The name of an artifact: `<stem>_<precision>.<format>`."""
-    return f"{stem}_{precision.value}.{file_format}"
+def file_name(stem: str, precision: Precision, file_format: str, *, is_raw: bool = False) -> str:
+    """The name of an artifact: `<stem>_<precision>.<format>`, or `<stem>_<precision>_raw.<format>`."""
+    return f"{stem}_{precision.value}{RAW if is_raw else ''}.{file_format}"
 
 
 def require_opset(opset: int) -> int:

@@ -74,6 +74,7 @@ Examples:
     help="Epochs of quantization-aware training, 0 for none; if absent 0 for digits and 2 for photos; 0 for a "
     "detector.",
 )
+@detection_options.raw_heads
 @build_and_export.shared_options
 def command(**given: Any) -> int:
     """Train a MobileNet, quantize it, export it and verify the artifacts.
@@ -143,6 +144,7 @@ def _checked_before_data(given: "Mapping[str, Any]") -> "_PlanOf":
             out=given["out"] or Path("dist") / spec.stem_name,
             crop_fraction=usual.crop_fraction if given["crop_fraction"] is None else given["crop_fraction"],
             log_dir=given["log_dir"],
+            raw_heads=given["raw_heads"],
             **{"qat_epochs": usual.qat_epochs, **shared},
         )
 

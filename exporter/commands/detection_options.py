@@ -1,9 +1,11 @@
-"""The options of `build` for a detector: those that it does not have, and the choice of its anchors."""
+"""The options of `build` for a detector: its own, those that it does not have, and the choice of its anchors."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mbexport.artifact import Precision
+from mbexport.commands import options
+from mbexport.commands.options import Group
 from mbexport.errors import OptionError
 from mbexport.models.spec import NetworkSpec
 from mbexport.models.ssd.spec import FEATURE_STRIDES, SsdSpec
@@ -12,6 +14,14 @@ from mbexport.models.task import Task
 if TYPE_CHECKING:
     from mbexport.models.data.imageset import DataSet
     from mbexport.models.ssd.anchor_choice import AnchorChoice
+
+raw_heads: Final = options.option(
+    "--raw-heads",
+    group=Group.ARTIFACTS,
+    is_flag=True,
+    help="Detectors: make a .tflite of each precision, too, that gives codes and scores with the anchors in its "
+    "metadata, for MediaPipe on GPUs and NPUs, which refuse the op that makes boxes.",
+)
 
 # Options of classifiers alone: their names, as values have them and as they are typed, and the values that say nothing.
 _OF_CLASSIFIERS: Final = (

@@ -7,7 +7,7 @@ from mbexport.artifact import Artifact
 from mbexport.errors import DataError, StageError
 from mbexport.files import sha256_of
 from mbexport.formats.classifier import Classifier
-from mbexport.formats.detection_tail import DetectionTail
+from mbexport.formats.detection_tail import Decoding, DetectionTail
 from mbexport.formats.registry import format_of
 from mbexport.formats.runner import Runner
 from mbexport.models.architectures import ARCHITECTURES
@@ -53,6 +53,15 @@ def labels_of(runner: Runner) -> tuple[str, ...] | None:
 def detection_tail_of(runner: Runner) -> DetectionTail | None:
     """What our converter appended to a detector's file: anchors, thresholds; None for any other file."""
     read = format_of(runner.path).tail
+    return None if read is None else read(runner.path.read_bytes())
+
+
+def decoding_of(runner: Runner) -> Decoding | None:
+    """How apps decode the heads that a detector's file gives them, by its own words; None where it says nothing.
+
+    Raises `DataError`, in a line that names no file, for words that are damaged, or ask for another decoding.
+    """
+    read = format_of(runner.path).decoding
     return None if read is None else read(runner.path.read_bytes())
 
 

@@ -19,23 +19,21 @@ CATEGORY: Final = "category"  # (1, most) the number of the class, from 0
 SCORE: Final = "score"  # (1, most) in 0..1, the highest first
 NUMBER: Final = "number of detections"  # (1,); in the rows behind it everything is 0
 OUTPUTS: Final = (LOCATION, CATEGORY, SCORE, NUMBER)
+# Those of a file whose heads apps decode: codes (1, n, 4) and scores (1, n, classes) at n anchors.
+RAW_OUTPUTS: Final = (LOCATION, SCORE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DetectionTail:
-    """How the outputs of a network with `maps` maps become detections of one image.
+class Decoding:
+    """How codes at anchors become boxes of one image.
 
-    Each map i has the outputs `boxes_i` (1, h, w, k * 4) and `classes_i` (1, h, w, k * classes): codes and logits, in
-    floats or in integers with a scale. `anchors` float32 (n, 4) are the y, x, height and width of all n places, in the
-    order of the maps. Raises `OptionError` for anchors without a size, and for scales and counts that are not
-    positive.
+    `anchors` float32 (n, 4) are the y, x, height and width of all n places. Raises `OptionError` for anchors without a
+    size, and for scales and counts that are not positive.
     """
 
     anchors: Centers
     code_scales: CodeScales
     classes: int
-    settings: PostProcess
-    maps: int
 
     def __post_init__(self) -> None:
         shape, kind = self.anchors.shape, self.anchors.dtype
@@ -46,9 +44,33 @@ class DetectionTail:
             raise OptionError("anchors must be finite, with a height and a width above 0, got others")
         if not all(0 < scale < np.inf for scale in self.code_scales):
             raise OptionError(f"the scales of codes must be positive and finite, got {self.code_scales}")
-        for name in ("classes", "maps"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"a detector must have at least 1 of its {name}, got {getattr(self, name)}")
+        _require_some("classes", self.classes)
+
+    @property
+    def thresholds(self) -> PostProcess | None:
+        """Which boxes are left out; None where that is the app's to say."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DetectionTail(Decoding):
+    """How the outputs of a network with `maps` maps become detections of one image.
+
+    Each map i has the outputs `boxes_i` (1, h, w, k * 4) and `classes_i` (1, h, w, k * classes): codes and logits, in
+    floats or in integers with a scale. The anchors are in the order of the maps.
+    """
+
+    settings: PostProcess
+    maps: int
+
+    def __post_init__(self) -> None:
+        Decoding.__post_init__(self)
+        _require_some("maps", self.maps)
+
+    @property
+    def thresholds(self) -> PostProcess:
+        """Which boxes are left out."""
+        return self.settings
 
     @property
     def heads(self) -> tuple[tuple[str, str], ...]:
@@ -60,3 +82,8 @@ class DetectionTail:
         """What a file with metadata properties says of it."""
         settings = asdict(self.settings)
         return {"output": "detections", **{f"detection.{name}": f"{value:.9g}" for name, value in settings.items()}}
+
+
+def _require_some(name: str, count: int) -> None:
+    if count < 1:
+        raise OptionError(f"a detector must have at least 1 of its {name}, got {count}")

@@ -1,4 +1,4 @@
-"""Read an artifact's four outputs as the objects that a detector found."""
+"""Read an artifact's outputs as the objects that a detector found: its four, or the codes and scores of its anchors."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from mbexport.artifact import TensorSpec
 from mbexport.errors import DataError
-from mbexport.formats.detection_tail import CATEGORY, LOCATION, NUMBER, OUTPUTS, SCORE
+from mbexport.formats.contents import decoding_of
+from mbexport.formats.detection_tail import CATEGORY, LOCATION, NUMBER, OUTPUTS, RAW_OUTPUTS, SCORE, Decoding
 from mbexport.formats.runner import Runner
 from mbexport.models.detection.boxes import Detections
+from mbexport.models.detection.postprocess import detect
+from mbexport.models.detection.settings import PostProcess
 
 # What the files of TensorFlow's Object Detection API call their outputs: those made with TensorFlow 1, whose frozen
 # graph ends in the op itself, and with TensorFlow 2, whose function gives the number first.
@@ -26,18 +29,24 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+# What is done with raw heads, whose file leaves that to apps: what our other files do.
+_USUAL: Final = PostProcess()
+
+
 class Detector:
     """A runner whose outputs are the boxes (1, most, 4), classes (1, most), scores (1, most) and number of detections.
 
     They are known by their names or, where these say nothing, by their shapes: of the two of one shape the classes
-    come first, as TensorFlow Lite's own op gives them. Raises `DataError` for a runner with others, and for one that
-    takes several images at a time.
+    come first, as TensorFlow Lite's own op gives them. Of a file with raw heads, codes `location` (1, n, 4) and
+    `score` (1, n, classes), `decoding` is what it says of them, and they are decoded here; of others that is None.
+    Raises `DataError` for a runner with other outputs, and for one that takes several images at a time.
     """
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
+        self.decoding = _decoding(runner)
         self._places = _by_name(runner.outputs) or _by_shape(runner.outputs)
-        if not self._places or not _fit(self._places, runner.outputs):
+        if self.decoding is None and not (self._places and _fit(self._places, runner.outputs)):
             raise DataError(
                 f"{runner.path}: a detector must give boxes (1, n, 4), classes (1, n), scores (1, n) and their number "
                 f"(1,), got {_in_words(runner.outputs)}"
@@ -48,6 +57,8 @@ class Detector:
     @property
     def most(self) -> int:
         """How many objects it finds in an image at most; -1 if the file leaves that open."""
+        if self.decoding is not None:
+            return _USUAL.max_detections
         return self.runner.outputs[self._places[SCORE]].shape[1]
 
     def invoke(self, feed: NDArray[Any]) -> Detections:
@@ -56,6 +67,8 @@ class Detector:
         Raises `DataError` for an artifact that loads but cannot be run, and for outputs that are no detections.
         """
         raw = self.runner.invoke(feed)
+        if self.decoding is not None:
+            return self._decoded(raw, self.decoding)
         corners, classes, scores, number = (np.asarray(raw[self._places[name]]) for name in OUTPUTS)
         count = number.reshape(-1)[0]
         if not (0 <= count <= scores.shape[1] and count == int(count)):
@@ -63,13 +76,50 @@ class Detector:
         corners, classes, scores = (each[0, : int(count)] for each in (corners, classes, scores))
         for value in classes[~((classes >= 0) & (classes == np.floor(classes)))][:1]:
             raise DataError(f"{self.runner.path}: the class of a box must be a whole number from 0, got {value:g}")
-        for value in scores[~((scores >= 0) & (scores <= 1))][:1]:
-            raise DataError(f"{self.runner.path}: the score of a box must be from 0 to 1, got {value:g}")
+        self._require_scores(scores)
         return Detections.of(corners, classes, scores)
 
     def detections(self, feeds: NDArray[Any]) -> tuple[Detections, ...]:
         """What is found in each of n images, for their prepared inputs (n, ...)."""
         return tuple(self.invoke(feeds[place : place + 1]) for place in range(len(feeds)))
+
+    def _decoded(self, raw: Sequence[NDArray[Any]], decoding: Decoding) -> Detections:
+        """What codes and scores at all anchors say, in floats or in integers with a scale."""
+        named = {
+            spec.name: np.asarray(values, np.float32) if spec.affine is None else spec.affine.dequantize(values)
+            for spec, values in zip(self.runner.outputs, raw, strict=True)
+        }
+        codes, scores = (named[name][0] for name in RAW_OUTPUTS)
+        self._require_scores(scores)
+        return detect(codes, scores, decoding.anchors, decoding.code_scales, _USUAL)
+
+    def _require_scores(self, scores: NDArray[Any]) -> None:
+        for value in scores[~((scores >= 0) & (scores <= 1))][:1]:
+            raise DataError(f"{self.runner.path}: the score of a box must be from 0 to 1, got {value:g}")
+
+
+def _decoding(runner: Runner) -> Decoding | None:
+    """How the outputs of a file with raw heads are decoded; None for other outputs.
+
+    Raises `DataError` where the file does not say it, or says it of other outputs.
+    """
+    shapes = {target.name: target.shape for target in runner.outputs}
+    if set(shapes) != set(RAW_OUTPUTS):
+        return None
+    try:
+        found = decoding_of(runner)
+    except DataError as error:
+        raise DataError(f"{runner.path}: {error}") from None
+    if found is None:
+        raise DataError(f"{runner.path}: a detector with raw heads must hold their anchors in its metadata, got none")
+    count = len(found.anchors)
+    wanted = {LOCATION: (1, count, 4), SCORE: (1, count, found.classes)}
+    if shapes != wanted:
+        raise DataError(
+            f"{runner.path}: with {count} anchors and {found.classes} classes in its metadata a detector must give "
+            f"codes {wanted[LOCATION]} and scores {wanted[SCORE]}, got {_in_words(runner.outputs)}"
+        )
+    return found
 
 
 def _by_name(targets: Sequence[TensorSpec]) -> dict[str, int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mbexport.formats.description import Description
-    from mbexport.formats.detection_tail import DetectionTail
+    from mbexport.formats.detection_tail import Decoding, DetectionTail
     from mbexport.formats.kernels import Kernels
     from mbexport.formats.loader import Loader
     from mbexport.formats.runner import Runner
@@ -82,7 +82,8 @@ class FileFormat:
     its own. `options` are the fields of a plan that change the bytes of a file of that precision. `labels` gives the
     labels inside a file, None where there are none; formats that can hold none have no such function. `tail` gives the
     detection tail that our converter appended to a detector's file, None for any other, and `core` the content of that
-    file without it; formats that get none have no such functions. `kernel_paths`
+    file without it; formats that get none have no such functions. In the `raw_precisions` a detector is made without
+    one, too, and `decoding` gives what the content of such a file says of it, None of any other. `kernel_paths`
     are the kernels that `open` takes by name, first what the runtime chooses itself. `runtime` names the library that
     opens a file; before it does, `check` raises `DataError` for one whose structure does not hold together.
     """
@@ -99,9 +100,11 @@ class FileFormat:
     labels: "Callable[[Runner], tuple[str, ...] | None] | None" = None
     tail: "Callable[[bytes], DetectionTail | None] | None" = None
     core: Callable[[bytes], bytes] | None = None
+    decoding: "Callable[[bytes], Decoding | None] | None" = None
     load: "Callable[[int], Loader] | None" = None
     kernel_paths: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
+    raw_precisions: tuple[Precision, ...] = ()
     options: Callable[[Precision], tuple[str, ...]] = lambda _: ()
     made_from: "FileFormat | None" = None
     source: Callable[[Precision], Precision] = lambda precision: precision

@@ -1,6 +1,6 @@
 """An opened artifact that is compared: how it is fed images, and how its outputs are read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -57,15 +57,20 @@ class Fed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorSubject(Fed):
-    """A detector that is compared. Raises `DataError` for a runner whose outputs are not those of a detector."""
+    """A detector that is compared: `detector` is the artifact as what finds objects.
+
+    Raises `DataError` for a runner whose outputs are not those of a detector.
+    """
+
+    detector: Detector = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        Detector(self.runner)
+        object.__setattr__(self, "detector", Detector(self.runner))  # once: it may read anchors from the file
 
     @property
-    def detector(self) -> Detector:
-        """The artifact as what finds objects."""
-        return Detector(self.runner)
+    def is_raw(self) -> bool:
+        """Whether it gives raw heads, which apps decode."""
+        return self.detector.decoding is not None
 
     def detections(self, pixels: Pixels) -> tuple[Detections, ...]:
         """What is found in each of uint8 images (n, h, w, channels), boxes in fractions of these."""

@@ -162,7 +162,10 @@ class Speed:
         return {name: ratio[name] for name in ("latency_ratio", "latency_ratio_ci95")}
 
     def speedups(self, subjects: Sequence[Fed]) -> list[Json]:
-        """The ratio of every fp32 artifact to every int8 artifact of its format, on each number of threads."""
+        """The ratio of every fp32 artifact to every int8 artifact of its format, on each number of threads.
+
+        Files with other outputs are not compared: what they leave to apps takes time there.
+        """
         if self.performance is None:
             return []
         timings = self.performance.timings
@@ -200,8 +203,9 @@ def measure_speed(subjects: Sequence[Fed], pixels: Pixels, *, threads: int, seed
 def _same_format(subjects: Sequence[Fed]) -> Iterator[tuple[Fed, Fed]]:
     for fp32 in subjects:
         for int8 in subjects:
-            precisions = (fp32.runner.precision, int8.runner.precision)
-            if precisions == (Precision.FP32, Precision.INT8) and _is_one_format(fp32.runner.path, int8.runner.path):
+            slow, fast = fp32.runner, int8.runner
+            is_gain = (slow.precision, fast.precision) == (Precision.FP32, Precision.INT8)
+            if is_gain and len(slow.outputs) == len(fast.outputs) and _is_one_format(slow.path, fast.path):
                 yield fp32, int8
 
 

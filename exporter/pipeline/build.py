@@ -16,6 +16,7 @@ from mbexport.models.data.open import DataSet
 from mbexport.pipeline.cache import StageRunner
 from mbexport.pipeline.context import NETWORK, Context
 from mbexport.pipeline.deliver import delivered_names, delivery_of
+from mbexport.pipeline.exports import EXPORTS
 from mbexport.pipeline.facts import report_of
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.output_place import require_apart
@@ -47,8 +48,8 @@ _BYTES_PER_PARAMETER: Final = 4  # of a file with float32 weights
 _IMAGES: Final = ("check-images",)
 _NETWORK: Final = (*NETWORK, *_IMAGES)
 _INT8: Final = ("calibrate", "quantize")
-_EXPORTS: Final = tuple(stage for precision in Precision for stage in export.export_stages(precision))
-_ARTIFACTS: Final = tuple(stage.name for stage in _EXPORTS)
+_ARTIFACTS: Final = tuple(each.stage for each in EXPORTS)
+_APP_ARTIFACTS: Final = tuple(each.stage for each in EXPORTS if not each.is_raw)
 
 STAGES: Final = (
     Stage(
@@ -118,7 +119,7 @@ STAGES: Final = (
         is_shared=True,
     ),
     # A file of each format and precision: tflite-fp32, onnx-fp32, ...
-    *_EXPORTS,
+    *map(export.export_stage, EXPORTS),
     # What is found out about them.
     Stage(
         name="simulation",
@@ -159,7 +160,7 @@ STAGES: Final = (
     Stage(
         name="golden",
         options=golden.golden_options,
-        upstream=(*_NETWORK, *_ARTIFACTS),
+        upstream=(*_NETWORK, *_APP_ARTIFACTS),
         work=golden.golden_vectors,
     ),
     Stage(

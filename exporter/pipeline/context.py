@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mbexport.artifact import Precision, Target, file_name
+from mbexport.artifact import Target
 from mbexport.models.data.open import DataSet
-from mbexport.pipeline.exports import delivered
+from mbexport.pipeline.exports import Export, delivered
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan
 from mbexport.pipeline.stage_files import Float, Quantized, Rounded
@@ -83,19 +83,24 @@ class Context:
         """The names of the classes in the order of the scores; their numbers where nobody names them."""
         return self.known_labels or tuple(str(number) for number in range(self.float.facts.classes))
 
-    def artifact(self, format_name: str, precision: Precision) -> Path:
-        """The finished file of that format and precision."""
-        record = self.records[f"{format_name}-{precision.value}"]
-        return record.files[file_name(self.plan.name, precision, format_name)]
+    def artifact(self, export: Export) -> Path:
+        """The finished file of that kind."""
+        return self.records[export.stage].files[export.name(self.plan.name)]
 
     @property
     def artifacts(self) -> dict[str, Path]:
         """The finished artifacts that the user asked for, by file name."""
-        return {path.name: path for path in (self.artifact(each.name, kind) for each, kind in delivered(self.plan))}
+        return {each.name(self.plan.name): self.artifact(each) for each in delivered(self.plan)}
 
-    def target(self, format_name: str, precision: Precision) -> Target:
-        """The artifact of that format and precision, to be made."""
-        return Target(name=file_name(self.plan.name, precision, format_name), precision=precision, labels=self.labels)
+    @property
+    def app_artifacts(self) -> dict[str, Path]:
+        """Those of them that the code of our bundles reads: all but raw heads."""
+        found = (each for each in delivered(self.plan) if not each.is_raw)
+        return {each.name(self.plan.name): self.artifact(each) for each in found}
+
+    def target(self, export: Export) -> Target:
+        """The artifact of that kind, to be made."""
+        return Target(name=export.name(self.plan.name), precision=export.precision, labels=self.labels)
 
     def result(self, name: str) -> Path | None:
         """The file called `name` that a stage left; None if no stage did. Names of JSON results are unique."""

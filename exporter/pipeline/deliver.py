@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mbexport import __version__
-from mbexport.artifact import LABELS, Precision, file_name, labels_file
+from mbexport.artifact import LABELS, Precision, labels_file
 from mbexport.bundles.make import bundle_files
 from mbexport.bundles.registry import zip_name
 from mbexport.golden.vectors import FOLDER, INDEX
@@ -32,7 +32,7 @@ def ranges_name(stem: str) -> str:
 
 def delivered_names(plan: BuildPlan, *, is_signed: bool) -> list[str]:
     """The names of the files and folders that a run delivers; those of folders end in /."""
-    files = [file_name(plan.name, precision, each.name) for each, precision in delivered(plan)]
+    files = [each.name(plan.name) for each in delivered(plan)]
     files.append(LABELS)
     if needs(plan, Precision.INT8):
         files.append(ranges_name(plan.name))

@@ -1,35 +1,69 @@
-"""Which artifacts a plan asks for, and which files have to be made for them."""
+"""Which artifacts there are, which of them a plan asks for, and which files have to be made for them."""
 
-from mbexport.artifact import Precision
+from dataclasses import dataclass
+from typing import Final
+
+from mbexport.artifact import Precision, file_name
 from mbexport.formats.file_format import FileFormat
 from mbexport.formats.registry import EXPORTED
 from mbexport.pipeline.plan import BuildPlan
 
-Export = tuple[FileFormat, Precision]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """One kind of artifact: its format and precision, and whether it gives the raw heads of a detector."""
+
+    format: FileFormat
+    precision: Precision
+    is_raw: bool = False
+
+    @property
+    def stage(self) -> str:
+        """The stage that makes it."""
+        return f"{self.format.name}-{self.precision.value}{'-raw' if self.is_raw else ''}"
+
+    @property
+    def source(self) -> "Export | None":
+        """The artifact that it is made from; None for one that is made from the network itself."""
+        made_from = self.format.made_from
+        return None if made_from is None else Export(format=made_from, precision=self.format.source(self.precision))
+
+    def name(self, stem: str) -> str:
+        """The name of its file."""
+        return file_name(stem, self.precision, self.format.name, is_raw=self.is_raw)
+
+
+# Precision by precision in the registry's order of formats; raw heads come last.
+EXPORTS: Final = tuple(
+    Export(format=each, precision=precision, is_raw=is_raw)
+    for precision in Precision
+    for is_raw in (False, True)
+    for each in EXPORTED
+    if precision in (each.raw_precisions if is_raw else each.precisions)
+)
 
 
 def delivered(plan: BuildPlan) -> tuple[Export, ...]:
-    """Each format and precision that the user gets, precision by precision in the registry's order of formats."""
+    """Each artifact that the user gets, precision by precision."""
     return tuple(
-        (each, precision)
+        each
         for precision in plan.precisions
-        for each in EXPORTED
-        if precision in each.precisions and each.name in plan.formats
+        for each in EXPORTS
+        if each.precision is precision and each.format.name in plan.formats and (plan.raw_heads or not each.is_raw)
     )
 
 
-def needed(plan: BuildPlan) -> frozenset[tuple[str, Precision]]:
-    """The names of the formats, with the precisions, that have to be made: those delivered, and their sources."""
-    found: set[tuple[str, Precision]] = set()
-    for each, precision in delivered(plan):
-        made: FileFormat | None = each
-        kind = precision
+def needed(plan: BuildPlan) -> frozenset[Export]:
+    """All artifacts that have to be made: those delivered, and their sources."""
+    found: set[Export] = set()
+    for each in delivered(plan):
+        made: Export | None = each
         while made is not None:
-            found.add((made.name, kind))
-            kind, made = made.source(kind), made.made_from
+            found.add(made)
+            made = made.source
     return frozenset(found)
 
 
 def needs(plan: BuildPlan, *precisions: Precision) -> bool:
     """Whether a file of one of these precisions has to be made."""
-    return any(precision in precisions for _, precision in needed(plan))
+    return any(each.precision in precisions for each in needed(plan))

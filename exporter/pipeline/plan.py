@@ -74,15 +74,16 @@ class BuildPlan:
     """Everything that decides what a run makes. Raises `OptionError` for a value outside its range.
 
     `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network
-    itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. `io` is of int8
-    artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with
-    `logits` all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images
-    that may be unreadable; with `follow_links` files and folders of images may be links to anywhere. With `strict`
-    a gate that the images are too few to decide fails. Without `latency` nothing is timed; without `is_judged`
-    artifacts are made and nothing is found out about them: there is no report. A `recipe` says how the run was
-    asked for, in a manifest. Stages that take long are shared between output folders in the folder `cache`, if there is
-    one. `bundling` says what apps get; `golden` is a folder of images that may travel with
-    that, instead of test images. With `force` files in `out` that no run left as they are may be replaced.
+    itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. With `raw_heads` there
+    are files of a detector, too, whose heads apps decode. `io` is of int8 artifacts, `layout` and `opset` of .onnx
+    files; a `batch` of None is decided when an artifact is run; with `logits` all end before the softmax or sigmoid;
+    they name their `licence`. `max_bad` is the fraction of images that may be unreadable; with `follow_links` files and
+    folders of images may be links to anywhere. With `strict` a gate that the images are too few to decide fails.
+    Without `latency` nothing is timed; without `is_judged` artifacts are made and nothing is found out about them:
+    there is no report. A `recipe` says how the run was asked for, in a manifest. Stages that take long are shared
+    between output folders in the folder `cache`, if there is one. `bundling` says what apps get; `golden` is a folder
+    of images that may travel with that, instead of test images. With `force` files in `out` that no run left as they
+    are may be replaced.
     """
 
     name: str
@@ -100,6 +101,7 @@ class BuildPlan:
     qat_steps: int | None = None
     precisions: tuple[Precision, ...] = (Precision.FP32,)
     formats: tuple[str, ...] = tuple(each.name for each in EXPORTED)
+    raw_heads: bool = False
     io: Io = Io.UINT8
     batch: int | None = 1
     logits: bool = False
@@ -135,6 +137,8 @@ class BuildPlan:
             if not set(formats_of(precision)) & set(self.formats):
                 only = ", ".join(formats_of(precision))
                 raise OptionError(f"precision {precision} is made as {only} only, got --format {self.formats[0]}")
+        if self.raw_heads:
+            self._require_raw_heads()
         if not 0 <= self.max_bad <= 1:
             raise OptionError(f"max bad must be a fraction from 0 to 1, got {self.max_bad:g}")
         require_opset(self.opset)
@@ -143,6 +147,14 @@ class BuildPlan:
         check_limits(self.limits, TASK_GATES[self.task])
         self.preprocess(resolution=Resolution.square(1))  # checks the crop fraction
         self._require_bundles()
+
+    def _require_raw_heads(self) -> None:
+        """Raises `OptionError` where there are no heads that apps could decode, or no format that gives them."""
+        if self.task is not Task.DETECT:
+            raise OptionError(f"--raw-heads is for --task {Task.DETECT}, got --task {self.task}: drop --raw-heads")
+        able = [each.name for each in EXPORTED if each.raw_precisions]
+        if not set(able) & set(self.formats):
+            raise OptionError(f"--raw-heads needs --format {' or '.join(able)}, got --format {' '.join(self.formats)}")
 
     def _require_bundles(self) -> None:
         """Raises `OptionError` for a bundle that was asked for, or an option of one, where none can be made."""

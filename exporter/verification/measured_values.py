@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from mbexport.artifact import Precision
+from mbexport.artifact import RAW, Precision
 
 Json = dict[str, Any]
 
@@ -78,7 +78,7 @@ def label_matches(measured: Json) -> Iterator[Value]:
 def named_precisions(measured: Json) -> Iterator[Value]:
     """1 for an artifact of the precision that its name ends in, else 0; names that end otherwise say nothing."""
     for entry in measured["artifacts"]:
-        names = _PRECISIONS.findall(entry["file"].rpartition(".")[0].rpartition("_")[2])
+        names = _PRECISIONS.findall(entry["file"].rpartition(".")[0].removesuffix(RAW).rpartition("_")[2])
         if names:
             yield exact(entry, names[-1] == entry["precision"])
 
@@ -125,11 +125,17 @@ def integer_share(entry: Json) -> float:
 
 
 def size_ratios(measured: Json) -> Iterator[Value]:
-    """int8 over fp32 size: of each int8 file with each fp32 file of its format."""
+    """int8 over fp32 size: of each int8 file with each fp32 file of its format that gives the same."""
     for entry in int8(measured):
         for fp32 in measured["artifacts"]:
-            if fp32["precision"] == Precision.FP32 and fp32["format"] == entry["format"]:
+            is_one_form = fp32["format"] == entry["format"] and gives_raw_heads(fp32) is gives_raw_heads(entry)
+            if fp32["precision"] == Precision.FP32 and is_one_form:
                 yield exact(entry, entry["size_bytes"] / fp32["size_bytes"])
+
+
+def gives_raw_heads(entry: Json) -> bool:
+    """Whether the artifact is a detector whose heads apps decode."""
+    return bool(entry["output"].get("raw", False))
 
 
 # The images and the reference.

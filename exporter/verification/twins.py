@@ -1,9 +1,10 @@
-"""Find twins, the files of one network in two formats, by what they are called."""
+"""Find twins, files of one network in two formats or forms, by what they are called."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
+from mbexport.artifact import RAW
 from mbexport.formats.registry import FORMATS
 
 _ENDINGS: Final = frozenset(ending for each in FORMATS for ending in each.endings)
@@ -36,5 +37,5 @@ def _is_one_name(a: Path, b: Path) -> bool:
 
 
 def _stem(path: Path) -> str:
-    """The name without an ending that says the format; in `net_0.25` there is none."""
-    return path.stem if path.suffix.lower() in _ENDINGS else path.name
+    """The name without an ending that says the format, in `net_0.25` there is none, or that the heads are raw."""
+    return (path.stem if path.suffix.lower() in _ENDINGS else path.name).removesuffix(RAW)

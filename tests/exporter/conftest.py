@@ -14,8 +14,10 @@ from measured_by_hand import artifact_json, measured_json
 from mbexport.artifact import Precision, TensorSpec
 from mbexport.calibration.affine import Affine
 from mbexport.formats.matching import match
+from mbexport.formats.onnx.format import ONNX
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
+from mbexport.formats.tflite.format import TFLITE
 from mbexport.models.architectures import architecture_of
 from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.mobilenet_v1.cost import cost
@@ -23,6 +25,7 @@ from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import MOBILENET, Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.pipeline import build
+from mbexport.pipeline.exports import Export
 from mbexport.pipeline.stage_files import HISTORY, MEASURED, NETWORK, PICTURES, TRIED, WEIGHTS
 from mbexport.report.content import to_bytes
 from mbexport.verification.classification.baseline import Baseline
@@ -115,10 +118,10 @@ class StandIns:
         return {TRIED: json.dumps(told).encode()}
 
     def tflite(self, run):
-        return {run.target("tflite", Precision.FP32).name: b"stand-in"}
+        return {run.target(Export(format=TFLITE, precision=Precision.FP32)).name: b"stand-in"}
 
     def onnx(self, run):
-        return {run.target("onnx", Precision.FP32).name: self.network.read_bytes()}
+        return {run.target(Export(format=ONNX, precision=Precision.FP32)).name: self.network.read_bytes()}
 
     def golden(self, run):
         self.golden_of.append((run.images.golden, run.images.is_golden_labelled))

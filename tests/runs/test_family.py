@@ -26,12 +26,13 @@ from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.spec import NetworkSpec
 from mbexport.models.weights import arrays_from_bytes, load_weights, weights_to_bytes
+from mbexport.pipeline.exports import EXPORTS
 from mbexport.pipeline.networks import Float, Quantized
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.pipeline.stage import Files
 from mbexport.pipeline.stage_files import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS
 from mbexport.pipeline.stages.calibrate import calibrate
-from mbexport.pipeline.stages.export import export_stages
+from mbexport.pipeline.stages.export import export_stage
 
 pytestmark = pytest.mark.run
 PREPROCESS = Preprocess(resolution=Resolution.square(32), crop_fraction=1.0)
@@ -95,11 +96,12 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
     calibrated = record(folder, WEIGHTS, RANGES, LARGEST, ARRANGEMENT)
     run = run.after("calibrate", calibrated).after("quantize", calibrated)
     artifacts = {}
-    for precision in (Precision.FP32, Precision.INT8):
-        for stage in export_stages(precision):
+    for export in EXPORTS:
+        if export.precision in (Precision.FP32, Precision.INT8) and not export.is_raw:
+            stage = export_stage(export)
             (path,) = kept(stage.work(run))
             run = run.after(stage.name, record(folder, path.name))
-            artifacts[f"{precision}{path.suffix}"] = path
+            artifacts[f"{export.precision}{path.suffix}"] = path
     source, quantized = run.float, run.quantized
     return Exported(spec=spec, source=source, quantized=quantized, artifacts=artifacts)
 

@@ -8,7 +8,7 @@ from mbexport.errors import DataError
 from mbexport.formats.file_format import Conversion, FileFormat, Marker
 
 if TYPE_CHECKING:
-    from mbexport.formats.detection_tail import DetectionTail
+    from mbexport.formats.detection_tail import Decoding, DetectionTail
     from mbexport.formats.kernels import Kernels
     from mbexport.formats.loader import Loader
     from mbexport.formats.runner import Runner
@@ -68,6 +68,12 @@ def _core(content: bytes) -> bytes:
     return without_detection_tail(content)
 
 
+def _decoding(content: bytes) -> "Decoding | None":
+    from mbexport.formats.tflite.metadata import decoding_of
+
+    return decoding_of(content)
+
+
 TFLITE: Final = FileFormat(
     name="tflite",
     title="TFLite",
@@ -75,6 +81,7 @@ TFLITE: Final = FileFormat(
     recognizes=lambda head: head[4:8] == _IDENTIFIER,
     marker=Marker(chart="o", path="M6 1a5 5 0 1 0 .01 0z"),
     precisions=tuple(Precision),
+    raw_precisions=(Precision.FP32, Precision.INT8),
     options=lambda precision: ("io",) if precision is Precision.INT8 else (),
     convert=_convert,
     runtime="LiteRT",
@@ -85,5 +92,6 @@ TFLITE: Final = FileFormat(
     labels=_labels,
     tail=_tail,
     core=_core,
+    decoding=_decoding,
     load=_load,
 )

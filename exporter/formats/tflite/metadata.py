@@ -20,7 +20,7 @@ from mbexport.artifact import LABELS, TensorSpec, for_bytes, labels_file, labels
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError, StageError
 from mbexport.formats.description import Description
-from mbexport.formats.detection_tail import OUTPUTS, DetectionTail
+from mbexport.formats.detection_tail import OUTPUTS, RAW_OUTPUTS, Decoding, DetectionTail
 from mbexport.formats.stated_output import KINDS_IN_WORDS, steps_in_words
 from mbexport.formats.tflite.detection_core import detection_tail_of
 from mbexport.formats.tflite.detection_metadata import detection_group, detection_outputs
@@ -47,8 +47,7 @@ from mbexport.formats.tflite.metadata_schema import (
     TensorMetadata,
     Writer,
 )
-from mbexport.formats.tflite.raw_heads import RAW_OUTPUTS
-from mbexport.formats.tflite.raw_metadata import raw_options, raw_outputs
+from mbexport.formats.tflite.raw_metadata import raw_options, raw_outputs, read_decoding
 
 _COLOUR_SPACES: Final = {"RGB": ColorSpace.RGB, "GREY": ColorSpace.GRAYSCALE}
 _LIMITS: Final = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
@@ -259,6 +258,21 @@ def metadata_of(content: bytes) -> dict[str, str]:
     if labels:
         found["labels"] = f"{len(labels)} in {LABELS}: {', '.join(labels[:3])}{', ...' if len(labels) > 3 else ''}"
     return {name: value for name, value in found.items() if value}
+
+
+def decoding_of(content: bytes) -> Decoding | None:
+    """How apps decode the heads that the file gives, by what it says of itself; None where it says nothing of that.
+
+    Raises `DataError` for metadata that are damaged, or ask for another decoding than ours.
+    """
+    said = metadata_buffer(opened(content), _NAME)
+    if said is None:
+        return None
+    try:
+        graphs = Reader.root(said.tobytes()).tables(ModelMetadata.SUBGRAPH_METADATA)
+        return read_decoding(graphs[0]) if graphs else None
+    except _DAMAGE as error:
+        raise DataError(f"the metadata of the .tflite is damaged: {error}") from None
 
 
 def input_of(content: bytes) -> TensorSpec:

@@ -269,6 +269,21 @@ class Reader:
         """A vector of float32."""
         return tuple(self._table.Get(number_types.Float32Flags, at) for at in self._elements(field))
 
+    def data(self, field: IntEnum) -> bytes:
+        """A vector of bytes."""
+        start, count = self._vector(field, size=1)
+        return bytes(self._table.Bytes[start : start + count])
+
+    def count(self, field: IntEnum) -> int:
+        """A uint32; 0 if it is not there."""
+        at = self._at(field)
+        return 0 if at is None else int(self._table.Get(number_types.Uint32Flags, at))
+
+    def real(self, field: IntEnum) -> float:
+        """A float32; 0 if it is not there."""
+        at = self._at(field)
+        return 0.0 if at is None else float(self._table.Get(number_types.Float32Flags, at))
+
     def kind(self, field: IntEnum) -> int:
         """The number of an enum or union; 0 if it is not there."""
         at = self._at(field)
@@ -279,10 +294,15 @@ class Reader:
         return self._table.Pos + offset if offset else None
 
     def _elements(self, field: IntEnum) -> list[int]:
+        start, count = self._vector(field, size=4)
+        return [start + 4 * index for index in range(count)]
+
+    def _vector(self, field: IntEnum, *, size: int) -> tuple[int, int]:
+        """Where a vector of elements of so many bytes begins, and how many there are; none if it is not there."""
         offset = self._table.Offset(4 + 2 * field)
         if not offset:
-            return []
+            return 0, 0
         start, count = self._table.Vector(offset), self._table.VectorLen(offset)
-        if start + 4 * count > len(self._table.Bytes):
+        if start + size * count > len(self._table.Bytes):
             raise ValueError(f"a vector must lie within the metadata, got one of {count} elements")
-        return [start + 4 * index for index in range(count)]
+        return start, count

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from mbexport.calibration.affine import INT8_MAX, INT8_MIN, Affine, Range, activation_affine
-from mbexport.formats.detection_tail import LOCATION, SCORE, DetectionTail
+from mbexport.formats.detection_tail import RAW_OUTPUTS, DetectionTail
 from mbexport.formats.tflite.detection_tail import heads_in
 from mbexport.formats.tflite.file import opened, packed
 from mbexport.formats.tflite.graph_writer import CODE, KIND, GraphWriter, set_outputs
 
-RAW_OUTPUTS: Final = (LOCATION, SCORE)
 _PROBABILITIES: Final = Affine(scale=(1 / 256,), zero_point=(INT8_MIN,))  # TFLite quantization specification, LOGISTIC
 _BYTE_OFFSET: Final = 128
 

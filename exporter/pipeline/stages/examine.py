@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mbexport.artifact import Precision
 from mbexport.formats.tflite.format import TFLITE
 from mbexport.pipeline.context import Context
+from mbexport.pipeline.exports import Export
 from mbexport.pipeline.stage import Files, Options
 from mbexport.pipeline.stage_files import HEALTH, SENSITIVITY, SIMULATION
 from mbexport.pipeline.stages.calibrate import image_options, is_int8_needed
@@ -61,7 +62,7 @@ def _compared_with_simulation(run: Context, twins: "Sequence[Twin]", pixels: "Pi
     from mbexport.verification.detection.simulation import check_heads
     from mbexport.verification.detection.tails import heads_of
 
-    facts, file = run.float.facts, run.artifact(TFLITE.name, Precision.INT8)
+    facts, file = run.float.facts, run.artifact(Export(format=TFLITE, precision=Precision.INT8))
     simulation, detector = with_wanted_output(run.plan, quantized_network(run.quantized)), detector_measure(facts)
     if detector is None:
         return check_simulation(file, simulation, twins, pixels, facts.preprocess)

@@ -1,4 +1,4 @@
-"""Export: from the networks that stages left to artifact files, one stage a format and precision."""
+"""Export: from the networks that stages left to artifact files, one stage an artifact."""
 
 from functools import partial
 from typing import Final
@@ -7,12 +7,11 @@ from mbexport.artifact import Precision, Target
 from mbexport.fingerprint import library_versions
 from mbexport.formats.description import Description
 from mbexport.formats.detection_tail import DetectionTail
-from mbexport.formats.file_format import Conversion, FileFormat
-from mbexport.formats.registry import EXPORTED
+from mbexport.formats.file_format import Conversion
 from mbexport.models.architectures import family_named
 from mbexport.models.facts import Facts, Output
 from mbexport.pipeline.context import NETWORK, Context
-from mbexport.pipeline.exports import needed
+from mbexport.pipeline.exports import Export, needed
 from mbexport.pipeline.plan import BuildPlan
 from mbexport.pipeline.stage import Files, Options, Stage
 from mbexport.pipeline.stages.calibrate import image_options
@@ -30,9 +29,15 @@ _NETWORKS: Final = {
 _SCORES: Final = {Output.DETECTIONS: Output.SIGMOID}
 
 
-def export_stages(precision: Precision) -> tuple[Stage, ...]:
-    """The stages that make the files of that precision, one a format."""
-    return tuple(_export_stage(each, precision) for each in EXPORTED if precision in each.precisions)
+def export_stage(made: Export) -> Stage:
+    """The stage that makes the artifact of that kind."""
+    return Stage(
+        name=made.stage,
+        options=partial(_export_options, made=made),
+        upstream=(*_NETWORKS[made.precision], *NETWORK) if made.source is None else (made.source.stage,),
+        is_wanted=lambda run: made in needed(run.plan),
+        work=partial(_export, made=made),
+    )
 
 
 def form_options(run: Context) -> Options:
@@ -47,46 +52,35 @@ def form_options(run: Context) -> Options:
     }
 
 
-def _export_stage(made: FileFormat, precision: Precision) -> Stage:
-    source = made.made_from
-    return Stage(
-        name=f"{made.name}-{precision.value}",
-        options=partial(_export_options, made=made, precision=precision),
-        upstream=(
-            (*_NETWORKS[precision], *NETWORK) if source is None else (f"{source.name}-{made.source(precision).value}",)
-        ),
-        is_wanted=lambda run: (made.name, precision) in needed(run.plan),
-        work=partial(_export, made=made, precision=precision),
-    )
+def _export_options(run: Context, *, made: Export) -> Options:
+    images = image_options(run) if made.source is None and made.precision is Precision.INT16X8 else {}
+    own = {name: getattr(run.plan, name) for name in made.format.options(made.precision)}
+    return {**form_options(run), **images, **own}
 
 
-def _export_options(run: Context, *, made: FileFormat, precision: Precision) -> Options:
-    images = image_options(run) if made.made_from is None and precision is Precision.INT16X8 else {}
-    return {**form_options(run), **images, **{name: getattr(run.plan, name) for name in made.options(precision)}}
-
-
-def _export(run: Context, *, made: FileFormat, precision: Precision) -> Files:
+def _export(run: Context, *, made: Export) -> Files:
     """One artifact: from the file of another format, or from the network of its precision."""
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.networks import StoredNetworks
 
-    plan, target = run.plan, run.target(made.name, precision)
+    plan, target = run.plan, run.target(made)
     make_deterministic(plan.seed)
-    assert made.convert is not None
+    assert made.format.convert is not None
     conversion = Conversion(
-        precision=precision,
+        precision=made.precision,
         description=described(plan, run.float.facts, target),
         architecture=family_named(run.float.facts.family).name,
         versions=library_versions(),
-        networks=StoredNetworks(run, precision),
+        networks=StoredNetworks(run, made.precision),
         batch=plan.batch,
         io=plan.io,
         layout=plan.layout,
         opset=plan.opset,
-        source=run.artifact(made.made_from.name, made.source(precision)).read_bytes() if made.made_from else b"",
+        source=b"" if made.source is None else run.artifact(made.source).read_bytes(),
         tail=tail_of(run.float.facts),
+        is_raw=made.is_raw,
     )
-    return {target.name: made.convert(conversion)}
+    return {target.name: made.format.convert(conversion)}
 
 
 def tail_of(facts: Facts) -> DetectionTail | None:

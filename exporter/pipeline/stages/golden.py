@@ -14,14 +14,14 @@ def golden_options(run: Context) -> Options:
     """What decides the images and the answers."""
     return {
         "images": run.images.golden_fingerprint or run.images.fingerprints,
-        "artifacts": sorted(run.artifacts),
+        "artifacts": sorted(run.app_artifacts),
         "seed": run.plan.seed,
         **form_options(run),
     }
 
 
 def golden_vectors(run: Context) -> Files:
-    """What each artifact gives for a few images, fed what it says itself that it expects.
+    """What each artifact that apps have code for gives for a few images, fed what it says itself that it expects.
 
     Does not load TensorFlow. No files if there is no image that all artifacts answer: their gates tell why.
     """
@@ -54,7 +54,7 @@ def _of_detectors(run: Context) -> Files:
         licence=run.plan.licence,
         preprocess=run.float.facts.preprocess,
         labels=run.labels,
-        detectors=verify_detector.subjects_of(run),
+        detectors=verify_detector.subjects_of(run, run.app_artifacts.values()),
         images=run.images.golden,
         seed=run.plan.seed,
     )

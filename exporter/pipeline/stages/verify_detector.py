@@ -1,5 +1,7 @@
 """Measure every artifact of a detector beside its float network, on the test images and the objects in them."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mbexport.models.task import Task
@@ -30,7 +32,7 @@ def verify(run: Context) -> Files:
     plan = run.plan
     make_deterministic(plan.seed)
     found = measure_detection(
-        subjects_of(run),
+        subjects_of(run, run.artifacts.values()),
         run.images.boxed(run.images.test),
         run.float.facts.preprocess,
         Baseline(name=_FLOAT_NAME, detections=float_detections(run)),
@@ -57,10 +59,10 @@ def float_detections(run: Context) -> "Detect":
     )
 
 
-def subjects_of(run: Context) -> "list[DetectorSubject]":
-    """The artifacts that the user asked for, opened, each fed what it says itself that it expects."""
+def subjects_of(run: Context, artifacts: Iterable[Path]) -> "list[DetectorSubject]":
+    """Some of the run's artifacts, opened, each fed what it says itself that it expects."""
     from mbexport.formats.matching import match_detector
     from mbexport.formats.registry import open_runner
 
     pixels = run.float.facts.preprocess
-    return [match_detector(open_runner(path), pixels=pixels, given=None) for path in run.artifacts.values()]
+    return [match_detector(open_runner(path), pixels=pixels, given=None) for path in artifacts]

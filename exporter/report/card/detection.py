@@ -15,6 +15,11 @@ from mbexport.report.tasks.registry import network_title
 
 _WORST: Final = 10
 _USUAL_STRIDE: Final = 16
+_RAW: Final = (
+    "for delegates of GPUs and NPUs, which refuse the op that makes boxes: what comes out are codes and scores at "
+    "anchors, which the app decodes, as MediaPipe's ObjectDetector does by itself. Boxes were made of them here by the "
+    "thresholds of the other files."
+)
 _SIZES: Final = {"small": "those below 32 x 32 pixels", "medium": "those below 96 x 96", "large": "larger ones"}
 
 
@@ -38,6 +43,7 @@ def _architecture(report: Json) -> str:
 
 
 def _feeding(report: Json) -> list[str]:
+    raw = [entry["file"] for entry in report["artifacts"] if entry["output"]["raw"]]
     return [
         f"The whole picture is fed: it is {greyed(report)}stretched to the shape of the input, whatever its own. "
         f"Nothing is cut off, and no border is added. It is {resized(report)}",
@@ -45,11 +51,14 @@ def _feeding(report: Json) -> list[str]:
         "picture's height and width, 0 to 1: times the height and width of the photo itself they are its pixels. The "
         "answer has room for more boxes than there are: those from the number of detections on mean nothing. The best "
         "scores come first, and a score is no probability: choose the least that an app shows on photos of its own.",
+        *([f"{' and '.join(raw)} {_RAW}"] if raw else []),
     ]
 
 
 def _output(entry: Json) -> str:
     found = entry["output"]
+    if found["raw"]:
+        return f"{found['dtype']}, codes and scores at the {entry['anchors']['count']} anchors in its metadata"
     limits = [
         *([] if found["score_threshold"] is None else [f"score at least {found['score_threshold']:g}"]),
         *([] if found["iou_threshold"] is None else [f"of a class overlapping at most {found['iou_threshold']:g}"]),

@@ -7,6 +7,7 @@ from typing import Final
 from mbexport.artifact import Precision
 from mbexport.formats.registry import FORMATS
 from mbexport.report.page.numbers import Json
+from mbexport.verification.measured_values import gives_raw_heads
 
 _TITLES: Final = {each.name: each.title for each in FORMATS}
 
@@ -41,8 +42,8 @@ def of_worst(files: Sequence[Json], worst: Json, *, keys: Sequence[str]) -> str:
 
 
 def titled(entry: Json) -> str:
-    """The precision and the format."""
-    return f"{entry['precision']} {format_title(entry)}"
+    """The precision and the format, and whether it gives the raw heads of a detector."""
+    return f"{entry['precision']} {format_title(entry)}{', raw heads' if gives_raw_heads(entry) else ''}"
 
 
 def format_title(entry: Json) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mbexport.artifact import Precision
 from mbexport.formats.contents import read_artifact
+from mbexport.formats.detection_tail import Decoding
 from mbexport.formats.kernels import kernels_json
 from mbexport.formats.matching import input_json
 from mbexport.formats.registry import format_of, kernels_of, open_path
@@ -144,7 +145,7 @@ def _beside(
     reference, labels = labels_of
     named = [_Named(runner=subject.runner, classes=len(labels)) for subject in subjects]
     others = labels_beside(reference.runner, named)
-    anchors = anchors_json(tails, boxed.boxes)
+    anchors = anchors_json(_decodings(subjects, tails), boxed.boxes)
     return [
         _Beside(
             kernels=used,
@@ -197,13 +198,19 @@ def _pairs(
 ) -> list[Json]:
     """Twins, with whether their tails are the same, and the ratio of their latencies."""
     samples = image_samples(len(collected.reference), seed=seed)
-    pairs = twin_pairs([subject.runner for subject in subjects], collected.artifacts, samples)
+    decodings = _decodings(subjects, tails)
     return [
         pair_json(pair)
-        | {"is_twin": True, "conflict": tails_conflict(tails.get(pair.a), tails.get(pair.b))}
+        | {"is_twin": True, "conflict": tails_conflict(decodings.get(pair.a), decodings.get(pair.b))}
         | speed.pair(pair.a, pair.b)
-        for pair in pairs
+        for pair in twin_pairs(subjects, collected.artifacts, samples)
     ]
+
+
+def _decodings(subjects: Sequence[DetectorSubject], tails: Mapping[str, TailCheck]) -> dict[str, Decoding]:
+    """The anchors of each file of which they are known, and what is done with them, by name."""
+    raw = {each.name: each.detector.decoding for each in subjects if each.detector.decoding is not None}
+    return raw | {name: check.tail for name, check in tails.items()}
 
 
 def _paths(subject: DetectorSubject, images: ImageSet, pixels: Preprocess, *, seed: int) -> Paths:

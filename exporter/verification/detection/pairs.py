@@ -1,6 +1,7 @@
 """Compare two detectors with each other: the shares of what each is certain of that the other has too.
 
-Twins are the files of one network and precision in two formats, which are called alike.
+Twins are the files of one network and precision in two formats, which are called alike; and, of one format, the file
+that gives detections and the one with raw heads.
 """
 
 import math
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from mbexport.formats.runner import Runner
+from mbexport.formats.subject import DetectorSubject
 from mbexport.models.detection.boxes import Detections
 from mbexport.verification.detection.pairing import PairCounts, are_alike, pair_counts
 from mbexport.verification.detection.resampling import NO_SHARE, Floats, Share, share
@@ -66,15 +67,28 @@ def pair_of(a: str, b: str, first: Sequence[Detections], second: Sequence[Detect
 
 
 def twin_pairs(
-    runners: Sequence[Runner], detections: Sequence[Sequence[Detections]], samples: Floats
+    subjects: Sequence[DetectorSubject], detections: Sequence[Sequence[Detections]], samples: Floats
 ) -> tuple[Pair, ...]:
     """All twins among opened files, and how alike they answer; `detections` are those of each."""
-    candidates = [
-        (a, b)
-        for a, b in combinations(range(len(runners)), 2)
-        if runners[a].precision is runners[b].precision and runners[a].runtime != runners[b].runtime
-    ]
+    paths = [subject.runner.path for subject in subjects]
+    places = list(combinations(range(len(subjects)), 2))
+    found = [twins_by_name(paths, [(a, b) for a, b in places if kind(subjects[a], subjects[b])]) for kind in _KINDS]
     return tuple(
-        pair_of(runners[a].name, runners[b].name, detections[a], detections[b], samples)
-        for a, b in sorted(twins_by_name([runner.path for runner in runners], candidates))
+        pair_of(subjects[a].name, subjects[b].name, detections[a], detections[b], samples)
+        for a, b in sorted(set().union(*found))
     )
+
+
+def _are_two_formats(a: DetectorSubject, b: DetectorSubject) -> bool:
+    return a.runner.runtime != b.runner.runtime and not (a.is_raw or b.is_raw) and _is_one_precision(a, b)
+
+
+def _are_two_forms(a: DetectorSubject, b: DetectorSubject) -> bool:
+    return a.runner.runtime == b.runner.runtime and a.is_raw != b.is_raw and _is_one_precision(a, b)
+
+
+def _is_one_precision(a: DetectorSubject, b: DetectorSubject) -> bool:
+    return a.runner.precision is b.runner.precision
+
+
+_KINDS: Final = (_are_two_formats, _are_two_forms)

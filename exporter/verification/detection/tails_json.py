@@ -1,4 +1,4 @@
-"""Serialize what is known of detectors' tails for report.json: thresholds, anchors, how exact, how long."""
+"""Serialize what is known of detectors' tails and anchors for report.json: thresholds, how exact, how long."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mbexport.formats.detection_tail import DetectionTail
+from mbexport.formats.detection_tail import Decoding, DetectionTail
 from mbexport.formats.subject import DetectorSubject
 from mbexport.latency.performance import latency_json
 from mbexport.models.detection.anchors import best_overlaps
@@ -21,10 +21,14 @@ _WORDS: Final = "detection."  # how the properties begin in which a file says it
 
 
 def output_json(subject: DetectorSubject, tail: TailCheck | None) -> Json:
-    """What comes out of a detector: the most detections of an image and, of a tail of ours, its thresholds."""
+    """What comes out of a detector: the most detections of an image and, of a tail of ours, its thresholds.
+
+    Of raw heads it is what we make of them.
+    """
     settings = None if tail is None else asdict(tail.tail.settings)
     return {
         "dtype": subject.runner.outputs[0].dtype,
+        "raw": subject.is_raw,
         "detections": subject.detector.most,
         "score_threshold": settings and settings["score_threshold"],
         "iou_threshold": settings and settings["iou_threshold"],
@@ -46,28 +50,31 @@ def tail_json(tail: TailCheck | None) -> Json | None:
     }
 
 
-def anchors_json(tails: Mapping[str, TailCheck], truth: Sequence[Boxes]) -> dict[str, Json]:
-    """Of each tail, by name, the number of its anchors, and the share of objects that none of them covers."""
+def anchors_json(decodings: Mapping[str, Decoding], truth: Sequence[Boxes]) -> dict[str, Json]:
+    """Of each file, by name, the number of its anchors, and the share of objects that none of them covers."""
     objects = np.concatenate([np.zeros((0, 4), np.float32), *(each.corners[~each.is_difficult] for each in truth)])
     known: dict[bytes, Json] = {}
-    for each in tails.values():
-        anchors = each.tail.anchors
-        if anchors.tobytes() not in known:
-            known[anchors.tobytes()] = _coverage(anchors, objects)
-    return {name: known[each.tail.anchors.tobytes()] for name, each in tails.items()}
+    for each in decodings.values():
+        if each.anchors.tobytes() not in known:
+            known[each.anchors.tobytes()] = _coverage(each.anchors, objects)
+    return {name: known[each.anchors.tobytes()] for name, each in decodings.items()}
 
 
-def tails_conflict(one: TailCheck | None, other: TailCheck | None) -> str | None:
-    """What two tails have that should be the same, in words; None where it is, or is not known."""
+def tails_conflict(one: Decoding | None, other: Decoding | None) -> str | None:
+    """What two twins do that should be the same, in words; None where it is, or is not known.
+
+    Thresholds are compared where both have some.
+    """
     if one is None or other is None:
         return None
-    a, b = one.tail, other.tail
+    a, b = one.thresholds, other.thresholds
+    names = () if a is None or b is None else asdict(a)
     differing = [
-        f"{name.replace('_', ' ')} {getattr(a.settings, name):g} beside {getattr(b.settings, name):g}"
-        for name in asdict(a.settings)
-        if getattr(a.settings, name) != getattr(b.settings, name)
+        f"{name.replace('_', ' ')} {getattr(a, name):g} beside {getattr(b, name):g}"
+        for name in names
+        if getattr(a, name) != getattr(b, name)
     ]
-    if not np.array_equal(a.anchors, b.anchors) or a.code_scales != b.code_scales:
+    if not np.array_equal(one.anchors, other.anchors) or one.code_scales != other.code_scales:
         differing.append("other anchors")
     return f"their tails differ: {', '.join(differing)}" if differing else None
 

@@ -10,7 +10,7 @@ from detection_scenes import changed, scenes
 from detectors_by_hand import PAIRED, QUALITY, detector_json
 from jsonschema import Draft202012Validator
 
-from mbexport.formats.detection_tail import DetectionTail
+from mbexport.formats.detection_tail import Decoding, DetectionTail
 from mbexport.models.detection.boxes import Boxes
 from mbexport.models.detection.settings import PostProcess
 from mbexport.report.content import to_bytes
@@ -100,29 +100,39 @@ def test_objects_without_an_anchor_by_hand():
         Boxes.of([[0.4, 0.4, 0.6, 0.6], [0.0, 0.0, 0.1, 0.1]], [0, 0]),
         Boxes.of([[0, 0, 1, 1], [0.7, 0.7, 0.8, 0.8]], [0, 0], [False, True]),  # the difficult one is not asked for
     ]
-    found = anchors_json({"a": checked(tail()), "b": checked(tail())}, truth)
+    found = anchors_json({"a": tail(), "b": tail()}, truth)
     assert found["a"] == found["b"]
     assert (found["a"]["count"], found["a"]["objects"], found["a"]["uncovered"]) == (2, 3, pytest.approx(1 / 3))
     assert objections("anchors", found["a"]) == []
-    assert objections("anchors", anchors_json({"a": checked(tail())}, [])["a"]) == []
+    assert objections("anchors", anchors_json({"a": tail()}, [])["a"]) == []
 
 
 def test_tails_that_differ():
-    assert tails_conflict(checked(tail()), checked(tail())) is None
-    assert tails_conflict(None, checked(tail())) is None
-    other = checked(tail(score_threshold=0.5, max_detections=10))
-    assert tails_conflict(checked(tail()), other) == (
+    assert tails_conflict(tail(), tail()) is None
+    assert tails_conflict(None, tail()) is None
+    other = tail(score_threshold=0.5, max_detections=10)
+    assert tails_conflict(tail(), other) == (
         "their tails differ: score threshold 0.01 beside 0.5, max detections 100 beside 10"
     )
     moved = tail()
     moved.anchors[0, 0] = 0.4
-    assert tails_conflict(checked(tail()), checked(moved)) == "their tails differ: other anchors"
+    assert tails_conflict(tail(), moved) == "their tails differ: other anchors"
+
+
+def test_raw_heads_have_anchors_alone_that_could_differ():
+    def raw(anchors) -> Decoding:
+        return Decoding(anchors=anchors, code_scales=(10, 10, 5, 5), classes=3)
+
+    assert tails_conflict(tail(score_threshold=0.5), raw(tail().anchors)) is None
+    assert tails_conflict(raw(tail().anchors * np.float32(0.5)), tail()) == "their tails differ: other anchors"
+    assert anchors_json({"a": raw(tail().anchors)}, []) == anchors_json({"a": tail()}, [])
 
 
 def test_thresholds_in_words_that_are_not_those_of_the_tail():
     def said(**words):
         subject = SimpleNamespace(
             detector=SimpleNamespace(most=100),
+            is_raw=False,
             runner=SimpleNamespace(outputs=[SimpleNamespace(dtype="float32")], metadata=lambda: words),
         )
         return output_json(subject, checked(tail()))
