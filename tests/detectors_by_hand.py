@@ -21,6 +21,7 @@ QUALITY: Json = {
 }
 OUTPUT: Json = {
     "dtype": "float32",
+    "raw": False,
     "detections": 100,
     "score_threshold": 0.01,
     "iou_threshold": 0.6,

@@ -278,7 +278,14 @@ def _artifact(usual: Json, place: int) -> Json:
     }
 
 
-_OUTPUT = {"dtype": "float32", "detections": 100, "score_threshold": 0.01, "iou_threshold": 0.6, "conflict": None}
+_OUTPUT = {
+    "dtype": "float32",
+    "raw": False,
+    "detections": 100,
+    "score_threshold": 0.01,
+    "iou_threshold": 0.6,
+    "conflict": None,
+}
 
 
 def _image(number: int) -> Json:

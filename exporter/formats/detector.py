@@ -103,8 +103,7 @@ def _decoding(runner: Runner) -> Decoding | None:
 
     Raises `DataError` where the file does not say it, or says it of other outputs.
     """
-    shapes = {target.name: target.shape for target in runner.outputs}
-    if set(shapes) != set(RAW_OUTPUTS):
+    if not _is_raw(runner.outputs):
         return None
     try:
         found = decoding_of(runner)
@@ -113,13 +112,18 @@ def _decoding(runner: Runner) -> Decoding | None:
     if found is None:
         raise DataError(f"{runner.path}: a detector with raw heads must hold their anchors in its metadata, got none")
     count = len(found.anchors)
-    wanted = {LOCATION: (1, count, 4), SCORE: (1, count, found.classes)}
-    if shapes != wanted:
+    codes, scores = (1, count, 4), (1, count, found.classes)
+    if {target.name: target.shape for target in runner.outputs} != {LOCATION: codes, SCORE: scores}:
         raise DataError(
             f"{runner.path}: with {count} anchors and {found.classes} classes in its metadata a detector must give "
-            f"codes {wanted[LOCATION]} and scores {wanted[SCORE]}, got {_in_words(runner.outputs)}"
+            f"{LOCATION} {codes} and {SCORE} {scores}, got {_in_words(runner.outputs)}"
         )
     return found
+
+
+def _is_raw(targets: Sequence[TensorSpec]) -> bool:
+    """Whether the outputs are called as raw heads are."""
+    return sorted(target.name for target in targets) == sorted(RAW_OUTPUTS)
 
 
 def _by_name(targets: Sequence[TensorSpec]) -> dict[str, int]:

@@ -35,6 +35,7 @@ from mbexport.formats.tflite.metadata_schema import (
     ColorSpace,
     Content,
     ContentProperties,
+    CustomMetadata,
     ImageProperties,
     ImageSize,
     ModelMetadata,
@@ -111,6 +112,8 @@ def read_words(content: bytes) -> dict[str, str]:
     }
     found = {name: root.text(field) or "" for name, field in fields.items()}
     for graph in root.tables(ModelMetadata.SUBGRAPH_METADATA):
+        customs = graph.tables(SubGraphExtras.CUSTOM_METADATA)
+        found |= {"custom metadata": ", ".join(each.text(CustomMetadata.NAME) or "" for each in customs)}
         for field in SubGraphMetadata:
             role = "input" if field is SubGraphMetadata.INPUT_TENSOR_METADATA else "output"
             tensors = graph.tables(field)

@@ -16,9 +16,9 @@ from mbexport.report.tasks.registry import network_title
 _WORST: Final = 10
 _USUAL_STRIDE: Final = 16
 _RAW: Final = (
-    "for delegates of GPUs and NPUs, which refuse the op that makes boxes: what comes out are codes and scores at "
-    "anchors, which the app decodes, as MediaPipe's ObjectDetector does by itself. Boxes were made of them here by the "
-    "thresholds of the other files."
+    "Delegates of GPUs and NPUs refuse the op that makes boxes. For them there are files that end before it: what comes "
+    "out are codes and scores at anchors, of which MediaPipe's ObjectDetector makes boxes by itself, and other apps by "
+    "code of their own. In the figures below that was done by the usual thresholds:"
 )
 _SIZES: Final = {"small": "those below 32 x 32 pixels", "medium": "those below 96 x 96", "large": "larger ones"}
 
@@ -51,7 +51,7 @@ def _feeding(report: Json) -> list[str]:
         "picture's height and width, 0 to 1: times the height and width of the photo itself they are its pixels. The "
         "answer has room for more boxes than there are: those from the number of detections on mean nothing. The best "
         "scores come first, and a score is no probability: choose the least that an app shows on photos of its own.",
-        *([f"{' and '.join(raw)} {_RAW}"] if raw else []),
+        *([f"{_RAW} {' and '.join(raw)}."] if raw else []),
     ]
 
 

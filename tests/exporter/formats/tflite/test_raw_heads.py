@@ -1,18 +1,20 @@
-"""Heads that an app decodes itself: what they hold, and what the metadata say of them."""
-
-import struct
+"""Heads that an app decodes itself: what they hold, what the metadata say of them, and how that is read."""
 
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from heads_by_hand import core_tflite, heads_of
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from mbexport.calibration.affine import Affine
-from mbexport.errors import StageError
-from mbexport.formats.detection_tail import DetectionTail
-from mbexport.formats.tflite.metadata_schema import Reader, Writer
+from mbexport.errors import DataError, StageError
+from mbexport.formats.detection_tail import Decoding, DetectionTail
+from mbexport.formats.tflite import raw_metadata
+from mbexport.formats.tflite.metadata_schema import CustomMetadata, Reader, SubGraphExtras, Writer
 from mbexport.formats.tflite.raw_heads import with_raw_heads
-from mbexport.formats.tflite.raw_metadata import Anchor, Anchors, Options, raw_options
+from mbexport.formats.tflite.raw_metadata import Anchor, Anchors, Options, Steps, raw_options, read_decoding
 from mbexport.formats.tflite.structure import require_sound
 from mbexport.models.detection.postprocess import sigmoid
 from mbexport.models.detection.settings import PostProcess
@@ -80,22 +82,89 @@ def test_anchors_and_scales_have_the_numbers_of_the_published_schema():
     writer = Writer()
     custom = Reader.root(writer.whole(raw_options(writer, TAIL)))
     assert custom.text(0) == "DETECTOR_METADATA"
-    offset = custom._table.Offset(4 + 2 * 1)
-    start, length = custom._table.Vector(offset), custom._table.VectorLen(offset)
-    inner = bytes(custom._table.Bytes[start : start + length])
-    assert start % 16 == 0
+    assert custom._table.Vector(custom._table.Offset(4 + 2 * 1)) % 16 == 0
+    inner = custom.data(1)
     assert inner[4:8] == b"V001"
 
     root = Reader.root(inner)
     decoding, boxes = root.table(Options.DECODING), root.table(Options.SSD_ANCHORS).table(Anchors.FIXED)
-    anchors = [[_real(each, field) for field in Anchor] for each in boxes.tables(Anchors.FIXED)]
+    anchors = [[each.real(field) for field in Anchor] for each in boxes.tables(Anchors.FIXED)]
     assert np.array_equal(np.float32(anchors), TAIL.anchors[:, [1, 0, 3, 2]])  # x, y, width, height
-    assert [_real(decoding, field) for field in (6, 7, 8, 9)] == [9, 10, 4, 5]
+    assert [decoding.real(field) for field in (6, 7, 8, 9)] == [9, 10, 4, 5]
     counts = (0, 1, 2, 5, 10, 11)  # classes, boxes, coordinates, values of a key point, exponential, sigmoid
     assert [decoding.kind(field) for field in counts] == [3, 5, 4, 2, 1, 0]
     assert root.text(0) == "1.0.0"
 
 
-def _real(table: Reader, field: int) -> float:
-    at = table._at(field)
-    return 0.0 if at is None else float(struct.unpack_from("<f", table._table.Bytes, at)[0])
+def read(decoding: Decoding) -> Decoding | None:
+    """What is read of a decoding that is written."""
+    writer = Writer()
+    customs = writer.tables([raw_options(writer, decoding)])
+    return read_decoding(Reader.root(writer.whole(writer.table(parts={SubGraphExtras.CUSTOM_METADATA: customs}))))
+
+
+@given(
+    anchors=arrays(np.float32, st.tuples(st.integers(1, 40), st.just(4)), elements=st.floats(2**-20, 4, width=32)),
+    scales=st.tuples(*[st.floats(2**-10, 100, width=32)] * 4),
+    classes=st.integers(1, 2**31),
+)
+def test_what_is_written_is_read(anchors, scales, classes):
+    found = read(Decoding(anchors=anchors, code_scales=scales, classes=classes))
+    assert np.array_equal(found.anchors, anchors)
+    assert (found.code_scales, found.classes) == (scales, classes)
+    assert found.thresholds is None
+
+
+def test_a_file_that_says_nothing_of_a_decoding_has_none():
+    writer = Writer()
+    other = writer.table(texts={CustomMetadata.NAME: "OTHER"}, parts={CustomMetadata.DATA: writer.data(b"")})
+    customs = writer.tables([other])
+    graph = writer.table(parts={SubGraphExtras.CUSTOM_METADATA: customs})
+    assert read_decoding(Reader.root(writer.whole(graph))) is None
+    writer = Writer()
+    assert read_decoding(Reader.root(writer.whole(writer.table()))) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"_IDENTIFIER": b"V002"}, "must be marked V001, got b'V002'"),
+        ({"_COORDINATES": 6}, "must ask for boxes of 4 codes .*, got other steps"),
+        (
+            {"Options": type("Swapped", (), {"MIN_PARSER_VERSION": 0, "SSD_ANCHORS": 5, "DECODING": 2})},
+            "no such tables",
+        ),
+    ],
+)
+def test_what_is_decoded_otherwise_is_refused(monkeypatch, changes, message):
+    with monkeypatch.context() as patch:
+        for name, value in changes.items():
+            patch.setattr(raw_metadata, name, value)
+        writer = Writer()
+        customs = writer.tables([raw_options(writer, TAIL)])
+    written = writer.whole(writer.table(parts={SubGraphExtras.CUSTOM_METADATA: customs}))
+    with pytest.raises(DataError, match=f"its DETECTOR_METADATA .*{message}"):
+        read_decoding(Reader.root(written))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ({"kinds": {Steps.IS_EXPONENTIAL: 0}}, "got other steps"),
+        ({"kinds": {Steps.IS_EXPONENTIAL: 1, Steps.HAS_LOGITS: 1}}, "got other steps"),
+        ({"counts": {Steps.COORDINATES: 4, Steps.BOXES: 4, Steps.CLASSES: 3}}, "must have 4 anchors, got 5"),
+        ({"counts": {Steps.COORDINATES: 4, Steps.BOXES: 5}}, "at least 1 of its classes, got 0"),
+        (
+            {"reals": {Steps.X_SCALE: 1, Steps.Y_SCALE: 1, Steps.W_SCALE: float("nan")}},
+            "scales of codes must be positive",
+        ),
+    ],
+)
+def test_steps_that_are_not_ours_are_refused(monkeypatch, steps, message):
+    class Changed(Writer):
+        def table(self, **given):
+            return super().table(**(given | steps if Steps.CLASSES in given.get("counts", {}) else given))
+
+    monkeypatch.setattr(raw_metadata, "Writer", Changed)
+    with pytest.raises(DataError, match=f"its DETECTOR_METADATA .*{message}"):
+        read(TAIL)

@@ -31,6 +31,7 @@ class TableDetector:
     table: Sequence[Detections]
     precision: Precision = Precision.FP32
     runtime: str = "table"
+    is_raw: bool = False
     asked: list[int] = field(default_factory=list)
 
     @property

@@ -24,17 +24,37 @@ def test_twins_are_of_one_name_and_precision_in_two_runtimes(detector):
         ("net_fp32.onnx", Precision.FP32, "onnxruntime"),
         ("other_int8.onnx", Precision.INT8, "onnxruntime"),
     ]
-    runners = [
-        detector(name=name, table=DRAWN.detections, precision=precision, runtime=runtime).runner
+    files = [
+        detector(name=name, table=DRAWN.detections, precision=precision, runtime=runtime)
         for name, precision, runtime in kinds
     ]
     tables = [changed(DRAWN.detections, place, by=1e-4) for place in range(5)]
-    found = twin_pairs(runners, tables, image_samples(20))
+    found = twin_pairs(files, tables, image_samples(20))
     assert [(pair.a, pair.b) for pair in found] == [
         ("net_int8.tflite", "net_int8.onnx"),
         ("net_fp32.tflite", "net_fp32.onnx"),
     ]
     assert all(pair.paired.kept.value == 1 for pair in found)
+
+
+@pytest.mark.parametrize("folder", ["", "elsewhere/"])
+def test_the_twin_of_raw_heads_is_the_file_of_one_name_that_makes_boxes_of_them(detector, folder):
+    kinds = [
+        ("net_int8.onnx", Precision.INT8, "onnxruntime", False),
+        ("net_int8.tflite", Precision.INT8, "litert", False),
+        (f"{folder}net_int8_raw.tflite", Precision.INT8, "litert", True),
+        ("net_fp32_raw.tflite", Precision.FP32, "litert", True),
+        ("other_raw.tflite", Precision.INT8, "litert", False),  # called so, and gives boxes
+    ]
+    files = [
+        detector(name=name, table=DRAWN.detections, precision=precision, runtime=runtime, is_raw=is_raw)
+        for name, precision, runtime, is_raw in kinds
+    ]
+    found = twin_pairs(files, [DRAWN.detections] * len(files), image_samples(20))
+    assert [(pair.a, pair.b) for pair in found] == [
+        ("net_int8.onnx", "net_int8.tflite"),
+        ("net_int8.tflite", f"{folder}net_int8_raw.tflite"),
+    ]
 
 
 def test_pair_by_hand():
