@@ -1,4 +1,4 @@
-"""A whole build of a detector: photos with boxes, four files, a verdict; again, elsewhere, and by `verify`."""
+"""A whole build of a detector: photos with boxes, six files, a verdict; again, elsewhere, and by `verify`."""
 
 import json
 import shutil
@@ -18,7 +18,11 @@ pytestmark = pytest.mark.run
 
 SIDE = 96
 COLOURS = {"blue": (40, 60, 230), "red": (230, 50, 40)}
-OPTIONS = ("--task", "detect", "--alpha", "0.25", "--resolution", str(SIDE), "--epochs", "60", "--int8", "--no-latency")
+OPTIONS = (
+    *("--task", "detect", "--alpha", "0.25", "--resolution", str(SIDE), "--epochs", "60"),
+    *("--int8", "--raw-heads", "--no-latency"),
+)
+FILES = ("fp32.tflite", "fp32.onnx", "fp32_raw.tflite", "int8.tflite", "int8.onnx", "int8_raw.tflite")
 WEIGHTS = "mobilenet_2_5_224_tf.h5"  # of ImageNet: from scratch so few photos teach little
 
 
@@ -79,17 +83,64 @@ def report(out: Path) -> dict:
     return json.loads((out / "report.json").read_bytes())
 
 
-def test_four_files_find_what_was_drawn(built):
+def entries_of(found: dict) -> dict[str, dict]:
+    """The entries of a report by what their files' names end in."""
+    stem = "ssd_mobilenet_v1_stride8_0.25_96_"
+    return {entry["file"].removeprefix(stem): entry for entry in found["artifacts"]}
+
+
+def test_six_files_find_what_was_drawn(built):
     found = report(built)
     jsonschema.validate(found, detection_schema())
     assert found["reference"]["ap50"] > 0.5
-    entries = {Path(entry["file"]).suffix + entry["precision"]: entry for entry in found["artifacts"]}
-    assert set(entries) == {".tflitefp32", ".onnxfp32", ".tfliteint8", ".onnxint8"}
+    entries = entries_of(found)
+    assert tuple(entries) == FILES
     for entry in entries.values():
         assert entry["ap50"] > 0.5
         assert entry["inside"] == 1
         assert entry["labels_matched"] == 1
-    assert all(entry["kernels"]["float_convs"] == 0 for name, entry in entries.items() if name.endswith("int8"))
+    assert all(entry["kernels"]["float_convs"] == 0 for entry in entries.values() if entry["precision"] == "int8")
+
+
+def test_raw_heads_find_what_the_files_find_that_make_boxes_of_them(built):
+    found = report(built)
+    entries = entries_of(found)
+    assert [name for name, entry in entries.items() if entry["output"]["raw"]] == ["fp32_raw.tflite", "int8_raw.tflite"]
+    for precision, dtype in (("fp32", "float32"), ("int8", "uint8")):
+        raw, usual = entries[f"{precision}_raw.tflite"], entries[f"{precision}.tflite"]
+        assert raw["output"]["dtype"] == dtype
+        assert (raw["tail"], raw["anchors"]) == (None, usual["anchors"])
+        (pair,) = (each for each in found["pairs"] if each["b"] == raw["file"])
+        assert (pair["a"], pair["conflict"]) == (usual["file"], None)
+        assert min(pair["paired"], pair["paired_back"]) > 0.95
+    assert entries["fp32_raw.tflite"]["ap"] == pytest.approx(entries["fp32.tflite"]["ap"], abs=0.005)
+
+
+def test_raw_heads_are_listed_and_are_in_no_bundle(built):
+    raw = [path.name for path in built.iterdir() if path.name.endswith("_raw.tflite")]
+    assert len(raw) == 2
+    manifest = json.loads((built / "manifest.json").read_bytes())
+    assert manifest["options"]["raw-heads"] is True
+    assert set(raw) <= set(manifest["files"])
+    for name in raw:
+        for told in ("sbom.cdx.json", "MODEL_CARD.md", "report.html"):
+            assert name in (built / told).read_text()
+        assert name not in (built / "golden" / "golden.json").read_text()
+    assert not [path for path in built.rglob("*_raw.tflite") if path.parent != built]
+
+
+def test_one_file_with_raw_heads_is_judged_and_looked_into(shapes, built):
+    (raw,) = built.glob("*_int8_raw.tflite")
+    (reference,) = built.glob("*_fp32.tflite")
+    done = run_in_its_own_process("verify", raw, "--reference", reference, "--data", shapes, "--no-latency", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    (entry,) = json.loads(done.stdout)["artifacts"]
+    assert entry["ap"] == entries_of(report(built))["int8_raw.tflite"]["ap"]
+    assert entry["paired"] > 0.8
+    looked = run_in_its_own_process("inspect", raw)
+    assert looked.returncode == 0, looked.stderr
+    assert "image -> location, score" in looked.stdout
+    assert "custom metadata = DETECTOR_METADATA" in looked.stdout
 
 
 @pytest.mark.parametrize(

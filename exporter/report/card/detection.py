@@ -16,9 +16,9 @@ from mbexport.report.tasks.registry import network_title
 _WORST: Final = 10
 _USUAL_STRIDE: Final = 16
 _RAW: Final = (
-    "Delegates of GPUs and NPUs refuse the op that makes boxes. For them there are files that end before it: what comes "
-    "out are codes and scores at anchors, of which MediaPipe's ObjectDetector makes boxes by itself, and other apps by "
-    "code of their own. In the figures below that was done by the usual thresholds:"
+    "Delegates of GPUs and NPUs refuse the op that makes boxes. For them there are files that end before it. What "
+    "comes out are codes and scores at anchors: MediaPipe's ObjectDetector makes boxes of them by itself, other apps "
+    "by code of their own. In the figures below that was done with the usual thresholds:"
 )
 _SIZES: Final = {"small": "those below 32 x 32 pixels", "medium": "those below 96 x 96", "large": "larger ones"}
 

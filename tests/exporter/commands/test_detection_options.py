@@ -60,6 +60,7 @@ def test_without_them_the_boxes_decide(cells):
         (["--resolution", "32"], "resolution must be from 96 to 1024, got 32"),
         (["--anchors", "small"], "--anchors must be 0.2-0.95 or 0.15-0.95 or 0.1-0.95, got small"),
         (["--gate", "top1=0.5"], "gate must be one of"),
+        (["--raw-heads", "--format", "onnx"], "--raw-heads needs --format tflite, got --format onnx"),
     ],
 )
 def test_what_a_detector_does_not_have_is_refused_before_any_work(cli, cells, tmp_path, words, message):
@@ -71,7 +72,8 @@ def test_what_a_detector_does_not_have_is_refused_before_any_work(cli, cells, tm
 
 
 @pytest.mark.parametrize(
-    ("words", "name"), [(["--feature-stride", "8"], "feature-stride"), (["--anchors", "x"], "anchors")]
+    ("words", "name"),
+    [(["--feature-stride", "8"], "feature-stride"), (["--anchors", "x"], "anchors"), (["--raw-heads"], "raw-heads")],
 )
 def test_what_only_a_detector_has_is_refused_of_others(cli, tmp_path, words, name):
     done = cli("build", "--out", tmp_path / "out", *words)

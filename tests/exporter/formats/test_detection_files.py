@@ -224,6 +224,11 @@ def test_a_raw_file_gives_codes_and_scores_for_apps_to_decode(folder, found, pre
             for spec, raw in zip(runner.outputs, (codes, scores), strict=True)
         ]
         answers.append(detect(real[0][0], real[1][0], tail().anchors, tail().code_scales, tail().settings))
+    assert match_detector(runner, pixels=PREPROCESS, given=None).is_raw
+    least = np.float32(tail().settings.score_threshold)  # what is read of the file alone has the usual thresholds
+    certain = [each.take(each.scores >= least) for each in detections(path)]
+    most = tail().settings.max_detections
+    assert all(alike(a, b.take(np.arange(min(most, len(b))))) for a, b in zip(answers, certain, strict=True))
     assert share_paired(found[f"{precision}.tflite"], tuple(answers)) > (0.99 if dtype == "float32" else 0.85)
 
 

@@ -111,6 +111,15 @@ def test_largest_int8_file_counts_for_the_size(entry, found, order):
     assert numbers(found(entry(FP32, size_bytes=1000), *sized))["size_ratio"] == pytest.approx(0.9)
 
 
+def test_files_with_raw_heads_have_the_size_of_their_own_kind(entry, found):
+    fp32, int8 = entry("m_fp32_raw.tflite", size_bytes=1000), entry("m_int8_raw.tflite", size_bytes=300)
+    for each, precision in ((fp32, "fp32"), (int8, "int8")):
+        each |= {"precision": precision, "output": each["output"] | {"raw": True}}
+    usual = entry(FP32, size_bytes=500), entry(INT8, size_bytes=125)
+    assert numbers(found(*usual, fp32, int8))["size_ratio"] == pytest.approx(0.3)
+    assert numbers(found(*usual, int8))["size_ratio"] == pytest.approx(0.25)
+
+
 def test_slowest_format_and_least_alike_twins_count(entry, found):
     values = numbers(
         found(
@@ -137,13 +146,17 @@ def test_speedups_of_more_threads_are_not_judged(entry, found):
         ("m_int16x8.tflite", "int16x8", 1),
         ("m_int16x8.tflite", "int8", 0),
         ("m_fp16.tflite", "fp32", 0),
+        ("m_int8_raw.tflite", "int8", 1),
+        ("m_fp32_raw.tflite", "int8", 0),
     ],
 )
 def test_a_file_has_the_precision_in_its_name(entry, found, name, precision, value):
     assert numbers(found(entry(name) | {"precision": precision}))["named_precision"] == value
 
 
-@pytest.mark.parametrize("name", ["m_quant.tflite", "m.tflite", "int8_of_mine.tflite", "m_int8_v2.tflite"])
+@pytest.mark.parametrize(
+    "name", ["m_quant.tflite", "m.tflite", "int8_of_mine.tflite", "m_int8_v2.tflite", "m_raw.tflite"]
+)
 def test_a_name_without_a_precision_is_not_judged(entry, found, name):
     assert "named_precision" not in gate_values(found(entry(FP32) | {"file": name}))
 

@@ -103,3 +103,14 @@ def test_no_name_changes_the_page(file, label):
     report["artifacts"][2]["file"] = report["paths"][0]["file"] = file
     report["artifacts"][2]["per_class"][0]["label"] = label
     assert [token.type for token in READER.parse(body_of(card(report))) if token.type != "inline"] == plain
+
+
+def test_it_says_for_whom_files_with_raw_heads_are():
+    report = of_detector()
+    assert "Delegates" not in shown(card(report))
+    raw = report["artifacts"][-1]
+    raw["output"] |= {"raw": True, "dtype": "uint8", "score_threshold": None, "iou_threshold": None}
+    text, count = card(report), raw["anchors"]["count"]
+    assert f"| bytes as they are | uint8, codes and scores at the {count} anchors in its metadata |" in text
+    assert "Delegates of GPUs and NPUs refuse the op that makes boxes. For them there are files" in shown(text)
+    assert f"In the figures below that was done with the usual thresholds: {raw['file']}." in shown(text)

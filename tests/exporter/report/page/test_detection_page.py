@@ -166,6 +166,17 @@ def test_sections_are_there_as_the_report_has_them(kind, present, absent):
     assert {"gates", "artifacts", "precision", "photos", "speed", "provenance"} <= listed <= ids
 
 
+def test_raw_heads_are_called_so():
+    report = of_detector()
+    (tile, *_) = (each for each in tiles(report) if each.name.startswith("Size"))
+    assert tile.name == "Size, int8 TFLite"
+    assert "codes of anchors" not in Page(page(report, {})).text
+    report["artifacts"][INT8]["output"] |= {"raw": True, "score_threshold": None, "iou_threshold": None}
+    (tile, *_) = (each for each in tiles(report) if each.name.startswith("Size"))
+    assert tile.name == "Size, int8 TFLite, raw heads"
+    assert "float32 codes of anchors made into at most 100" in " ".join(Page(page(report, {})).text.split())
+
+
 @cache
 def named(name: str) -> Page:
     """The page of a small report whose files, labels and images all have that name."""
