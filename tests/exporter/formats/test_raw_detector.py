@@ -147,5 +147,5 @@ def test_damaged_anchors_are_refused_in_one_line(saved, raw):
     place = content.index(b"V001")  # behind the position of the root
     damaged = saved(content[: place - 4] + b"\xff\xff\xff\x7f" + content[place:])
     assert opened(damaged.read_bytes()).subgraphs
-    with pytest.raises(DataError, match="the metadata of the .tflite is damaged"):
+    with pytest.raises(DataError, match=r"the metadata of the \.tflite is damaged"):
         Detector(open_runner(damaged))
