@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from mbexport.artifact import Precision
 from mbexport.latency.interleaved import Ratio
 from mbexport.latency.machine import Conditions, machine_json
-from mbexport.latency.performance import performance_json, ratio_json
+from mbexport.latency.performance import Performance, Speed, performance_json, ratio_json
 from mbexport.latency.probe import Probe
 from mbexport.latency.sittings import Timings
 from mbexport.latency.throughput import Throughput
@@ -77,3 +79,23 @@ def test_ratio_and_machine_have_the_keys_of_the_example(example):
     assert found == {"a": "a", "b": "b", "latency_ratio": 2.0, "latency_ratio_ci95": [1.5, 2.5], "threads": 2}
     assert set(found) == set(example["speedups"][0])
     assert set(machine_json()) == set(example["machine"])
+
+
+def test_files_are_faster_than_those_of_their_format_that_give_the_same(tmp_path):
+    def file(name: str, precision: Precision, outputs: int) -> SimpleNamespace:
+        (tmp_path / name).touch()
+        runner = SimpleNamespace(path=tmp_path / name, precision=precision, outputs=(None,) * outputs)
+        return SimpleNamespace(name=name, runner=runner)
+
+    files = [
+        file(f"{precision}{ending}", precision, outputs)
+        for precision in (Precision.FP32, Precision.INT8)
+        for ending, outputs in ((".tflite", 4), (".onnx", 4), ("_raw.tflite", 2))
+    ]
+    times = {(each.name, 1): (np.array([1.0, 1.0]), np.array([1.0, 1.0])) for each in files}
+    speed = Speed(performance=Performance(timings=Timings(times_ms=times, conditions=Conditions()), throughputs={}))
+    assert [(ratio["a"], ratio["b"]) for ratio in speed.speedups(files)] == [
+        ("fp32.tflite", "int8.tflite"),
+        ("fp32.onnx", "int8.onnx"),
+        ("fp32_raw.tflite", "int8_raw.tflite"),
+    ]
