@@ -127,7 +127,7 @@ def test_raw_heads_are_listed_and_are_in_no_bundle(built):
             assert name in (built / told).read_text()
         assert name.removeprefix(STEM) in (built / "report.html").read_text()  # which says the stem once
         assert name not in (built / "golden" / "golden.json").read_text()
-    assert not [path for path in built.rglob("*_raw.tflite") if path.parent != built]
+    assert not [path for folder in ("android", "golden", "ios") for path in (built / folder).rglob("*_raw*")]
 
 
 def test_one_file_with_raw_heads_is_judged_and_looked_into(shapes, built):
