@@ -29,6 +29,8 @@ OUTPUT: Json = {
 }
 ANCHORS: Json = {"count": 1917, "objects": 1000, "uncovered": 0.05, "uncovered_ci95": [0.04, 0.07]}
 TAIL: Json = {
+    "same_as_reference": True,
+    "conflict": None,
     "images": 64,
     "alike": 1.0,
     "alike_ci95": [0.943, 1.0],
@@ -58,6 +60,7 @@ def detector_json(file: str, **given: Any) -> Json:
         **drop,
         **PAIRED,
         "inside": 1.0,
+        "ordered": 1.0,
         "distinct_outputs": 100,
         "per_class": [],
         "worst_images": [],

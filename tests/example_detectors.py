@@ -111,7 +111,7 @@ def anybodys() -> Json:
         entry |= {"cold_start_ms": None, "peak_memory_bytes": None, "worst_images": [], "labels_matched": None}
         entry["output"] |= {"detections": 10, "score_threshold": None, "iou_threshold": None}
     nothing = report["artifacts"][1]
-    nothing |= {**dict.fromkeys(_NOT_SHARED), "paired_count": 0, "paired_back_count": 0, "inside": None}
+    nothing |= {**dict.fromkeys((*_NOT_SHARED, "inside", "ordered")), "paired_count": 0, "paired_back_count": 0}
     nothing |= {"ap": 0.0, "ap50": 0.0, "ap75": 0.0, "ap_ci95": None, "ap50_ci95": None, "curve": [0.0] * 101}
     return report
 
@@ -261,11 +261,14 @@ def _artifact(usual: Json, place: int) -> Json:
         "ap50_drop_ci95": _around(drop / 2, 0.009 if is_int8 else 0.0),
         **_shares(kept),
         "inside": 1.0,
+        "ordered": 1.0,
         "distinct_outputs": IMAGES,
         "per_class": [{**row, "reference_ap": other["ap"], "reference_ap50": other["ap50"]} for row, other in rows],
         "worst_images": [_image(number) for number in range(6)] if is_int8 else [],
         "anchors": {"count": 7_032, "objects": OBJECTS, "uncovered": 0.0491, "uncovered_ci95": [0.0371, 0.0647]},
         "tail": {
+            "same_as_reference": True,
+            "conflict": None,
             "images": 20,
             "alike": 1.0,
             "alike_ci95": [0.8389, 1.0],

@@ -55,6 +55,11 @@ class Detector:
             raise DataError(f"{runner.path}: a detector must take one image at a time, got a batch of {runner.batch}")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Which of the four each output of the file is, in the file's order."""
+        return tuple(sorted(self._places, key=self._places.__getitem__))
+
+    @property
     def most(self) -> int:
         """How many objects it finds in an image at most; -1 if the file leaves that open."""
         if self.decoding is not None:

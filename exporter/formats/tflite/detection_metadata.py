@@ -18,6 +18,7 @@ from mbexport.formats.tflite.metadata_schema import (
     Content,
     ContentProperties,
     CoordinateType,
+    Reader,
     TensorGroup,
     TensorMetadata,
     ValueRange,
@@ -25,7 +26,9 @@ from mbexport.formats.tflite.metadata_schema import (
 )
 
 _GROUP: Final = "detection_result"
-_SIDES: Final = (1, 0, 3, 2)  # where left, top, right and bottom are in a box; without it x and y change places
+_SIDES: Final = (1, 0, 3, 2)  # where left, top, right and bottom are in a box
+_UNSAID: Final = (0, 1, 2, 3)  # what MediaPipe takes where nothing is said: x and y change places
+_NAMES: Final = ("left", "top", "right", "bottom")
 _PER_BOX: Final = 2  # the axis behind that of the boxes
 _TEXTS: Final = {
     LOCATION: "Boxes as ymin, xmin, ymax, xmax in fractions of the image's height and width, cut off at its border.",
@@ -63,6 +66,19 @@ def location_output(writer: Writer, text: str) -> int:
     )
     content = _content(writer, ContentProperties.BOUNDING_BOX, box)
     return _tensor(writer, LOCATION, text, {TensorMetadata.CONTENT: content})
+
+
+def read_sides(content: Reader) -> str:
+    """The order of a box's sides, and their unit, in words, of the table of an output's content."""
+    box = content.table(Content.PROPERTIES)
+    if box is None or box.kind(BoundingBoxProperties.TYPE) != BoundingBoxType.BOUNDARIES:
+        return "no sides"
+    places = box.counts(BoundingBoxProperties.INDEX) or _UNSAID
+    if sorted(places) != list(_UNSAID):
+        return "sides in no order"
+    order = ", ".join(_NAMES[places.index(place)] for place in _UNSAID)
+    is_ratio = box.kind(BoundingBoxProperties.COORDINATE_TYPE) == CoordinateType.RATIO
+    return f"{order} in {'fractions' if is_ratio else 'pixels'}"
 
 
 def feature_output(writer: Writer, name: str, text: str, *, label_kind: int | None = None) -> int:

@@ -23,7 +23,7 @@ from mbexport.formats.description import Description
 from mbexport.formats.detection_tail import OUTPUTS, RAW_OUTPUTS, Decoding, DetectionTail
 from mbexport.formats.stated_output import KINDS_IN_WORDS, steps_in_words
 from mbexport.formats.tflite.detection_core import detection_tail_of
-from mbexport.formats.tflite.detection_metadata import detection_group, detection_outputs
+from mbexport.formats.tflite.detection_metadata import detection_group, detection_outputs, read_sides
 from mbexport.formats.tflite.file import canonicalize, metadata_buffer, min_runtime_version, opened, packed
 from mbexport.formats.tflite.metadata_schema import (
     CUSTOM_PARSER_VERSION,
@@ -214,6 +214,8 @@ def _read_tensor(tensor: Reader, role: str) -> dict[str, str]:
     if content is not None and content.kind(Content.PROPERTIES_TYPE) == ContentProperties.IMAGE:
         image = content.table(Content.PROPERTIES)
         found[f"{role} colour space"] = ColorSpace(image.kind(ImageProperties.COLOR_SPACE)).name if image else ""
+    if content is not None and content.kind(Content.PROPERTIES_TYPE) == ContentProperties.BOUNDING_BOX:
+        found[f"{role} box"] = read_sides(content)
     for unit in tensor.tables(TensorMetadata.PROCESS_UNITS):
         options = unit.table(ProcessUnit.OPTIONS)
         if unit.kind(ProcessUnit.OPTIONS_TYPE) == NORMALIZATION_OPTIONS and options is not None:

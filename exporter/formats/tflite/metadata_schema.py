@@ -106,7 +106,7 @@ class BoundingBoxProperties(IntEnum):
 
 
 class BoundingBoxType(IntEnum):
-    """Only the sides' own places are written here."""
+    """Only the sides' own places are written and read here."""
 
     BOUNDARIES = 1
 
@@ -283,6 +283,10 @@ class Reader:
         """A float32; 0 if it is not there."""
         at = self._at(field)
         return 0.0 if at is None else float(self._table.Get(number_types.Float32Flags, at))
+
+    def counts(self, field: IntEnum) -> tuple[int, ...]:
+        """A vector of uint32."""
+        return tuple(self._table.Get(number_types.Uint32Flags, at) for at in self._elements(field))
 
     def kind(self, field: IntEnum) -> int:
         """The number of an enum or union; 0 if it is not there."""

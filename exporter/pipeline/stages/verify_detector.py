@@ -24,6 +24,7 @@ def is_detector_judged(run: Context) -> bool:
 def verify(run: Context) -> Files:
     """Every artifact against the float network, each fed what it says itself that it expects."""
     from mbexport.models.training.train import make_deterministic
+    from mbexport.pipeline.stages.export import tail_of
     from mbexport.report.content import to_bytes
     from mbexport.verification.detection.baseline import Baseline
     from mbexport.verification.detection.measure import MeasureOptions, measure_detection
@@ -35,7 +36,7 @@ def verify(run: Context) -> Files:
         subjects_of(run, run.artifacts.values()),
         run.images.boxed(run.images.test),
         run.float.facts.preprocess,
-        Baseline(name=_FLOAT_NAME, detections=float_detections(run)),
+        Baseline(name=_FLOAT_NAME, detections=float_detections(run), tail=tail_of(run.float.facts)),
         MeasureOptions(labels=run.labels, threads=plan.threads, is_timed=plan.latency, seed=plan.seed),
         progress=run.progress,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mbexport.artifact import Precision
+from mbexport.formats.detection_tail import DetectionTail
 from mbexport.formats.runner import Runner
 from mbexport.formats.subject import DetectorSubject
 from mbexport.models.detection.boxes import Detections
@@ -17,12 +18,14 @@ class Baseline:
     """What detectors are compared with: a name for people, and a function to the objects in uint8 images.
 
     Without the function the labelled objects are all that is known. `runner` is the one that it uses, if it uses one:
-    no artifact may be in two threads at once.
+    no artifact may be in two threads at once. `tail` is what files of the same network should end in, where that is
+    known without a file.
     """
 
     name: str
     detections: Detect | None = None
     runner: Runner | None = None
+    tail: DetectionTail | None = None
 
     @classmethod
     def of(cls, subject: DetectorSubject) -> "Baseline":

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mbexport.models.detection.average_precision import AveragePrecision, of_matches
 from mbexport.models.detection.boxes import Boxes, Corners, Detections
@@ -55,7 +56,8 @@ class Comparison:
     """The results of one artifact.
 
     Beside labels alone it has no `drop` and no `paired`. `inside` is the share of its boxes that lie within the image
-    and have their sides the right way round, NaN without a box. `distinct_outputs` counts different answers. `worst`
+    and have their sides the right way round, `ordered` the share of images whose detections come with the most certain
+    first; both are NaN without a box. `distinct_outputs` counts different answers. `worst`
     are the images on which most detections have no partner; beside labels those with most objects and detections
     that do not belong together.
     """
@@ -66,6 +68,7 @@ class Comparison:
     drop: Drop | None
     paired: PairedShares | None
     inside: float
+    ordered: float
     distinct_outputs: int
     worst: tuple[WorstImage, ...]
 
@@ -133,6 +136,7 @@ def _comparison(
         drop=None if reference is None else _drop(reference, quality, images=len(own)),
         paired=None if reference is None else paired_shares(counts, samples),
         inside=_inside([each.corners for each in own]),
+        ordered=_ordered([each.scores for each in own if len(each)]),
         distinct_outputs=len({_digest(each) for each in own}),
         worst=worst_images(asked.names, collected.reference, own, counts, overlap=overlap),
     )
@@ -171,6 +175,11 @@ def _inside(corners: Sequence[Corners]) -> float:
     low, high = every[:, :2], every[:, 2:]
     is_inside = ((low >= 0) & (high <= 1) & (low <= high)).all(axis=1)
     return float(np.mean(is_inside)) if len(every) else math.nan
+
+
+def _ordered(scores: Sequence[NDArray[np.float32]]) -> float:
+    """The share of images, each of which has scores, whose first rows are the best ones."""
+    return float(np.mean([(np.diff(each) <= 0).all() for each in scores])) if scores else math.nan
 
 
 def _digest(found: Detections) -> bytes:

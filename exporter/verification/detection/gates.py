@@ -97,9 +97,17 @@ DETECTION_GATES: Final[Gates] = MappingProxyType(
         "twin_tails": Gate(
             direction="at least",
             limit=1,
-            meaning="1 if twins end in the same anchors and thresholds, as far as is known, else 0",
+            meaning="1 if twins end in the same anchors and thresholds, where one is known, else 0",
             advice="one of them was changed, or they come from two runs: make them again together",
             values=values.twin_tails,
+        ),
+        "reference_tail": Gate(
+            direction="at least",
+            limit=1,
+            meaning="1 if a file ends in the reference's anchors and thresholds, where both are known, else 0",
+            advice="convert it with the reference's; where it has others on purpose, say --gate reference_tail=0",
+            values=values.reference_tails,
+            compares=True,
         ),
         "tail_alike": Gate(
             direction="at least",
@@ -123,6 +131,13 @@ DETECTION_GATES: Final[Gates] = MappingProxyType(
             meaning="share of a file's boxes that lie within the image and have their sides the right way round",
             advice="clip the boxes inside the file: what apps make of a corner beyond the image differs",
             values=values.boxes_inside,
+        ),
+        "scores_in_order": Gate(
+            direction="at least",
+            limit=1,
+            meaning="share of images whose boxes a file gives with the most certain first",
+            advice="sort them inside the file: apps take the first rows for the best",
+            values=values.scores_in_order,
         ),
         "anchors_uncovered": Gate(
             direction="at most",

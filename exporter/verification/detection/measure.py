@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from mbexport.artifact import Precision
-from mbexport.formats.contents import read_artifact
-from mbexport.formats.detection_tail import Decoding
+from mbexport.formats.contents import detection_tail_of, read_artifact
+from mbexport.formats.detection_tail import Decoding, DetectionTail
 from mbexport.formats.kernels import kernels_json
 from mbexport.formats.matching import input_json
 from mbexport.formats.registry import format_of, kernels_of, open_path
@@ -32,7 +32,7 @@ from mbexport.verification.detection.pairs import twin_pairs
 from mbexport.verification.detection.resampling import image_samples
 from mbexport.verification.detection.serialize import comparison_json, pair_json, paths_json, reference_json
 from mbexport.verification.detection.tails import TailCheck, check_tails
-from mbexport.verification.detection.tails_json import anchors_json, output_json, tail_json, tails_conflict
+from mbexport.verification.detection.tails_json import anchors_json, output_json, tail_json, twins_conflict
 from mbexport.verification.kernel_paths import images_for
 from mbexport.verification.labels import LabelCheck, check_labels, labels_beside
 from mbexport.verification.pictures import thumbnails
@@ -72,12 +72,13 @@ class _Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Beside:
-    """What is known of one artifact beside its detections."""
+    """What is known of one artifact beside its detections; `expected` is the reference's tail."""
 
     kernels: Json
     labels: LabelCheck
     tail: TailCheck | None
     anchors: Json | None
+    expected: DetectionTail | None
 
 
 def measure_detection(
@@ -146,15 +147,24 @@ def _beside(
     named = [_Named(runner=subject.runner, classes=len(labels)) for subject in subjects]
     others = labels_beside(reference.runner, named)
     anchors = anchors_json(_decodings(subjects, tails), boxed.boxes)
+    expected = _tail_of(reference)
     return [
         _Beside(
             kernels=used,
             labels=check_labels(each, labels, others=others),
             tail=tails.get(subject.name),
             anchors=anchors.get(subject.name),
+            expected=expected,
         )
         for subject, each, used in zip(subjects, named, kernels, strict=True)
     ]
+
+
+def _tail_of(reference: Baseline) -> DetectionTail | None:
+    """The tail that files should have; None where the reference is not known to end in one of ours."""
+    if reference.tail is not None or reference.runner is None:
+        return reference.tail
+    return detection_tail_of(reference.runner)
 
 
 def _artifact(
@@ -172,7 +182,7 @@ def _artifact(
         "output": output_json(subject, beside.tail),
         **comparison_json(own, labels, found.reference),
         "anchors": beside.anchors,
-        "tail": tail_json(beside.tail),
+        "tail": tail_json(beside.tail, beside.expected),
         "labels_matched": beside.labels.matched,
         "labels_problem": beside.labels.problem,
         "kernels": beside.kernels,
@@ -201,7 +211,7 @@ def _pairs(
     decodings = _decodings(subjects, tails)
     return [
         pair_json(pair)
-        | {"is_twin": True, "conflict": tails_conflict(decodings.get(pair.a), decodings.get(pair.b))}
+        | {"is_twin": True, "conflict": twins_conflict(decodings.get(pair.a), decodings.get(pair.b))}
         | speed.pair(pair.a, pair.b)
         for pair in twin_pairs(subjects, collected.artifacts, samples)
     ]

@@ -36,6 +36,7 @@ def comparison_json(found: Comparison, labels: Sequence[str], reference: Quality
         "ap50_drop_ci95": None if drop is None else _interval(drop.ap50_ci95),
         **paired_json(found.paired or NOTHING_PAIRED),
         "inside": found.inside,
+        "ordered": found.ordered,
         "distinct_outputs": found.distinct_outputs,
         "per_class": _class_rows(found.quality.precision, labels, None if reference is None else reference.precision),
         "worst_images": [_worst(one, labels) for one in found.worst],

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from mbexport.formats.detection_tail import Decoding, DetectionTail
+from mbexport.formats.detection_tail import Decoding
+from mbexport.formats.stated_detections import detections_conflict
 from mbexport.formats.subject import DetectorSubject
 from mbexport.latency.performance import latency_json
 from mbexport.models.detection.anchors import best_overlaps
@@ -16,8 +17,6 @@ from mbexport.verification.detection.tails import TailCheck
 from mbexport.verification.statistics import wilson_interval
 
 Json = dict[str, Any]
-
-_WORDS: Final = "detection."  # how the properties begin in which a file says its own thresholds
 
 
 def output_json(subject: DetectorSubject, tail: TailCheck | None) -> Json:
@@ -32,15 +31,23 @@ def output_json(subject: DetectorSubject, tail: TailCheck | None) -> Json:
         "detections": subject.detector.most,
         "score_threshold": settings and settings["score_threshold"],
         "iou_threshold": settings and settings["iou_threshold"],
-        "conflict": None if tail is None else _conflict(subject.runner.metadata(), tail.tail),
+        "conflict": detections_conflict(
+            subject.runner.metadata(), subject.detector, None if tail is None else tail.tail
+        ),
     }
 
 
-def tail_json(tail: TailCheck | None) -> Json | None:
-    """How exact a tail of ours is, and the time of the network without it; None for a file that ends otherwise."""
+def tail_json(tail: TailCheck | None, reference: DetectionTail | None) -> Json | None:
+    """How exact a tail of ours is, and the time of the network without it; None for a file that ends otherwise.
+
+    `reference` is the tail of what it is compared with, None where that is not known.
+    """
     if tail is None:
         return None
+    conflict = None if reference is None else tails_conflict(tail.tail, reference)
     return {
+        "same_as_reference": None if reference is None else conflict is None,
+        "conflict": conflict,
         "images": tail.images,
         "alike": tail.alike,
         "alike_ci95": list(tail.alike_ci95),
@@ -60,13 +67,20 @@ def anchors_json(decodings: Mapping[str, Decoding], truth: Sequence[Boxes]) -> d
     return {name: known[each.anchors.tobytes()] for name, each in decodings.items()}
 
 
-def tails_conflict(one: Decoding | None, other: Decoding | None) -> str | None:
-    """What two twins do that should be the same, in words; None where it is, or is not known.
+def twins_conflict(one: Decoding | None, other: Decoding | None) -> str | None:
+    """What twins do behind their networks that should be the same, in words; None where it is, or neither is known."""
+    if one is None and other is None:
+        return None
+    if one is None or other is None:
+        return "their tails differ: one of them ends as our converter has it, the other does not"
+    return tails_conflict(one, other)
+
+
+def tails_conflict(one: Decoding, other: Decoding) -> str | None:
+    """What is done otherwise with two networks' outputs, in words; None where it is the same.
 
     Thresholds are compared where both have some.
     """
-    if one is None or other is None:
-        return None
     a, b = one.thresholds, other.thresholds
     names = () if a is None or b is None else asdict(a)
     differing = [
@@ -87,14 +101,3 @@ def _coverage(anchors: Centers, objects: Any) -> Json:
         "uncovered": missed / len(objects) if len(objects) else None,
         "uncovered_ci95": list(wilson_interval(missed, len(objects))) if len(objects) else None,
     }
-
-
-def _conflict(words: Mapping[str, str], tail: DetectionTail) -> str | None:
-    """Where what a file says of its thresholds is not what its tail has; None where it says nothing, or the same."""
-    said = {name: text for name, text in words.items() if name.startswith(_WORDS)}
-    wrong = [
-        f"{name} {text} beside {tail.properties.get(name)}"
-        for name, text in said.items()
-        if text != tail.properties.get(name)
-    ]
-    return f"its words are not what its tail has: {', '.join(wrong)}" if wrong else None

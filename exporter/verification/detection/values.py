@@ -77,6 +77,11 @@ def boxes_inside(measured: Json) -> Iterator[Value]:
     return (Value(value=number(entry["inside"]), subject=entry["file"]) for entry in measured["artifacts"])
 
 
+def scores_in_order(measured: Json) -> Iterator[Value]:
+    """The share of images whose detections each artifact gives with the most certain first."""
+    return (Value(value=number(entry["ordered"]), subject=entry["file"]) for entry in measured["artifacts"])
+
+
 def tails_alike(measured: Json) -> Iterator[Value]:
     """How often each tail of ours gives what the tail in numpy makes of the same heads."""
     known = ((entry["file"], entry["tail"]) for entry in measured["artifacts"] if entry["tail"] is not None)
@@ -87,6 +92,15 @@ def twin_tails(measured: Json) -> Iterator[Value]:
     """1 for twins whose tails are the same, as far as is known, else 0."""
     for names, pair in twins(measured):
         yield Value(value=float(pair["conflict"] is None), subject=names, reason=pair["conflict"])
+
+
+def reference_tails(measured: Json) -> Iterator[Value]:
+    """1 for an artifact whose tail is the reference's, else 0, where both are known."""
+    for entry in measured["artifacts"]:
+        tail = entry["tail"]
+        if tail is not None and tail["same_as_reference"] is not None:
+            is_same = float(tail["same_as_reference"])
+            yield Value(value=is_same, subject=entry["file"], reason=tail["conflict"])
 
 
 def objects_uncovered(measured: Json) -> Iterator[Value]:

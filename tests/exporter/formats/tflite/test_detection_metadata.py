@@ -11,10 +11,11 @@ from mbexport.errors import StageError
 from mbexport.formats.description import Description
 from mbexport.formats.detection_tail import OUTPUTS, DetectionTail
 from mbexport.formats.tflite.detection_core import detection_tail_of
+from mbexport.formats.tflite.detection_metadata import read_sides
 from mbexport.formats.tflite.detection_tail import with_detection_tail
 from mbexport.formats.tflite.file import metadata_buffer, opened, packed
 from mbexport.formats.tflite.metadata import labels_of, metadata_of, with_metadata
-from mbexport.formats.tflite.metadata_schema import Reader
+from mbexport.formats.tflite.metadata_schema import BoundingBoxProperties, Content, Reader, Writer
 from mbexport.models.detection.settings import PostProcess
 from mbexport.models.facts import Output
 from mbexport.models.resolution import Resolution
@@ -91,6 +92,27 @@ def test_everything_is_said_in_words():
     assert found["normalization mean"] == "127.5"
     assert [found[f"output {number}"].partition(":")[0] for number in (1, 2, 3, 4)] == list(OUTPUTS)
     assert "output" not in found  # which would be a classifier's
+
+
+@pytest.mark.parametrize(
+    ("places", "kind", "unit", "said"),
+    [
+        ((1, 0, 3, 2), 1, 0, "top, left, bottom, right in fractions"),
+        ((1, 0, 3, 2), 1, 1, "top, left, bottom, right in pixels"),
+        ((0, 1, 2, 3), 1, 0, "left, top, right, bottom in fractions"),
+        ((), 1, 0, "left, top, right, bottom in fractions"),  # what MediaPipe takes where nothing is said
+        ((1, 0, 3), 1, 0, "sides in no order"),
+        ((1, 0, 3, 7), 1, 0, "sides in no order"),
+        ((1, 0, 3, 2), 3, 0, "no sides"),  # CENTER
+    ],
+)
+def test_sides_of_boxes_are_read_in_their_order(places, kind, unit, said):
+    writer = Writer()
+    parts = {BoundingBoxProperties.INDEX: writer.counts(places)} if places else {}
+    kinds = {BoundingBoxProperties.TYPE: kind, BoundingBoxProperties.COORDINATE_TYPE: unit}
+    box = writer.table(parts=parts, kinds=kinds)
+    content = writer.table(parts={Content.PROPERTIES: box}, kinds={Content.PROPERTIES_TYPE: 3})
+    assert read_sides(Reader.root(writer.whole(content))) == said
 
 
 def test_what_is_written_keeps_the_tail_and_is_written_alike():

@@ -46,7 +46,17 @@ def test_a_loss_by_hand(verified):
     assert [(each.name, each.lost, each.invented) for each in one.worst] == [("2.jpg", 2, 0), ("3.jpg", 1, 0)]
     assert one.worst[1].reference.is_paired.tolist() == [True, False]
     assert one.distinct_outputs == 3
-    assert one.inside == 1
+    assert one.inside == one.ordered == 1
+
+
+def test_detections_in_another_order_than_that_of_their_scores(verified):
+    drawn = by_hand()
+    turned = drawn.detections[0].take(np.array([1, 0]))
+    (one,) = verified(drawn, (turned, NOTHING, *drawn.detections[2:]), reference=drawn.detections).artifacts
+    assert one.ordered == pytest.approx(2 / 3)  # an image without a box has no order
+    assert one.quality.precision.ap < 1  # of the box that is lost, not of the order
+    (nothing,) = verified(drawn, (NOTHING,) * 4, reference=drawn.detections).artifacts
+    assert math.isnan(nothing.ordered)
 
 
 def test_the_reference_itself_loses_nothing(verified):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ from detection_scenes import changed, scenes
 from detectors_by_hand import PAIRED, QUALITY, detector_json
 from jsonschema import Draft202012Validator
 
-from mbexport.formats.detection_tail import Decoding, DetectionTail
+from mbexport.formats.detection_tail import OUTPUTS, Decoding, DetectionTail
 from mbexport.models.detection.boxes import Boxes
 from mbexport.models.detection.settings import PostProcess
 from mbexport.report.content import to_bytes
@@ -19,7 +20,13 @@ from mbexport.verification.detection.pairs import pair_of
 from mbexport.verification.detection.resampling import image_samples
 from mbexport.verification.detection.serialize import comparison_json, pair_json, quality_json, reference_json
 from mbexport.verification.detection.tails import TailCheck
-from mbexport.verification.detection.tails_json import anchors_json, output_json, tail_json, tails_conflict
+from mbexport.verification.detection.tails_json import (
+    anchors_json,
+    output_json,
+    tail_json,
+    tails_conflict,
+    twins_conflict,
+)
 
 DRAWN = scenes(4, images=20)
 NAMES = ("RBC", "WBC", "platelet")
@@ -109,14 +116,19 @@ def test_objects_without_an_anchor_by_hand():
 
 def test_tails_that_differ():
     assert tails_conflict(tail(), tail()) is None
-    assert tails_conflict(None, tail()) is None
     other = tail(score_threshold=0.5, max_detections=10)
-    assert tails_conflict(tail(), other) == (
-        "their tails differ: score threshold 0.01 beside 0.5, max detections 100 beside 10"
-    )
+    said = "their tails differ: score threshold 0.01 beside 0.5, max detections 100 beside 10"
+    assert tails_conflict(tail(), other) == twins_conflict(tail(), other) == said
     moved = tail()
     moved.anchors[0, 0] = 0.4
     assert tails_conflict(tail(), moved) == "their tails differ: other anchors"
+    assert tails_conflict(tail(), replace(tail(), code_scales=(5, 5, 10, 10))) == "their tails differ: other anchors"
+
+
+def test_of_twins_neither_may_end_otherwise():
+    assert twins_conflict(None, None) is None
+    said = "their tails differ: one of them ends as our converter has it, the other does not"
+    assert twins_conflict(None, tail()) == twins_conflict(tail(), None) == said
 
 
 def test_raw_heads_have_anchors_alone_that_could_differ():
@@ -131,7 +143,7 @@ def test_raw_heads_have_anchors_alone_that_could_differ():
 def test_thresholds_in_words_that_are_not_those_of_the_tail():
     def said(**words):
         subject = SimpleNamespace(
-            detector=SimpleNamespace(most=100),
+            detector=SimpleNamespace(most=100, names=OUTPUTS),
             is_raw=False,
             runner=SimpleNamespace(outputs=[SimpleNamespace(dtype="float32")], metadata=lambda: words),
         )
@@ -142,14 +154,24 @@ def test_thresholds_in_words_that_are_not_those_of_the_tail():
     assert objections("output", right) == []
     assert said(producer="somebody")["conflict"] is None
     wrong = said(**{**tail().properties, "detection.score_threshold": "0.5"})
-    assert wrong["conflict"] == "its words are not what its tail has: detection.score_threshold 0.5 beside 0.01"
+    assert wrong["conflict"] == "its words are not what it has: detection.score_threshold 0.5 beside 0.01"
 
 
 def test_a_tail_that_was_not_timed():
-    assert tail_json(None) is None
-    found = tail_json(checked(tail()))
-    assert found["network_ms"] is None
+    assert tail_json(None, tail()) is None
+    found = tail_json(checked(tail()), None)
+    assert found["network_ms"] is found["same_as_reference"] is found["conflict"] is None
     assert objections("tail", found) == []
+
+
+def test_a_tail_beside_the_reference_s():
+    same, other = (tail_json(checked(tail()), each) for each in (tail(), tail(iou_threshold=0.5)))
+    assert (same["same_as_reference"], same["conflict"]) == (True, None)
+    assert (other["same_as_reference"], other["conflict"]) == (
+        False,
+        "their tails differ: iou threshold 0.6 beside 0.5",
+    )
+    assert objections("tail", same) == objections("tail", other) == []
 
 
 def test_a_reference_of_many_images_has_a_curve_of_101_points(verification):
