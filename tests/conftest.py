@@ -100,6 +100,9 @@ def cli_process() -> Cli:
 _HEAVY = re.compile(r"^(?:import|from) (?:tensorflow|tf_keras)\b|^pytestmark = .*\bmark\.run\b", re.MULTILINE)
 
 
+_BUILDS = {"small_build", "small_shapes"}
+
+
 def _is_heavy(module: Path) -> bool:
     """Whether a module of tests loads TensorFlow, which takes many seconds, or says that all of its tests are runs."""
     return _HEAVY.search(module.read_text("utf-8")) is not None
@@ -113,10 +116,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as runs the tests of heavy modules, and those that read the finished build."""
+    """Mark as runs the tests of heavy modules, and those that read a finished build."""
     heavy = {path for path in {item.path for item in items} if _is_heavy(path)}
     for item in items:
-        if item.path in heavy or "small_build" in getattr(item, "fixturenames", ()):
+        if item.path in heavy or _BUILDS & set(getattr(item, "fixturenames", ())):
             item.add_marker("run")
 
 
@@ -126,6 +129,17 @@ def small_build() -> Path:
     from small_build import small_build  # only workers that need it pay for the import
 
     return small_build()
+
+
+@pytest.fixture(scope="session")
+def small_shapes(shared_data) -> Any:
+    """Photos of coloured rectangles, and the folder of a finished build of a detector of them; nothing may be written.
+
+    It is trained from ImageNet's weights: from scratch so few photos teach little.
+    """
+    from small_shapes import small_shapes
+
+    return small_shapes(shared_data / "weights" / "mobilenet_2_5_224_tf.h5")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,22 +42,25 @@ def small_build() -> Path:
     It lies in `build/tests`, for other sessions and processes too, and is made again when something that can change
     it has changed: code, but neither comments nor docstrings, templates, libraries, the committed weights.
     """
-    stamp, current = _FOLDER.with_suffix(".fingerprint"), fingerprint()
-    _FOLDER.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(_FOLDER.with_suffix(".lock")):
+    return kept(_FOLDER, fingerprint(), _finish)
+
+
+def kept(folder: Path, current: str, make: Callable[[Path], None]) -> Path:
+    """The folder as `make` leaves it, which is called if it was last filled from something of another fingerprint."""
+    stamp = folder.with_suffix(".fingerprint")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
         if not (stamp.exists() and stamp.read_text() == current):
             stamp.unlink(missing_ok=True)
-            command = [sys.executable, __file__, str(_FOLDER)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stdout + done.stderr
+            make(folder)
             stamp.write_text(current)
-    return _FOLDER
+    return folder
 
 
-def fingerprint() -> str:
-    """A hash of all that the build is made of."""
-    digest = hashlib.sha256(json.dumps([OPTIONS, library_versions()]).encode())
-    for file in _files(Path(mbexport.__file__).parent, _COMMITTED):
+def fingerprint(options: Sequence[str] = OPTIONS, sources: Sequence[Path] = (_COMMITTED,)) -> str:
+    """A hash of all that a build with these options is made of: code, libraries, and files below `sources`."""
+    digest = hashlib.sha256(json.dumps([options, library_versions()]).encode())
+    for file in _files(Path(mbexport.__file__).parent, *sources):
         content = file.read_bytes()
         digest.update(os.fsencode(file.name) + (code_of(content) if file.suffix == ".py" else content))
     return digest.hexdigest()
@@ -101,6 +104,11 @@ def main() -> int:
     return 0
 
 
+def _finish(folder: Path) -> None:
+    done = subprocess.run([sys.executable, __file__, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def _train() -> None:
     """Build the network, and commit its weights as 16-bit floats: the stage after the training computes with those."""
     out = ROOT / "build" / "tests" / "trained"
@@ -116,8 +124,10 @@ def _train() -> None:
 
 
 def _files(*folders: Path) -> Iterator[Path]:
-    """Every file below the folders, in order; through links, which hold a checkout's package together."""
+    """Every file below the folders, or given in their place, in order; through links, which hold a package together."""
     for folder in folders:
+        if folder.is_file():
+            yield folder
         for base, below, names in os.walk(folder, followlinks=True):
             below[:] = sorted(set(below) - {"__pycache__"})
             yield from (Path(base) / name for name in sorted(names))

@@ -5,79 +5,28 @@ import shutil
 from pathlib import Path
 
 import jsonschema
-import numpy as np
 import pytest
-from boxes_by_hand import Photo, voc_xml
 from command_line import run_in_its_own_process
 from delivered import repeating
-from PIL import Image
+from small_shapes import Shapes, build_shapes
 
 from mbexport.report.schema import detection_schema
 
 pytestmark = pytest.mark.run
 
-SIDE = 96
-COLOURS = {"blue": (40, 60, 230), "red": (230, 50, 40)}
-OPTIONS = (
-    *("--task", "detect", "--alpha", "0.25", "--resolution", str(SIDE), "--epochs", "60"),
-    *("--int8", "--raw-heads", "--no-latency"),
-)
 FILES = ("fp32.tflite", "fp32.onnx", "fp32_raw.tflite", "int8.tflite", "int8.onnx", "int8_raw.tflite")
 STEM = "ssd_mobilenet_v1_stride8_0.25_96_"
-WEIGHTS = "mobilenet_2_5_224_tf.h5"  # of ImageNet: from scratch so few photos teach little
-
-
-def drawn(rng: np.random.Generator, name: str, part: str) -> tuple[Photo, np.ndarray]:
-    """A noisy grey photo with one or two coloured rectangles side by side, and where they lie."""
-    pixels = rng.normal(128, 20, (SIDE, SIDE, 3))
-    boxes = []
-    for place in range(rng.integers(1, 3)):
-        kind = sorted(COLOURS)[rng.integers(2)]
-        width, height = rng.integers(26, 44, 2).tolist()
-        left, top = 48 * place + int(rng.integers(49 - width)), int(rng.integers(SIDE - height))
-        pixels[top : top + height, left : left + width] = COLOURS[kind]
-        boxes.append((kind, left, top, left + width, top + height))
-    photo = Photo(name=name, boxes=boxes, size=(SIDE, SIDE), part=part)
-    return photo, np.clip(pixels, 0, 255).astype(np.uint8)
-
-
-def write(root: Path) -> Path:
-    """Pascal VOC with parts to learn from, to choose on and to test on."""
-    rng = np.random.default_rng(0)
-    lists = root / "ImageSets" / "Main"
-    for folder in (root / "Annotations", root / "JPEGImages", lists):
-        folder.mkdir(parents=True)
-    for part, count in (("train", 64), ("val", 12), ("test", 32)):
-        names = [f"{part}_{number}" for number in range(count)]
-        for name in names:
-            photo, pixels = drawn(rng, name, part)
-            (root / "Annotations" / f"{name}.xml").write_text(voc_xml(photo))
-            Image.fromarray(pixels).save(root / "JPEGImages" / f"{name}.png")
-        (lists / f"{part}.txt").write_text("\n".join(names) + "\n")
-    return root
 
 
 @pytest.fixture(scope="module")
-def shapes(shared_data, tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("shapes")
-    shutil.copy(shared_data / "weights" / WEIGHTS, root)
-    return write(root / "shapes")
-
-
-def build(shapes: Path, out: Path) -> tuple[int, str]:
-    weights = shapes.parent / WEIGHTS
-    done = run_in_its_own_process(
-        "build", *OPTIONS, "--weights", weights, "--data", shapes, "--out", out, "--cache", "none"
-    )
-    return done.returncode, done.stderr
+def shapes(small_shapes) -> Shapes:
+    return small_shapes
 
 
 @pytest.fixture(scope="module")
 def built(shapes, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("built") / "out"
-    code, errors = build(shapes, out)
-    assert code in (0, 1), errors
-    return out
+    """A copy of the build, which may be written into."""
+    return shutil.copytree(shapes.build, tmp_path_factory.mktemp("built") / "out")
 
 
 def report(out: Path) -> dict:
@@ -133,7 +82,8 @@ def test_raw_heads_are_listed_and_are_in_no_bundle(built):
 def test_one_file_with_raw_heads_is_judged_and_looked_into(shapes, built):
     (raw,) = built.glob("*_int8_raw.tflite")
     (reference,) = built.glob("*_fp32.tflite")
-    done = run_in_its_own_process("verify", raw, "--reference", reference, "--data", shapes, "--no-latency", "--json")
+    given = ("--reference", reference, "--data", shapes.photos, "--no-latency", "--json")
+    done = run_in_its_own_process("verify", raw, *given)
     assert done.returncode in (0, 1), done.stderr
     (entry,) = json.loads(done.stdout)["artifacts"]
     assert entry["ap"] == entries_of(report(built))["int8_raw.tflite"]["ap"]
@@ -164,7 +114,7 @@ def test_everything_around_the_files_is_delivered(built):
 
 def test_a_second_run_reuses_every_stage(shapes, built):
     before = repeating(built)
-    code, errors = build(shapes, built)
+    code, errors = build_shapes(shapes, built)
     assert code in (0, 1)
     stages = report(built)["stages"]
     assert all(stage["reused"] for stage in stages), errors
@@ -173,14 +123,14 @@ def test_a_second_run_reuses_every_stage(shapes, built):
 
 
 def test_another_folder_gets_the_same_bytes(shapes, built, tmp_path):
-    code, errors = build(shapes, tmp_path / "again")
+    code, errors = build_shapes(shapes, tmp_path / "again")
     assert code in (0, 1), errors
     assert repeating(tmp_path / "again") == repeating(built)
 
 
 def test_verify_judges_the_files_as_the_build_did(shapes, built):
     files = sorted(str(path) for path in built.iterdir() if path.suffix in (".tflite", ".onnx"))
-    done = run_in_its_own_process("verify", *files, "--data", shapes, "--no-latency", "--json")
+    done = run_in_its_own_process("verify", *files, "--data", shapes.photos, "--no-latency", "--json")
     assert done.returncode in (0, 1), done.stderr
     found, own = json.loads(done.stdout), report(built)
     judged = {Path(entry["file"]).name: entry["ap"] for entry in found["artifacts"]}
@@ -189,7 +139,7 @@ def test_verify_judges_the_files_as_the_build_did(shapes, built):
 
 def test_a_classifier_is_no_detector(shapes, built, small_build):
     (classifier,) = small_build.glob("*_int8.tflite")
-    done = run_in_its_own_process("verify", classifier, "--data", shapes, "--no-latency")
+    done = run_in_its_own_process("verify", classifier, "--data", shapes.photos, "--no-latency")
     assert done.returncode == 2
     assert "a detector must give boxes (1, n, 4), classes (1, n), scores (1, n) and their number (1,)" in done.stderr
 

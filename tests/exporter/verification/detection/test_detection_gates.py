@@ -70,7 +70,10 @@ def test_flawless_files_pass_every_gate():
         ("twin_paired", detectors_json(*FLAWLESS, twins={"paired": 0.9, "paired_ci95": [0.88, 0.92]})),
         ("path_paired", detectors_json(*FLAWLESS, paths={"paired": 0.7, "paired_ci95": [0.6, 0.8]})),
         ("twin_tails", detectors_json(*FLAWLESS, twins={"conflict": "their tails differ: other anchors"})),
-        ("reference_tail", small("a_fp32.onnx", tail={**TAIL, "same_as_reference": False, "conflict": "other anchors"})),
+        (
+            "reference_tail",
+            small("a_fp32.onnx", tail={**TAIL, "same_as_reference": False, "conflict": "other anchors"}),
+        ),
         ("scores_in_order", small("a_fp32.onnx", ordered=0.97)),
         ("scores_in_order", small("a_fp32.onnx", ordered=None)),
         ("tail_alike", small("a_fp32.onnx", tail={**TAIL, "alike": 0.5, "alike_ci95": [0.4, 0.6]})),
