@@ -26,7 +26,7 @@ test-crashes: $(STAMP)
 
 # Programs that others wrote, in environments of their own, read our files: pip, npm and the network are needed once.
 test-clients: $(STAMP)
-	$(BIN)/python -m pytest -m client
+	$(BIN)/python -m pytest -m "client and not slow"
 
 # Laws are tried on 100 examples each, elsewhere on 25.
 test-all: $(STAMP)

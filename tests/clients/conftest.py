@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 from clients.environments import HERE, ROOT, UnreachableError, node_with, python_with, run
 from numpy.typing import NDArray
+from PIL import Image
 
 from mbexport.formats.classifier import Classifier
+from mbexport.formats.matching import match_detector
 from mbexport.formats.registry import open_runner
+from mbexport.formats.subject import DetectorSubject
+from mbexport.models.data.boxes.open import open_boxed
 from mbexport.models.data.open import open_data, open_unlabelled
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.models.resolution import Resolution
@@ -119,6 +123,69 @@ def imagenet_network(cli, shared_data) -> Network:
 def network(request) -> Network:
     """Each of both networks; the real one where the shared data is."""
     return request.getfixturevalue(request.param)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorNetwork:
+    """A finished build of a detector, and photos that it was not trained on: as they are, and as it takes them.
+
+    `pixels` are uint8 (photos, px, px, 3).
+    """
+
+    folder: Path
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    photos: tuple[Image.Image, ...]
+    pixels: Pixels
+
+    def file(self, kind: str) -> Path:
+        """The artifact whose name ends in `kind`, such as `int8.onnx`."""
+        (path,) = self.folder.glob(f"*_{kind}")
+        return path
+
+    def subject(self, kind: str) -> DetectorSubject:
+        """That artifact in our own runner."""
+        return match_detector(open_runner(self.file(kind)), pixels=self.preprocess, given=None)
+
+
+@pytest.fixture(scope="session")
+def shapes_network(small_shapes) -> DetectorNetwork:
+    """The shared small detector, and the 32 photos of its test part."""
+    return _detector(small_shapes.build, small_shapes.photos, px=96)
+
+
+@pytest.fixture(scope="session")
+def cells_network(cli, shared_data) -> DetectorNetwork:
+    """A detector of blood cells, and the 72 photos of its test part. It is made once, in minutes, as above."""
+    photos, out = shared_data / "detect" / "bccd", ROOT / "build" / "tests" / "cells"
+    if not photos.is_dir():
+        pytest.skip("the photos of blood cells are missing: set MBEXPORT_SHARED_DATA to a folder with detect/bccd")
+    options = ["--weights", shared_data / "weights" / "mobilenet_2_5_224_tf.h5", "--alpha", 0.25, "--resolution", 192]
+    # A third of the usual epochs: it is others' runtimes that are tested here.
+    options += ["--epochs", 30, "--int8", "--no-sensitivity", "--no-latency", "--max-bad", 0.01]
+    done = cli("build", "--task", "detect", "--data", photos, *options, "--out", out)
+    assert done.returncode in (0, EXIT_GATE_FAILED), done.stdout + done.stderr
+    return _detector(out, photos, px=192)
+
+
+@pytest.fixture(scope="session", params=["shapes_network", pytest.param("cells_network", marks=pytest.mark.slow)])
+def detector_network(request) -> DetectorNetwork:
+    """Each of both detectors; that of cells by the slow tests alone."""
+    return request.getfixturevalue(request.param)
+
+
+def _detector(folder: Path, data: Path, *, px: int) -> DetectorNetwork:
+    opened = open_boxed(data)
+    images = opened.evaluation(0).images
+    preprocess = Preprocess(resolution=Resolution.square(px), crop_fraction=1.0, is_stretched=True)
+    photos = tuple(images.read(index) for index in range(len(images)))
+    return DetectorNetwork(
+        folder=folder,
+        labels=opened.class_names,
+        preprocess=preprocess,
+        photos=photos,
+        pixels=np.stack([preprocess.pixels(photo) for photo in photos]),
+    )
 
 
 def _spread(images: Any, preprocess: Preprocess) -> Pixels:

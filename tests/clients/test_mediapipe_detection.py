@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clients.environments import HERE, ProcessError, run
+from clients.same_objects import in_pixels, require_same_objects
 from PIL import Image
 from small_ssd import LABELS, PREPROCESS, conversion, pixels, tail, tflite_of
 
@@ -19,12 +20,14 @@ from mbexport.formats.matching import match_detector
 from mbexport.formats.registry import open_runner
 from mbexport.formats.tflite.convert import tflite_file
 from mbexport.models.detection.boxes import Detections
+from mbexport.verification.detection.pairing import pair_counts
 
 pytestmark = pytest.mark.client
 
 SIZES = ((320, 320), (640, 320), (320, 640))  # width, height
 LEAST = tail().settings.score_threshold
 CORNERS_PX = 2.0  # MediaPipe gives whole pixels, of a corner and of a size
+PX_OF_CELLS = 192
 Detect = Callable[[Path, Sequence[Path]], list[list[Any]]]
 
 
@@ -106,6 +109,74 @@ def test_raw_heads_are_decoded_by_mediapipe_itself(detect, photos, precision, tm
         assert theirs[0][1] == pytest.approx(own[0][1], abs=0.03)
         assert np.abs(np.subtract(theirs[0][2:], own[0][2:])).max() < (CORNERS_PX if precision != "int8" else 6)
     assert compared >= 5
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_a_trained_detector_finds_what_ours_finds(detect, detector_network, precision, tmp_path):
+    """Photos have the size of the network, so that MediaPipe has nothing to resize."""
+    kind = f"{precision.value}.tflite"
+    ours = detector_network.subject(kind).detections(detector_network.pixels)
+    height, width = detector_network.pixels.shape[1:3]
+
+    found = detect(detector_network.file(kind), saved(detector_network.pixels, tmp_path))
+
+    assert sum(map(len, ours)) >= 10 * len(ours)
+    assert len({cls for each in ours for cls in each.classes.tolist()}) == len(detector_network.labels)
+    for own, rows in zip(ours, found, strict=True):
+        theirs = detections_of(rows, detector_network.labels)
+        require_same_objects(in_pixels(own, height, width), theirs, scores=1e-5, corners=CORNERS_PX)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_photos_that_it_resizes_are_sampled_and_not_averaged(detect, cells_network, precision, tmp_path):
+    """Of 640 x 480 px it takes single places of the photo, from its corner on: other pixels, and other answers."""
+    subject = cells_network.subject(f"{precision.value}.tflite")
+    paths = [tmp_path / f"{number}.png" for number in range(len(cells_network.photos))]
+    for path, photo in zip(paths, cells_network.photos, strict=True):
+        photo.save(path)
+
+    rows = detect(cells_network.file(f"{precision.value}.tflite"), paths)
+
+    sizes = [(photo.height, photo.width) for photo in cells_network.photos]
+    theirs = [detections_of(each, cells_network.labels) for each in rows]
+    samples = np.stack([sampled(np.asarray(photo), PX_OF_CELLS) for photo in cells_network.photos])
+    shares = [
+        share_kept([in_pixels(own, *size) for own, size in zip(subject.detections(pixels), sizes, strict=True)], theirs)
+        for pixels in (samples, cells_network.pixels)
+    ]
+    assert shares[0] > 0.9
+    assert shares[0] > shares[1] + 0.05
+
+
+def sampled(photo: np.ndarray, side: int) -> np.ndarray:
+    """The photo (h, w, 3) as (side, side, 3): place i lies at i * h / side, between the pixels around it."""
+    low, part = zip(*(np.divmod(np.arange(side) * length / side, 1) for length in photo.shape[:2]), strict=True)
+    rows, columns = (each.astype(int) for each in low)
+    down, right = part[0][:, None, None], part[1][None, :, None]
+    corner = [[photo[rows + y][:, columns + x].astype(float) for x in (0, 1)] for y in (0, 1)]
+    above, below = (pair[0] * (1 - right) + pair[1] * right for pair in corner)
+    return np.round(above * (1 - down) + below * down).astype(np.uint8)
+
+
+def share_kept(ours: Sequence[Detections], theirs: Sequence[Detections]) -> float:
+    """The share of our certain detections that it has, too, in all images."""
+    counts = pair_counts(ours, theirs)
+    return float(counts.paired[:, 0].sum() / counts.certain[:, 0].sum())
+
+
+def saved(pixels: np.ndarray, folder: Path) -> list[Path]:
+    """A file of each image (n, px, px, 3) with just these pixels."""
+    paths = [folder / f"{index:03d}.png" for index in range(len(pixels))]
+    for path, image in zip(paths, pixels, strict=True):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+def detections_of(rows: Sequence[Sequence[Any]], labels: Sequence[str]) -> Detections:
+    """MediaPipe's rows, corners in pixels."""
+    corners = [[top, left, bottom, right] for _, _, left, top, right, bottom in rows]
+    return Detections.of(corners, [labels.index(row[0]) for row in rows], [row[1] for row in rows])
 
 
 def test_int8_input_is_refused_rather_than_misread(detect, tmp_path):

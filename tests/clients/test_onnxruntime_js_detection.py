@@ -7,30 +7,38 @@ from typing import Any
 import numpy as np
 import pytest
 from clients.environments import HERE, run
+from clients.same_objects import require_same_objects
 from small_ssd import PREPROCESS, onnx_of, pixels
 
 from mbexport.artifact import Precision
 from mbexport.formats.detection_tail import OUTPUTS
 from mbexport.formats.registry import open_runner
+from mbexport.models.detection.boxes import Detections
 
 pytestmark = pytest.mark.client
 
 
+NATIVE, WEB, BROWSER = "onnxruntime-node", "onnxruntime-web", "onnxruntime-web in a browser"
+
+
 @pytest.fixture
-def detect(node_packages, tmp_path):
+def detect(node_packages, tmp_path, request):
     """What a package finds in tensors: for each image the four outputs by name."""
 
     def answers(package: str, path: Path, fed: np.ndarray) -> list[dict[str, Any]]:
         images = tmp_path / "images"
         images.write_bytes(fed.tobytes())
-        command = ["node", "--no-warnings", HERE / "node" / "detect.mjs", package, path, images]
+        script = ["detect.mjs", package]
+        if package == BROWSER:
+            script = ["detect_in_browser.mjs", request.getfixturevalue("browser")]
+        command = ["node", "--no-warnings", HERE / "node" / script[0], script[1], path, images]
         found: list[dict[str, Any]] = json.loads(run(command, is_ours=False, cwd=node_packages).splitlines()[-1])
         return found
 
     return answers
 
 
-@pytest.mark.parametrize("package", ["onnxruntime-node", "onnxruntime-web"])
+@pytest.mark.parametrize("package", [NATIVE, WEB, BROWSER])
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
 def test_the_same_images_have_the_same_objects(detect, package, precision, tmp_path):
     path = tmp_path / "net.onnx"
@@ -51,3 +59,19 @@ def test_the_same_images_have_the_same_objects(detect, package, precision, tmp_p
         assert answer["location"] == pytest.approx(location.reshape(-1).tolist(), abs=within)
         total += int(number[0])
     assert total > 50
+
+
+@pytest.mark.parametrize("package", [NATIVE, BROWSER])
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
+def test_a_trained_detector_finds_the_same_in_photos(detect, detector_network, package, precision):
+    subject = detector_network.subject(f"{precision.value}.onnx")
+    ours = subject.detections(detector_network.pixels)
+
+    found = detect(package, subject.runner.path, subject.feeds(detector_network.pixels))
+
+    assert sum(map(len, ours)) >= 10 * len(ours)
+    for own, answer in zip(ours, found, strict=True):
+        count = int(answer["number of detections"][0])
+        location = np.reshape(answer["location"], (-1, 4))[:count]
+        theirs = Detections.of(location, answer["category"][:count], answer["score"][:count])
+        require_same_objects(own, theirs, scores=1e-5, corners=1e-4)
