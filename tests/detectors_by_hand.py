@@ -17,6 +17,7 @@ QUALITY: Json = {
     "ap75": 0.5,
     "ap_by_size": {"small": 0.3, "medium": 0.5, "large": None},
     "chance": 0.05,
+    "otherwise": {"reading": "x and y of the labelled boxes swapped", "ap50": 0.2},
     "curve": [1.0] * 101,
 }
 OUTPUT: Json = {

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -60,17 +61,25 @@ def build_shapes(shapes: Shapes, out: Path) -> tuple[int, str]:
 
 def write_shapes(root: Path) -> None:
     """Pascal VOC with parts to learn from, to choose on and to test on."""
-    rng = np.random.default_rng(0)
     lists = root / "ImageSets" / "Main"
     for folder in (root / "Annotations", root / "JPEGImages", lists):
         folder.mkdir(parents=True)
-    for part, count in PARTS.items():
-        names = [f"{part}_{number}" for number in range(count)]
-        for name in names:
-            photo, pixels = _drawn(rng, name, part)
-            (root / "Annotations" / f"{name}.xml").write_text(voc_xml(photo))
-            Image.fromarray(pixels).save(root / "JPEGImages" / f"{name}.png")
-        (lists / f"{part}.txt").write_text("\n".join(names) + "\n")
+    for photo, pixels in _all_drawn():
+        (root / "Annotations" / f"{photo.name}.xml").write_text(voc_xml(photo))
+        Image.fromarray(pixels).save(root / "JPEGImages" / f"{photo.name}.png")
+    for part in PARTS:
+        (lists / f"{part}.txt").write_text("".join(f"{photo.name}\n" for photo in photos_of(part)))
+
+
+def photos_of(part: str) -> list[Photo]:
+    """The photos of a part, and where their rectangles lie."""
+    return [photo for photo, _ in _all_drawn() if photo.part == part]
+
+
+@cache
+def _all_drawn() -> tuple[tuple[Photo, np.ndarray], ...]:
+    rng = np.random.default_rng(0)
+    return tuple(_drawn(rng, f"{part}_{number}", part) for part, count in PARTS.items() for number in range(count))
 
 
 def _in(folder: Path, weights: Path) -> Shapes:

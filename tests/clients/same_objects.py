@@ -1,4 +1,4 @@
-"""Compare what two runtimes find in the same image: the same objects in the same order, but for the rounding of floats."""
+"""Compare what two runtimes find in one image: the same objects in the same order, but for the rounding of floats."""
 
 from typing import Any
 

@@ -93,9 +93,9 @@ def test_a_broken_file_is_caught_by_its_gates(judged, harm, kind, gates):
 
 
 ALONE = [
-    (broken.sides_swapped, "int8.tflite", {"tail_alike"}),
+    (broken.sides_swapped, "int8.tflite", {"tail_alike", "as_labelled"}),
     (broken.rows_swapped, "fp32.onnx", OF_ORDER),
-    (broken.classes_off_by_one, "int8.tflite", {"tail_alike", "above_chance"}),
+    (broken.classes_off_by_one, "int8.tflite", {"tail_alike", "as_labelled"}),
     (broken.boxes_not_cut_off, "fp32.onnx", {"boxes_inside", "tail_alike"}),
     (broken.sides_misnamed, "int8.tflite", {"output_words"}),
     (broken.outputs_reordered, "int8.tflite", {"output_words"}),
@@ -125,7 +125,8 @@ WORSE = [
 def test_beside_labels_alone_a_worse_detector_shows_in_its_precision(judged, harm, kind):
     """Without a reference nothing says how good it should be, but the user: the good file has an AP of 0.67."""
     code, found = judged(harm, kind, reference=None, limits=["ap=0.6"])
-    assert (code, failed(found)) == (1, {"ap"})
+    assert code == 1
+    assert "ap" in failed(found)
     code, found = judged(None, kind, reference=None, limits=["ap=0.6"])
     assert (code, failed(found)) == (0, set())
 

@@ -19,6 +19,7 @@ from mbexport.models.resolution import Resolution
 from mbexport.verification.detection.collect import Collected
 from mbexport.verification.detection.pairing import OBJECT_OVERLAP, OVERLAP, pair_counts
 from mbexport.verification.detection.pairs import PairedShares, paired_shares
+from mbexport.verification.detection.readings import Reading, best_reading
 from mbexport.verification.detection.resampling import DIFFERENCE, Floats, image_samples, interval, sampled_precision
 from mbexport.verification.detection.worst import WorstImage, worst_images
 from mbexport.verification.statistics import Interval
@@ -31,13 +32,15 @@ class Quality:
     """How well a detector finds labelled objects, with 95 % intervals.
 
     `chance` is the AP at 0.5 that its detections would have if each image had the objects of another one: what is to
-    be had without looking. `sampled` (samples, 10) is AP at each threshold on samples of the images.
+    be had without looking; `otherwise` is the best AP at 0.5 with objects that are read in another way. `sampled`
+    (samples, 10) is AP at each threshold on samples of the images.
     """
 
     precision: AveragePrecision
     ap_ci95: Interval
     ap50_ci95: Interval
     chance: float
+    otherwise: Reading
     sampled: Floats
 
 
@@ -154,6 +157,7 @@ def _quality(detections: Sequence[Detections], sizes: Sequence[Resolution], aske
         ap_ci95=interval(precision.ap, sampled.mean(axis=1), images=len(detections)),
         ap50_ci95=interval(precision.ap50, sampled[:, 0], images=len(detections)),
         chance=of_matches(class_matches(detections, others, asked.classes)).ap50,
+        otherwise=best_reading(detections, asked.truth, asked.classes),
         sampled=sampled,
     )
 

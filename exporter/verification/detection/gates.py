@@ -49,6 +49,13 @@ DETECTION_GATES: Final[Gates] = MappingProxyType(
             advice="are the classes in the order of the scores (--classes), and are boxes ymin, xmin, ymax, xmax?",
             values=values.times_chance,
         ),
+        "as_labelled": Gate(
+            direction="at least",
+            limit=1,
+            meaning="upper bound of that AP at 0.5 over that with labelled x and y swapped, or classes one off",
+            advice="are boxes and classes in the files of --data as the format has them, and --classes in their order?",
+            values=values.as_labelled,
+        ),
         "ap": Gate(
             direction="at least",
             limit=None,

@@ -54,6 +54,7 @@ def quality_json(found: Quality) -> Json:
         "ap75": precision.ap75,
         "ap_by_size": dict(precision.by_size),
         "chance": found.chance,
+        "otherwise": {"reading": found.otherwise.name, "ap50": found.otherwise.ap50},
         "curve": _rounded(precision.curves[precision.objects > 0].mean(axis=0)) if precision.objects.any() else [],
     }
 
@@ -78,6 +79,7 @@ _UNKNOWN_QUALITY: Final[Json] = {
     "ap75": math.nan,
     "ap_by_size": {},
     "chance": math.nan,
+    "otherwise": None,
     "curve": [],
 }
 

@@ -26,11 +26,30 @@ def times_chance(measured: Json) -> Iterator[Value]:
 
     Of each artifact beside labels alone.
     """
-    reference = measured["reference"]
-    named = ((entry["file"], entry) for entry in measured["artifacts"])
-    for name, entry in named if reference["precision"] is None else [(reference["name"], reference)]:
+    for name, entry in _looking(measured):
         low, chance = number((entry["ap50_ci95"] or [None])[0]), number(entry["chance"])
         yield Value(value=low / max(chance, _LEAST_CHANCE) if chance >= 0 else math.nan, subject=name)
+
+
+def as_labelled(measured: Json) -> Iterator[Value]:
+    """The upper bound of the reference's AP at 0.5, over what it has where objects are read in another way.
+
+    Of each artifact beside labels alone.
+    """
+    for name, entry in _looking(measured):
+        other = entry["otherwise"]
+        high, best = number((entry["ap50_ci95"] or [None, None])[1]), number(other["ap50"])
+        if not math.isnan(best):  # else there is no other way
+            reason = f"with {other['reading']} AP50 would be {best:.3f}"
+            yield Value(value=high / max(best, _LEAST_CHANCE), subject=name, reason=reason if high < best else None)
+
+
+def _looking(measured: Json) -> list[tuple[str, Json]]:
+    """Who is asked whether it finds anything, by name: the reference or, beside labels alone, each artifact."""
+    reference = measured["reference"]
+    if reference["precision"] is not None:
+        return [(reference["name"], reference)]
+    return [(entry["file"], entry) for entry in measured["artifacts"]]
 
 
 def precisions(measured: Json) -> Iterator[Value]:

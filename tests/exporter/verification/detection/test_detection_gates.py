@@ -24,6 +24,9 @@ from mbexport.verification.judge import Verdict, all_passed, judge
 FLAWLESS = [detector_json(f"net_{kind}") for kind in ("int8.tflite", "int8.onnx", "fp32.tflite", "fp32.onnx")]
 
 
+TURNED = {"reading": "the labelled classes one higher", "ap50": 0.21}
+
+
 def judged(measured, limits=None, **options):
     """The verdict of each gate that was judged."""
     values = gate_values(measured, DETECTION_GATES)
@@ -61,6 +64,8 @@ def test_flawless_files_pass_every_gate():
         ("distinct_outputs", small("a_int8.tflite", distinct_outputs=4)),
         ("above_chance", detectors_json(FLAWLESS[0], reference={"ap50_ci95": [0.1, 0.2], "chance": 0.11})),
         ("above_chance", detectors_json(FLAWLESS[0], reference={"ap50_ci95": [0.0, 0.2], "chance": 0.0})),
+        ("as_labelled", detectors_json(FLAWLESS[0], reference={"ap50_ci95": [0.1, 0.2], "otherwise": TURNED})),
+        ("as_labelled", detectors_json(FLAWLESS[0], reference={"ap50_ci95": None, "otherwise": TURNED})),
         ("ap_drop", small("a_int8.tflite", ap_drop=0.03, ap_drop_ci95=[0.02, 0.04])),
         ("ap_drop", small("a_fp16.tflite", ap_drop=None, ap_drop_ci95=None)),
         ("fp32_paired", small("a_fp32.onnx", paired=0.9, paired_ci95=[0.88, 0.92])),
@@ -92,6 +97,14 @@ def test_flawless_files_pass_every_gate():
 )
 def test_each_gate_catches_its_fault(gate, measured):
     assert gate in failed(measured)
+
+
+def test_labels_that_are_read_otherwise_say_so():
+    gate = judged(detectors_json(FLAWLESS[0], reference={"ap50_ci95": [0.1, 0.2], "otherwise": TURNED}))["as_labelled"]
+    assert gate.reason == "with the labelled classes one higher AP50 would be 0.210"
+    assert gate.value == pytest.approx(0.2 / 0.21)
+    nothing = {"otherwise": {**TURNED, "ap50": None}}
+    assert "as_labelled" not in judged(detectors_json(FLAWLESS[0], reference=nothing))
 
 
 def test_a_reference_whose_tail_is_not_known_is_no_measure():
