@@ -20,15 +20,17 @@ from mbexport.formats.matching import match_detector
 from mbexport.formats.registry import open_runner
 from mbexport.formats.tflite.convert import tflite_file
 from mbexport.models.detection.boxes import Detections
+from mbexport.models.detection.settings import PostProcess
 from mbexport.verification.detection.pairing import pair_counts
 
 pytestmark = pytest.mark.client
 
 SIZES = ((320, 320), (640, 320), (320, 640))  # width, height
 LEAST = tail().settings.score_threshold
+USUAL = PostProcess()
 CORNERS_PX = 2.0  # MediaPipe gives whole pixels, of a corner and of a size
 PX_OF_CELLS = 192
-Detect = Callable[[Path, Sequence[Path]], list[list[Any]]]
+Detect = Callable[..., list[list[Any]]]
 
 
 @pytest.fixture
@@ -36,9 +38,9 @@ def detect(client_python) -> Detect:
     """MediaPipe's answers: for each image its objects as [label, score, left, top, right, bottom]."""
     python = client_python("mediapipe")
 
-    def answers(model: Path, images: Sequence[Path]) -> list[list[Any]]:
+    def answers(model: Path, images: Sequence[Path], least: float = LEAST) -> list[list[Any]]:
         found: list[list[Any]] = json.loads(
-            run([python, HERE / "detect_by_mediapipe.py", model, LEAST, *images], is_ours=False)
+            run([python, HERE / "detect_by_mediapipe.py", model, least, *images], is_ours=False)
         )
         return found
 
@@ -118,7 +120,7 @@ def test_a_trained_detector_finds_what_ours_finds(detect, detector_network, prec
     ours = detector_network.subject(kind).detections(detector_network.pixels)
     height, width = detector_network.pixels.shape[1:3]
 
-    found = detect(detector_network.file(kind), saved(detector_network.pixels, tmp_path))
+    found = detect(detector_network.file(kind), saved(detector_network.pixels, tmp_path), USUAL.score_threshold)
 
     assert sum(map(len, ours)) >= 10 * len(ours)
     assert len({cls for each in ours for cls in each.classes.tolist()}) == len(detector_network.labels)
