@@ -43,6 +43,7 @@ def of_detector() -> Json:
     report["calibration"]["sites"][-1]["site"] = "classes_5"
     report["sensitivity"]["measure"] = "Kullback-Leibler divergence"
     report |= {"simulation": None, "tried_normalizations": None, "import_agreement": None}
+    report |= {"anchors": _anchor_shapes(), "boxes": _data_boxes()}
     report["reference"] = _reference()
     report["artifacts"] = [_artifact(usual["artifacts"][place], place) for place in range(4)]
     names = [entry["file"] for entry in report["artifacts"]]
@@ -76,7 +77,7 @@ def of_detector() -> Json:
 
 def of_verified_detector() -> Json:
     """What `verify` reports: nothing of how the artifacts were made."""
-    of_builds = (*OF_BUILDS, "tried_normalizations", "import_agreement")
+    of_builds = (*OF_BUILDS, "tried_normalizations", "import_agreement", "anchors")
     report = {key: value for key, value in of_detector().items() if key not in of_builds}
     del report["tool"]["version"], report["data"]["images"], report["data"]["best_epoch_chosen_on_test"]
     del report["data"]["calibration_fingerprint"]
@@ -152,6 +153,24 @@ def of_crowds() -> Json:
     return report
 
 
+def with_bad_boxes() -> Json:
+    """A build on data with boxes that cannot be used: some of a click alone, and those of a photo that is missing."""
+    report = of_detector()
+    area = {"fault": "without an area", "problem": "box 3 must have an area, got 7 9 7 9", "boxes": 1}
+    files = [f"Annotations/BloodImage_{number:05}.xml" for number in range(6)]
+    gone = {"fault": "of a missing image", "problem": "image a.jpg must be there, got none", "boxes": 4}
+    report["boxes"] |= {
+        "left_out": 10,
+        "listed": [
+            *({**area, "part": "train", "file": file} for file in files),
+            {**gone, "part": "test", "file": "Annotations/a.xml"},
+        ],
+    }
+    train, _, test = report["boxes"]["parts"]
+    train["left_out"], test["left_out"] = {"without an area": 6}, {"of a missing image": 4}
+    return report
+
+
 DETECTORS = {
     "detector": of_detector,
     "verified detector": of_verified_detector,
@@ -161,6 +180,7 @@ DETECTORS = {
     "ten detectors": lambda: of_detectors(10),
     "crowds": of_crowds,
     "long labels": with_long_labels,
+    "bad boxes": with_bad_boxes,
 }
 
 _NOT_SHARED = ("paired", "paired_ci95", "paired_back", "paired_back_ci95", "score_error")
@@ -179,6 +199,35 @@ def _model(usual: Json) -> Json:
         "mult_adds": 98_000_000,
         "parameters": 744_508,
     }
+
+
+def _anchor_shapes() -> Json:
+    usual = {"table": "0.2-0.95", "verdict": "what TensorFlow's detectors have", "is_chosen": False}
+    return {
+        "count": 7_032,
+        "scales": [0.2, 0.35, 0.5, 0.65, 0.8, 0.95],
+        "ratios": [1.0, 2.0, 0.5, 3.0, 1 / 3],
+        "lowest_scale": 0.1,
+        "code_scales": [10.0, 10.0, 5.0, 5.0],
+        "boxes": 2_804,
+        "candidates": [
+            {**usual, "feature_stride": 16, "uncovered": 0.2904, "uncovered_class_mean": 0.289},
+            {
+                **usual,
+                "feature_stride": 8,
+                "uncovered": 0.0688,
+                "uncovered_class_mean": 0.115,
+                "verdict": "chosen, at least 10 points less",
+                "is_chosen": True,
+            },
+        ],
+    }
+
+
+def _data_boxes() -> Json:
+    counts = {"train": 2_805, "val": 1_124, "test": 959}
+    parts = [{"part": part, "checked": count, "left_out": {}} for part, count in counts.items()]
+    return {"checked": sum(counts.values()), "left_out": 0, "parts": parts, "listed": []}
 
 
 def _epoch(number: int) -> Json:

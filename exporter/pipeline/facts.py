@@ -15,6 +15,7 @@ from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
 from mbexport.pipeline.stage_files import AGREEMENT, HISTORY, MEASURED, TRAINING, TRIED
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes
+from mbexport.report.detector_content import anchors_json, boxes_json
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
 from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verification.judge import judge
@@ -86,6 +87,18 @@ def run_facts(
         },
         "options": _options(plan),
         "stages": stages_json(stages),
+        **_of_detector(plan, facts, data),
+    }
+
+
+def _of_detector(plan: BuildPlan, facts: Facts, data: DataSet | None) -> dict[str, Any]:
+    """What only a detector's report has: its anchors, and the boxes of the data that cannot be used."""
+    if facts.detector is None:
+        return {}
+    choice = plan.origin.anchors if isinstance(plan.origin, Trained) else None
+    return {
+        "anchors": anchors_json(facts.detector, choice),
+        "boxes": boxes_json(data.box_problems if data else {}),
     }
 
 

@@ -15,6 +15,7 @@ from mbexport.models.data.open import DataSet
 from mbexport.models.data.readable import ImageFindings, ReadableSets, drop_unreadable
 from mbexport.models.preprocess import Normalization
 from mbexport.report.content import Json, preprocess_json
+from mbexport.report.detector_content import boxes_json
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
 from mbexport.verification.gates import GATES, Gates, NetworkFacts, comparing_gates
 
@@ -84,6 +85,7 @@ def report_facts(
             "left_out": left_out_json(data.left_out),
             "copies": copies_json(readable.copies[0]),
         },
+        **({} if data.objects is None else {"boxes": boxes_json(data.box_problems)}),
     }
 
 

@@ -5,6 +5,7 @@ from mbexport.calibration.choices import Observer
 from mbexport.models.data.left_out import counted
 from mbexport.models.preprocess import MOBILENET_NAME
 from mbexport.report.formatting import Json, fed
+from mbexport.report.tasks.detection import boxes_line
 from mbexport.report.tasks.registry import text_of
 
 _MOST_CLIPPED = 0.01
@@ -19,7 +20,7 @@ def warnings_of(report: Json) -> list[str]:
     lines = []
     if data["unreadable"]:
         lines.append(f"{len(data['unreadable'])} images cannot be read and were left out; report.json lists them")
-    return lines + image_warnings(data) + network_warnings(report) + noise(report["machine"])
+    return lines + image_warnings(data) + box_warnings(report) + network_warnings(report) + noise(report["machine"])
 
 
 def image_warnings(data: Json) -> list[str]:
@@ -40,6 +41,15 @@ def image_warnings(data: Json) -> list[str]:
             f"{'it' if count == 1 else 'them'}"
         )
     return lines
+
+
+def box_warnings(report: Json) -> list[str]:
+    """The warning on boxes of a detector's data that cannot be used."""
+    line = boxes_line(report)
+    if line is None:
+        return []
+    first = report["boxes"]["listed"][0]
+    return [f"{line}, the first {first['file']}: {first['problem']}; report.json lists them"]
 
 
 def network_warnings(report: Json) -> list[str]:

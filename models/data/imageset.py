@@ -4,7 +4,7 @@ The modules that open data (`open`, `folder`, `tfds`, `shards`) return the two v
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mbexport.models.data.boxes.problems import BoxProblems
 from mbexport.models.data.lazy_names import names_at
 from mbexport.models.data.left_out import LeftOut
+from mbexport.models.data.splits import Part
 from mbexport.models.detection.boxes import Boxes
 from mbexport.models.preprocess import Pixels, Preprocess
 
@@ -69,7 +71,7 @@ class DataSet:
     `has_validation` the user put images aside (`val/`), on which training may choose its best epoch: those that
     `validation()` returns, or without it the test set. Of a folder, the folders of classes lie in
     `class_roots`, and `left_out` is what lies there and is not read. Where images have objects in the place of a label,
-    `objects` gives those of the images of these names.
+    `objects` gives those of the images of these names, and `box_problems` are those of each part that cannot be used.
     """
 
     name: str
@@ -84,6 +86,7 @@ class DataSet:
     left_out: LeftOut = field(default_factory=LeftOut)
     class_roots: tuple[Path, ...] = ()
     objects: Callable[[Sequence[str]], tuple[Boxes, ...]] | None = None
+    box_problems: Mapping[Part, BoxProblems] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,11 +60,21 @@ class AnchorCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnchorChoice:
-    """The `chosen` of the `candidates`, in the order in which they were considered, and why, in a sentence each."""
+    """The `chosen` of the `candidates`, in the order in which they were considered, by so many `boxes`.
+
+    `verdicts` say in a few words what became of each candidate, and why.
+    """
 
     chosen: AnchorCandidate
     candidates: tuple[AnchorCandidate, ...]
-    reasons: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    boxes: int
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What each candidate leaves uncovered and what became of it, in a sentence each."""
+        pairs = zip(self.candidates, self.verdicts, strict=True)
+        return tuple(f"{_described(candidate)}: {verdict}" for candidate, verdict in pairs)
 
     @property
     def anchors(self) -> Centers:
@@ -107,7 +117,7 @@ def choose_anchors(
         for stride in sorted(strides, reverse=True)
         for name in tables
     )
-    return _chosen(candidates)
+    return _chosen(candidates, boxes=len(whole))
 
 
 def _measured(boxes: Boxes, spec: SsdSpec, table_name: str) -> AnchorCandidate:
@@ -122,16 +132,27 @@ def _measured(boxes: Boxes, spec: SsdSpec, table_name: str) -> AnchorCandidate:
     )
 
 
-def _chosen(candidates: tuple[AnchorCandidate, ...]) -> AnchorChoice:
+def _chosen(candidates: tuple[AnchorCandidate, ...], *, boxes: int) -> AnchorChoice:
     chosen = candidates[0]
-    reasons = [f"{_described(chosen)}: what TensorFlow's detectors have"]
-    for each in candidates[1:]:
+    verdicts = [_first_verdict(chosen, is_alone=len(candidates) == 1)]
+    taken = 0
+    for place, each in enumerate(candidates[1:], start=1):
         if each.class_mean <= chosen.class_mean - _WORTH_IT:
-            chosen, verdict = each, f"chosen, at least {_WORTH_IT * 100:.0f} points less"
+            if taken:
+                verdicts[taken] = verdicts[taken].replace("chosen", "chosen at first", 1)
+            chosen, taken = each, place
+            verdicts.append(f"chosen, at least {_WORTH_IT * 100:.0f} points less")
         else:
-            verdict = f"not chosen, less than {_WORTH_IT * 100:.0f} points better"
-        reasons.append(f"{_described(each)}: {verdict}")
-    return AnchorChoice(chosen=chosen, candidates=candidates, reasons=tuple(reasons))
+            verdicts.append(f"not chosen, less than {_WORTH_IT * 100:.0f} points better")
+    return AnchorChoice(chosen=chosen, candidates=candidates, verdicts=tuple(verdicts), boxes=boxes)
+
+
+def _first_verdict(candidate: AnchorCandidate, *, is_alone: bool) -> str:
+    """What is said of the candidate that the others are compared with."""
+    if is_alone:
+        return "chosen by the user"
+    is_usual = candidate.spec.feature_stride == max(FEATURE_STRIDES) and candidate.table == AnchorTable()
+    return "what TensorFlow's detectors have" if is_usual else "the cheapest that the user allows"
 
 
 def _described(candidate: AnchorCandidate) -> str:

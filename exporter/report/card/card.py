@@ -60,7 +60,7 @@ def _context(report: Json, licence: str | None, files: Collection[str], bundles:
         "bundles": {platform: Markup(summary) for platform, summary in bundles.items()},
         "feeding": card.feeding(report),
         "ends": _ends(report["artifacts"], card.output),
-        "training": sentences.training(report),
+        "training": sentences.training(report, card),
         "reference": report["reference"]["name"],
         "labelled": report["reference"]["labelled"],
         "metrics": _metrics(report),

@@ -136,6 +136,7 @@ CLASSIFICATION_CARD: Final = TaskCard(
     about=_about,
     feeding=_feeding,
     output=_output,
+    made=lambda _report: [],
     scope=_scope,
     differences=_differences,
     published=_published,

@@ -10,7 +10,7 @@ from mbexport.models.architectures import DETECTORS
 from mbexport.report.card.images import greyed, named, resized
 from mbexport.report.card.task_card import TaskCard
 from mbexport.report.formatting import Json, number
-from mbexport.report.tasks.detection import coverage_line, tail_line
+from mbexport.report.tasks.detection import anchors_line, boxes_line, coverage_line, tail_line
 from mbexport.report.tasks.registry import network_title
 
 _WORST: Final = 10
@@ -64,6 +64,19 @@ def _output(entry: Json) -> str:
         *([] if found["iou_threshold"] is None else [f"of a class overlapping at most {found['iou_threshold']:g}"]),
     ]
     return ", ".join([f"{found['dtype']}, up to {found['detections']} boxes", *limits])
+
+
+def _made(report: Json) -> list[str]:
+    """Which anchors the network has, and which boxes of the data nobody could learn."""
+    lines = []
+    if shapes := report.get("anchors"):
+        scales, ratios = (" ".join(f"{value:.3g}" for value in shapes[key]) for key in ("scales", "ratios"))
+        lines.append(
+            f"It corrects {shapes['count']:,} anchors: boxes of scales {scales} (and {shapes['lowest_scale']:.3g} in "
+            f"the finest map) and of ratios of width to height {ratios}."
+        )
+    chosen, left_out = anchors_line(report), boxes_line(report)
+    return lines + [f"{line[0].upper()}{line[1:]}." for line in (chosen, left_out) if line is not None]
 
 
 def _scope(report: Json) -> list[str]:
@@ -134,6 +147,7 @@ DETECTION_CARD: Final = TaskCard(
     about=_about,
     feeding=_feeding,
     output=_output,
+    made=_made,
     scope=_scope,
     differences=lambda _report: [],
     published=lambda _report: [],

@@ -46,11 +46,11 @@ def fed(source: Json) -> str:
     return f"(byte - {mean}) / {std}{codes}"
 
 
-def training(report: Json) -> list[str]:
+def training(report: Json, card: TaskCard) -> list[str]:
     """Where weights and integers came from, as far as the report says."""
     if "options" not in report:
         return ["This report only compares files: how they were made is not known here."]
-    return [*_origin(report), *_calibration(report), *_distillation(report.get("qat"))]
+    return [*_origin(report), *card.made(report), *_calibration(report), *_distillation(report.get("qat"))]
 
 
 def limits(report: Json, card: TaskCard) -> list[str]:

@@ -15,6 +15,7 @@ class TaskCard:
     - `about(report)`: what the network is and gives.
     - `feeding(report)`: paragraphs on how a picture is fed and how the answer is read.
     - `output(entry)`: what comes out of an artifact.
+    - `made(report)`: sentences on what was decided from the data before the training.
     - `scope(report)`, `differences(report)`, `published(report)`: sentences on what the figures do not say, on how
       files answer, and on what others published.
     - `speeds(report)`: sentences on latencies.
@@ -28,6 +29,7 @@ class TaskCard:
     about: Callable[[Json], str]
     feeding: Callable[[Json], list[str]]
     output: Callable[[Json], str]
+    made: Callable[[Json], list[str]]
     scope: Callable[[Json], list[str]]
     differences: Callable[[Json], list[str]]
     published: Callable[[Json], list[str]]

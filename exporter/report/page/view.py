@@ -7,7 +7,7 @@ from typing import Final
 from mbexport.escaping.markup import clean
 from mbexport.report.page.numbers import Json, elided, number, sentence, short_names
 from mbexport.report.tasks.registry import compared_with
-from mbexport.report.warnings import image_warnings, network_warnings
+from mbexport.report.warnings import box_warnings, image_warnings, network_warnings
 
 _MOST_REASONS: Final = 3
 _ORDER: Final[Mapping[str, int]] = {"fail": 0, "undecided": 1, "pass": 2}
@@ -94,7 +94,7 @@ def caveats(report: Json) -> list[str]:
         names = ", ".join(str(image["file"]) for image in bad[:_MOST_REASONS])
         more = ", \u2026" if len(bad) > _MOST_REASONS else ""
         lines.append(f"{len(bad)} images cannot be read and were left out: {names}{more}")
-    lines += image_warnings(report["data"])
+    lines += image_warnings(report["data"]) + box_warnings(report)
     if not report["reference"]["labelled"]:
         lines.append(
             "The images have no labels: how often the artifacts agree is known, how often they are right is not."

@@ -4,6 +4,7 @@ AP is 0 to 1 here as in `--gate` and in other tools that measure it. Detections 
 score of at least 0.3; one is kept where the other detector gives a box of its class at nearly the same place.
 """
 
+from collections import Counter
 from typing import Final
 
 from mbexport.report.formatting import Json, interval, number
@@ -54,6 +55,40 @@ def coverage_line(report: Json) -> str | None:
     return f"{share} of the {worst['objects']:,} objects overlap none of the {worst['count']:,} anchors by half"
 
 
+def anchors_line(report: Json) -> str | None:
+    """Which anchors were chosen, by how many boxes, as a sentence without its end; None where none were."""
+    candidates = (report.get("anchors") or {}).get("candidates", [])
+    chosen = next((each for each in candidates if each["is_chosen"]), None)
+    if chosen is None:
+        return None
+    first, boxes = candidates[0], report["anchors"]["boxes"]
+    how, beside = f", {chosen['verdict']}", ""
+    if chosen is not first:
+        how, beside = " were chosen", f", {first['uncovered_class_mean']:.1%} with {_shapes(first)}"
+    return (
+        f"anchors of {_shapes(chosen)}{how}: of {boxes:,} boxes to learn from, in the mean over classes, "
+        f"{chosen['uncovered_class_mean']:.1%} have no anchor that overlaps them by half{beside}"
+    )
+
+
+def _shapes(candidate: Json) -> str:
+    return f"stride {candidate['feature_stride']} and scales {candidate['table']}"
+
+
+def boxes_line(report: Json) -> str | None:
+    """Which boxes of the data cannot be used, as a sentence without its end; None if all can, or nothing is known."""
+    found = report.get("boxes")
+    if not found or not found["left_out"]:
+        return None
+    kinds = Counter[str]()
+    for part in found["parts"]:
+        kinds.update(part["left_out"])
+    said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    parts = [f"{part['part']} {sum(part['left_out'].values()):,}" for part in found["parts"] if part["left_out"]]
+    where = "" if len(found["parts"]) == 1 else f" ({', '.join(parts)})"
+    return f"{found['left_out']:,} of {found['checked']:,} boxes cannot be used and were left out: {said}{where}"
+
+
 def _quality(entry: Json) -> str:
     return f"AP {precision(entry, 'ap')}, AP50 {precision(entry, 'ap50')}"
 
@@ -76,7 +111,7 @@ def _kernel_path(pair: Json) -> str:
 
 
 def _remarks(report: Json) -> list[str]:
-    return [line for line in (tail_line(report), coverage_line(report)) if line is not None]
+    return [line for line in (anchors_line(report), tail_line(report), coverage_line(report)) if line is not None]
 
 
 _AP: Final = Column(title="AP [95 %]", text=lambda entry: precision(entry, "ap"))

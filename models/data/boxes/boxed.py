@@ -1,6 +1,6 @@
 """Images with the boxes of their objects: sets, and data sets, which are listed and not read."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mbexport.models.data.boxes.problems import BoxProblems
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.data.left_out import LeftOut
+from mbexport.models.data.splits import Part
 from mbexport.models.detection.boxes import Boxes
 
 
@@ -43,8 +44,8 @@ class BoxedData:
 
     `split(seed)` returns the training and the test set, `validation()` the images that the user put aside for choosing
     between epochs, None without such ones, and `evaluation(seed)` those to verify an artifact on. `contents()` reads
-    every image and returns a hash that does not depend on place and time of writing. `problems` are the boxes that
-    cannot be used, and are in no set; `left_out` is what else was not read. Images lie in `class_roots`.
+    every image and returns a hash that does not depend on place and time of writing. `problems_of` has the
+    boxes of each part that cannot be used, and are in no set; `left_out` is what else was not read. Images lie in `class_roots`.
     """
 
     name: str
@@ -54,6 +55,11 @@ class BoxedData:
     validation: Callable[[], BoxedImages | None]
     evaluation: Callable[[int], BoxedImages]
     contents: Callable[[], str]
-    problems: BoxProblems
+    problems_of: Mapping[Part, BoxProblems]
     left_out: LeftOut = field(default_factory=LeftOut)
     class_roots: tuple[Path, ...] = ()
+
+    @property
+    def problems(self) -> BoxProblems:
+        """Those of all parts."""
+        return BoxProblems.joined(self.problems_of.values())

@@ -58,4 +58,5 @@ def data_set_of(data: BoxedData) -> DataSet:
         left_out=data.left_out,
         class_roots=data.class_roots,
         objects=objects,
+        box_problems=data.problems_of,
     )

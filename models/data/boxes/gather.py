@@ -1,7 +1,7 @@
 """Turn what annotations state into boxes of images as they are read, and leave out what cannot be used."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Final
@@ -38,74 +38,83 @@ _LEGAL: Final[Mapping[Fault, str]] = MappingProxyType(
 _Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
-    """The images of a part, by their numbers, int64 (n,), and the boxes of each; classes by the numbers of `Keys`."""
-
-    numbers: NDArray[np.int64]
-    boxes: tuple[Boxes, ...]
-
-
 class Keys:
-    """The classes of boxes, numbered as they are found, with the first places of boxes that can be used."""
+    """The classes of boxes, numbered as they are found."""
 
     def __init__(self) -> None:
         self.found: dict[Key, int] = {}
-        self._places: dict[Key, list[tuple[str, str]]] = {}
 
     def number(self, key: Key) -> int:
         """The number of a class."""
         return self.found.setdefault(key, len(self.found))
 
-    def note(self, key: Key, file: str, place: str) -> None:
-        """Remember that a box of a class lies at that place of the file."""
-        places = self._places.setdefault(key, [])
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What is noted of a part while its boxes are read: problems, and where the first boxes of each class lie."""
+
+    tally: ProblemTally = field(default_factory=ProblemTally)
+    places: dict[Key, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def place(self, key: Key, file: str, place: str) -> None:
+        """Remember that a box of a class, one that can be used, lies at that place of the file."""
+        places = self.places.setdefault(key, [])
         if len(places) < MOST_LISTED:
             places.append((file, place))
 
-    def places(self, key: Key) -> list[tuple[str, str]]:
-        """File and place of at most 1000 boxes of a class."""
-        return self._places.get(key, [])
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """The images of a part, by their numbers, int64 (n,), the boxes of each, and the notes on them.
+
+    Classes are the numbers of `Keys`.
+    """
+
+    numbers: NDArray[np.int64]
+    boxes: tuple[Boxes, ...]
+    notes: Notes
 
 
-def gather(stated: Iterable[StatedImage], files: ImageFiles, keys: Keys, tally: ProblemTally) -> Gathered:
-    """The images and the boxes of a part; problems are added to the tally. A few images are in memory at a time.
+def gather(stated: Iterable[StatedImage], files: ImageFiles, keys: Keys) -> Gathered:
+    """The images and the boxes of a part. A few images are in memory at a time.
 
     Raises `DataError` where two annotations are of one image.
     """
     found: dict[int, Boxes] = {}
+    notes = Notes()
     for image, header in _with_headers(stated, files):
         if image.image in found:
             raise DataError(f"{image.file} must be the only annotation of {image.wanted}, got a second one")
-        boxes = _boxes_of(image, header, keys, tally)
+        boxes = _boxes_of(image, header, keys, notes)
         if boxes is not None and image.image is not None:
             found[image.image] = boxes
     numbers = sorted(found)
-    return Gathered(numbers=np.array(numbers, np.int64), boxes=tuple(found[number] for number in numbers))
+    boxes_in_order = tuple(found[number] for number in numbers)
+    return Gathered(numbers=np.array(numbers, np.int64), boxes=boxes_in_order, notes=notes)
 
 
-def in_order(parts: Sequence[Gathered], keys: Keys, order: ClassOrder, tally: ProblemTally) -> list[Gathered]:
-    """The same parts with the classes of `order`; boxes of others are left out, and added to the tally."""
+def in_order(part: Gathered, keys: Keys, order: ClassOrder) -> Gathered:
+    """The same part with the classes of `order`; boxes of others are left out, and noted as problems."""
     places = np.array([order.places.get(key, -1) for key in keys.found], np.int64)
     counts = np.zeros(len(places), np.int64)
-    for each in (boxes for part in parts for boxes in part.boxes):
-        np.add.at(counts, each.classes, 1)
+    for boxes in part.boxes:
+        np.add.at(counts, boxes.classes, 1)
     for key, number in keys.found.items():
         if places[number] < 0 and counts[number]:
-            _count_unknown(key, int(counts[number]), keys, order, tally)
+            _count_unknown(key, int(counts[number]), order, part.notes)
 
     def ordered(boxes: Boxes) -> Boxes:
         classes = places[boxes.classes]
         return replace(boxes, classes=classes).take(classes >= 0)
 
-    return [replace(part, boxes=tuple(map(ordered, part.boxes))) for part in parts]
+    return replace(part, boxes=tuple(map(ordered, part.boxes)))
 
 
-def _count_unknown(key: Key, count: int, keys: Keys, order: ClassOrder, tally: ProblemTally) -> None:
+def _count_unknown(key: Key, count: int, order: ClassOrder, notes: Notes) -> None:
     legal = f"must be of one of the {len(order.labels)} classes"
-    listed = keys.places(key)
+    listed = notes.places[key]
     for file, place in listed:
-        tally.add(
+        notes.tally.add(
             BoxProblem(
                 fault=Fault.UNKNOWN_CLASS,
                 file=file,
@@ -113,7 +122,7 @@ def _count_unknown(key: Key, count: int, keys: Keys, order: ClassOrder, tally: P
                 got="none" if key == NO_CLASS else _short(str(key)),
             )
         )
-    tally.count(Fault.UNKNOWN_CLASS, count - len(listed))
+    notes.tally.count(Fault.UNKNOWN_CLASS, count - len(listed))
 
 
 def _with_headers(stated: Iterable[StatedImage], files: ImageFiles) -> Iterator[tuple[StatedImage, Header | str]]:
@@ -133,8 +142,9 @@ def _with_headers(stated: Iterable[StatedImage], files: ImageFiles) -> Iterator[
         yield from zip(batch, reader_pool().map(header_of, batch), strict=True)
 
 
-def _boxes_of(image: StatedImage, header: Header | str, keys: Keys, tally: ProblemTally) -> Boxes | None:
+def _boxes_of(image: StatedImage, header: Header | str, keys: Keys, notes: Notes) -> Boxes | None:
     """The boxes of an image that can be used; None if the image itself cannot be."""
+    tally = notes.tally
     tally.checked += len(image.boxes)
     if isinstance(header, str):
         legal = f"{_short(image.wanted)} must be {'there' if image.image is None else 'readable'}"
@@ -150,22 +160,23 @@ def _boxes_of(image: StatedImage, header: Header | str, keys: Keys, tally: Probl
     with np.errstate(invalid="ignore", over="ignore"):  # of what is written as a number anything is possible
         cut = clipped(corners.astype(np.float32))
         checks = [*_checks_of_edges(edges, image.first_px or 0), _lies_outside(corners, cut, header)]
-    return _usable(image, cut, checks, keys, tally)
+    return _usable(image, cut, checks, keys, notes)
 
 
 def _usable(
-    image: StatedImage, cut: Corners, checks: Sequence[NDArray[np.bool_]], keys: Keys, tally: ProblemTally
+    image: StatedImage, cut: Corners, checks: Sequence[NDArray[np.bool_]], keys: Keys, notes: Notes
 ) -> Boxes:
     """The boxes, `cut` off at the image's border, that have none of the faults of `_LEGAL`, as `checks` tell."""
     is_good = np.ones(len(cut), np.bool_)
     for (fault, legal), is_bad in zip(_LEGAL.items(), checks, strict=True):
         for index in np.flatnonzero(is_bad & is_good):
             box = image.boxes[index]
-            tally.add(BoxProblem(fault=fault, file=image.file, what=f"{box.place} {legal}", got=_short(box.text)))
+            what = f"{box.place} {legal}"
+            notes.tally.add(BoxProblem(fault=fault, file=image.file, what=what, got=_short(box.text)))
         is_good &= ~is_bad
     classes = [keys.number(box.key) for box in image.boxes]
     for index in np.flatnonzero(is_good):
-        keys.note(image.boxes[index].key, image.file, image.boxes[index].place)
+        notes.place(image.boxes[index].key, image.file, image.boxes[index].place)
     return Boxes.of(cut, classes, [box.is_difficult for box in image.boxes]).take(is_good)
 
 

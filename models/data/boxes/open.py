@@ -14,7 +14,7 @@ from mbexport.models.data.boxes.class_order import ClassOrder
 from mbexport.models.data.boxes.coco import find_coco
 from mbexport.models.data.boxes.gather import Gathered, Keys, gather, in_order
 from mbexport.models.data.boxes.image_files import ImageFiles
-from mbexport.models.data.boxes.problems import BoxProblems, ProblemTally, require_few_bad
+from mbexport.models.data.boxes.problems import BoxProblems, require_few_bad
 from mbexport.models.data.boxes.stated import BoxFormat, Found, Source
 from mbexport.models.data.boxes.voc import find_voc
 from mbexport.models.data.boxes.yolo import find_yolo
@@ -45,12 +45,12 @@ def open_boxed(root: Path, classes_file: Path | None = None, *, follow_links: bo
     if not root.is_dir():
         raise DataError(f"--data must be a folder of images with boxes, got {root}")
     source = _recognized(DataFolder(root=root, follow_links=follow_links)).read()
-    keys, tally = Keys(), ProblemTally()
-    stated = {part: gather(images, source.files, keys, tally) for part, images in source.parts.items()}
+    keys = Keys()
+    stated = {part: gather(images, source.files, keys) for part, images in source.parts.items()}
     order = source.order(keys.found, classes_file)
-    parts = dict(zip(stated, in_order(list(stated.values()), keys, order, tally), strict=True))
-    problems = tally.problems()
-    _require_boxes(root, parts, order, problems)
+    parts = {part: in_order(gathered, keys, order) for part, gathered in stated.items()}
+    problems = {part: gathered.notes.tally.problems() for part, gathered in parts.items()}
+    _require_boxes(root, parts, order, BoxProblems.joined(problems.values()))
     _require_apart(root, parts, source.files)
     return _boxed_data(root, source, parts, order, problems)
 
@@ -107,7 +107,7 @@ def _require_apart(root: Path, parts: Mapping[Part, Gathered], files: ImageFiles
 
 
 def _boxed_data(
-    root: Path, source: Source, parts: Mapping[Part, Gathered], order: ClassOrder, problems: BoxProblems
+    root: Path, source: Source, parts: Mapping[Part, Gathered], order: ClassOrder, problems: Mapping[Part, BoxProblems]
 ) -> BoxedData:
     def images_of(part: Part) -> BoxedImages:
         return BoxedImages(images=source.files.images(parts[part].numbers), boxes=parts[part].boxes)
@@ -123,7 +123,8 @@ def _boxed_data(
         return images_of(Part.TRAIN), images_of(evaluated)
 
     used = {number for gathered in parts.values() for number in gathered.numbers.tolist()}
-    lines = [*_lines(parts), source.files.fingerprint, *map(str, problems.listed)]
+    listed = [str(problem) for each in problems.values() for problem in each.listed]
+    lines = [*_lines(parts), source.files.fingerprint, *listed]
     return BoxedData(
         name=shown(root.resolve().name),
         class_names=order.labels,
@@ -132,7 +133,7 @@ def _boxed_data(
         validation=lambda: images_of(Part.VALIDATION) if puts_aside else None,
         evaluation=lambda _seed: images_of(evaluated),
         contents=lambda: _hash(order.labels, [*_lines(parts), *_contents(source.files, parts)]),
-        problems=problems,
+        problems_of=problems,
         left_out=source.left_out.and_of(source.files.left_out(used)),
         class_roots=source.roots,
     )

@@ -1,7 +1,7 @@
 """What is wrong with boxes that somebody drew: counted by kind, the first ones listed, and too many of them refused."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -58,6 +58,17 @@ class BoxProblems:
 
     def __bool__(self) -> bool:
         return bool(self.counts)
+
+    @classmethod
+    def joined(cls, parts: "Iterable[BoxProblems]") -> "BoxProblems":
+        """The problems of all parts of a data set, part by part."""
+        found = tuple(parts)
+        counts = sum((Counter(each.counts) for each in found), Counter[Fault]())
+        return cls(
+            checked=sum(each.checked for each in found),
+            counts={fault: counts[fault] for fault in Fault if counts[fault]},
+            listed=tuple(problem for each in found for problem in each.listed)[:MOST_LISTED],
+        )
 
     def __str__(self) -> str:
         """What there was, in a few words: "2 boxes without an area"; "nothing" if there was nothing."""

@@ -65,6 +65,27 @@ def test_small_objects_get_finer_maps_and_smaller_anchors() -> None:
     assert found.reasons[3].endswith("not chosen, less than 10 points better")  # the same anchors on finer maps
 
 
+def test_what_was_chosen_only_at_first_is_told_so() -> None:
+    """Smaller anchors leave less uncovered, and finer maps still less."""
+    found = choose_anchors([squares(0.07)], SPEC)
+    shares = [each.class_mean for each in found.candidates]
+    assert shares[1] < shares[0] - 0.1
+    assert shares[4] < shares[1] - 0.1
+    assert found.verdicts[1] == "chosen at first, at least 10 points less"
+    assert [verdict for verdict in found.verdicts if verdict.startswith("chosen,")] == [found.verdicts[4]]
+
+
+def test_what_the_user_says_is_not_said_to_be_tensorflows() -> None:
+    assert choose_anchors([squares(0.4)], SPEC, strides=(8,), tables=("0.2-0.95",)).verdicts == ("chosen by the user",)
+    assert choose_anchors([squares(0.4)], SPEC, strides=(8,)).verdicts[0] == "the cheapest that the user allows"
+    assert choose_anchors([squares(0.4)], SPEC).verdicts[0] == "what TensorFlow's detectors have"
+
+
+def test_says_how_many_boxes_it_was_chosen_by() -> None:
+    assert choose_anchors([squares(0.4), squares(0.6, count=7)], SPEC).boxes == 207
+    assert choose_anchors([squares(0.13, count=9000)], SPEC).boxes == 4000
+
+
 def test_a_stride_that_is_given_is_not_changed() -> None:
     found = choose_anchors([squares(0.05)], SPEC, strides=(16,))
     assert {each.spec.feature_stride for each in found.candidates} == {16}

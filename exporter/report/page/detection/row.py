@@ -1,10 +1,10 @@
 """The page of a detector."""
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
+from mbexport.report.page.detection import anchors, photos
 from mbexport.report.page.detection.charts import charts, measure
-from mbexport.report.page.detection.photos import context
 from mbexport.report.page.detection.tiles import classes, tiles
 from mbexport.report.page.numbers import Json
 from mbexport.report.page.task_page import (
@@ -14,17 +14,24 @@ from mbexport.report.page.task_page import (
     PAIRS,
     PROVENANCE,
     SPEED,
+    Pictures,
     Section,
     TaskPage,
 )
+from mbexport.report.page.view import NumberedArtifact
 
 
-def _has_tails(report: Json, _charts: Collection[str]) -> bool:
-    return any(entry["anchors"] or entry["tail"] for entry in report["artifacts"])
+def _has_anchors_or_tails(report: Json, _charts: Collection[str]) -> bool:
+    boxes = report.get("boxes") or {"left_out": 0}
+    return bool(report.get("anchors") or boxes["left_out"]) or any(entry["anchors"] or entry["tail"] for entry in report["artifacts"])
 
 
 def _is_trained(_report: Json, charts: Collection[str]) -> bool:
     return "training-ap" in charts or "training-loss" in charts
+
+
+def _context(report: Json, artifacts: Sequence[NumberedArtifact], pictures: Pictures) -> dict[str, Any]:
+    return {**photos.context(report, artifacts, pictures), **anchors.context(report)}
 
 
 DETECTION_PAGE: Final = TaskPage(
@@ -37,7 +44,7 @@ DETECTION_PAGE: Final = TaskPage(
         Section(id="photos", title="Photos", template="detection/photos.j2"),
         SPEED,
         PAIRS,
-        Section(id="tails", title="Anchors and boxes", template="detection/tails.j2", is_there=_has_tails),
+        Section(id="tails", title="Anchors and boxes", template="detection/tails.j2", is_there=_has_anchors_or_tails),
         Section(id="training", title="Training", template="detection/training.j2", is_there=_is_trained),
         LAYERS,
         PROVENANCE,
@@ -46,5 +53,5 @@ DETECTION_PAGE: Final = TaskPage(
     charts=charts,
     tiles=tiles,
     classes=classes,
-    context=context,
+    context=_context,
 )

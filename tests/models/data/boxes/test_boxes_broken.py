@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 from boxes_by_hand import WRITERS, Photo, image, text, write_coco, write_voc, write_yolo
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mbexport.errors import DataError, OptionError
 from mbexport.models.data.boxes.open import BoxedData, open_boxed, require_few_bad
 from mbexport.models.data.boxes.problems import MOST_LISTED, BoxProblem, BoxProblems, Fault, ProblemTally
+from mbexport.models.data.splits import Part
 
 GOOD = ("x", 0, 0, 10, 10)
 
@@ -237,6 +240,40 @@ def test_more_bad_boxes_than_allowed_are_refused(tmp_path: Path) -> None:
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(OptionError, match="--max-bad must be from 0 to 1, got"):
             require_few_bad(problems, wrong)
+
+
+def test_each_part_has_its_own_problems(tmp_path: Path) -> None:
+    photos = [
+        Photo(name="a", boxes=[GOOD, ("x", 5, 5, 5, 9), ("y", 0, 0, 5, 5)], part="train"),
+        Photo(name="b", boxes=[GOOD], part="val"),
+        Photo(name="c", boxes=[GOOD, ("y", 0, 0, 5, 5), ("y", 5, 5, 9, 9), ("x", 5, 5, 43, 9)], part="test"),
+    ]
+    data = open_boxed(write_voc(tmp_path, photos), text(tmp_path / "classes.txt", "x\n"))
+    assert {part.value: (each.checked, dict(each.counts)) for part, each in data.problems_of.items()} == {
+        "train": (3, {Fault.NO_AREA: 1, Fault.UNKNOWN_CLASS: 1}),
+        "val": (1, {}),
+        "test": (4, {Fault.OUTSIDE: 1, Fault.UNKNOWN_CLASS: 2}),
+    }
+    assert (data.problems.checked, data.problems.bad, len(data.problems.listed)) == (8, 5, 5)
+    assert {each.file for each in data.problems_of[Part.TEST].listed} == {"Annotations/c.xml"}
+
+
+FAULTS = st.lists(st.tuples(st.sampled_from(Fault), st.integers(1, 3)), max_size=5)
+
+
+@given(st.lists(FAULTS, max_size=4))
+def test_what_is_wrong_with_all_parts_is_the_sum_of_what_is_wrong_with_each(parts) -> None:
+    tallies = [ProblemTally() for _ in parts]
+    for tally, faults in zip(tallies, parts, strict=True):
+        for number, (fault, boxes) in enumerate(faults):
+            tally.checked += boxes
+            tally.add(BoxProblem(fault=fault, file="a", what=f"box {number}", got="b", boxes=boxes))
+    every = BoxProblems.joined(tally.problems() for tally in tallies)
+    assert every.bad == every.checked == sum(boxes for faults in parts for _, boxes in faults)
+    assert [each.fault for each in every.listed] == [fault for faults in parts for fault, _ in faults]
+    assert every.counts == {
+        fault: count for fault in Fault if (count := sum(n for part in parts for kind, n in part if kind is fault))
+    }
 
 
 def test_a_million_problems_are_counted_and_the_first_listed() -> None:
