@@ -101,10 +101,11 @@ def verify(files: Sequence[StrPath], *, progress: Progress | None = None, **opti
 
 
 def predict(file: StrPath, images: Sequence[StrPath], **options: Any) -> Mapping[str, Any]:
-    """Classify images with one artifact: `mbexport predict --json`.
+    """Classify images, or find the objects in them, with one artifact: `mbexport predict --json`.
 
     Gives what that command prints: `images` holds for each image its `top` classes, each with `class` (its index),
-    `label` and `score` in 0..1, the likeliest first. `options` are the command's (`top`, `classes`, `preprocess`,
+    `label` and `score` in 0..1, the likeliest first. A detector's have `objects` instead, each with a `box` (ymin,
+    xmin, ymax, xmax as fractions of the image) and the same in pixels, `box_px`. `options` are the command's (`top`, `classes`, `preprocess`,
     `crop_fraction` ...). Raises `InputError` for a file or an image that cannot be used.
     """
     from mbexport.commands import predict as command

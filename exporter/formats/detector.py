@@ -45,18 +45,19 @@ class Detector:
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.decoding = _decoding(runner)
-        self._places = _by_name(runner.outputs) or _by_shape(runner.outputs)
-        if self.decoding is None and not (self._places and _fit(self._places, runner.outputs)):
+        places = _places_of(runner.outputs)
+        if self.decoding is None and not places:
             raise DataError(
                 f"{runner.path}: a detector must give boxes (1, n, 4), classes (1, n), scores (1, n) and their number "
                 f"(1,), got {_in_words(runner.outputs)}"
             )
+        self._places = places
         if runner.batch != 1:
             raise DataError(f"{runner.path}: a detector must take one image at a time, got a batch of {runner.batch}")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Which of the four each output of the file is, in the file's order."""
+        """Which of the four each output of the file is, in the file's order; none for raw heads."""
         return tuple(sorted(self._places, key=self._places.__getitem__))
 
     @property
@@ -129,6 +130,17 @@ def _decoding(runner: Runner) -> Decoding | None:
 def _is_raw(targets: Sequence[TensorSpec]) -> bool:
     """Whether the outputs are called as raw heads are."""
     return sorted(target.name for target in targets) == sorted(RAW_OUTPUTS)
+
+
+def is_detector(runner: Runner) -> bool:
+    """Whether the outputs are those of a detector, whatever they are called, or raw heads."""
+    return _is_raw(runner.outputs) or bool(_places_of(runner.outputs))
+
+
+def _places_of(targets: Sequence[TensorSpec]) -> dict[str, int]:
+    """The place of each of the four outputs; none for those of another network."""
+    places = _by_name(targets) or _by_shape(targets)
+    return places if places and _fit(places, targets) else {}
 
 
 def _by_name(targets: Sequence[TensorSpec]) -> dict[str, int]:

@@ -1,15 +1,17 @@
-"""Predict the classes of image files with one artifact, fed as `mbexport verify` feeds it."""
+"""Predict the classes of image files, or the objects in them, with one artifact, fed as `mbexport verify` feeds it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.errors import DataError
+from mbexport.errors import DataError, OptionError
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import labels_of
+from mbexport.formats.detector import is_detector
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner
@@ -17,34 +19,54 @@ from mbexport.formats.subject import Subject
 from mbexport.formats.trial import require_harmless
 from mbexport.models.data.decode import read_image
 from mbexport.models.preprocess import Normalization, Preprocess
+from mbexport.pipeline.predict_objects import predict_objects
 from mbexport.pipeline.usual import PHOTOS
 from mbexport.report.content import Json
+
+_USUAL_TOP: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which images an artifact is to classify, and how.
+    """Which images an artifact is to answer, and how.
 
-    `labels` name the classes; without them the artifact's own labels do, or else numbers. `normalization` is what a
-    file expects that does not say. With `background` the first score is of no class, and left out.
+    `top` is how many classes or objects of each image are wanted: without it 5 classes, or all objects that an app
+    would show. `labels` name the classes; without them the artifact's own labels do, or else numbers. `normalization`
+    is what a file expects that does not say. `crop_fraction` and `background` are of classifiers: the first one is the
+    usual one of photos if absent, and with the other the first score is of no class, and left out.
     """
 
     file: Path
     images: tuple[Path, ...]
-    top: int
+    top: int | None = None
     labels: tuple[str, ...] | None = None
-    crop_fraction: float = PHOTOS.crop_fraction
+    crop_fraction: float | None = None
     normalization: Normalization | None = None
     background: bool = False
 
 
 def predict_files(question: Question) -> Json:
-    """For each image the `top` classes with their scores in 0..1, the likeliest first; of equal ones the first class.
+    """For each image its `top` classes with scores in 0..1, the likeliest first, or the `objects` that a detector finds.
 
-    Raises `DataError` for an artifact or an image that cannot be used.
+    Of equal scores the first class comes first. Raises `DataError` for an artifact or an image that cannot be used,
+    `OptionError` for a detector with what only classifiers have.
     """
     require_harmless([question.file])
     runner = open_runner(question.file)
+    answers = _objects(runner, question) if is_detector(runner) else _classes(runner, question)
+    return {"schema": 1, "file": runner.name, "runtime": runner.runtime, "images": answers}
+
+
+def _objects(runner: Runner, question: Question) -> list[Json]:
+    given = {"--crop-fraction": question.crop_fraction is not None, "--background": question.background}
+    for option in (name for name, is_given in given.items() if is_given):
+        raise OptionError(f"{option} is for classifiers, got it with a detector: drop {option}")
+    return predict_objects(
+        runner, question.images, top=question.top, labels=question.labels, normalization=question.normalization
+    )
+
+
+def _classes(runner: Runner, question: Question) -> list[Json]:
     classes = Classifier(runner).classes - question.background
     labels = question.labels or _own_labels(runner, question) or tuple(str(number) for number in range(classes))
     if len(labels) != classes:
@@ -53,21 +75,18 @@ def predict_files(question: Question) -> Json:
             + ("; --background ignores the first score" if len(labels) == classes - 1 else "")
         )
     preprocess = Preprocess(
-        resolution=runner.resolution, crop_fraction=question.crop_fraction, channels=runner.channels
+        resolution=runner.resolution,
+        crop_fraction=PHOTOS.crop_fraction if question.crop_fraction is None else question.crop_fraction,
+        channels=runner.channels,
     )
     subject = match(
         runner, pixels=preprocess, given=question.normalization, classes=classes, background=question.background
     )
     rows = _probabilities(subject, question.images, preprocess)
-    return {
-        "schema": 1,
-        "file": runner.name,
-        "runtime": runner.runtime,
-        "images": [
-            {"image": str(image), "top": _top(row, labels, question.top)}
-            for image, row in zip(question.images, rows, strict=True)
-        ],
-    }
+    top = _USUAL_TOP if question.top is None else question.top
+    return [
+        {"image": str(image), "top": _top(row, labels, top)} for image, row in zip(question.images, rows, strict=True)
+    ]
 
 
 def _own_labels(runner: Runner, question: Question) -> tuple[str, ...] | None:
