@@ -56,6 +56,9 @@ def show_plan(planned: "PlannedRun", stream: TextIO) -> int:
         f"network: {_network(planned)}",
         *(f"to be downloaded: {file}" for file in planned.downloads),
         *([f"not read as images: {planned.left_out}"] if planned.left_out else []),
+        *_boxes(planned),
+        *(["anchors:"] if planned.anchors else []),
+        *(f"  {reason}" for reason in planned.anchors),
         "stages:",
         *(f"  {name:<{width}}  {status}" for name, status in stages),
         f"files in {planned.plan.out}/:",
@@ -64,6 +67,14 @@ def show_plan(planned: "PlannedRun", stream: TextIO) -> int:
     ]
     stream.write(visible_lines(lines) + "\n")
     return EXIT_DONE
+
+
+def _boxes(planned: "PlannedRun") -> list[str]:
+    """A line on the boxes of a detector's data that cannot be used; none where all can."""
+    problems = planned.box_problems
+    if not problems:
+        return []
+    return [f"boxes that cannot be used: {problems}, of {problems.checked:,}; the first {problems.listed[0]}"]
 
 
 def _status(stage: "PlannedStage") -> str:

@@ -13,6 +13,7 @@ from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import LONGEST_CELL, json_text, visible, visible_lines
 from mbexport.files import sha256_of
 from mbexport.formats.trial import require_harmless, warm_up
+from mbexport.models.task import Task
 
 if TYPE_CHECKING:
     from mbexport.report.content import Json
@@ -39,7 +40,8 @@ def sensitivity_of(file: Path) -> "Json":
         raise DataError(f"--sensitivity takes only an int8 artifact, got {file}, which is {entry['precision']}")
     if not report.get("sensitivity"):
         raise DataError(f"{path} holds no sensitivities: run build or export again without --no-sensitivity")
-    return {"file": file.name, "sha256": digest, **report["sensitivity"]}
+    task = {"task": report["task"]} if "task" in report else {}  # which reports on classifiers do not have
+    return {"file": file.name, "sha256": digest, **task, **report["sensitivity"]}
 
 
 def _sensitivity_schema() -> dict[str, Any]:
@@ -52,6 +54,7 @@ def _sensitivity_schema() -> dict[str, Any]:
         "type": "object",
         "required": ["artifacts"],
         "properties": {
+            "task": {"enum": [task.value for task in Task]},
             "artifacts": {"type": "array", "items": entry},
             "sensitivity": {"anyOf": [{"$ref": "#/$defs/sensitivity"}, {"type": "null"}]},
         },

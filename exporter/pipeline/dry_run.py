@@ -1,13 +1,14 @@
 """Find what a run would do, and do none of it: its network, its stages, and the files that it would write."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from mbexport.calibration.ranges.range_file import read_ranges
 from mbexport.errors import OutputError
 from mbexport.models.architectures import architecture_of
+from mbexport.models.data.boxes.problems import BoxProblems
 from mbexport.models.data.open import DataSet, LeftOut
 from mbexport.models.resolution import Resolution
 from mbexport.pipeline.build import STAGES
@@ -16,7 +17,7 @@ from mbexport.pipeline.context import NETWORK, Context
 from mbexport.pipeline.deliver import delivered_names
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.output_place import require_apart
-from mbexport.pipeline.plan import BuildPlan, Foreign
+from mbexport.pipeline.plan import BuildPlan, Foreign, Trained
 from mbexport.pipeline.publish import require_room
 from mbexport.pipeline.shared_cache import SharedCache
 from mbexport.pipeline.stage import Stage
@@ -56,7 +57,8 @@ class PlannedRun:
     """A run that has not happened.
 
     `downloads` are files of weights that are not there yet. `files` lie in the plan's output folder; names that end in
-    / are folders.
+    / are folders. Of a detector, `anchors` are the reasons of their choice, a sentence each, and `box_problems` the
+    boxes of its data that cannot be used.
     """
 
     plan: BuildPlan
@@ -65,6 +67,8 @@ class PlannedRun:
     stages: tuple[PlannedStage, ...]
     files: tuple[str, ...]
     left_out: LeftOut
+    anchors: tuple[str, ...] = ()
+    box_problems: BoxProblems = field(default_factory=BoxProblems)
 
 
 def planned(
@@ -104,6 +108,8 @@ def planned(
         stages=tuple(stages),
         files=tuple(names),
         left_out=run.images.left_out,
+        anchors=plan.origin.anchors.reasons if isinstance(plan.origin, Trained) and plan.origin.anchors else (),
+        box_problems=BoxProblems.joined(data.box_problems.values() if data else ()),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import recognize
+from mbexport.formats.detector import is_detector
 from mbexport.formats.matching import match
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
@@ -138,6 +139,7 @@ def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subj
     require_harmless([*options.files, *([options.reference] if options.reference else [])], all_kernels=True)
     runners = [open_runner(path) for path in options.files]  # each runs on a core of its own
     give_distinct_names(runners)
+    _require_classifiers(runners, data)
     reference = reference_of(options, runners)
     known = reference or runners[0]
     classes = _classes(known, data, background=options.background)
@@ -155,6 +157,15 @@ def _matched(options: VerifyOptions, data: DataSet) -> tuple[list[Subject], Subj
     # The reference first: what is wrong with it is said of it.
     subject = None if reference is None else matched(reference)
     return [matched(runner) for runner in runners], subject, pixels
+
+
+def _require_classifiers(runners: Sequence[Runner], data: DataSet) -> None:
+    """Raises `DataError` for a file that finds objects: there are none in this data."""
+    found = next((runner for runner in runners if is_detector(runner)), None)
+    if found is not None:
+        raise DataError(
+            f"{found.path} is a detector: --data must be a folder of images with boxes, got {data.name}, which has none"
+        )
 
 
 def _baseline(reference: Subject | None, known: Subject, data: DataSet) -> Baseline:

@@ -39,7 +39,7 @@ def print_report(
     for line in _comparisons(report):
         screen.line(line)
     if report.get("qat"):
-        screen.line(distillation_line(report["qat"]))
+        screen.line(distillation_line(report["qat"], agreement=text_of(report).agreement))
     screen.table(_gate_table(report, has_report=out is not None))
     if out is not None:
         screen.line(f"files: {out}/")
@@ -87,8 +87,8 @@ def print_check(findings: Iterable[str], verdict: str, *, is_good: bool, stream:
     screen.line(verdict, style=f"bold {'green' if is_good else 'red'}")
 
 
-def distillation_line(qat: Json) -> str:
-    """What became of quantization-aware training, in one line."""
+def distillation_line(qat: Json, *, agreement: str = "agreement") -> str:
+    """What became of quantization-aware training, in one line; the share of like answers is called `agreement`."""
     start, best, judges = qat["start"], qat["best"], f"on {qat['held_out']} held-out images"
     if not qat["steps"]:
         return (
@@ -101,8 +101,8 @@ def distillation_line(qat: Json) -> str:
             f"quantize: kept the calibrated integers: {qat['steps']} steps of training did not bring them nearer to "
             f"float ({moved} {judges})"
         )
-    agreement = f"{start['agreement']:.1%} -> {best['agreement']:.1%}"
-    return f"quantize: divergence from float {moved}, agreement {agreement} {judges}"
+    alike = f"{start['agreement']:.1%} -> {best['agreement']:.1%}"
+    return f"quantize: divergence from float {moved}, {agreement} {alike} {judges}"
 
 
 def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
@@ -142,24 +142,23 @@ def _latency_table(result: Json) -> Table:
 
 
 def print_sensitivity(sensitivity: Json, stream: TextIO, *, as_json: bool) -> None:
-    """What each layer costs, those that cost most first; or the same as JSON."""
+    """What each layer costs, those that cost most first; or the same as JSON. Its `task` is that of its report."""
     if as_json:
         stream.write(json_text(sensitivity) + "\n")
         return
-    screen = Screen(stream)
+    screen, text = Screen(stream), text_of(sensitivity)
     screen.line(
         f"{sensitivity['file']}: {sensitivity['measure']} from float {sensitivity['divergence']:.4g}, "
-        f"{sensitivity['agreement']:.1%} of the answers alike, on {sensitivity['samples']} {sensitivity['images']} "
-        "images"
+        f"{sensitivity['agreement']:.1%} {text.alike}, on {sensitivity['samples']} {sensitivity['images']} images"
     )
-    screen.table(_sensitivity_table(sensitivity["layers"]))
+    screen.table(_sensitivity_table(sensitivity["layers"], agreement=text.agreement))
     screen.line(
         "share: the part of the divergence that goes away when this layer alone stays float (below 0: others have been "
         "fitted to its errors, and do worse without)."
     )
 
 
-def _sensitivity_table(layers: Sequence[Json]) -> Table:
+def _sensitivity_table(layers: Sequence[Json], *, agreement: str) -> Table:
     costliest = sorted(layers, key=lambda entry: -math.inf if entry["share"] is None else entry["share"], reverse=True)
     rows = [
         (
@@ -171,7 +170,7 @@ def _sensitivity_table(layers: Sequence[Json]) -> Table:
         )
         for entry in costliest
     ]
-    return Table(header=("layer", "share", "divergence without", "agreement without", "SNR dB"), rows=rows)
+    return Table(header=("layer", "share", "divergence without", f"{agreement} without", "SNR dB"), rows=rows)
 
 
 def _artifact_table(report: Json) -> Table:

@@ -168,13 +168,13 @@ def _stored_badly(report: Json) -> list[str]:
         worst = max(clipped, key=lambda site: site["clipped"])
         lines.append(
             f"{len(clipped)} activation tensors cut more than {_MOST_CLIPPED:.0%} of their values, most of all "
-            f"{worst['site']} ({worst['clipped']:.1%}): does --observer {Observer.MINMAX} answer better?"
+            f"{worst['site']} ({worst['clipped']:.1%}): does --observer {Observer.MINMAX} do better?"
         )
     if coarse:
         worst = max(coarse, key=lambda site: site["unused_codes"])
         lines.append(
             f"{len(coarse)} activation tensors use fewer than {_FEWEST_CODES} of {_CODES} codes on the calibration "
             f"images, least of all {worst['site']} ({_CODES - worst['unused_codes']}): does --observer "
-            f"{Observer.AUTO} answer better?"
+            f"{Observer.AUTO} do better?"
         )
     return lines

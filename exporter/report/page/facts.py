@@ -62,16 +62,24 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def facts(found: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """List names and values, without the keys `without`; what is nested has names such as `Weights, file`."""
-    shown = []
+_NO_NAMES: Final[Mapping[str, str | None]] = MappingProxyType({})
+
+
+def facts(
+    found: Mapping[str, Any], *, without: Sequence[str] = (), names: Mapping[str, str | None] = _NO_NAMES
+) -> list[tuple[str, str]]:
+    """List names and values, without the keys `without`; what is nested has names such as `Weights, file`.
+
+    `names` come before the usual ones; what has None there is left out.
+    """
+    known, shown = {**_NAMES, **names}, []
     for name, value in found.items():
-        if name in without:
+        if name in without or known.get(name, name) is None:
             continue
         if isinstance(value, Mapping):
-            shown += [(_nested(name, inner), _fact(each)) for inner, each in value.items()]
+            shown += [(_nested(known, name, inner), _fact(each)) for inner, each in value.items()]
         else:
-            shown.append((_name(name), _fact(value)))
+            shown.append((_name(known, name), _fact(value)))
     return shown
 
 
@@ -83,12 +91,12 @@ def _fact(value: Any) -> str:
     return number(value) if value is None or isinstance(value, int | float) else str(value)
 
 
-def _name(key: str) -> str:
-    return _NAMES.get(key) or _spaced(key)
+def _name(known: Mapping[str, str | None], key: str) -> str:
+    return known.get(key) or _spaced(key)
 
 
-def _nested(outer: str, inner: str) -> str:
-    return _NAMES.get(f"{outer}.{inner}") or f"{_name(outer)}, {inner}"
+def _nested(known: Mapping[str, str | None], outer: str, inner: str) -> str:
+    return known.get(f"{outer}.{inner}") or f"{_name(known, outer)}, {inner}"
 
 
 def _spaced(key: str) -> str:

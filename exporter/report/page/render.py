@@ -48,6 +48,7 @@ def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "charts": {name: Markup(svg) for name, svg in drawn.items()},
         "sections": sections,
         "folder": task.folder,
+        "names": task.names,
         "measure": task.measure(report),
         "precisions": [name for name in COLOURS if any(one.entry["precision"] == name for one in artifacts)],
         "formats": [each for each in FORMATS if any(one.entry["format"] == each.name for one in artifacts)],

@@ -1,7 +1,7 @@
 """What the page asks of its report's task: sections, the quality that charts draw, tiles, what templates show."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mbexport.report.page.numbers import Json
@@ -54,6 +54,8 @@ class TaskPage:
     - `tiles(report, files)`: its tiles on quality, on the `files` that tiles speak of.
     - `classes(reference)`: what is told of the classes of the test images.
     - `context(report, artifacts, pictures)`: the names that only its templates use.
+    - `names`: what keys of the report are called, where that is not what others call them; None for what says nothing
+      here.
     """
 
     folder: str
@@ -64,6 +66,7 @@ class TaskPage:
     tiles: Callable[[Json, Sequence[Json]], list[Tile | None]]
     classes: Callable[[Json], str]
     context: Callable[[Json, Sequence[NumberedArtifact], Pictures], dict[str, Any]]
+    names: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def has_layers(_report: Json, charts: Collection[str]) -> bool:

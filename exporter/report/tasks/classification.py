@@ -79,6 +79,8 @@ CLASSIFICATION: Final = TaskText(
         Column(title="points of top-1 lost [95 %]", text=_lost, compares=True),
         Column(title="answers alike [95 %]", text=agreement, compares=True),
     ),
+    agreement="agreement",
+    alike="of the answers alike",
     likeness=_likeness,
     kernel_path=_kernel_path,
     remarks=lambda _report: [],

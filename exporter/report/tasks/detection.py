@@ -141,6 +141,8 @@ DETECTION: Final = TaskText(
         _KEPT,
         Column(title="also the reference's [95 %]", text=lambda entry: kept(entry, "paired_back"), compares=True),
     ),
+    agreement="boxes in common",
+    alike="of the boxes in common",
     likeness=_likeness,
     kernel_path=_kernel_path,
     remarks=_remarks,

@@ -30,6 +30,7 @@ class TaskText:
       which order of its outputs may be another one.
     - `cut_on_purpose(sites)`: the tensors whose values the correction of logits cuts off on purpose.
     - `terminal`, `summary`, `card`: the columns on quality in the tables of artifacts there.
+    - `agreement`: what the share of answers that two networks give alike is called; `alike` says what it is of.
     - `likeness(pair)`: how alike two files answer; `kernel_path(pair)`: the same of two kernel paths, in short.
     - `remarks(report)`: lines on what this task alone has.
     - `mediapipe`: the class of MediaPipe Tasks that reads its files.
@@ -44,6 +45,8 @@ class TaskText:
     terminal: tuple[Column, ...]
     summary: tuple[Column, ...]
     card: tuple[Column, ...]
+    agreement: str
+    alike: str
     likeness: Callable[[Json], str]
     kernel_path: Callable[[Json], str]
     remarks: Callable[[Json], list[str]]

@@ -95,6 +95,21 @@ def test_a_dry_run_shows_the_network_that_the_boxes_chose(cli, cells, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
+def test_a_dry_run_says_why_it_has_these_anchors_and_which_boxes_are_left_out(cli, tmp_path):
+    bad = Photo(name="bad", boxes=[("cat", 5, 5, 5, 9), ("cat", 0, 0, 9, 9)], part="train")
+    cells = write_voc(tmp_path / "cells", [*PHOTOS, bad])
+    words = ("--resolution", "96", "--max-bad", "0.5", "--dry-run", "--out", tmp_path / "o")
+    lines = cli("build", "--task", "detect", "--data", cells, *words).stdout.splitlines()
+    assert lines[1] == (
+        "boxes that cannot be used: 1 box without an area, of 14; the first Annotations/bad.xml: box 1 must have an "
+        "area, got 6 6 5 9"
+    )
+    reasons = lines[lines.index("anchors:") + 1 : lines.index("stages:")]
+    assert len(reasons) == 6
+    assert reasons[0].startswith("  stride 16, scales 0.2-0.95: ")
+    assert reasons[0].endswith(": what TensorFlow's detectors have")
+
+
 def test_the_cost_is_that_of_table_13(cli):
     """arXiv 1704.04861, table 13: SSD 300 with MobileNet has 6.8 M parameters and 1.2 B mult-adds."""
     shown = json.loads(cli("cost", "--task", "detect", "--json").stdout)

@@ -258,7 +258,7 @@ def test_tensors_that_are_clipped_are_counted_and_the_worst_is_named(told):
     calibration = stored(site("a", clipped=0.02), site("b", clipped=0.035), site("c", clipped=0.01))
     assert told(calibration=calibration) == (
         "WARNING: 2 activation tensors cut more than 1% of their values, most of all b (3.5%): does --observer minmax "
-        "answer better?\n"
+        "do better?\n"
     )
 
 
@@ -266,7 +266,7 @@ def test_tensors_that_waste_codes_are_counted_and_the_worst_is_named(told):
     calibration = stored(site("a", unused_codes=193), site("b", unused_codes=192), site("c", unused_codes=200))
     assert told(calibration=calibration) == (
         "WARNING: 2 activation tensors use fewer than 64 of 256 codes on the calibration images, least of all c (56): "
-        "does --observer auto answer better?\n"
+        "does --observer auto do better?\n"
     )
 
 

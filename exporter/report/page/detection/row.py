@@ -1,6 +1,7 @@
 """The page of a detector."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from mbexport.report.page.detection import anchors, photos
@@ -19,6 +20,21 @@ from mbexport.report.page.task_page import (
     TaskPage,
 )
 from mbexport.report.page.view import NumberedArtifact
+
+
+# A detector's answers are boxes; it sees whole photos; and it has no variants.
+_NAMES: Final[Mapping[str, str | None]] = MappingProxyType(
+    {
+        "agreement": "Boxes in common",
+        "integer_agreement": "Boxes in common with exact integers",
+        "start.agreement": "Boxes in common before",
+        "best.agreement": "Boxes in common, best",
+        "max_logit_lsb": "Largest distance of an output, LSB",
+        "max_bad": "Unreadable images, and boxes of no use, allowed, fraction",
+        "io": "Input type of int8 files",
+        **dict.fromkeys(("near_ties", "crop_fraction", "conv", "shallow", "minimalistic", "rho")),
+    }
+)
 
 
 def _has_anchors_or_tails(report: Json, _charts: Collection[str]) -> bool:
@@ -54,4 +70,5 @@ DETECTION_PAGE: Final = TaskPage(
     tiles=tiles,
     classes=classes,
     context=_context,
+    names=_NAMES,
 )

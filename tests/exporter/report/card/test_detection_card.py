@@ -82,6 +82,19 @@ def test_limits_name_what_it_cannot_find():
     assert f"| Platelets | `{INT8}` | 71 | 0.241 | 0.236 | 0.612 | 0.609 |" in card()
 
 
+def test_it_says_which_anchors_it_has_and_which_boxes_nobody_learned():
+    text = shown(card(DETECTORS["bad boxes"]()))
+    assert (
+        "It corrects 7,032 anchors: boxes of scales 0.2 0.35 0.5 0.65 0.8 0.95 (and 0.1 in the finest map) and of "
+        "ratios of width to height 1 2 0.5 3 0.333."
+    ) in text
+    assert "Anchors of stride 8 and scales 0.2-0.95 were chosen: of 2,804 boxes to learn from" in text
+    assert (
+        "10 of 4,888 boxes cannot be used and were left out: 6 without an area, 4 of a missing image (train 6, test 4)."
+    ) in text
+    assert "cannot be used" not in shown(card())
+
+
 def test_beside_labels_alone_sizes_are_those_of_the_first_file():
     text = shown(card(DETECTORS["beside objects"]()))
     assert f"the AP of {STEM}_fp32.tflite is 0.110 of those below 32 x 32 pixels" in text
@@ -89,7 +102,7 @@ def test_beside_labels_alone_sizes_are_those_of_the_first_file():
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_every_kind_of_report_has_a_card(kind):
-    text = card({**DETECTORS[kind](), "qat": None})
+    text = card(DETECTORS[kind]())
     assert not re.search(r"\bNone\b|\bnan\b|top-?[15]|classif|locating", shown(text))
     titles = ["Intended use", "How to use", "Training and calibration", "Results", "Limits", "Licence"]
     assert all(f"\n## {title}\n" in text for title in titles)

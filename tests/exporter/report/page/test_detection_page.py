@@ -57,6 +57,31 @@ def test_tiles_of_a_build_by_hand():
     ]
 
 
+def test_anchors_and_boxes_left_out_by_hand():
+    found = Page(page_of("bad boxes"))
+    choice = found.tables["Anchors to choose from, and boxes to learn from that none of them overlaps by half"]
+    assert [cells(row) for row in choice[1:]] == [
+        ["16 px, 0.2-0.95", "what TensorFlow's detectors have", "28.9%", "29.0%"],
+        ["8 px, 0.2-0.95 this network", "chosen, at least 10 points less", "11.5%", "6.9%"],
+    ]
+    parts = found.tables["Boxes of the data, and those that cannot be used"]
+    assert [cells(row) for row in parts[1:]] == [
+        ["train", "6 without an area", "2,805", "6"],
+        ["val", "nothing", "1,124", "0"],
+        ["test", "4 of a missing image", "959", "4"],
+    ]
+    assert "Annotations/BloodImage_00004.xml: box 3 must have an area, got 7 9 7 9" in found.text
+    assert "Annotations/BloodImage_00005.xml" not in found.text
+    assert "and 5 more, listed in report.json" in found.text
+    assert "0.2, 0.35, 0.5, 0.65, 0.8, 0.95" in found.text
+
+
+def test_what_only_classifiers_have_is_not_told():
+    text = Page(page_of("detector")).text
+    assert not re.search(r"Agreement|Near ties|Central crop|Shallow variant|Minimalistic|Resolution multiplier", text)
+    assert "Boxes in common before" in text
+
+
 def test_the_worst_file_speaks_and_a_gain_is_not_called_a_loss():
     report = of_detector()
     report["artifacts"][INT8] |= {"ap_drop": -0.004, "ap_drop_ci95": [-0.01, 0.002]}

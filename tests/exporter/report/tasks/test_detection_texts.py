@@ -15,10 +15,20 @@ from mbexport.models.task import Task
 from mbexport.report.junit import junit
 from mbexport.report.tasks.detection import precision
 from mbexport.report.tasks.registry import network_title, task_of
-from mbexport.report.terminal import print_report
+from mbexport.report.terminal import print_report, print_sensitivity
 from mbexport.report.warnings import network_warnings, warnings_of
 
 OF_CLASSIFIERS = re.compile(r"[Tt]op-?[15]|answers? alike|[Aa]greement|LSB|\bNone\b|\bnan\b")
+TRAINED = {
+    "steps": 40,
+    "images": 200,
+    "held_out": 30,
+    "measure": "Kullback-Leibler divergence",
+    "best": {"divergence": 0.01, "agreement": 0.95},
+    "kept": "trained",
+    "history": [],
+    "unsettled": [],
+}
 TFLITE, ONNX = f"{STEM}_int8.tflite", f"{STEM}_int8.onnx"
 
 
@@ -80,6 +90,52 @@ def test_twins_kernels_tails_and_anchors_have_a_line_each():
     assert "4.9% [3.7%, 6.5%] of the 958 objects overlap none of the 7,032 anchors by half" in lines
 
 
+def test_the_choice_of_anchors_is_told_with_what_it_is_better_than():
+    assert (
+        "anchors of stride 8 and scales 0.2-0.95 were chosen: of 2,804 boxes to learn from, in the mean over classes, "
+        "11.5% have no anchor that overlaps them by half, 28.9% with stride 16 and scales 0.2-0.95"
+    ) in printed(of_detector())
+    report = of_detector()
+    usual, finer = report["anchors"]["candidates"]
+    usual["is_chosen"], finer["is_chosen"] = True, False
+    assert (
+        "anchors of stride 16 and scales 0.2-0.95, what TensorFlow's detectors have: of 2,804 boxes to learn from, in "
+        "the mean over classes, 28.9% have no anchor that overlaps them by half"
+    ) in printed(report)
+
+
+def test_of_anchors_that_were_not_chosen_here_nothing_is_told():
+    report = of_detector()
+    report["anchors"] |= {"candidates": [], "boxes": None}
+    assert not any("to learn from" in line for line in printed(report))
+
+
+def test_boxes_that_cannot_be_used_are_warned_of_by_kind_and_part():
+    assert warnings_of(DETECTORS["bad boxes"]()) == [
+        "10 of 4,888 boxes cannot be used and were left out: 6 without an area, 4 of a missing image (train 6, test "
+        "4), the first Annotations/BloodImage_00000.xml: box 3 must have an area, got 7 9 7 9; report.json lists them"
+    ]
+    assert warnings_of(of_detector()) == []
+
+
+def test_what_training_brought_is_told_in_boxes():
+    report = of_detector()
+    report["qat"] = {**TRAINED, "start": {"divergence": 0.02, "agreement": 0.9}}
+    assert "quantize: divergence from float 0.02 -> 0.01, boxes in common 90.0% -> 95.0% on 30 held-out images" in (
+        printed(report)
+    )
+
+
+def test_what_each_layer_costs_is_told_in_boxes():
+    stream = io.StringIO()
+    sensitivity = {"file": TFLITE, "task": "detect", **of_detector()["sensitivity"]}
+    print_sensitivity(sensitivity, stream, as_json=False)
+    text = stream.getvalue()
+    assert re.search(r"from float [\d.e-]+, [\d.]+% of the boxes in common, on \d+ calibration images", text)
+    assert "boxes in common without" in text
+    assert OF_CLASSIFIERS.findall(text) == []
+
+
 def test_twins_with_other_tails_are_told_so():
     report = of_detector()
     report["pairs"][1]["conflict"] = "their tails differ: score threshold 0.01 beside 0.02"
@@ -90,7 +146,7 @@ def test_twins_with_other_tails_are_told_so():
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_no_word_is_of_classifiers(kind):
-    report = {**DETECTORS[kind](), "qat": None}
+    report = DETECTORS[kind]()
     text = "\n".join([*printed(report), junit(report).decode()])
     assert OF_CLASSIFIERS.findall(text) == []
 
