@@ -1,6 +1,7 @@
 """Compare artifact files, whoever made them, on labelled images: the work of `mbexport verify`."""
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path

@@ -27,7 +27,7 @@ def measure(_report: Json) -> Measure:
 
 
 def charts(report: Json, artifacts: Sequence[NumberedArtifact]) -> dict[str, str | None]:
-    """The curve of each artifact, and AP and loss by epoch."""
+    """The curve of each artifact, and AP and loss by evaluation."""
     training = report.get("training") or []
     return {
         **{f"curve-{one.place}": curve_chart(one, report["reference"]) for one in artifacts},
@@ -64,9 +64,12 @@ def curve_chart(one: NumberedArtifact, reference: Json) -> str | None:
     )
 
 
-def training_chart(epochs: Sequence[Json], names: dict[str, str], *, name: str, title: str = "AP") -> str | None:
-    """Draw figures of the epochs by their two keys in `names`, the first solid, the second dashed; None without any."""
-    drawn = {key: _values(epochs, key) for key in names}
+def training_chart(evaluations: Sequence[Json], names: dict[str, str], *, name: str, title: str = "AP") -> str | None:
+    """Draw figures by their two keys in `names`, the first solid, the second dashed; None without any.
+
+    An evaluation is that of an epoch or, where epochs are short, of several.
+    """
+    drawn = {key: _values(evaluations, key) for key in names}
     drawn = {key: values for key, values in drawn.items() if values}
     if not drawn:
         return None
@@ -74,12 +77,12 @@ def training_chart(epochs: Sequence[Json], names: dict[str, str], *, name: str, 
     for key, style, drawn_in in zip(names, ("solid", _DASHES), (ACCENT, INT8), strict=True):
         for values in filter(None, [drawn.get(key)]):
             axes.plot(*zip(*values, strict=True), color=drawn_in, linewidth=2, linestyle=style)
-    axes.set_xlim(0, max(len(epochs), 1))
+    axes.set_xlim(0, max(len(evaluations), 1))
     axes.set_ylim(0, _ROOM_ABOVE * max(value for values in drawn.values() for _, value in values))
-    axes.set_xlabel("epoch")
+    axes.set_xlabel("evaluation")
     axes.set_title(title)
     told = "; ".join(f"{names[key]}: {_told(values, is_best_high='loss' not in key)}" for key, values in drawn.items())
-    return to_svg(figure, name=f"chart-{name}", title=f"{title} by epoch", description=told)
+    return to_svg(figure, name=f"chart-{name}", title=f"{title} by evaluation", description=told)
 
 
 def _at(curve: Sequence[float], recall: float) -> float:
@@ -90,12 +93,12 @@ def _recalls(curve: Sequence[float]) -> list[float]:
     return [place / (len(curve) - 1) for place in range(len(curve))]
 
 
-def _values(epochs: Sequence[Json], key: str) -> list[tuple[int, float]]:
-    """The epochs, from 1, that have a figure of this name, with the figure."""
-    return [(number, epoch[key]) for number, epoch in enumerate(epochs, 1) if epoch.get(key) is not None]
+def _values(evaluations: Sequence[Json], key: str) -> list[tuple[int, float]]:
+    """The evaluations, from 1, that have a figure of this name, with the figure."""
+    return [(number, each[key]) for number, each in enumerate(evaluations, 1) if each.get(key) is not None]
 
 
 def _told(values: Sequence[tuple[int, float]], *, is_best_high: bool) -> str:
     """The last figure and the best."""
     best = (max if is_best_high else min)(values, key=lambda pair: pair[1])
-    return f"{decimals(values[-1][1], _DIGITS)} at last, the best {decimals(best[1], _DIGITS)} in epoch {best[0]}"
+    return f"{decimals(values[-1][1], _DIGITS)} at last, the best {decimals(best[1], _DIGITS)} in evaluation {best[0]}"

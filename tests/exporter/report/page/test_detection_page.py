@@ -135,9 +135,9 @@ def test_charts_by_hand():
     assert described(found["size"]).split("; ")[INT8] == "int8.tflite: 0.424 at 1.01 MB"
     assert described(found["curve-3"]).endswith("is AP50, 0.766; the reference's is 0.768")
     assert described(found["training-ap"]) == (
-        "AP: 0.424 at last, the best 0.424 in epoch 60; AP50: 0.755 at last, the best 0.755 in epoch 60"
+        "AP: 0.424 at last, the best 0.424 in evaluation 60; AP50: 0.755 at last, the best 0.755 in evaluation 60"
     )
-    assert described(found["training-loss"]).startswith("training: 0.245 at last, the best 0.245 in epoch 60; held out")
+    assert described(found["training-loss"]).startswith("training: 0.245 at last, the best 0.245 in evaluation 60; held out")
 
 
 def test_what_was_not_measured_is_not_drawn():
