@@ -105,8 +105,8 @@ def predict(file: StrPath, images: Sequence[StrPath], **options: Any) -> Mapping
 
     Gives what that command prints: `images` holds for each image its `top` classes, each with `class` (its index),
     `label` and `score` in 0..1, the likeliest first. A detector's have `objects` instead, each with a `box` (ymin,
-    xmin, ymax, xmax as fractions of the image) and the same in pixels, `box_px`. `options` are the command's (`top`, `classes`, `preprocess`,
-    `crop_fraction` ...). Raises `InputError` for a file or an image that cannot be used.
+    xmin, ymax, xmax as fractions of the image) and the same in pixels, `box_px`. `options` are the command's (`top`,
+    `classes`, `preprocess`, `crop_fraction` ...). Raises `InputError` for a file or an image that cannot be used.
     """
     from mbexport.commands import predict as command
     from mbexport.pipeline.predict_files import predict_files

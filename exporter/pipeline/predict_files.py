@@ -46,7 +46,7 @@ class Question:
 
 
 def predict_files(question: Question) -> Json:
-    """For each image its `top` classes with scores in 0..1, the likeliest first, or the `objects` that a detector finds.
+    """For each image its `top` classes with scores in 0..1, the likeliest first, or the `objects` of a detector.
 
     Of equal scores the first class comes first. Raises `DataError` for an artifact or an image that cannot be used,
     `OptionError` for a detector with what only classifiers have.

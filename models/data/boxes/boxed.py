@@ -45,7 +45,8 @@ class BoxedData:
     `split(seed)` returns the training and the test set, `validation()` the images that the user put aside for choosing
     between epochs, None without such ones, and `evaluation(seed)` those to verify an artifact on. `contents()` reads
     every image and returns a hash that does not depend on place and time of writing. `problems_of` has the
-    boxes of each part that cannot be used, and are in no set; `left_out` is what else was not read. Images lie in `class_roots`.
+    boxes of each part that cannot be used, and are in no set; `left_out` is what else was not read. Images lie in
+    `class_roots`.
     """
 
     name: str

@@ -163,9 +163,7 @@ def _boxes_of(image: StatedImage, header: Header | str, keys: Keys, notes: Notes
     return _usable(image, cut, checks, keys, notes)
 
 
-def _usable(
-    image: StatedImage, cut: Corners, checks: Sequence[NDArray[np.bool_]], keys: Keys, notes: Notes
-) -> Boxes:
+def _usable(image: StatedImage, cut: Corners, checks: Sequence[NDArray[np.bool_]], keys: Keys, notes: Notes) -> Boxes:
     """The boxes, `cut` off at the image's border, that have none of the faults of `_LEGAL`, as `checks` tell."""
     is_good = np.ones(len(cut), np.bool_)
     for (fault, legal), is_bad in zip(_LEGAL.items(), checks, strict=True):

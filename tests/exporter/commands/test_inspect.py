@@ -49,6 +49,14 @@ def test_what_the_report_says_is_given_as_it_stands(artifact: Path) -> None:
     assert sensitivity_of(artifact) == {"file": artifact.name, "sha256": sha256_of(artifact), **costs(0.25)}
 
 
+def test_of_a_detector_the_task_is_told_too(artifact: Path) -> None:
+    write_report(artifact, sensitivity=costs(0.25), task="detect")
+    assert sensitivity_of(artifact)["task"] == "detect"
+    write_report(artifact, sensitivity=costs(0.25), task="guess")
+    with pytest.raises(DataError, match="task"):
+        sensitivity_of(artifact)
+
+
 @pytest.mark.parametrize(
     ("given_report", "message"),
     [

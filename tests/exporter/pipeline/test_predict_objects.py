@@ -1,4 +1,4 @@
-"""`mbexport predict` with a detector: boxes in the photo's own pixels, by hand, and options that only classifiers have."""
+"""`mbexport predict` with a detector: boxes in the photo's own pixels, by hand, and what only classifiers have."""
 
 import json
 from pathlib import Path

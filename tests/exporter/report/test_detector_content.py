@@ -33,9 +33,7 @@ def choice():
 
 def detector_of(choice) -> Detector:
     spec = choice.chosen.spec
-    return Detector(
-        table=choice.chosen.table, maps=spec.maps, resolution=spec.resolution, settings=PostProcess()
-    )
+    return Detector(table=choice.chosen.table, maps=spec.maps, resolution=spec.resolution, settings=PostProcess())
 
 
 def problems(*faults: Fault) -> BoxProblems:

@@ -21,7 +21,6 @@ from mbexport.report.page.task_page import (
 )
 from mbexport.report.page.view import NumberedArtifact
 
-
 # A detector's answers are boxes; it sees whole photos; and it has no variants.
 _NAMES: Final[Mapping[str, str | None]] = MappingProxyType(
     {
@@ -39,7 +38,9 @@ _NAMES: Final[Mapping[str, str | None]] = MappingProxyType(
 
 def _has_anchors_or_tails(report: Json, _charts: Collection[str]) -> bool:
     boxes = report.get("boxes") or {"left_out": 0}
-    return bool(report.get("anchors") or boxes["left_out"]) or any(entry["anchors"] or entry["tail"] for entry in report["artifacts"])
+    return bool(report.get("anchors") or boxes["left_out"]) or any(
+        entry["anchors"] or entry["tail"] for entry in report["artifacts"]
+    )
 
 
 def _is_trained(_report: Json, charts: Collection[str]) -> bool:

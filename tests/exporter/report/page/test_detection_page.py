@@ -137,7 +137,9 @@ def test_charts_by_hand():
     assert described(found["training-ap"]) == (
         "AP: 0.424 at last, the best 0.424 in evaluation 60; AP50: 0.755 at last, the best 0.755 in evaluation 60"
     )
-    assert described(found["training-loss"]).startswith("training: 0.245 at last, the best 0.245 in evaluation 60; held out")
+    assert described(found["training-loss"]).startswith(
+        "training: 0.245 at last, the best 0.245 in evaluation 60; held out"
+    )
 
 
 def test_what_was_not_measured_is_not_drawn():
