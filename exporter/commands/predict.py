@@ -23,7 +23,7 @@ _EXAMPLES = """\b
 Examples:
   mbexport predict dist/mobilenet_v1_0.75_64/*_int8.tflite cat.jpg dog.jpg
   mbexport predict net.keras --preprocess mobilenet --classes names.txt *.png
-  mbexport predict dist/ssd_mobilenet_v1_0.25_192/*_int8.onnx street.jpg --json
+  mbexport predict cells_int8.onnx photo.jpg --json
 """
 
 
