@@ -32,7 +32,8 @@ Examples:
     metavar=options.DATA,
     is_input=True,
     help="Labelled images to train and verify on: the digits of scikit-learn, a folder with a sub-folder for each "
-    "class, of tar shards of WebDataset or of TFRecord files, or a data set of TensorFlow Datasets.",
+    "class, of tar shards of WebDataset or of TFRecord files, or a data set of TensorFlow Datasets. For a detector, a "
+    "folder of images with boxes as Pascal VOC, COCO or YOLO.",
 )
 @network_options.task
 @network_options.arch

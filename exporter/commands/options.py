@@ -240,7 +240,8 @@ max_bad: Final = option(
     group=Group.DATA,
     default="1%",
     metavar="F",
-    help="How many unreadable images are left out before the run is refused, in percent or as a fraction.",
+    help="How many unreadable images, and boxes of no use, are left out before the run is refused, in percent or as a "
+    "fraction.",
 )
 follow_links: Final = option(
     "--follow-links",

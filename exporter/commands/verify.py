@@ -29,6 +29,7 @@ Examples:
   mbexport verify dist/mobilenet_v1_0.75_64/*.tflite --data digits
   mbexport verify a_int8.tflite --reference a.keras --data photos/ \\
       --preprocess mobilenet --gate agreement=0.98
+  mbexport verify cells_int8.onnx --reference cells_fp32.onnx --data cells/
   mbexport verify a_int8.tflite --data photos/ --gate top1=0.7
   mbexport verify google_quant.tflite --reference ours_fp32.tflite \\
       --data imagenet/ --background
@@ -44,7 +45,8 @@ Examples:
     is_input=True,
     metavar=options.DATA,
     help="Labelled images: the digits of scikit-learn, a folder with a sub-folder for each class, of tar shards of "
-    "WebDataset or of TFRecord files (its `test/` or `val/`, if there is one), or a data set of TensorFlow Datasets.",
+    "WebDataset or of TFRecord files (its `test/` or `val/`, if there is one), or a data set of TensorFlow Datasets. "
+    "For detectors, a folder of images with boxes as Pascal VOC, COCO or YOLO.",
 )
 @options.option(
     "--reference",
@@ -92,6 +94,8 @@ Examples:
 @click.pass_context
 def command(context: click.Context, /, **given: Any) -> int:
     """Compare .tflite, .onnx and Keras files on labelled images, whoever made them.
+
+    On a folder of images with boxes they are detectors, in .tflite and .onnx.
 
     Every file gets the same pixels, scaled as the file itself says that it expects them; for files that do not say,
     give --preprocess, or --mean and --scale.
