@@ -98,11 +98,15 @@ def distillation_line(qat: Json, *, agreement: str = "agreement") -> str:
     moved = f"{start['divergence']:.4g} -> {best['divergence']:.4g}"
     if qat["kept"] == "calibrated":
         return (
-            f"quantize: kept the calibrated integers: {qat['steps']} steps of training did not bring them nearer to "
+            f"quantize: kept the calibrated integers: {_steps(qat)} of training did not bring them nearer to "
             f"float ({moved} {judges})"
         )
     alike = f"{start['agreement']:.1%} -> {best['agreement']:.1%}"
     return f"quantize: divergence from float {moved}, {agreement} {alike} {judges}"
+
+
+def _steps(qat: Json) -> str:
+    return "1 step" if qat["steps"] == 1 else f"{qat['steps']} steps"
 
 
 def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:

@@ -87,6 +87,11 @@ def _guessing(report: Json) -> list[str]:
         who = "the float network itself"
     else:
         who = f"the reference, {reference['name']} ({reference['precision']}),"
+    if report.get("model", {}).get("trained_here"):
+        return [
+            f"{who} reaches {text.guess(told, reference)}. It was trained here: does it need more --epochs, or other "
+            "images?"
+        ]
     return [
         f"{who} reaches {text.guess(told, reference)}. It was fed {fed(report['data'])}: does it expect something else "
         f"(--preprocess, --mean, --scale)? {text.orders}"

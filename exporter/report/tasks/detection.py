@@ -99,15 +99,22 @@ def _guess(entry: Json, _reference: Json) -> str:
 
 
 def _likeness(pair: Json) -> str:
-    shared = f"{kept(pair)} and {kept(pair, 'paired_back')} of their detections shared"
-    same = f"{shared}, {alike(pair)} of the images all alike"
+    same = _shared(pair)
     return f"{same}; {pair['conflict']}" if pair.get("conflict") else same
+
+
+def _shared(pair: Json) -> str:
+    """How many detections both files of a pair have."""
+    if pair["paired"] is None and pair["paired_back"] is None:
+        return "neither finds anything with a score of at least 0.3"
+    shared = f"{kept(pair)} and {kept(pair, 'paired_back')} of their detections shared"
+    return f"{shared}, {alike(pair)} of the images all alike"
 
 
 def _kernel_path(pair: Json) -> str:
     """The smaller one of both shares."""
     shares = [pair[key] for key in ("paired", "paired_back") if pair[key] is not None]
-    return f"{pair['a']}/{pair['b']} {number(min(shares, default=None), '.1%')} of the detections"
+    return f"{pair['a']}/{pair['b']} " + (f"{min(shares):.1%} of the detections" if shares else "find nothing")
 
 
 def _remarks(report: Json) -> list[str]:

@@ -111,6 +111,7 @@ def test_what_became_of_it_by_hand() -> None:
         "quantize: kept the calibrated integers: 40 steps of training did not bring them nearer to float "
         "(0.0081 -> 0.0083 on 60 held-out images)"
     )
+    assert "integers: 1 step of training did not" in distillation_line({**WORSE, "steps": 1})
     assert distillation_line({**WORSE, "steps": 0}) == (
         "quantize: kept the calibrated integers without training: their divergence from float, 0.0081 on 60 held-out "
         "images, is too small to tell a gain from chance"

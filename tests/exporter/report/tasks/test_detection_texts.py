@@ -159,9 +159,31 @@ def test_a_network_that_finds_nothing_is_warned_of():
     )
     assert warnings_of(report) == [
         "the float network itself reaches AP50 0.021 [0.011, 0.031]; held against the objects of other images it "
-        "reaches 0.019. It was fed (byte - 127.5) / 127.5, RGB: does it expect something else (--preprocess, --mean, "
-        "--scale)? Are its classes in another order (--classes), or the corners of its boxes (ymin, xmin, ymax, xmax)?"
+        "reaches 0.019. It was trained here: does it need more --epochs, or other images?"
     ]
+
+
+def test_a_network_of_another_origin_may_be_fed_wrongly():
+    report = of_detector()
+    report["model"]["trained_here"] = False
+    report["reference"] |= {"ap50": 0.021, "ap50_ci95": [0.011, 0.031], "chance": 0.019}
+    gate = {"name": "above_chance", "value": 0.6, "verdict": "fail", "passed": False, "subject": "x"}
+    report["gates"].append({**report["gates"][0], **gate})
+    (line,) = warnings_of(report)
+    assert line.endswith(
+        "It was fed (byte - 127.5) / 127.5, RGB: does it expect something else (--preprocess, --mean, --scale)? Are "
+        "its classes in another order (--classes), or the corners of its boxes (ymin, xmin, ymax, xmax)?"
+    )
+
+
+def test_where_nothing_was_found_nothing_can_be_shared():
+    report = of_detector()
+    nothing = {"paired": None, "paired_ci95": None, "paired_back": None, "paired_back_ci95": None}
+    for pair in (report["pairs"][1], report["paths"][0]["pairs"][0]):
+        pair.update(nothing)
+    lines = printed(report)
+    assert f"{TFLITE} and {ONNX}: neither finds anything with a score of at least 0.3" in lines
+    assert f"{TFLITE}, other kernels alike on 20 images: xnnpack/reference find nothing" in lines
 
 
 def test_what_a_file_says_wrongly_of_itself_is_a_warning():
