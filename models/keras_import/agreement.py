@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mbexport.errors import StageError
 from mbexport.models.facts import Output
 from mbexport.models.folding import without_probabilities
-from mbexport.models.keras_import.model import Layer, import_model
+from mbexport.models.keras_import.detector import import_detector
+from mbexport.models.keras_import.model import Imported, Layer, import_model
 from mbexport.models.keras_import.original import Images, Original, open_original
 from mbexport.models.resolution import Resolution
 
@@ -24,22 +25,31 @@ _LEAST_VALUE: Final = 1e-30  # where all are zero, any other value is far from t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A user's model in a file, as `import_model` takes it."""
+    """A user's model in a file, as `import_model` takes it or, of a detector, `import_detector`."""
 
     path: Path
     resolution: Resolution | None = None
     trust: bool = False
+    is_detector: bool = False
+
+    def imported(self) -> Imported:
+        """The import of the model."""
+        if self.is_detector:
+            return import_detector(self.path, resolution=self.resolution, trust=self.trust).imported
+        return import_model(self.path, resolution=self.resolution, trust=self.trust)
 
     def original(self, *, logits: bool = False) -> Original:
         """The model as its own library runs it; with `logits` without the softmax or sigmoid at its end."""
-        return open_original(self.path, resolution=self.resolution, trust=self.trust, logits=logits)
+        return open_original(
+            self.path, resolution=self.resolution, trust=self.trust, logits=logits, has_heads=self.is_detector
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """The largest distance of an import from the user's model on so many images, and the library that ran that.
 
-    Of probabilities, or of logits in units of the largest one.
+    Of probabilities, or of logits in units of the largest one; of a detector of the head that is farthest.
     """
 
     images: int
@@ -54,9 +64,11 @@ def require_agreement(source: Source, network: Any, images: Images, inputs: Imag
     Raises `StageError`, which names the first layer that differs, beyond `TOLERANCE`.
     """
     original = source.original()
-    expected, found = original(images), _scores(network(inputs, training=False))
-    difference = _distance(expected, found, is_relative=output is Output.LOGITS)
-    if difference <= TOLERANCE or (output is not Output.LOGITS and _is_rounding(source, network, images, inputs)):
+    is_relative = output in (Output.LOGITS, Output.DETECTIONS)
+    expected = original.heads(images) if source.is_detector else [original(images)]
+    heads = zip(expected, tf.nest.flatten(network(inputs, training=False)), strict=True)
+    difference = max(_distance(_rows(one), _rows(other), is_relative=is_relative) for one, other in heads)
+    if difference <= TOLERANCE or (not is_relative and _is_rounding(source, network, images, inputs)):
         return Agreement(images=len(images), difference=difference, library=original.library)
     layer = first_difference(source, original, images)
     where = "in its last digits behind many layers" if layer is None else f"at first behind {layer}"
@@ -69,13 +81,13 @@ def require_agreement(source: Source, network: Any, images: Images, inputs: Imag
 def _is_rounding(source: Source, network: Any, images: Images, inputs: Images) -> bool:
     """Whether probabilities differ because scores in the hundreds do in their last digits."""
     expected = source.original(logits=True)(images)
-    found = _scores(without_probabilities(network)(inputs, training=False))
+    found = _rows(without_probabilities(network)(inputs, training=False))
     return _distance(expected, found, is_relative=True) <= _ROUNDING
 
 
 def first_difference(source: Source, original: Original, images: Images) -> Layer | None:
     """The first layer behind which the import differs from the user's model; None if there is none."""
-    found = import_model(source.path, resolution=source.resolution, trust=source.trust)
+    found = source.imported()
     by_name = {layer.name: layer.output for layer in found.network.layers}
     names = list(dict.fromkeys(trace.name for trace in found.traces))
     network = tf_keras.Model(found.network.inputs, [by_name[name] for name in names])
@@ -93,7 +105,7 @@ def first_difference(source: Source, original: Original, images: Images) -> Laye
     return layers[min(differs)] if differs else None
 
 
-def _scores(values: Any) -> Images:
+def _rows(values: Any) -> Images:
     array: NDArray[np.float32] = np.asarray(values, np.float32)
     return array.reshape(len(array), -1)
 

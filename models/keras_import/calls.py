@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mbexport.errors import DataError
 from mbexport.models.keras_import.files import Config
+from mbexport.models.keras_import.heads import DETECTOR, head_places
 from mbexport.models.keras_import.weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
 
 _KERAS_PACKAGES: Final = frozenset({"keras", "tensorflow", "tf_keras"})
@@ -40,15 +41,16 @@ class Call:
         return f"layer {self.name} ({self.class_name})"
 
 
-def calls_of(config: Config, *, keras: int = _KERAS_2) -> tuple[Call, ...]:
+def calls_of(config: Config, *, keras: int = _KERAS_2, has_heads: bool = False) -> tuple[Call, ...]:
     """The layers between the input and the output, each behind those whose tensors it takes; the last gives the output.
 
-    Input layers are left out. Raises `DataError` for several inputs or outputs, and layers that are used twice.
+    Input layers are left out. Raises `DataError` for several inputs, layers that are used twice and, unless the model
+    `has_heads`, several outputs.
     """
     if config["class_name"] not in NESTING_CLASSES:
         raise DataError(f"the model is a {config['class_name']}: it must be a functional or a Sequential model")
     calls: list[Call] = []
-    _add_model(config, (), IMAGE, calls, keras=keras)
+    _add_model(config, (), IMAGE, calls, keras=keras, has_heads=has_heads)
     return tuple(calls)
 
 
@@ -58,7 +60,7 @@ def input_shape_of(config: Config) -> tuple[int | None, ...]:
     Raises `DataError` if it gives none: a Sequential model that never saw an image.
     """
     inner = config["config"]
-    for layer, _ in _in_order(config):
+    for layer, _ in _in_order(config, has_heads=True):  # how many outputs there may be is not asked here
         given = layer["config"] if isinstance(layer["config"], dict) else {}
         shape = given.get("batch_shape") or given.get("batch_input_shape")
         if shape is not None:
@@ -73,11 +75,22 @@ def input_shape_of(config: Config) -> tuple[int | None, ...]:
     return tuple(shape)
 
 
-def _add_model(config: Config, outer: LayerPath, image: LayerPath, calls: list[Call], *, keras: int) -> LayerPath:
+def output_names(config: Config) -> list[str]:
+    """The names of the layers that give the model's outputs, in its order. Raises `DataError` for outputs by name."""
+    if config["class_name"] == "Sequential":
+        return [layer_name(layer) for layer in nested_layers(config)[-1:]]
+    if isinstance(config["config"]["output_layers"], dict):
+        raise DataError("the outputs of a detector must be a list, got a mapping of names")
+    return _ends(config, "output_layers")
+
+
+def _add_model(
+    config: Config, outer: LayerPath, image: LayerPath, calls: list[Call], *, keras: int, has_heads: bool = False
+) -> LayerPath:
     """Append the calls of a model that takes the tensor `image`; the path of the layer that gives its output."""
     tensors: dict[str, LayerPath] = {}
     value = image
-    for layer, producers in _in_order(config):
+    for layer, producers in _in_order(config, has_heads=has_heads):
         inputs = tuple(tensors[name] for name in producers) or (image,)
         value = tensors[layer_name(layer)] = _add_layer(layer, outer, inputs, calls, keras=keras)
     return value
@@ -126,8 +139,8 @@ def _require_inference(layer: Config) -> None:
                 )
 
 
-def _in_order(config: Config) -> list[tuple[Config, list[str]]]:
-    """The layers of one model on which its output stands, with the names of those whose tensors each takes.
+def _in_order(config: Config, *, has_heads: bool) -> list[tuple[Config, list[str]]]:
+    """The layers of one model on which its outputs stand, with the names of those whose tensors each takes.
 
     Those come first. The layer where the model begins takes none.
     """
@@ -137,11 +150,12 @@ def _in_order(config: Config) -> list[tuple[Config, list[str]]]:
         return list(zip(layers, before, strict=True)) if layers else []
     by_name = {layer_name(layer): layer for layer in layers}
     inputs, outputs = _ends(config, "input_layers"), _ends(config, "output_layers")
-    if len(inputs) != 1 or len(outputs) != 1:
+    if len(inputs) != 1 or not (has_heads or len(outputs) == 1):
         counts = f"{len(inputs)} inputs and {len(outputs)} outputs"
-        raise DataError(f"the model {config['config'].get('name')} has {counts}: {_ONE_IMAGE}")
+        advice = _ONE_IMAGE if head_places(outputs) is None else DETECTOR
+        raise DataError(f"the model {config['config'].get('name')} has {counts}: {advice}")
     order: dict[str, tuple[Config, list[str]]] = {}
-    waiting, begun = [outputs[0]], set()
+    waiting, begun = outputs[::-1], set()
     while waiting:
         name = waiting[-1]
         producers = [] if name == inputs[0] else _producers(by_name, name)

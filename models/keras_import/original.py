@@ -9,6 +9,7 @@ import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +21,10 @@ from tf_keras.src.saving.serialization_lib import SafeModeScope
 
 from mbexport.errors import StageError
 from mbexport.models.keras_import.calls import Call, input_shape_of
+from mbexport.models.keras_import.detector import places_of_heads
 from mbexport.models.keras_import.files import (
     Config,
+    Kind,
     keras_version,
     model_config,
     report_damage,
@@ -46,7 +49,7 @@ class Original(ABC):
     """A user's model that can be run: `library` is what runs it, with its version.
 
     Where the model gives one score, two classes have scores here, as in its import: the first has 1 minus that, or 0
-    if the score `is_logit`.
+    if the score `is_logit`. A detector gives `heads`, which are no scores.
     """
 
     library: str
@@ -54,14 +57,15 @@ class Original(ABC):
 
     def __call__(self, images: Images) -> Images:
         """The scores (n, classes) float32 of images (n, h, w, channels) as the model takes them."""
-        scores = self._scores(images)
+        (given,) = self.heads(images)
+        scores = _rows(given)
         if scores.shape[1] != 1:
             return scores
         return np.concatenate([np.zeros_like(scores) if self.is_logit else 1 - scores, scores], axis=1)
 
     @abstractmethod
-    def _scores(self, images: Images) -> Images:
-        """The scores that the model itself gives."""
+    def heads(self, images: Images) -> list[Images]:
+        """The model's outputs for images (n, h, w, channels), each (n, ...): of a detector in the order of `HEADS`."""
 
     @abstractmethod
     def behind(self, layers: Sequence[Layer], images: Images) -> list[Images]:
@@ -69,39 +73,65 @@ class Original(ABC):
 
 
 def open_original(
-    path: Path, *, resolution: Resolution | None = None, trust: bool = False, logits: bool = False
+    path: Path,
+    *,
+    resolution: Resolution | None = None,
+    trust: bool = False,
+    logits: bool = False,
+    has_heads: bool = False,
 ) -> Original:
     """The model at `path`, which the importer has accepted; with `logits` without the softmax or sigmoid at its end.
 
-    Raises `DataError` for a model that the importer refuses, and `StageError` where its own library cannot load it.
+    A detector `has_heads`. Raises `DataError` for a model that the importer refuses, and `StageError` where its own
+    library cannot load it.
     """
     kind = require_model(path, trust=trust)
+    if has_heads:
+        return _original_detector(path, kind, resolution=resolution, trust=trust)
     if kind == "folder":
         serving = serving_graph(path, resolution=resolution, trust=trust)
         calls = graph_calls(serving)  # that they can be read shows that the graph does nothing but compute
         last = next((call for call in calls if any(isinstance(step, Finish) for step in call.steps)), None)
-        output = last.inputs[0] if last and logits else serving.output.name
-        return GraphOriginal(serving, output=output, is_logit=logits or last is None)
+        output = last.inputs[0] if last and logits else serving.outputs[0].name
+        return GraphOriginal(serving, outputs=[output], is_logit=logits or last is None)
     ending = model_steps(path, resolution=resolution, trust=trust).ending
     is_logit = logits or ending is None
     cut = ending.path if logits and isinstance(ending, Call) else None
-    if kind == "pickle":
-        with tempfile.TemporaryDirectory() as folder:
-            saved = resave_pickle(path, Path(folder))
-            return _keras_original(saved, cut=cut, trust=trust, resolution=resolution, is_logit=is_logit)
-    return _keras_original(path, cut=cut, trust=trust, resolution=resolution, is_logit=is_logit)
+    with _as_keras(path, kind) as file:
+        return _keras_original(file, cut=cut, trust=trust, resolution=resolution, is_logit=is_logit)
+
+
+def _original_detector(path: Path, kind: Kind, *, resolution: Resolution | None, trust: bool) -> Original:
+    """The detector at `path`, with its heads in order."""
+    places = places_of_heads(path, model_steps(path, resolution=resolution, trust=trust, has_heads=True))
+    if kind == "folder":
+        serving = serving_graph(path, resolution=resolution, trust=trust, has_heads=True)
+        return GraphOriginal(serving, outputs=[serving.outputs[place].name for place in places], is_logit=True)
+    with _as_keras(path, kind) as file:
+        return _keras_original(file, cut=None, trust=trust, resolution=resolution, is_logit=True, places=places)
+
+
+@contextmanager
+def _as_keras(path: Path, kind: Kind) -> Iterator[Path]:
+    """The model as a file of Keras: what a pickle holds is saved as one, for as long as it is read."""
+    if kind != "pickle":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield resave_pickle(path, Path(folder))
 
 
 class KerasOriginal(Original):
-    """A functional or Sequential model of tf_keras or Keras 3."""
+    """A functional or Sequential model of tf_keras or Keras 3; its outputs are those at `places`."""
 
-    def __init__(self, model: Any, *, version: str, is_logit: bool) -> None:
+    def __init__(self, model: Any, *, version: str, is_logit: bool, places: Sequence[int] = (0,)) -> None:
         self.library, self.is_logit = version, is_logit
-        self._model = model
+        self._model, self._places = model, places
         self._run = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
 
-    def _scores(self, images: Images) -> Images:
-        return _rows(self._run(tf.constant(images)))
+    def heads(self, images: Images) -> list[Images]:
+        given = tf.nest.flatten(self._run(tf.constant(images)))
+        return [np.asarray(given[place], np.float32) for place in self._places]
 
     def behind(self, layers: Sequence[Layer], images: Images) -> list[Images]:
         computed: dict[LayerPath, Images] = {}
@@ -137,25 +167,24 @@ def _kept(call: Callable[..., Any], computed: dict[LayerPath, Images], path: Lay
 class GraphOriginal(Original):
     """The frozen graph of a SavedModel, of which nothing but the serving signature is ever run."""
 
-    def __init__(self, serving: ServingGraph, *, output: str, is_logit: bool) -> None:
+    def __init__(self, serving: ServingGraph, *, outputs: Sequence[str], is_logit: bool) -> None:
         self.library, self.is_logit = f"tensorflow {tf.__version__}", is_logit
         self._function, self._batch = serving.function, serving.batch
         self._image = image_of(serving.function)
-        self._run = self._pruned([output])
+        self._run = self._pruned(outputs)
 
-    def _scores(self, images: Images) -> Images:
-        (scores,) = self._in_batches(self._run, images)
-        return scores
+    def heads(self, images: Images) -> list[Images]:
+        return self._in_batches(self._run, images)
 
     def behind(self, layers: Sequence[Layer], images: Images) -> list[Images]:
         names = [layer.result for layer in layers if isinstance(layer, GraphCall)]
-        return self._in_batches(self._pruned(names), images)
+        return [_rows(values) for values in self._in_batches(self._pruned(names), images)]
 
     def _pruned(self, tensors: Sequence[str]) -> Any:
         return self._function.prune(self._image, [self._function.graph.get_tensor_by_name(name) for name in tensors])
 
     def _in_batches(self, run: Any, images: Images) -> list[Images]:
-        """The results for all images, one row for each, of a graph that may take a certain number of them alone."""
+        """The results for all images, of a graph that may take a certain number of them alone."""
         kind = self._image.dtype
         given = np.rint(images) if kind.is_integer else images
         size = self._batch or len(given)
@@ -164,7 +193,7 @@ class GraphOriginal(Original):
             part = given[start : start + size]
             filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
             results = (np.asarray(value, np.float32) for value in run(tf.cast(filled, kind)))
-            found.append([result.reshape(size, -1)[: len(part)] for result in results])
+            found.append([result.reshape(size, *result.shape[1:])[: len(part)] for result in results])
         return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
@@ -175,7 +204,13 @@ def _rows(values: Any) -> Images:
 
 
 def _keras_original(
-    path: Path, *, cut: LayerPath | None, trust: bool, resolution: Resolution | None, is_logit: bool
+    path: Path,
+    *,
+    cut: LayerPath | None,
+    trust: bool,
+    resolution: Resolution | None,
+    is_logit: bool,
+    places: Sequence[int] = (0,),
 ) -> KerasOriginal:
     config = model_config(path)
     assert config is not None  # `require_model` has seen to that
@@ -192,7 +227,7 @@ def _keras_original(
         except Exception as error:  # whatever a library trips over
             reason = " ".join(str(error).split()) or type(error).__name__
             raise StageError(f"{version} cannot load {path}, so that nothing proves its import: {reason}") from None
-    return KerasOriginal(model, version=version, is_logit=is_logit)
+    return KerasOriginal(model, version=version, is_logit=is_logit, places=places)
 
 
 def _keras_3() -> Any:

@@ -23,7 +23,7 @@ def with_activations(graph: StepGraph) -> tuple[StepGraph, dict[int, int]]:
     """
     finder = _Finder(graph)
     nodes: dict[int, Node] = {}
-    front = [graph.output]
+    front = list(graph.outputs)
     while front:
         value = front.pop()
         if value != IMAGE and value not in nodes:
@@ -37,7 +37,7 @@ def with_activations(graph: StepGraph) -> tuple[StepGraph, dict[int, int]]:
                 f"{node.step.name} clips values above {node.step.ceiling:g} only: it must clip them below 0, too"
             )
         numbers[value] = kept.add([node.step], [numbers[each] for each in node.inputs])
-    kept.output = numbers[graph.output]
+    kept.outputs = [numbers[value] for value in graph.outputs]
     return kept, numbers
 
 

@@ -13,6 +13,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from mbexport.errors import DataError
 from mbexport.models.keras_import.files import report_damage
+from mbexport.models.keras_import.heads import DETECTOR, head_places
 from mbexport.models.keras_import.steps import require_chain_shape
 from mbexport.models.resolution import Resolution
 
@@ -48,24 +49,25 @@ ALLOWED_OPERATIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingGraph:
-    """A graph without variables, in which one image (1, h, w, channels) flows from `image` to `output`.
+    """A graph without variables, in which one image (1, h, w, channels) flows from `image` to the `outputs`.
 
     `function` is the same graph as it was stored, for `batch` images or, where that is None, for any number.
     """
 
     graph: Any
     image: Any
-    output: Any
+    outputs: tuple[Any, ...]
     input_shape: tuple[int, int, int]
     function: Any
     batch: int | None
 
 
-def serving_graph(folder: Path, *, resolution: Resolution | None, trust: bool) -> ServingGraph:
+def serving_graph(folder: Path, *, resolution: Resolution | None, trust: bool, has_heads: bool = False) -> ServingGraph:
     """The default signature of a SavedModel, its variables frozen and every shape known.
 
     Nothing in the folder is loaded before its operations are found to be harmless, and none of them is run.
-    Raises `DataError` for any other operation, Lambda layers without `trust`, and more than one input or output.
+    Raises `DataError` for any other operation, Lambda layers without `trust`, and more than one input or, unless the
+    model `has_heads`, output.
     """
     _require_harmless(folder)
     if not trust:
@@ -81,8 +83,9 @@ def serving_graph(folder: Path, *, resolution: Resolution | None, trust: bool) -
         _require_deterministic(folder, signature)
         _, named = signature.structured_input_signature
         outputs = signature.structured_outputs
-        if len(named) != 1 or len(outputs) != 1:
-            raise DataError(f"{folder} has {len(named)} inputs and {len(outputs)} outputs: it must have one of each")
+        if len(named) != 1 or not (has_heads or len(outputs) == 1):
+            advice = "it must have one of each" if head_places(list(outputs)) is None else DETECTOR
+            raise DataError(f"{folder} has {len(named)} inputs and {len(outputs)} outputs: {advice}")
         (spec,) = named.values()
         shape = require_chain_shape(tuple(spec.shape), resolution=resolution)
         return _with_fixed_shape(convert_variables_to_constants_v2(signature), shape=shape, batch=spec.shape[0])
@@ -94,8 +97,8 @@ def _with_fixed_shape(frozen: Any, *, shape: tuple[int, int, int], batch: int | 
     with tf.Graph().as_default() as graph:
         image = tf.compat.v1.placeholder(given.dtype, (1, *shape), name="mbexport_image")
         tf.import_graph_def(frozen.graph.as_graph_def(), input_map={given.name: image}, name="")
-        output = graph.get_tensor_by_name(frozen.outputs[0].name)
-    return ServingGraph(graph=graph, image=image, output=output, input_shape=shape, function=frozen, batch=batch)
+        outputs = tuple(graph.get_tensor_by_name(each.name) for each in frozen.outputs)
+    return ServingGraph(graph=graph, image=image, outputs=outputs, input_shape=shape, function=frozen, batch=batch)
 
 
 def image_of(frozen: Any) -> Any:
@@ -148,18 +151,27 @@ def _require_harmless(folder: Path) -> None:
 
 
 def _require_no_lambda(folder: Path) -> None:
-    path = folder / "keras_metadata.pb"
-    if not path.exists():
-        return
-    with report_damage(path):
-        try:
-            stored = tf_keras.protobuf.saved_metadata_pb2.SavedMetadata.FromString(path.read_bytes())
-        except DecodeError as error:
-            raise ValueError(error) from None
-        layers = [json.loads(node.metadata) for node in stored.nodes]
-    for layer in layers:
+    for layer in _described_layers(folder):
         if layer.get("class_name") == "Lambda":
             raise DataError(
                 f"{folder} holds a Lambda layer ({layer.get('name')}), which runs code from the file when it is "
                 "loaded: pass --trust if you trust it"
             )
+
+
+def name_of_folder(folder: Path) -> str:
+    """The name of the model in a SavedModel that Keras 2 wrote; empty where the folder does not say it."""
+    return next((str(layer.get("name")) for layer in _described_layers(folder)), "")
+
+
+def _described_layers(folder: Path) -> list[Any]:
+    """What Keras 2 notes of the model, first, and of each of its layers; nothing where it wrote no notes."""
+    path = folder / "keras_metadata.pb"
+    if not path.exists():
+        return []
+    with report_damage(path):
+        try:
+            stored = tf_keras.protobuf.saved_metadata_pb2.SavedMetadata.FromString(path.read_bytes())
+        except DecodeError as error:
+            raise ValueError(error) from None
+        return [json.loads(node.metadata) for node in stored.nodes]

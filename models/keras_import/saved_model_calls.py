@@ -63,7 +63,7 @@ class GraphCall:
 
 
 def graph_calls(serving: ServingGraph) -> list[GraphCall]:
-    """The operations from the image to the output, in order; those that do nothing have no steps.
+    """The operations from the image to the outputs, in order; those that do nothing have no steps.
 
     Raises `DataError` for foreign operations.
     """
@@ -117,17 +117,17 @@ _Converter = Callable[[_Node, Sequence[NDArray[Any]]], list[Step]]
 
 
 def _operations(serving: ServingGraph) -> list[tuple[Any, tuple[Any, ...]]]:
-    """Each operation between image and output, with its inputs that depend on the image, which come first."""
+    """Each operation between image and outputs, with its inputs that depend on the image, which come first."""
     dependent = {serving.image.op}
     front = [serving.image.op]
     while front:
         reached = {consumer for output in front.pop().outputs for consumer in output.consumers()} - dependent
         dependent |= reached
         front += reached
-    if serving.output.op not in dependent:
+    if any(output.op not in dependent for output in serving.outputs):
         raise DataError("the model's output does not depend on its image")
     found: dict[Any, tuple[Any, ...]] = {}
-    waiting = [serving.output.op]
+    waiting = [output.op for output in reversed(serving.outputs)]
     while waiting:
         operation = waiting[-1]
         data = tuple(tensor for tensor in operation.inputs if tensor.op in dependent)
@@ -169,11 +169,11 @@ def _require_of_weights(operation: Any) -> None:
 
 
 def _require_computation(serving: ServingGraph) -> None:
-    """Raise `DataError` if the output waits for anything that has a state, such as a write to a file.
+    """Raise `DataError` if an output waits for anything that has a state, such as a write to a file.
 
     What is run to get weights, or the model's own answers, can then do nothing but compute.
     """
-    seen, front = set(), [serving.output.op]
+    seen, front = set(), [output.op for output in serving.outputs]
     while front:
         one = front.pop()
         if one.op_def.is_stateful or one.type in _WITH_FUNCTIONS:

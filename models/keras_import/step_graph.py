@@ -20,24 +20,30 @@ class Node:
 
 @dataclass(slots=True, kw_only=True)
 class StepGraph:
-    """Steps in an order in which they can be computed. `output` is the number of the value that the model gives."""
+    """Steps in an order in which they can be computed. `outputs` are the numbers of the values that the model gives."""
 
     nodes: list[Node] = field(default_factory=list)
-    output: int = IMAGE
+    outputs: list[int] = field(default_factory=lambda: [IMAGE])
 
     def add(self, steps: Iterable[Step], inputs: Sequence[int]) -> int:
         """Append steps that follow one another, the first of which reads `inputs`; the number of what they give.
 
-        No steps at all give what they read. That value is the output until something else is added.
+        No steps at all give what they read. That value is the only output until something else is added.
         """
         value = inputs[0]
         for step in steps:
             self.nodes.append(Node(step=step, inputs=tuple(inputs)))
             value = len(self.nodes) - 1
             inputs = (value,)
-        self.output = value
+        self.outputs = [value]
+        return value
+
+    @property
+    def output(self) -> int:
+        """The number of the value that a model of one output gives."""
+        (value,) = self.outputs
         return value
 
     def readers(self) -> Counter[int]:
-        """How often each value is read; giving out the output counts, too."""
-        return Counter([*(value for node in self.nodes for value in node.inputs), self.output])
+        """How often each value is read; giving out an output counts, too."""
+        return Counter([*(value for node in self.nodes for value in node.inputs), *self.outputs])

@@ -19,7 +19,7 @@ ANCHORS_PER_PLACE: Final = (3, 6, 6, 6, 6, 6)  # of the maps, finest first
 FEATURE_STRIDES: Final = (16, 8)  # of the finest map
 REFERENCE_RESOLUTION: Final = Resolution.square(300)
 _LEAST_EXTRA_CHANNELS: Final = 16
-_STRIDED_BLOCK: Final = 6  # the one that brings the stride from 8 to 16
+STRIDED_BLOCK: Final = 6  # the one that brings the stride from 8 to 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class SsdSpec(NetworkSpec):
         """The thirteen blocks of MobileNet v1, of which one keeps its map's size where maps are finer."""
         if self.feature_stride == max(FEATURE_STRIDES):
             return BLOCKS
-        at = _STRIDED_BLOCK - 1
+        at = STRIDED_BLOCK - 1
         return (*BLOCKS[:at], replace(BLOCKS[at], stride=1), *BLOCKS[at + 1 :])
 
     def channels(self, filters: int) -> int:

@@ -193,7 +193,7 @@ def test_nothing_that_is_run_waits_for_a_write(tmp_path: Path, is_of_weights: bo
             waiting = tf.identity(kernel if is_of_weights else image)
         output = convolved(*((image, waiting) if is_of_weights else (waiting, kernel)))
     serving = ServingGraph(
-        graph=graph, image=image, output=output,
+        graph=graph, image=image, outputs=(output,),
         input_shape=(4, 4, 3), function=None, batch=None,
     )  # fmt: skip
     with pytest.raises(DataError, match=r"\(WriteFile\) is not supported"):
