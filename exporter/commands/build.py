@@ -68,6 +68,12 @@ Examples:
     help="Write training curves for TensorBoard to this folder.",
 )
 @options.option(
+    "--keras",
+    group=Group.ARTIFACTS,
+    is_flag=True,
+    help="Write the trained float network, too: a Keras .h5 that Keras and `mbexport export --model` read.",
+)
+@options.option(
     "--qat-epochs",
     group=Group.QUANTIZATION,
     type=int,
@@ -144,6 +150,7 @@ def _checked_before_data(given: "Mapping[str, Any]") -> "_PlanOf":
             origin=plans.Trained(spec=spec, epochs=epochs, weights=weights, anchors=choice),
             out=given["out"] or Path("dist") / spec.stem_name,
             crop_fraction=usual.crop_fraction if given["crop_fraction"] is None else given["crop_fraction"],
+            keras=given["keras"],
             log_dir=given["log_dir"],
             raw_heads=given["raw_heads"],
             **{"qat_epochs": usual.qat_epochs, **shared},

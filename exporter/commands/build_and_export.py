@@ -21,7 +21,6 @@ from mbexport.escaping.terminal import visible
 from mbexport.formats.registry import EXPORTED
 from mbexport.models.architectures import IMAGENET, architecture_of
 from mbexport.models.pretrained import cached_file, imagenet_weights
-from mbexport.models.task import Task as NetworkTask
 
 if TYPE_CHECKING:
     from mbexport.models.data.open import DataSet
@@ -269,11 +268,12 @@ def checked_files(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"summary": given["summary"], "status": given["status"], "sign": bundle_options.signer(given["signing_key"])}
 
 
-def crop_fraction(given: float | None, *, is_photos: bool) -> float:
-    """The value of --crop-fraction; if absent the usual one for photos, or for digits."""
+def crop_fraction(given: Mapping[str, Any], *, is_photos: bool) -> float:
+    """The value of --crop-fraction; if absent the usual one for photos, for digits, or for photos with boxes."""
     from mbexport.pipeline.usual import usual_of
 
-    return usual_of(NetworkTask.CLASSIFY, is_photos=is_photos).crop_fraction if given is None else given
+    fraction: float | None = given["crop_fraction"]
+    return usual_of(given["task"], is_photos=is_photos).crop_fraction if fraction is None else fraction
 
 
 def _observer(name: str | None, *, ranges: Path | None) -> Any:

@@ -1,4 +1,4 @@
-"""The options of `build` for a detector: its own, those that it does not have, and the choice of its anchors."""
+"""The options of `build` and `export` for a detector: its own, those that it does not have, and its anchors."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -53,11 +53,11 @@ def chosen_anchors(data: "DataSet", spec: NetworkSpec, given: Mapping[str, Any])
     """
     from mbexport.models.ssd.anchor_choice import TABLES, choose_anchors
 
+    require_table(given["anchors"])
+
     assert data.objects is not None
     assert isinstance(spec, SsdSpec)
     stride, table = given["feature_stride"], given["anchors"]
-    if table is not None and table not in TABLES:
-        raise OptionError(f"--anchors must be {' or '.join(TABLES)}, got {table}")
     return choose_anchors(
         data.objects(data.split(given["seed"])[0].names),
         spec,
@@ -65,3 +65,11 @@ def chosen_anchors(data: "DataSet", spec: NetworkSpec, given: Mapping[str, Any])
         tables=tuple(TABLES) if table is None else (table,),
         seed=given["seed"],
     )
+
+
+def require_table(name: str | None) -> None:
+    """Raises `OptionError` for a table of anchors that there is not; None is any."""
+    from mbexport.models.ssd.anchor_choice import TABLES
+
+    if name is not None and name not in TABLES:
+        raise OptionError(f"--anchors must be {' or '.join(TABLES)}, got {name}")

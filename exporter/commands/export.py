@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from mbexport.commands import build_and_export, network_options, options
+from mbexport.commands import build_and_export, detection_options, network_options, options
 from mbexport.commands.options import Group
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.keras.format import KERAS
@@ -13,13 +13,17 @@ from mbexport.formats.trial import try_as
 from mbexport.models.architectures import architecture_of
 from mbexport.models.pretrained import IMAGENET_CLASSES, head_classes
 from mbexport.models.spec import REFERENCE_RESOLUTION_PX
+from mbexport.models.ssd.spec import REFERENCE_RESOLUTION as DETECTOR_RESOLUTION
+from mbexport.models.task import Task
 
 if TYPE_CHECKING:
+    from mbexport.models.data.open import DataSet
     from mbexport.pipeline.plan import BuildPlan, Foreign, Stored
 
 _EXAMPLES = """\b
 Examples:
   mbexport export --model net.keras --calibration photos/ --data test/ --int8
+  mbexport export --task detect --model cells.h5 --data cells/ --int8
   mbexport export --weights imagenet --alpha 0.75 --data imagenet/ --int8
 """
 
@@ -33,7 +37,7 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
     type=options.PATH,
     metavar="FILE|DIR",
     is_input=True,
-    help="A trained Keras model: .keras, .h5 or a SavedModel folder.",
+    help="A trained Keras model: .keras, .h5 or a SavedModel folder. With --task detect a detector that build made.",
 )
 @options.option(
     "--weights",
@@ -52,11 +56,14 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
     "shards of WebDataset or of TFRecord files, or a data set of TensorFlow Datasets. Without labels, --calibration "
     "alone will do.",
 )
+@network_options.task
 @network_options.arch
 @network_options.alpha
 @network_options.resolution
 @network_options.rho
 @network_options.variants
+@network_options.feature_stride
+@network_options.anchors
 @options.option(
     "--trust",
     group=Group.RUN,
@@ -85,13 +92,10 @@ def task(given: dict[str, Any]) -> build_and_export.Task:
     plan_of = _checked_before_data(given)
     files = build_and_export.checked_files(given)
     from mbexport.models.data.classes_file import read_labels
-    from mbexport.models.data.open import open_data
 
-    data, classes_file = given["data"], given["classes_file"]
-    if data is None and given["calibration"] is None:
-        raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
-    if data is not None:
-        source = open_data(data, classes_file=classes_file, follow_links=given["follow_links"])
+    classes_file = given["classes_file"]
+    source = _opened_data(given)
+    if source is not None:
         return build_and_export.Task(
             plan_of=lambda stderr: plan_of(len(source.class_names), source.is_photos, stderr), data=source, **files
         )
@@ -104,11 +108,41 @@ def task(given: dict[str, Any]) -> build_and_export.Task:
     )
 
 
+def _opened_data(given: dict[str, Any]) -> "DataSet | None":
+    """The data of --data, with boxes for a detector; None without the option. Raises `DataError` for no images."""
+    from mbexport.models.data.boxes.data_set import open_boxed_data
+    from mbexport.models.data.open import open_data
+    from mbexport.models.data.readable import parse_max_bad
+
+    data, is_detector = given["data"], given["task"] is Task.DETECT
+    if data is None and is_detector:
+        raise DataError("a detector is verified on photos with boxes: give --data")
+    if data is None and given["calibration"] is None:
+        raise DataError("images are needed to calibrate and to verify on: give --data, --calibration or both")
+    how = {"classes_file": given["classes_file"], "follow_links": given["follow_links"]}
+    if is_detector:
+        return open_boxed_data(data, **how, max_bad=parse_max_bad(given["max_bad"]))
+    return None if data is None else open_data(data, **how)
+
+
+def _require_for_task(given: dict[str, Any]) -> None:
+    """Raises `OptionError` for an option that a network for this task does not have."""
+    if given["task"] is Task.CLASSIFY:
+        network_options.require_no_detector(given)
+        return
+    if given["weights"] is not None:
+        raise OptionError(f"--weights is for --task {Task.CLASSIFY}, got --task {Task.DETECT}: give --model")
+    detection_options.require_for_task(given)
+    detection_options.require_table(given["anchors"])
+    network_options.spec_of(given, resolution=given["resolution"] or DETECTOR_RESOLUTION, classes=1)
+
+
 def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, TextIO | None], BuildPlan]":
     """A function that makes the plan once the data is known. Every option that can be checked before is checked now."""
     from mbexport.models.keras_import.files import require_model
     from mbexport.pipeline import plan as plans
 
+    _require_for_task(given)
     if (given["model"] is None) == (given["weights"] is None):
         got = "neither" if given["model"] is None else "both"
         raise OptionError(f"give --model or --weights, got {got}")
@@ -129,7 +163,7 @@ def _checked_before_data(given: dict[str, Any]) -> "Callable[[int | None, bool, 
             name=name,
             origin=origin,
             out=given["out"] or Path("dist") / name,
-            crop_fraction=build_and_export.crop_fraction(given["crop_fraction"], is_photos=is_photos),
+            crop_fraction=build_and_export.crop_fraction(given, is_photos=is_photos),
             **shared,
         )
 
@@ -157,7 +191,15 @@ def _foreign(given: dict[str, Any]) -> "Foreign":
     resolution = given["resolution"]
     if given["rho"] is not None:
         resolution = network_options.resolution_or_rho(resolution, given["rho"], default_px=REFERENCE_RESOLUTION_PX)
-    return Foreign(model=given["model"], resolution=resolution, trust=given["trust"])
+    stride = given["feature_stride"]
+    return Foreign(
+        model=given["model"],
+        resolution=resolution,
+        trust=given["trust"],
+        task=given["task"],
+        anchors=given["anchors"],
+        feature_stride=None if stride is None else int(stride),
+    )
 
 
 def _stored(given: dict[str, Any], classes: int | None, stderr: TextIO | None) -> "Stored":

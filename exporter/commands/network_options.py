@@ -46,14 +46,14 @@ feature_stride: Final = options.option(
     group=Group.NETWORK,
     type=click.Choice([str(each) for each in FEATURE_STRIDES]),
     help="Detectors: pixels from place to place of the finest map of boxes; if absent 16, or 8 where that covers the "
-    "boxes of --data clearly better.",
+    "boxes of --data clearly better; that of --model.",
 )
 anchors: Final = options.option(
     "--anchors",
     group=Group.NETWORK,
     metavar="TABLE",
     help="Detectors: smallest and largest scale of the anchors, 0.2-0.95, 0.15-0.95 or 0.1-0.95; if absent the first, "
-    "or another that covers the boxes of --data clearly better.",
+    "or another that covers the boxes of --data clearly better; those that --model names.",
 )
 arch: Final = options.option(
     "--arch",
@@ -124,9 +124,7 @@ def spec_of(given: Mapping[str, Any], *, resolution: Resolution, classes: int) -
     """
     if given.get("task") is Task.DETECT:
         return _detector(given, resolution=resolution, classes=classes)
-    for name in ("feature-stride", "anchors"):
-        if given.get(name.replace("-", "_")) is not None:
-            raise OptionError(f"--{name} is for --task {Task.DETECT}, got --task {Task.CLASSIFY}: drop --{name}")
+    require_no_detector(given)
     row = next(each for each in ARCHITECTURES if each.name == given["arch"])
     own = variant_options(row.spec)
     for name, owners in options_of_architectures().items():
@@ -135,6 +133,13 @@ def spec_of(given: Mapping[str, Any], *, resolution: Resolution, classes: int) -
             raise OptionError(f"--{name} is for --arch {legal}, got --arch {row.name}: drop --{name}")
     chosen = {name: given[name] for name in own}
     return row.spec(alpha=given["alpha"], resolution=resolution, classes=classes, **chosen)
+
+
+def require_no_detector(given: Mapping[str, Any]) -> None:
+    """Raises `OptionError` for an option that only a detector has."""
+    for name in ("feature-stride", "anchors"):
+        if given.get(name.replace("-", "_")) is not None:
+            raise OptionError(f"--{name} is for --task {Task.DETECT}, got --task {Task.CLASSIFY}: drop --{name}")
 
 
 def _detector(given: Mapping[str, Any], *, resolution: Resolution, classes: int) -> NetworkSpec:

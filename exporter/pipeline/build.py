@@ -31,6 +31,8 @@ from mbexport.pipeline.stages import (
     export,
     golden,
     images,
+    import_detector,
+    keep_network,
     quantize,
     train,
     train_detector,
@@ -60,7 +62,7 @@ STAGES: Final = (
         check=images.leave_out,
         is_shared=True,
     ),
-    # The float network, from one of three origins.
+    # The float network, from one of three origins, and a file of it for the user.
     Stage(
         name="train",
         options=train.train_options,
@@ -86,12 +88,26 @@ STAGES: Final = (
         check=train.require_classes,
     ),
     Stage(
+        name="import",
+        options=import_detector.import_options,
+        work=import_detector.import_network,
+        is_wanted=import_detector.is_foreign_detector,
+        check=train.require_classes,
+    ),
+    Stage(
         name="check-import",
         options=check_import.check_options,
         upstream=_NETWORK,
         work=check_import.check_import,
         is_wanted=check_import.is_checked,
         is_shared=True,
+    ),
+    Stage(
+        name="keras",
+        options=keep_network.keep_options,
+        upstream=NETWORK,
+        work=keep_network.keep,
+        is_wanted=keep_network.is_kept,
     ),
     # Its integers.
     Stage(

@@ -13,7 +13,7 @@ from mbexport.bundles.registry import zip_name
 from mbexport.golden.vectors import FOLDER, INDEX
 from mbexport.models.channels import CHANNELS
 from mbexport.pipeline.context import Context
-from mbexport.pipeline.exports import delivered, needs
+from mbexport.pipeline.exports import delivered, keras_name, needs
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin
 from mbexport.pipeline.publish import VERDICTS, Delivery, Sign, report_files
 from mbexport.pipeline.stage_files import CONTENTS, OBSERVED, PICTURES
@@ -34,6 +34,7 @@ def delivered_names(plan: BuildPlan, *, is_signed: bool) -> list[str]:
     """The names of the files and folders that a run delivers; those of folders end in /."""
     files = [each.name(plan.name) for each in delivered(plan)]
     files.append(LABELS)
+    files += [keras_name(plan)] if plan.keras else []
     if needs(plan, Precision.INT8):
         files.append(ranges_name(plan.name))
     files += (*VERDICTS, CARD) if plan.is_judged else ()
@@ -109,6 +110,8 @@ def _is_for_apps(golden: bytes | None) -> bool:
 def _made(run: Context) -> dict[str, bytes]:
     """What stages made for the user, by the names in the output folder."""
     files = dict(run.artifacts)
+    if (kept := run.result(keras_name(run.plan))) is not None:
+        files[kept.name] = kept
     if (observed := run.result(OBSERVED)) is not None:
         files[ranges_name(run.plan.name)] = observed
     golden = run.records["golden"].files if "golden" in run.records else {}

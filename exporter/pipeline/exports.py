@@ -53,6 +53,11 @@ def delivered(plan: BuildPlan) -> tuple[Export, ...]:
     )
 
 
+def keras_name(plan: BuildPlan) -> str:
+    """The name of the file with the float network."""
+    return f"{plan.name}.h5"
+
+
 def needed(plan: BuildPlan) -> frozenset[Export]:
     """All artifacts that have to be made: those delivered, and their sources."""
     found: set[Export] = set()

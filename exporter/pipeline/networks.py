@@ -20,6 +20,7 @@ from mbexport.models.folding import fold_batch_norm, without_probabilities
 from mbexport.models.keras_import.agreement import Source
 from mbexport.models.network import build_network, load_network
 from mbexport.models.preprocess import NORMALIZATIONS, Pixels, Preprocess
+from mbexport.models.task import Task
 from mbexport.models.weights import arrays_from_bytes, load_weights
 from mbexport.models.widening import with_widths
 from mbexport.pipeline.context import Context
@@ -43,7 +44,8 @@ def source_of(run: Context) -> Source:
     """The user's model, of a run that imports one."""
     origin = run.plan.origin
     assert isinstance(origin, Foreign)
-    return Source(path=origin.model, resolution=origin.resolution, trust=origin.trust)
+    is_detector = origin.task is Task.DETECT
+    return Source(path=origin.model, resolution=origin.resolution, trust=origin.trust, is_detector=is_detector)
 
 
 def fed_to_source(run: Context) -> Preprocess:
@@ -63,6 +65,15 @@ def reference_scores(run: Context) -> Callable[[Pixels], NDArray[np.float32]]:
         original, given = source_of(run).original(logits=plan.logits), fed_to_source(run)
         return lambda pixels: original(given.normalize(pixels))
     network, preprocess = with_wanted_output(plan, float_network(run.float)), run.float.facts.preprocess
+    return lambda pixels: network.predict_on_batch(preprocess.normalize(pixels))
+
+
+def reference_heads(run: Context) -> Callable[[Pixels], list[NDArray[np.float32]]]:
+    """The same of a detector: uint8 images to the codes and logits of each map, in the order of its network."""
+    if isinstance(run.plan.origin, Foreign):
+        original, given = source_of(run).original(), fed_to_source(run)
+        return lambda pixels: original.heads(given.normalize(pixels))
+    network, preprocess = float_network(run.float), run.float.facts.preprocess
     return lambda pixels: network.predict_on_batch(preprocess.normalize(pixels))
 
 

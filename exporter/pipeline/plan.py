@@ -59,11 +59,18 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
-    """A trained Keras model that this tool did not build; `resolution` for one that takes any."""
+    """A trained Keras model in a file; `resolution` for one that takes any.
+
+    It is a classifier of anybody's, or a detector that this tool built: `anchors` names the table that the detector was
+    trained with, and `feature_stride` its stride, where they are known beside the file.
+    """
 
     model: Path
     resolution: Resolution | None = None
     trust: bool = False
+    task: Task = Task.CLASSIFY
+    anchors: str | None = None
+    feature_stride: int | None = None
 
 
 Origin = Trained | Stored | Foreign
@@ -75,15 +82,15 @@ class BuildPlan:
 
     `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network
     itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. With `raw_heads` there
-    are files of a detector, too, whose heads apps decode. `io` is of int8 artifacts, `layout` and `opset` of .onnx
-    files; a `batch` of None is decided when an artifact is run; with `logits` all end before the softmax or sigmoid;
-    they name their `licence`. `max_bad` is the fraction of images that may be unreadable; with `follow_links` files and
-    folders of images may be links to anywhere. With `strict` a gate that the images are too few to decide fails.
-    Without `latency` nothing is timed; without `is_judged` artifacts are made and nothing is found out about them:
-    there is no report. A `recipe` says how the run was asked for, in a manifest. Stages that take long are shared
-    between output folders in the folder `cache`, if there is one. `bundling` says what apps get; `golden` is a folder
-    of images that may travel with that, instead of test images. With `force` files in `out` that no run left as they
-    are may be replaced.
+    are files of a detector, too, whose heads apps decode, with `keras` there is the float network. `io` is of int8
+    artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with `logits`
+    all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images that may be
+    unreadable; with `follow_links` files and folders of images may be links to anywhere. With `strict` a gate that the
+    images are too few to decide fails. Without `latency` nothing is timed; without `is_judged` artifacts are made and
+    nothing is found out about them: there is no report. A `recipe` says how the run was asked for, in a manifest.
+    Stages that take long are shared between output folders in the folder `cache`, if there is one. `bundling` says what
+    apps get; `golden` is a folder of images that may travel with that, instead of test images. With `force` files in
+    `out` that no run left as they are may be replaced.
     """
 
     name: str
@@ -105,6 +112,7 @@ class BuildPlan:
     io: Io = Io.UINT8
     batch: int | None = 1
     logits: bool = False
+    keras: bool = False
     layout: Layout = Layout.NHWC
     opset: int = OPSET
     licence: str | None = None
@@ -172,8 +180,8 @@ class BuildPlan:
 
     @property
     def task(self) -> Task:
-        """What the network is for; a model that was made elsewhere is a classifier."""
-        return Task.CLASSIFY if isinstance(self.origin, Foreign) else architecture_of(self.origin.spec).task
+        """What the network is for."""
+        return self.origin.task if isinstance(self.origin, Foreign) else architecture_of(self.origin.spec).task
 
     @property
     def bundled(self) -> tuple[Platform, ...]:

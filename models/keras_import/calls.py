@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from mbexport.errors import DataError
 from mbexport.models.keras_import.files import Config
-from mbexport.models.keras_import.heads import DETECTOR, head_places
+from mbexport.models.keras_import.heads import advice_on_outputs
 from mbexport.models.keras_import.weights import NESTING_CLASSES, LayerPath, layer_name, nested_layers
 
 _KERAS_PACKAGES: Final = frozenset({"keras", "tensorflow", "tf_keras"})
@@ -152,8 +152,9 @@ def _in_order(config: Config, *, has_heads: bool) -> list[tuple[Config, list[str
     inputs, outputs = _ends(config, "input_layers"), _ends(config, "output_layers")
     if len(inputs) != 1 or not (has_heads or len(outputs) == 1):
         counts = f"{len(inputs)} inputs and {len(outputs)} outputs"
-        advice = _ONE_IMAGE if head_places(outputs) is None else DETECTOR
-        raise DataError(f"the model {config['config'].get('name')} has {counts}: {advice}")
+        raise DataError(
+            f"the model {config['config'].get('name')} has {counts}: {advice_on_outputs(outputs, _ONE_IMAGE)}"
+        )
     order: dict[str, tuple[Config, list[str]]] = {}
     waiting, begun = outputs[::-1], set()
     while waiting:

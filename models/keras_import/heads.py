@@ -10,7 +10,7 @@ from mbexport.models.ssd.pretrained import BOX_PREDICTORS, CLASS_PREDICTORS
 
 # In the order in which the network gives them: the codes and the logits of each map, finest first.
 HEADS: Final = tuple(name for pair in zip(BOX_PREDICTORS, CLASS_PREDICTORS, strict=True) for name in pair)
-DETECTOR: Final = "it is a detector: add --task detect to `mbexport export`"
+_ADVICE: Final = "add --task detect to `mbexport export`"
 _SHOWN: Final = 4  # names of outputs in a message
 _NAME: Final = re.compile(r"((?:boxes|classes)_\d+)(?:_\d+)?")  # graphs of Keras 3 put a number behind a layer's name
 
@@ -19,6 +19,14 @@ def head_places(names: Sequence[str]) -> tuple[int, ...] | None:
     """The place of each head among outputs of these names, in the order of `HEADS`; None for other outputs."""
     found = [match[1] if (match := _NAME.fullmatch(name)) else "" for name in names]
     return tuple(map(found.index, HEADS)) if sorted(found) == sorted(HEADS) else None
+
+
+def advice_on_outputs(names: Sequence[str], otherwise: str) -> str:
+    """What to say of a model with several outputs of these names that was taken for a classifier."""
+    if head_places(names) is not None:
+        return f"it is a detector: {_ADVICE}"
+    # A graph may have numbers in place of its layers' names.
+    return f"{otherwise}; of a detector {_ADVICE}" if len(names) == len(HEADS) else otherwise
 
 
 def require_heads(path: Path, names: Sequence[str]) -> tuple[int, ...]:

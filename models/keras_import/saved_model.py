@@ -13,7 +13,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from mbexport.errors import DataError
 from mbexport.models.keras_import.files import report_damage
-from mbexport.models.keras_import.heads import DETECTOR, head_places
+from mbexport.models.keras_import.heads import advice_on_outputs
 from mbexport.models.keras_import.steps import require_chain_shape
 from mbexport.models.resolution import Resolution
 
@@ -84,7 +84,7 @@ def serving_graph(folder: Path, *, resolution: Resolution | None, trust: bool, h
         _, named = signature.structured_input_signature
         outputs = signature.structured_outputs
         if len(named) != 1 or not (has_heads or len(outputs) == 1):
-            advice = "it must have one of each" if head_places(list(outputs)) is None else DETECTOR
+            advice = advice_on_outputs(list(outputs), "it must have one of each")
             raise DataError(f"{folder} has {len(named)} inputs and {len(outputs)} outputs: {advice}")
         (spec,) = named.values()
         shape = require_chain_shape(tuple(spec.shape), resolution=resolution)

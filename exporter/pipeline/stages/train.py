@@ -44,8 +44,8 @@ def is_stored(run: Context) -> bool:
 
 
 def is_foreign(run: Context) -> bool:
-    """Whether the network was made elsewhere."""
-    return isinstance(run.plan.origin, Foreign)
+    """Whether the network is a classifier that was made elsewhere."""
+    return run.plan.task is Task.CLASSIFY and isinstance(run.plan.origin, Foreign)
 
 
 def network_options(run: Context) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def import_network(run: Context) -> Files:
         normalization=outside.then(found.input_scale, found.input_offset),
     )
     facts = facts_of_network(found.network, preprocess, found.output)
-    _require_classes(run, facts.classes)
+    require_number_of_classes(run, facts.classes)
     if plan.bundling.is_required:
         require_no_alpha(channels, by="--platform: a bundle's app")
     own = {"scale": found.input_scale, "offset": found.input_offset, "assumed": assumed}
@@ -192,7 +192,7 @@ def _assumed(origin: Foreign, scale: tuple[float, ...], offset: tuple[float, ...
 
 def require_classes(run: Context) -> None:
     """Raises `DataError` unless somebody's model gives a score for each class of the data, where these are known."""
-    _require_classes(run, run.float.facts.classes)
+    require_number_of_classes(run, run.float.facts.classes)
 
 
 def train_settings(plan: BuildPlan, *, is_photos: bool, mixes: bool = False) -> "TrainSettings":
@@ -209,7 +209,8 @@ def distillation_settings(plan: BuildPlan, *, is_photos: bool) -> "TrainSettings
     return train_settings(plan, is_photos=is_photos, mixes=is_photos)
 
 
-def _require_classes(run: Context, found: int) -> None:
+def require_number_of_classes(run: Context, found: int) -> None:
+    """Raises `DataError` unless somebody's model gives `found` scores for as many classes, where these are known."""
     classes = len(run.known_labels) if run.known_labels else None
     if classes is not None and found != classes:
         model = _origin(run, Foreign).model

@@ -16,8 +16,10 @@ from mbexport.pipeline.stages.train import network_options
 if TYPE_CHECKING:
     import tf_keras
 
+    from mbexport.models.detection.anchors import AnchorTable
     from mbexport.models.preprocess import Preprocess
     from mbexport.models.ssd.anchor_choice import AnchorChoice
+    from mbexport.models.ssd.spec import SsdSpec
 
 _BATCH: Final = 32
 
@@ -71,7 +73,7 @@ def train(run: Context) -> Files:
         session=run.session,
         on_step=run.progress.step,
     )
-    facts = detector_facts(model, choice, preprocess)
+    facts = detector_facts(model, spec, choice.chosen.table, preprocess)
     return {
         NETWORK: facts_to_json(facts).encode(),
         WEIGHTS: weights_to_bytes(model),
@@ -79,14 +81,13 @@ def train(run: Context) -> Files:
     }
 
 
-def detector_facts(model: "tf_keras.Model", choice: "AnchorChoice", preprocess: "Preprocess") -> Facts:
-    """The facts on a detector's core network, and how its outputs are read."""
+def detector_facts(model: "tf_keras.Model", spec: "SsdSpec", table: "AnchorTable", preprocess: "Preprocess") -> Facts:
+    """The facts on a detector's core network, and how its outputs are read: from the anchors of `table`."""
     from mbexport.models.architectures import architecture_of
     from mbexport.models.detection.detector import Detector
     from mbexport.models.detection.settings import PostProcess
     from mbexport.models.stored_network import network_to_json
 
-    spec = choice.chosen.spec
     architecture = architecture_of(spec)
     total = architecture.cost(spec)
     return Facts(
@@ -98,9 +99,7 @@ def detector_facts(model: "tf_keras.Model", choice: "AnchorChoice", preprocess: 
         mult_adds=total.mult_adds,
         parameters=total.parameters,
         architecture=network_to_json(model),
-        detector=Detector(
-            table=choice.chosen.table, maps=spec.maps, resolution=spec.resolution, settings=PostProcess()
-        ),
+        detector=Detector(table=table, maps=spec.maps, resolution=spec.resolution, settings=PostProcess()),
     )
 
 

@@ -83,7 +83,7 @@ def subjects_of(run: Context) -> "list[Subject]":
 def is_assumed(run: Context) -> bool:
     """Whether nobody says what numbers somebody's model expects, and labelled images can tell."""
     plan = run.plan
-    is_judgeable = plan.is_judged and isinstance(plan.origin, Foreign) and run.images.is_labelled
+    is_judgeable = is_classifier_judged(run) and isinstance(plan.origin, Foreign) and run.images.is_labelled
     return is_judgeable and plan.normalization is None
 
 

@@ -22,7 +22,10 @@ def is_detector_judged(run: Context) -> bool:
 
 
 def verify(run: Context) -> Files:
-    """Every artifact against the float network, each fed what it says itself that it expects."""
+    """Every artifact against the float network, or the model that was imported, as Keras computes it.
+
+    Each is fed what it says itself that it expects.
+    """
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.stages.export import tail_of
     from mbexport.report.content import to_bytes
@@ -44,16 +47,15 @@ def verify(run: Context) -> Files:
 
 
 def float_detections(run: Context) -> "Detect":
-    """The objects that the float network finds in uint8 images (n, h, w, channels)."""
+    """The objects in uint8 images (n, h, w, channels) by the float network, or by the model that was imported."""
     from mbexport.models.detection.postprocess import detect_batch
-    from mbexport.pipeline.networks import float_network
+    from mbexport.pipeline.networks import reference_heads
 
-    facts = run.float.facts
-    detector = facts.detector
+    detector = run.float.facts.detector
     assert detector is not None
-    network, anchors = float_network(run.float), detector.anchors
+    heads, anchors = reference_heads(run), detector.anchors
     return lambda pixels: detect_batch(
-        network.predict_on_batch(facts.preprocess.normalize(pixels)),
+        heads(pixels),
         anchors,
         detector.table.code_scales,
         detector.settings,
