@@ -70,11 +70,11 @@ def require_agreement(source: Source, network: Any, images: Images, inputs: Imag
     difference = max(_distance(_rows(one), _rows(other), is_relative=is_relative) for one, other in heads)
     if difference <= TOLERANCE or (not is_relative and _is_rounding(source, network, images, inputs)):
         return Agreement(images=len(images), difference=difference, library=original.library)
-    layer = first_difference(source, original, images)
+    layer, what = first_difference(source, original, images), "heads" if source.is_detector else "scores"
     where = "in its last digits behind many layers" if layer is None else f"at first behind {layer}"
     raise StageError(
         f"the import of {source.path} is not the model that {original.library} computes: on {len(images)} images "
-        f"scores differ by up to {difference:.2g}, {where}. This is a fault of mbexport, and nothing was exported"
+        f"{what} differ by up to {difference:.2g}, {where}. This is a fault of mbexport, and nothing was exported"
     )
 
 
