@@ -175,8 +175,8 @@ DIFFERENT: dict[str, tuple[dict[str, Made], str]] = {
         "conv_dw_6 there must be a depthwise convolution with kernel (3, 3, 25, 1), strides (1, 1) and padding same",
     ),
     "a bias": (
-        {"conv_pw_2": conv(12, padding="same")},
-        "the layer conv_pw_2 there must be a convolution with kernel (1, 1, 6, 12), strides (1, 1) and padding same, "
+        {"conv_pw_2": conv(12)},
+        "the layer conv_pw_2 there must be a convolution with kernel (1, 1, 6, 12), strides (1, 1) and padding valid, "
         "without bias, got conv_pw_2",
     ),
     "no normalization": (
