@@ -18,7 +18,7 @@ COLOURS: Final = {"blue": (40, 60, 230), "red": (230, 50, 40)}
 PARTS: Final = {"train": 64, "val": 12, "test": 32}  # how many photos there are
 OPTIONS: Final = (
     *("--task", "detect", "--alpha", "0.25", "--resolution", str(SIDE)),
-    *("--epochs", "60", "--int8", "--raw-heads", "--no-latency"),
+    *("--epochs", "60", "--int8", "--raw-heads", "--keras", "--no-latency"),
 )
 _SOURCES: Final = (Path(__file__), Path(boxes_by_hand.__file__))
 _FOLDER: Final = ROOT / "build" / "tests" / "shapes"

@@ -10,6 +10,7 @@ from mbexport.models.architectures import family_named, options_of_architectures
 from mbexport.models.data.open import DataSet
 from mbexport.models.facts import Facts
 from mbexport.models.spec import rho_of
+from mbexport.models.ssd.spec import FEATURE_STRIDES, SsdSpec
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
@@ -63,6 +64,7 @@ def run_facts(
             "family": facts.family,
             "title": family_named(facts.family).title,
             **_origin(plan.origin),
+            **_imported_variant(plan.origin, facts),
             "alpha": facts.alpha,
             "resolution_px": preprocess.resolution.json,
             "rho": rho_of(preprocess.resolution),
@@ -117,6 +119,15 @@ def _options(plan: BuildPlan) -> dict[str, Any]:
         "seed": plan.seed,
         "threads": plan.threads,
     }
+
+
+def _imported_variant(origin: Origin, facts: Facts) -> dict[str, Any]:
+    """What an imported detector differs in from others of its architecture: the stride of its finest map."""
+    if not isinstance(origin, Foreign) or facts.detector is None:
+        return {}
+    resolution, maps = facts.detector.resolution, facts.detector.maps
+    specs = (SsdSpec(resolution=resolution, feature_stride=stride) for stride in FEATURE_STRIDES)
+    return next(spec.variant for spec in specs if spec.maps == maps)
 
 
 def _origin(origin: Origin) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Source:
 class Agreement:
     """The largest distance of an import from the user's model on so many images, and the library that ran that.
 
-    Of probabilities, or of logits in units of the largest one; of a detector of the head that is farthest.
+    Of probabilities, or of logits in units of the largest one; of a detector the largest of its heads.
     """
 
     images: int

@@ -4,10 +4,13 @@ import json
 
 import pytest
 from boxes_by_hand import Photo, write_voc
+from keras_by_hand import write_keras
 
-from mbexport.commands import build
+from mbexport.commands import build, export
 from mbexport.commands.recipe import context_of, recipe_of, with_recipe
 from mbexport.models.ssd.spec import SsdSpec
+from mbexport.models.task import Task
+from mbexport.pipeline.plan import Foreign
 
 PHOTOS = [
     Photo(name=f"{part}{number}", boxes=[("cat", 0, 0, 20, 10), ("dog", 10, 5, 14, 9)], part=part)
@@ -141,3 +144,70 @@ def test_what_the_boxes_chose_is_recorded(cells):
     assert (recorded["feature-stride"], recorded["anchors"]) == (str(chosen.spec.feature_stride), chosen.table_name)
     again = context_of(build.command, recorded, source=cells)
     assert build.task(again.params).plan_of(None).origin.spec == plan.origin.spec
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A file of Keras; what is in it is not looked at before the run."""
+    write_keras(tmp_path / "cells.keras")
+    return tmp_path / "cells.keras"
+
+
+def test_an_export_takes_a_detector_from_a_file(cells, model):
+    words = ["--task", "detect", "--model", str(model), "--data", str(cells), "--anchors", "0.1-0.95"]
+    context = export.command.make_context("export", [*words, "--feature-stride", "8"])
+    task = export.task(context.params)
+    plan = task.plan_of(None)
+    assert plan.origin == Foreign(model=model, task=Task.DETECT, anchors="0.1-0.95", feature_stride=8)
+    assert (plan.task, plan.name, plan.crop_fraction, plan.qat_epochs) == (Task.DETECT, "cells", 1.0, 0)
+    assert task.data.objects is not None
+    recorded = recipe_of(context).options
+    assert [recorded[name] for name in ("task", "anchors", "feature-stride")] == ["detect", "0.1-0.95", "8"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--crop-fraction", "0.5"], "--crop-fraction is for --task classify, got --task detect: drop --crop-fraction"),
+        (["--logits"], "--logits is for --task classify"),
+        (["--batch", "4"], "--batch is for --task classify"),
+        (["--io", "int8"], "--io is for --task classify"),
+        (["--precision", "dynamic"], "detectors are made in fp32 and int8, got --precision dynamic"),
+        (["--arch", "mobilenet_v2"], "--task detect is for --arch mobilenet_v1, got --arch mobilenet_v2"),
+        (["--shallow"], "--shallow is for --task classify, got --task detect: drop --shallow"),
+        (["--anchors", "small"], "--anchors must be 0.2-0.95 or 0.15-0.95 or 0.1-0.95, got small"),
+        (["--weights", "imagenet"], "--weights is for --task classify, got --task detect: give --model"),
+        (["--gate", "top1=0.5"], "gate must be one of"),
+    ],
+)
+def test_what_an_exported_detector_does_not_have_is_refused_before_any_work(
+    cli, cells, model, tmp_path, words, message
+):
+    out = tmp_path / "out"
+    done = cli("export", "--task", "detect", "--model", model, "--data", cells, "--out", out, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert not out.exists()
+
+
+def test_a_detector_is_verified_on_boxes(cli, cells, model, tmp_path):
+    photos = cells / "JPEGImages"
+    done = cli("export", "--task", "detect", "--model", model, "--calibration", photos, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr == "Error: a detector is verified on photos with boxes: give --data\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [(["--feature-stride", "8"], "feature-stride"), (["--anchors", "x"], "anchors")]
+)
+def test_what_only_a_detector_has_is_refused_of_imported_classifiers(cli, model, tmp_path, words, name):
+    done = cli("export", "--model", model, "--data", "digits", "--out", tmp_path / "out", *words)
+    assert done.returncode == 2
+    assert f"--{name} is for --task detect, got --task classify: drop --{name}" in done.stderr
+
+
+def test_the_float_network_is_a_file_of_a_build_that_asks_for_it(cli, cells, tmp_path):
+    words = ["build", "--task", "detect", "--data", cells, "--resolution", "96", "--dry-run", "--out", tmp_path / "o"]
+    for asked in ([], ["--keras"]):
+        shown = cli(*words, *asked).stdout
+        assert (".h5" in shown) == bool(asked)
