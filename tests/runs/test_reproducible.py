@@ -148,7 +148,7 @@ def test_build_repeats_every_byte(tmp_path):
         "--bundle-version",
         "1.2.3",
     )
-    one, other = map(repeating, made_twice(tmp_path, "build", *TINY, *ASIDE, *bundles, "--log-dir", "logs"))
-    made = {*(f"_{kind}" for kind in DELIVERED), *(f"-{each}.zip" for each in platform_names())}
+    one, other = map(repeating, made_twice(tmp_path, "build", *TINY, *ASIDE, *bundles, "--keras", "--log-dir", "logs"))
+    made = {".h5", *(f"_{kind}" for kind in DELIVERED), *(f"-{each}.zip" for each in platform_names())}
     assert set(beside(one)) == {"labels.txt", *(f"mobilenet_v1_0.1_32{kind}" for kind in made)}
     assert one == other

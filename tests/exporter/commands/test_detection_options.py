@@ -180,10 +180,8 @@ def test_an_export_takes_a_detector_from_a_file(cells, model):
         (["--gate", "top1=0.5"], "gate must be one of"),
     ],
 )
-def test_what_an_exported_detector_does_not_have_is_refused_before_any_work(
-    cli, cells, model, tmp_path, words, message
-):
-    out = tmp_path / "out"
+def test_what_an_exported_detector_does_not_have_is_refused_before_any_work(cli, cells, model, words, message):
+    out = model.parent / "out"
     done = cli("export", "--task", "detect", "--model", model, "--data", cells, "--out", out, *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
