@@ -154,9 +154,7 @@ def conv(filters: int, **settings: Any) -> Made:
 
 def copied_activation(x: Any, name: str) -> Any:
     """The head on a ReLU of its own, which computes what the one before it does."""
-    other = tf_keras.layers.ReLU(6.0, name="copy")(
-        x.node.layer.input if hasattr(x, "node") else x._keras_history.layer.input
-    )
+    other = tf_keras.layers.ReLU(6.0, name="copy")(x._keras_history.layer.input)
     return tf_keras.layers.Conv2D(12, 1, name=name)(other)
 
 
