@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test test-runs test-crashes test-clients test-all test-network fuzz bench-data chart bench-quality bench-architectures bench-latency bench-calibration bench-convert bench-verify bench-sweep java-classes docs lint types layers check wheel clean
+.PHONY: demo test test-runs test-crashes test-clients test-all test-network fuzz bench-data chart bench-quality bench-architectures bench-detection bench-latency bench-calibration bench-convert bench-verify bench-sweep java-classes docs lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -55,6 +55,11 @@ bench-quality: $(STAMP)
 # MobileNet v2 and v3, trained here, quantized by others and by us; takes most of an hour, --reuse trains nothing again.
 bench-architectures: $(STAMP)
 	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_architectures.py $(ARGS)
+
+# A detector of blood cells, trained here, quantized by others and by us; takes half an hour, --reuse trains nothing again.
+# ARGS="--quick" tries everything in minutes.
+bench-detection: $(STAMP)
+	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_detection.py $(ARGS)
 
 # The README's picture, from the figures in docs/images/quality.json; measures nothing.
 chart: $(STAMP)

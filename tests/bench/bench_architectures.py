@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clients.environments import ProcessError, run
-from peers.making import BASELINES, ORT_STATIC, SUFFIXES, TFLITE_PTQ, Made, made_by_peer, rows_of_export
-from quality.judging import Rounds, Row, float_answers, judge
+from clients.environments import run
+from peers.making import BASELINES, ORT_STATIC, SUFFIXES, TFLITE_PTQ, Made, made_by_command, made_by_peer
+from quality.judging import Answers, Rounds, Row, float_answers, judge
 from quality.table import markdown
 from shared import ROOT, shared_data
 
@@ -156,14 +156,10 @@ def _made_by_us(network: Network, data: object) -> list[Made]:
     out = network.folder / OURS
     command = [sys.executable, "-m", "mbexport", "export", *network.options, "--weights", network.folder / "network.h5"]
     command += ["--data", data, "--precision", "int8", "--no-resume", "--force", "--out", out]
-    try:
-        run(command, allowed=(0, EXIT_GATE_FAILED))
-    except ProcessError as failure:
-        return [Made(alpha=network.alpha, name=OURS, suffix=suffix, reason=str(failure)) for suffix in SUFFIXES]
-    return rows_of_export(out, OURS, network.alpha, network.folder)
+    return made_by_command(command, out, OURS, network.alpha, network.folder)
 
 
-def _judged(network: Network, rows: Sequence[Made], rounds: Rounds) -> list[Row]:
+def _judged(network: Network, rows: Sequence[Made], rounds: Rounds) -> list[Row[Answers]]:
     preprocess = Preprocess(resolution=Resolution.square(network.resolution_px))
     return judge(rows, {network.alpha: network.folder}, preprocess, rounds, BASELINES)
 

@@ -23,7 +23,7 @@ from peers.making import (
     made_by_us,
     thinned,
 )
-from quality.judging import Rounds, Row, float_answers, image_counts, judge
+from quality.judging import Answers, Rounds, Row, float_answers, image_counts, judge
 from quality.table import Target, markdown, verdict
 from shared import ROOT, shared_data
 
@@ -158,7 +158,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _text(rows: list[Row], folders: dict[float, Path]) -> str:
+def _text(rows: list[Row[Answers]], folders: dict[float, Path]) -> str:
     """Both tables, then the targets of their alphas."""
     calibration, evaluation = image_counts(next(iter(folders.values())))
     parts = [

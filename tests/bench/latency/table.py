@@ -6,6 +6,7 @@ from typing import Final
 
 from latency.networks import GOOGLE, ORT_STATIC, TFLITE_PTQ, our_name
 from latency.timing import Row, Timed
+from quality.table import NONE, failure, title_of, written_ratio
 
 from mbexport.latency.interleaved import Ratio
 
@@ -14,7 +15,7 @@ _HEAD: Final = (
     "| x our fp32's MB |",
     "|---|---|---|---|---|---|---|---|",
 )
-_NONE: Final = "-"
+_COLUMNS: Final = 8
 _WIDEST: Final = 1.25  # ends of an interval that are farther apart come from a busy machine, and decide nothing
 _FP32, _INT8 = our_name("fp32"), our_name("int8")
 BASELINES: Final = {"tflite": TFLITE_PTQ, "onnx": ORT_STATIC}
@@ -58,30 +59,22 @@ def markdown(found: Timed) -> str:
 
 def _line(row: Row, found: Timed) -> str:
     made = row.made
-    name = f"{made.name} ({made.version})" if made.version else made.name
     if made.path is None or row.kernels is None:
-        return f"| {name} | .{made.suffix} | failed: {made.reason.replace('|', '/')} {'| ' * 5}|"
+        return failure(made, columns=_COLUMNS)
     key = (made.name, made.suffix)
     fp32 = found.find(_FP32, made.suffix)
     convolutions = row.kernels.int8_convs + row.kernels.float_convs
     cells = [
-        name,
+        title_of(made),
         f".{made.suffix}",
         f"{row.p50_ms:.2f}",
-        _written(found.ratio(key, (BASELINES[made.suffix], made.suffix))),
-        _written(found.ratio((_FP32, made.suffix), key)),
+        written_ratio(found.ratio(key, (BASELINES[made.suffix], made.suffix))),
+        written_ratio(found.ratio((_FP32, made.suffix), key)),
         f"{row.kernels.int8_convs} of {convolutions}",
         f"{row.size_bytes / 1e6:.2f}",
-        f"{row.size_bytes / fp32.size_bytes:.3f}" if fp32 else _NONE,
+        f"{row.size_bytes / fp32.size_bytes:.3f}" if fp32 else NONE,
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _written(ratio: Ratio | None) -> str:
-    if ratio is None:
-        return _NONE
-    low, high = ratio.ci95
-    return f"{ratio.ratio:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def verdict(target: Target, found: Timed) -> str:

@@ -20,15 +20,25 @@ _LAYERS = {layer.__name__: layer for layer in (HardSigmoid, HardSwish)}  # which
 
 
 def converter_of(network: Any) -> Any:
-    """A converter of `network` with bytes in and out; the ranges must come from elsewhere."""
+    """A converter of `network` with bytes in and out; the ranges must come from elsewhere.
+
+    The heads of a detector are int8, as the network computes them: nobody but the tail reads them.
+    """
     tracked = tf.Module()
     tracked.variables_read = network.variables
     image = tf.TensorSpec((1, *network.input_shape[1:]), tf.float32, name="image")
-    function = tf.function(lambda image: network(image, training=False), input_signature=[image])
+    function = tf.function(lambda image: _answers(network, image), input_signature=[image])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tracked)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = converter.inference_output_type = tf.uint8
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.uint8 if len(network.outputs) == 1 else tf.int8
     return converter
+
+
+def _answers(network: Any, image: Any) -> Any:
+    """The output; several of them by the names of their layers, for the converter gives them in an order of its own."""
+    found = network(image, training=False)
+    return found if len(network.outputs) == 1 else dict(zip(network.output_names, found, strict=True))
 
 
 def quantize(given: Path, made: Path, arguments: list[str]) -> None:

@@ -13,10 +13,11 @@ from clients.environments import ProcessError, python_with, run
 HERE: Final = Path(__file__).parent
 SUFFIXES: Final = ("tflite", "onnx")
 _EXIT_GATE_FAILED: Final = 1  # of mbexport: the artifacts were made
-# Stages of `mbexport export` that quantize nothing: what peers are spared is not counted for ours either.
+# Stages of `mbexport` that quantize nothing: what peers are spared is not counted for ours either.
 _OTHER_STAGES: Final = frozenset(
     {
         "check-images",
+        "train",
         "weights",
         "tflite-fp32",
         "onnx-fp32",
@@ -53,7 +54,7 @@ BASELINES: Final = {each.suffix: each.name for each in (TFLITE_PTQ, ORT_STATIC)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """One way to quantize with `mbexport export`: the options by which it differs from the others."""
+    """One way to quantize with `mbexport`: the options by which it differs from the others."""
 
     name: str
     options: tuple[str, ...]
@@ -106,24 +107,33 @@ def made_by_peer(peer: Peer, alpha: float, given: Path, made: Path) -> Made:
 
 def export(alpha: float, weights: Path, images: Images, out: Path, options: Sequence[object]) -> None:
     """Runs `mbexport export` with `options`, into the folder `out`. Raises `ProcessError` if it makes nothing."""
+    run(_export_command(alpha, weights, images, out, options), allowed=(0, _EXIT_GATE_FAILED))
+
+
+def _export_command(alpha: float, weights: Path, images: Images, out: Path, options: Sequence[object]) -> list[object]:
     command = [sys.executable, "-m", "mbexport", "export", "--weights", weights, "--alpha", alpha]
     command += ["--calibration", images.calibration, "--data", images.evaluation, "--classes", images.classes]
-    command += ["--crop-fraction", 1.0, "--no-resume", "--out", out, *options]
-    run(command, allowed=(0, _EXIT_GATE_FAILED))
+    return [*command, "--crop-fraction", 1.0, "--no-resume", "--out", out, *options]
 
 
 def made_by_us(ours: Ours, alpha: float, weights: Path, images: Images, made: Path) -> list[Made]:
     """What `mbexport export` makes with `ours`: a .tflite and the .onnx of the same integers."""
     out = made / f"{alpha:g} {ours.name}"
+    command = _export_command(alpha, weights, images, out, ("--precision", "int8", *ours.options))
+    return made_by_command(command, out, ours.name, alpha, made)
+
+
+def made_by_command(command: Sequence[object], out: Path, name: str, alpha: float, made: Path) -> list[Made]:
+    """What `mbexport` makes into the folder `out`, run by `command`: a .tflite and the .onnx of the same integers."""
     try:
-        export(alpha, weights, images, out, ("--precision", "int8", *ours.options))
+        run(command, allowed=(0, _EXIT_GATE_FAILED))
     except ProcessError as failure:
-        return [Made(alpha=alpha, name=ours.name, suffix=suffix, reason=str(failure)) for suffix in SUFFIXES]
-    return rows_of_export(out, ours.name, alpha, made)
+        return [Made(alpha=alpha, name=name, suffix=suffix, reason=str(failure)) for suffix in SUFFIXES]
+    return rows_of_export(out, name, alpha, made)
 
 
 def rows_of_export(out: Path, name: str, alpha: float, made: Path) -> list[Made]:
-    """The int8 files of a finished export in the folder `out`, copied into the folder `made`; `name` says whose."""
+    """The int8 files of a finished run in the folder `out`, copied into the folder `made`; `name` says whose."""
     report = json.loads((out / "report.json").read_text("utf-8"))
     seconds = sum(stage["seconds"] for stage in report["stages"] if stage["name"] not in _OTHER_STAGES)
     rows = []

@@ -10,16 +10,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from peers.copies import with_copies
+from copies import with_copies
+from stored import save, trained_network
 
 from mbexport.artifact import OnnxForm, Precision
 from mbexport.calibration.samples import balanced_samples
 from mbexport.formats.onnx.convert import onnx_from_tflite
 from mbexport.formats.tflite.convert import fp32_tflite
 from mbexport.models.data.open import iter_pixels, open_data
-from mbexport.models.facts import facts_from_json
 from mbexport.models.folding import fold_batch_norm
-from mbexport.models.network import load_network
 from mbexport.pipeline.plan import CALIBRATION_SAMPLES
 
 _SEED = 0  # as `mbexport` splits its data and draws calibration images if nobody says
@@ -28,10 +27,9 @@ _SEED = 0  # as `mbexport` splits its data and draws calibration images if nobod
 def main(arguments: list[str]) -> None:
     """Write everything."""
     built, data, zooms, mirrored, given = arguments
-    stage, folder = Path(built) / ".mbexport" / "stages" / "train", Path(given)
-    facts = facts_from_json((stage / "network.json").read_bytes())
-    network, preprocess = load_network(facts, stage / "weights.npz"), facts.preprocess
-    network.save(folder / "network.h5")
+    source, folder = trained_network(Path(built)), Path(given)
+    network, facts = save(source, folder), source.facts
+    preprocess = facts.preprocess
     tflite = fp32_tflite(fold_batch_norm(network))
     (folder / "fp32.tflite").write_bytes(tflite)
     form = OnnxForm(graph_name=str(facts.family))

@@ -1,9 +1,9 @@
 """Judge the files of all quantizers: how often each is right, agrees with float, and how fast it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.verification.statistics import wilson_interval
 
 _THREADS: Final = 1
+Found = TypeVar("Found")  # what a judge finds out about a file: `Answers` of a classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +37,14 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Generic[Found]):
     """One quantizer's file with all that was measured of it; nothing if there is none.
 
     `ratio` compares its median time with that of the file which its runtime's own quantizer made.
     """
 
     made: Made
-    answers: Answers | None = None
+    answers: Found | None = None
     size_bytes: int = 0
     p50_ms: float = float("nan")
     ratio: Ratio | None = None
@@ -69,26 +70,46 @@ def float_answers(given: Path) -> Answers:
 
 def judge(
     rows: Sequence[Made], given: dict[float, Path], preprocess: Preprocess, rounds: Rounds, baselines: dict[str, str]
-) -> list[Row]:
+) -> list[Row[Answers]]:
     """Every file on the evaluation images of its alpha, then all of them timed in one interleaved run.
 
     `given` has the folder of each alpha, `baselines` for each suffix the name of the row that times are compared to.
     """
     pixels = {alpha: np.load(folder / "evaluation.npy") for alpha, folder in given.items()}
-    judged, runners = [], {}
+    first = next(iter(pixels.values()))[:1]
+
+    def look(made: Made, runner: Runner) -> tuple[Answers, NDArray[Any]]:
+        answers = _answers(runner, pixels[made.alpha], preprocess, given[made.alpha])
+        return answers, feed(runner, first, preprocess)
+
+    return judged_rows(rows, look, rounds, baselines)
+
+
+def judged_rows(
+    rows: Sequence[Made],
+    look: Callable[[Made, Runner], tuple[Found, NDArray[Any]]],
+    rounds: Rounds,
+    baselines: dict[str, str],
+) -> list[Row[Found]]:
+    """Every file opened and looked at, one after the other, then all of them timed in one interleaved run.
+
+    `look` gives what it finds out about an opened file, and the input that the file is timed with. A file that is not
+    there, cannot be opened or for which it raises `DataError` is a row with the reason. `baselines` has for each suffix
+    the name of the row that times are compared to.
+    """
+    judged: list[Row[Found]] = []
+    runners, inputs = {}, {}
     for made in rows:
         try:
             if made.path is None:
                 raise DataError(made.reason)
             runner = open_runner(made.path, threads=_THREADS)
-            answers = _answers(runner, pixels[made.alpha], preprocess, given[made.alpha])
+            answers, inputs[runner.name] = look(made, runner)
         except DataError as error:
             judged.append(Row(made=replace(made, path=None, reason=str(error))))
             continue
         runners[runner.name] = runner
         judged.append(Row(made=made, answers=answers, size_bytes=runner.path.stat().st_size))
-    first = next(iter(pixels.values()))[:1]
-    inputs = {name: feed(runner, first, preprocess) for name, runner in runners.items()}
     times = measure(list(runners.values()), inputs, runs=rounds.runs, warmup=rounds.warmup)
     return [_timed(row, judged, times, baselines) for row in judged]
 
@@ -126,7 +147,9 @@ def _judged(scores: NDArray[np.float32], given: Path) -> Answers:
     )
 
 
-def _timed(row: Row, rows: Sequence[Row], times: dict[str, NDArray[Any]], baselines: dict[str, str]) -> Row:
+def _timed(
+    row: Row[Found], rows: Sequence[Row[Found]], times: dict[str, NDArray[Any]], baselines: dict[str, str]
+) -> Row[Found]:
     if row.made.path is None:
         return row
     name = row.made.path.name

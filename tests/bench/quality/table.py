@@ -4,14 +4,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from peers.making import Made
 from quality.judging import Answers, Row
+
+from mbexport.latency.interleaved import Ratio
 
 _HEAD = (
     "| quantizer | file | top-1 % [95 %] | agreement with float %, answers changed | probability moved % | MB | p50 ms"
     " | x its runtime's own PTQ [95 %] | s |",
     "|---|---|---|---|---|---|---|---|---|",
 )
-_NONE = "-"
+_COLUMNS = 9
+NONE = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,25 +39,38 @@ _WRITTEN = {
 }
 
 
-def markdown(reference: Answers, rows: Sequence[Row]) -> str:
+def markdown(reference: Answers, rows: Sequence[Row[Answers]]) -> str:
     """The table of one network."""
-    keras = f"| float | Keras | {_top1(reference)} | 100.0, 0 | 0.00 | {' | '.join([_NONE] * 4)} |"
+    keras = f"| float | Keras | {_top1(reference)} | 100.0, 0 | 0.00 | {' | '.join([NONE] * 4)} |"
     return "\n".join([*_HEAD, keras, *map(_line, rows), ""])
 
 
-def _line(row: Row) -> str:
+def title_of(made: Made) -> str:
+    """What a table calls a row: its quantizer, and the release of it."""
+    return f"{made.name} ({made.version})" if made.version else made.name
+
+
+def failure(made: Made, *, columns: int) -> str:
+    """The line of a row without a file, in a table with so many columns: the reason stands in the third."""
+    return f"| {title_of(made)} | .{made.suffix} | failed: {made.reason.replace('|', '/')} {'| ' * (columns - 3)}|"
+
+
+def written_ratio(ratio: Ratio | None) -> str:
+    """A ratio of times with its interval, as tables have it."""
+    if ratio is None:
+        return NONE
+    low, high = ratio.ci95
+    return f"{ratio.ratio:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _line(row: Row[Answers]) -> str:
     made = row.made
-    name = f"{made.name} ({made.version})" if made.version else made.name
     if row.answers is None:
-        return f"| {name} | .{made.suffix} | failed: {made.reason.replace('|', '/')} {'| ' * 6}|"
-    ratio = _NONE
-    if row.ratio is not None:
-        low, high = row.ratio.ci95
-        ratio = f"{row.ratio.ratio:.2f} [{low:.2f}, {high:.2f}]"
-    seconds = _NONE if math.isnan(made.seconds) else f"{made.seconds:.0f}"
+        return failure(made, columns=_COLUMNS)
+    seconds = NONE if math.isnan(made.seconds) else f"{made.seconds:.0f}"
     near = [f"{row.answers.agreement * 100:.1f}, {row.answers.changed}", f"{row.answers.moved * 100:.2f}"]
     size, p50 = f"{row.size_bytes / 1e6:.2f}", f"{row.p50_ms:.2f}"
-    cells = [name, f".{made.suffix}", _top1(row.answers), *near, size, p50, ratio, seconds]
+    cells = [title_of(made), f".{made.suffix}", _top1(row.answers), *near, size, p50, written_ratio(row.ratio), seconds]
     return f"| {' | '.join(cells)} |"
 
 
@@ -62,7 +79,7 @@ def _top1(answers: Answers) -> str:
     return f"{answers.top1 * 100:.1f} [{low * 100:.1f}, {high * 100:.1f}]"
 
 
-def verdict(target: Target, reference: Answers, rows: Sequence[Row], *, baseline: str) -> str:
+def verdict(target: Target, reference: Answers, rows: Sequence[Row[Answers]], *, baseline: str) -> str:
     """One line: whether `target` is reached by the worse of its two files, of `rows` of its alpha.
 
     `baseline` is the quantizer whose .tflite ours must be as small and as fast as. What was not measured is missed.
@@ -79,7 +96,7 @@ def verdict(target: Target, reference: Answers, rows: Sequence[Row], *, baseline
     return f"target {asked} {'reached' if is_reached else 'missed'}: {found}"
 
 
-def _quantities(own: Sequence[Row], reference: Answers, peers: Sequence[Row]) -> dict[str, float]:
+def _quantities(own: Sequence[Row[Answers]], reference: Answers, peers: Sequence[Row[Answers]]) -> dict[str, float]:
     """The worst of each quantity over `own` files; only those that could be measured."""
     answers = [row.answers for row in own if row.answers]
     if not answers or len(answers) != len(own):
