@@ -19,7 +19,8 @@ from mbexport.models.data.boxes.boxed import BoxedImages
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.detection.boxes import Boxes
 
-BENCH = Path(__file__).resolve().parent / "bench"
+ROOT = Path(__file__).resolve().parents[1]
+BENCH = ROOT / "tests" / "bench"
 IMAGES = 6
 
 
@@ -83,10 +84,7 @@ def test_a_script_finds_its_modules_where_a_benchmark_starts_it(script):
     """It gets as far as to its arguments, of which there are none."""
     found = subprocess.run(
         [sys.executable, BENCH / "peers" / script],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(str(BENCH.parents[at] / to) for at, to in ((0, ""), (1, "src"))),
-        },
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT / "tests")))},
         capture_output=True,
         text=True,
         check=False,
