@@ -56,8 +56,8 @@ bench-quality: $(STAMP)
 bench-architectures: $(STAMP)
 	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_architectures.py $(ARGS)
 
-# A detector of blood cells, trained here, quantized by others and by us; takes half an hour, --reuse trains nothing again.
-# ARGS="--quick" tries everything in minutes.
+# A detector of blood cells, trained here, quantized by others and by us; takes half an hour.
+# ARGS="--reuse" trains nothing again, ARGS="--quick" tries everything in minutes.
 bench-detection: $(STAMP)
 	PYTHONPATH=tests TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/bench/bench_detection.py $(ARGS)
 

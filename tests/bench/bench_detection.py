@@ -54,10 +54,12 @@ SEED: Final = 0
 
 FLOAT: Final = "float"
 PEERS: Final = (TFLITE_PTQ, ORT_STATIC)
+DISTILLED: Final = ("--qat-epochs", "2")
 OURS: Final = (
     Ours(name="ours, plain", options=("--corrections", "none")),
+    Ours(name="ours, plain, distilled", options=("--corrections", "none", *DISTILLED)),
     Ours(name="ours, corrected", options=()),
-    Ours(name="ours, distilled", options=("--qat-epochs", "2")),
+    Ours(name="ours, distilled", options=DISTILLED),
 )
 
 

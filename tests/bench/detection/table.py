@@ -57,7 +57,7 @@ def _fraction(value: float, ci95: Interval) -> str:
 
 def _lost(drop: Drop) -> str:
     low, high = drop.ap_ci95
-    return f"{drop.ap * 100:.1f} [{low * 100:.1f}, {high * 100:.1f}]"
+    return f"{drop.ap * 100:z.1f} [{low * 100:z.1f}, {high * 100:z.1f}]"  # without a minus before 0.0
 
 
 def _percent(share: Share) -> str:
