@@ -152,7 +152,6 @@ def _checked_before_data(given: "Mapping[str, Any]") -> "_PlanOf":
             crop_fraction=usual.crop_fraction if given["crop_fraction"] is None else given["crop_fraction"],
             keras=given["keras"],
             log_dir=given["log_dir"],
-            raw_heads=given["raw_heads"],
             **{"qat_epochs": usual.qat_epochs, **shared},
         )
 

@@ -233,6 +233,7 @@ def shared_plan(given: Mapping[str, Any]) -> dict[str, Any]:
         "io": Io(given["io"]),
         "batch": _batch(given["batch"]),
         "logits": given["logits"],
+        "raw_heads": given["raw_heads"],
         "layout": Layout(given["layout"]),
         "opset": given["opset"],
         "licence": given["license"],

@@ -77,6 +77,7 @@ _LONGEST_STEM: Final = 200  # bytes: what is made of the model has longer names,
     metavar="N",
     help="Epochs of quantization-aware training (distillation from the float network); none if absent.",
 )
+@detection_options.raw_heads
 @build_and_export.shared_options
 def command(**given: Any) -> int:
     """Quantize a network that is already trained, export it and verify the artifacts.

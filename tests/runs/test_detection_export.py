@@ -14,7 +14,7 @@ from mbexport.report.schema import detection_schema
 
 pytestmark = pytest.mark.run
 
-EXPORT = ("export", "--task", "detect", "--int8", "--no-latency", "--no-sensitivity", "--cache", "none")
+EXPORT = ("export", "--task", "detect", "--int8", "--raw-heads", "--no-latency", "--no-sensitivity", "--cache", "none")
 
 
 @pytest.fixture
@@ -39,7 +39,9 @@ def keras_file(built: Path) -> Path:
 
 def test_an_export_of_the_float_network_makes_what_the_build_made(shapes, built, tmp_path):
     """Every byte of what repeats but for the Keras file itself, and every figure of the verdict."""
-    done = run_in_its_own_process(*EXPORT, "--model", keras_file(built), "--data", shapes.photos, "--out", tmp_path / "out")
+    done = run_in_its_own_process(
+        *EXPORT, "--model", keras_file(built), "--data", shapes.photos, "--out", tmp_path / "out"
+    )
     assert done.returncode in (0, 1), done.stderr
     ours, own = repeating(tmp_path / "out"), repeating(built)
     assert set(own) - set(ours) == {keras_file(built).name}

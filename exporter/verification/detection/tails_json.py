@@ -37,7 +37,7 @@ def output_json(subject: DetectorSubject, tail: TailCheck | None) -> Json:
     }
 
 
-def tail_json(tail: TailCheck | None, reference: DetectionTail | None) -> Json | None:
+def tail_json(tail: TailCheck | None, reference: Decoding | None) -> Json | None:
     """How exact a tail of ours is, and the time of the network without it; None for a file that ends otherwise.
 
     `reference` is the tail of what it is compared with, None where that is not known.
