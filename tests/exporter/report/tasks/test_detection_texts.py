@@ -44,7 +44,7 @@ def test_says_what_the_files_are_compared_with():
     )
     assert printed(DETECTORS["beside objects"]())[1] == (
         "reference: the labels of bccd, 72 images; gates that compare with a network are left out (ap_drop, "
-        "fp32_paired, paired): --reference FILE brings them"
+        "fp32_paired, paired, reference_tail): --reference FILE brings them"
     )
 
 
