@@ -1,4 +1,7 @@
-"""Passes on quantized tensors: uint8 activations, no Clip that codes already do, no code converted to itself."""
+"""Passes on quantized tensors: uint8 activations, no Clip that codes already do, no code converted to itself.
+
+And, for compilers that read a quantized op as the numbers it stands for, no op between codes alone.
+"""
 
 from typing import Any, Final
 
@@ -142,3 +145,24 @@ def merge_requantizations(model: onnx.ModelProto) -> None:
         replace_uses(model, node.output[0], source.input[0])
         model.graph.node.remove(node)
     drop_unused(model)
+
+
+def reshape_numbers(model: onnx.ModelProto) -> None:
+    """Puts each Reshape of codes between a DQ and a Q of their own scale and zero point.
+
+    before:  Q(s, z) -> Reshape -> DQ(s, z)
+    after:   Q(s, z) -> DQ(s, z) -> Reshape -> Q(s, z) -> DQ(s, z)
+
+    Qualcomm's compiler takes an op on codes in this form alone, and leaves a bare Reshape, and what is behind it, to
+    the CPU. onnxruntime drops both again: its kernels and its numbers are the same.
+    """
+    producers = producers_of(model)
+    for node in list(model.graph.node):
+        source = producers.get(node.input[0]) if node.op_type == "Reshape" else None
+        if source is None or source.op_type != "QuantizeLinear":
+            continue
+        codes, made, quantization = node.input[0], node.output[0], source.input[1:]
+        node.input[0], node.output[0] = f"{made}_given", f"{made}_numbers"
+        place = list(model.graph.node).index(node)
+        model.graph.node.insert(place + 1, helper.make_node("QuantizeLinear", [node.output[0], *quantization], [made]))
+        model.graph.node.insert(place, helper.make_node("DequantizeLinear", [codes, *quantization], [node.input[0]]))

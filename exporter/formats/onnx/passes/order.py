@@ -3,10 +3,11 @@
 The batch is named first, so that the shapes of all tensors follow from it; then tensors keep one order of axes, and
 pooling gets its name, by which it is looked for (1). Then activations get their type (2) and what that makes
 redundant goes (3); what stands between a convolution and its neighbours' quantization goes (4): a clip only where the
-codes behind it are the final ones. Weights change their type, and the input its layout, when nothing looks at shapes
-any more (5). A detector then gets its tail, which computes in floats in every precision (6). Constants are shared once
-no pass makes any, but for what onnxruntime wants for each tensor of weights (7). The order of the nodes, and the names
-that follow from it, come last (8), so that they are given to what is left.
+codes behind it are the final ones; what still moves codes alone is then written as compilers of NPUs want it. Weights
+change their type, and the input its layout, when nothing looks at shapes any more (5). A detector then gets its tail,
+which computes in floats in every precision (6). Constants are shared once no pass makes any, but for what onnxruntime
+wants for each tensor of weights (7). The order of the nodes, and the names that follow from it, come last (8), so that
+they are given to what is left.
 
 Each pass changes a ModelProto in place. In their pictures `DQ` and `Q` stand for DequantizeLinear and QuantizeLinear.
 """
@@ -28,6 +29,7 @@ from mbexport.formats.onnx.passes.int8 import (
     absorb_clips,
     give_weights_their_own_zero_points,
     merge_requantizations,
+    reshape_numbers,
     use_uint8_activations,
 )
 from mbexport.formats.onnx.passes.layout import keep_channels_first, pad_codes
@@ -46,6 +48,7 @@ _OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
             absorb_clips,
             pad_codes,
             drop_idle_reshapes,
+            reshape_numbers,
         ),
     }
 )

@@ -11,6 +11,7 @@ from mbexport.formats.onnx.passes.int8 import (
     absorb_clips,
     give_weights_their_own_zero_points,
     merge_requantizations,
+    reshape_numbers,
     use_uint8_activations,
 )
 from mbexport.formats.onnx.passes.names import name_canonically, order_canonically, share_constants
@@ -32,5 +33,5 @@ def test_shapes_first_and_names_last(precision, layout):
 
 def test_int8_activations_get_their_type_before_anything_is_dropped():
     passes = passes_for(Precision.INT8, Layout.NHWC)
-    ordered = (use_uint8_activations, merge_requantizations, absorb_clips, drop_idle_reshapes)
+    ordered = (use_uint8_activations, merge_requantizations, absorb_clips, drop_idle_reshapes, reshape_numbers)
     assert [step for step in passes if step in ordered] == list(ordered)
