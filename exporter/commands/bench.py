@@ -1,23 +1,30 @@
 """`mbexport bench`: time artifacts side by side."""
 
+import os
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from mbexport.commands import options
 from mbexport.commands.config import config
 from mbexport.commands.options import Group
-from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_THREADS, require_within
+from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_THREADS, OptionError, require_within
 from mbexport.escaping.terminal import visible
 from mbexport.formats.trial import warm_up
+
+if TYPE_CHECKING:
+    from mbexport.pipeline.bench_device import Phone
 
 _MIN_RUNS = 2  # one in each of two sittings: a ratio's interval needs both
 _WARMUP = 2
 
+_ANY = "any"  # the only device, or that of ANDROID_SERIAL, as for adb
+
 _EXAMPLES = """\b
-Example:
+Examples:
   mbexport bench model_fp32.onnx model_int8.onnx --threads 2
+  mbexport bench model_int8.tflite --adb --benchmark-model benchmark_model
 """
 
 
@@ -46,6 +53,24 @@ Example:
 )
 @options.as_json
 @options.option(
+    "--adb",
+    "serial",
+    group=Group.LATENCY,
+    is_flag=False,
+    flag_value=_ANY,
+    metavar="[SERIAL]",
+    help="Time the .tflite files on an Android device, too: that of this serial number, or the only one.",
+)
+@options.option(
+    "--benchmark-model",
+    "tool",
+    group=Group.LATENCY,
+    type=options.PATH,
+    metavar="FILE",
+    is_input=True,
+    help="LiteRT's or TensorFlow Lite's benchmark_model for the device of --adb.",
+)
+@options.option(
     "--warmup",
     group=Group.LATENCY,
     type=int,
@@ -70,7 +95,15 @@ Example:
 @options.force
 @config
 def command(
-    *, files: tuple[Path, ...], runs: int | None, warmup: int, probe: bool, as_json: bool, **given: Any
+    *,
+    files: tuple[Path, ...],
+    runs: int | None,
+    warmup: int,
+    probe: bool,
+    as_json: bool,
+    serial: str | None,
+    tool: Path | None,
+    **given: Any,
 ) -> None:
     """Time artifacts side by side.
 
@@ -84,6 +117,7 @@ def command(
     require_within("--warmup", warmup, 0, MAX_RUNS)
     require_within("--batch", given["batch"], 1, MAX_BATCH)
     options.require_place(force=given["force"], place=given["out"])
+    phone = _phone(serial, tool)
     warm_up(files)
     from mbexport.commands.console import ConsoleProgress
     from mbexport.latency.sittings import Effort, fixed_effort
@@ -95,11 +129,27 @@ def command(
     with quiet_libraries() as streams:
         progress = ConsoleProgress(streams.err)
         try:
-            result = bench_files(files, effort=effort, is_probed=probe, progress=progress, **given)
+            result = bench_files(files, effort=effort, is_probed=probe, phone=phone, progress=progress, **given)
         finally:
             progress.close()
         print_latencies(result, streams.out, as_json=as_json)
-        _warn(result["machine"]["noise"], streams.err)
+        for noise in (result["machine"]["noise"], (result["android"] or {"noise": None})["noise"]):
+            _warn(noise, streams.err)
+
+
+def _phone(serial: str | None, tool: Path | None) -> "Phone | None":
+    """The device of --adb, None without it. Raises `OptionError` where one of the two options lacks the other."""
+    if serial is None and tool is None:
+        return None
+    if serial is None:
+        raise OptionError(f"--benchmark-model goes with --adb; give --adb, or drop --benchmark-model {tool}")
+    if Path(serial).is_file():
+        raise OptionError(f"--adb must be a serial number, got the file {serial}; put --adb behind the files")
+    if tool is None:
+        raise OptionError("--adb needs --benchmark-model FILE, LiteRT's program for the device")
+    from mbexport.pipeline.bench_device import find_phone
+
+    return find_phone(os.environ.get("ANDROID_SERIAL") or _ANY if serial == _ANY else serial, tool)
 
 
 def _warn(noise: str | None, stream: TextIO) -> None:

@@ -47,5 +47,10 @@ def shell_word(path: str) -> str:
     return f"$'{''.join(spelt)}'"
 
 
+def posix_command(words: Iterable[str]) -> str:
+    """The words as a command of any POSIX shell, such as Android's, that reads each of them back as it is."""
+    return shlex.join(words)
+
+
 def _byte_escapes(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))

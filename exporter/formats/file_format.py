@@ -83,9 +83,10 @@ class FileFormat:
     labels inside a file, None where there are none; formats that can hold none have no such function. `tail` gives the
     detection tail that our converter appended to a detector's file, None for any other, and `core` the content of that
     file without it; formats that get none have no such functions. In the `raw_precisions` a detector is made without
-    one, too, and `decoding` gives what the content of such a file says of it, None of any other. `kernel_paths`
-    are the kernels that `open` takes by name, first what the runtime chooses itself. `runtime` names the library that
-    opens a file; before it does, `check` raises `DataError` for one whose structure does not hold together.
+    one, too, and `decoding` gives what the content of such a file says of it, None of any other. `android_tool` is the
+    program that times such files on an Android device, None where there is none. `kernel_paths` are the kernels that
+    `open` takes by name, first what the runtime chooses itself. `runtime` names the library that opens a file; before
+    it does, `check` raises `DataError` for one whose structure does not hold together.
     """
 
     name: str
@@ -102,6 +103,7 @@ class FileFormat:
     core: Callable[[bytes], bytes] | None = None
     decoding: "Callable[[bytes], Decoding | None] | None" = None
     load: "Callable[[int], Loader] | None" = None
+    android_tool: str | None = None
     kernel_paths: tuple[str, ...] = ()
     precisions: tuple[Precision, ...] = ()
     raw_precisions: tuple[Precision, ...] = ()

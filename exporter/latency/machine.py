@@ -34,15 +34,7 @@ def describe_noise(
     `times` are by artifact and number of threads; `busy_before` and `busy_during` are the shares of all cores that
     other programs used before the run and, where that is known, during it.
     """
-    reasons = []
-    errors = {key: median_interval(each).relative_error for key, each in times.items()}
-    name, threads = worst = max(errors, key=errors.__getitem__)
-    if errors[worst] > _LARGEST_ERROR:
-        reasons.append(f"the median of {name} on {threads} thread(s) is known to {errors[worst]:.0%} only")
-    spread = {key: _spread(each) for key, each in times.items()}
-    name, threads = worst = max(spread, key=spread.__getitem__)
-    if spread[worst] > _MOST_SPREAD:
-        reasons.append(f"half of the sittings of {name} on {threads} thread(s) lie {spread[worst]:.0%} apart")
+    reasons = unsteady({f"{name} on {threads} thread(s)": each for (name, threads), each in times.items()})
     others = []
     if busy_before > _MOST_BUSY:
         others.append(f"other programs kept {busy_before:.0%} of the cores busy before the run")
@@ -52,6 +44,20 @@ def describe_noise(
         return f"latencies may be higher than on a quiet machine: {' and '.join(others)}"
     reasons += others
     return "too noisy to tell ratios of a few percent: " + "; ".join(reasons) if reasons else None
+
+
+def unsteady(times: Mapping[str, Times]) -> list[str]:
+    """Reasons why medians and their ratios are not known well, of `times` by what a sentence calls them."""
+    reasons = []
+    errors = {key: median_interval(each).relative_error for key, each in times.items()}
+    worst = max(errors, key=errors.__getitem__)
+    if errors[worst] > _LARGEST_ERROR:
+        reasons.append(f"the median of {worst} is known to {errors[worst]:.0%} only")
+    spread = {key: _spread(each) for key, each in times.items()}
+    worst = max(spread, key=spread.__getitem__)
+    if spread[worst] > _MOST_SPREAD:
+        reasons.append(f"half of the sittings of {worst} lie {spread[worst]:.0%} apart")
+    return reasons
 
 
 def _spread(times: Times) -> float:

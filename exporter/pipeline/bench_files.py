@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from mbexport.latency.machine import machine_json
 from mbexport.latency.performance import Performance, measure_performance, ratio_json
 from mbexport.latency.sittings import Effort
 from mbexport.models.preprocess import Preprocess
+from mbexport.pipeline.bench_device import Phone, prepared
 from mbexport.pipeline.publish import add, require_room
 from mbexport.progress import Progress
 from mbexport.report.content import Json, to_bytes
@@ -34,31 +36,35 @@ def bench_files(
     is_probed: bool = True,
     out: Path | None = None,
     force: bool = False,
+    phone: Phone | None = None,
     progress: Progress,
 ) -> Json:
     """Latencies of `files` on one and on `threads` threads, all cores if None, and their ratios to the first file.
 
     Throughputs are measured too and, if `is_probed`, cold start and memory of each file in a process of its own. The
     result is also written to `bench.json` in the folder `out`, if one is given; one there that is not ours is replaced
-    with `force` only. Raises `DataError` for a file that cannot be loaded or run, `OutputError` for an `out` that
-    cannot be used.
+    with `force` only. The files that a `phone` can run are timed there, too. Raises `DataError` for a file that cannot
+    be loaded or run, `OutputError` for an `out` that cannot be used, and as `prepared` and `Prepared.measure` do.
     """
     if out is not None:
         require_room(Workdir(out), [_RESULT], force=force, adds=True)
     require_harmless(files)
     runners = [open_runner(path) for path in files]
     give_distinct_names(runners)
-    progress.start("bench")
-    performance = measure_performance(
-        runners,
-        feeds_of(runners),
-        threads=min(usable_cores(), MAX_THREADS) if threads is None else threads,
-        effort=effort,
-        batch=batch,
-        is_probed=is_probed,
-        on_step=progress.step,
-    )
-    content = to_bytes(_bench_json(runners, performance))
+    # What the device cannot run is said before the minutes that this machine takes, in which the device is at rest.
+    with nullcontext() if phone is None else prepared(phone, runners, threads=threads) as on_phone:
+        progress.start("bench")
+        performance = measure_performance(
+            runners,
+            feeds_of(runners),
+            threads=min(usable_cores(), MAX_THREADS) if threads is None else threads,
+            effort=effort,
+            batch=batch,
+            is_probed=is_probed,
+            on_step=progress.step,
+        )
+        android = None if on_phone is None else on_phone.measure(effort, progress.step)
+    content = to_bytes({**_bench_json(runners, performance), "android": android})
     if out is not None:
         with Workdir.open(out) as workdir:
             add(workdir, {_RESULT: content}, force=force)

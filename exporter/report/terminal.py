@@ -9,6 +9,7 @@ from typing import Final, TextIO
 from mbexport.escaping.terminal import json_text, shell_word
 from mbexport.report import formatting
 from mbexport.report.advice import advice
+from mbexport.report.device import print_device
 from mbexport.report.formatting import FAIL, PASS, UNDECIDED, Json, number
 from mbexport.report.screen import Screen, Table
 from mbexport.report.tasks.registry import compared_with, text_of
@@ -124,6 +125,8 @@ def print_latencies(result: Json, stream: TextIO, *, as_json: bool) -> None:
                 screen.line(f"{entry['file']}, batch {rate['batch']}: {rate['reason']}")
     screen.line(formatting.OTHER_SPEEDS)
     screen.line(f"{result['threads']} thread(s), {result['artifacts'][0]['latency_ms']['runs']} runs, interleaved")
+    if result.get("android") is not None:
+        print_device(result["android"], screen)
 
 
 def _latency_table(result: Json) -> Table:

@@ -94,4 +94,5 @@ TFLITE: Final = FileFormat(
     core=_core,
     decoding=_decoding,
     load=_load,
+    android_tool="benchmark_model",
 )

@@ -1,0 +1,1 @@
+"""Time .tflite files on an Android device: adb, its device, and what `benchmark_model` prints there."""
