@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mbexport.errors import StageError
+from mbexport.errors import MbexportError, StageError
 from mbexport.files import sha256_of
 from mbexport.latency.android.adb import Adb, Answer
 
@@ -48,10 +48,10 @@ def pushed(adb: Adb, tool: Path, files: Mapping[str, Path]) -> Iterator[DeviceFo
         _require(adb.shell(["chmod", "700", tool_path]), f"{tool_path} cannot be made executable")
         yield DeviceFolder(adb=adb, tool=tool_path, tool_sha256=tool_sha256, paths=paths, hashes=hashes)
     finally:
-        with suppress(StageError):  # of a device that is gone: the error on its way says so
-            # A run that was interrupted here goes on there. The brackets keep the pattern from finding its own shell.
-            adb.shell(["pkill", "-9", "-f", f"[m]bexport-{token}/{_TOOL}"])
-            adb.shell(["rm", "-rf", folder])
+        # A run that was interrupted here goes on there. The brackets keep the pattern from finding its own shell.
+        for words in (["pkill", "-9", "-f", f"[m]bexport-{token}/{_TOOL}"], ["rm", "-rf", folder]):
+            with suppress(MbexportError):  # of a device that is gone: the error on its way says so
+                adb.shell(words)
 
 
 def _push(adb: Adb, source: Path, target: str) -> str:

@@ -99,9 +99,10 @@ def test_without_a_device_the_result_says_so(capfd, network):
 
 def test_the_terminal_shows_the_device_beside_this_machine(bench, phone, network):
     phone.says(gpu="partly")
+    phone.properties(ro_product_model="FP5\x1b[2J")
     code, said, errors = bench("--adb", "FP5-1")
     assert code == 0, errors
-    assert "Fairphone FP5 (QTI QCM6490), Android 14\n" in said
+    assert "Fairphone FP5\\x1b[2J (QTI QCM6490), Android 14\n" in said
     rows = [line.split("  ") for line in said.splitlines()]
     (row,) = [
         [cell.strip() for cell in line if cell] for line in rows if line[-1].strip() == "-" and "10.00" in str(line)
