@@ -110,12 +110,7 @@ def command(
     They are loaded anew and run in random, interleaved order twenty times over, so that a busy machine slows all of
     them alike. Ratios are those of the medians to the first file, with 95 % bootstrap intervals.
     """
-    if given["threads"] is not None:
-        require_within("--threads", given["threads"], 1, MAX_THREADS)
-    if runs is not None:
-        require_within("--runs", runs, _MIN_RUNS, MAX_RUNS)
-    require_within("--warmup", warmup, 0, MAX_RUNS)
-    require_within("--batch", given["batch"], 1, MAX_BATCH)
+    _require_counts(runs=runs, warmup=warmup, threads=given["threads"], batch=given["batch"])
     options.require_place(force=given["force"], place=given["out"])
     phone = _phone(serial, tool)
     warm_up(files)
@@ -137,19 +132,36 @@ def command(
             _warn(noise, streams.err)
 
 
+def _require_counts(*, runs: int | None, warmup: int, threads: int | None, batch: int) -> None:
+    """Raises `OptionError` for a number that is not legal; some may be absent."""
+    if threads is not None:
+        require_within("--threads", threads, 1, MAX_THREADS)
+    if runs is not None:
+        require_within("--runs", runs, _MIN_RUNS, MAX_RUNS)
+    require_within("--warmup", warmup, 0, MAX_RUNS)
+    require_within("--batch", batch, 1, MAX_BATCH)
+
+
 def _phone(serial: str | None, tool: Path | None) -> "Phone | None":
     """The device of --adb, None without it. Raises `OptionError` where one of the two options lacks the other."""
     if serial is None and tool is None:
         return None
     if serial is None:
         raise OptionError(f"--benchmark-model goes with --adb; give --adb, or drop --benchmark-model {tool}")
-    if Path(serial).is_file():
+    if _is_file(serial):
         raise OptionError(f"--adb must be a serial number, got the file {serial}; put --adb behind the files")
     if tool is None:
         raise OptionError("--adb needs --benchmark-model FILE, LiteRT's program for the device")
     from mbexport.pipeline.bench_device import find_phone
 
     return find_phone(os.environ.get("ANDROID_SERIAL") or _ANY if serial == _ANY else serial, tool)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # a serial number may be no path at all: too long, for example
+        return False
 
 
 def _warn(noise: str | None, stream: TextIO) -> None:

@@ -137,6 +137,7 @@ def refusal(bench, *words, **named):
 def test_options_that_do_not_fit_are_refused_in_one_line(bench, network, colour_network, tmp_path):
     assert "--benchmark-model goes with --adb" in refusal(bench)
     assert "--adb must be a serial number, got the file" in refusal(bench, "--adb", str(network))
+    assert "--adb must be the serial number of a device, FP5-1, got xxx" in refusal(bench, "--adb", "x" * 5000)
     onnx = [colour_network(tmp_path / "one.onnx")]
     assert "--adb needs a .tflite file: benchmark_model runs no other, got one" in refusal(bench, "--adb", files=onnx)
 
