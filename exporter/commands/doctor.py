@@ -14,6 +14,7 @@ from mbexport import __version__
 from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_STAGE_FAILED
 from mbexport.escaping.terminal import visible
+from mbexport.formats.chosen_paths import every_path
 
 _EXAMPLES = """\b
 Example:
@@ -34,6 +35,8 @@ _IMPORTS = (
 def command() -> int:
     """Show what is installed, and what would fail.
 
+    Kernel paths that need more than a build does are listed, too: see `verify --path`.
+
     Exit codes: 0 a build can run, 3 something that it needs is missing or does not load.
     """
     healthy = True
@@ -41,6 +44,8 @@ def command() -> int:
         line = f"{'ok  ' if problem is None else 'FAIL'}  {name:<34} {found}" + (f"  {problem}" if problem else "")
         click.echo(visible(line))
         healthy = healthy and problem is None
+    for path, lack in _paths():
+        click.echo(visible(f"{'ok' if lack is None else '--':<4}  {'path ' + path:<34} {lack or 'can be used'}"))
     click.echo("everything that a build needs is here" if healthy else "a build would fail: see the lines above")
     return EXIT_DONE if healthy else EXIT_STAGE_FAILED
 
@@ -84,6 +89,14 @@ def _import(module: str) -> tuple[str, str, str | None]:
         return f"import {module}", "loads", None
     lines = result.stderr.strip().splitlines() or [f"ended with code {result.returncode}"]
     return f"import {module}", "does not load:", lines[-1]
+
+
+def _paths() -> Iterator[tuple[str, str | None]]:
+    """The kernel paths that no build needs, and for `verify --path`: what is missing, and what to do about it."""
+    for each, row in every_path():
+        if not row.is_usual:
+            missing = row.missing()
+            yield f"{row.name} (.{each.name})", None if missing is None else f"{missing}; {row.needs}"
 
 
 def _space() -> tuple[str, str, str | None]:

@@ -1,5 +1,6 @@
 """`mbexport inspect`: tensors, quantization and kernels of an artifact."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,8 +13,10 @@ from mbexport.documents import Form, read_json_file
 from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import LONGEST_CELL, json_text, visible, visible_lines
 from mbexport.files import sha256_of
-from mbexport.formats.trial import require_harmless, warm_up
+from mbexport.formats.chosen_paths import require_paths_fit, usable_paths
+from mbexport.formats.trial import failure_through, require_harmless, warm_up
 from mbexport.models.task import Task
+from mbexport.report.formatting import taken
 
 if TYPE_CHECKING:
     from mbexport.report.content import Json
@@ -66,6 +69,7 @@ _EXAMPLES = """\b
 Examples:
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.onnx --kernels
+  mbexport inspect a_int8.onnx --kernels --path qnn-htp:v75
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite --sensitivity
 """
 
@@ -84,8 +88,17 @@ Examples:
     is_flag=True,
     help="Show what rounding each layer costs instead (int8), from the report.json beside FILE.",
 )
+@options.option(
+    "--path",
+    "paths",
+    group=Group.COMMON,
+    multiple=True,
+    metavar="NAME",
+    help="With --kernels: show the part of the graph that this kernel path takes, too, and which ops it leaves to "
+    "others; may be repeated. `mbexport doctor` lists the paths.",
+)
 @options.as_json
-def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None:
+def command(file: Path, kernels: bool, sensitivity: bool, paths: tuple[str, ...], as_json: bool) -> None:
     """Show the tensors, the quantization and the kernels of an artifact.
 
     Kernels are those that the runtime executes: onnxruntime's graph after its own optimization; LiteRT's ops, with
@@ -93,8 +106,12 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
     """
     if kernels and sensitivity:
         raise OptionError("--kernels and --sensitivity are two tables; give one, got both")
+    if paths and not kernels:
+        raise OptionError("--path goes with --kernels, got it alone")
+    paths = usable_paths(paths)
     if not sensitivity:
         warm_up([file])
+        require_paths_fit(paths, [file])
     from mbexport.formats.registry import open_runner
     from mbexport.quiet import quiet_libraries
 
@@ -103,7 +120,7 @@ def command(file: Path, kernels: bool, sensitivity: bool, as_json: bool) -> None
             _print_sensitivity(file, streams.out, as_json=as_json)
             return
         require_harmless([file])
-        facts = _kernel_facts(open_runner(file)) if kernels else _facts(file)
+        facts = _kernel_facts(open_runner(file), paths) if kernels else _facts(file)
         lines = _table if kernels else _lines
         text = json_text(facts) if as_json else visible_lines(lines(facts))
         streams.out.write(text + "\n")
@@ -136,7 +153,7 @@ def _facts(file: Path) -> dict[str, Any]:
     }
 
 
-def _kernel_facts(runner: Any) -> dict[str, Any]:
+def _kernel_facts(runner: Any, paths: Sequence[str]) -> dict[str, Any]:
     from mbexport.formats.kernels import kernels_json
     from mbexport.formats.registry import kernels_of
 
@@ -151,7 +168,19 @@ def _kernel_facts(runner: Any) -> dict[str, Any]:
         }
         for row in kernels.rows
     ]
-    return {"file": runner.name, "runtime": runner.runtime, "kernels": kernels_json(kernels), "rows": rows}
+    facts = {"file": runner.name, "runtime": runner.runtime, "kernels": kernels_json(kernels), "rows": rows}
+    return facts | ({"shares": [_share(runner.path, name) for name in paths]} if paths else {})
+
+
+def _share(file: Path, name: str) -> dict[str, Any]:
+    """The part of the graph that a path takes. Raises `DataError` for one that cannot be run."""
+    from mbexport.formats.kernel_path import share_json
+    from mbexport.formats.registry import share_through
+
+    failure = failure_through(file, name)
+    if failure is not None:
+        raise DataError(failure)
+    return share_json(name, share_through(file, name))
 
 
 def _tensor(spec: Any) -> dict[str, Any]:
@@ -195,7 +224,8 @@ def _table(facts: dict[str, Any]) -> list[str]:
         return [f"{facts['file']}: kernels {_kernels_in_brief(kernels, facts['runtime'])}"]
     total = kernels["delegated_ops"] + kernels["other_ops"]
     delegated = f"{kernels['delegated_ops']} of {total} ops in {kernels['partitions']} partition(s) of a delegate"
-    return [f"{facts['file']} in {facts['runtime']}", *lines, f"{_integer_convolutions(kernels)}; {delegated}"]
+    whole = f"{_integer_convolutions(kernels)}; {delegated}"
+    return [f"{facts['file']} in {facts['runtime']}", *lines, whole, *map(taken, facts.get("shares", ()))]
 
 
 def _kernels_in_brief(kernels: dict[str, Any], runtime: str) -> str:

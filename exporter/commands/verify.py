@@ -11,18 +11,29 @@ from mbexport.commands.config import config
 from mbexport.commands.console import require_writable, show
 from mbexport.commands.options import Group
 from mbexport.errors import EXIT_DONE, MAX_SEED, MAX_THREADS, OptionError, require_within
+from mbexport.formats.chosen_paths import every_path, usable_paths
 from mbexport.formats.trial import warm_up
 
 if TYPE_CHECKING:
     from mbexport.models.data.imageset import DataSet
     from mbexport.pipeline.verify_options import VerifyOptions
+    from mbexport.verification.classification.measure_paths import PathChoice
 
+MAX_PATH_IMAGES: Final = 1_000_000
 # Options of classifiers alone: their names, as values have them and as they are typed, and the values that say nothing.
 _OF_CLASSIFIERS: Final = (
     ("crop_fraction", "--crop-fraction", None),
     ("background", "--background", False),
     ("shards", "--shards", None),
+    ("paths", "--path", ()),
+    ("path_images", "--path-images", None),
 )
+
+
+def _path_names(*, is_usual: bool) -> str:
+    """The kernel paths of all formats that are usual ones, or are not, as help lists them."""
+    return ", ".join(row.spelling for _, row in every_path() if row.is_usual is is_usual)
+
 
 _EXAMPLES = """\b
 Examples:
@@ -33,6 +44,7 @@ Examples:
   mbexport verify a_int8.tflite --data photos/ --gate top1=0.7
   mbexport verify google_quant.tflite --reference ours_fp32.tflite \\
       --data imagenet/ --background
+  mbexport verify a_int8.onnx --data photos/ --path qnn-htp:v75
 """
 
 
@@ -73,6 +85,24 @@ Examples:
 @options.background
 @options.max_bad
 @options.follow_links
+@options.option(
+    "--path",
+    "paths",
+    group=Group.VERDICT,
+    multiple=True,
+    metavar="NAME",
+    help="Compare this kernel path of the runtime with its default one, may be repeated; the usual ones, which need "
+    f"nothing, if absent: {_path_names(is_usual=True)}. Others need a package or a driver, see `mbexport doctor`: "
+    f"{_path_names(is_usual=False)}.",
+)
+@options.option(
+    "--path-images",
+    group=Group.VERDICT,
+    type=int,
+    metavar="N",
+    help="Images that each --path is given at most, of the test images; a few that each path decides if absent, since "
+    "emulations are slow.",
+)
 @options.option(
     "--shards",
     group=Group.RUN,
@@ -177,4 +207,17 @@ def verify_options_of(given: Mapping[str, Any]) -> "VerifyOptions":
         latency=given["latency"],
         seed=given["seed"],
         threads=given["threads"],
+        paths=_paths_of(given),
     )
+
+
+def _paths_of(given: Mapping[str, Any]) -> "PathChoice":
+    """The kernel paths that are asked for. Raises `OptionError` for one that cannot be had, and for a bad number."""
+    from mbexport.verification.classification.measure_paths import PathChoice
+
+    images = given["path_images"]
+    if images is not None:
+        require_within("--path-images", images, 1, MAX_PATH_IMAGES)
+        if not given["paths"]:
+            raise OptionError("--path-images goes with --path NAME, got none")
+    return PathChoice(names=usable_paths(given["paths"]), images=images)

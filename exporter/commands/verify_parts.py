@@ -25,7 +25,10 @@ MAX_SHARDS: Final = 100_000
 _PART: Final = re.compile(r"(look|answer):([0-9]+)/([0-9]+)", re.ASCII)
 # What the driver does with the answers is no matter of a part, nor is where parts run.
 _OF_DRIVER: Final = frozenset(
-    {"shards", "jobs", "address", "out", "json", "summary", "gate", "strict", "latency", "threads", "force", "config"}
+    {
+        *("shards", "jobs", "address", "out", "json", "summary", "gate", "strict", "latency", "threads", "force"),
+        *("path", "path-images", "config"),
+    }
 )
 
 

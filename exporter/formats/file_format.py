@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mbexport.artifact import Io, Layout, Precision
+from mbexport.errors import OptionError
+from mbexport.formats.kernel_path import KernelPath
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,9 +86,10 @@ class FileFormat:
     detection tail that our converter appended to a detector's file, None for any other, and `core` the content of that
     file without it; formats that get none have no such functions. In the `raw_precisions` a detector is made without
     one, too, and `decoding` gives what the content of such a file says of it, None of any other. `android_tool` is the
-    program that times such files on an Android device, None where there is none. `kernel_paths` are the kernels that
-    `open` takes by name, first what the runtime chooses itself. `runtime` names the library that opens a file; before
-    it does, `check` raises `DataError` for one whose structure does not hold together.
+    program that times such files on an Android device, None where there is none. `open` takes the file and the number
+    of threads; `paths` are the kernel paths that it may be opened with instead, first what the runtime chooses itself.
+    `runtime` names the library that opens a file; before it does, `check` raises `DataError` for one whose structure
+    does not hold together.
     """
 
     name: str
@@ -96,7 +99,7 @@ class FileFormat:
     marker: Marker
     runtime: str
     check: Callable[[Path], None]
-    open: "Callable[[Path, int, str | None], Runner]"
+    open: "Callable[[Path, int], Runner]"
     kernels: "Callable[[Runner], Kernels]"
     labels: "Callable[[Runner], tuple[str, ...] | None] | None" = None
     tail: "Callable[[bytes], DetectionTail | None] | None" = None
@@ -104,10 +107,27 @@ class FileFormat:
     decoding: "Callable[[bytes], Decoding | None] | None" = None
     load: "Callable[[int], Loader] | None" = None
     android_tool: str | None = None
-    kernel_paths: tuple[str, ...] = ()
+    paths: tuple[KernelPath, ...] = ()
     precisions: tuple[Precision, ...] = ()
     raw_precisions: tuple[Precision, ...] = ()
     options: Callable[[Precision], tuple[str, ...]] = lambda _: ()
     made_from: "FileFormat | None" = None
     source: Callable[[Precision], Precision] = lambda precision: precision
     convert: Callable[[Conversion], bytes] | None = None
+
+    @property
+    def kernel_paths(self) -> tuple[str, ...]:
+        """The names of the usual paths, which every comparison of paths takes where nobody names others."""
+        return tuple(each.name for each in self.paths if each.is_usual)
+
+    def path_named(self, name: str) -> tuple[KernelPath, str]:
+        """The path of that name with its variant, the first where the name holds none, empty where it has none.
+
+        Raises `OptionError` for a name of none.
+        """
+        variant = name.partition(":")[2]
+        for each in self.paths:
+            if name in (each.name, *each.names):
+                return each, variant or next(iter(each.variants), "")
+        legal = ", ".join(each.spelling for each in self.paths) or "none"
+        raise OptionError(f"the kernels of a {self.name} file must be one of {legal}, got {name}")

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mbexport.artifact import Precision
-from mbexport.errors import DataError, OptionError
+from mbexport.errors import DataError
 from mbexport.formats.file_format import FileFormat
 from mbexport.formats.keras.format import KERAS
+from mbexport.formats.kernel_path import Share
 from mbexport.formats.onnx.format import ONNX
 from mbexport.formats.tflite.format import TFLITE
 
@@ -70,16 +71,26 @@ def _require_utf8(path: Path) -> None:
 
 def open_runner(path: Path, *, threads: int = 1) -> "Runner":
     """The artifact at `path`, loaded with `threads` threads. Raises `DataError` if it cannot be."""
-    return format_of(path).open(path, threads, None)
+    return format_of(path).open(path, threads)
 
 
 def open_path(path: Path, name: str, *, threads: int = 1) -> "Runner":
     """The same with the kernels of that name, one of its format's. Raises `OptionError` for another."""
-    found = format_of(path)
-    if name not in found.kernel_paths:
-        legal = ", ".join(found.kernel_paths) or "none"
-        raise OptionError(f"the kernels of a {found.name} file must be one of {legal}, got {name}")
-    return found.open(path, threads, name)
+    found, variant = format_of(path).path_named(name)
+    return found.open(path, threads, variant)
+
+
+def share_through(path: Path, name: str) -> "Share":
+    """The part of a file's graph that the path of that name takes: all of it, where a path has no other executor.
+
+    Raises `OptionError` for a path of another format.
+    """
+    row, variant = format_of(path).path_named(name)
+    runner = row.open(path, 1, variant)
+    if row.share is not None:
+        return row.share(runner)
+    total = sum(kernels.count for kernels in kernels_of(runner).rows)
+    return Share(taken=total, total=total)
 
 
 def kernels_of(runner: "Runner") -> "Kernels":

@@ -48,7 +48,7 @@ class _Process:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         Thread(target=self._listen, daemon=True).start()
 
-    def ask(self, file_format: FileFormat, path: Path | None = None, **limits: int) -> None:
+    def ask(self, file_format: FileFormat, path: Path | None = None, **limits: int | str) -> None:
         """Begin to try a file; without one, to load what files of that format need."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it has died; `answer` says so
@@ -135,6 +135,19 @@ def try_as(files: Sequence[tuple[Path, FileFormat]], *, cpu_s: int = MAX_CPU_S, 
             process.end()
         else:
             _idle.append(process)
+
+
+def failure_through(path: Path, name: str) -> str | None:
+    """Why a file cannot be run through the kernel path of that name; None if it can, by a process of its own."""
+    process, file_format = _taken(), format_of(path)
+    process.ask(file_format, path, cpu_s=MAX_CPU_S, kernels=name)
+    try:
+        error = process.answer()
+    except _DiedError as death:
+        process.end()
+        return f"{name} {death}, when a process of its own opened {path.name}"
+    _idle.append(process)
+    return error
 
 
 def _answer(process: _Process, path: Path, file_format: FileFormat) -> str | None:

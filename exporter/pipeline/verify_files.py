@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mbexport.errors import DataError, OptionError
+from mbexport.formats.chosen_paths import require_paths_fit
 from mbexport.formats.classifier import Classifier
 from mbexport.formats.contents import recognize
 from mbexport.formats.detector import is_detector
@@ -60,6 +61,7 @@ def verify_files(
     an image that cannot be used, `OutputError` for an `out` that cannot, both before anything is measured.
     """
     check_limits(options.limits)
+    require_paths_fit(options.paths.names, options.files)
     if out is not None:
         require_apart(out, data)
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
@@ -73,7 +75,11 @@ def verify_files(
         )
         readable = readable_of(data, options.seed, max_bad=options.max_bad, looked=looked)
         how = MeasureOptions(
-            labels=data.class_names, threads=options.threads, is_timed=options.latency, seed=options.seed
+            labels=data.class_names,
+            threads=options.threads,
+            is_timed=options.latency,
+            seed=options.seed,
+            paths=options.paths,
         )
         found = measure_all(
             subjects,

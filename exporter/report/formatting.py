@@ -57,6 +57,27 @@ def speedup(ratio: Json) -> str:
     return f"{ratio['latency_ratio']:.2f}{interval(ratio['latency_ratio_ci95'], '.2f')} times as fast as fp32{where}"
 
 
+def shares(report: Json) -> list[str]:
+    """A line on each kernel path that was asked for: the part of the graph that it takes."""
+    return [f"{file['file']}, {taken(share)}" for file in report["paths"] for share in file.get("shares", ())]
+
+
+def taken(share: Json) -> str:
+    """Format the part of a graph that a kernel path takes, and who executes what it leaves."""
+    device = f" on {share['device']}" if share["device"] else ""
+    arena = "" if share["arena_bytes"] is None else f", in an arena of {share['arena_bytes']:,} bytes"
+    said = f"{share['path']}{device}{arena}"
+    if share["taken"] is None:
+        return f"{said}: not all of {share['total']} ops; the runtime does not say which ones are left"
+    if share["taken"] == share["total"]:
+        return f"{said}: the whole graph, {share['total']} ops"
+    left = ", ".join(f"{count} {op}" for op, count in share["left"].items())
+    return (
+        f"{said}: {share['taken']} of {share['total']} ops in {share['partitions']} piece(s); "
+        f"{share['executor']} executes {left}"
+    )
+
+
 def other_speeds(artifacts: Sequence[Json], *, besides: int) -> tuple[list[str], list[list[str]]]:
     """Tabulate other speeds than one image on `besides` threads: names of columns, and a row for each artifact."""
     threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {besides})

@@ -29,7 +29,7 @@ def registered() -> Mapping[str, tuple[str, ...]]:
     """The values of each registry, by the name that the schema's comments have for it."""
     return {
         "formats": tuple(each.name for each in FORMATS),
-        "kernel paths": tuple(path for each in FORMATS for path in each.kernel_paths),
+        "kernel paths": tuple(name for each in FORMATS for row in each.paths for name in row.names),
         "precisions": tuple(each.value for each in Precision),
         "gates": tuple(GATES),
     }

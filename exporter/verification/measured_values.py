@@ -208,7 +208,7 @@ def path_agreements(measured: Json) -> Iterator[Value]:
     for entry in measured["paths"]:
         for pair in entry["pairs"]:
             names = f"{entry['file']}, {pair['a']} and {pair['b']}"
-            yield sampled(pair["agreement"], pair["agreement_ci95"], names)
+            yield replace(sampled(pair["agreement"], pair["agreement_ci95"], names), reason=pair.get("failure"))
 
 
 def speedups(measured: Json) -> Iterator[Value]:

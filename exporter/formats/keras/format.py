@@ -25,10 +25,9 @@ def _check(path: Path) -> None:
     require_sound(path)
 
 
-def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
+def _open(path: Path, threads: int) -> "Runner":
     from mbexport.formats.keras.runner import KerasRunner
 
-    del kernel_path  # there are none to choose from
     return KerasRunner(path, threads=threads)
 
 

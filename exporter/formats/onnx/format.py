@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
 from mbexport.formats.file_format import Conversion, FileFormat, Marker
+from mbexport.formats.onnx.paths import ONNX_PATHS
 from mbexport.formats.tflite.format import TFLITE
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _IR_VERSION: Final = 0x08
 _IR_VERSIONS: Final = range(3, 32)
 _NEXT_FIELDS: Final = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
-KERNEL_PATHS: Final = ("optimized", "unoptimized")
 
 
 def _recognizes(head: bytes) -> bool:
@@ -47,10 +47,10 @@ def _check(path: Path) -> None:
         raise DataError(f"{path} is not an .onnx file that can be loaded: {error}") from None
 
 
-def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
+def _open(path: Path, threads: int) -> "Runner":
     from mbexport.formats.onnx.runner import OnnxRunner
 
-    return OnnxRunner(path, threads=threads, path_name=kernel_path or KERNEL_PATHS[0])
+    return OnnxRunner(path, threads=threads)
 
 
 def _kernels(runner: "Runner") -> "Kernels":
@@ -98,7 +98,7 @@ ONNX: Final = FileFormat(
     runtime="onnxruntime",
     check=_check,
     open=_open,
-    kernel_paths=KERNEL_PATHS,
+    paths=ONNX_PATHS,
     kernels=_kernels,
     labels=_labels,
     tail=_tail,

@@ -12,7 +12,7 @@ from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.documents import parse_json
 from mbexport.errors import DataError, OptionError
-from mbexport.formats.onnx.format import KERNEL_PATHS
+from mbexport.formats.onnx.paths import KERNEL_PATHS
 from mbexport.formats.runner import FLOAT, ConvLayer, Runner, first_line
 
 _LARGEST_CODE: Final = 255
@@ -92,7 +92,7 @@ class OnnxRunner(Runner):
         options = session_options(threads)
         options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[path_name])
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = self._opened(path, options)
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise DataError(f"{path} is not an .onnx file that can be loaded: {first_line(error)}") from None
         sources, targets = self._session.get_inputs(), self._session.get_outputs()
@@ -112,6 +112,12 @@ class OnnxRunner(Runner):
         except OptionError as error:
             raise DataError(f"{path}: {error}") from None
         super().__init__(path, *(_onnx_tensor(value, quantizations) for value in (sources[0], *targets)))
+
+    def _opened(self, path: Path, options: Any) -> Any:
+        """The session, by the providers of this runner."""
+        import onnxruntime
+
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def _invoke(self, feed: NDArray[Any]) -> list[NDArray[Any]]:
         outputs: list[NDArray[Any]] = self._session.run(None, {self.input.name: feed})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
 from mbexport.formats.file_format import Conversion, FileFormat, Marker
+from mbexport.formats.tflite.paths import TFLITE_PATHS
 
 if TYPE_CHECKING:
     from mbexport.formats.detection_tail import Decoding, DetectionTail
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from mbexport.formats.runner import Runner
 
 _IDENTIFIER: Final = b"TFL3"  # tensorflow/lite/schema/schema.fbs: behind the position of the root
-KERNEL_PATHS: Final = ("xnnpack", "builtin", "reference")
 
 
 def _convert(conversion: Conversion) -> bytes:
@@ -32,10 +32,10 @@ def _check(path: Path) -> None:
         raise DataError(f"{path} is not a .tflite file that can be loaded: {error}") from None
 
 
-def _open(path: Path, threads: int, kernel_path: str | None) -> "Runner":
+def _open(path: Path, threads: int) -> "Runner":
     from mbexport.formats.tflite.runner import TfliteRunner
 
-    return TfliteRunner(path, threads=threads, path_name=kernel_path or KERNEL_PATHS[0])
+    return TfliteRunner(path, threads=threads)
 
 
 def _kernels(runner: "Runner") -> "Kernels":
@@ -87,7 +87,7 @@ TFLITE: Final = FileFormat(
     runtime="LiteRT",
     check=_check,
     open=_open,
-    kernel_paths=KERNEL_PATHS,
+    paths=TFLITE_PATHS,
     kernels=_kernels,
     labels=_labels,
     tail=_tail,

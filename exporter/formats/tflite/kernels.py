@@ -1,11 +1,13 @@
 """The ops that LiteRT executes for a .tflite file, and which of them its delegate took."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from mbexport.errors import DataError
+from mbexport.formats.kernel_path import Share
 from mbexport.formats.kernels import BUILTIN, DELEGATE, Kernels, kernel_rows
 from mbexport.formats.runner import Runner
 from mbexport.formats.tflite.runner import TfliteRunner
@@ -31,6 +33,21 @@ def tflite_kernels(runner: Runner) -> Kernels:
             if op["op_name"] != _DELEGATE_OP
         ),
         partitions=sum(op["op_name"] == _DELEGATE_OP for op in ops),
+    )
+
+
+def delegate_share(runner: Runner) -> Share:
+    """The ops that LiteRT's delegate takes. Raises `DataError` for a runner of another format."""
+    kernels = tflite_kernels(runner)
+    left: Counter[str] = Counter()
+    for row in kernels.rows:
+        left.update({row.op: row.count} if row.executor != DELEGATE else {})
+    return Share(
+        taken=kernels.delegated_ops,
+        total=kernels.delegated_ops + kernels.other_ops,
+        partitions=kernels.partitions,
+        left=tuple(sorted(left.items())),
+        executor="LiteRT's own kernels",
     )
 
 

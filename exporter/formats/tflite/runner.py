@@ -11,7 +11,7 @@ from mbexport.artifact import Precision, TensorSpec, for_bytes
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.formats.runner import FLOAT, ConvLayer, Runner, first_line
-from mbexport.formats.tflite.format import KERNEL_PATHS
+from mbexport.formats.tflite.paths import KERNEL_PATHS
 
 _DEPTHWISE: Final = "DEPTHWISE_CONV_2D"
 _IMAGE_CONVOLUTIONS: Final = frozenset({"CONV_2D", _DEPTHWISE})

@@ -69,6 +69,7 @@ def limits(report: Json, card: TaskCard) -> list[str]:
                 f"A phone may run {file['file']} through other kernels. How alike those of this machine answer: "
                 f"{pairs} ({file['images']} images)."
             )
+    lines += [f"The part of the graph that is taken: {line}." for line in formatting.shares(report)]
     return lines + card.published(report)
 
 

@@ -1,13 +1,14 @@
 """Compare the answers of a classifier through several kernel paths, pair by pair."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mbexport.formats.kernel_path import Share
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
@@ -18,7 +19,10 @@ from mbexport.verification.statistics import Interval, wilson_interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathPair:
-    """Two paths of one file on the same images; `max_lsb` is None where outputs are not codes of one scale."""
+    """Two paths of one file on the same images; `max_lsb` is None where outputs are not codes of one scale.
+
+    `failure` says why `b` could not be run; nothing is known of such a pair.
+    """
 
     a: str
     b: str
@@ -26,16 +30,35 @@ class PathPair:
     agreement_ci95: Interval
     max_lsb: int | None
     max_abs_error: float
+    failure: str | None = None
+
+    @classmethod
+    def failed(cls, a: str, b: str, failure: str) -> "PathPair":
+        """A pair whose second path could not be run."""
+        nothing, unknown = np.nan, (np.nan, np.nan)
+        return cls(
+            a=a,
+            b=b,
+            agreement=nothing,
+            agreement_ci95=unknown,
+            max_lsb=None,
+            max_abs_error=nothing,
+            failure=failure,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """The paths `names` of a file, compared pair by pair on `images` images."""
+    """The paths `names` of a file, compared pair by pair on `images` images.
+
+    `shares` are the parts of the graph that some of them take, by name, where somebody asked for these paths.
+    """
 
     file: str
     images: int
     names: tuple[str, ...]
     pairs: tuple[PathPair, ...]
+    shares: Mapping[str, Share] = field(default_factory=dict)
 
 
 def compare_paths(

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from mbexport.formats.kernel_path import share_json
 from mbexport.verification.classification.answers import NO_ANSWER
 from mbexport.verification.classification.classes import ClassCount, Confusion, Disagreement
 from mbexport.verification.classification.comparison import Accuracy, Difference
-from mbexport.verification.classification.kernel_paths import Paths
+from mbexport.verification.classification.kernel_paths import PathPair, Paths
 from mbexport.verification.classification.pairs import Pair
 from mbexport.verification.statistics import Distances, Histogram, Interval
 
@@ -73,13 +74,14 @@ def pair_json(pair: Pair) -> Json:
 
 
 def paths_json(paths: Paths) -> Json:
-    """The entry of one file's kernel paths."""
+    """The entry of one file's kernel paths; with `shares` only where somebody asked for these paths."""
+    shares = [share_json(name, share) for name, share in paths.shares.items()]
     return {
         "file": paths.file,
         "images": paths.images,
         "paths": list(paths.names),
-        "pairs": [{**asdict(pair), "agreement_ci95": _interval(pair.agreement_ci95)} for pair in paths.pairs],
-    }
+        "pairs": [_path_pair_json(pair) for pair in paths.pairs],
+    } | ({"shares": shares} if shares else {})
 
 
 def label_of(index: int, labels: Sequence[str]) -> str:
@@ -87,6 +89,11 @@ def label_of(index: int, labels: Sequence[str]) -> str:
     if index == NO_ANSWER:
         return _NO_ANSWER_LABEL
     return labels[index] if index < len(labels) else str(index)
+
+
+def _path_pair_json(pair: PathPair) -> Json:
+    entry = {**asdict(pair), "agreement_ci95": _interval(pair.agreement_ci95)}
+    return {key: value for key, value in entry.items() if key != "failure" or value is not None}
 
 
 def _interval(ends: Interval) -> list[float] | None:

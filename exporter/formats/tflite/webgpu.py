@@ -1,0 +1,69 @@
+"""Run .tflite files in LiteRT's accelerator for GPUs, on WebGPU."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbexport.errors import DataError
+from mbexport.formats.kernel_path import Share
+from mbexport.formats.runner import Runner, first_line
+from mbexport.formats.tflite.paths import BUILTIN
+from mbexport.formats.tflite.runner import TfliteRunner
+from mbexport.formats.tflite.vulkan import device_names
+
+
+class WebGpuRunner(TfliteRunner):
+    """A .tflite file in LiteRT's CompiledModel on the GPU; what that does not take, the CPU executes.
+
+    `is_whole` says whether the GPU took all of it. LiteRT's interpreter reads the file, and executes nothing.
+    """
+
+    runtime = "litert, WebGPU"
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        super().__init__(path, threads=threads, path_name=BUILTIN)
+        from ai_edge_litert.compiled_model import CompiledModel, HardwareAccelerator
+
+        try:
+            self._compiled = CompiledModel.from_file(
+                str(path), hardware_accel=HardwareAccelerator.GPU | HardwareAccelerator.CPU
+            )
+            self._buffers = self._compiled.create_input_buffers(0), self._compiled.create_output_buffers(0)
+        except (RuntimeError, ValueError) as error:
+            raise DataError(f"{path} cannot be compiled for the GPU: {first_line(error)}") from None
+        self.is_whole = bool(self._compiled.is_fully_accelerated())
+        self._places = self._places_of_outputs()
+
+    def _places_of_outputs(self) -> list[int]:
+        """Where the compiled file has each output of the interpreter: they may come in another order."""
+        signature = self._compiled.get_signature_by_index(0)
+        details = self._compiled.get_output_tensor_details(signature["key"])
+        tensors = [details[name]["index"] for name in signature["outputs"]]
+        return [tensors.index(target) for target in self._targets]
+
+    def _invoke(self, feed: NDArray[Any]) -> list[NDArray[Any]]:
+        sources, targets = self._buffers
+        sources[0].write(np.ascontiguousarray(feed))
+        self._compiled.run_by_index(0, sources, targets)
+        return [
+            targets[place].read(int(np.prod(output.shape)), np.dtype(output.dtype)).reshape(output.shape)
+            for place, output in zip(self._places, self.outputs, strict=True)
+        ]
+
+
+def webgpu_share(runner: Runner) -> Share:
+    """All ops, or not all: which ones, LiteRT does not say. Raises `DataError` for a runner of another path."""
+    if not isinstance(runner, WebGpuRunner):
+        raise DataError(f"{runner.path} must be compiled for the GPU, got {runner.runtime}")
+    total = len(runner.op_details())
+    return Share(taken=total if runner.is_whole else None, total=total, device=_device())
+
+
+def _device() -> str | None:
+    """The first of Vulkan's devices, which WebGPU takes; None where there is another interface."""
+    try:
+        return next(iter(device_names()), None)
+    except DataError:
+        return None
