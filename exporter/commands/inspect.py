@@ -1,6 +1,7 @@
 """`mbexport inspect`: tensors, quantization and kernels of an artifact."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -14,7 +15,7 @@ from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import LONGEST_CELL, json_text, visible, visible_lines
 from mbexport.files import sha256_of
 from mbexport.formats.chosen_paths import require_paths_fit, usable_paths
-from mbexport.formats.trial import failure_through, require_harmless, warm_up
+from mbexport.formats.trial import require_harmless, warm_up
 from mbexport.models.task import Task
 from mbexport.report.formatting import taken
 
@@ -173,14 +174,12 @@ def _kernel_facts(runner: Any, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def _share(file: Path, name: str) -> dict[str, Any]:
-    """The part of the graph that a path takes. Raises `DataError` for one that cannot be run."""
+    """The part of the graph that a path takes. Raises `DataError` for one that does not take the file."""
     from mbexport.formats.kernel_path import share_json
-    from mbexport.formats.registry import share_through
+    from mbexport.formats.path_runner import PathProcess
 
-    failure = failure_through(file, name)
-    if failure is not None:
-        raise DataError(failure)
-    return share_json(name, share_through(file, name))
+    with closing(PathProcess(file, name)) as process:
+        return share_json(name, process.share)
 
 
 def _tensor(spec: Any) -> dict[str, Any]:

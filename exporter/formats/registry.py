@@ -80,13 +80,12 @@ def open_path(path: Path, name: str, *, threads: int = 1) -> "Runner":
     return found.open(path, threads, variant)
 
 
-def share_through(path: Path, name: str) -> "Share":
-    """The part of a file's graph that the path of that name takes: all of it, where a path has no other executor.
+def share_of(runner: "Runner", name: str) -> "Share":
+    """The part of a graph that the path of that name, which `runner` is of, takes: all of it, if nothing is left over.
 
     Raises `OptionError` for a path of another format.
     """
-    row, variant = format_of(path).path_named(name)
-    runner = row.open(path, 1, variant)
+    row, _ = format_of(runner.path).path_named(name)
     if row.share is not None:
         return row.share(runner)
     total = sum(kernels.count for kernels in kernels_of(runner).rows)

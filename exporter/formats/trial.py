@@ -48,7 +48,7 @@ class _Process:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         Thread(target=self._listen, daemon=True).start()
 
-    def ask(self, file_format: FileFormat, path: Path | None = None, **limits: int | str) -> None:
+    def ask(self, file_format: FileFormat, path: Path | None = None, **limits: int) -> None:
         """Begin to try a file; without one, to load what files of that format need."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it has died; `answer` says so
@@ -68,7 +68,7 @@ class _Process:
                 self._require_memory()
                 continue
             if not line:
-                raise _DiedError(_death(self._process.wait()))
+                raise _DiedError(death(self._process.wait()))
             error: str | None = json.loads(line)["error"]
             return error
 
@@ -137,19 +137,6 @@ def try_as(files: Sequence[tuple[Path, FileFormat]], *, cpu_s: int = MAX_CPU_S, 
             _idle.append(process)
 
 
-def failure_through(path: Path, name: str) -> str | None:
-    """Why a file cannot be run through the kernel path of that name; None if it can, by a process of its own."""
-    process, file_format = _taken(), format_of(path)
-    process.ask(file_format, path, cpu_s=MAX_CPU_S, kernels=name)
-    try:
-        error = process.answer()
-    except _DiedError as death:
-        process.end()
-        return f"{name} {death}, when a process of its own opened {path.name}"
-    _idle.append(process)
-    return error
-
-
 def _answer(process: _Process, path: Path, file_format: FileFormat) -> str | None:
     try:
         return process.answer()
@@ -174,7 +161,7 @@ def _end_idle() -> None:
         process.end()
 
 
-def _death(code: int) -> str:
+def death(code: int) -> str:
     """How a process with that exit code ended."""
     if code >= 0:
         return f"ended with exit code {code}"

@@ -1,8 +1,8 @@
 """Open files and run each once, in a process that may crash, hang or run out of memory in the place of the user's.
 
 `python -m mbexport.formats.trial_process` reads one JSON object a line, {"format": ..., "path": ..., "cwd": ...,
-"cpu_s": ..., "all_kernels": ..., "kernels": ...}, and answers each path with {"error": null}, or with one line that says
-why the file cannot be used; without a path it only loads what files of that format need. It ends when its input does.
+"cpu_s": ..., "all_kernels": ...}, and answers each path with {"error": null}, or with one line that says why the file
+cannot be used; without a path it only loads what files of that format need. It ends when its input does.
 """
 
 import json
@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from mbexport.errors import MbexportError
 from mbexport.formats.file_format import FileFormat
-from mbexport.formats.registry import FORMATS, loaded_runtime
+from mbexport.formats.registry import FORMATS, loaded_runtime, open_path
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mbexport.artifact import TensorSpec
-    from mbexport.formats.runner import Runner
 
 MAX_MEMORY_BYTES: Final = 4 << 30
 MAX_CPU_S: Final = 10  # of processor time to open a file, and to run it once on one image: a second is usual
@@ -27,21 +26,19 @@ _SLOWNESS: Final = 10  # of kernels that are written to be read, beside those th
 _FORMATS: Final = {each.name: each for each in FORMATS}
 
 
-def try_file(
-    path: Path, file_format: FileFormat, *, cpu_s: int, all_kernels: bool = False, kernels: str | None = None
-) -> str | None:
+def try_file(path: Path, file_format: FileFormat, *, cpu_s: int, all_kernels: bool = False) -> str | None:
     """Check the file's structure, open it and run it on one input; a line that says why it cannot be used.
 
     The process ends when opening takes more than `cpu_s` of processor time, or running that and a second an image. With
-    `all_kernels` it is run by each of the runtime's usual kernels, with `kernels` by those of that name alone. A format
-    that no app runs is only checked: its runtime takes seconds to load.
+    `all_kernels` it is run by each of the runtime's kernels. A format that no app runs is only checked: its runtime
+    takes seconds to load.
     """
-    _limit_cpu(cpu_s if kernels is None else cpu_s * _SLOWNESS)
+    limit_cpu(cpu_s)
     try:
         file_format.check(path)
-        for name in _names(file_format, all_kernels=all_kernels, kernels=kernels):
-            runner = _opened(path, file_format, name)
-            _limit_cpu((cpu_s + runner.batch) * (1 if name in (None, *file_format.kernel_paths[:1]) else _SLOWNESS))
+        for place, kernels in enumerate(_kernels(file_format, all_kernels=all_kernels)):
+            runner = file_format.open(path, 1) if kernels is None else open_path(path, kernels)
+            limit_cpu((cpu_s + runner.batch) * (_SLOWNESS if place else 1))
             runner.invoke(_ramp(runner.input))
     except MbexportError as error:
         return str(error)
@@ -52,20 +49,10 @@ def try_file(
     return None
 
 
-def _names(file_format: FileFormat, *, all_kernels: bool, kernels: str | None) -> tuple[str | None, ...]:
-    """The kernels to run a file by; None is what its runtime chooses itself."""
+def _kernels(file_format: FileFormat, *, all_kernels: bool) -> tuple[str | None, ...]:
     if file_format.load is None:
         return ()
-    if kernels is not None:
-        return (kernels,)
     return file_format.kernel_paths if all_kernels else (None,)
-
-
-def _opened(path: Path, file_format: FileFormat, name: str | None) -> "Runner":
-    if name is None:
-        return file_format.open(path, 1)
-    row, variant = file_format.path_named(name)
-    return row.open(path, 1, variant)
 
 
 def _ramp(source: "TensorSpec") -> "NDArray[Any]":
@@ -84,13 +71,13 @@ def main(lines: TextIO, answers: TextIO) -> None:
             loaded_runtime(file_format)
             continue
         os.chdir(question["cwd"])  # the user's may have changed since the last file
-        limits = {name: question[name] for name in ("cpu_s", "all_kernels", "kernels") if name in question}
+        limits = {name: question[name] for name in ("cpu_s", "all_kernels")}
         error = try_file(Path(question["path"]), file_format, **limits)
         answers.write(json.dumps({"error": error}) + "\n")
         answers.flush()
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
     """Bound what this process may allocate, where the system can; no crash leaves a core file behind."""
     try:
         import resource  # Unix alone has it
@@ -102,7 +89,7 @@ def _limit_memory() -> None:
         resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def _limit_cpu(seconds: int) -> None:
+def limit_cpu(seconds: int) -> None:
     """Let the kernel end this process after so much more processor time, even if nobody waits any more."""
     try:
         import resource
@@ -114,12 +101,18 @@ def _limit_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-if __name__ == "__main__":
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+def silenced_output() -> int:
+    """Lead the standard output and error to nowhere, and give a descriptor of what the output was."""
+    own = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # what runtimes print is not for the user
         os.dup2(nowhere, stream)
-    _limit_memory()
+    return own
+
+
+if __name__ == "__main__":
+    out = os.fdopen(silenced_output(), "w", encoding="utf-8")
+    limit_memory()
     main(sys.stdin, out)
     out.flush()
     os._exit(0)  # a runtime's threads need not be waited for

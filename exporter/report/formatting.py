@@ -74,7 +74,7 @@ def taken(share: Json) -> str:
     left = ", ".join(f"{count} {op}" for op, count in share["left"].items())
     return (
         f"{said}: {share['taken']} of {share['total']} ops in {share['partitions']} piece(s); "
-        f"{share['executor']} executes {left}"
+        f"by {share['executor']}: {left}"
     )
 
 

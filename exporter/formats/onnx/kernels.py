@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mbexport.errors import DataError
+from mbexport.formats.kernel_path import Share
 from mbexport.formats.kernels import Kernels, kernel_rows
 from mbexport.formats.onnx.runner import session_options
 from mbexport.formats.runner import Runner
@@ -46,6 +47,14 @@ def onnx_kernels(runner: Runner) -> Kernels:
             for node in nodes
         )
     )
+
+
+def unoptimized_share(runner: Runner) -> Share:
+    """The nodes of the file as they are, all of which onnxruntime executes."""
+    import onnx
+
+    total = len(onnx.load(str(runner.path)).graph.node)
+    return Share(taken=total, total=total)
 
 
 def _types(tensors: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -22,6 +22,12 @@ def _open(name: str, path: Path, threads: int, _variant: str) -> "Runner":
     return OnnxRunner(path, threads=threads, path_name=name)
 
 
+def _unoptimized_share(runner: "Runner") -> Share:
+    from mbexport.formats.onnx.kernels import unoptimized_share
+
+    return unoptimized_share(runner)
+
+
 def _open_qnn(path: Path, threads: int, variant: str) -> "Runner":
     from mbexport.formats.onnx.qnn import QnnRunner
 
@@ -45,7 +51,13 @@ ONNX_PATHS: Final = (
         open=partial(_open, OPTIMIZED),
         is_usual=True,
     ),
-    KernelPath(name=UNOPTIMIZED, title="onnxruntime without any", open=partial(_open, UNOPTIMIZED), is_usual=True),
+    KernelPath(
+        name=UNOPTIMIZED,
+        title="onnxruntime without any",
+        open=partial(_open, UNOPTIMIZED),
+        share=_unoptimized_share,
+        is_usual=True,
+    ),
     KernelPath(
         name="qnn-htp",
         title="Qualcomm's NPU, Hexagon: emulated on x86",
