@@ -24,6 +24,36 @@ def of_verify() -> Json:
     return {**report, "model": {"reference": "float.keras", "resolution_px": 224, "classes": 1000}}
 
 
+def with_named_paths() -> Json:
+    """A report on paths that the user named: one that takes most of a graph, one that the process did not survive."""
+    report = of_build()
+    share = {
+        "path": "qnn-htp:v75",
+        "taken": 140,
+        "total": 144,
+        "partitions": 1,
+        "left": {"Reshape": 1, "Softmax": 3},
+        "executor": "the CPU",
+        "device": "Hexagon v75, simulated",
+        "arena_bytes": None,
+    }
+    pair = {
+        "a": "optimized",
+        "b": "qnn-htp:v75",
+        "agreement": 0.9375,
+        "agreement_ci95": [0.7167, 0.9889],
+        "max_lsb": 17,
+        "max_abs_error": 0.07,
+    }
+    nothing = dict.fromkeys(("agreement", "agreement_ci95", "max_lsb", "max_abs_error"))
+    failed = {"a": "xnnpack", "b": "webgpu", **nothing, "failure": "webgpu crashed (SIGSEGV) & <b>more</b>"}
+    report["paths"] = [
+        {"file": "a.onnx", "images": 16, "paths": ["optimized", "qnn-htp:v75"], "pairs": [pair], "shares": [share]},
+        {"file": "b.tflite", "images": 0, "paths": ["xnnpack", "webgpu"], "pairs": [failed]},
+    ]
+    return report
+
+
 def unlabelled() -> Json:
     """A report on images without labels."""
     report = of_build()
@@ -79,6 +109,7 @@ def of_artifacts(count: int) -> Json:
 KINDS = {
     "build": of_build,
     "verify": of_verify,
+    "named paths": with_named_paths,
     "unlabelled": unlabelled,
     "labels alone": of_labels,
     "barely measured": barely_measured,

@@ -60,9 +60,9 @@ class KernelPath:
 
     `name` is that of `--path`, of report.json and of errors; one with `variants` is called `name:variant`, the first
     where none is given. `open` takes the file, the number of threads and the variant, empty where there is none.
-    `share` is None for a path whose own kernels execute every op that `inspect --kernels` counts. Where a path is slow, `images` is how many it is
-    given unless the user says otherwise; elsewhere the size of the file decides. `missing` says why it cannot be used
-    here, `needs` what to do about that.
+    `share` is None for a path whose own kernels execute every op that `inspect --kernels` counts. Where a path is slow,
+    `images` is how many it is given unless the user says otherwise; elsewhere the size of the file decides. `missing`
+    says why it cannot be used here, `needs` what to do about that.
     """
 
     name: str

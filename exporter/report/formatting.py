@@ -68,7 +68,7 @@ def taken(share: Json) -> str:
     arena = "" if share["arena_bytes"] is None else f", in an arena of {share['arena_bytes']:,} bytes"
     said = f"{share['path']}{device}{arena}"
     if share["taken"] is None:
-        return f"{said}: not all of {share['total']} ops; the runtime does not say which ones are left"
+        return f"{said}: not all of {share['total']} ops; the runtime does not say which are left"
     if share["taken"] == share["total"]:
         return f"{said}: the whole graph, {share['total']} ops"
     left = ", ".join(f"{count} {op}" for op, count in share["left"].items())

@@ -113,3 +113,15 @@ def test_python_outside_the_supported_range_fails(checked, monkeypatch, version,
     found, lines = checked()
     assert found == code
     assert line_of(lines, "python").split()[:3] == ["FAIL" if code else "ok", "python", ".".join(map(str, version))]
+
+
+def test_paths_that_need_more_are_listed_and_fail_nothing(checked, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    code, lines = checked()
+    assert code == 0
+    (line,) = (line for line in lines if "qnn-htp (.onnx)" in line)
+    assert line.split(maxsplit=1)[0] == "--"
+    assert line.endswith("the package onnxruntime-qnn is not installed; pip install 'mbexport[npu]'")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    assert any(re.fullmatch(r"ok +path tflite-micro \(\.tflite\) +can be used", line) for line in checked()[1])
+    assert not any("path xnnpack" in line for line in lines)

@@ -64,9 +64,7 @@ def test_each_path_is_taken_once_by_its_full_name(monkeypatch):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "extra"), [("qnn-htp", "npu"), ("qnn-htp:v79", "npu"), ("tflite-micro", "micro")]
-)
+@pytest.mark.parametrize(("name", "extra"), [("qnn-htp", "npu"), ("qnn-htp:v79", "npu"), ("tflite-micro", "micro")])
 def test_what_is_not_installed_is_named_with_what_installs_it(monkeypatch, name, extra):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(OptionError, match=rf"--path {name} cannot be used here: .* pip install 'mbexport\[{extra}\]'"):

@@ -89,7 +89,9 @@ def test_the_first_name_is_what_a_file_is_opened_with(graph):
 
 
 def test_other_names_and_files_are_refused(graph, tmp_path):
-    with pytest.raises(OptionError, match=r"kernels of a onnx file must be one of optimized, unoptimized, qnn-htp\[.*\], got xnnpack"):
+    with pytest.raises(
+        OptionError, match=r"kernels of a onnx file must be one of optimized, unoptimized, qnn-htp\[.*\], got xnnpack"
+    ):
         open_path(graph, "xnnpack")
     with pytest.raises(DataError, match="no such file"):
         open_path(tmp_path / "none.tflite", "xnnpack")

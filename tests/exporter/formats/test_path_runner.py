@@ -139,5 +139,3 @@ def test_the_smallest_arena_is_the_next_whole_kib(needed, size):
         found = micro._smallest_arena(bytes(size), "net.tflite")
     assert found == -(-needed // 1024) * 1024
     assert len(tried) < 40
-
-

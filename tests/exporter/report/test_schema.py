@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from example_reports import with_named_paths
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -211,6 +212,15 @@ def test_enumerations_are_those_of_the_registries():
         *("qnn-htp:v75", "qnn-htp:v68", "qnn-htp:v69", "qnn-htp:v73", "qnn-htp:v79", "qnn-htp:v81"),
     ]
     assert found["gate"]["properties"]["name"]["enum"] == list(GATES)
+
+
+def test_knows_paths_that_the_user_named():
+    report = with_named_paths()
+    assert objections(report) == []
+    for key, value in (("taken", -1), ("device", 3), ("path", "qnn-htp"), ("more", 1)):
+        changed_share = {**report["paths"][0]["shares"][0], key: value}
+        bad = {**report, "paths": [{**report["paths"][0], "shares": [changed_share]}]}
+        assert objections(bad), key
 
 
 def test_a_new_gate_needs_no_change_of_the_file(monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from example_reports import with_named_paths
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,35 @@ def test_twins_and_kernel_paths_have_a_line_each():
         f"{INT8}, other kernels alike on 100 images: xnnpack/builtin 98.00%, 35 LSB; xnnpack/reference 98.00%, 35 LSB; "
         "builtin/reference 100.00%, 0 LSB"
     ) in lines
+
+
+def test_named_paths_say_what_they_take_and_why_one_is_not_known():
+    lines = printed(with_named_paths())
+    assert "a.onnx, other kernels alike on 16 images: optimized/qnn-htp:v75 93.75%, 17 LSB" in lines
+    assert (
+        "a.onnx, qnn-htp:v75 on Hexagon v75, simulated: 140 of 144 ops in 1 piece(s); by the CPU: 1 Reshape, 3 Softmax"
+    ) in lines
+    (failed,) = (line for line in lines if line.startswith("b.tflite"))
+    assert "xnnpack/webgpu not known: webgpu crashed (SIGSEGV)" in failed
+
+
+@pytest.mark.parametrize(
+    ("share", "line"),
+    [
+        ({"taken": 33, "total": 33}, "webgpu on Radeon: the whole graph, 33 ops"),
+        ({"taken": None, "total": 33}, "webgpu on Radeon: not all of 33 ops; the runtime does not say which are left"),
+        (
+            {"taken": 3, "total": 3, "device": None, "arena_bytes": 990208},
+            "webgpu, in an arena of 990,208 bytes: the whole graph, 3 ops",
+        ),
+        (
+            {"taken": 1, "total": 3, "partitions": 1, "left": {"A": 2}, "executor": "LiteRT's own kernels"},
+            "webgpu on Radeon: 1 of 3 ops in 1 piece(s); by LiteRT's own kernels: 2 A",
+        ),
+    ],
+)
+def test_share_of_a_path_by_hand(share, line):
+    assert wording.taken({"path": "webgpu", "device": "Radeon", "arena_bytes": None, **share}) == line
 
 
 def test_speedups_say_on_how_many_threads_they_hold():

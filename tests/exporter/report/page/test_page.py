@@ -262,3 +262,11 @@ def test_the_same_report_gives_the_same_bytes_in_another_process(elsewhere):
 
 def test_matplotlib_is_loaded_when_a_page_is_made_and_pyplot_never(elsewhere):
     assert elsewhere[2] == ["False", "True", "False"]
+
+
+def test_named_paths_have_what_they_take_in_a_table_and_failures_in_words():
+    text = " ".join(Page(page_of("named paths")).text.split())
+    assert "What part of the graph each path takes" in text
+    assert "qnn-htp:v75 Hexagon v75, simulated 1 Reshape, 3 Softmax the CPU 140 144 1" in text
+    assert "could not be run through webgpu: webgpu crashed (SIGSEGV) & <b>more</b>" in text
+    assert "What part of the graph" not in Page(page_of("build")).text
