@@ -30,7 +30,7 @@ class PathProcess:
     def __init__(self, file: Path, name: str) -> None:
         self._file, self._name = file, name
         self._process = subprocess.Popen(
-            [sys.executable, *_COMMAND, str(file.absolute()), name],
+            [sys.executable, *_COMMAND, str(file), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -208,7 +208,10 @@ def path_agreements(measured: Json) -> Iterator[Value]:
     for entry in measured["paths"]:
         for pair in entry["pairs"]:
             names = f"{entry['file']}, {pair['a']} and {pair['b']}"
-            yield replace(sampled(pair["agreement"], pair["agreement_ci95"], names), reason=pair.get("failure"))
+            if "failure" in pair:
+                yield Value(value=math.nan, subject=names, reason=pair["failure"])
+            else:
+                yield sampled(pair["agreement"], pair["agreement_ci95"], names)
 
 
 def speedups(measured: Json) -> Iterator[Value]:
