@@ -60,6 +60,27 @@ def quiet_libraries() -> Iterator[Streams]:
             _close(err)
 
 
+@contextmanager
+def errors_read() -> Iterator[list[str]]:
+    """Lead descriptor 2 to a log while the block runs, and give its lines when it is done.
+
+    For a process that does nothing else meanwhile: what a library says there alone.
+    """
+    lines: list[str] = []
+    _flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            _flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            log.seek(0)
+            lines += log.read().decode("utf-8", "replace").splitlines()
+
+
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # None if the parent process closed it

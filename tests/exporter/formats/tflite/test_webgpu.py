@@ -7,12 +7,14 @@ from typing import Any
 import ai_edge_litert.compiled_model
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tflite_by_hand import tflite_of
 
 from mbexport.calibration.affine import Affine
 from mbexport.errors import DataError
 from mbexport.formats.registry import open_path, open_runner
-from mbexport.formats.tflite import vulkan
+from mbexport.formats.tflite import vulkan, webgpu
 from mbexport.formats.tflite.webgpu import webgpu_share
 
 
@@ -141,6 +143,30 @@ def test_outputs_come_in_the_order_of_the_file(file, monkeypatch, on_linux, whol
     np.testing.assert_array_equal(runner.invoke(image)[0], image.reshape(1, 12))
     share = webgpu_share(runner)
     assert (share.taken, share.total, share.device) == (1 if whole else None, 1, "SwiftShader Device (Subzero)")
+
+
+LOG = [
+    "INFO: [environment.cc:36] Creating LiteRT environment with options",
+    "ERROR: Following operations are not supported by GPU delegate:",
+    "CUSTOM TFLite_Detection_PostProcess: TFLite_Detection_PostProcess",
+    "TOPK_V2: Operation is not supported.",
+    "5 operations will run on the GPU, and the remaining 4 operations will run on the CPU.",
+]
+OPS = ["CONV_2D"] * 6 + ["TOPK_V2", "RESHAPE", "TFLite_Detection_PostProcess"]
+
+
+def test_what_the_gpu_leaves_by_the_log_of_litert():
+    left = (("TFLite_Detection_PostProcess", 1), ("TOPK_V2", 1), ("others beside them", 2))
+    assert webgpu._taken(LOG, OPS) == (5, left)
+    assert webgpu._taken(LOG[:2], OPS) == (None, ())
+
+
+@given(taken=st.integers(0, 99), left=st.lists(st.sampled_from(["TOPK_V2", "GATHER", "RESHAPE"])))
+def test_whatever_the_log_names_all_ops_are_counted(taken, left):
+    count = f"{taken} operations will run on the GPU, and the remaining {len(left)} operations will run on the CPU."
+    found, rest = webgpu._taken([*LOG[:4], count], ["CONV_2D"] * taken + left)
+    assert found == taken
+    assert sum(number for _, number in rest) == len(left)
 
 
 def test_what_cannot_be_compiled_is_one_line(file, monkeypatch):
