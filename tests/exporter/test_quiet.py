@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from mbexport.quiet import errors_read
+
 PRELUDE = """
 import os, sys
 from mbexport.quiet import quiet_libraries
@@ -105,3 +107,21 @@ def test_text_that_is_not_ascii_arrives_as_utf8():
 def test_reader_that_has_gone_is_not_reported(without_reader):
     done = without_reader("-c", PRELUDE + "with quiet_libraries() as streams: streams.out.write('x')")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_a_library_says_on_the_error_stream_can_be_read(capfd):
+    with errors_read() as lines:
+        os.write(2, b"76 operations\nand 5\n")
+        os.write(1, b"elsewhere\n")
+        assert lines == []
+    assert lines == ["76 operations", "and 5"]
+    os.write(2, b"afterwards\n")
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err) == ("elsewhere\n", "afterwards\n")
+
+
+def test_it_can_be_read_of_a_block_that_raises():
+    with pytest.raises(ValueError, match="broken"), errors_read() as lines:
+        os.write(2, b"why\n")
+        raise ValueError("broken")
+    assert lines == ["why"]

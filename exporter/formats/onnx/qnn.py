@@ -8,7 +8,7 @@ from typing import Any, Final
 from mbexport.errors import DataError
 from mbexport.formats.kernel_path import Share, counted
 from mbexport.formats.onnx.runner import OnnxRunner
-from mbexport.formats.runner import Runner
+from mbexport.formats.runner import Runner, first_line
 
 _PROVIDER: Final = "QNNExecutionProvider"
 # onnxruntime_session_options_config_keys.h: kOrtSessionOptionsRecordEpGraphAssignmentInfo, since version 1.24.
@@ -32,7 +32,10 @@ class QnnRunner(OnnxRunner):
         options.add_session_config_entry(_RECORD_ASSIGNMENT, "1")
         settings = {"backend_path": onnxruntime_qnn.get_qnn_htp_path(), "htp_arch": self.hexagon.removeprefix("v")}
         options.add_provider_for_devices([_device()], settings)
-        return onnxruntime.InferenceSession(str(path), options)
+        try:
+            return onnxruntime.InferenceSession(str(path), options)
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            raise DataError(f"{path} cannot be compiled for the NPU: {first_line(error)}") from None
 
     def assignment(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Each piece of the graph: the provider that executes it, and the names of its ops."""

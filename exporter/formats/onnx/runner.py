@@ -93,6 +93,8 @@ class OnnxRunner(Runner):
         options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[path_name])
         try:
             self._session = self._opened(path, options)
+        except DataError:
+            raise
         except Exception as error:  # onnxruntime's own exceptions share no public base class
             raise DataError(f"{path} is not an .onnx file that can be loaded: {first_line(error)}") from None
         sources, targets = self._session.get_inputs(), self._session.get_outputs()

@@ -116,6 +116,17 @@ def test_a_plugin_without_a_device_is_one_line(graph, plugin):
         QnnRunner(graph, hexagon="v75")
 
 
+def test_what_cannot_be_compiled_is_one_line(graph, plugin, monkeypatch):
+    plugin()
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Failed to finalize QNN graph.\nand more")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    with pytest.raises(DataError, match=r"cannot be compiled for the NPU: Failed to finalize QNN graph\.$"):
+        QnnRunner(graph, hexagon="v75")
+
+
 def test_another_runner_has_no_share_of_the_npu(graph):
     with pytest.raises(DataError, match="must be opened through QNN"):
         qnn_share(open_runner(graph))
