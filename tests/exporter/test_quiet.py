@@ -121,7 +121,14 @@ def test_what_a_library_says_on_the_error_stream_can_be_read(capfd):
 
 
 def test_it_can_be_read_of_a_block_that_raises():
-    with pytest.raises(ValueError, match="broken"), errors_read() as lines:
-        os.write(2, b"why\n")
-        raise ValueError("broken")
-    assert lines == ["why"]
+    kept = []
+
+    def broken():
+        with errors_read() as lines:
+            kept.append(lines)
+            os.write(2, b"why\n")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        broken()
+    assert kept == [["why"]]
