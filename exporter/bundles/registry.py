@@ -77,6 +77,12 @@ def _ios_files(app: "AnyModel", _options: Mapping[str, str]) -> dict[str, bytes]
     return ios_files(app)
 
 
+def _web_files(app: "AnyModel", _options: Mapping[str, str]) -> dict[str, bytes]:
+    from mbexport.bundles.web.bundle import web_files
+
+    return web_files(app)
+
+
 PLATFORMS: Final = (
     Platform(
         name="android",
@@ -94,6 +100,13 @@ PLATFORMS: Final = (
         model_format=TFLITE.name,
         files=_ios_files,
         tasks=(Task.CLASSIFY, Task.DETECT),
+    ),
+    Platform(
+        name="web",
+        title="Web",
+        summary="`web/` holds an npm package with a demo page, and its README.",
+        model_format=TFLITE.name,
+        files=_web_files,
     ),
 )
 

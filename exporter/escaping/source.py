@@ -1,4 +1,4 @@
-"""Names, texts and numbers in source code: Swift, Ruby, Kotlin, and the properties of Java.
+"""Names, texts and numbers in source code: Swift, Ruby, Kotlin, JavaScript, and the properties of Java.
 
 Each function takes a value that anybody chose, checks that it is of the type that belongs there, and gives `Source`;
 templates of source code take nothing else.
@@ -36,8 +36,12 @@ def ruby(text: str) -> Source:
 
 def kotlin(text: str) -> Source:
     """A Kotlin string literal for `text`."""
-    inside = "".join(f"\\{char}" if char in '"\\$' else _kotlin_letter(char) for char in _text(text))
-    return Source(f'"{inside}"')
+    return _quoted(text, '"\\$')
+
+
+def javascript(text: str) -> Source:
+    """A JavaScript string literal for `text`; of a name that is not UTF-8, too, since strings hold halves of pairs."""
+    return _quoted(text, '"\\')
 
 
 def properties(values: Mapping[str, str]) -> bytes:
@@ -71,7 +75,7 @@ def double(number: float) -> Source:
 
 
 def doubles(numbers: Sequence[float]) -> Source:
-    """A Swift array literal for the same float64 numbers."""
+    """An array literal of Swift or JavaScript for the same float64 numbers."""
     return Source(f"[{', '.join(map(double, numbers))}]")
 
 
@@ -100,7 +104,13 @@ def _braced_letter(char: str, special: str) -> str:
     return char if char.isprintable() else f"\\u{{{ord(char):x}}}"
 
 
-def _kotlin_letter(char: str) -> str:
+def _quoted(text: str, special: str) -> Source:
+    r"""A literal whose escapes are those that Kotlin and JavaScript share: `\"`, `\u001b`."""
+    inside = "".join(f"\\{char}" if char in special else _quoted_letter(char) for char in _text(text))
+    return Source(f'"{inside}"')
+
+
+def _quoted_letter(char: str) -> str:
     return char if char.isprintable() else _units(char)
 
 
@@ -115,7 +125,7 @@ def _property_letter(letter: str) -> str:
 
 
 def _units(letter: str) -> str:
-    """A letter as escapes of Java's and Kotlin's characters: two of them beyond the first plane."""
+    """A letter as escapes of the characters of Java, Kotlin and JavaScript: two of them beyond the first plane."""
     units = letter.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
 

@@ -18,6 +18,7 @@ from mbexport.escaping.source import (
     doubles,
     identifier,
     integer,
+    javascript,
     kotlin,
     rounded,
     ruby,
@@ -31,9 +32,10 @@ _LANGUAGES: Final[Mapping[str, _Filters]] = MappingProxyType(
         "ruby": (ruby, comment),
         "kotlin": (kotlin, identifier, comment),
         "java": (),
+        "javascript": (javascript, boolean, double, doubles, integer, comment),
     }
 )
-_FENCED: Final[_Filters] = (swift, ruby, kotlin, double, rounded, identifier, comment)
+_FENCED: Final[_Filters] = (swift, ruby, kotlin, javascript, double, rounded, identifier, comment)
 
 
 @cache

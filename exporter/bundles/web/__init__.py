@@ -1,0 +1,1 @@
+"""The web bundle: an npm package with the model, the code that calls it, its tests and a demo page."""

@@ -1,0 +1,111 @@
+"""Make the web bundle, an npm package: the model, the code that calls it, tests of both and a demo page."""
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any, Final
+
+from mbexport.bundles.app_model import AnyModel, ClassifierModel, restrict_golden
+from mbexport.bundles.web.names import file_name, package_name
+from mbexport.documents import parse_json
+from mbexport.errors import DataError
+from mbexport.escaping.templates import markdown_templates, source_templates
+from mbexport.golden.vectors import FOLDER, INDEX
+
+_HERE: Final = "mbexport.bundles.web"
+# LiteRT.js, and what it is itself made of: both exactly, since an app's own lock decides for what they depend on.
+_RUNTIME: Final = ("@litertjs/core", "@litertjs/wasm-utils")
+_LOCK: Final = "package-lock.json"  # every package with its hash, as npm wrote it
+_LICENCE: Final = "SEE LICENSE IN README.md"  # as package.json spells that one expression does not cover all files
+_NODE: Final = ">=20.6"  # the first with import.meta.resolve
+_TYPES: Final = ("uint8", "int8", "float32")
+_SOURCES: Final = "src"
+_COPIED: Final = {"src": _SOURCES, "classifier": _SOURCES, "demo": "demo", "test": "test"}  # folders, and where they go
+
+
+def web_files(app: ClassifierModel) -> dict[str, bytes]:
+    """The files of the web bundle by their paths in its folder; the same values give the same bytes.
+
+    Raises `DataError` for tensors that the sources cannot feed or read, and for golden vectors that are not whole.
+    """
+    _require_supported(app)
+    app = restrict_golden(app, file=file_name(app.artifact.file))
+    values = _values(app)
+    source, markdown = source_templates(_HERE, "javascript"), markdown_templates(_HERE)
+    rendered = {
+        "README.md": markdown.get_template("readme.j2"),
+        f"{_SOURCES}/settings.js": source.get_template("settings.j2"),
+        f"{_SOURCES}/labels.js": source.get_template("labels.j2"),
+    }
+    return {
+        **_package_files(app),
+        **{file: template.render(values).encode() for file, template in rendered.items()},
+        **dict(_copied()),
+        f"model/{app.artifact.file}": app.model,
+        f"{FOLDER}/{INDEX}": app.golden.to_bytes(),
+        **{f"{FOLDER}/{file}": content for file, content in app.golden_files.items()},
+    }
+
+
+def _require_supported(app: AnyModel) -> None:
+    source, target = app.artifact.input, app.artifact.output
+    for what, dtype in (("input", source.dtype), ("output", target.dtype)):
+        if dtype not in _TYPES:
+            raise DataError(f"the {what} of {app.artifact.file} must be {', '.join(_TYPES)}, got {dtype}")
+    if source.layout != "nhwc":
+        raise DataError(f"the input of {app.artifact.file} must be nhwc, got {source.layout}")
+
+
+def _package_files(app: AnyModel) -> dict[str, bytes]:
+    """package.json, and the lock that goes with it."""
+    lock: dict[str, Any] = parse_json(files(_HERE).joinpath(_LOCK).read_bytes())
+    package = {
+        "name": package_name(app.name),
+        "version": app.version,
+        "description": f"Image classifier {app.artifact.file}: {app.golden.classes} classes, in a browser or in node",
+        "license": _LICENCE,
+        "type": "module",
+        "sideEffects": False,
+        "exports": {
+            ".": {
+                "types": f"./{_SOURCES}/index.d.ts",
+                "node": f"./{_SOURCES}/node.js",
+                "default": f"./{_SOURCES}/index.js",
+            }
+        },
+        "files": [_SOURCES, "model"],
+        "scripts": {"test": "node --test test/golden.test.js test/chromium.test.js"},
+        "dependencies": {each: lock["packages"][f"node_modules/{each}"]["version"] for each in _RUNTIME},
+        "engines": {"node": _NODE},
+    }
+    own = {name: package[name] for name in ("name", "version", "license", "dependencies", "engines")}
+    named = {"name": own["name"], "version": own["version"]}
+    locked = {**lock, **named, "packages": {**lock["packages"], "": own}}
+    return {"package.json": _json(package), _LOCK: _json(locked)}
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return f"{json.dumps(content, indent=2)}\n".encode()
+
+
+def _copied() -> Iterator[tuple[str, bytes]]:
+    """The files that are the same for every model, by their paths."""
+    for folder, place in _COPIED.items():
+        for each in files(_HERE).joinpath(folder).iterdir():
+            yield f"{place}/{each.name}", each.read_bytes()
+
+
+def _values(app: ClassifierModel) -> dict[str, Any]:
+    """The names that the templates use."""
+    source = app.artifact.input
+    return {
+        "name": package_name(app.name),
+        "version": app.version,
+        "artifact": app.artifact,
+        "is_blue_first": source.channel_order == "BGR" and source.dtype == "float32",  # codes are bytes of RGB
+        "labels": app.labels,
+        "preprocess": app.golden.preprocess,
+        "cases": len(app.golden.cases),
+        "licence": app.golden.licence,
+        "model_bytes": len(app.model),
+    }
