@@ -107,6 +107,7 @@ PLATFORMS: Final = (
         summary="`web/` holds an npm package with a demo page, and its README.",
         model_format=TFLITE.name,
         files=_web_files,
+        tasks=(Task.CLASSIFY, Task.DETECT),
     ),
 )
 

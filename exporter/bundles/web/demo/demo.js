@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Classifier } from '../src/index.js';
 import { keptSize } from '../src/preprocess.js';
 import { settings } from '../src/settings.js';
+import { SUBJECT, answered, load } from './shown.js';
 
-const SHOWN = 5;
 const find = (id) => document.getElementById(id);
 const [stage, photo, video, frame, file, camera] = ['stage', 'photo', 'video', 'frame', 'file', 'camera'].map(find);
 
-let classifier;
+let model;
 let stream = null; // of the camera, while it is on
 let loadedMs = 0;
 let latest = 0; // the number of what was asked for last: what is answered later than that is not shown
@@ -24,15 +23,15 @@ function element(tag, properties, ...children) {
   return made;
 }
 
-function showScores(scores) {
-  const rows = scores.slice(0, SHOWN).map(({ label, score }) => {
+function showScores(rows) {
+  const items = rows.map(({ label, score }) => {
     const share = `${(100 * score).toFixed(1)} %`;
     const name = element('span', { className: 'label', textContent: label, title: label });
     const meter = element('meter', { min: 0, max: 1, value: score, textContent: share });
     meter.setAttribute('aria-label', label);
     return element('li', {}, name, element('span', { className: 'share', textContent: share }), meter);
   });
-  find('scores').replaceChildren(...rows);
+  find('scores').replaceChildren(...items);
 }
 
 function showTimes(times) {
@@ -43,51 +42,79 @@ function showTimes(times) {
   find('times').replaceChildren(...rows);
 }
 
-/** The part of the picture that the network sees, as a bright window. */
-function showFrame(shown, width, height) {
+/** Where a box of a picture of this size, in its pixels, lies on the stage. */
+function place(target, { left, top, right, bottom }, { width, height }) {
   const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height);
-  const kept = keptSize({ width, height }, settings.preprocess);
-  const [across, down] = [kept.width * scale, kept.height * scale];
-  Object.assign(frame.style, {
-    width: `${across}px`,
-    height: `${down}px`,
-    left: `${(stage.clientWidth - across) / 2}px`,
-    top: `${(stage.clientHeight - down) / 2}px`,
+  Object.assign(target.style, {
+    left: `${(stage.clientWidth - width * scale) / 2 + left * scale}px`,
+    top: `${(stage.clientHeight - height * scale) / 2 + top * scale}px`,
+    width: `${(right - left) * scale}px`,
+    height: `${(bottom - top) * scale}px`,
   });
+}
+
+/** The picture, with what the network sees of it as a bright window. */
+function showPicture(shown) {
+  const size = sizeOf(shown);
+  const kept = keptSize(size, settings.preprocess);
+  const [left, top] = [Math.floor((size.width - kept.width) / 2), Math.floor((size.height - kept.height) / 2)];
+  place(frame, { left, top, right: left + kept.width, bottom: top + kept.height }, size);
   for (const each of [photo, video]) each.hidden = each !== shown;
-  frame.hidden = false;
+  frame.hidden = kept.width === size.width && kept.height === size.height;
   find('invitation').hidden = true;
   stage.classList.add('shows');
 }
 
-function frameAgain() {
-  if (!photo.hidden) showFrame(photo, photo.naturalWidth, photo.naturalHeight);
-  else if (!video.hidden) showFrame(video, video.videoWidth, video.videoHeight);
+function sizeOf(shown) {
+  const isVideo = shown === video;
+  return { width: isVideo ? video.videoWidth : photo.naturalWidth, height: isVideo ? video.videoHeight : photo.naturalHeight };
 }
 
-async function classify(source) {
+/** The boxes of objects, with their names. */
+function showBoxes(rows, size) {
+  const boxes = rows.filter((row) => 'left' in row).map((row) => {
+    const box = element('div', { className: 'box' }, element('span', { textContent: row.label }));
+    place(box, row, size);
+    return box;
+  });
+  find('boxes').replaceChildren(...boxes);
+}
+
+let answer = []; // what is shown, to be shown again in another size
+
+function showAgain() {
+  const shown = [photo, video].find((each) => !each.hidden);
+  if (shown === undefined) return;
+  showPicture(shown);
+  showBoxes(answer, sizeOf(shown));
+}
+
+async function look(source, shown) {
   latest += 1;
   const own = latest;
   const start = performance.now();
-  const scores = await classifier.classify(source);
+  const rows = await answered(model, source);
   const took = performance.now() - start;
   if (own !== latest) return;
-  showScores(scores);
+  answer = rows;
+  showScores(rows);
+  showBoxes(rows, sizeOf(shown));
   showTimes({ 'this image': took, 'first load': loadedMs });
-  say('');
+  say(rows.length > 0 ? '' : 'Nothing was found.');
 }
 
 async function usePhoto(blob) {
-  if (classifier === undefined || !blob) return;
+  if (model === undefined || !blob) return;
   stopCamera();
   const before = photo.src;
   photo.src = URL.createObjectURL(blob);
   if (before) URL.revokeObjectURL(before);
   try {
     await photo.decode();
-    showFrame(photo, photo.naturalWidth, photo.naturalHeight);
+    showBoxes([], sizeOf(photo));
+    showPicture(photo);
     say('Looking …');
-    await classify(blob);
+    await look(blob, photo);
   } catch (error) {
     say(`This is no photo that the browser can read: ${error.message}`, { isWrong: true });
   }
@@ -110,7 +137,7 @@ async function useCamera() {
     video.srcObject = stream;
     await video.play();
     camera.textContent = 'Stop the camera';
-    showFrame(video, video.videoWidth, video.videoHeight);
+    showPicture(video);
     await watch(stream);
   } catch (error) {
     stopCamera();
@@ -119,10 +146,10 @@ async function useCamera() {
   }
 }
 
-/** Classify frame after frame, as fast as it goes, while the camera is on. */
+/** Look at frame after frame, as fast as it goes, while the camera is on. */
 async function watch(own) {
   while (stream === own) {
-    await classify(video);
+    await look(video, video);
     await new Promise(requestAnimationFrame);
   }
 }
@@ -130,7 +157,7 @@ async function watch(own) {
 function listen() {
   file.addEventListener('change', () => usePhoto(file.files[0]));
   camera.addEventListener('click', useCamera);
-  addEventListener('resize', frameAgain);
+  addEventListener('resize', showAgain);
   addEventListener('paste', (event) => usePhoto(event.clipboardData?.files[0]));
   addEventListener('dragover', (event) => {
     event.preventDefault();
@@ -152,9 +179,9 @@ async function start() {
   find('name').textContent = settings.name;
   listen();
   const began = performance.now();
-  classifier = await Classifier.load();
+  model = await load();
   loadedMs = performance.now() - began;
-  find('about').textContent = `${classifier.labels.length} classes, ${width} × ${height} pixels. Photos stay on this device.`;
+  find('about').textContent = `${SUBJECT}, ${model.labels.length} classes, ${width} × ${height} pixels. Photos stay on this device.`;
   for (const each of [file, camera]) each.disabled = false;
   say(`Ready after ${Math.round(loadedMs)} ms.`);
 }
