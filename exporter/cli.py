@@ -41,6 +41,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "predict": "show the likeliest classes of images",
         "bench": "time artifacts side by side",
         "bundle": "make app bundles again, or check every byte of a folder",
+        "demo": "show the demo page of a web bundle in a browser",
         "inspect": "show tensors, quantization and kernels of an artifact",
         "rebuild": "make the files of an earlier run again and compare every byte",
         "cache": "list or prune what runs share between output folders",
