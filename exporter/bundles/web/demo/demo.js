@@ -27,9 +27,11 @@ function showScores(rows) {
   const items = rows.map(({ label, score }) => {
     const share = `${(100 * score).toFixed(1)} %`;
     const name = element('span', { className: 'label', textContent: label, title: label });
-    const meter = element('meter', { min: 0, max: 1, value: score, textContent: share });
-    meter.setAttribute('aria-label', label);
-    return element('li', {}, name, element('span', { className: 'share', textContent: share }), meter);
+    const bar = element('div', {});
+    bar.style.width = share.replace(' ', '');
+    const track = element('div', { className: 'track' }, bar);
+    track.setAttribute('aria-hidden', 'true'); // the number beside it says it all
+    return element('li', {}, name, element('span', { className: 'share', textContent: share }), track);
   });
   find('scores').replaceChildren(...items);
 }
@@ -123,7 +125,7 @@ async function usePhoto(blob) {
 function stopCamera() {
   for (const track of stream?.getTracks() ?? []) track.stop();
   stream = null;
-  camera.textContent = 'Use the camera';
+  camera.textContent = 'Camera';
 }
 
 async function useCamera() {
@@ -136,7 +138,7 @@ async function useCamera() {
     stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
     video.srcObject = stream;
     await video.play();
-    camera.textContent = 'Stop the camera';
+    camera.textContent = 'Stop';
     showPicture(video);
     await watch(stream);
   } catch (error) {
