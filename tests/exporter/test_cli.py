@@ -12,8 +12,8 @@ import mbexport
 from mbexport.cli import run
 
 COMMANDS = (
-    *("build", "sweep", "export", "verify", "predict", "bench", "bundle", "inspect", "rebuild", "cache", "cost"),
-    "doctor",
+    *("build", "sweep", "export", "verify", "predict", "bench", "bundle", "demo", "inspect", "rebuild"),
+    *("cache", "cost", "doctor"),
 )
 HEAVY = ("numpy", "tensorflow", "tf_keras", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "PIL", "rich")
 FULL_DEVICE = Path("/dev/full")  # Linux: every write finds it full

@@ -22,7 +22,8 @@ from mbexport.bundles.app_model import AnyModel
 from mbexport.bundles.files import require_path, zip_bytes
 from mbexport.bundles.ios.bundle import ios_files
 from mbexport.bundles.make import bundle_files
-from mbexport.bundles.registry import Bundling
+from mbexport.bundles.registry import Bundling, platform_names
+from mbexport.bundles.web.bundle import web_files
 from mbexport.errors import DataError
 from mbexport.escaping.characters import is_hidden
 from mbexport.escaping.markup import clean
@@ -49,8 +50,8 @@ def without_java():
         yield
 
 
-def both(app: AnyModel) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    return android_files(app, package=PACKAGE), ios_files(app)
+def each_of(app: AnyModel) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, bytes]]:
+    return android_files(app, package=PACKAGE), ios_files(app), web_files(app)
 
 
 def structure(markdown: bytes) -> list[tuple[str, str]]:
@@ -67,12 +68,12 @@ def structure(markdown: bytes) -> list[tuple[str, str]]:
 def test_a_licence_is_a_text_wherever_it_is_written(task, text):
     if not text.strip():
         return
-    android, ios = both(named(task, licence=text))
-    plain_android, plain_ios = both(named(task))
+    android, ios, web = each_of(named(task, licence=text))
+    plain_android, plain_ios, plain_web = each_of(named(task))
     (pom,) = (content for name, content in android.items() if name.endswith(".pom"))
     found = ElementTree.fromstring(pom).findtext(f".//{POM}license/{POM}name")
     assert found.split() == clean(text).split()
-    for made, plain in ((android, plain_android), (ios, plain_ios)):
+    for made, plain in ((android, plain_android), (ios, plain_ios), (web, plain_web)):
         assert structure(made["README.md"]) == structure(plain["README.md"])
         assert not any(is_hidden(char) and char != "\n" for char in made["README.md"].decode())
         assert set(made) == set(plain)
@@ -85,8 +86,8 @@ def test_a_licence_is_a_text_wherever_it_is_written(task, text):
 @given(text=TEXTS.filter(str.isprintable))
 @settings(max_examples=20)
 def test_a_label_is_a_text_in_the_readme_and_a_line_in_the_list(task, text):
-    android, ios = both(named(task, label=text))
-    plain_android, _ = both(named(task))
+    android, ios, _ = each_of(named(task, label=text))
+    plain_android, _, _ = each_of(named(task))
     assert structure(android["README.md"]) == structure(plain_android["README.md"])
     for files in (android, ios):
         (labels,) = (content for name, content in files.items() if name.endswith("labels.txt"))
@@ -114,7 +115,7 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("platform", ["android", "ios"])
+@pytest.mark.parametrize("platform", platform_names())
 @pytest.mark.parametrize("place", NUMBERS, ids=lambda place: place[-1])
 @pytest.mark.parametrize("value", ["0)\n  static let evil = shell(", "1", [1], True, {"a": 1}])
 def test_a_number_of_golden_json_that_is_none_is_refused_and_never_code(platform, place, value):
@@ -137,7 +138,7 @@ DETECTOR_NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("platform", ["android", "ios"])
+@pytest.mark.parametrize("platform", platform_names())
 @pytest.mark.parametrize("place", DETECTOR_NUMBERS, ids=lambda place: place[-1])
 @pytest.mark.parametrize("value", ["0)\n  static let evil = shell(", "1", [1], {"a": 1}, None])
 def test_a_number_of_a_detector_that_is_none_is_refused(platform, place, value):
@@ -171,7 +172,7 @@ def test_a_type_of_golden_json_is_one_of_the_known_ones_or_text(place, value):
         made = bundle_files(golden_with(place, value), LABELS, Bundling())
     except DataError:
         return
-    sources = [content for name, content in made.items() if name.endswith((".swift", ".kt", ".java", ".podspec"))]
+    sources = [content for name, content in made.items() if name.endswith((".swift", ".kt", ".java", ".podspec", ".js"))]
     assert not [content for content in sources if b"evil" in content]
 
 
@@ -233,5 +234,5 @@ def test_a_zip_holds_paths_inside_and_nothing_else(name):
 @pytest.mark.parametrize("task", Task)
 @pytest.mark.parametrize("name", [each for each in EXAMPLES if each])
 def test_any_name_of_a_model_gives_a_bundle_whose_files_have_plain_names(name, task):
-    for files in both(replace(named(task), name=name[:100])):
+    for files in each_of(replace(named(task), name=name[:100])):
         assert all(re.fullmatch(r"[\w./-]+", path, re.ASCII) for path in files)

@@ -35,7 +35,7 @@ def test_a_detector_has_its_own_defaults(cells):
     assert (plan.origin.spec.resolution.height_px, plan.origin.spec.classes) == (300, 2)
     assert plan.preprocess(resolution=plan.origin.spec.resolution).is_stretched
     assert plan.crop_fraction == 1.0
-    assert [each.name for each in plan.bundled] == ["android", "ios"]
+    assert [each.name for each in plan.bundled] == ["android", "ios", "web"]
 
 
 def test_stride_and_anchors_are_those_that_are_asked_for(cells):

@@ -12,8 +12,8 @@ from mbexport.pipeline import plan
 from mbexport.pipeline.usual import DIGITS, PHOTOS
 
 COMMANDS = (
-    *("build", "sweep", "export", "verify", "predict", "bench", "bundle", "inspect", "rebuild", "cache", "cost"),
-    "doctor",
+    *("build", "sweep", "export", "verify", "predict", "bench", "bundle", "demo", "inspect", "rebuild"),
+    *("cache", "cost", "doctor"),
 )
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mbexport.escaping.templates import markdown_templates, source_templates
 
-BUNDLES = ("mbexport.bundles.ios", "mbexport.bundles.android")
+BUNDLES = ("mbexport.bundles.ios", "mbexport.bundles.android", "mbexport.bundles.web")
 SWIFT = source_templates(BUNDLES[0], "swift")
 MARKDOWN = markdown_templates(BUNDLES[0])
 
