@@ -19,6 +19,7 @@ from mbexport.escaping.source import (
     doubles,
     identifier,
     integer,
+    javascript,
     kotlin,
     properties,
     rounded,
@@ -51,6 +52,13 @@ def read(literal: str, letter: str, escapes: str) -> str:
 def read_kotlin(literal: str) -> str:
     """The text of a Kotlin literal: no template, no raw line end; escapes are UTF-16 units."""
     assert re.fullmatch(r'"(?:[^"\\$\n\r]|\\["\\$]|\\u[0-9a-f]{4})*"', literal)
+    units = re.sub(r"\\(?:u([0-9a-f]{4})|(.))", lambda at: chr(int(at[1], 16)) if at[1] else at[2], literal[1:-1])
+    return units.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass")
+
+
+def read_javascript(literal: str) -> str:
+    """The text of a JavaScript literal: no raw line end, in which U+2028 and U+2029 count; escapes are UTF-16 units."""
+    assert re.fullmatch(r'"(?:[^"\\\n\r\u2028\u2029]|\\["\\]|\\u[0-9a-f]{4})*"', literal)
     units = re.sub(r"\\(?:u([0-9a-f]{4})|(.))", lambda at: chr(int(at[1], 16)) if at[1] else at[2], literal[1:-1])
     return units.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass")
 
@@ -92,6 +100,13 @@ def test_ruby_reads_any_text_back(text):
 @example("${x} $x \\u0024")
 def test_kotlin_reads_any_text_back(text):
     assert read_kotlin(kotlin(text)) == text.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass")
+
+
+@given(TEXTS)
+@example("</script> ${x} \u2028")
+def test_javascript_reads_any_text_back(text):
+    told = text.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "surrogatepass")
+    assert read_javascript(javascript(text)) == told
 
 
 @given(st.dictionaries(TEXTS, TEXTS, max_size=4))
@@ -137,6 +152,7 @@ def test_whole_numbers_too(number):
 def test_literals_by_hand():
     assert swift('say "hi"\n') == '"say \\"hi\\"\\u{a}"'
     assert ruby("#{x}") == '"\\#{x}"'
+    assert javascript('"$x"\u2028') == '"\\"$x\\"\\u2028"'
     assert kotlin("$x") == '"\\$x"'
     assert properties({"a b": "é=\t"}) == b"a\\ b=\\u00e9\\=\\t\n"
     assert (boolean(True), boolean(False), rounded(8.0), rounded(0.125)) == ("true", "false", "8", "0.125")
@@ -161,7 +177,7 @@ def test_what_is_no_number_never_becomes_one(spell, value):
 
 
 @pytest.mark.parametrize("value", [1, None, ["a"], b"a"])
-@pytest.mark.parametrize("spell", [swift, ruby, kotlin, comment, identifier, lambda value: properties({"a": value})])
+@pytest.mark.parametrize("spell", [swift, ruby, kotlin, javascript, comment, identifier, lambda value: properties({"a": value})])
 def test_what_is_no_text_never_becomes_one(spell, value):
     with pytest.raises(DataError, match="source code needs a text where it got"):
         spell(value)
