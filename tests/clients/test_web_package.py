@@ -105,7 +105,9 @@ const classifier = await Classifier.load();
 const images = await readFile(process.argv[3]);
 const size = Number(process.argv[4]);
 const answers = [];
-for (let at = 0; at < images.length; at += size) answers.push(Array.from(await classifier.answer(images.subarray(at, at + size))));
+for (let at = 0; at < images.length; at += size) {
+  answers.push(Array.from(await classifier.answer(images.subarray(at, at + size))));
+}
 console.log(JSON.stringify(answers));
 """
     (package / "ask.mjs").write_text(script)

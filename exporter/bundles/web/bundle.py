@@ -95,10 +95,11 @@ def _require_type(what: str, dtype: str, app: AnyModel) -> None:
 def _package_files(app: AnyModel) -> dict[str, bytes]:
     """package.json, and the lock that goes with it."""
     lock: dict[str, Any] = parse_json(files(_HERE).joinpath(_LOCK).read_bytes())
+    what = f"{_CODE[app.task].title} {app.artifact.file}"
     package = {
         "name": package_name(app.name),
         "version": app.version,
-        "description": f"{_CODE[app.task].title} {app.artifact.file}: {app.golden.classes} classes, in browsers and in node",
+        "description": f"{what}: {app.golden.classes} classes, in browsers and in node",
         "license": _LICENCE,
         "type": "module",
         "sideEffects": False,

@@ -172,7 +172,9 @@ def test_a_type_of_golden_json_is_one_of_the_known_ones_or_text(place, value):
         made = bundle_files(golden_with(place, value), LABELS, Bundling())
     except DataError:
         return
-    sources = [content for name, content in made.items() if name.endswith((".swift", ".kt", ".java", ".podspec", ".js"))]
+    sources = [
+        content for name, content in made.items() if name.endswith((".swift", ".kt", ".java", ".podspec", ".js"))
+    ]
     assert not [content for content in sources if b"evil" in content]
 
 

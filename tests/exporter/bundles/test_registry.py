@@ -67,7 +67,12 @@ def test_each_row_says_what_lies_in_its_folder():
 
 
 def test_files_of_bundles_are_known_by_their_names():
-    bundled = ("android/README.md", "ios/Sources/A/B.swift", "web/src/a.js", *(f"{STEM}-{each}.zip" for each in PLATFORM_NAMES))
+    bundled = (
+        "android/README.md",
+        "ios/Sources/A/B.swift",
+        "web/src/a.js",
+        *(f"{STEM}-{each}.zip" for each in PLATFORM_NAMES),
+    )
     others = (
         "android",
         "golden/golden.json",

@@ -32,7 +32,7 @@ def test_it_serves_the_page_until_it_is_told_to_end(folder, number, code):
         try:
             url = process.stdout.readline().strip()
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+/demo/", url)
-            with urllib.request.urlopen(url, timeout=30) as page:  # noqa: S310  # our own address
+            with urllib.request.urlopen(url, timeout=30) as page:  # our own address
                 assert b'<script type="module" src="demo.js">' in page.read()
             process.send_signal(number)
             told, noise = process.communicate(timeout=30)

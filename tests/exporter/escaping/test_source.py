@@ -177,7 +177,9 @@ def test_what_is_no_number_never_becomes_one(spell, value):
 
 
 @pytest.mark.parametrize("value", [1, None, ["a"], b"a"])
-@pytest.mark.parametrize("spell", [swift, ruby, kotlin, javascript, comment, identifier, lambda value: properties({"a": value})])
+@pytest.mark.parametrize(
+    "spell", [swift, ruby, kotlin, javascript, comment, identifier, lambda value: properties({"a": value})]
+)
 def test_what_is_no_text_never_becomes_one(spell, value):
     with pytest.raises(DataError, match="source code needs a text where it got"):
         spell(value)

@@ -109,7 +109,9 @@ def test_sources_reach_no_other_host_and_write_no_markup():
     made = {name: each for name, each in web_files(app_model_by_hand()).items() if name.endswith((".js", ".html"))}
     for name, content in made.items():
         text = content.decode()
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), (
+            name
+        )
         hosts = {each for each in re.findall(r"https?://([^/$'\"`\s]+)", text) if not each.startswith("127.0.0.1")}
         assert hosts == set(), name
 
@@ -174,7 +176,10 @@ def test_a_file_whose_name_is_syntax_in_an_address_is_renamed_throughout():
 @pytest.mark.parametrize(
     ("app", "message"),
     [
-        (changed(app_model_by_hand(), "input", dtype="int16"), "the input of .* must be uint8, int8, float32, got int16"),
+        (
+            changed(app_model_by_hand(), "input", dtype="int16"),
+            "the input of .* must be uint8, int8, float32, got int16",
+        ),
         (changed(app_model_by_hand(), "output", dtype="int16"), "the output of .* must be uint8, int8, float32"),
         (changed(app_model_by_hand(), "input", layout="nchw"), "must be nhwc, got nchw"),
         (changed(detector_model(), "input", dtype="int16"), "the input of .* must be uint8, int8, float32, got int16"),

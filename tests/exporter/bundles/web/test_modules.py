@@ -56,6 +56,21 @@ SIDES = st.integers(1, 40)
 RESOLUTIONS = st.one_of(st.builds(Resolution.square, SIDES), st.builds(Resolution, height_px=SIDES, width_px=SIDES))
 
 
+def preprocess_of(resolution, fraction, *, channels=3, is_stretched=False):
+    return Preprocess(
+        resolution=resolution,
+        crop_fraction=1.0 if is_stretched else fraction,
+        channels=channels,
+        normalization=MOBILENET if channels == 3 else Normalization(mean=(0.0,), std=(1.0,)),
+        is_stretched=is_stretched,
+    )
+
+
+PREPROCESSES = st.builds(
+    preprocess_of, RESOLUTIONS, FRACTIONS, channels=st.sampled_from([1, 3]), is_stretched=st.booleans()
+)
+
+
 def test_a_row_by_hand(modules):
     """Of 4 pixels two: each is made of three, weighted 3, 3, 1 and 1, 3, 3 of 7: (3·0 + 3·70 + 140) / 7 = 50."""
     image = Image.fromarray(np.array([[[0] * 3, [70] * 3, [140] * 3, [210] * 3]], np.uint8))
@@ -64,19 +79,12 @@ def test_a_row_by_hand(modules):
 
 
 @settings(max_examples=CASES)
-@given(images(), RESOLUTIONS, FRACTIONS, st.sampled_from([1, 3]), st.booleans())
-@example(Image.new("RGBA", (1, 1), (9, 8, 7, 255)), Resolution.square(1), 1.0, 3, False)
-@example(Image.new("RGBA", (1, 70), (9, 8, 7, 1)), Resolution.square(40), 0.5, 1, False)
-@example(Image.new("RGBA", (5, 3), (250, 8, 7, 128)), Resolution.square(32), 0.5, 3, False)
-@example(Image.new("RGBA", (70, 5), (250, 8, 7, 128)), Resolution(height_px=64, width_px=96), 0.5, 3, False)
-def test_images_are_resized_to_the_byte(modules, image, resolution, fraction, channels, is_stretched):
-    preprocess = Preprocess(
-        resolution=resolution,
-        crop_fraction=1.0 if is_stretched else fraction,
-        channels=channels,
-        normalization=MOBILENET if channels == 3 else Normalization(mean=(0.0,), std=(1.0,)),
-        is_stretched=is_stretched,
-    )
+@given(images(), PREPROCESSES)
+@example(Image.new("RGBA", (1, 1), (9, 8, 7, 255)), preprocess_of(Resolution.square(1), 1.0))
+@example(Image.new("RGBA", (1, 70), (9, 8, 7, 1)), preprocess_of(Resolution.square(40), 0.5, channels=1))
+@example(Image.new("RGBA", (5, 3), (250, 8, 7, 128)), preprocess_of(Resolution.square(32), 0.5))
+@example(Image.new("RGBA", (70, 5), (250, 8, 7, 128)), preprocess_of(Resolution(height_px=64, width_px=96), 0.5))
+def test_images_are_resized_to_the_byte(modules, image, preprocess):
     assert resized(modules, image, preprocess) == preprocess.pixels(over_white(image)).tobytes()
 
 

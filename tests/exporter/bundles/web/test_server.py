@@ -18,7 +18,13 @@ SECRET = b"secret"
 def folder(tmp_path) -> Path:
     """A bundle's folder beside a file that is none of its own."""
     folder = tmp_path / "out" / "web"
-    files = {"demo/index.html": b"<p>", "src/a.js": b"1", "wasm/b.wasm": b"\0asm", "x/c.css": b"", "model/d.tflite": b"T"}
+    files = {
+        "demo/index.html": b"<p>",
+        "src/a.js": b"1",
+        "wasm/b.wasm": b"\0asm",
+        "x/c.css": b"",
+        "model/d.tflite": b"T",
+    }
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -78,7 +84,15 @@ def test_the_root_leads_to_the_page(server, folder):
     assert server.server_address[0] == "127.0.0.1"
 
 
-OUTSIDE = ("/../secret", "/%2e%2e/secret", "/demo/..%2f..%2fsecret", "/..%5csecret", "//secret", "/link", "/away/secret")
+OUTSIDE = (
+    "/../secret",
+    "/%2e%2e/secret",
+    "/demo/..%2f..%2fsecret",
+    "/..%5csecret",
+    "//secret",
+    "/link",
+    "/away/secret",
+)
 
 
 @pytest.mark.parametrize("path", [*OUTSIDE, "/nothing", "/demo", "/%00", "/%ff", "/" + "a" * 5000])
@@ -109,7 +123,9 @@ def test_nothing_can_be_changed(server, method):
 
 def test_the_folder_is_the_bundle_or_holds_it(folder):
     assert web_folder(folder) == web_folder(folder.parent) == folder
-    with pytest.raises(DataError, match=r"must be a web bundle, .*, got .*demo; `mbexport bundle .*demo --platform web`"):
+    with pytest.raises(
+        DataError, match=r"must be a web bundle, .*, got .*demo; `mbexport bundle .*demo --platform web`"
+    ):
         web_folder(folder / "demo")
 
 
