@@ -13,8 +13,8 @@ platform.address = (url) => fileURLToPath(url);
 
 /** LiteRT.js asks for `importScripts`, as workers have it, and for what the script calls `ModuleFactory`, of `self`. */
 platform.start = async (load) => {
-  const had = { self: globalThis.self, importScripts: globalThis.importScripts };
   const names = ['require', '__filename', '__dirname'];
+  const hasSelf = 'self' in globalThis; // as later versions of node have
   globalThis.self ??= globalThis;
   globalThis.importScripts = (file) => {
     const script = compileFunction(`${readFileSync(file, 'utf8')}\nreturn ModuleFactory;`, names, { filename: file });
@@ -23,7 +23,8 @@ platform.start = async (load) => {
   try {
     return await load();
   } finally {
-    Object.assign(globalThis, had);
+    delete globalThis.importScripts; // others take it for the mark of a worker
+    if (!hasSelf) delete globalThis.self;
   }
 };
 
