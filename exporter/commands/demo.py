@@ -50,7 +50,7 @@ def command(*, folder: Path, port: int) -> int:
     with FolderServer(found, port=port) as server:
         if not has_runtime(found):
             click.echo(visible(f"The runtime is not installed: run `npm install` in {found}"), err=True)
-        click.echo(server.url)
+        click.echo(visible(server.url))
         click.echo("Ctrl-C ends it.", err=True)
         _serve(server)
     return EXIT_DONE
