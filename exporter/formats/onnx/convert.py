@@ -1,6 +1,9 @@
 """Convert a .tflite file to .onnx: the same network, and for int8 the same integers."""
 
+import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +23,7 @@ from mbexport.formats.tflite.metadata import input_of
 
 IR_VERSION: Final = 8  # onnxruntime 1.12 (2022) reads it; opsets from 19 on need a newer one
 _WITH_WEIGHTS: Final = frozenset({"Conv", "Gemm", "MatMul"})
+_NOT_LOADED: Final = "Error loading model"  # shapes are then guessed
 _LAST_WRITTEN: Final = 18  # the newest opset that tf2onnx 1.17 writes
 
 
@@ -46,14 +50,15 @@ def onnx_from_tflite(
     The input is (n, h, w, channels), or (n, channels, h, w) in the layout NCHW; the output is (n, classes). A file
     that ends in a detection tail gets `tail` in its place, and the outputs of that. fp16 is made of the fp32 .tflite.
     Raises `StageError` if the result is not valid ONNX, stores weights of an int8 network as floats, or would store
-    weights as float16 that are too large for it.
+    weights as float16 that are too large for it, and if a step of tf2onnx failed.
     """
     import tf2onnx  # slow: it loads TensorFlow
 
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.tflite"  # tf2onnx reads files only
         source.write_bytes(tflite if tail is None else without_detection_tail(tflite))
-        model, _ = tf2onnx.convert.from_tflite(str(source), opset=min(form.opset, _LAST_WRITTEN))
+        with _no_step_skipped():
+            model, _ = tf2onnx.convert.from_tflite(str(source), opset=min(form.opset, _LAST_WRITTEN))
     if form.opset > _LAST_WRITTEN:
         model = onnx.version_converter.convert_version(model, form.opset)
     for transform in passes_for(precision, form.layout, tail):
@@ -67,6 +72,34 @@ def onnx_from_tflite(
         _require_int8_weights(model)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+@contextmanager
+def _no_step_skipped() -> Iterator[None]:
+    """Raise `StageError` for what tf2onnx only logs: it goes on without a step that failed, to another graph."""
+    failures = _Failures(logging.WARNING)
+    log = logging.getLogger("tf2onnx")
+    log.addHandler(failures)
+    try:
+        yield
+    finally:
+        log.removeHandler(failures)
+    if failures.found:
+        raise StageError(f"tf2onnx must apply all of its steps, got: {failures.found[0]}")
+
+
+class _Failures(logging.Handler):
+    """Keeps in `found` what is said of exceptions that were caught, in a line each."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None or record.levelno >= logging.ERROR or record.msg.startswith(_NOT_LOADED):
+            reason = "" if error is None else f": {type(error).__name__} {error}"
+            self.found.append(f"{record.getMessage()}{reason}")
 
 
 def _set_header(model: onnx.ModelProto, form: OnnxForm) -> None:

@@ -213,6 +213,26 @@ def test_the_number_of_earlier_conversions_changes_no_byte(converted, tflite, mo
     )
 
 
+def test_a_step_that_tf2onnx_skips_is_an_error(tflite, monkeypatch):
+    def fail(*_):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("tf2onnx.optimizer.transpose_optimizer.TransposeOptimizer._optimize", fail)
+    content = tflite[Precision.FP32].read_bytes()
+    with pytest.raises(StageError, match="got: Failed to apply optimize_transpose: RecursionError too deep"):
+        onnx_from_tflite(content, Precision.FP32, OnnxForm(graph_name="mobilenet_v1"))
+
+
+def test_a_file_that_tf2onnx_cannot_load_is_an_error(tflite, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("tensorflow.lite.Interpreter", fail)
+    content = tflite[Precision.FP32].read_bytes()
+    with pytest.raises(StageError, match="got: Error loading model into tflite interpreter: no memory"):
+        onnx_from_tflite(content, Precision.FP32, OnnxForm(graph_name="mobilenet_v1"))
+
+
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8])
 def test_another_process_gave_the_same_bytes(tflite, small_build, precision):
     """In the build's own process, tf2onnx counted its names from elsewhere."""
