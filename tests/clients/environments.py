@@ -17,10 +17,11 @@ HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parents[1]
 CACHE: Final = ROOT / "build" / "clients"
 _TIMEOUT_S: Final = 3 * 3600  # a process that takes longer is of no use to anybody
-# How pip (urllib3's exceptions) and npm (libuv's error codes) say that they reach nobody.
+# How pip (urllib3's exceptions), npm (libuv's error codes) and apt say that they reach nobody.
 _UNREACHABLE: Final = re.compile(
     "NewConnectionError|NameResolutionError|ConnectTimeoutError|ProxyError"
     "|ENOTFOUND|ECONNREFUSED|ECONNRESET|EAI_AGAIN|ETIMEDOUT|ENETUNREACH"
+    "|Could not resolve|Temporary failure resolving|Could not connect|Cannot initiate the connection"
 )
 
 
@@ -84,10 +85,10 @@ def python_with(requirements: Path, *, cache: Path = CACHE) -> Path:
     def make(folder: Path) -> None:
         run([sys.executable, "-m", "venv", "--without-pip", folder], is_ours=False)
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin" / "python"]
-        _install([*pip, "install", "--quiet", "-r", requirements.resolve()], cwd=folder)
+        install([*pip, "install", "--quiet", "-r", requirements.resolve()], cwd=folder)
 
     key = (requirements.read_bytes(), sys.version.encode(), sys.base_prefix.encode())
-    return _made(key, make, cache) / "bin" / "python"
+    return made(key, make, cache) / "bin" / "python"
 
 
 def node_with(packages: Path, *, cache: Path = CACHE) -> Path:
@@ -104,15 +105,17 @@ def node_with(packages: Path, *, cache: Path = CACHE) -> Path:
     def make(folder: Path) -> None:
         for file in files:
             shutil.copyfile(file, folder / file.name)
-        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        _install(install, cwd=folder)
+        install(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder)
 
     node = run(["node", "--version"], is_ours=False).strip()
-    return _made((*(file.read_bytes() for file in files), node.encode()), make, cache)
+    return made((*(file.read_bytes() for file in files), node.encode()), make, cache)
 
 
-def _install(command: Sequence[object], *, cwd: Path) -> None:
-    """Runs an installer, whose last line seldom tells that nobody answered."""
+def install(command: Sequence[object], *, cwd: Path) -> None:
+    """Run an installer, whose last line seldom tells that nobody answered.
+
+    Raises `UnreachableError` if that is what it says, `ProcessError` if it fails for another reason.
+    """
     try:
         run(command, is_ours=False, cwd=cwd)
     except ProcessError as failure:
@@ -121,7 +124,7 @@ def _install(command: Sequence[object], *, cwd: Path) -> None:
         raise
 
 
-def _made(key: Sequence[bytes], make: Callable[[Path], None], cache: Path) -> Path:
+def made(key: Sequence[bytes], make: Callable[[Path], None], cache: Path) -> Path:
     """The folder of `key` in `cache`; if it is not there, `make` fills one that takes its name once it is whole."""
     digests = b"".join(hashlib.sha256(part).digest() for part in (*key, platform.platform().encode()))
     folder = cache.resolve() / hashlib.sha256(digests).hexdigest()[:16]
