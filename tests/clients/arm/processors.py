@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ CPU revision\t: {revision}
 
 """
 # One instruction in the log of qemu: where it lies, and its 32 bits.
-_INSTRUCTION: Final = re.compile(r"^0x[0-9a-f]+:\s+([0-9a-f]{8})\s")
+_INSTRUCTION: Final = re.compile(r"^(0x[0-9a-f]+):\s+([0-9a-f]{8})\s")
 # Arm's manual of the A-profile architecture (DDI 0487), SDOT and UDOT by vector and by element: mask, and bits.
 _DOT_PRODUCTS: Final = (
     *((0xBFE0FC00, 0x0E809400), (0xBFE0FC00, 0x2E809400)),
@@ -71,12 +71,12 @@ PROCESSORS: Final = (A53, N1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What a model answered: arrays of n rows by their names, what answered, and how many dot products it had.
+    """The raw outputs (n, classes) of a model, what answered, and by how many dot products.
 
-    `dot_products` counts SDOT and UDOT among the instructions that were run at all, each once; None beside ARM.
+    `dot_products` counts the places in memory from which SDOT or UDOT was run; None beside ARM.
     """
 
-    rows: dict[str, NDArray[Any]]
+    outputs: NDArray[Any]
     said: dict[str, Any]
     dot_products: int | None
 
@@ -92,9 +92,9 @@ def answer_on(processor: Processor, model: Path, feeds: NDArray[Any], folder: Pa
     emulator = [root / "qemu", "-L", system, "-cpu", processor.name, "-d", "in_asm", "-D", log]
     python = [*emulator, "-E", f"PYTHONPATH={root / 'site'}", system / "usr" / "bin" / PYTHON]
     answered = _answer(python, model, feeds, folder)
-    count = sum(is_dot_product(word) for word in _instructions(log))
+    places = {place for place, word in _instructions(log) if is_dot_product(word)}
     log.unlink()  # tens of MB
-    return Answered(rows=answered.rows, said=answered.said, dot_products=count)
+    return replace(answered, dot_products=len(places))
 
 
 def is_dot_product(word: int) -> bool:
@@ -103,16 +103,15 @@ def is_dot_product(word: int) -> bool:
 
 
 def _answer(python: list[Any], model: Path, feeds: NDArray[Any], folder: Path) -> Answered:
-    source, target = folder / "feeds.npy", folder / "rows.npz"
+    source, target = folder / "feeds.npy", folder / "outputs.npy"
     np.save(source, feeds)
     said = run([*python, _ANSWERS, model, source, target], is_ours=False)
-    with np.load(target) as stored:
-        return Answered(rows=dict(stored), said=json.loads(said), dot_products=None)
+    return Answered(outputs=np.load(target), said=json.loads(said), dot_products=None)
 
 
-def _instructions(log: Path) -> Iterator[int]:
-    """Every instruction that qemu translated, once: it does so before it is first run."""
+def _instructions(log: Path) -> Iterator[tuple[str, int]]:
+    """The address and bits of every instruction that qemu translated, which it does before the first run."""
     with log.open() as lines:
         for line in lines:
             if found := _INSTRUCTION.match(line):
-                yield int(found[1], 16)
+                yield found[1], int(found[2], 16)
