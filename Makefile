@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: demo test test-runs test-crashes test-clients test-all test-network fuzz bench-data chart bench-quality bench-architectures bench-detection bench-latency bench-calibration bench-convert bench-verify bench-sweep java-classes docs lint types layers check wheel clean
+.PHONY: demo test test-runs test-crashes test-clients test-arm test-all test-network fuzz bench-data chart bench-quality bench-architectures bench-detection bench-latency bench-calibration bench-convert bench-verify bench-sweep java-classes docs lint types layers check wheel clean
 
 demo: $(STAMP)
 	$(BIN)/mbexport build --alpha 0.75 --int8
@@ -27,6 +27,11 @@ test-crashes: $(STAMP)
 # Programs that others wrote, in environments of their own, read our files: pip, npm and the network are needed once.
 test-clients: $(STAMP)
 	$(BIN)/python -m pytest -m "client and not slow"
+
+# Real aarch64 wheels of both runtimes on two emulated processors: Debian's packages, pip and the network are needed once,
+# neither root nor an installation. Part of test-clients; the table is left in build/tests/arm.
+test-arm: $(STAMP)
+	$(BIN)/python -m pytest -m client tests/clients/arm
 
 # Laws are tried on 100 examples each, elsewhere on 25.
 test-all: $(STAMP)
