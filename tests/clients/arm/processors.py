@@ -38,7 +38,7 @@ _DOT_PRODUCTS: Final = (
 class Processor:
     """A processor as qemu emulates it, and what Linux would say of it in /proc/cpuinfo.
 
-    onnxruntime dies without that file, and both runtimes choose their kernels by it.
+    onnxruntime dies where that file is of another architecture. Kernels are chosen by what qemu says of the processor.
     """
 
     name: str

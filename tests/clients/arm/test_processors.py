@@ -1,5 +1,7 @@
 """Tests of processors.py and sysroot.py that need no emulator."""
 
+import shutil
+
 import pytest
 from clients.arm.processors import A53, N1, is_dot_product
 from clients.arm.sysroot import sysroot
@@ -47,3 +49,16 @@ def test_without_apt_it_says_so(tmp_path, monkeypatch):
 
     with pytest.raises(UnreachableError, match="apt-get is missing"):
         sysroot(tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt-get is missing")
+def test_without_a_network_nothing_is_left_and_the_reason_is_told(tmp_path, monkeypatch):
+    settings = tmp_path / "apt.conf"
+    settings.write_text('Acquire::http::Proxy "http://localhost:1"; Acquire::Retries "0";')
+    monkeypatch.setenv("APT_CONFIG", str(settings))
+    monkeypatch.setenv("http_proxy", "http://localhost:1")
+
+    with pytest.raises(UnreachableError, match="no registry of packages answers: Could not connect"):
+        sysroot(tmp_path / "cache")
+
+    assert list((tmp_path / "cache").iterdir()) == []
