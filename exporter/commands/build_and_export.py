@@ -188,6 +188,20 @@ _SHARED: Final = (
     options.option(
         "--license", group=Group.ARTIFACTS, metavar="TEXT", help="Licence of the model, to be named in its files."
     ),
+    options.option(
+        "--npu",
+        group=Group.ARTIFACTS,
+        metavar="VENDOR:CHIP",
+        multiple=True,
+        help="Compile int8 artifacts for this chip's NPU, too, as qualcomm:SM8650; may be repeated (docs/npu-gpu.md).",
+    ),
+    options.option(
+        "--npu-images",
+        group=Group.VERDICT,
+        type=int,
+        metavar="N",
+        help="Images that the emulated NPU answers, at most; 16 if absent.",
+    ),
     bundle_options.sign,
     *bundle_options.bundles,
     options.strict,
@@ -237,6 +251,7 @@ def shared_plan(given: Mapping[str, Any]) -> dict[str, Any]:
         "layout": Layout(given["layout"]),
         "opset": given["opset"],
         "licence": given["license"],
+        **_npu(given["npu"], given["npu_images"]),
         "bundling": bundle_options.bundling(given),
         "sensitivity": given["sensitivity"],
         "max_bad": parse_max_bad(given["max_bad"]),
@@ -292,6 +307,14 @@ def _distillation(epochs: int | None, steps: int | None) -> dict[str, Any]:
     if epochs is not None and steps is not None:
         raise OptionError(f"give --qat-epochs or --qat-steps, not both, got --qat-epochs {epochs} --qat-steps {steps}")
     return {"qat_steps": steps} | ({} if epochs is None else {"qat_epochs": epochs})
+
+
+def _npu(names: Sequence[str], images: int | None) -> dict[str, Any]:
+    from mbexport.formats.npu.chips import usable_chips
+
+    if images is not None and not names:
+        raise OptionError(f"--npu-images goes with --npu, got --npu-images {images} alone")
+    return {"npu": usable_chips(names)} | ({} if images is None else {"npu_images": images})
 
 
 def _batch(text: str) -> int | None:

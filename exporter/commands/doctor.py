@@ -15,6 +15,7 @@ from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_STAGE_FAILED
 from mbexport.escaping.terminal import visible
 from mbexport.formats.chosen_paths import every_path
+from mbexport.formats.npu.chips import VENDORS
 
 _EXAMPLES = """\b
 Example:
@@ -35,7 +36,7 @@ _IMPORTS = (
 def command() -> int:
     """Show what is installed, and what would fail.
 
-    Kernel paths that need more than a build does are listed, too: see `verify --path`.
+    Kernel paths and NPUs that need more than a build does are listed, too: see `verify --path` and `build --npu`.
 
     Exit codes: 0 a build can run, 3 something that it needs is missing or does not load.
     """
@@ -46,6 +47,8 @@ def command() -> int:
         healthy = healthy and problem is None
     for path, lack in _paths():
         click.echo(visible(f"{'ok' if lack is None else '--':<4}  {'path ' + path:<34} {lack or 'can be used'}"))
+    for vendor, lack in _vendors():
+        click.echo(visible(f"{'ok' if lack is None else '--':<4}  {'npu ' + vendor:<34} {lack or 'can be compiled for'}"))
     click.echo("everything that a build needs is here" if healthy else "a build would fail: see the lines above")
     return EXIT_DONE if healthy else EXIT_STAGE_FAILED
 
@@ -97,6 +100,13 @@ def _paths() -> Iterator[tuple[str, str | None]]:
         if not row.is_usual:
             missing = row.missing()
             yield f"{row.name} (.{each.name})", None if missing is None else f"{missing}; {row.needs}"
+
+
+def _vendors() -> Iterator[tuple[str, str | None]]:
+    """The vendors of NPUs, for `--npu`: why nothing can be compiled for them here."""
+    for vendor in VENDORS:
+        missing = vendor.missing()
+        yield vendor.name, vendor.unavailable or (f"{missing}; {vendor.needs}" if missing else None)
 
 
 def _space() -> tuple[str, str, str | None]:

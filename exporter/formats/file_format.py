@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mbexport.artifact import Io, Layout, Precision
 from mbexport.errors import OptionError
 from mbexport.formats.kernel_path import KernelPath
+from mbexport.formats.npu.compiler import NpuCompiler
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +90,7 @@ class FileFormat:
     program that times such files on an Android device, None where there is none. `open` takes the file and the number
     of threads; `paths` are the kernel paths that it may be opened with instead, first what the runtime chooses itself.
     `runtime` names the library that opens a file; before it does, `check` raises `DataError` for one whose structure
-    does not hold together.
+    does not hold together. `npu` compiles an int8 file for the NPU of a chip, where there is a compiler for the format.
     """
 
     name: str
@@ -114,6 +115,7 @@ class FileFormat:
     made_from: "FileFormat | None" = None
     source: Callable[[Precision], Precision] = lambda precision: precision
     convert: Callable[[Conversion], bytes] | None = None
+    npu: NpuCompiler | None = None
 
     @property
     def kernel_paths(self) -> tuple[str, ...]:

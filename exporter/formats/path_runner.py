@@ -84,14 +84,15 @@ class PathProcess:
 class PathRunner(Runner):
     """The file of another runner, executed through the path of that name by a process of its own.
 
-    What the file holds, the other runner says. Raises `DataError` as `PathProcess` does.
+    What the file holds, the other runner says. The process opens `file`, if it is given: one that was made of the other
+    runner's, with the same inputs and outputs. Raises `DataError` as `PathProcess` does.
     """
 
-    def __init__(self, like: Runner, name: str) -> None:
+    def __init__(self, like: Runner, name: str, *, file: Path | None = None) -> None:
         super().__init__(like.path, like.input, *like.outputs)
         self.name, self.precision, self.rescaling = like.name, like.precision, like.rescaling
         self.runtime = name
-        self._like, self._process = like, PathProcess(like.path, name)
+        self._like, self._process = like, PathProcess(file or like.path, name)
 
     @property
     def share(self) -> Share:

@@ -33,6 +33,7 @@ from mbexport.pipeline.stages import (
     images,
     import_detector,
     keep_network,
+    npu,
     quantize,
     train,
     train_detector,
@@ -136,6 +137,8 @@ STAGES: Final = (
     ),
     # A file of each format and precision: tflite-fp32, onnx-fp32, ...
     *map(export.export_stage, EXPORTS),
+    # The int8 ones, compiled for chips: tflite-qualcomm-sm8650, ...
+    *npu.compile_stages(),
     # What is found out about them.
     Stage(
         name="simulation",
@@ -173,6 +176,7 @@ STAGES: Final = (
         work=verify.try_normalizations,
         is_wanted=verify.is_assumed,
     ),
+    npu.emulation_stage(),
     Stage(
         name="golden",
         options=golden.golden_options,

@@ -5,6 +5,7 @@ from typing import Final
 
 from mbexport.artifact import Precision, file_name
 from mbexport.formats.file_format import FileFormat
+from mbexport.formats.npu.chips import Chip
 from mbexport.formats.registry import EXPORTED
 from mbexport.pipeline.plan import BuildPlan
 
@@ -56,6 +57,12 @@ def delivered(plan: BuildPlan) -> tuple[Export, ...]:
 def keras_name(plan: BuildPlan) -> str:
     """The name of the file with the float network."""
     return f"{plan.name}.h5"
+
+
+def compiled(plan: BuildPlan) -> tuple[tuple[FileFormat, Chip], ...]:
+    """Each format and chip whose int8 artifact is also compiled for the chip's NPU."""
+    wanted = [each for each in EXPORTED if each.name in plan.formats and each.npu is not None]
+    return tuple((each, chip) for each in wanted for chip in plan.npu)
 
 
 def needed(plan: BuildPlan) -> frozenset[Export]:

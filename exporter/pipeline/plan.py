@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from mbexport.artifact import OPSET, Io, Layout, Precision, require_opset
 from mbexport.bundles.registry import Bundling, Platform
 from mbexport.calibration.choices import Correction, Observer
-from mbexport.errors import MAX_BATCH, MAX_SEED, MAX_THREADS, OptionError, require_within
+from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_SEED, MAX_THREADS, OptionError, require_within
+from mbexport.formats.npu.chips import Chip
 from mbexport.formats.registry import EXPORTED, formats_of
 from mbexport.models.architectures import architecture_of
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 CALIBRATION_SAMPLES: Final = 300
 OBSERVER: Final = Observer.MINMAX  # measured, docs/decisions/0012
 MAX_BAD: Final = 0.01
+NPU_IMAGES: Final = 16  # each takes the emulator seconds
 
 
 def _is_half(char: str) -> bool:
@@ -84,13 +86,14 @@ class BuildPlan:
     itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. With `raw_heads` there
     are files of a detector, too, whose heads apps decode, with `keras` there is the float network. `io` is of int8
     artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with `logits`
-    all end before the softmax or sigmoid; they name their `licence`. `max_bad` is the fraction of images that may be
-    unreadable; with `follow_links` files and folders of images may be links to anywhere. With `strict` a gate that the
-    images are too few to decide fails. Without `latency` nothing is timed; without `is_judged` artifacts are made and
-    nothing is found out about them: there is no report. A `recipe` says how the run was asked for, in a manifest.
-    Stages that take long are shared between output folders in the folder `cache`, if there is one. `bundling` says what
-    apps get; `golden` is a folder of images that may travel with that, instead of test images. With `force` files in
-    `out` that no run left as they are may be replaced.
+    all end before the softmax or sigmoid; they name their `licence`. int8 artifacts are also compiled for the chips in
+    `npu`, and emulated on at most `npu_images` images. `max_bad` is the fraction of images that may be unreadable; with
+    `follow_links` files and folders of images may be links to anywhere. With `strict` a gate that the images are too
+    few to decide fails. Without `latency` nothing is timed; without `is_judged` artifacts are made and nothing is found
+    out about them: there is no report. A `recipe` says how the run was asked for, in a manifest. Stages that take long
+    are shared between output folders in the folder `cache`, if there is one. `bundling` says what apps get; `golden` is
+    a folder of images that may travel with that, instead of test images. With `force` files in `out` that no run left
+    as they are may be replaced.
     """
 
     name: str
@@ -116,6 +119,8 @@ class BuildPlan:
     layout: Layout = Layout.NHWC
     opset: int = OPSET
     licence: str | None = None
+    npu: tuple[Chip, ...] = ()
+    npu_images: int = NPU_IMAGES
     bundling: Bundling = field(default_factory=Bundling)
     sensitivity: bool = True
     latency: bool = True
@@ -155,6 +160,7 @@ class BuildPlan:
         check_limits(self.limits, TASK_GATES[self.task])
         self.preprocess(resolution=Resolution.square(1))  # checks the crop fraction
         self._require_bundles()
+        self._require_compilable()
 
     def _require_raw_heads(self) -> None:
         """Raises `OptionError` where there are no heads that apps could decode, or no format that gives them."""
@@ -177,6 +183,18 @@ class BuildPlan:
                 f"{asked} needs a .{missing.model_format} that takes one image at a time, got --format "
                 f"{' and '.join(self.formats)} with --batch {self.batch or 'dynamic'}"
             )
+
+    def _require_compilable(self) -> None:
+        """Raise `OptionError` where chips are named and there is nothing that can be compiled for them."""
+        require_within("--npu-images", self.npu_images, 1, MAX_RUNS)
+        if not self.npu:
+            return
+        if self.task is not Task.CLASSIFY:
+            raise OptionError(f"--npu compiles classifiers: its compiler takes no detector, got --npu {self.npu[0]}")
+        if Precision.INT8 not in self.precisions:
+            raise OptionError(f"--npu compiles int8 artifacts, got --npu {self.npu[0]} without --int8")
+        if self.batch is None:
+            raise OptionError("--npu compiles for a batch that is fixed, got --batch dynamic")
 
     @property
     def task(self) -> Task:

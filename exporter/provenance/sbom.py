@@ -23,6 +23,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from mbexport.fingerprint import LIBRARIES
+from mbexport.formats.npu.chips import is_compiled
 from mbexport.provenance.manifest import NAME, Input, Manifest
 
 _LONGEST_LICENCE: Final = 80  # characters; some distributions put the whole text where the licence's name belongs
@@ -32,6 +33,7 @@ FINGERPRINT: Final = "mbexport:fingerprint"
 _MODEL: Final = "model"
 _PYTHON: Final = "python"
 _TFDS: Final = "tfds"  # an extra of mbexport, and the prefix of the data sets that need it
+_NPU: Final = "npu"  # an extra, too: what compiles for NPUs
 _SERIAL_NUMBERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "pkg:pypi/mbexport#sbom")
 
 
@@ -117,7 +119,7 @@ def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | Non
         if facts.repeats and is_component(name)
     ]
     inputs = [_input(option, each) for option, each in sorted(manifest.inputs.items())]
-    installed = _installed_here(manifest.inputs.values())
+    installed = _installed_here(manifest.inputs.values(), is_compiled_for_npu=any(map(is_compiled, manifest.files)))
     tools = {each.name: _tool(each, manifest) for each in installed}
     python = _python(manifest.tool.environment[_PYTHON])
     bom = Bom(components=[*files, *inputs, *tools.values(), python])
@@ -130,12 +132,13 @@ def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | Non
 
 def is_component(name: str) -> bool:
     """Whether the bill lists this file; it lists no bundles, which can be made of the other files again."""
-    return "/" not in name and not name.endswith(".zip")
+    return is_compiled(name) or ("/" not in name and not name.endswith(".zip"))
 
 
-def _installed_here(inputs: Iterable[Input]) -> list[Installed]:
+def _installed_here(inputs: Iterable[Input], *, is_compiled_for_npu: bool) -> list[Installed]:
     """mbexport and what it needs; where it runs without being installed, the libraries that touch artifacts."""
     extras = [_TFDS] if any(each.name.startswith(f"{_TFDS}:") for each in inputs) else []
+    extras += [_NPU] if is_compiled_for_npu else []
     found = closure({NAME: extras})
     if NAME not in found:
         found = closure(dict.fromkeys(LIBRARIES, ()))

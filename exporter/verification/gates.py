@@ -222,6 +222,14 @@ GATES: Final[Gates] = MappingProxyType(
             values=measured_values.path_agreements,
             narrows_with_images=False,  # the file decides how many images are sent through every kernel path
         ),
+        "npu_agreement": Gate(
+            direction="at least",
+            limit=0.85,
+            meaning="images that a file compiled for an NPU answers, emulated, as its source does on the CPU",
+            advice="the report's table of NPUs says how far apart they are; --npu-images looks at more",
+            values=measured_values.npu_agreements,
+            narrows_with_images=False,  # --npu-images says how many the emulator is given
+        ),
         "labels": Gate(
             direction="at least",
             limit=0.98,

@@ -214,6 +214,15 @@ def path_agreements(measured: Json) -> Iterator[Value]:
                 yield sampled(pair["agreement"], pair["agreement_ci95"], names)
 
 
+def npu_agreements(measured: Json) -> Iterator[Value]:
+    """How often what was compiled for an NPU answers as its source does on the CPU."""
+    for entry in measured.get("npu", ()):
+        if "failure" in entry:
+            yield Value(value=math.nan, subject=entry["file"], reason=entry["failure"])
+        else:
+            yield sampled(entry["agreement"], entry["agreement_ci95"], entry["file"])
+
+
 def speedups(measured: Json) -> Iterator[Value]:
     """fp32 over int8 latency of each format, on one thread; in doubt where the machine was too busy to tell."""
     noise = measured["machine"]["noise"]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
 from mbexport.formats.file_format import Conversion, FileFormat, Marker
+from mbexport.formats.npu.chips import Chip
+from mbexport.formats.npu.compiler import NpuCompiler
 from mbexport.formats.onnx.paths import ONNX_PATHS
 from mbexport.formats.tflite.format import TFLITE
 
@@ -83,6 +85,12 @@ def _core(content: bytes) -> bytes:
     return without_detection_tail(content)
 
 
+def _compile(source: Path, chip: Chip, folder: Path) -> bytes:
+    from mbexport.formats.onnx.qnn_context import compile_context
+
+    return compile_context(source, chip, folder)
+
+
 ONNX: Final = FileFormat(
     name="onnx",
     title="ONNX",
@@ -104,4 +112,5 @@ ONNX: Final = FileFormat(
     tail=_tail,
     core=_core,
     load=_load,
+    npu=NpuCompiler(compile=_compile, emulated=lambda content: content),
 )

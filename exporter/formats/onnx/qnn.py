@@ -31,7 +31,7 @@ class QnnRunner(OnnxRunner):
 
         options.add_session_config_entry(_RECORD_ASSIGNMENT, "1")
         settings = {"backend_path": onnxruntime_qnn.get_qnn_htp_path(), "htp_arch": self.hexagon.removeprefix("v")}
-        options.add_provider_for_devices([_device()], settings)
+        options.add_provider_for_devices([npu_device()], settings)
         try:
             return onnxruntime.InferenceSession(str(path), options)
         except Exception as error:  # onnxruntime's own exceptions share no public base class
@@ -43,7 +43,7 @@ class QnnRunner(OnnxRunner):
         return tuple((piece.ep_name, tuple(node.op_type for node in piece.get_nodes())) for piece in pieces)
 
 
-def _device() -> Any:
+def npu_device() -> Any:
     """The plugin's device; the plugin is loaded once. Raises `DataError` where it offers none."""
     import onnxruntime
     import onnxruntime_qnn

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
 from mbexport.formats.file_format import Conversion, FileFormat, Marker
+from mbexport.formats.npu.chips import Chip
+from mbexport.formats.npu.compiler import NpuCompiler
 from mbexport.formats.tflite.paths import TFLITE_PATHS
 
 if TYPE_CHECKING:
@@ -74,6 +76,18 @@ def _decoding(content: bytes) -> "Decoding | None":
     return decoding_of(content)
 
 
+def _compile(source: Path, chip: Chip, folder: Path) -> bytes:
+    from mbexport.formats.tflite.aot import compile_aot
+
+    return compile_aot(source, chip, folder)
+
+
+def _emulated(content: bytes) -> bytes:
+    from mbexport.formats.tflite.aot import emulated
+
+    return emulated(content)
+
+
 TFLITE: Final = FileFormat(
     name="tflite",
     title="TFLite",
@@ -95,4 +109,5 @@ TFLITE: Final = FileFormat(
     decoding=_decoding,
     load=_load,
     android_tool="benchmark_model",
+    npu=NpuCompiler(compile=_compile, emulated=_emulated),
 )

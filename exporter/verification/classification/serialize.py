@@ -80,7 +80,7 @@ def paths_json(paths: Paths) -> Json:
         "file": paths.file,
         "images": paths.images,
         "paths": list(paths.names),
-        "pairs": [_path_pair_json(pair) for pair in paths.pairs],
+        "pairs": [pair_of_paths_json(pair) for pair in paths.pairs],
     } | ({"shares": shares} if shares else {})
 
 
@@ -91,7 +91,8 @@ def label_of(index: int, labels: Sequence[str]) -> str:
     return labels[index] if index < len(labels) else str(index)
 
 
-def _path_pair_json(pair: PathPair) -> Json:
+def pair_of_paths_json(pair: PathPair) -> Json:
+    """The entry of two ways to run one file; `failure` only where there is one."""
     entry = {**asdict(pair), "agreement_ci95": _interval(pair.agreement_ci95)}
     return {key: value for key, value in entry.items() if key != "failure" or value is not None}
 
