@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mbexport.files import open_regular
+from mbexport.formats.npu.chips import is_compiled
 from mbexport.provenance.manifest import FileFacts
 from mbexport.provenance.tree import Finding, Status, bounded_hash
 
@@ -24,7 +25,7 @@ _BAD_ZIP: Final = (
 
 def check_copies(root: Path, listed: Mapping[str, FileFacts], sound: Collection[str]) -> Iterator[Finding]:
     """Findings on the bundles, zips and checksums among the `sound` files that do not hold what is `listed`."""
-    models = {facts.sha256: facts.size_bytes for name, facts in listed.items() if "/" not in name and _is_model(name)}
+    models = {facts.sha256: facts.size_bytes for name, facts in listed.items() if _is_artifact(name)}
     for name in sorted(sound):
         try:
             if "/" in name and _is_model(name) and listed[name].sha256 not in models:
@@ -41,6 +42,11 @@ def check_copies(root: Path, listed: Mapping[str, FileFacts], sound: Collection[
 
 def _is_model(name: str) -> bool:
     return name.endswith(_MODEL)
+
+
+def _is_artifact(name: str) -> bool:
+    """Whether it is what copies are of: made for any processor, or compiled for one chip."""
+    return _is_model(name) and ("/" not in name or is_compiled(name))
 
 
 def _other_model(name: str, sha256: str | None) -> Finding:

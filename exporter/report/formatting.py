@@ -78,6 +78,24 @@ def taken(share: Json) -> str:
     )
 
 
+def compiled_files(report: Json) -> list[str]:
+    """A line on each file that was compiled for an NPU: for which chip, and how alike it answers."""
+    return [
+        f"{each['file']}, {size(each['size_bytes'])} for {each['title']} ({each['chip']}): {_emulated(each)}"
+        for each in report.get("npu", ())
+    ]
+
+
+def _emulated(entry: Json) -> str:
+    if "failure" in entry:
+        return f"not known: {entry['failure']}"
+    steps = "" if entry["max_lsb"] is None else f", at most {entry['max_lsb']:g} LSB apart"
+    return (
+        f"{number(entry['agreement'], '.2%')} of {entry['images']} images as {entry['source']} on the CPU{steps}, on "
+        f"{entry['device']}"
+    )
+
+
 def other_speeds(artifacts: Sequence[Json], *, besides: int) -> tuple[list[str], list[list[str]]]:
     """Tabulate other speeds than one image on `besides` threads: names of columns, and a row for each artifact."""
     threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {besides})

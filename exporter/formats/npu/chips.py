@@ -80,6 +80,11 @@ VENDORS: Final = (
         unavailable=_NO_SDK.format(package="ai-edge-litert-sdk-google-tensor"),
     ),
     Vendor(
+        name="intel",
+        title="Intel",
+        unavailable="its compiler comes with Intel's driver: the packages ai-edge-litert-sdk-intel and openvino hold none",
+    ),
+    Vendor(
         name="samsung",
         title="Samsung Exynos",
         unavailable="no package holds its compiler",

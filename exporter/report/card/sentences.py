@@ -70,6 +70,7 @@ def limits(report: Json, card: TaskCard) -> list[str]:
                 f"{pairs} ({file['images']} images)."
             )
     lines += [f"The part of the graph that is taken: {line}." for line in formatting.shares(report)]
+    lines += [f"Compiled for one chip, and emulated: {line}." for line in formatting.compiled_files(report)]
     return lines + card.published(report)
 
 

@@ -17,6 +17,7 @@ def classification_sections(report: Json) -> list[str]:
         _confusions(report["artifacts"]),
         _disagreements(report["artifacts"]),
         _paths(report["paths"]),
+        _npus(report.get("npu", ())),
     ]
 
 
@@ -103,3 +104,18 @@ def _paths(paths: Sequence[Json]) -> str:
     ]
     names = ("artifact", "kernels", "images", "answer alike [95 %]", "at most LSB", "at most probability")
     return folded("Do other kernels answer alike?", table(names, rows, texts=2), rows)
+
+
+def _npus(compiled: Sequence[Json]) -> str:
+    rows = [
+        [
+            code(entry["file"]),
+            prose(f"{entry['title']}, {entry['device']}", LONGEST_NAME),
+            str(entry["images"]),
+            agreement(entry),
+            number(entry["max_lsb"], "g"),
+        ]
+        for entry in compiled
+    ]
+    names = ("compiled for an NPU", "chip", "images", "answer as the source [95 %]", "at most LSB")
+    return folded("What was compiled for NPUs", table(names, rows, texts=2), rows)
