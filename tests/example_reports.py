@@ -54,6 +54,33 @@ def with_named_paths() -> Json:
     return report
 
 
+def with_npu() -> Json:
+    """A report on files that were compiled for NPUs: one that answers alike, one that the emulator did not survive."""
+    report = of_build()
+    compiled = {
+        "file": "npu/a_int8_qualcomm-sm8650.onnx",
+        "source": "a_int8.onnx",
+        "chip": "qualcomm:SM8650",
+        "title": "Snapdragon 8 Gen 3",
+        "device": "Hexagon v75, simulated",
+        "compiler": "onnxruntime-qnn 2.7.0",
+        "size_bytes": 2_857_301,
+        "sha256": "ab" * 32,
+        "images": 16,
+        "a": "optimized",
+        "b": "qnn-htp:v75",
+        "agreement": 0.9375,
+        "agreement_ci95": [0.7167, 0.9889],
+        "max_lsb": 17,
+        "max_abs_error": 0.07,
+    }
+    nothing = dict.fromkeys(("agreement", "agreement_ci95", "max_lsb", "max_abs_error"))
+    failed = {"file": "npu/a_int8_qualcomm-sm8350.tflite", "chip": "qualcomm:SM8350", "title": "Snapdragon 888"}
+    failed |= {"images": 0, **nothing, "failure": "qnn-htp:v68 crashed (SIGSEGV) & <b>more</b>"}
+    report["npu"] = [compiled, {**compiled, **failed}]
+    return report
+
+
 def unlabelled() -> Json:
     """A report on images without labels."""
     report = of_build()
@@ -110,6 +137,7 @@ KINDS = {
     "build": of_build,
     "verify": of_verify,
     "named paths": with_named_paths,
+    "npu": with_npu,
     "unlabelled": unlabelled,
     "labels alone": of_labels,
     "barely measured": barely_measured,

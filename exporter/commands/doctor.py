@@ -48,7 +48,9 @@ def command() -> int:
     for path, lack in _paths():
         click.echo(visible(f"{'ok' if lack is None else '--':<4}  {'path ' + path:<34} {lack or 'can be used'}"))
     for vendor, lack in _vendors():
-        click.echo(visible(f"{'ok' if lack is None else '--':<4}  {'npu ' + vendor:<34} {lack or 'can be compiled for'}"))
+        click.echo(
+            visible(f"{'ok' if lack is None else '--':<4}  {'npu ' + vendor:<34} {lack or 'can be compiled for'}")
+        )
     click.echo("everything that a build needs is here" if healthy else "a build would fail: see the lines above")
     return EXIT_DONE if healthy else EXIT_STAGE_FAILED
 

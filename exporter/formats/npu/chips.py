@@ -82,7 +82,7 @@ VENDORS: Final = (
     Vendor(
         name="intel",
         title="Intel",
-        unavailable="its compiler comes with Intel's driver: the packages ai-edge-litert-sdk-intel and openvino hold none",
+        unavailable="its compiler comes with Intel's driver, and neither with ai-edge-litert-sdk-intel nor openvino",
     ),
     Vendor(
         name="samsung",

@@ -1,15 +1,17 @@
 """Compare what was compiled for an NPU with its source on the CPU: the emulator runs the compiled graph itself."""
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mbexport.errors import DataError
 from mbexport.formats.npu.chips import Chip
 from mbexport.formats.path_runner import PathRunner
 from mbexport.formats.registry import format_of, open_path
+from mbexport.formats.runner import Runner
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
@@ -17,7 +19,7 @@ from mbexport.verification.classification.kernel_paths import PathPair, compare_
 from mbexport.verification.classification.serialize import pair_of_paths_json
 
 Json = dict[str, Any]
-_EMULATOR = "qnn-htp"  # the kernel path of .onnx files
+_EMULATOR: Final = "qnn-htp"  # the kernel path of .onnx files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,8 @@ def compare_compiled(
     try:
         with closing(PathRunner(subject.runner, npu, file=compiled.graph)) as runner:
             openers = {
-                cpu: partial(_opened, subject, cpu),
-                npu: lambda: replace(subject, runner=runner),
+                cpu: partial(_run_by, subject, lambda: open_path(file, cpu)),
+                npu: partial(_run_by, subject, lambda: runner),
             }
             found = compare_paths(openers, images, pixels, file=subject.name, most=most)
         (pair,), count = found.pairs, found.images
@@ -51,5 +53,5 @@ def compare_compiled(
     return {"images": count, **pair_of_paths_json(pair)}
 
 
-def _opened(subject: Subject, name: str) -> Subject:
-    return replace(subject, runner=open_path(subject.runner.path, name))
+def _run_by(subject: Subject, opened: Callable[[], Runner]) -> Subject:
+    return replace(subject, runner=opened())

@@ -125,3 +125,16 @@ def test_paths_that_need_more_are_listed_and_fail_nothing(checked, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
     assert any(re.fullmatch(r"ok +path tflite-micro \(\.tflite\) +can be used", line) for line in checked()[1])
     assert not any("path xnnpack" in line for line in lines)
+
+
+def test_vendors_of_npus_are_listed_with_what_they_lack_and_fail_nothing(checked, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    code, lines = checked()
+    assert code == 0
+    (qualcomm,) = (line for line in lines if "npu qualcomm" in line)
+    assert qualcomm.startswith("--")
+    assert qualcomm.endswith("the package onnxruntime-qnn is not installed; pip install 'mbexport[npu]'")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    _, lines = checked()
+    assert any(re.fullmatch(r"ok +npu qualcomm +can be compiled for", line) for line in lines)
+    assert [line.split()[0] for line in lines if " npu " in line] == ["ok", "--", "--", "--", "--"]

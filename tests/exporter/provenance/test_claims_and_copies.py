@@ -187,3 +187,10 @@ def test_folder_without_documents_and_bundles_is_only_what_its_manifest_lists(tm
     deliver(tmp_path, contents)
     assert check(tmp_path, None) == ()
     assert set(listing(contents).files) == set(contents)
+
+
+def test_what_was_compiled_for_a_chip_is_an_artifact_and_not_a_copy(tmp_path):
+    lines = disagreements(tmp_path, **{"npu/net_int8_qualcomm-sm8650.tflite": b"compiled", "more/net.tflite": b"other"})
+    assert not any(line.startswith("disagrees  npu/") for line in lines)
+    assert any(line.startswith("disagrees  more/net.tflite: got a model") for line in lines)
+    assert any("got nothing of npu/net_int8_qualcomm-sm8650.tflite" in line and "sbom" in line for line in lines)

@@ -157,3 +157,14 @@ def test_serial_number_is_of_what_is_told(made_up):
     assert len(numbers) == 2
     for each in numbers:
         assert uuid.UUID(each).version == 5
+
+
+def test_compiled_files_are_components_and_bring_their_compiler(monkeypatch):
+    asked = []
+    monkeypatch.setattr(sbom, "closure", lambda roots: asked.append(roots) or MADE_UP)
+    told()
+    compiled = {"npu/net_int8_qualcomm-sm8650.onnx": FileFacts.of(b"abc")}
+    bom = told(replace(MANIFEST, files={**FILES, **compiled}))
+    assert asked == [{"mbexport": []}, {"mbexport": ["npu"]}]
+    files = [each["name"] for each in bom["components"] if each["type"] == "file"]
+    assert files == ["net.onnx", "npu/net_int8_qualcomm-sm8650.onnx"]

@@ -174,6 +174,16 @@ def test_paths_of_every_file_are_judged(entry, found):
     assert (gate.value, gate.subject, gate.passed) == (0.75, f"{INT8}, xnnpack and builtin", False)
 
 
+def test_compiled_files_are_judged_where_there_are_any(entry, found):
+    alike = {"file": "npu/a.onnx", "agreement": 0.75, "agreement_ci95": [0.65, 0.83]}
+    failed = {"file": "npu/b.onnx", "agreement": None, "agreement_ci95": None, "failure": "it crashed"}
+    assert "npu_agreement" not in judged(found(entry(INT8)))
+    gate = judged(found(entry(INT8), npu=[alike]))["npu_agreement"]
+    assert (gate.value, gate.subject, gate.verdict) == (0.75, "npu/a.onnx", "fail")
+    gate = judged(found(entry(INT8), npu=[alike, failed]))["npu_agreement"]
+    assert (gate.subject, gate.verdict, gate.reason) == ("npu/b.onnx", "fail", "it crashed")
+
+
 def test_an_interval_comes_with_its_value(entry, found):
     gate = judged(found(entry(INT8, agreement=0.89, agreement_ci95=(0.85, 0.92))))["agreement"]
     assert (gate.ci95, gate.verdict) == ((0.85, 0.92), Verdict.UNDECIDED)
