@@ -178,9 +178,9 @@ def test_compiled_files_are_judged_where_there_are_any(entry, found):
     alike = {"file": "npu/a.onnx", "agreement": 0.75, "agreement_ci95": [0.65, 0.83]}
     failed = {"file": "npu/b.onnx", "agreement": None, "agreement_ci95": None, "failure": "it crashed"}
     assert "npu_agreement" not in judged(found(entry(INT8)))
-    gate = judged(found(entry(INT8), npu=[alike]))["npu_agreement"]
+    gate = judged(found(entry(INT8)) | {"npu": [alike]})["npu_agreement"]
     assert (gate.value, gate.subject, gate.verdict) == (0.75, "npu/a.onnx", "fail")
-    gate = judged(found(entry(INT8), npu=[alike, failed]))["npu_agreement"]
+    gate = judged(found(entry(INT8)) | {"npu": [alike, failed]})["npu_agreement"]
     assert (gate.subject, gate.verdict, gate.reason) == ("npu/b.onnx", "fail", "it crashed")
 
 
