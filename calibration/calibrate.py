@@ -1,6 +1,6 @@
 """Calibrate a network: observe the ranges of its activations, then decide its integers against float."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ def calibrate(
     ranges: Path | None,
     corrections: Corrections,
     detector: DetectorMeasure | None = None,
+    kept: Collection[str] = (),
     seed: int,
     on_step: OnStep,
 ) -> Calibrated:
@@ -47,7 +48,7 @@ def calibrate(
 
     Each call of `inputs` gives the calibration images as the network takes them, in batches (n, px, px, channels)
     float32. A file of `ranges` takes the place of the `observer`. `detector` is what the network is, if it is one: it
-    decides what is near to float. `seed` decides what is random; `on_step` reports progress. Raises `DataError` if the
+    decides what is near to float. The convolutions `kept` stay in float. `seed` decides what is random; `on_step` reports progress. Raises `DataError` if the
     file of ranges cannot be read or does not fit the network.
 
     numpy's linear algebra works on one thread meanwhile: the last bits of OpenBLAS' Cholesky factors and inverses of
@@ -64,6 +65,7 @@ def calibrate(
             corrections=corrections,
             channels=channels,
             detector=detector,
+            kept=kept,
             seed=seed,
             on_step=on_step,
         )

@@ -1,6 +1,6 @@
 """Sensitivity: what the rounding of each layer costs the answers of a quantized network."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ _MOST_IMAGES: Final = 64
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Outputs = Mapping[str, Any]  # by name, in float's own units
+InFloat = Callable[[Twin, Sequence[Any]], Any]  # what a layer that alone stays in float makes of its tensors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +61,34 @@ def image_count(mult_adds: int, *, layers: int) -> int:
     return int(min(max(_MULT_ADDS // each, _LEAST_IMAGES), _MOST_IMAGES))
 
 
+def unrounded(twin: Twin, tensors: Sequence[Any]) -> Any:
+    """What a layer makes whose weights and output both stay float."""
+    return twin.in_float(*tensors)
+
+
+def rounded(twin: Twin, tensors: Sequence[Any]) -> Any:
+    """What a layer makes that is kept in float in an int8 artifact: its output is stored in codes."""
+    return twin.kept(*tensors)
+
+
+def costliest(found: Sensitivity, layers: Collection[str], count: int) -> list[str]:
+    """The `count` of `layers` without whose rounding the answers are nearest to float's, the nearest first."""
+    return sorted(layers, key=lambda layer: found.without[layer].divergence)[:count]
+
+
 def sensitivity(
-    twins: Sequence[Twin], batches: Iterable[Array], *, output: Output, detector: DetectorMeasure | None = None
+    twins: Sequence[Twin],
+    batches: Iterable[Array],
+    *,
+    output: Output,
+    detector: DetectorMeasure | None = None,
+    in_float: InFloat = unrounded,
 ) -> Sensitivity:
     """Measure what each layer costs, over batches (n, px, px, channels) of the input in steps of its codes.
 
     The network's scores are of the kind `output`; `detector` is what it is, if it is one. A layer that stays float has
-    float's own weights and output, and reads what the quantized layers before it make: these run once for all of the
-    layers, the ones behind it once for each.
+    float's own weights, and the output that `in_float` gives it, and reads what the quantized layers before it make:
+    these run once for all of the layers, the ones behind it once for each.
     """
 
     def compare(expected: Outputs, found: Outputs) -> _Compared:
@@ -75,7 +96,7 @@ def sensitivity(
 
     found: list[list[_Compared]] = []
     for batch in batches:
-        floats, *others = _answers(twins, batch)
+        floats, *others = _answers(twins, batch, in_float)
         found.append([compare(floats, each) for each in others])
     quantized, *alone = (_Compared.joined(parts) for parts in zip(*found, strict=True))
     return Sensitivity(
@@ -148,10 +169,10 @@ def _detections(expected: Outputs, found: Outputs, detector: DetectorMeasure) ->
     )
 
 
-def _answers(twins: Sequence[Twin], batch: Array) -> Iterator[Outputs]:
+def _answers(twins: Sequence[Twin], batch: Array, in_float: InFloat) -> Iterator[Outputs]:
     """The outputs of float, of the quantized network, and with each layer in turn left in float."""
     x = tf.constant(batch)
-    yield _outputs(twins, outputs_of(twins, {entry_of(twins): x}, lambda twin, tensors: twin.in_float(*tensors)))
+    yield _outputs(twins, outputs_of(twins, {entry_of(twins): x}, unrounded))
     yield _outputs(twins, outputs_of(twins, {entry_of(twins): x}, _in_integers))
     quantized = {entry_of(twins): x}
     ends: dict[str, Any] = {}
@@ -159,7 +180,7 @@ def _answers(twins: Sequence[Twin], batch: Array) -> Iterator[Outputs]:
         inputs, behind = [quantized[name] for name in twin.inputs], twins[number:]
         read = {name for each in behind for name in each.inputs}
         quantized = {name: tensor for name, tensor in quantized.items() if name in read}
-        lone = {twin.name: twin.in_float(*inputs)}
+        lone = {twin.name: in_float(twin, inputs)}
         yield _outputs(twins, ends | lone | outputs_of(behind, quantized | lone, _in_integers))
         quantized[twin.name] = twin.in_integers(*inputs)
         if twin.is_output:

@@ -3,10 +3,11 @@
 The integers are those of the artifact: 8-bit codes times 8-bit codes, summed with a 32-bit bias, multiplied by one
 float32 a channel and rounded half to even, as XNNPACK does it, which multiplies the scales in float32, too. Their
 sums stay below 2 ** 24, where float32 is exact, so that TensorFlow's convolutions compute them code for code.
-Operators without weights are those of `kernels`.
+Operators without weights are those of `kernels`. A convolution that was kept in float multiplies codes by float weights
+and has its sums rounded to codes in the same way.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,8 @@ Array = NDArray[np.float32]
 class Twin:
     """One step of both networks, between tensors in steps of the quantized one's codes: (code - zero point), float32.
 
-    `floats` and `integers` are kernel and bias, None for a step without a convolution; `multiplier` turns their sums,
+    `floats` and `integers` are kernel and bias, None for a step without a convolution, and `integers` not whole where
+    the artifact has the layer in float; `multiplier` turns their sums,
     or what such a step makes, into steps of the output. `kernel` computes an operator that does more than that in
     integers; in float its tensors are first multiplied by their own scales, `input_scales`, which are empty otherwise.
     `zero` and `ceiling` (channels,) are where float's values begin and end, `ceiling` None without a ReLU; `lowest`
@@ -80,6 +82,10 @@ class Twin:
         x = x * self.multiplier if self.floats is None else self.step.convolve(x, *self.floats)
         return x if self.ceiling is None else tf.clip_by_value(x, self.zero, self.ceiling)
 
+    def kept(self, *tensors: Any) -> Any:
+        """What the artifact would make of `tensors` if the step stayed in float: its codes, in whole steps."""
+        return tf.clip_by_value(tf.round(self.in_float(*tensors)), self.lowest, self.highest)
+
     def in_integers(self, *tensors: Any) -> Any:
         """What the artifact makes of `tensors`: whole steps."""
         if self.kernel is not None:
@@ -108,11 +114,13 @@ def twins_of(
     ranges: Ranges,
     largest: LargestWeights,
     arrangement: Arrangement,
+    kept: Collection[str] = (),
 ) -> list[Twin]:
     """Pair the steps of two folded networks up to their logits, in order.
 
     `quantized` has the weights that were decided, its input the range `entry`, its activations `ranges`, and in each
-    channel code 127 stands for `largest`; `arrangement` is how its channels are stored.
+    channel code 127 stands for `largest`; `arrangement` is how its channels are stored; its convolutions `kept` stayed in
+    float.
     """
     steps = arrangement.steps(floats)
     integers = {step.site: step for step in steps_of(quantized)}
@@ -121,7 +129,7 @@ def twins_of(
         step.site: _Stored(affine=activation_affine(ranges[step.site]), scaling=arrangement.scalings[step.site])
         for step in steps
     }
-    return [_twin(step, integers[step.site], stored, largest) for step in steps]
+    return [_twin(step, integers[step.site], stored, largest, kept) for step in steps]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +148,19 @@ class _Stored:
         return self.scaling.in_steps(self.scale)
 
 
-def _twin(step: Step, integer: Step, tensors: Mapping[str, _Stored], largest: LargestWeights) -> Twin:
+def _twin(
+    step: Step, integer: Step, tensors: Mapping[str, _Stored], largest: LargestWeights, kept: Collection[str]
+) -> Twin:
     """The twin of a float step and its quantized one, between stored `tensors`, which are given by site."""
     given, output = tensors[step.inputs[0]], tensors[step.site]
     stored, floats, integers, scales, kernel = output.in_codes(), None, None, np.ones(1), None
     if step.convolution is not None:
-        scales = largest[step.convolution.name] / INT8_MAX
         floats = scaled_weights(step, incoming=given.in_codes(), outgoing=stored)
-        integers = _codes(integer.convolution, scales, input_scale=given.scale)
+        if step.convolution.name in kept:
+            integers = _unrounded(integer, input_scale=given.scale)
+        else:
+            scales = largest[step.convolution.name] / INT8_MAX
+            integers = _codes(integer.convolution, scales, input_scale=given.scale)
     elif step.operator is not None:
         kernel = kernel_of(step.operator.layer, [tensors[name].affine for name in step.sources()], output.affine)
     input_scale = np.float32(1 if kernel else given.scale)
@@ -177,6 +190,12 @@ def _codes(convolution: Any, scales: NDArray[np.float64], *, input_scale: float)
     codes = np.rint(kernel.reshape(-1, len(bias)) / scales).clip(-INT8_MAX, INT8_MAX).reshape(kernel.shape)
     codes = as_step(convolution, codes)
     return codes.astype(np.float32), np.rint(bias / (scales * input_scale)).astype(np.float32)
+
+
+def _unrounded(integer: Step, *, input_scale: float) -> tuple[Array, Array]:
+    """Kernel and bias of a convolution in float, for an input in whole steps of its codes."""
+    kernel, bias = integer.weights
+    return kernel, (bias / np.float32(input_scale)).astype(np.float32)
 
 
 def _ends(step: Step, made: Affine) -> dict[str, float]:

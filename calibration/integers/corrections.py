@@ -4,7 +4,7 @@ Step by step: each layer is given what the quantized layers before it really pro
 its bias set so that its output is nearest to the float network's. See docs/decisions/0012.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,8 +55,8 @@ class Corrections:
 class Corrected:
     """A network as its integer artifacts hold it.
 
-    `weights` are kernel and bias of each convolution, the kernel in multiples of its scales; `largest` (channels,)
-    is what code 127 stands for in each of its channels; `ranges` are those of the activations. `sites` say how well
+    `weights` are kernel and bias of each convolution, the kernel in multiples of its scales unless the layer stays in
+    float; `largest` (channels,) is what code 127 stands for in each of its channels; `ranges` are those of the activations. `sites` say how well
     each activation, and the input, is stored on the calibration images; `arrangement` how its channels are stored.
     """
 
@@ -76,6 +76,7 @@ def correct(
     corrections: Corrections,
     channels: ChannelCounts | None = None,
     detector: DetectorMeasure | None = None,
+    kept: Collection[str] = (),
     seed: int = 0,
     on_step: OnStep = lambda *_: None,
 ) -> Corrected:
@@ -83,7 +84,8 @@ def correct(
 
     `batches()` gives the images as float32 (n, px, px, channels), the same each time; `entry` is the range of that
     input; `channels` are the values of the channels that may be arranged, where they have been seen already; `detector`
-    is what the network is, if it is one; `seed` decides what is random. Takes memory that does not grow with the number
+    is what the network is, if it is one; the convolutions `kept` stay in float, and only get another bias; `seed`
+    decides what is random. Takes memory that does not grow with the number
     of images (`propagation`).
     """
     arrangement = arrange(
@@ -95,7 +97,7 @@ def correct(
     chosen = output_ranges(folded, steps, arrangement, detector=detector) if corrections.logits else {}
     for number, step in enumerate(steps, start=1):
         inputs = tensors.inputs_of(step)
-        run, made, interval = _decided(step, inputs, ranges[step.site], corrections=corrections, found=found)
+        run, made, interval = _decided(step, inputs, ranges[step.site], corrections=corrections, kept=kept, found=found)
         if step.site in chosen:
             interval = chosen[step.site](step, inputs[0], made := list(made))
         found.ranges[step.site] = interval
@@ -112,6 +114,7 @@ def _decided(
     observed: Range,
     *,
     corrections: Corrections,
+    kept: Collection[str],
     found: Corrected,
 ) -> tuple[Run, Iterable[Pair], Range]:
     """What makes the output of a step, what it makes of the images so far, and its range, before them `observed`.
@@ -128,11 +131,15 @@ def _decided(
         input_scale=given.affine.scale[0],
         high=observed.high,
     )
-    rounded = layer.rounded(given) if corrections.rounding else layer.nearest()
+    name = step.convolution.name
+    if is_float := name in kept:
+        rounded = layer.unrounded()
+    else:
+        rounded = layer.rounded(given) if corrections.rounding else layer.nearest()
     made = [layer.outputs(*pair, rounded.kernel, layer.bias) for pair in given.pairs()]
     bias = layer.corrected_bias(made) if corrections.bias else layer.bias
-    bias = round_bias(bias, weight_scales=rounded.scales, input_scale=given.affine.scale[0])
-    name = step.convolution.name
+    if not is_float:
+        bias = round_bias(bias, weight_scales=rounded.scales, input_scale=given.affine.scale[0])
     kernel = as_layer(step.convolution, rounded.kernel)
     found.weights[name], found.largest[name] = [kernel, bias], rounded.scales * INT8_MAX
 

@@ -88,6 +88,10 @@ class ScaledLayer:
         """Round each weight to its nearest code."""
         return self._rounded(nearest(self._columns(), self.scales), self.scales)
 
+    def unrounded(self) -> Rounded:
+        """Leave the weights as they are: those of a layer that stays in float."""
+        return Rounded(kernel=self.kernel, scales=self.scales)
+
     def rounded(self, given: StoredTensor) -> Rounded:
         """Round the weights so that the output on the input `given` stays nearest to float's.
 

@@ -4,7 +4,7 @@ Activations keep the ranges of calibration; weights are symmetric for each outpu
 kernels included (tfmot's own scheme gives a depthwise kernel one scale for all its channels).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -119,10 +119,12 @@ def fake_quantize(
     input_scale: float,
     input_zero_point: int,
     largest: LargestWeights | None = None,
+    kept: Collection[str] = (),
 ) -> tf_keras.Model:
     """Fake-quantize a network: the same layers and weights, every stored tensor rounded to its 256 codes.
 
-    With `largest` the scales of the weights are frozen: those are what code 127 stands for.
+    With `largest` the scales of the weights are frozen: those are what code 127 stands for. The weights of the
+    convolutions `kept` are not rounded.
     Its input is (byte - `input_zero_point`) * `input_scale`, for which the input's fake quantization is exact.
     Raises `StageError` unless each activation, and nothing else, has a range.
     """
@@ -137,7 +139,8 @@ def fake_quantize(
         copy = _copy(layer, output)
         if not (is_convolution(layer) or output):
             return copy(x)
-        rounding = _rounding(layer, least[layer.name], is_frozen=is_frozen) if is_convolution(layer) else None
+        is_rounded = is_convolution(layer) and layer.name not in kept
+        rounding = _rounding(layer, least[layer.name], is_frozen=is_frozen) if is_rounded else None
         return _wrap(copy, x, layer.get_weights(), rounding, output)
 
     image = _layers.Input(folded.input_shape[1:], name=folded.input_names[0])
@@ -164,13 +167,18 @@ def min_largest_by_layer(folded: tf_keras.Model, ranges: Ranges, entry: Range) -
     }
 
 
-def round_biases(folded: tf_keras.Model, ranges: Ranges, entry: Range, largest: LargestWeights) -> None:
+def round_biases(
+    folded: tf_keras.Model, ranges: Ranges, entry: Range, largest: LargestWeights, *, kept: Collection[str] = ()
+) -> None:
     """Round each bias to whole steps of input scale times weight scale, as an integer artifact stores it.
 
     Such a step is up to a third of an output's code. Without this the simulation would differ from the file in one
-    code of a thousand behind the first layer, and in every other one behind the last.
+    code of a thousand behind the first layer, and in every other one behind the last. The convolutions `kept` stay in
+    float, and their biases as they are.
     """
     for layer, given in _convolutions(folded, ranges, entry):
+        if layer.name in kept:
+            continue
         kernel, bias = layer.get_weights()
         scales, input_scale = largest[layer.name] / INT8_MAX, activation_affine(given).scale[0]
         layer.set_weights([kernel, round_bias(bias, weight_scales=scales, input_scale=input_scale)])
@@ -221,7 +229,7 @@ def _rounding(layer: Any, least: NDArray[np.float64], *, is_frozen: bool) -> Per
 def _wrap(layer: Any, x: Any, weights: list[Any], rounding: PerChannelWeights | None, interval: Range | None) -> Any:
     layer.build([each.shape for each in x] if isinstance(x, list) else x.shape)
     layer.set_weights(weights)  # before wrapping: the wrapper puts a tensor in the kernel's place
-    config = LayerQuantization(kernel=_kernel_of(layer), weights=rounding, interval=interval)
+    config = LayerQuantization(kernel=_kernel_of(layer) if rounding else None, weights=rounding, interval=interval)
     return _keras.QuantizeWrapperV2(layer, config, name_prefix=PREFIX)(x)
 
 

@@ -1,6 +1,6 @@
 """Quantization-aware training: distil the float network into a calibrated one, whose codes and ranges stay."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -148,6 +148,7 @@ def quantization_aware_training(
     duration: Duration,
     output: Output = Output.SOFTMAX,
     detector: DetectorMeasure | None = None,
+    kept: Collection[str] = (),
     seen: NDArray[np.int64] | None = None,
     session: Session,
     on_step: OnStep,
@@ -163,7 +164,7 @@ def quantization_aware_training(
     result is None.
 
     Batch normalization is frozen by being folded: its statistics cannot move. So are the scales of the weights, in
-    which `largest` is code 127. The learning rate falls from its peak to zero along a cosine. Raises `DataError` for
+    which `largest` is code 127. The weights of the convolutions `kept` are not rounded. The learning rate falls from its peak to zero along a cosine. Raises `DataError` for
     fewer than two images.
     """
     if not duration.steps_with(1):
@@ -174,7 +175,7 @@ def quantization_aware_training(
     objective = _objective(
         learned, held_out, preprocess, teacher=teacher, output=output, detector=detector, patience=phase.epochs
     )
-    grid = _Grid(ranges=ranges, largest=largest, preprocess=preprocess, detector=detector)
+    grid = _Grid(ranges=ranges, largest=largest, preprocess=preprocess, detector=detector, kept=kept)
     start = _evaluated(student := grid.student(folded), objective)
     if start.loss * (_BOXES_OF_AN_OBJECT if detector else 1) < duration.unless_below:
         return Distilled(
@@ -222,13 +223,14 @@ def _evaluated(student: tf_keras.Model, objective: Objective) -> Evaluation:
 class _Grid:
     """The codes that a network's input, weights and activations are rounded to: what training keeps.
 
-    `detector` is what the network is, if it is one.
+    `detector` is what the network is, if it is one; the weights of the convolutions `kept` are not rounded.
     """
 
     ranges: Ranges
     largest: LargestWeights
     preprocess: Preprocess
     detector: DetectorMeasure | None
+    kept: Collection[str]
 
     def student(self, folded: tf_keras.Model) -> tf_keras.Model:
         """Fake-quantize `folded`, all but its probabilities; the outputs of a detector are joined to one.
@@ -242,6 +244,7 @@ class _Grid:
             input_scale=self.preprocess.input_scale,
             input_zero_point=self.preprocess.input_zero_point,
             largest=self.largest,
+            kept=self.kept,
         )
         last = folded.layers[-1]
         if self.detector:
@@ -258,7 +261,7 @@ class _Grid:
                 ends = ends.reshape(kernel.shape[2:])
             folded.get_layer(name).set_weights([np.clip(kernel, -ends, ends), bias])
         entry = input_range(input_scale=self.preprocess.input_scale, input_zero_point=self.preprocess.input_zero_point)
-        round_biases(folded, self.ranges, entry, self.largest)
+        round_biases(folded, self.ranges, entry, self.largest, kept=self.kept)
 
     def uses(self, student: tf_keras.Model, images: ImageSet) -> dict[str, RangeUse]:
         """Measure how each rectified tensor uses its range on `images`."""

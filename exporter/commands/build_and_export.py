@@ -136,6 +136,15 @@ _SHARED: Final = (
         "rounding, bias, logits.",
     ),
     options.option(
+        "--keep",
+        "kept",
+        group=Group.QUANTIZATION,
+        multiple=True,
+        metavar="float:LAYER|auto:N",
+        help="Leave this convolution of int8 artifacts in float, or the N that cost the answers most; may be repeated. "
+        "`mbexport inspect --sensitivity` lists them.",
+    ),
+    options.option(
         "--qat-steps",
         group=Group.QUANTIZATION,
         type=int,
@@ -230,7 +239,7 @@ shared_options: Final = options.together(*_SHARED)
 def shared_plan(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a plan that the shared options decide, checked; all but the crop, which depends on the data."""
     from mbexport.artifact import Io, Layout
-    from mbexport.calibration.choices import parse_corrections
+    from mbexport.calibration.choices import parse_corrections, parse_keep
     from mbexport.models.data.readable import parse_max_bad
 
     return {
@@ -241,6 +250,7 @@ def shared_plan(given: Mapping[str, Any]) -> dict[str, Any]:
         "observer": _observer(given["observer"], ranges=given["ranges"]),
         "ranges": given["ranges"],
         "corrections": parse_corrections(given["corrections"]),
+        "keep": parse_keep(given["kept"]),
         "precisions": _precisions(given["precisions"], int8=given["int8"]),
         "formats": tuple(dict.fromkeys(given["formats"])) or tuple(each.name for each in EXPORTED),
         **_distillation(given["qat_epochs"], given["qat_steps"]),

@@ -37,6 +37,9 @@ class Networks(Protocol):
     def ranges(self) -> Mapping[str, Any]:
         """The calibrated range of each activation by tensor: `calibration.affine.Range`."""
 
+    def kept(self) -> tuple[str, ...]:
+        """The convolutions that an int8 file has in float; `network` has them rounded."""
+
     def inputs(self) -> "Iterable[NDArray[np.float32]]":
         """The calibration images as normalized batches of one, (1, h, w, channels) each."""
 

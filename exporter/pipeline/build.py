@@ -113,7 +113,7 @@ STAGES: Final = (
     # Its integers.
     Stage(
         name="calibrate",
-        options=calibrate.calibration_options,
+        options=calibrate.integer_options,
         upstream=_NETWORK,
         work=calibrate.calibrate,
         is_wanted=calibrate.is_int8_needed,

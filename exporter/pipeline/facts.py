@@ -114,6 +114,7 @@ def _options(plan: BuildPlan) -> dict[str, Any]:
         "observer": None if plan.ranges else plan.observer.value,
         "ranges": plan.ranges.name if plan.ranges else None,
         "corrections": [each.value for each in plan.corrections],
+        "keep": plan.keep.texts,
         "max_bad": plan.max_bad,
         "io": plan.io.value,
         "seed": plan.seed,

@@ -1,6 +1,7 @@
 """Load the Keras networks that stages left. Loads TensorFlow, so only the work of stages imports it."""
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -85,8 +86,8 @@ def folded_network(network: Quantized | Rounded) -> tf_keras.Model:
     return folded
 
 
-def quantized_network(network: Quantized) -> tf_keras.Model:
-    """The fake-quantized network, from which the int8 .tflite is converted."""
+def quantized_network(network: Quantized, *, kept: Collection[str] = ()) -> tf_keras.Model:
+    """The fake-quantized network, in which the weights of the convolutions `kept` are not rounded."""
     preprocess = network.source.facts.preprocess
     return fake_quantize(
         folded_network(network),
@@ -94,6 +95,7 @@ def quantized_network(network: Quantized) -> tf_keras.Model:
         input_scale=preprocess.input_scale,
         input_zero_point=preprocess.input_zero_point,
         largest=largest_of(network),
+        kept=kept,
     )
 
 
@@ -113,6 +115,12 @@ def largest_of(network: Quantized | Rounded) -> LargestWeights:
 def ranges_of(network: Quantized) -> Ranges:
     """The calibrated range of each activation tensor."""
     return ranges_from_json(network.ranges.read_bytes(), source=network.ranges)
+
+
+def kept_of(network: Quantized) -> tuple[str, ...]:
+    """The convolutions that int8 artifacts have in float, in the order of the network."""
+    found = json.loads(network.calibration.read_bytes())
+    return tuple(str(row["layer"]) for row in found["in_float"])
 
 
 def calibration_images(plan: BuildPlan, images: ImageSet) -> ImageSet:
@@ -145,6 +153,10 @@ class StoredNetworks:
                 kernel, bias = layer.get_weights()
                 decided[layer.name] = Decided(kernel=kernel, bias=bias, least=largest[layer.name])
         return decided
+
+    def kept(self) -> tuple[str, ...]:
+        """The convolutions that an int8 file has in float; `network` has them rounded."""
+        return kept_of(self._run.quantized) if self._precision is Precision.INT8 else ()
 
     def ranges(self) -> Ranges:
         """The calibrated range of each activation tensor, of an int8 network."""

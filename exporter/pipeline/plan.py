@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mbexport.artifact import OPSET, Io, Layout, Precision, require_opset
 from mbexport.bundles.registry import Bundling, Platform
-from mbexport.calibration.choices import Correction, Observer
+from mbexport.calibration.choices import Correction, Keep, Observer
 from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_SEED, MAX_THREADS, OptionError, require_within
 from mbexport.formats.npu.chips import Chip
 from mbexport.formats.registry import EXPORTED, formats_of
@@ -82,18 +82,18 @@ Origin = Trained | Stored | Foreign
 class BuildPlan:
     """Everything that decides what a run makes. Raises `OptionError` for a value outside its range.
 
-    `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network
-    itself is known to expect. `qat_steps` take the place of `qat_epochs` where they are given. With `raw_heads` there
-    are files of a detector, too, whose heads apps decode, with `keras` there is the float network. `io` is of int8
-    artifacts, `layout` and `opset` of .onnx files; a `batch` of None is decided when an artifact is run; with `logits`
-    all end before the softmax or sigmoid; they name their `licence`. int8 artifacts are also compiled for the chips in
-    `npu`, and emulated on at most `npu_images` images. `max_bad` is the fraction of images that may be unreadable; with
-    `follow_links` files and folders of images may be links to anywhere. With `strict` a gate that the images are too
-    few to decide fails. Without `latency` nothing is timed; without `is_judged` artifacts are made and nothing is found
-    out about them: there is no report. A `recipe` says how the run was asked for, in a manifest. Stages that take long
-    are shared between output folders in the folder `cache`, if there is one. `bundling` says what apps get; `golden` is
-    a folder of images that may travel with that, instead of test images. With `force` files in `out` that no run left
-    as they are may be replaced.
+    `name` is the stem of every artifact's file name. Without a `normalization` it is the one that the network itself is
+    known to expect. `keep` are the layers of int8 artifacts that stay in float. `qat_steps` take the place of
+    `qat_epochs` where they are given. With `raw_heads` there are files of a detector, too, whose heads apps decode,
+    with `keras` there is the float network. `io` is of int8 artifacts, `layout` and `opset` of .onnx files; a `batch`
+    of None is decided when an artifact is run; with `logits` all end before the softmax or sigmoid; they name their
+    `licence`. int8 artifacts are also compiled for the chips in `npu`, and emulated on at most `npu_images` images.
+    `max_bad` is the fraction of images that may be unreadable; with `follow_links` files and folders of images may be
+    links to anywhere. With `strict` a gate that the images are too few to decide fails. Without `latency` nothing is
+    timed; without `is_judged` artifacts are made and nothing is found out about them: there is no report. A `recipe`
+    says how the run was asked for, in a manifest. Stages that take long are shared between output folders in the folder
+    `cache`, if there is one. `bundling` says what apps get; `golden` is a folder of images that may travel with that,
+    instead of test images. With `force` files in `out` that no run left as they are may be replaced.
     """
 
     name: str
@@ -107,6 +107,7 @@ class BuildPlan:
     observer: Observer = OBSERVER
     ranges: Path | None = None
     corrections: tuple[Correction, ...] = tuple(Correction)
+    keep: Keep = Keep()
     qat_epochs: int = 0
     qat_steps: int | None = None
     precisions: tuple[Precision, ...] = (Precision.FP32,)
@@ -150,6 +151,8 @@ class BuildPlan:
             if not set(formats_of(precision)) & set(self.formats):
                 only = ", ".join(formats_of(precision))
                 raise OptionError(f"precision {precision} is made as {only} only, got --format {self.formats[0]}")
+        if self.keep.texts:
+            self._require_kept()
         if self.raw_heads:
             self._require_raw_heads()
         if not 0 <= self.max_bad <= 1:
@@ -161,6 +164,14 @@ class BuildPlan:
         self.preprocess(resolution=Resolution.square(1))  # checks the crop fraction
         self._require_bundles()
         self._require_compilable()
+
+    def _require_kept(self) -> None:
+        """Raises `OptionError` where no int8 artifact could have layers in float, or a network of ours has no such."""
+        if Precision.INT8 not in self.precisions:
+            raise OptionError(f"--keep is for int8 artifacts: add --int8, or drop --keep {self.keep.texts[0]}")
+        if not isinstance(self.origin, Foreign):
+            spec = self.origin.spec
+            self.keep.require_in([layer.name for layer in architecture_of(spec).cost(spec).layers])
 
     def _require_raw_heads(self) -> None:
         """Raises `OptionError` where there are no heads that apps could decode, or no format that gives them."""

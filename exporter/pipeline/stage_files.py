@@ -63,13 +63,14 @@ class Rounded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantized:
-    """Where the quantizable network lies: the float network it came from, its folded weights, and all ranges."""
+    """Where the quantizable network lies: the float network it came from, its folded weights, all ranges, and how they were found."""
 
     source: Float
     weights: Path
     ranges: Path
     largest: Path
     arrangement: Path
+    calibration: Path
 
     @classmethod
     def of(cls, source: Float, *, weights: StageRecord, ranges: StageRecord) -> "Quantized":
@@ -80,4 +81,5 @@ class Quantized:
             ranges=ranges.files[RANGES],
             largest=ranges.files[LARGEST],
             arrangement=ranges.files[ARRANGEMENT],
+            calibration=ranges.files[CALIBRATION],
         )

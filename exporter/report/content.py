@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -141,16 +141,21 @@ def calibration_json(
     corrections: Sequence[Correction],
     samples: int,
     sites: Mapping[str, StoredSite],
+    convolutions: Mapping[str, int],
+    in_float: Collection[str],
 ) -> Json:
     """Serialize how ranges were found and what was corrected; then each stored tensor in the network's order.
 
-    Without an `observer` the ranges came from a file.
+    Without an `observer` the ranges came from a file. `convolutions` are those of the network with the number of their
+    weights; those `in_float` were not quantized.
     """
     return {
         "observer": observer.value if observer else None,
         "errors": {name.value: error for name, error in errors.items()},
         "corrections": [each.value for each in corrections],
         "samples": samples,
+        "convolutions": len(convolutions),
+        "in_float": [{"layer": name, "weights": size} for name, size in convolutions.items() if name in in_float],
         "sites": [{"site": name, **asdict(site)} for name, site in sites.items()],
     }
 

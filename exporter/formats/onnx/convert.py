@@ -39,18 +39,20 @@ def onnx_file(conversion: Conversion) -> bytes:
         properties=properties,
         graph_name=conversion.architecture,
     )
-    return onnx_from_tflite(conversion.source, conversion.precision, form, tail=conversion.tail)
+    kept = len(conversion.networks.kept())
+    return onnx_from_tflite(conversion.source, conversion.precision, form, tail=conversion.tail, floats=kept)
 
 
 def onnx_from_tflite(
-    tflite: bytes, precision: Precision, form: OnnxForm, *, tail: DetectionTail | None = None
+    tflite: bytes, precision: Precision, form: OnnxForm, *, tail: DetectionTail | None = None, floats: int = 0
 ) -> bytes:
     """The .onnx of a .tflite: input `image` and output `scores`, of the same types and with the same batch.
 
     The input is (n, h, w, channels), or (n, channels, h, w) in the layout NCHW; the output is (n, classes). A file
     that ends in a detection tail gets `tail` in its place, and the outputs of that. fp16 is made of the fp32 .tflite.
-    Raises `StageError` if the result is not valid ONNX, stores weights of an int8 network as floats, or would store
-    weights as float16 that are too large for it, and if a step of tf2onnx failed.
+    Raises `StageError` if the result is not valid ONNX, stores weights of other layers of an int8 network as floats than
+    of the number `floats` that were kept so, or would store weights as float16 that are too large for it, and if a step
+    of tf2onnx failed.
     """
     import tf2onnx  # slow: it loads TensorFlow
 
@@ -69,7 +71,7 @@ def onnx_from_tflite(
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise StageError(f"the ONNX graph must be valid, got: {error}") from None
     if precision is Precision.INT8:
-        _require_int8_weights(model)
+        _require_int8_weights(model, floats=floats)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -112,10 +114,14 @@ def _set_header(model: onnx.ModelProto, form: OnnxForm) -> None:
     onnx.helper.set_model_props(model, dict(sorted(form.properties.items())))
 
 
-def _require_int8_weights(model: onnx.ModelProto) -> None:
-    floats = {
+def _require_int8_weights(model: onnx.ModelProto, *, floats: int) -> None:
+    stored = {
         each.name for each in model.graph.initializer if each.data_type == TensorProto.FLOAT and len(each.dims) > 1
     }
-    for node in model.graph.node:
-        for name in floats.intersection(node.input) if node.op_type in _WITH_WEIGHTS else ():
-            raise StageError(f"weights of an int8 network must be int8, got float32 for {name}")
+    names = [
+        name for node in model.graph.node if node.op_type in _WITH_WEIGHTS for name in stored.intersection(node.input)
+    ]
+    if len(names) != floats:
+        raise StageError(
+            f"an int8 network must have float32 weights in {floats} layers, got {', '.join(names) or 'none'}"
+        )

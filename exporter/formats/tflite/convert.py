@@ -19,6 +19,7 @@ from mbexport.errors import StageError
 from mbexport.formats.file_format import Conversion
 from mbexport.formats.tflite.batch import with_open_batch
 from mbexport.formats.tflite.detection_tail import with_detection_tail
+from mbexport.formats.tflite.float_layers import with_float_layers
 from mbexport.formats.tflite.integers import require_decided_integers, with_decided_weights
 from mbexport.formats.tflite.metadata import with_metadata
 from mbexport.formats.tflite.raw_heads import with_raw_heads
@@ -50,6 +51,7 @@ def tflite_file(conversion: Conversion) -> bytes:
         case Precision.INT8:
             content = int8_tflite(network, conversion.io, batch=batch, outputs=Io.INT8 if tail else None)
             require_decided_integers(content, networks.decided(), networks.ranges())
+            content = _checked(with_float_layers(content, networks.decided(), networks.kept()))
         case Precision.DYNAMIC:
             content = with_decided_weights(dynamic_tflite(network, batch=batch), networks.decided())
         case Precision.INT16X8:

@@ -65,6 +65,20 @@ class GraphWriter:
             tensor.quantization.zeroPoint = np.array(affine.zero_point, np.int64)
         return int(op.outputs[0])
 
+    def float_like(self, tensor: int) -> int:
+        """A float32 tensor of the shape of another, whose batch is open where that one's is."""
+        made, given = self._tensor(self.shape_of(tensor)), self._graph.tensors[tensor]
+        self._graph.tensors[made].shapeSignature = given.shapeSignature
+        return made
+
+    def dequantize(self, codes: int, real: int, *, before: Any) -> None:
+        """Make the float tensor `real` of `codes`, for an op of the network that comes next."""
+        self._convert(CODE.DEQUANTIZE, codes, real, place=self._place(before))
+
+    def quantize(self, real: int, codes: int, *, behind: Any) -> None:
+        """Make the tensor `codes` of the float tensor `real`, next to the op of the network that gives that."""
+        self._convert(CODE.QUANTIZE, real, codes, place=self._place(behind) + 1)
+
     def custom(self, name: bytes, inputs: Sequence[int], shapes: Sequence[Sequence[int]], options: bytes) -> list[int]:
         """The float32 outputs of another op, with options of its own form."""
         op = self._op(inputs, shapes)
@@ -96,6 +110,15 @@ class GraphWriter:
         buffer.data = np.frombuffer(values.tobytes(), np.uint8)
         self._model.buffers.append(buffer)
         return self._tensor(values.shape, kind=_KINDS[values.dtype.name], buffer=len(self._model.buffers) - 1)
+
+    def _place(self, op: Any) -> int:
+        return next(place for place, each in enumerate(self._graph.operators) if each is op)
+
+    def _convert(self, code: int, given: int, made: int, *, place: int) -> None:
+        op = schema.OperatorT()
+        op.inputs, op.outputs = np.array([given], np.int32), np.array([made], np.int32)
+        op.opcodeIndex = self._opcode(code, _VERSIONS.get((code, self._graph.tensors[given].type), 1), None)
+        self._graph.operators.insert(place, op)
 
     def _op(self, inputs: Sequence[int], shapes: Sequence[Sequence[int]]) -> Any:
         op = schema.OperatorT()

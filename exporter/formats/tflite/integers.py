@@ -65,7 +65,7 @@ def require_decided_integers(content: bytes, convolutions: Mapping[str, Decided]
     ]
     for op, kernel, (name, decided) in zip(ops, kernels, _matched(kernels, convolutions), strict=True):
         is_depthwise = op["op_name"] == "DEPTHWISE_CONV_2D"
-        affine = weight_affine(turned := _turned(decided), axis=3 if is_depthwise else 0, least=decided.least)
+        affine = weight_affine(turned := in_tflite_order(decided), axis=3 if is_depthwise else 0, least=decided.least)
         _require_codes(name, kernel.values, affine.quantize(turned, low=-127))
         _, _, bias = op["inputs"]
         bias_scales = tensors[bias]["quantization_parameters"]["scales"]
@@ -96,7 +96,7 @@ def _matched(kernels: Sequence[_Kernel], convolutions: Mapping[str, Decided]) ->
     """
     if len(kernels) != len(convolutions):
         raise StageError(f"the .tflite must have {len(convolutions)} convolutions, got {len(kernels)}")
-    left, found = {name: _turned(decided) for name, decided in convolutions.items()}, []
+    left, found = {name: in_tflite_order(decided) for name, decided in convolutions.items()}, []
     for kernel in kernels:
         distances = {name: kernel.distance(turned) for name, turned in left.items()}
         name = min(distances, key=lambda each: distances[each])
@@ -107,7 +107,7 @@ def _matched(kernels: Sequence[_Kernel], convolutions: Mapping[str, Decided]) ->
     return found
 
 
-def _turned(decided: Decided) -> NDArray[np.float32]:
+def in_tflite_order(decided: Decided) -> NDArray[np.float32]:
     """A kernel in TFLite's order: (out, kh, kw, in), or (1, kh, kw, out) for a depthwise one."""
     kernel = decided.kernel
     if kernel.shape[-1] == len(decided.bias):
@@ -148,13 +148,11 @@ def with_decided_weights(content: bytes, convolutions: Mapping[str, Decided]) ->
     """
     model = opened(content)
     (graph,) = model.subgraphs
-    ops = [op for op in graph.operators if model.operatorCodes[op.opcodeIndex].builtinCode in _CONVOLUTIONS]
-    kernels = [_stored(model, graph.tensors[op.inputs[1]]) for op in ops]
-    for op, (_, decided) in zip(ops, _matched(kernels, convolutions), strict=True):
+    for op, _, decided in convolutions_of(model, convolutions):
         given, kernel, bias = (graph.tensors[index] for index in op.inputs)
         if kernel.type == TensorType.FLOAT32:
             continue  # so small that the converter leaves it as it is
-        turned = _turned(decided)
+        turned = in_tflite_order(decided)
         affine = weight_affine(turned, axis=kernel.quantization.quantizedDimension, least=decided.least)
         _store(model, kernel, affine.quantize(turned, low=-127).astype(np.int8))
         scales = np.array(affine.scale)
@@ -164,6 +162,17 @@ def with_decided_weights(content: bytes, convolutions: Mapping[str, Decided]) ->
             _store(model, bias, np.rint(decided.bias / bias_scales).astype(np.int64))
             bias.quantization.scale = bias_scales.astype(np.float32)
     return packed(model)
+
+
+def convolutions_of(model: Any, convolutions: Mapping[str, Decided]) -> list[tuple[Any, str, Decided]]:
+    """Each convolution of a file, as the OperatorT of its ModelT, with the one of `convolutions` that it is.
+
+    Raises `StageError` if the file is of another network.
+    """
+    (graph,) = model.subgraphs
+    ops = [op for op in graph.operators if model.operatorCodes[op.opcodeIndex].builtinCode in _CONVOLUTIONS]
+    matched = _matched([_stored(model, graph.tensors[op.inputs[1]]) for op in ops], convolutions)
+    return [(op, name, decided) for op, (name, decided) in zip(ops, matched, strict=True)]
 
 
 def _stored(model: Any, tensor: Any) -> _Kernel:

@@ -1,7 +1,7 @@
 """Examine an int8 network: is the file what was simulated, which channels died, what does each layer cost."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mbexport.artifact import Precision
 from mbexport.formats.tflite.format import TFLITE
@@ -10,6 +10,7 @@ from mbexport.pipeline.exports import Export
 from mbexport.pipeline.stage import Files, Options
 from mbexport.pipeline.stage_files import HEALTH, SENSITIVITY, SIMULATION
 from mbexport.pipeline.stages.calibrate import image_options, is_int8_needed
+from mbexport.pipeline.stages.calibration_images import input_batches, some_pixels
 
 if TYPE_CHECKING:
     from mbexport.calibration.examine.health import TensorHealth
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from mbexport.verification.simulation import Simulation
 
 _SIMULATED_IMAGES: Final = 100  # each goes through four networks: at alpha 0.75 and 224 px, 100 take about 15 s
-_BATCH: Final = 16
 
 
 def is_simulated(run: Context) -> bool:
@@ -45,7 +45,7 @@ def simulate(run: Context) -> Files:
     from mbexport.report.content import health_json, simulation_json, to_bytes
 
     make_deterministic(run.plan.seed)
-    twins, pixels = _twins(run), _pixels(run, at_most=_SIMULATED_IMAGES)
+    twins, pixels = _twins(run), some_pixels(run, at_most=_SIMULATED_IMAGES)
     found = _compared_with_simulation(run, twins, pixels)
     return {
         SIMULATION: to_bytes(simulation_json(found)),
@@ -57,13 +57,14 @@ def _compared_with_simulation(run: Context, twins: "Sequence[Twin]", pixels: "Pi
     """How alike the int8 .tflite and its simulation answer; of a detector before any box is left out."""
     from mbexport.formats.matching import match_detector
     from mbexport.formats.registry import open_runner
-    from mbexport.pipeline.networks import detector_measure, quantized_network, with_wanted_output
+    from mbexport.pipeline.networks import detector_measure, kept_of, quantized_network, with_wanted_output
     from mbexport.verification.classification.simulation import check_simulation
     from mbexport.verification.detection.simulation import check_heads
     from mbexport.verification.detection.tails import heads_of
 
     facts, file = run.float.facts, run.artifact(Export(format=TFLITE, precision=Precision.INT8))
-    simulation, detector = with_wanted_output(run.plan, quantized_network(run.quantized)), detector_measure(facts)
+    simulation = with_wanted_output(run.plan, quantized_network(run.quantized, kept=kept_of(run.quantized)))
+    detector = detector_measure(facts)
     if detector is None:
         return check_simulation(file, simulation, twins, pixels, facts.preprocess)
     heads = heads_of(match_detector(open_runner(file), pixels=facts.preprocess, given=None), pixels)
@@ -79,32 +80,15 @@ def measure_sensitivity(run: Context) -> Files:
 
     make_deterministic(run.plan.seed)
     facts, twins = run.float.facts, _twins(run)
-    pixels = _pixels(run, at_most=image_count(facts.mult_adds, layers=len(twins)))
-    found = sensitivity(twins, _batches(run, pixels), output=facts.output, detector=detector_measure(facts))
+    pixels = some_pixels(run, at_most=image_count(facts.mult_adds, layers=len(twins)))
+    found = sensitivity(twins, input_batches(run, pixels), output=facts.output, detector=detector_measure(facts))
     return {SENSITIVITY: to_bytes(sensitivity_json(found, _health(run, twins, pixels), output=facts.output))}
 
 
 def _health(run: Context, twins: "Sequence[Twin]", pixels: "Pixels") -> "list[TensorHealth]":
     from mbexport.calibration.examine.health import measure_health
 
-    return measure_health(twins, _batches(run, pixels))
-
-
-def _pixels(run: Context, *, at_most: int) -> "Pixels":
-    """Some of the images that were calibrated on."""
-    import numpy as np
-
-    from mbexport.calibration.samples import balanced_samples
-    from mbexport.models.data.imageset import iter_pixels
-
-    images, count = run.images.calibration, min(at_most, run.plan.calibration_samples)
-    chosen = images.subset(balanced_samples(images.labels, count, seed=run.plan.seed))
-    return np.concatenate(list(iter_pixels(chosen, run.float.facts.preprocess)))
-
-
-def _batches(run: Context, pixels: "Pixels") -> list[Any]:
-    steps = run.float.facts.preprocess.steps(pixels)
-    return [steps[start : start + _BATCH] for start in range(0, len(steps), _BATCH)]
+    return measure_health(twins, input_batches(run, pixels))
 
 
 def _twins(run: Context) -> "list[Twin]":
@@ -114,7 +98,7 @@ def _twins(run: Context) -> "list[Twin]":
     from mbexport.calibration.qat.fake_quant import input_range
     from mbexport.models.folding import fold_batch_norm
     from mbexport.models.weights import arrays_from_bytes
-    from mbexport.pipeline.networks import float_network, folded_network, largest_of, ranges_of
+    from mbexport.pipeline.networks import float_network, folded_network, kept_of, largest_of, ranges_of
 
     network, preprocess = run.quantized, run.float.facts.preprocess
     stored = arrays_from_bytes(network.arrangement.read_bytes(), source=str(network.arrangement))
@@ -125,4 +109,5 @@ def _twins(run: Context) -> "list[Twin]":
         ranges=ranges_of(network),
         largest=largest_of(network),
         arrangement=Arrangement.from_arrays(stored),
+        kept=kept_of(network),
     )

@@ -24,7 +24,14 @@ def quantize(run: Context) -> Files:
     from mbexport.models.folding import fold_batch_norm
     from mbexport.models.training.train import make_deterministic
     from mbexport.models.weights import weights_to_bytes
-    from mbexport.pipeline.networks import detector_measure, float_network, folded_network, largest_of, ranges_of
+    from mbexport.pipeline.networks import (
+        detector_measure,
+        float_network,
+        folded_network,
+        kept_of,
+        largest_of,
+        ranges_of,
+    )
     from mbexport.report.content import distilled_json, to_bytes
 
     plan, start, images = run.plan, run.calibrated, run.images.train
@@ -43,6 +50,7 @@ def quantize(run: Context) -> Files:
         teacher=fold_batch_norm(float_network(start.source), preprocess=facts.preprocess),
         output=facts.output,
         detector=detector_measure(facts),
+        kept=kept_of(start),
         seen=balanced_samples(images.labels, plan.calibration_samples, seed=plan.seed) if is_calibrated_on else None,
         duration=Duration(epochs=plan.qat_epochs, steps=plan.qat_steps, unless_below=settled),
         session=run.session,

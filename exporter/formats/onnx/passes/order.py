@@ -1,13 +1,13 @@
 """The ordered list of graph passes for a precision and a layout.
 
 The batch is named first, so that the shapes of all tensors follow from it; then tensors keep one order of axes, and
-pooling gets its name, by which it is looked for (1). Then activations get their type (2) and what that makes
-redundant goes (3); what stands between a convolution and its neighbours' quantization goes (4): a clip only where the
-codes behind it are the final ones; what still moves codes alone is then written as compilers of NPUs want it. Weights
-change their type, and the input its layout, when nothing looks at shapes any more (5). A detector then gets its tail,
-which computes in floats in every precision (6). Constants are shared once no pass makes any, but for what onnxruntime
-wants for each tensor of weights (7). The order of the nodes, and the names that follow from it, come last (8), so that
-they are given to what is left.
+pooling gets its name, by which it is looked for (1). Then activations get their type (2) and what that makes redundant
+goes (3); what stands between a convolution and its neighbours' quantization goes (4): a clip only where the codes
+behind it are the final ones; what still moves codes alone is then written as compilers of NPUs want it, and layers that
+were kept in float are put out of onnxruntime's reach. Weights change their type, and the input its layout, when nothing
+looks at shapes any more (5). A detector then gets its tail, which computes in floats in every precision (6). Constants
+are shared once no pass makes any, but for what onnxruntime wants for each tensor of weights (7). The order of the
+nodes, and the names that follow from it, come last (8), so that they are given to what is left.
 
 Each pass changes a ModelProto in place. In their pictures `DQ` and `Q` stand for DequantizeLinear and QuantizeLinear.
 """
@@ -24,6 +24,7 @@ from mbexport.formats.detection_tail import DetectionTail
 from mbexport.formats.onnx.detection_tail import append_detection_tail
 from mbexport.formats.onnx.passes.activations import spell_out_hard_swish
 from mbexport.formats.onnx.passes.ends import drop_idle_reshapes, name_batch, pool_globally, take_channels_first
+from mbexport.formats.onnx.passes.float_layers import feed_codes_to_float_layers
 from mbexport.formats.onnx.passes.half import store_weights_as_half
 from mbexport.formats.onnx.passes.int8 import (
     absorb_clips,
@@ -49,6 +50,7 @@ _OF_PRECISION: Final[Mapping[Precision, tuple[Pass, ...]]] = MappingProxyType(
             pad_codes,
             drop_idle_reshapes,
             reshape_numbers,
+            feed_codes_to_float_layers,
         ),
     }
 )
