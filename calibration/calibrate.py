@@ -48,8 +48,8 @@ def calibrate(
 
     Each call of `inputs` gives the calibration images as the network takes them, in batches (n, px, px, channels)
     float32. A file of `ranges` takes the place of the `observer`. `detector` is what the network is, if it is one: it
-    decides what is near to float. The convolutions `kept` stay in float. `seed` decides what is random; `on_step` reports progress. Raises `DataError` if the
-    file of ranges cannot be read or does not fit the network.
+    decides what is near to float. The convolutions `kept` stay in float. `seed` decides what is random; `on_step`
+    reports progress. Raises `DataError` if the file of ranges cannot be read or does not fit the network.
 
     numpy's linear algebra works on one thread meanwhile: the last bits of OpenBLAS' Cholesky factors and inverses of
     512 rows and more depend on how many there are.

@@ -119,8 +119,8 @@ def twins_of(
     """Pair the steps of two folded networks up to their logits, in order.
 
     `quantized` has the weights that were decided, its input the range `entry`, its activations `ranges`, and in each
-    channel code 127 stands for `largest`; `arrangement` is how its channels are stored; its convolutions `kept` stayed in
-    float.
+    channel code 127 stands for `largest`; `arrangement` is how its channels are stored; its convolutions `kept` stayed
+    in float.
     """
     steps = arrangement.steps(floats)
     integers = {step.site: step for step in steps_of(quantized)}

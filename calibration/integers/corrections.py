@@ -56,8 +56,9 @@ class Corrected:
     """A network as its integer artifacts hold it.
 
     `weights` are kernel and bias of each convolution, the kernel in multiples of its scales unless the layer stays in
-    float; `largest` (channels,) is what code 127 stands for in each of its channels; `ranges` are those of the activations. `sites` say how well
-    each activation, and the input, is stored on the calibration images; `arrangement` how its channels are stored.
+    float; `largest` (channels,) is what code 127 stands for in each of its channels; `ranges` are those of the
+    activations. `sites` say how well each activation, and the input, is stored on the calibration images; `arrangement`
+    how its channels are stored.
     """
 
     weights: dict[str, list[Array]]

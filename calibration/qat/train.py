@@ -164,8 +164,8 @@ def quantization_aware_training(
     result is None.
 
     Batch normalization is frozen by being folded: its statistics cannot move. So are the scales of the weights, in
-    which `largest` is code 127. The weights of the convolutions `kept` are not rounded. The learning rate falls from its peak to zero along a cosine. Raises `DataError` for
-    fewer than two images.
+    which `largest` is code 127. The weights of the convolutions `kept` are not rounded. The learning rate falls from
+    its peak to zero along a cosine. Raises `DataError` for fewer than two images.
     """
     if not duration.steps_with(1):
         return None

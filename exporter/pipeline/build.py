@@ -35,6 +35,7 @@ from mbexport.pipeline.stages import (
     keep_network,
     npu,
     quantize,
+    time_kept,
     train,
     train_detector,
     verify,
@@ -168,6 +169,13 @@ STAGES: Final = (
         upstream=(*_NETWORK, *_ARTIFACTS),
         work=verify_detector.verify,
         is_wanted=verify_detector.is_detector_judged,
+    ),
+    Stage(
+        name="time-kept",
+        options=time_kept.slowdown_options,
+        upstream=_ARTIFACTS,
+        work=time_kept.time_slowdowns,
+        is_wanted=time_kept.is_slowdown_timed,
     ),
     Stage(
         name="normalizations",

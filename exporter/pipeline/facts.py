@@ -1,7 +1,8 @@
 """What report.json says of a run: tool, model, data, options, stages, and the verdict on what was measured."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 from mbexport import __version__
 from mbexport.artifact import Io
@@ -14,13 +15,15 @@ from mbexport.models.ssd.spec import FEATURE_STRIDES, SsdSpec
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
-from mbexport.pipeline.stage_files import AGREEMENT, HISTORY, MEASURED, NPU, TRAINING, TRIED
+from mbexport.pipeline.stage_files import AGREEMENT, CALIBRATION, HISTORY, KEPT, MEASURED, NPU, TRAINING, TRIED
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes
 from mbexport.report.detector_content import anchors_json, boxes_json
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
 from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
 from mbexport.verification.judge import judge
 from mbexport.verification.task_gates import TASK_GATES
+
+_BYTES_PER_WEIGHT: Final = 4
 
 
 def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
@@ -29,6 +32,7 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
     `stages` are their names, seconds, and whether they were reused.
     """
     plan, facts, measured = run.plan, run.float.facts, run.read(MEASURED) | (run.read(NPU) or {})
+    calibration = run.read(CALIBRATION)
     network = NetworkFacts.of_parameters(
         family=facts.family,
         alpha=facts.alpha,
@@ -37,6 +41,8 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
         parameters=facts.parameters,
         has_float_io=plan.io is Io.FLOAT32,
     )
+    if calibration is not None:
+        network = replace(network, **_in_float(calibration))
     table = TASK_GATES[plan.task]
     gates = judge(
         gate_values(measured, table),
@@ -49,7 +55,18 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
     report |= {"training": run.read(HISTORY), "qat": run.read(TRAINING), "tried_normalizations": run.read(TRIED)}
     report |= {"import_agreement": run.read(AGREEMENT)}
     report |= {name: run.read(f"{name}.json") for name in ("calibration", "simulation", "health", "sensitivity")}
+    if (speed := run.read(KEPT)) is not None:
+        report |= {"in_float": speed["slowdowns"]}
     return to_bytes(report)
+
+
+def _in_float(calibration: Mapping[str, Any]) -> dict[str, Any]:
+    """What limits depend on where layers of int8 artifacts were to stay in float."""
+    kept, convolutions = calibration["in_float"], calibration["convolutions"]
+    return {
+        "integer_share": 1 - len(kept) / convolutions,
+        "float_bytes": _BYTES_PER_WEIGHT * sum(row["weights"] for row in kept),
+    }
 
 
 def run_facts(

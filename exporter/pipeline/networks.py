@@ -131,8 +131,8 @@ def calibration_images(plan: BuildPlan, images: ImageSet) -> ImageSet:
 class StoredNetworks:
     """The networks behind the artifacts of one precision, for a converter (`formats.file_format.Networks`)."""
 
-    def __init__(self, run: Context, precision: Precision) -> None:
-        self._run, self._precision = run, precision
+    def __init__(self, run: Context, precision: Precision, *, keeps_floats: bool = True) -> None:
+        self._run, self._precision, self._keeps_floats = run, precision, keeps_floats
 
     def network(self) -> tf_keras.Model:
         """Float weights for fp32 and fp16, fake quantization for int8, rounded weights for what remains."""
@@ -156,7 +156,7 @@ class StoredNetworks:
 
     def kept(self) -> tuple[str, ...]:
         """The convolutions that an int8 file has in float; `network` has them rounded."""
-        return kept_of(self._run.quantized) if self._precision is Precision.INT8 else ()
+        return kept_of(self._run.quantized) if self._keeps_floats and self._precision is Precision.INT8 else ()
 
     def ranges(self) -> Ranges:
         """The calibrated range of each activation tensor, of an int8 network."""

@@ -107,7 +107,7 @@ class BuildPlan:
     observer: Observer = OBSERVER
     ranges: Path | None = None
     corrections: tuple[Correction, ...] = tuple(Correction)
-    keep: Keep = Keep()
+    keep: Keep = field(default_factory=Keep)
     qat_epochs: int = 0
     qat_steps: int | None = None
     precisions: tuple[Precision, ...] = (Precision.FP32,)

@@ -25,6 +25,7 @@ SIMULATION: Final = "simulation.json"
 TRAINING: Final = "training.json"
 HEALTH: Final = "health.json"
 SENSITIVITY: Final = "sensitivity.json"
+KEPT: Final = "in_float.json"
 UNREADABLE: Final = "unreadable.json"
 CONTENTS: Final = "contents.json"
 
@@ -63,7 +64,10 @@ class Rounded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantized:
-    """Where the quantizable network lies: the float network it came from, its folded weights, all ranges, and how they were found."""
+    """Where the quantizable network lies: the float network it came from, its folded weights, and all ranges.
+
+    `calibration` says how they were found.
+    """
 
     source: Float
     weights: Path

@@ -96,6 +96,27 @@ def _emulated(entry: Json) -> str:
     )
 
 
+def layers_in_float(report: Json) -> str | None:
+    """Say which layers of int8 files stay in float; None where all are integers. Older reports know of none."""
+    calibration = report.get("calibration") or {}
+    names = [row["layer"] for row in calibration.get("in_float") or ()]
+    if not names:
+        return None
+    stay = "stays" if len(names) == 1 else "stay"
+    return (
+        f"{len(names)} of {calibration['convolutions']} convolutions of int8 files {stay} in float: {', '.join(names)}"
+    )
+
+
+def slowdowns(report: Json) -> list[str]:
+    """Say of each int8 file with layers in float how much longer it takes than with all of them in integers."""
+    return [
+        f"{ratio['file']} takes {ratio['latency_ratio']:.2f}{interval(ratio['latency_ratio_ci95'], '.2f')} times as "
+        "long as with all layers in integers"
+        for ratio in report.get("in_float") or ()
+    ]
+
+
 def other_speeds(artifacts: Sequence[Json], *, besides: int) -> tuple[list[str], list[list[str]]]:
     """Tabulate other speeds than one image on `besides` threads: names of columns, and a row for each artifact."""
     threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {besides})

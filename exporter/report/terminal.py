@@ -211,6 +211,8 @@ def _comparisons(report: Json) -> list[str]:
     lines += formatting.shares(report)
     lines += formatting.compiled_files(report)
     lines += [f"{ratio['b']} is {formatting.speedup(ratio)}" for ratio in report["speedups"]]
+    kept = formatting.layers_in_float(report)
+    lines += [*([kept] if kept else []), *formatting.slowdowns(report)]
     return lines + text.remarks(report)
 
 

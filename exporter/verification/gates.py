@@ -28,7 +28,9 @@ class NetworkFacts:
 
     `family` is the name of its architecture, `alpha` its width multiplier, `mult_adds` are those of one image,
     `fp32_bytes` is the size of the float weights, `fp32_ms` the shortest median latency of an fp32 artifact.
-    `has_float_io` says that the int8 artifacts were asked to take and give floats.
+    `has_float_io` says that the int8 artifacts were asked to take and give floats, `integer_share` how many of their
+    convolutions were not asked to stay in float, as a fraction; `float_bytes` is the size of the weights of those that
+    were.
     """
 
     resolution: Resolution
@@ -38,6 +40,8 @@ class NetworkFacts:
     fp32_bytes: int | None = None
     fp32_ms: float | None = None
     has_float_io: bool = False
+    integer_share: float = 1.0
+    float_bytes: int = 0
 
     @classmethod
     def of_parameters(
@@ -88,6 +92,7 @@ Gates = Mapping[str, Gate]
 # Limits that depend on the network.
 
 _GRAPH_BYTES: Final = 128 << 10
+_FLOAT_GROWTH: Final = 0.75  # of float weights, over 8-bit ones
 # Where a network takes a tenth of a millisecond, starting each op outweighs what integers save; where it takes a
 # hundredth, little else is measured.
 _SPEEDUPS: Final = ((10_000_000, 1.0), (1_000_000, 0.8), (0, 0.5))  # mult-adds at least, limit
@@ -124,9 +129,19 @@ def _speedup_limit(network: NetworkFacts) -> float | None:
     return None if mult_adds is None else next(limit for least, limit in _SPEEDUPS if mult_adds >= least)
 
 
-def _size_limit(network: NetworkFacts) -> float | None:
-    """int8 over fp32 size: a quarter, the scales of the channels, and 128 KiB of graph, which small networks feel."""
-    return None if network.fp32_bytes is None else round(0.28 + _GRAPH_BYTES / network.fp32_bytes, 4)
+def size_limit(network: NetworkFacts, *, same_bytes: int = _GRAPH_BYTES) -> float | None:
+    """int8 over fp32 size: a quarter, the scales of the channels, and what is the same in both, which small ones feel.
+
+    That is 128 KiB of graph if absent, and three quarters of each layer that was kept in float.
+    """
+    if network.fp32_bytes is None:
+        return None
+    return round(0.28 + (same_bytes + _FLOAT_GROWTH * network.float_bytes) / network.fp32_bytes, 4)
+
+
+def _integer_limit(network: NetworkFacts) -> float | None:
+    """All convolutions but those that were to stay in float."""
+    return network.integer_share if network.integer_share < 1 else None
 
 
 GATES: Final[Gates] = MappingProxyType(
@@ -283,6 +298,7 @@ GATES: Final[Gates] = MappingProxyType(
         "int8_convs": Gate(
             direction="at least",
             limit=1.0,
+            network_limit=_integer_limit,
             meaning="share of an int8 artifact's convolutions that run in integers",
             advice="see `mbexport inspect --kernels FILE`; convert from the int8 .tflite, not from Keras",
             values=measured_values.of_each(measured_values.int8, measured_values.integer_share),
@@ -300,7 +316,7 @@ GATES: Final[Gates] = MappingProxyType(
         "size_ratio": Gate(
             direction="at most",
             limit=0.3,
-            network_limit=_size_limit,
+            network_limit=size_limit,
             meaning="int8 size over fp32 size, same format",
             advice="are float weights left in the file? See `mbexport inspect FILE`",
             values=measured_values.size_ratios,

@@ -9,8 +9,8 @@ from mbexport.fingerprint import path_hash, tensorflow_threads
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.exports import needs
 from mbexport.pipeline.stage import Files, Options
-from mbexport.pipeline.stages.calibration_images import input_batches, some_pixels
 from mbexport.pipeline.stage_files import ARRANGEMENT, CALIBRATION, LARGEST, OBSERVED, RANGES, WEIGHTS
+from mbexport.pipeline.stages.calibration_images import input_batches, some_pixels
 
 if TYPE_CHECKING:
     from mbexport.calibration.calibrate import Calibrated
@@ -103,11 +103,11 @@ def _costliest(run: Context, folded: Any, made: "Calibrated", kept: Sequence[str
     from mbexport.pipeline.networks import detector_measure, float_network
 
     facts, found, decided = run.float.facts, made.corrected, _as_decided(folded, made)
-    ends = {"input_scale": facts.preprocess.input_scale, "input_zero_point": facts.preprocess.input_zero_point}
+    preprocess = facts.preprocess
     twins = twins_of(
-        fold_batch_norm(float_network(run.float), preprocess=facts.preprocess),
+        fold_batch_norm(float_network(run.float), preprocess=preprocess),
         decided,
-        entry=input_range(**ends),
+        entry=input_range(input_scale=preprocess.input_scale, input_zero_point=preprocess.input_zero_point),
         ranges=found.ranges,
         largest=found.largest,
         arrangement=found.arrangement,

@@ -60,6 +60,15 @@ def _export_options(run: Context, *, made: Export) -> Options:
 
 def _export(run: Context, *, made: Export) -> Files:
     """One artifact: from the file of another format, or from the network of its precision."""
+    source = b"" if made.source is None else run.artifact(made.source).read_bytes()
+    return {run.target(made).name: converted(run, made, source=source)}
+
+
+def converted(run: Context, made: Export, *, source: bytes, keeps_floats: bool = True) -> bytes:
+    """The content of an artifact, made of the content `source` of another where there is one.
+
+    Unless it `keeps_floats`, the layers that were to stay in float are integers, too, rounded to the nearest.
+    """
     from mbexport.models.training.train import make_deterministic
     from mbexport.pipeline.networks import StoredNetworks
 
@@ -71,16 +80,16 @@ def _export(run: Context, *, made: Export) -> Files:
         description=described(plan, run.float.facts, target),
         architecture=family_named(run.float.facts.family).name,
         versions=library_versions(),
-        networks=StoredNetworks(run, made.precision),
+        networks=StoredNetworks(run, made.precision, keeps_floats=keeps_floats),
         batch=plan.batch,
         io=plan.io,
         layout=plan.layout,
         opset=plan.opset,
-        source=b"" if made.source is None else run.artifact(made.source).read_bytes(),
+        source=source,
         tail=tail_of(run.float.facts),
         is_raw=made.is_raw,
     )
-    return {target.name: made.format.convert(conversion)}
+    return made.format.convert(conversion)
 
 
 def tail_of(facts: Facts) -> DetectionTail | None:

@@ -70,6 +70,7 @@ def _context(report: Json, licence: str | None, files: Collection[str], bundles:
         "latencies": _latencies(report["artifacts"], is_timed=is_timed),
         "speeds": [
             *(f"Here {ratio['b']} is {formatting.speedup(ratio)}." for ratio in report["speedups"]),
+            *(f"{line}." for line in formatting.slowdowns(report)),
             *card.speeds(report),
         ],
         "gates": _gates(report["gates"]),

@@ -9,7 +9,7 @@ from mbexport.models.resolution import Resolution
 from mbexport.report import formatting
 from mbexport.report.card.images import named
 from mbexport.report.card.task_card import TaskCard
-from mbexport.report.formatting import Json
+from mbexport.report.formatting import Json, layers_in_float
 from mbexport.report.tasks.registry import text_of
 
 _FLOATS: Final = "float32"
@@ -116,7 +116,8 @@ def _calibration(report: Json) -> list[str]:
     corrections = f"; corrected afterwards: {', '.join(found['corrections'])}" if found["corrections"] else ""
     return [
         f"Ranges of 8-bit activations were found on {found['samples']} calibration images "
-        f"(fingerprint {report['data']['calibration_fingerprint']}), {ranges}{corrections}."
+        f"(fingerprint {report['data']['calibration_fingerprint']}), {ranges}{corrections}.",
+        *([f"{kept}."] if (kept := layers_in_float(report)) else []),
     ]
 
 

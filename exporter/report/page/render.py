@@ -55,6 +55,7 @@ def _context(report: Json, pictures: Mapping[str, bytes]) -> dict[str, Any]:
         "threads": page_view.threads(artifacts),
         "tool": _tool(report["tool"]),
         "batches": page_view.batches(artifacts),
+        "in_float": page_view.in_float(report),
         "css": Markup("".join(files(_HERE).joinpath(name).read_text("utf-8") for name in ("page.css", *task.styles))),
         **task.context(report, artifacts, pictures),
     }

@@ -19,18 +19,15 @@ Why these limits:
   anchors of 8,000 places.
 """
 
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 from mbexport.verification.detection import values
-from mbexport.verification.gates import GATES, Gate, Gates, NetworkFacts
+from mbexport.verification.gates import GATES, Gate, Gates, size_limit
 from mbexport.verification.measured_values import artifacts, int8, of_each, output_words
 
 _SAME_IN_BOTH: Final = 256 << 10
-
-
-def _size_limit(network: NetworkFacts) -> float | None:
-    return None if network.fp32_bytes is None else round(0.28 + _SAME_IN_BOTH / network.fp32_bytes, 4)
 
 
 DETECTION_GATES: Final[Gates] = MappingProxyType(
@@ -179,7 +176,7 @@ DETECTION_GATES: Final[Gates] = MappingProxyType(
         "size_ratio": Gate(
             direction="at most",
             limit=0.3,
-            network_limit=_size_limit,
+            network_limit=partial(size_limit, same_bytes=_SAME_IN_BOTH),
             meaning=GATES["size_ratio"].meaning,
             advice=GATES["size_ratio"].advice,
             values=GATES["size_ratio"].values,

@@ -1,6 +1,6 @@
 """A pass on the layers that were kept in float in an int8 network: onnxruntime must not quantize them after all.
 
-Its optimizer (WeightBiasQuantization, seen in 1.23 and later) rounds the float weights of a convolution between DQ and
+Its optimizer (WeightBiasQuantization, seen in 1.32) rounds the float weights of a convolution between DQ and
 Q to 8 bits, with one scale for all channels. It would undo what the layer was kept for, without a word.
 """
 
