@@ -1,5 +1,6 @@
 """Small networks with branches, in the layers that a stored network may have, and their int8 forms, made in seconds."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from mbexport.calibration.integers.corrections import Corrected, Corrections, co
 from mbexport.calibration.qat.fake_quant import fake_quantize, input_range
 from mbexport.calibration.ranges.observe import observe
 from mbexport.formats.tflite.convert import int8_tflite
+from mbexport.formats.tflite.float_layers import with_float_layers
 from mbexport.formats.tflite.integers import Decided
 from mbexport.models.activations import HardSigmoid, HardSwish
 from mbexport.models.folding import fold_batch_norm
@@ -149,27 +151,38 @@ class Int8:
     tflite: bytes
 
 
-def int8_of(network: tf_keras.Model, corrections: Corrections = Corrections()) -> Int8:  # noqa: B008  # frozen
-    """Calibrate and convert the network."""
+def int8_of(
+    network: tf_keras.Model,
+    corrections: Corrections = Corrections(),  # noqa: B008  # frozen
+    kept: Collection[str] = (),
+) -> Int8:
+    """Calibrate and convert the network, in which the convolutions `kept` stay in float."""
     ends = {"input_scale": PREPROCESS.input_scale, "input_zero_point": PREPROCESS.input_zero_point}
     entry, images = input_range(**ends), PREPROCESS.dequantize(pixels())
     folded = fold_batch_norm(network, preprocess=PREPROCESS)
     ranges = observe(folded, [images])
-    found = correct(folded, ranges, lambda: [images[:16], images[16:]], entry=entry, corrections=corrections)
+    found = correct(folded, ranges, lambda: [images[:16], images[16:]], entry=entry, corrections=corrections, kept=kept)
     rounded = with_widths(fold_batch_norm(network), {name: len(bias) for name, (_, bias) in found.weights.items()})
     for name, weights in found.weights.items():
         rounded.get_layer(name).set_weights(weights)
     quantized = fake_quantize(rounded, found.ranges, **ends, largest=found.largest)
+    decided = {
+        name: Decided(kernel=weights[0], bias=weights[1], least=found.largest[name])
+        for name, weights in found.weights.items()
+    }
     return Int8(
         folded=folded,
         found=found,
-        decided={
-            name: Decided(kernel=weights[0], bias=weights[1], least=found.largest[name])
-            for name, weights in found.weights.items()
-        },
+        decided=decided,
         twins=twins_of(
-            folded, rounded, entry=entry, ranges=found.ranges, largest=found.largest, arrangement=found.arrangement
+            folded,
+            rounded,
+            entry=entry,
+            ranges=found.ranges,
+            largest=found.largest,
+            arrangement=found.arrangement,
+            kept=kept,
         ),
-        quantized=quantized,
-        tflite=int8_tflite(quantized, Io.UINT8),
+        quantized=fake_quantize(rounded, found.ranges, **ends, largest=found.largest, kept=kept),
+        tflite=with_float_layers(int8_tflite(quantized, Io.UINT8), decided, kept),
     )

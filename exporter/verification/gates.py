@@ -92,6 +92,7 @@ Gates = Mapping[str, Gate]
 # Limits that depend on the network.
 
 _GRAPH_BYTES: Final = 128 << 10
+_FLOAT_TWIN_LSB: Final = 16
 _FLOAT_GROWTH: Final = 0.75  # of float weights, over 8-bit ones
 # Where a network takes a tenth of a millisecond, starting each op outweighs what integers save; where it takes a
 # hundredth, little else is measured.
@@ -142,6 +143,11 @@ def size_limit(network: NetworkFacts, *, same_bytes: int = _GRAPH_BYTES) -> floa
 def _integer_limit(network: NetworkFacts) -> float | None:
     """All convolutions but those that were to stay in float."""
     return network.integer_share if network.integer_share < 1 else None
+
+
+def _twin_limit(network: NetworkFacts) -> float | None:
+    """What sums of floats in another order come to behind the codes of a layer in float: 10 were seen."""
+    return _FLOAT_TWIN_LSB if network.integer_share < 1 else None
 
 
 GATES: Final[Gates] = MappingProxyType(
@@ -225,6 +231,7 @@ GATES: Final[Gates] = MappingProxyType(
         "twin_lsb": Gate(
             direction="at most",
             limit=8,
+            network_limit=_twin_limit,
             meaning="largest distance of twins' outputs, in steps of their scale",
             advice="one of them was changed, or they come from two runs: make them again together",
             values=measured_values.twin_distances,

@@ -19,7 +19,7 @@ from mbexport.models.data.open import open_data
 
 pytestmark = pytest.mark.run
 PLACE = "qzplace"  # part of every path of the first run, and of nothing else
-TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-steps", "3", "--int8")
+TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-steps", "3", "--int8", "--keep", "auto:1")
 # Runs start in folders of their own.
 PLACES = (Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)
 PYTHONPATH = os.pathsep.join(map(str, PLACES))

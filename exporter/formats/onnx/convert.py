@@ -123,5 +123,5 @@ def _require_int8_weights(model: onnx.ModelProto, *, floats: int) -> None:
     ]
     if len(names) != floats:
         raise StageError(
-            f"an int8 network must have float32 weights in {floats} layers, got {', '.join(names) or 'none'}"
+            f"weights of an int8 network must be int8 in all layers but {floats}, got float32 in {len(names)}"
         )

@@ -34,10 +34,10 @@ def with_float_layers(content: bytes, convolutions: Mapping[str, Decided], kept:
 
 def _put_in_float(writer: GraphWriter, op: Any, decided: Decided) -> None:
     """Make `op` compute in float32, between two ops that convert."""
-    (codes, *_), (made,) = op.inputs, op.outputs
+    (codes, kernel, bias), (made,) = op.inputs, op.outputs
     real, result = writer.float_like(codes), writer.float_like(made)
-    kernel = writer.constant(np.ascontiguousarray(in_tflite_order(decided), np.float32))
-    op.inputs = np.array([real, kernel, writer.constant(decided.bias)], np.int32)
-    op.outputs = np.array([result], np.int32)
+    writer.store_floats(kernel, np.ascontiguousarray(in_tflite_order(decided), np.float32))
+    writer.store_floats(bias, decided.bias)
+    op.inputs, op.outputs = np.array([real, kernel, bias], np.int32), np.array([result], np.int32)
     writer.dequantize(codes, real, before=op)
     writer.quantize(result, made, behind=op)

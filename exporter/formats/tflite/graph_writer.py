@@ -106,10 +106,21 @@ class GraphWriter:
 
     def constant(self, values: NDArray[Any]) -> int:
         """A tensor that holds `values`, float32 or int32."""
+        return self._tensor(values.shape, kind=_KINDS[values.dtype.name], buffer=self._buffer(values))
+
+    def store_floats(self, tensor: int, values: NDArray[np.float32]) -> None:
+        """Put float32 `values` in the place of a constant's integers, of the same shape."""
+        constant = self._graph.tensors[tensor]
+        old, constant.buffer = constant.buffer, self._buffer(values)
+        constant.type, constant.quantization = KIND.FLOAT32, None
+        if all(each.buffer != old for each in self._graph.tensors):
+            self._model.buffers[old].data = None
+
+    def _buffer(self, values: NDArray[Any]) -> int:
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(values.tobytes(), np.uint8)
         self._model.buffers.append(buffer)
-        return self._tensor(values.shape, kind=_KINDS[values.dtype.name], buffer=len(self._model.buffers) - 1)
+        return len(self._model.buffers) - 1
 
     def _place(self, op: Any) -> int:
         return next(place for place, each in enumerate(self._graph.operators) if each is op)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from mbexport.calibration.affine import Range
 from mbexport.calibration.examine import sensitivity as sensitivity_of
-from mbexport.calibration.examine.sensitivity import Answers, Sensitivity, distances, image_count, sensitivity
+from mbexport.calibration.examine.sensitivity import (
+    Answers,
+    Sensitivity,
+    costliest,
+    distances,
+    image_count,
+    rounded,
+    sensitivity,
+    unrounded,
+)
 from mbexport.calibration.examine.twins import Twin, twins_of
 from mbexport.calibration.integers.arrangement import plain_arrangement
 from mbexport.calibration.qat.fake_quant import input_range
@@ -101,6 +110,29 @@ def test_the_last_layer_in_float_is_what_an_unrounded_head_makes_of_the_codes_be
     expected, lone = (np.asarray(head.in_float(x) * head.units).reshape(8, -1) for x in (floats, codes))
     assert found.without["head"].divergence == pytest.approx(float(np.square(expected - lone).mean()), rel=1e-4)
     assert found.without["head"].agreement == (expected.argmax(axis=1) == lone.argmax(axis=1)).mean()
+
+
+@pytest.mark.parametrize("coarse", ["stem", "depthwise", "pointwise", "head"])
+def test_the_costliest_layer_is_the_one_that_was_rounded_too_coarsely(
+    short_network: Callable[[], Any], inputs: np.ndarray, coarse: str
+) -> None:
+    small = inputs[:, ::4, ::4]
+    twins = twins_with(short_network, small, {coarse: 60.0})
+    found = sensitivity(twins, [np.rint(small * np.float32(127.5))], output=Output.SOFTMAX, in_float=rounded)
+    layers = ["stem", "depthwise", "pointwise", "head"]
+    assert costliest(found, layers, 1) == [coarse]
+    assert costliest(found, [name for name in layers if name != coarse], 9)[0] != coarse
+
+
+def test_a_layer_that_is_kept_gives_codes_and_an_unrounded_one_does_not(
+    short_network: Callable[[], Any], inputs: np.ndarray
+) -> None:
+    steps = np.rint(inputs[:8, ::4, ::4] * np.float32(127.5))
+    stem = twins_with(short_network, inputs[:, ::4, ::4], {})[0]
+    kept, floats = np.asarray(rounded(stem, [steps])), np.asarray(unrounded(stem, [steps]))
+    np.testing.assert_array_equal(kept, np.rint(kept))
+    assert np.abs(kept - floats.clip(stem.lowest, stem.highest)).max() <= 0.5 + 1e-4
+    assert not np.array_equal(floats, np.rint(floats))
 
 
 def test_where_no_box_is_shown_none_is_missed() -> None:

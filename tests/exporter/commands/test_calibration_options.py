@@ -5,7 +5,7 @@ import json
 import pytest
 from keras_by_hand import write_keras
 
-from mbexport.calibration.choices import Correction, Observer
+from mbexport.calibration.choices import Correction, Keep, Observer
 from mbexport.cli import run
 from mbexport.errors import StageError
 from mbexport.pipeline.plan import OBSERVER
@@ -65,6 +65,12 @@ def test_corrections_reach_the_plan(planned):
     assert planned("--corrections", "bias,rounding").corrections == (Correction.ROUNDING, Correction.BIAS)
 
 
+def test_layers_to_keep_reach_the_plan(planned):
+    plan = planned("--int8", "--keep", "float:conv_dw_3", "--keep", "auto:2")
+    assert plan.keep == Keep(layers=("conv_dw_3",), costliest=2)
+    assert planned().keep == Keep()
+
+
 def test_file_of_ranges_reaches_the_plan(planned, tmp_path):
     (tmp_path / "r.json").write_text(json.dumps({"conv1_relu": [0, 6]}))
     assert planned("--ranges", tmp_path / "r.json").ranges == tmp_path / "r.json"
@@ -89,10 +95,27 @@ def test_config_file_knows_the_options(planned, tmp_path):
         ),
         (("--observer", "mse", "--ranges", "net.keras"), "give --observer or --ranges, not both, got --observer mse"),
         (("--ranges", "r.json"), "no such file or folder: r.json (--ranges)"),
+        (
+            ("--int8", "--keep", "int16:conv1"),
+            "--keep must be float:LAYER or auto:N with N from 1, got int16:conv1",
+        ),
+        (("--keep", "auto:1"), "--keep is for int8 artifacts: add --int8, or drop --keep auto:1"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(refused, arguments, said):
     assert refused(*arguments) == f"Error: {said}\n"
+
+
+def test_layers_that_a_network_of_ours_does_not_have_are_refused_before_it_is_trained(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for keep, said in (
+        ("float:conv_dw_14", ", conv_dw_13, conv_pw_13, conv_preds, got conv_dw_14"),
+        ("auto:29", "--keep auto: must be at most 28, the convolutions left, got 29"),
+    ):
+        assert run(["build", "--int8", "--keep", keep, "--out", "out"]) == 2
+        printed = capsys.readouterr().err
+        assert (said in printed, printed.count("\n")) == (True, 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,14 @@ WORDS = (
     *(("--alpha", "0.3"), ("--shallow",), ("--conv", "standard"), ("--weights", "w.h5"), ("--data", "photos")),
     *(("--int8",), ("--precision", "int8"), ("--format", "onnx"), ("--format", "tflite"), ("--mean", "1/3")),
     *(("--crop-fraction", "0.1"), ("--io", "float32"), ("--seed", "3"), ("--rho", "0.5"), ("--max-bad", "3%")),
-    *(("--corrections", "bias"), ("--qat-steps", "5"), ("--classes", "c.txt"), ("--calibration", "/tmp/x")),
+    *(
+        ("--corrections", "bias"),
+        ("--keep", "float:conv1"),
+        ("--keep", "auto:2"),
+        ("--qat-steps", "5"),
+        ("--classes", "c.txt"),
+        ("--calibration", "/tmp/x"),
+    ),
 )
 
 

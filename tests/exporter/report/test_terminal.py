@@ -207,3 +207,15 @@ def test_bench_shows_starts_memory_and_throughput():
 def test_bench_shows_a_dash_for_what_was_not_measured():
     entry = {**EXAMPLE["artifacts"][0], "cold_start_ms": None, "peak_memory_bytes": None, "throughput": []}
     assert benched(entry).splitlines()[3].split() == [entry["file"], "4.37", "-", "-"]
+
+
+def test_layers_in_float_and_what_they_cost_have_a_line_each():
+    assert not [line for line in printed(EXAMPLE) if "in float" in line or "in integers" in line]
+    report = copy.deepcopy(EXAMPLE)
+    report["calibration"] |= {"convolutions": 28, "in_float": [{"layer": "conv_dw_3", "weights": 1728}]}
+    assert "1 of 28 convolutions of int8 files stays in float: conv_dw_3" in printed(report)
+    report["calibration"]["in_float"].append({"layer": "conv_preds", "weights": 768000})
+    report["in_float"] = [{"file": INT8, "latency_ratio": 1.08, "latency_ratio_ci95": [1.05, 1.11]}]
+    lines = printed(report)
+    assert "2 of 28 convolutions of int8 files stay in float: conv_dw_3, conv_preds" in lines
+    assert f"{INT8} takes 1.08 [1.05, 1.11] times as long as with all layers in integers" in lines

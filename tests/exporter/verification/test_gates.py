@@ -89,6 +89,16 @@ def test_float_io_on_request_passes_int8_io():
     assert default_limits(NetworkFacts(resolution=Resolution.square(224), has_float_io=True)) == {"int8_io": 0.0}
 
 
+def test_layers_that_were_to_stay_in_float_may_do_so():
+    # 3 of 28 convolutions; 100,000 weights of 4 bytes grow by 300,000 bytes: 0.28 + (131072 + 300000) / 4000000.
+    network = NetworkFacts(
+        resolution=Resolution.square(224), integer_share=25 / 28, float_bytes=400_000, fp32_bytes=4_000_000
+    )
+    limits = default_limits(network)
+    assert limits == {"int8_convs": 25 / 28, "twin_lsb": 16, "size_ratio": 0.3878}
+    assert not {"int8_convs", "twin_lsb"} & set(default_limits(NetworkFacts(resolution=Resolution.square(224))))
+
+
 def test_network_of_unknown_alpha_has_the_drop_of_the_table():
     limits = limits_of(ModelSpec(alpha=0.75, resolution=Resolution.square(128)), alpha=None)
     assert not {"top1_drop", "agreement"} & set(limits)
