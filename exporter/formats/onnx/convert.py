@@ -50,9 +50,9 @@ def onnx_from_tflite(
 
     The input is (n, h, w, channels), or (n, channels, h, w) in the layout NCHW; the output is (n, classes). A file
     that ends in a detection tail gets `tail` in its place, and the outputs of that. fp16 is made of the fp32 .tflite.
-    Raises `StageError` if the result is not valid ONNX, stores weights of other layers of an int8 network as floats than
-    of the number `floats` that were kept so, or would store weights as float16 that are too large for it, and if a step
-    of tf2onnx failed.
+    Raises `StageError` if the result is not valid ONNX, stores weights of other layers of an int8 network as floats
+    than of the number `floats` that were kept so, or would store weights as float16 that are too large for it, and if a
+    step of tf2onnx failed.
     """
     import tf2onnx  # slow: it loads TensorFlow
 

@@ -4,7 +4,8 @@ before:  codes -> CONV_2D(int8 weights) -> codes
 after:   codes -> DEQUANTIZE -> CONV_2D(float32 weights) -> QUANTIZE -> codes
 
 Everything else stays as it is: the layers around are the same integers, and what lies between layers is stored in the
-codes of calibration. Loads no TensorFlow.
+codes of calibration. The converter does not do this: it rounds weights that are not fake-quantized for itself, without
+a word (decision 0055). Loads no TensorFlow.
 """
 
 from collections.abc import Collection, Mapping

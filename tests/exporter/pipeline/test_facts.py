@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mbexport.calibration.choices import Correction
+from mbexport.artifact import Precision
+from mbexport.calibration.choices import Correction, Keep
 from mbexport.fingerprint import path_hash
 from mbexport.models.data.open import open_data
 from mbexport.models.facts import Output
@@ -49,6 +50,8 @@ def test_trained_network_by_hand(told):
         qat_epochs=3,
         calibration_samples=40,
         corrections=(Correction.BIAS,),
+        precisions=(Precision.INT8,),
+        keep=Keep(layers=("conv1",), costliest=2),
         max_bad=0.02,
         seed=5,
         threads=2,
@@ -67,6 +70,7 @@ def test_trained_network_by_hand(told):
         "observer": "minmax",
         "ranges": None,
         "corrections": ["bias"],
+        "keep": ["float:conv1", "auto:2"],
         "max_bad": 0.02,
         "io": "uint8",
         "seed": 5,
