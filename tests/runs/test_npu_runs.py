@@ -12,6 +12,7 @@ from mbexport.errors import OptionError, StageError
 from mbexport.formats.npu import chips
 from mbexport.formats.npu.chips import CHIPS, usable_chips
 from mbexport.formats.npu.compile import compile_file
+from mbexport.formats.tflite.metadata import labels_of
 
 pytestmark = pytest.mark.run
 
@@ -53,6 +54,7 @@ def test_a_build_for_one_chip(cli, installed, finished):
         assert (entry["images"], entry["b"]) == (24, "qnn-htp:v75")
         assert entry["agreement"] >= 22 / 24
         assert entry["max_lsb"] <= 32
+    assert labels_of((finished / names[0]).read_bytes()) == tuple("0123456789")
     (gate,) = [gate for gate in report["gates"] if gate["name"] == "npu_agreement"]
     assert gate["verdict"] in {"pass", "undecided"}
     assert cli("bundle", "--check", finished).returncode == 0

@@ -13,6 +13,7 @@ from typing import Any, Final
 from mbexport.errors import DataError
 from mbexport.formats.npu.chips import Chip
 from mbexport.formats.npu.context import context_model
+from mbexport.formats.tflite.metadata import attach_labels, labels_of
 
 _SDK: Final = "ai_edge_litert_sdk_qualcomm"
 _UNUSED: Final = "libQnnLpai.so"
@@ -36,8 +37,9 @@ def compile_aot(source: Path, chip: Chip, folder: Path) -> bytes:
     content = files[0].read_bytes() if len(files) == 1 else b""
     if not content:
         raise DataError("LiteRT's compiler gave no file, or an empty one")
-    require_compiled(content, like=source.read_bytes())
-    return content
+    given = source.read_bytes()
+    require_compiled(content, like=given)
+    return attach_labels(content, labels_of(given))  # which LiteRT loses: they lie behind the network
 
 
 def _provide_libraries(folder: Path) -> None:

@@ -247,7 +247,7 @@ def with_metadata(content: bytes, description: Description, *, raw: DetectionTai
     buffer.data = np.frombuffer(said, np.uint8)
     model.metadata.append(entry)
     model.buffers.append(buffer)
-    return _with_labels(packed(model), description.labels)
+    return attach_labels(packed(model), description.labels)
 
 
 def metadata_of(content: bytes) -> dict[str, str]:
@@ -303,7 +303,7 @@ def _bounded(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
     return entry
 
 
-def _with_labels(content: bytes, labels: tuple[str, ...]) -> bytes:
+def attach_labels(content: bytes, labels: tuple[str, ...]) -> bytes:
     """The file with a zip behind it that a reader finds from the end; not compressed, as MediaPipe reads it in place.
 
     Positions in the zip count from the start of the whole file, since some readers take them for that.

@@ -19,6 +19,7 @@ from mbexport.formats.npu.chips import CHIPS
 from mbexport.formats.npu.context import binary_of
 from mbexport.formats.tflite.aot import compile_aot, emulated, require_compiled
 from mbexport.formats.tflite.file import packed
+from mbexport.formats.tflite.metadata import attach_labels, labels_of
 
 SCALE = Affine(scale=(1 / 256,), zero_point=(0,))
 SOURCE = tflite_of("uint8", affine=SCALE)
@@ -132,6 +133,15 @@ def test_the_compiler_gets_the_libraries_of_the_wheel(compiler, source, room, tm
     assert asked["links"] == {"libQnnHtp.so": library, "libQnnLpai.so": library}
     assert asked["beside"] == tmp_path / "wheel" / "onnxruntime_qnn.libs"
     assert (asked["target"], asked["keep_going"]) == ([("Qualcomm", SocModel.SM8650)], False)
+
+
+def test_labels_lie_behind_the_compiled_graph_as_behind_the_source(compiler, source, room):
+    source.write_bytes(attach_labels(SOURCE, ("cat", "dog")))
+    compiler(compiled_of())
+    content = compile_aot(source, CHIPS[3], room)
+    assert labels_of(content) == ("cat", "dog")
+    assert content.startswith(compiled_of())
+    assert emulated(content) == emulated(compiled_of())
 
 
 @pytest.mark.parametrize("contents", [(), (b"",), (b"one", b"two")])
