@@ -88,6 +88,9 @@ class Made:
         """The network of the artifact's precision."""
         return self.model
 
+    def kept(self) -> tuple[str, ...]:
+        return ()
+
     def decided(self) -> Mapping[str, Decided]:
         """Each convolution's weights, whose integers are the nearest to them."""
         return self.convolutions

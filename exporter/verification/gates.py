@@ -248,7 +248,7 @@ GATES: Final[Gates] = MappingProxyType(
             direction="at least",
             limit=0.85,
             meaning="images that a file compiled for an NPU answers, emulated, as its source does on the CPU",
-            advice="the report's table of NPUs says how far apart they are; --npu-images looks at more",
+            advice="look at more images with --npu-images, and at how far apart they are: chips round otherwise",
             values=measured_values.npu_agreements,
             narrows_with_images=False,  # --npu-images says how many the emulator is given
         ),

@@ -47,7 +47,7 @@ def test_a_format_that_is_not_made_is_not_compiled(planned):
 
 def test_every_chip_has_a_stage_for_each_format():
     names = [stage.name for stage in STAGES]
-    assert len(names) == len({*names}) + 2  # a task has its own `train` and `verify`
+    assert len([name for name in names if "qualcomm" in name]) == 2 * len(CHIPS)
     for chip in CHIPS:
         assert {f"tflite-qualcomm-{chip.name.lower()}", f"onnx-qualcomm-{chip.name.lower()}"} <= {*names}
 

@@ -11,7 +11,16 @@ from mbexport.models.facts import Facts, Output, facts_to_json
 from mbexport.models.mobilenet_v1.spec import ModelSpec
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
 from mbexport.models.resolution import Resolution
-from mbexport.pipeline.stage_files import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS, Float, Quantized
+from mbexport.pipeline.stage_files import (
+    ARRANGEMENT,
+    CALIBRATION,
+    LARGEST,
+    NETWORK,
+    RANGES,
+    WEIGHTS,
+    Float,
+    Quantized,
+)
 from mbexport.workdir import StageRecord
 
 
@@ -26,12 +35,14 @@ def test_float_network_is_what_one_stage_left():
 
 def test_quantized_network_takes_weights_and_ranges_of_different_stages():
     source = Float.of(record("train", NETWORK, WEIGHTS))
-    tuned, calibrated = record("quantize", WEIGHTS), record("calibrate", WEIGHTS, RANGES, LARGEST, ARRANGEMENT)
+    tuned = record("quantize", WEIGHTS)
+    calibrated = record("calibrate", WEIGHTS, RANGES, LARGEST, ARRANGEMENT, CALIBRATION)
     handed = Quantized.of(source, weights=tuned, ranges=calibrated)
     assert handed.source is source
     assert (handed.weights, handed.ranges) == (Path("quantize") / WEIGHTS, Path("calibrate") / RANGES)
     assert handed.largest == Path("calibrate") / LARGEST
     assert handed.arrangement == Path("calibrate") / ARRANGEMENT
+    assert handed.calibration == Path("calibrate") / CALIBRATION
 
 
 def written(facts: Facts, folder: Path) -> Float:
