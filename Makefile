@@ -29,7 +29,7 @@ test-clients: $(STAMP)
 	$(BIN)/python -m pytest -m "client and not slow"
 
 # Real aarch64 wheels of both runtimes on two emulated processors: Debian's packages, pip and the network are needed once,
-# neither root nor an installation. Part of test-clients; the table is left in build/tests/arm.
+# neither root nor an installation. Slow: part of test-all; the table is left in build/tests/arm.
 test-arm: $(STAMP)
 	$(BIN)/python -m pytest -m client tests/clients/arm
 

@@ -89,6 +89,7 @@ class Made:
         return self.model
 
     def kept(self) -> tuple[str, ...]:
+        """No layer stays in float."""
         return ()
 
     def decided(self) -> Mapping[str, Decided]:

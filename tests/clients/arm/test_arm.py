@@ -17,7 +17,7 @@ from clients.environments import ROOT, UnreachableError
 from mbexport.formats.tflite.file import opened, packed
 from mbexport.models.data.open import open_data, open_unlabelled
 
-pytestmark = [pytest.mark.client, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.client, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 LOGITS = "logits.tflite"  # int8.tflite up to its softmax
 INT8, FP32 = ("int8.tflite", "int8.onnx"), ("fp32.tflite", "fp32.onnx")
