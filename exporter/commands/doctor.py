@@ -15,6 +15,7 @@ from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_STAGE_FAILED
 from mbexport.escaping.terminal import visible
 from mbexport.formats.chosen_paths import every_path
+from mbexport.formats.mcu.targets import vela_missing
 from mbexport.formats.npu.chips import VENDORS
 
 _EXAMPLES = """\b
@@ -36,7 +37,8 @@ _IMPORTS = (
 def command() -> int:
     """Show what is installed, and what would fail.
 
-    Kernel paths and NPUs that need more than a build does are listed, too: see `verify --path` and `build --npu`.
+    Kernel paths, NPUs and microcontrollers that need more than a build does are listed, too: see `verify --path`,
+    `build --npu` and `inspect --target`.
 
     Exit codes: 0 a build can run, 3 something that it needs is missing or does not load.
     """
@@ -51,6 +53,8 @@ def command() -> int:
         click.echo(
             visible(f"{'ok' if lack is None else '--':<4}  {'npu ' + vendor:<34} {lack or 'can be compiled for'}")
         )
+    lack = vela_missing()
+    click.echo(visible(f"{'ok' if lack is None else '--':<4}  {'target ethos-u*':<34} {lack or 'can be estimated'}"))
     click.echo("everything that a build needs is here" if healthy else "a build would fail: see the lines above")
     return EXIT_DONE if healthy else EXIT_STAGE_FAILED
 

@@ -9,12 +9,14 @@ import click
 
 from mbexport.artifact import Precision
 from mbexport.commands import options
+from mbexport.commands.inspect_targets import target_facts, target_lines
 from mbexport.commands.options import Group
 from mbexport.documents import Form, read_json_file
 from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import LONGEST_CELL, json_text, visible, visible_lines
 from mbexport.files import sha256_of
 from mbexport.formats.chosen_paths import require_paths_fit, usable_paths
+from mbexport.formats.mcu.targets import usable_targets
 from mbexport.formats.trial import require_harmless, warm_up
 from mbexport.models.task import Task
 from mbexport.report.formatting import taken
@@ -72,6 +74,7 @@ Examples:
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.onnx --kernels
   mbexport inspect a_int8.onnx --kernels --path qnn-htp:v75
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite --sensitivity
+  mbexport inspect a_int8.tflite --target ethos-u55-256
 """
 
 
@@ -98,8 +101,25 @@ Examples:
     help="With --kernels: show the part of the graph that this kernel path takes, too, and which ops it leaves to "
     "others; may be repeated. `mbexport doctor` lists the paths.",
 )
+@options.option(
+    "--target",
+    "targets",
+    group=Group.COMMON,
+    multiple=True,
+    metavar="NAME",
+    help="Show what a microcontroller needs instead: for ethos-u55-256 and its like (int8) which ops the NPU takes, "
+    "memory and time as Arm's compiler estimates them; for tflite-micro the arena. May be repeated.",
+)
 @options.as_json
-def command(file: Path, kernels: bool, sensitivity: bool, paths: tuple[str, ...], as_json: bool) -> None:
+def command(
+    file: Path,
+    *,
+    kernels: bool,
+    sensitivity: bool,
+    paths: tuple[str, ...],
+    targets: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Show the tensors, the quantization and the kernels of an artifact.
 
     Kernels are those that the runtime executes: onnxruntime's graph after its own optimization; LiteRT's ops, with
@@ -107,9 +127,11 @@ def command(file: Path, kernels: bool, sensitivity: bool, paths: tuple[str, ...]
     """
     if kernels and sensitivity:
         raise OptionError("--kernels and --sensitivity are two tables; give one, got both")
+    if targets and (kernels or sensitivity):
+        raise OptionError(f"--target is a table of its own, got {'--kernels' if kernels else '--sensitivity'} with it")
     if paths and not kernels:
         raise OptionError("--path goes with --kernels, got it alone")
-    paths = usable_paths(paths)
+    paths, rows = usable_paths(paths), usable_targets(targets, file)
     if not sensitivity:
         warm_up([file])
         require_paths_fit(paths, [file])
@@ -121,8 +143,12 @@ def command(file: Path, kernels: bool, sensitivity: bool, paths: tuple[str, ...]
             _print_sensitivity(file, streams.out, as_json=as_json)
             return
         require_harmless([file])
-        facts = _kernel_facts(open_runner(file), paths) if kernels else _facts(file)
-        lines = _table if kernels else _lines
+        if rows:
+            facts, lines = target_facts(file, rows), target_lines
+        elif kernels:
+            facts, lines = _kernel_facts(open_runner(file), paths), _table
+        else:
+            facts, lines = _facts(file), _lines
         text = json_text(facts) if as_json else visible_lines(lines(facts))
         streams.out.write(text + "\n")
 

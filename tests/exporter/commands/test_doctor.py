@@ -138,3 +138,13 @@ def test_vendors_of_npus_are_listed_with_what_they_lack_and_fail_nothing(checked
     _, lines = checked()
     assert any(re.fullmatch(r"ok +npu qualcomm +can be compiled for", line) for line in lines)
     assert [line.split()[0] for line in lines if " npu " in line] == ["ok", "--", "--", "--", "--"]
+
+
+def test_the_compiler_of_microcontrollers_is_listed_and_fails_nothing(checked, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    code, lines = checked()
+    assert code == 0
+    lack = "the package ethos-u-vela is not installed; pip install 'mbexport[mcu]'"
+    assert f"--    {'target ethos-u*':<34} {lack}" in lines
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    assert f"ok    {'target ethos-u*':<34} can be estimated" in checked()[1]

@@ -1,0 +1,1 @@
+"""What microcontrollers make of a .tflite file: memory, and the estimates of their NPUs' compiler."""
