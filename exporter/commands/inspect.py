@@ -16,9 +16,11 @@ from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import LONGEST_CELL, json_text, visible, visible_lines
 from mbexport.files import sha256_of
 from mbexport.formats.chosen_paths import require_paths_fit, usable_paths
+from mbexport.formats.delegates.fitness import delegates_of, require_delegates
 from mbexport.formats.mcu.targets import usable_targets
 from mbexport.formats.trial import require_harmless, warm_up
 from mbexport.models.task import Task
+from mbexport.report.delegates import delegate_lines
 from mbexport.report.formatting import taken
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ Examples:
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.onnx --kernels
   mbexport inspect a_int8.onnx --kernels --path qnn-htp:v75
+  mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite --delegates
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite --sensitivity
   mbexport inspect a_int8.tflite --target ethos-u55-256
 """
@@ -91,6 +94,13 @@ Examples:
     group=Group.COMMON,
     is_flag=True,
     help="Show what rounding each layer costs instead (int8), from the report.json beside FILE.",
+)
+@options.option(
+    "--delegates",
+    group=Group.COMMON,
+    is_flag=True,
+    help="Show instead which ops delegates of phones and boards take, and which not and why: measured where they run "
+    "here, by their makers' published lists elsewhere.",
 )
 @options.option(
     "--path",
@@ -116,6 +126,7 @@ def command(
     *,
     kernels: bool,
     sensitivity: bool,
+    delegates: bool,
     paths: tuple[str, ...],
     targets: tuple[str, ...],
     as_json: bool,
@@ -125,16 +136,15 @@ def command(
     Kernels are those that the runtime executes: onnxruntime's graph after its own optimization; LiteRT's ops, with
     those that its delegate took.
     """
-    if kernels and sensitivity:
-        raise OptionError("--kernels and --sensitivity are two tables; give one, got both")
-    if targets and (kernels or sensitivity):
-        raise OptionError(f"--target is a table of its own, got {'--kernels' if kernels else '--sensitivity'} with it")
+    _require_one_table(kernels=kernels, sensitivity=sensitivity, delegates=delegates, target=bool(targets))
     if paths and not kernels:
         raise OptionError("--path goes with --kernels, got it alone")
     paths, rows = usable_paths(paths), usable_targets(targets, file)
     if not sensitivity:
         warm_up([file])
         require_paths_fit(paths, [file])
+    if delegates:
+        require_delegates(file)
     from mbexport.formats.registry import open_runner
     from mbexport.quiet import quiet_libraries
 
@@ -145,12 +155,21 @@ def command(
         require_harmless([file])
         if rows:
             facts, lines = target_facts(file, rows), target_lines
+        elif delegates:
+            facts, lines = delegates_of(file), delegate_lines
         elif kernels:
             facts, lines = _kernel_facts(open_runner(file), paths), _table
         else:
             facts, lines = _facts(file), _lines
         text = json_text(facts) if as_json else visible_lines(lines(facts))
         streams.out.write(text + "\n")
+
+
+def _require_one_table(**tables: bool) -> None:
+    """Raises `OptionError` for more than one of the tables."""
+    names = [f"--{name}" for name, is_given in tables.items() if is_given]
+    if len(names) > 1:
+        raise OptionError(f"{' and '.join(names)} are tables of their own; give one, got {len(names)}")
 
 
 def _print_sensitivity(file: Path, stream: TextIO, *, as_json: bool) -> None:
