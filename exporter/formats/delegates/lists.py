@@ -68,10 +68,10 @@ COREML: Final = PublishedList(
             "Add ArgMax Cast Ceil Clip Concat Cos DepthToSpace Div Elu Erf Exp GatherND Gelu GridSample "
             "GroupNormalization HardSigmoid Identity InstanceNormalization LayerNormalization LeakyRelu MatMul Max Mul "
             "PRelu Pow Range Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Resize Round Shape Sigmoid Sin "
-            "Softmax Softplus Sqrt Squeeze Sub Tanh Tile Transpose Unsqueeze"
+            "Softmax Softplus Sqrt Squeeze Sub Tanh Tile Transpose Unsqueeze com.microsoft:QuickGelu"
         ),
         **_each("AveragePool GlobalAveragePool GlobalMaxPool MaxPool", ranked(4)),
-        **_each("Conv", ranked(3, 4), constant(2, "bias")),
+        **_each("Conv com.microsoft:FusedConv", ranked(3, 4), constant(2, "bias")),
         **_each("ConvTranspose", constant(1, "weight"), constant(2, "bias")),
         **_each("Gemm", constant(1, "input B")),
         **_each("Slice", *(constant(place, what) for place, what in enumerate(("starts", "ends", "axes", "steps"), 1))),

@@ -31,7 +31,7 @@ def onnx_ops(file: Path) -> list[Op]:
             Op(
                 name=node.op_type if is_own else f"{node.domain}:{node.op_type}",
                 types=tuple(_type(value) for value in computed),
-                shapes=tuple(_shape(value) for value in computed),
+                shapes=tuple(_shape(value) for value in computed if value.type.tensor_type.HasField("shape")),
                 inputs=inputs,
             )
         )

@@ -63,9 +63,9 @@ def innermost(op: Op) -> str | None:
 
 def reduced(op: Op) -> str | None:
     """No reduction along the batch; along channels only where these are a multiple of 4."""
-    if op.axes is None or not op.shapes:
+    shape = op.shapes[0] if op.shapes else ()
+    if op.axes is None or not shape:
         return None
-    shape = op.shapes[0]
     axes = {axis % len(shape) for axis in op.axes}
     if 0 in axes:
         return "reduces the batch"

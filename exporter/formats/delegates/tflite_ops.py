@@ -26,10 +26,10 @@ def tflite_ops(file: Path) -> list[Op]:
     found = []
     for op in graph.operators:
         code, name = model.operatorCodes[op.opcodeIndex], names[op.opcodeIndex]
-        inputs = [int(place) for place in op.inputs if place >= 0]  # -1 is an optional one that is not given
-        if name == "DEQUANTIZE" and inputs[0] in stored:
-            unpacked.update(map(int, op.outputs))
-        computed = [graph.tensors[place] for place in (*inputs, *map(int, op.outputs)) if place not in stored]
+        inputs, outputs = _places(op.inputs), _places(op.outputs)
+        if name == "DEQUANTIZE" and stored.issuperset(inputs):
+            unpacked.update(outputs)
+        computed = [graph.tensors[place] for place in (*inputs, *outputs) if place not in stored]
         found.append(
             Op(
                 name=code.customCode.decode(errors="replace") if name == "CUSTOM" and code.customCode else name,
@@ -45,6 +45,11 @@ def tflite_ops(file: Path) -> list[Op]:
     return found
 
 
+def _places(given: Any) -> list[int]:
+    """The numbers of tensors; -1 is an optional one that is not given."""
+    return [] if given is None else [int(place) for place in given if place >= 0]
+
+
 def _source(place: int, stored: set[int], unpacked: set[int]) -> Source:
     if place in stored:
         return Source.CONSTANT
@@ -52,8 +57,10 @@ def _source(place: int, stored: set[int], unpacked: set[int]) -> Source:
 
 
 def _shape(tensor: Any) -> Shape:
-    sizes = tensor.shapeSignature if tensor.shapeSignature is not None else tensor.shape
-    return tuple(None if size < 0 else int(size) for size in (() if sizes is None else sizes))
+    signature, shape = (
+        () if sizes is None else tuple(map(int, sizes)) for sizes in (tensor.shapeSignature, tensor.shape)
+    )
+    return tuple(None if size < 0 else size for size in signature or shape)
 
 
 def _axes(model: Any, graph: Any, inputs: list[int]) -> tuple[int, ...] | None:

@@ -88,6 +88,7 @@ graphs = st.lists(
         shapes=st.lists(st.lists(st.none() | st.integers(1, 9), max_size=5).map(tuple), max_size=2).map(tuple),
         inputs=st.lists(st.sampled_from(Source), max_size=4).map(tuple),
         is_fused=st.booleans(),
+        axes=st.none() | st.lists(st.integers(-5, 4), max_size=3).map(tuple),
     ),
     max_size=8,
 )
