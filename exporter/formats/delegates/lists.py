@@ -79,7 +79,7 @@ COREML: Final = PublishedList(
     },
     # Source: base_op_builder.cc, which takes floats, and builders of its ops for indices, which take integers.
     rules=(typed("float32", "float16", "int32", "int64", "bool"),),
-    note="quantized ops are not in it: an int8 file goes to the CPU in large part",
+    note="quantized ops are not in it",
 )
 
 NNAPI: Final = PublishedList(

@@ -7,6 +7,8 @@ from tflite_by_hand import tflite_of
 
 from mbexport.calibration.affine import Affine
 from mbexport.cli import run
+from mbexport.errors import DataError
+from mbexport.formats.kernel_path import Share
 
 
 @pytest.fixture
@@ -18,7 +20,6 @@ def file(tmp_path):
 
 @pytest.fixture(autouse=True)
 def without_a_gpu(monkeypatch):
-    monkeypatch.setattr("mbexport.formats.tflite.paths._webgpu_missing", lambda: "there is none")
     monkeypatch.setattr("mbexport.formats.tflite.vulkan.missing_device", lambda: "there is none")
 
 
@@ -47,6 +48,39 @@ def test_as_json_sources_and_reasons_are_there(capfd, file):
     assert entries["gpu"]["measured"] is None
     assert entries["gpu"]["published"]["as_of"].startswith("TensorFlow, commit ")
     assert entries["qnn-htp"]["published"] is entries["qnn-htp"]["measured"] is None
+
+
+def test_where_a_measurement_and_the_list_differ_both_are_shown(capfd, monkeypatch, tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(tflite_of("uint8", codes="int8", affine=Affine(scale=(1 / 256,), zero_point=(0,))))
+    shares = {
+        "xnnpack": Share(taken=3, total=3),
+        "webgpu": Share(taken=2, total=3, left=(("RESHAPE", 1),), device="a GPU"),
+    }
+    monkeypatch.setattr("mbexport.formats.tflite.vulkan.missing_device", lambda: None)
+    monkeypatch.setattr("mbexport.formats.delegates.fitness._measured", lambda _file, name: shares[name])
+    assert run(["inspect", str(path), "--delegates"]) == 0
+    lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
+    start = lines.index("GPU measured 2 of 3 1 RESHAPE: left to the CPU; the runtime gives no reason")
+    assert lines[start + 1 : start + 6] == [
+        "list 1 of 3 1 QUANTIZE: not in the list",
+        "1 DEQUANTIZE: the input must be constant",
+        "difference QUANTIZE: taken when measured, not by the list",
+        "difference RESHAPE: taken by the list, not when measured",
+        "difference DEQUANTIZE: taken when measured, not by the list",
+    ]
+    assert "measured of GPU: --path webgpu on a GPU" in lines
+
+
+def test_a_measurement_that_fails_has_its_reason_in_the_row(capfd, file, monkeypatch):
+    def fail(_file, name):
+        raise DataError(f"{name} crashed")
+
+    monkeypatch.setattr("mbexport.formats.delegates.fitness._measured", fail)
+    assert run(["inspect", file, "--delegates"]) == 0
+    lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
+    assert "XNNPACK not measured - xnnpack crashed" in lines
+    assert "Edge TPU list 1 of 1 none: the whole graph" in lines
 
 
 @pytest.mark.parametrize(
