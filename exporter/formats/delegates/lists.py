@@ -1,6 +1,6 @@
 """What makers of delegates publish of the ops that they take, with the document and the version that was read.
 
-Only what the documents say is here. No op is added because it is known to work.
+No op is here because it is known to work, only because a document names it. Options of ops are left out.
 """
 
 from typing import Final
@@ -44,7 +44,7 @@ GPU: Final = PublishedList(
 
 EDGE_TPU: Final = PublishedList(
     source="Coral, TensorFlow models on the Edge TPU, Supported operations",
-    as_of="from quotations of two versions, 2019 and later",
+    as_of="an older and a newer version, as others quote them",
     ops={
         **_each(
             "ADD CONV_2D DEPTHWISE_CONV_2D EXPAND_DIMS FULLY_CONNECTED L2_NORMALIZATION LOGISTIC MAXIMUM MINIMUM MUL "
@@ -77,7 +77,7 @@ COREML: Final = PublishedList(
         **_each("Slice", *(constant(place, what) for place, what in enumerate(("starts", "ends", "axes", "steps"), 1))),
         **_each("Split", constant(1, "splits")),
     },
-    # Source: base_op_builder.cc, which takes floats, and builders of its ops for indices, which take integers.
+    # Source: base_op_builder.cc, which takes floats alone unless an op says otherwise; indices are let through here.
     rules=(typed("float32", "float16", "int32", "int64", "bool"),),
     note="quantized ops are not in it",
 )
