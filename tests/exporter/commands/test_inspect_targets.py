@@ -113,7 +113,8 @@ def test_floats_are_refused_and_tables_are_not_mixed(capfd, file, floats, instal
         f"--target {ETHOS} takes only int8 .tflite files, got {floats}, which is fp32"
     )
     for other in ("--kernels", "--sensitivity"):
-        assert refused(capfd, file, "--target", ETHOS, other) == f"{other} and --target are tables of their own; give one, got 2"
+        said = refused(capfd, file, "--target", ETHOS, other)
+        assert said == f"{other} and --target are tables of their own; give one, got 2"
 
 
 UNLINK = "next(Path(named['--output-dir']).glob('*.csv')).unlink()"
