@@ -80,15 +80,21 @@ def test_another_form_of_it_is_calibrated_on_photos_without_boxes(shapes, built,
     [
         (("--anchors", "0.1-0.95"), "was trained with --anchors 0.2-0.95, got --anchors 0.1-0.95: drop --anchors"),
         (("--resolution", "128"), "the model takes images of 96 px, got --resolution 128"),
-        (
-            ("--task", "classify"),
-            "has 1 inputs and 12 outputs: it is a detector: add --task detect to `mbexport export`",
-        ),
     ],
 )
 def test_what_the_file_says_otherwise_is_refused_in_one_line(shapes, built, tmp_path, words, message):
-    data = ("--data", "digits") if "classify" in words else ("--data", shapes.photos)
-    done = run_in_process(*EXPORT, "--model", keras_file(built), *data, "--out", tmp_path / "out", *words)
+    given = ("--model", keras_file(built), "--data", shapes.photos, "--out", tmp_path / "out")
+    require_refused(tmp_path, message, *EXPORT, *given, *words)
+
+
+def test_a_detector_is_no_classifier_of_keras(built, tmp_path):
+    words = ("export", "--model", keras_file(built), "--data", "digits", "--int8", "--out", tmp_path / "out")
+    message = "has 1 inputs and 12 outputs: it is a detector: add --task detect to `mbexport export`"
+    require_refused(tmp_path, message, *words)
+
+
+def require_refused(tmp_path: Path, message: str, *words: object) -> None:
+    done = run_in_process(*words)
     assert (done.returncode, done.stdout) == (2, "")
     *_, last = done.stderr.strip().splitlines()
     assert last.startswith("Error: ")

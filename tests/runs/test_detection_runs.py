@@ -118,7 +118,7 @@ def test_a_second_run_reuses_every_stage(shapes, built):
     assert code in (0, 1)
     stages = report(built)["stages"]
     assert all(stage["reused"] for stage in stages), errors
-    assert [stage["name"] for stage in stages][:3] == ["check-images", "train", "calibrate"]
+    assert [stage["name"] for stage in stages][:4] == ["check-images", "train", "keras", "calibrate"]
     assert repeating(built) == before
 
 

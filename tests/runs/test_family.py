@@ -30,7 +30,7 @@ from mbexport.pipeline.exports import EXPORTS
 from mbexport.pipeline.networks import Float, Quantized
 from mbexport.pipeline.plan import BuildPlan, Trained
 from mbexport.pipeline.stage import Files
-from mbexport.pipeline.stage_files import ARRANGEMENT, LARGEST, NETWORK, RANGES, WEIGHTS
+from mbexport.pipeline.stage_files import ARRANGEMENT, CALIBRATION, LARGEST, NETWORK, RANGES, WEIGHTS
 from mbexport.pipeline.stages.calibrate import calibrate
 from mbexport.pipeline.stages.export import export_stage
 
@@ -93,7 +93,7 @@ def exported(request, digits, pixels, tmp_path_factory) -> Exported:
     run = context(plan, images=SimpleNamespace(calibration=digits), class_names=labels, records=records)
     run = replace(run, active=SimpleNamespace(pixels=lambda _images, _preprocess: None))
     kept(calibrate(run))
-    calibrated = record(folder, WEIGHTS, RANGES, LARGEST, ARRANGEMENT)
+    calibrated = record(folder, WEIGHTS, RANGES, LARGEST, ARRANGEMENT, CALIBRATION)
     run = run.after("calibrate", calibrated).after("quantize", calibrated)
     artifacts = {}
     for export in EXPORTS:

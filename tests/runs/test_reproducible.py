@@ -19,6 +19,7 @@ from mbexport.models.data.open import open_data
 
 pytestmark = pytest.mark.run
 PLACE = "qzplace"  # part of every path of the first run, and of nothing else
+SHORT = 3  # letters: a host called "vm" is a word of many files
 TINY = ("--alpha", "0.1", "--resolution", "32", "--epochs", "1", "--qat-steps", "3", "--int8", "--keep", "auto:1")
 # Runs start in folders of their own.
 PLACES = (Path(path).resolve() for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)
@@ -127,7 +128,8 @@ def test_every_file_is_as_the_manifest_lists_it(exported_twice, cli):
 
 
 def test_no_deliverable_tells_of_a_place_a_host_or_a_time(exported_twice):
-    secrets = (PLACE, str(Path.home()), socket.gethostname(), "/tmp")
+    host = socket.gethostname()
+    secrets = [PLACE, str(Path.home()), "/tmp", *([host] if len(host) > SHORT else [])]
     proof = {name: (exported_twice[0] / name).read_bytes() for name in PROOF}
     for name, content in {**repeating(exported_twice[0]), **proof}.items():
         if name.endswith(PACKED):  # what is in them lies beside them, too

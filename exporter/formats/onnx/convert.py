@@ -99,7 +99,7 @@ class _Failures(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        if error is not None or record.levelno >= logging.ERROR or record.msg.startswith(_NOT_LOADED):
+        if error is not None or record.msg.startswith(_NOT_LOADED):
             reason = "" if error is None else f": {type(error).__name__} {error}"
             self.found.append(f"{record.getMessage()}{reason}")
 

@@ -145,7 +145,7 @@ def test_distillation_that_does_harm_changes_nothing_and_says_so(
 
 
 def test_what_is_lost_where_biases_become_whole_counts(distil: Distil, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoil(folded: Any, *_: Any) -> None:
+    def spoil(folded: Any, *_: Any, **__: Any) -> None:
         kernel, bias = folded.get_layer("head").get_weights()
         folded.get_layer("head").set_weights([kernel, bias + np.array([3, -3, 2, 0], np.float32)])
 
