@@ -7,6 +7,7 @@ import copy
 import math
 from typing import Any
 
+from detectors_by_hand import OUTPUT
 from example_reports import OF_BUILDS, of_build
 
 from mbexport.verification.detection.gates import DETECTION_GATES
@@ -303,7 +304,7 @@ def _artifact(usual: Json, place: int) -> Json:
         "file": f"{STEM}_{usual['precision']}.{usual['format']}",
         "size_bytes": (3_021_440, 3_105_112, 1_012_224, 1_030_400)[place],
         "samples": IMAGES,
-        "output": dict(_OUTPUT),
+        "output": dict(OUTPUT),
         **_quality(usual["precision"]),
         "ap_drop": drop,
         "ap_drop_ci95": _around(drop, 0.0074 if is_int8 else 0.0),
@@ -329,16 +330,6 @@ def _artifact(usual: Json, place: int) -> Json:
         "labels_matched": 1.0,
         "labels_problem": None,
     }
-
-
-_OUTPUT = {
-    "dtype": "float32",
-    "raw": False,
-    "detections": 100,
-    "score_threshold": 0.01,
-    "iou_threshold": 0.6,
-    "conflict": None,
-}
 
 
 def _image(number: int) -> Json:

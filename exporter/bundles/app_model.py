@@ -48,6 +48,12 @@ class AppModel(Generic[Artifact, Vectors]):
         """What it is for, from which follows what an app calls."""
         return self.golden.task
 
+    @property
+    def is_blue_first(self) -> bool:
+        """Whether an app has to put blue first: only floats, as an artifact takes the codes of bytes of RGB."""
+        source = self.artifact.input
+        return bool(source.channel_order == "BGR" and source.dtype == "float32")
+
 
 ClassifierModel = AppModel[GoldenArtifact, Golden]
 DetectorModel = AppModel[DetectorArtifact, DetectorGolden]

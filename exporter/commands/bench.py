@@ -12,14 +12,13 @@ from mbexport.commands.options import Group
 from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_THREADS, OptionError, require_within
 from mbexport.escaping.terminal import visible
 from mbexport.formats.trial import warm_up
+from mbexport.latency.android.adb import ANY
 
 if TYPE_CHECKING:
     from mbexport.pipeline.bench_device import Phone
 
 _MIN_RUNS = 2  # one in each of two sittings: a ratio's interval needs both
 _WARMUP = 2
-
-_ANY = "any"  # the only device, or that of ANDROID_SERIAL, as for adb
 
 _EXAMPLES = """\b
 Examples:
@@ -57,7 +56,7 @@ Examples:
     "serial",
     group=Group.LATENCY,
     is_flag=False,
-    flag_value=_ANY,
+    flag_value=ANY,
     metavar="[SERIAL]",
     help="Time the .tflite files on an Android device, too: that of this serial number, or the only one.",
 )
@@ -154,7 +153,7 @@ def _phone(serial: str | None, tool: Path | None) -> "Phone | None":
         raise OptionError("--adb needs --benchmark-model FILE, LiteRT's program for the device")
     from mbexport.pipeline.bench_device import find_phone
 
-    return find_phone(os.environ.get("ANDROID_SERIAL") or _ANY if serial == _ANY else serial, tool)
+    return find_phone(os.environ.get("ANDROID_SERIAL") or ANY if serial == ANY else serial, tool)
 
 
 def _is_file(text: str) -> bool:

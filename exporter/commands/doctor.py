@@ -15,7 +15,7 @@ from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_STAGE_FAILED
 from mbexport.escaping.terminal import visible
 from mbexport.formats.chosen_paths import every_path
-from mbexport.formats.mcu.targets import vela_missing
+from mbexport.formats.mcu.targets import VELA
 from mbexport.formats.npu.chips import VENDORS
 
 _EXAMPLES = """\b
@@ -47,14 +47,8 @@ def command() -> int:
         line = f"{'ok  ' if problem is None else 'FAIL'}  {name:<34} {found}" + (f"  {problem}" if problem else "")
         click.echo(visible(line))
         healthy = healthy and problem is None
-    for path, lack in _paths():
-        click.echo(visible(f"{'ok' if lack is None else '--':<4}  {'path ' + path:<34} {lack or 'can be used'}"))
-    for vendor, lack in _vendors():
-        click.echo(
-            visible(f"{'ok' if lack is None else '--':<4}  {'npu ' + vendor:<34} {lack or 'can be compiled for'}")
-        )
-    lack = vela_missing()
-    click.echo(visible(f"{'ok' if lack is None else '--':<4}  {'target ethos-u*':<34} {lack or 'can be estimated'}"))
+    for name, lack, able in _extras():
+        click.echo(visible(f"{'ok' if lack is None else '--':<4}  {name:<34} {lack or able}"))
     click.echo("everything that a build needs is here" if healthy else "a build would fail: see the lines above")
     return EXIT_DONE if healthy else EXIT_STAGE_FAILED
 
@@ -100,19 +94,14 @@ def _import(module: str) -> tuple[str, str, str | None]:
     return f"import {module}", "does not load:", lines[-1]
 
 
-def _paths() -> Iterator[tuple[str, str | None]]:
-    """The kernel paths that no build needs, and for `verify --path`: what is missing, and what to do about it."""
+def _extras() -> Iterator[tuple[str, str | None, str]]:
+    """What no build needs, for `verify --path`, `--npu` and `inspect --target`: what it lacks, and what it can else."""
     for each, row in every_path():
         if not row.is_usual:
-            missing = row.missing()
-            yield f"{row.name} (.{each.name})", None if missing is None else f"{missing}; {row.needs}"
-
-
-def _vendors() -> Iterator[tuple[str, str | None]]:
-    """The vendors of NPUs, for `--npu`: why nothing can be compiled for them here."""
+            yield f"path {row.name} (.{each.name})", row.lack(), "can be used"
     for vendor in VENDORS:
-        missing = vendor.missing()
-        yield vendor.name, vendor.unavailable or (f"{missing}; {vendor.needs}" if missing else None)
+        yield f"npu {vendor.name}", vendor.unavailable or vendor.lack(), "can be compiled for"
+    yield "target ethos-u*", VELA.lack(), "can be estimated"
 
 
 def _space() -> tuple[str, str, str | None]:

@@ -37,9 +37,9 @@ def paths_of(names: Sequence[str], file: Path) -> tuple[str, ...]:
 
 def _usable(name: str) -> str:
     _, row = _found(name)
-    missing = row.missing()
-    if missing is not None:
-        raise OptionError(f"--path {name} cannot be used here: {missing}; {row.needs}")
+    lack = row.lack()
+    if lack is not None:
+        raise OptionError(f"--path {name} cannot be used here: {lack}")
     return name if name in row.names else row.names[0]
 
 

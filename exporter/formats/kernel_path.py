@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mbexport.formats.installable import Installable
+
 if TYPE_CHECKING:
     from mbexport.formats.runner import Runner
 
@@ -55,14 +57,13 @@ def counted(ops: Iterable[str]) -> tuple[tuple[str, int], ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KernelPath:
+class KernelPath(Installable):
     """One row: how files of a format are executed.
 
     `name` is that of `--path`, of report.json and of errors; one with `variants` is called `name:variant`, the first
     where none is given. `open` takes the file, the number of threads and the variant, empty where there is none.
     `share` is None for a path whose own kernels execute every op that `inspect --kernels` counts. Where a path is slow,
-    `images` is how many it is given unless the user says otherwise; elsewhere the size of the file decides. `missing`
-    says why it cannot be used here, `needs` what to do about that.
+    `images` is how many it is given unless the user says otherwise; elsewhere the size of the file decides.
     """
 
     name: str
@@ -72,8 +73,6 @@ class KernelPath:
     is_usual: bool = False
     images: int | None = None
     variants: tuple[str, ...] = ()
-    missing: Callable[[], str | None] = lambda: None
-    needs: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

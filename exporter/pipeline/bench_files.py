@@ -14,10 +14,10 @@ from mbexport.fingerprint import usable_cores
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
 from mbexport.formats.trial import require_harmless
+from mbexport.latency.feeds import random_feed
 from mbexport.latency.machine import machine_json
 from mbexport.latency.performance import Performance, measure_performance, ratio_json
 from mbexport.latency.sittings import Effort
-from mbexport.models.preprocess import Preprocess
 from mbexport.pipeline.bench_device import Phone, prepared
 from mbexport.pipeline.publish import add, require_room
 from mbexport.progress import Progress
@@ -96,9 +96,4 @@ def _bench_json(runners: Sequence[Runner], performance: Performance) -> Json:
 def feeds_of(runners: Sequence[Runner]) -> dict[str, NDArray[Any]]:
     """Random images, prepared for each runner, by its name: they take as long as any other images."""
     rng = np.random.default_rng(0)
-    feeds = {}
-    for runner in runners:
-        preprocess = Preprocess(resolution=runner.resolution, channels=runner.channels)
-        pixels = rng.integers(0, 256, (runner.batch, *preprocess.shape), dtype=np.uint8)
-        feeds[runner.name] = runner.prepare(pixels, preprocess)
-    return feeds
+    return {runner.name: random_feed(runner, rng) for runner in runners}

@@ -4,20 +4,19 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mbexport.artifact import Precision
 from mbexport.files import sha256_of
 from mbexport.fingerprint import code_fingerprint
 from mbexport.formats.registry import open_runner
+from mbexport.latency.feeds import random_feed
 from mbexport.latency.intervals import Interval
 from mbexport.latency.machine import machine_json
 from mbexport.latency.performance import ratio_json
 from mbexport.latency.sittings import Timings, time_artifacts
-from mbexport.models.preprocess import Preprocess
 from mbexport.progress import Progress
 from mbexport.seal import fields_of, sealed_json
 from mbexport.sweep.results import FileLatency, Json, PointResult, artifact_path, latencies_of
@@ -51,7 +50,7 @@ def time_points(workdir: Workdir, points: Sequence[PointResult], threads: int, *
     found = _remembered(workdir, identity)
     if found is None:
         progress.start(STAGE)
-        feeds = {path: _feed(file) for path, file in files.items()}
+        feeds = {path: random_feed(open_runner(file), np.random.default_rng(0)) for path, file in files.items()}
         timings = time_artifacts(files, feeds, threads=(threads,), on_step=progress.step)
         found = _timed(points, timings, threads)
         workdir.write(_RECORD, sealed_json(STAGE, {"identity": identity, "timed": _to_json(found)}))
@@ -62,14 +61,6 @@ def _artifacts(points: Sequence[PointResult]) -> Iterator[str]:
     for point in points:
         for entry in point.report["artifacts"] if point.report else ():
             yield artifact_path(point.folder, entry["file"])
-
-
-def _feed(file: Path) -> NDArray[Any]:
-    """A random image, prepared for the file: it takes as long as any other one."""
-    runner = open_runner(file)
-    preprocess = Preprocess(resolution=runner.resolution, channels=runner.channels)
-    rng = np.random.default_rng(0)
-    return runner.prepare(rng.integers(0, 256, (runner.batch, *preprocess.shape), dtype=np.uint8), preprocess)
 
 
 def _timed(points: Sequence[PointResult], timings: Timings, threads: int) -> Timed:

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from mbexport.formats.mcu.targets import TARGETS, vela_missing
+from mbexport.formats.mcu.targets import TARGETS, VELA
 
 pytestmark = [
     pytest.mark.run,
-    pytest.mark.skipif(vela_missing() is not None, reason=str(vela_missing())),
+    pytest.mark.skipif(VELA.lack() is not None, reason=str(VELA.lack())),
 ]
 INT8 = "mobilenet_v1_0.25_32_int8.tflite"
 ETHOS = [each for each in TARGETS if each.npu is not None]

@@ -107,7 +107,7 @@ def _require_supported(app: AnyModel) -> None:
 
 def _values(app: AnyModel, name: str) -> dict[str, Any]:
     """The names that the templates use."""
-    licence, source, code = app.golden.licence, app.artifact.input, _CODE[app.task]
+    licence, code = app.golden.licence, _CODE[app.task]
     return {
         **code.values(app),
         "is_detector": app.task is Task.DETECT,
@@ -119,7 +119,7 @@ def _values(app: AnyModel, name: str) -> dict[str, Any]:
         "name": name,
         "version": app.version,
         "artifact": app.artifact,
-        "is_blue_first": source.channel_order == "BGR" and source.dtype == "float32",  # codes are bytes of RGB
+        "is_blue_first": app.is_blue_first,
         "labels": app.labels,
         "preprocess": app.golden.preprocess,
         "cases": len(app.golden.cases),

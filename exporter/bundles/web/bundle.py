@@ -136,7 +136,7 @@ def _copied(code: _Code) -> Iterator[tuple[str, bytes]]:
 
 def _values(app: AnyModel) -> dict[str, Any]:
     """The names that the templates use."""
-    source, code = app.artifact.input, _CODE[app.task]
+    code = _CODE[app.task]
     return {
         **code.values(app),
         "is_detector": app.task is Task.DETECT,
@@ -144,7 +144,7 @@ def _values(app: AnyModel) -> dict[str, Any]:
         "name": package_name(app.name),
         "version": app.version,
         "artifact": app.artifact,
-        "is_blue_first": source.channel_order == "BGR" and source.dtype == "float32",  # codes are bytes of RGB
+        "is_blue_first": app.is_blue_first,
         "labels": app.labels,
         "preprocess": app.golden.preprocess,
         "cases": len(app.golden.cases),

@@ -1,19 +1,21 @@
 """The microcontrollers that `inspect --target` names: a row each, and whether they can be asked about here."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 from mbexport.errors import OptionError
+from mbexport.formats.installable import Installable, missing_package
 from mbexport.formats.registry import format_of
 from mbexport.formats.tflite.paths import TFLITE_PATHS
 
 _COMPILER: Final = "ethos-u-vela"
 MICRO: Final = "tflite-micro"  # the name of the kernel path, too
 _FORMAT: Final = "tflite"
+VELA: Final = Installable(missing=partial(missing_package, "ethosu", _COMPILER), needs="pip install 'mbexport[mcu]'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +38,10 @@ class Target:
     title: str
     npu: Npu | None = None
 
-    def missing(self) -> str | None:
-        """Why nothing can be said of it here, and what to do about that; None if it can."""
-        if self.npu is not None:
-            return vela_missing()
-        (path,) = (each for each in TFLITE_PATHS if each.name == MICRO)
-        lack = path.missing()
-        return None if lack is None else f"{lack}; {path.needs}"
-
-
-def vela_missing() -> str | None:
-    """Why Arm's compiler cannot be used here, and what to do about that; None if it can."""
-    found = importlib.util.find_spec("ethosu")
-    return None if found else f"the package {_COMPILER} is not installed; pip install 'mbexport[mcu]'"
+    @property
+    def by(self) -> Installable:
+        """What says something of it: Arm's compiler, or the kernel path of that name."""
+        return VELA if self.npu is not None else next(each for each in TFLITE_PATHS if each.name == MICRO)
 
 
 def vela_version() -> str:
@@ -115,7 +108,7 @@ def _usable(name: str) -> Target:
     target = next((each for each in TARGETS if each.name == name.lower()), None)
     if target is None:
         raise OptionError(f"--target must be one of {', '.join(each.name for each in TARGETS)}, got {name}")
-    missing = target.missing()
-    if missing is not None:
-        raise OptionError(f"--target {name} cannot be asked about here: {missing}")
+    lack = target.by.lack()
+    if lack is not None:
+        raise OptionError(f"--target {name} cannot be asked about here: {lack}")
     return target

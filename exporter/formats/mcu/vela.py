@@ -1,20 +1,17 @@
 """Ask Vela, Arm's compiler for Ethos-U, about a file, in a process beside this one and a folder of its own."""
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
 from mbexport.files import read_regular
+from mbexport.formats.child import printed_by
 from mbexport.formats.mcu.estimate import Estimate, Placement, read_estimate, read_placement
 from mbexport.formats.mcu.targets import Npu, Target
-from mbexport.formats.trial import death
 
 # -P: nothing that lies in the user's folder by chance is imported.
 _COMMAND: Final = ("-P", "-m", "mbexport.formats.mcu.vela_process")
-_MAX_S: Final = 600  # however busy the machine is; the process counts its own processor time
 _STEM: Final = "net"
 
 
@@ -49,17 +46,5 @@ def _printed(source: Path, npu: Npu, accelerator: str) -> str:
     """What Vela prints while it compiles; its files lie beside the source then."""
     words = ["--accelerator-config", accelerator, "--system-config", npu.system_config]
     words += ["--memory-mode", npu.memory_mode, "--output-dir", str(source.parent), "--show-cpu-operations"]
-    try:
-        done = subprocess.run(
-            [sys.executable, *_COMMAND, str(source), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_MAX_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise DataError(f"Vela did not end within {_MAX_S} s") from None
-    if done.returncode:
-        raise DataError(f"Vela {death(done.returncode)}, in a process of its own")
-    return done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
+    answer = printed_by([*_COMMAND, str(source), *words], name="Vela")
+    return answer.decode("utf-8", "replace").replace("\r\n", "\n")

@@ -1,13 +1,14 @@
 """The chips that artifacts can be compiled for ahead of time: a row a vendor, and in it a row a chip."""
 
-import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from mbexport.artifact import Precision
 from mbexport.errors import OptionError
+from mbexport.formats.installable import Installable, missing_package
 
 FOLDER: Final = "npu"  # of the output folder
 _COMPILER: Final = "onnxruntime-qnn"
@@ -29,27 +30,17 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vendor:
-    """One row: its chips, or `unavailable`, why nothing can be compiled for them.
-
-    `missing` says why its compiler cannot be used on this machine, `needs` what to do about that.
-    """
+class Vendor(Installable):
+    """One row: its chips, or `unavailable`, why nothing can be compiled for them anywhere; it lacks its compiler."""
 
     name: str
     title: str
     chips: tuple[Chip, ...] = ()
     unavailable: str | None = None
-    missing: Callable[[], str | None] = lambda: None
-    needs: str = ""
 
 
 def _qualcomm(number: int, name: str, hexagon: str, title: str) -> Chip:
     return Chip(vendor="qualcomm", name=name, title=title, hexagon=hexagon, number=number)
-
-
-def _qualcomm_missing() -> str | None:
-    found = importlib.util.find_spec("onnxruntime_qnn")
-    return None if found else f"the package {_COMPILER} is not installed"
 
 
 VENDORS: Final = (
@@ -66,7 +57,7 @@ VENDORS: Final = (
             _qualcomm(69, "SM8750", "v79", "Snapdragon 8 Elite"),
             _qualcomm(87, "SM8850", "v81", "Snapdragon 8 Elite Gen 5"),
         ),
-        missing=_qualcomm_missing,
+        missing=partial(missing_package, "onnxruntime_qnn", _COMPILER),
         needs="pip install 'mbexport[npu]'",
     ),
     Vendor(
@@ -109,9 +100,9 @@ def _usable(name: str) -> Chip:
     chip = next((each for each in vendor.chips if each.name == chip_name.upper()), None) if vendor else None
     if vendor is None or chip is None:
         raise OptionError(f"--npu must be one of {_legal()}, got {name}")
-    missing = vendor.missing()
-    if missing is not None:
-        raise OptionError(f"--npu {name} cannot be compiled for here: {missing}; {vendor.needs}")
+    lack = vendor.lack()
+    if lack is not None:
+        raise OptionError(f"--npu {name} cannot be compiled for here: {lack}")
     return chip
 
 

@@ -1,22 +1,20 @@
 """Compile a file for an NPU in a process beside this one, which a vendor's compiler may end."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mbexport.errors import StageError
+from mbexport.errors import DataError, StageError
 from mbexport.escaping.terminal import visible
+from mbexport.formats.child import printed_by
 from mbexport.formats.npu.chips import Chip
 from mbexport.formats.npu.compile_process import COMPILED, EMULATED
 from mbexport.formats.trial import death
 
 # -P: nothing that lies in the user's folder by chance is imported.
 _COMMAND: Final = ("-P", "-m", "mbexport.formats.npu.compile_process")
-_MAX_S: Final = 600  # however busy the machine is; the process counts its own processor time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +45,10 @@ def compile_file(source: Path, format_name: str, chip: Chip) -> Compiled:
 def _failure(words: list[str]) -> str | None:
     """Why the process gave nothing, None if it says that it did."""
     try:
-        done = subprocess.run(
-            [sys.executable, *_COMMAND, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_MAX_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"the compiler did not end within {_MAX_S} s"
-    if done.returncode or not done.stdout:
-        return f"the compiler {death(done.returncode)}, in a process of its own"
-    error: str | None = json.loads(done.stdout)["error"]
-    return error
+        answer = printed_by([*_COMMAND, *words], name="the compiler")
+    except DataError as error:
+        return str(error)
+    if not answer:
+        return f"the compiler {death(0)}, in a process of its own"
+    reason: str | None = json.loads(answer)["error"]
+    return reason

@@ -1,10 +1,10 @@
 """How onnxruntime executes an .onnx file: a row each."""
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mbexport.formats.installable import missing_package
 from mbexport.formats.kernel_path import KernelPath, Share
 
 if TYPE_CHECKING:
@@ -40,10 +40,6 @@ def _qnn_share(runner: "Runner") -> Share:
     return qnn_share(runner)
 
 
-def _qnn_missing() -> str | None:
-    return None if importlib.util.find_spec("onnxruntime_qnn") else "the package onnxruntime-qnn is not installed"
-
-
 ONNX_PATHS: Final = (
     KernelPath(
         name=OPTIMIZED,
@@ -65,7 +61,7 @@ ONNX_PATHS: Final = (
         share=_qnn_share,
         images=16,
         variants=HEXAGONS,
-        missing=_qnn_missing,
+        missing=partial(missing_package, "onnxruntime_qnn", "onnxruntime-qnn"),
         needs="pip install 'mbexport[npu]'",
     ),
 )

@@ -1,10 +1,10 @@
 """How LiteRT and its relatives execute a .tflite file: a row each."""
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mbexport.formats.installable import missing_package
 from mbexport.formats.kernel_path import KernelPath, Share
 
 if TYPE_CHECKING:
@@ -55,10 +55,6 @@ def _micro_share(runner: "Runner") -> Share:
     return micro_share(runner)
 
 
-def _micro_missing() -> str | None:
-    return None if importlib.util.find_spec("tflite_micro") else "the package tflite-micro is not installed"
-
-
 TFLITE_PATHS: Final = (
     KernelPath(
         name=XNNPACK,
@@ -83,7 +79,7 @@ TFLITE_PATHS: Final = (
         open=_open_micro,
         share=_micro_share,
         images=20,
-        missing=_micro_missing,
+        missing=partial(missing_package, "tflite_micro", "tflite-micro"),
         needs="pip install 'mbexport[micro]'",
     ),
 )

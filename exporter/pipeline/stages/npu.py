@@ -91,7 +91,7 @@ def _emulation_options(run: Context) -> Options:
 def emulate(run: Context) -> Files:
     """What is known of each compiled artifact, and how alike the emulated NPU and the CPU answer."""
     from mbexport.report.content import to_bytes
-    from mbexport.verification.classification.npu import CompiledFile, compare_compiled
+    from mbexport.verification.classification.npu import compare_compiled
 
     sources = {subject.runner.path.name: subject for subject in verify.subjects_of(run)}
     entries: list[dict[str, Any]] = []
@@ -104,7 +104,8 @@ def emulate(run: Context) -> Files:
             graph.write_bytes(record.files[_EMULATED].read_bytes())
             found = compare_compiled(
                 sources[source],
-                CompiledFile(chip=chip, graph=graph),
+                chip,
+                graph,
                 run.images.test,
                 run.float.facts.preprocess,
                 most=run.plan.npu_images,

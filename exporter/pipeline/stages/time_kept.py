@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mbexport.artifact import Precision
 from mbexport.pipeline.context import Context
@@ -57,26 +57,18 @@ def _all_integers(run: Context, made: Export, folder: Path) -> Path:
 
 def _ratios(run: Context, others: dict[Export, Path]) -> "list[Ratio]":
     """Of each artifact to the other file of it."""
+    import numpy as np
+
+    from mbexport.formats.registry import open_runner
+    from mbexport.latency.feeds import random_feed
     from mbexport.latency.sittings import time_artifacts
 
     files = {made.name(run.plan.name): run.artifact(made) for made in others}
     files |= {path.name: path for path in others.values()}
     timings = time_artifacts(
         files,
-        {name: _feed(path, seed=run.plan.seed) for name, path in files.items()},
+        {name: random_feed(open_runner(path), np.random.default_rng(run.plan.seed)) for name, path in files.items()},
         seed=run.plan.seed,
         on_step=run.progress.step,
     )
     return [timings.ratio(made.name(run.plan.name), path.name) for made, path in others.items()]
-
-
-def _feed(path: Path, *, seed: int) -> Any:
-    """Any bytes as the file's input, as codes or as floats from 0 to 1."""
-    import numpy as np
-
-    from mbexport.formats.registry import open_runner
-
-    given = open_runner(path).input
-    pixels = np.random.default_rng(seed).integers(0, 256, given.shape, np.uint8)
-    kind = np.dtype(given.dtype)
-    return pixels.view(kind) if kind.itemsize == 1 else (pixels / 255).astype(kind)

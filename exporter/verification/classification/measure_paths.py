@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from mbexport.errors import DataError
@@ -51,16 +52,24 @@ def named_paths(subject: Subject, choice: PathChoice, images: ImageSet, pixels: 
     if len(usual) > 1:
         most = choice.images or _usual_images(subject)
         found = [_compared(subject, usual, images, pixels, most=most, shown=set(names))]
-    return found + [_beside_default(name, subject, choice, images, pixels) for name in names if name not in known]
+    for name in (each for each in names if each not in known):
+        row, _ = format_of(file).path_named(name)
+        most = choice.images or row.images or _usual_images(subject)
+        found.append(beside_default(name, subject, images, pixels, most=most))
+    return found
 
 
-def _beside_default(name: str, subject: Subject, choice: PathChoice, images: ImageSet, pixels: Preprocess) -> Paths:
-    """The path of that name and the default one."""
-    own = format_of(subject.runner.path)
-    default, (row, _) = own.kernel_paths[0], own.path_named(name)
-    most = choice.images or row.images or _usual_images(subject)
+def beside_default(
+    name: str, subject: Subject, images: ImageSet, pixels: Preprocess, *, most: int, file: Path | None = None
+) -> Paths:
+    """The default path of a file and, in a process of its own, the path of that name, on at most `most` images.
+
+    The latter runs `file`, if it is given: one that was made of the subject's. A path that cannot be run, or that ends
+    its process, is an entry with the reason.
+    """
+    default = format_of(subject.runner.path).kernel_paths[0]
     try:
-        with closing(PathRunner(subject.runner, name)) as runner:
+        with closing(PathRunner(subject.runner, name, file=file)) as runner:
             openers = {
                 default: lambda: replace(subject, runner=open_path(subject.runner.path, default)),
                 name: lambda: replace(subject, runner=runner),

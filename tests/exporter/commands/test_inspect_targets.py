@@ -12,7 +12,7 @@ from tflite_by_hand import tensor_of, tflite_of
 
 from mbexport.calibration.affine import Affine
 from mbexport.cli import run
-from mbexport.formats.mcu import vela
+from mbexport.formats import child
 from mbexport.formats.tflite.file import opened, packed
 
 ETHOS = "ethos-u55-256"
@@ -146,6 +146,6 @@ def test_a_compiler_that_fails_is_one_line(capfd, file, installed, fake, reason)
 
 
 def test_a_compiler_that_hangs_is_ended(capfd, file, installed, monkeypatch):
-    monkeypatch.setattr(vela, "_MAX_S", 2)
+    monkeypatch.setattr(child, "_MAX_S", 2)
     installed(fake_vela.write_package, end="import time; time.sleep(60)")
     assert refused(capfd, file, "--target", ETHOS).endswith("Vela did not end within 2 s")

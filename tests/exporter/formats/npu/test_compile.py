@@ -3,6 +3,7 @@
 import pytest
 
 from mbexport.errors import StageError
+from mbexport.formats import child
 from mbexport.formats.npu import compile as compiling
 from mbexport.formats.npu.chips import CHIPS
 
@@ -63,7 +64,7 @@ def test_whatever_goes_wrong_is_one_line(compiler, source, program, reason):
 
 
 def test_a_compiler_that_hangs_is_ended(compiler, source, monkeypatch):
-    monkeypatch.setattr(compiling, "_MAX_S", 0.5)
+    monkeypatch.setattr(child, "_MAX_S", 0.5)
     compiler("import time; time.sleep(60)")
     with pytest.raises(StageError, match=r"the compiler did not end within 0\.5 s$"):
         compiling.compile_file(source, "onnx", CHIPS[3])

@@ -12,8 +12,8 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
-from mbexport.verification.classification import npu
-from mbexport.verification.classification.npu import CompiledFile, compare_compiled
+from mbexport.verification.classification import measure_paths
+from mbexport.verification.classification.npu import compare_compiled
 
 PIXELS = Preprocess(resolution=Resolution.square(2), crop_fraction=1.0)
 
@@ -31,6 +31,8 @@ def compared(tmp_path, monkeypatch, numbered):
 
     def compare(emulate, *, most=16):
         class Emulator:
+            share = None
+
             def __init__(self, like, name, *, file):
                 asked.append((name, file))
                 self._like = like
@@ -44,9 +46,9 @@ def compared(tmp_path, monkeypatch, numbered):
             def close(self):
                 asked.append("closed")
 
-        monkeypatch.setattr(npu, "PathRunner", Emulator)
-        compiled = CompiledFile(chip=CHIPS[3], graph=tmp_path / "graph.onnx")
-        return compare_compiled(subject, compiled, numbered(range(100)), PIXELS, most=most), asked
+        monkeypatch.setattr(measure_paths, "PathRunner", Emulator)
+        graph = tmp_path / "graph.onnx"
+        return compare_compiled(subject, CHIPS[3], graph, numbered(range(100)), PIXELS, most=most), asked
 
     return compare
 
