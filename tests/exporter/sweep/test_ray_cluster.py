@@ -1,5 +1,6 @@
 """Jobs on a Ray cluster of two nodes of this machine: lost ones, ended ones, their environment, the handshake."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -313,6 +314,13 @@ def test_a_driver_finds_the_token_and_prints_nothing_of_rays(nodes, cluster, tmp
 _needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 
 
+def _has_word(process: psutil.Process, word: str) -> bool:
+    """Whether a running process was started with `word`; one that has ended, awaited or not, runs no more."""
+    with contextlib.suppress(psutil.Error):
+        return word in process.cmdline()
+    return False
+
+
 @_needs_ray
 def test_a_listener_that_says_nothing_is_refused_in_time(monkeypatch):
     monkeypatch.setattr(ray_connection, "_CONNECT_S", 3.0)
@@ -320,7 +328,7 @@ def test_a_listener_that_says_nothing_is_refused_in_time(monkeypatch):
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(OptionError, match=f"^--address {address}: no connection within 3 s; it must be a Ray"):
             connection(address).__enter__()
-    assert not [each for each in psutil.Process().children(recursive=True) if address in each.cmdline()]
+    assert not [each for each in psutil.Process().children(recursive=True) if _has_word(each, address)]
 
 
 @_needs_ray
