@@ -63,7 +63,8 @@ def listing(contents: dict[str, bytes]) -> Manifest:
 
 def with_proof(contents: dict[str, bytes]) -> dict[str, bytes]:
     """`contents`, and the documents on them."""
-    told = {**contents, "sbom.cdx.json": sbom_json(listing(contents), stem="net", version="1.0", licence="MIT")}
+    words = {"stem": "net", "version": "1.0", "task": "image-classification", "licence": "MIT"}
+    told = {**contents, "sbom.cdx.json": sbom_json(listing(contents), **words)}
     return {**told, "provenance.intoto.json": statement_json(listing(told))}
 
 

@@ -24,6 +24,7 @@ from mbexport.provenance.manifest import MANIFEST, SIGNATURE, Input, Manifest, R
 from mbexport.provenance.sbom import SBOM, sbom_json
 from mbexport.provenance.statement import STATEMENT, statement_json
 from mbexport.report.card.card import CARD, model_card
+from mbexport.report.card.registry import tag_of
 from mbexport.verification.pictures import pictures_from_json
 
 
@@ -125,7 +126,8 @@ def _proved(delivery: Delivery, plan: BuildPlan) -> Delivery:
     """The same with a bill of materials and a statement of provenance, where there is a manifest."""
     if delivery.manifest is None:
         return delivery
-    bill = sbom_json(delivery.listing(), stem=plan.name, version=__version__, licence=plan.licence)
+    task = tag_of(plan.task)
+    bill = sbom_json(delivery.listing(), stem=plan.name, version=__version__, task=task, licence=plan.licence)
     delivery = replace(delivery, told={SBOM: bill, **delivery.told})
     return replace(delivery, told={STATEMENT: statement_json(delivery.listing()), **delivery.told})
 

@@ -6,9 +6,7 @@ The format is CycloneDX 1.6 (ECMA-424). The file holds no time, and its serial n
 import json
 import platform
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import Distribution, distributions
+from collections.abc import Iterable
 from typing import Any, Final
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -18,16 +16,12 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
-from packaging.markers import UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import NormalizedName, canonicalize_name
 
 from mbexport.fingerprint import LIBRARIES
 from mbexport.formats.npu.chips import is_compiled
+from mbexport.provenance.installed import Installed, closure
 from mbexport.provenance.manifest import NAME, Input, Manifest
 
-_LONGEST_LICENCE: Final = 80  # characters; some distributions put the whole text where the licence's name belongs
-_CLASSIFIER: Final = "License :: "
 SBOM: Final = "sbom.cdx.json"
 FINGERPRINT: Final = "mbexport:fingerprint"
 _MODEL: Final = "model"
@@ -37,74 +31,11 @@ _NPU: Final = "npu"  # an extra, too: what compiles for NPUs
 _SERIAL_NUMBERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "pkg:pypi/mbexport#sbom")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
-    """A distribution; `needs` are the canonical names of the installed distributions that it requires here."""
-
-    name: str
-    version: str
-    licence: str | None
-    needs: tuple[str, ...]
-
-
-def closure(roots: Mapping[str, Iterable[str]]) -> dict[str, Installed]:
-    """The `roots` (extras by name) and all distributions that they require, directly or not, by canonical name, sorted.
-
-    Markers are evaluated for this Python and machine; what is required and not installed is left out.
-    """
-    here: dict[str, Distribution] = {}
-    for each in distributions():  # the first on the path is the one that is imported
-        if "Name" in each.metadata and "Version" in each.metadata:  # else pip was stopped as it removed it
-            here.setdefault(canonicalize_name(each.name), each)
-    extras: dict[str, frozenset[str]] = {}
-    needs: dict[str, set[str]] = {}
-    open_ends = [(canonicalize_name(name), frozenset(asked)) for name, asked in roots.items()]
-    while open_ends:
-        name, asked = open_ends.pop()
-        known = extras.get(name)
-        if name not in here or (known is not None and asked <= known):
-            continue
-        extras[name] = asked | (known or frozenset())
-        wanted = _wanted(here[name], extras[name])
-        needs[name] = {each for each, _ in wanted if each in here}
-        open_ends += wanted
-    return {name: _installed(name, here[name], needs[name]) for name in sorted(needs)}
-
-
-def _wanted(distribution: Distribution, extras: frozenset[str]) -> list[tuple[NormalizedName, frozenset[str]]]:
-    wanted = []
-    for text in distribution.requires or ():
-        try:
-            each = Requirement(text)
-            counts = each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in {"", *extras})
-        except (InvalidRequirement, UndefinedEnvironmentName):
-            continue  # written before there were rules (PEP 508); pip cannot follow it either
-        if counts:
-            wanted.append((canonicalize_name(each.name), frozenset(each.extras)))
-    return wanted
-
-
-def _installed(name: str, distribution: Distribution, needs: Iterable[str]) -> Installed:
-    return Installed(
-        name=name, version=distribution.version, licence=_licence(distribution), needs=tuple(sorted(needs))
-    )
-
-
-def _licence(distribution: Distribution) -> str | None:
-    """The licence that its metadata state, best first: an SPDX expression (PEP 639), a name, a classifier."""
-    metadata = distribution.metadata
-    for field in ("License-Expression", "License"):
-        text = (metadata[field] or "").strip() if field in metadata else ""
-        if text and text != "UNKNOWN" and "\n" not in text and len(text) <= _LONGEST_LICENCE:
-            return text
-    named = [each for each in metadata.get_all("Classifier") or () if each.startswith(_CLASSIFIER)]
-    return named[0].rsplit(" :: ", 1)[1] if named else None
-
-
-def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | None = None) -> bytes:
+def sbom_json(manifest: Manifest, *, stem: str, version: str, task: str, licence: str | None = None) -> bytes:
     """The bill of materials of the model `stem`: its files, its inputs, and the installed packages that made it.
 
-    The same manifest gives the same bytes where the same packages are installed.
+    `task` is what the Hugging Face Hub calls the model's. The same manifest gives the same bytes where the same
+    packages are installed.
     """
     model = Component(
         name=stem,
@@ -127,7 +58,7 @@ def sbom_json(manifest: Manifest, *, stem: str, version: str, licence: str | Non
     bom.register_dependency(model, [*files, *inputs, tools[NAME]])
     for each in installed:
         bom.register_dependency(tools[each.name], [python, *(tools[need] for need in each.needs)])
-    return _to_bytes(bom)
+    return _to_bytes(bom, task)
 
 
 def is_component(name: str) -> bool:
@@ -194,14 +125,14 @@ def _licences(name: str | None) -> list[Any]:
     return [LicenseFactory().make_from_string(name)] if name else []
 
 
-def _to_bytes(bom: Bom) -> bytes:
+def _to_bytes(bom: Bom, task: str) -> bytes:
     """The JSON of the bill, without the time that the library adds, and with a serial number made of the rest.
 
     The library cannot write a model card yet (CycloneDX 1.6, `modelCard`): it is added here.
     """
     content = json.loads(make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string())
     del content["metadata"]["timestamp"], content["serialNumber"]
-    content["metadata"]["component"]["modelCard"] = {"modelParameters": {"task": "image-classification"}}
+    content["metadata"]["component"]["modelCard"] = {"modelParameters": {"task": task}}
     serial = uuid.uuid5(_SERIAL_NUMBERS, json.dumps(content, sort_keys=True))
     head = {name: content.pop(name) for name in ("$schema", "bomFormat", "specVersion")}
     return (json.dumps({**head, "serialNumber": serial.urn, **content}, indent=2) + "\n").encode()

@@ -19,3 +19,8 @@ _CARDS: Final[Mapping[Task, TaskCard]] = MappingProxyType(
 def card_of(report: Json) -> TaskCard:
     """What the card says of the report's task."""
     return _CARDS[task_of(report)]
+
+
+def tag_of(task: Task) -> str:
+    """What the Hugging Face Hub calls a task: `object-detection`."""
+    return _CARDS[task].tag

@@ -36,6 +36,8 @@ MADE_UP = {
     "odd": Installed(name="odd", version="1.0+local", licence="a licence of our own", needs=("numpy",)),
 }
 
+WORDS = {"stem": "net", "version": "7.0", "task": "image-classification", "licence": "MIT"}
+
 
 @pytest.fixture
 def made_up(monkeypatch):
@@ -43,7 +45,7 @@ def made_up(monkeypatch):
 
 
 def told(manifest=MANIFEST, **changed) -> dict:
-    return json.loads(sbom_json(manifest, **{"stem": "net", "version": "7.0", "licence": "MIT", **changed}))
+    return json.loads(sbom_json(manifest, **{**WORDS, **changed}))
 
 
 def test_components_by_hand(made_up):
@@ -95,7 +97,7 @@ def test_dependencies_by_hand(made_up):
 @pytest.mark.parametrize("manifest", [MANIFEST, listing(contents_by_hand())], ids=["little", "a run"])
 @pytest.mark.parametrize("licence", [None, "MIT", "MIT OR Apache-2.0", "no name that SPDX knows"])
 def test_strict_validator_of_the_format_takes_it(manifest, licence):
-    content = sbom_json(manifest, stem="net", version="1.0", licence=licence).decode()
+    content = sbom_json(manifest, **{**WORDS, "version": "1.0", "licence": licence}).decode()
     validator = JsonStrictValidator(SchemaVersion.V1_6)
     assert validator.validate_str(content) is None
     assert validator.validate_str(content.replace('"bomFormat"', '"format"')) is not None
@@ -130,7 +132,7 @@ from pathlib import Path
 from mbexport.provenance.read_manifest import read_manifest
 from mbexport.provenance.sbom import sbom_json
 manifest = read_manifest(Path(sys.argv[1]))
-sys.stdout.buffer.write(sbom_json(manifest, stem="net", version="7.0", licence="MIT"))
+sys.stdout.buffer.write(sbom_json(manifest, stem="net", version="7.0", task="image-classification", licence="MIT"))
 """
 
 
@@ -147,9 +149,14 @@ def test_same_bytes_whenever_and_in_whatever_order(tmp_path):
         for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
     ]
     turned = replace(MANIFEST, files=dict(reversed(FILES.items())), inputs=dict(reversed(INPUTS.items())))
-    here = sbom_json(turned, stem="net", version="7.0", licence="MIT")
+    here = sbom_json(turned, **WORDS)
     assert runs == [here, here]
     assert not re.search(rb"\d{4}-\d\d-\d\dT", here)
+
+
+def test_the_model_card_names_the_task(made_up):
+    card = told(task="object-detection")["metadata"]["component"]["modelCard"]
+    assert card == {"modelParameters": {"task": "object-detection"}}
 
 
 def test_serial_number_is_of_what_is_told(made_up):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbexport.provenance.sbom import closure
+from mbexport.provenance.installed import closure
 
 
 @pytest.fixture
