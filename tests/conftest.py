@@ -75,6 +75,14 @@ def _no_cache_of_the_users() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_flushed() -> Iterator[None]:
+    """No test of this process waits for a disk: a process that ends loses nothing that it wrote."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real weights and images; tests that need it are skipped where it is missing."""

@@ -19,6 +19,8 @@ from mbexport.models.data.boxes.boxed import BoxedImages
 from mbexport.models.data.imageset import ImageSet
 from mbexport.models.detection.boxes import Boxes
 
+pytestmark = pytest.mark.run
+
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / "tests" / "bench"
 IMAGES = 6

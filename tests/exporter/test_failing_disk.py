@@ -27,14 +27,6 @@ FAILURES = {
 each_failure = pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def unflushed():
-    """What is written need not reach the disk: these tests write thousands of files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield
-
-
 def delivery(made: dict[str, bytes]) -> Delivery:
     told = {"report.json": b"report of " + made["net.onnx"][:3]}
     return Delivery(made=made, told=told, manifest=manifest_by_hand(files={}), sign=lambda content: content[:9])

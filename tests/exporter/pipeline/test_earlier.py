@@ -21,14 +21,6 @@ from mbexport.workdir import Workdir
 PRECIOUS = b"precious"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def unflushed():
-    """What is written need not reach the disk: these tests write thousands of files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield
-
-
 @pytest.fixture
 def out(tmp_path) -> Path:
     """What a run delivered; beside it somebody's own folder."""
