@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mbexport.formats.delegates.op import Op
     from mbexport.formats.description import Description
     from mbexport.formats.detection_tail import Decoding, DetectionTail
     from mbexport.formats.kernels import Kernels
@@ -93,7 +94,8 @@ class FileFormat:
     program that times such files on an Android device, None where there is none. `open` takes the file and the number
     of threads; `paths` are the kernel paths that it may be opened with instead, first what the runtime chooses itself.
     `runtime` names the library that opens a file; before it does, `check` raises `DataError` for one whose structure
-    does not hold together. `npu` compiles an int8 file for the NPU of a chip, where there is a compiler for the format.
+    does not hold together. `npu` compiles an int8 file for the NPU of a chip, where there is a compiler for the format;
+    `ops` lists the ops of a file as delegates judge them, where delegates execute the format.
     """
 
     name: str
@@ -119,6 +121,7 @@ class FileFormat:
     source: Callable[[Precision], Precision] = lambda precision: precision
     convert: Callable[[Conversion], bytes] | None = None
     npu: NpuCompiler | None = None
+    ops: "Callable[[Path], list[Op]] | None" = None
 
     @property
     def kernel_paths(self) -> tuple[str, ...]:

@@ -1,40 +1,25 @@
 """What each delegate takes of a file: what is measured, what its maker's list says, and where the two differ."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.chosen_paths import usable_paths
 from mbexport.formats.delegates.op import Op
 from mbexport.formats.delegates.rows import DELEGATES, Delegate
 from mbexport.formats.kernel_path import Share, share_json
-from mbexport.formats.registry import format_of
+from mbexport.formats.registry import FORMATS, format_of
 
 Json = dict[str, Any]
-
-
-def _tflite_ops(file: Path) -> list[Op]:
-    from mbexport.formats.delegates.tflite_ops import tflite_ops
-
-    return tflite_ops(file)
-
-
-def _onnx_ops(file: Path) -> list[Op]:
-    from mbexport.formats.delegates.onnx_ops import onnx_ops
-
-    return onnx_ops(file)
-
-
-_READERS: Final[Mapping[str, Callable[[Path], list[Op]]]] = {"tflite": _tflite_ops, "onnx": _onnx_ops}
 
 
 def require_delegates(file: Path) -> None:
     """Raise `OptionError` for a file of a format that no delegate executes."""
     own = format_of(file)
-    if own.name not in _READERS:
-        legal = " or ".join(f".{name}" for name in _READERS)
+    if own.ops is None:
+        legal = " or ".join(f".{each.name}" for each in FORMATS if each.ops is not None)
         raise OptionError(f"--delegates takes a {legal} file, got {file}, a {own.title} model")
 
 
@@ -43,10 +28,11 @@ def delegates_of(file: Path) -> Json:
 
     Raises `DataError` for a file that cannot be read.
     """
-    own = format_of(file).name
-    ops = _READERS[own](file)
-    rows = [_entry(row, file, ops) if row.format == own else _entry(row, None, ()) for row in DELEGATES]
-    return {"file": file.name, "format": own, "ops": len(ops), "delegates": rows}
+    own = format_of(file)
+    assert own.ops is not None, "require_delegates() comes first"
+    ops = own.ops(file)
+    rows = [_entry(row, file, ops) if row.format == own.name else _entry(row, None, ()) for row in DELEGATES]
+    return {"file": file.name, "format": own.name, "ops": len(ops), "delegates": rows}
 
 
 def _entry(row: Delegate, file: Path | None, ops: Sequence[Op]) -> Json:

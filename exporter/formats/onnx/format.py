@@ -12,6 +12,7 @@ from mbexport.formats.onnx.paths import ONNX_PATHS
 from mbexport.formats.tflite.format import TFLITE
 
 if TYPE_CHECKING:
+    from mbexport.formats.delegates.op import Op
     from mbexport.formats.detection_tail import DetectionTail
     from mbexport.formats.kernels import Kernels
     from mbexport.formats.loader import Loader
@@ -67,6 +68,12 @@ def _load(threads: int) -> "Loader":
     return onnxruntime_loader(threads)
 
 
+def _ops(path: Path) -> "list[Op]":
+    from mbexport.formats.delegates.onnx_ops import onnx_ops
+
+    return onnx_ops(path)
+
+
 def _labels(runner: "Runner") -> tuple[str, ...] | None:
     from mbexport.formats.onnx.runner import labels_property
 
@@ -113,4 +120,5 @@ ONNX: Final = FileFormat(
     core=_core,
     load=_load,
     npu=NpuCompiler(compile=_compile, emulated=lambda content: content),
+    ops=_ops,
 )

@@ -11,6 +11,7 @@ from mbexport.formats.npu.compiler import NpuCompiler
 from mbexport.formats.tflite.paths import TFLITE_PATHS
 
 if TYPE_CHECKING:
+    from mbexport.formats.delegates.op import Op
     from mbexport.formats.detection_tail import Decoding, DetectionTail
     from mbexport.formats.kernels import Kernels
     from mbexport.formats.loader import Loader
@@ -50,6 +51,12 @@ def _load(threads: int) -> "Loader":
     from mbexport.formats.tflite.loader import litert
 
     return litert(threads)
+
+
+def _ops(path: Path) -> "list[Op]":
+    from mbexport.formats.delegates.tflite_ops import tflite_ops
+
+    return tflite_ops(path)
 
 
 def _labels(runner: "Runner") -> tuple[str, ...] | None:
@@ -110,4 +117,5 @@ TFLITE: Final = FileFormat(
     load=_load,
     android_tool="benchmark_model",
     npu=NpuCompiler(compile=_compile, emulated=_emulated),
+    ops=_ops,
 )

@@ -56,6 +56,21 @@ def test_a_report_that_passed_says_so():
     assert (lines[0], lines[2]) == ("## ✅ mbexport: `mobilenet_v1_0.75_224` passed", "**PASSED**")
 
 
+def test_layers_in_float_stand_below_the_artifacts_with_what_they_cost():
+    report = copy.deepcopy(EXAMPLE)
+    assert "in float" not in markdown(report).partition("### Artifacts")[2].partition("###")[0]
+    layers = [{"layer": "conv_dw_3_<b>", "weights": 1728}]
+    report["calibration"] = {**(report["calibration"] or {}), "convolutions": 28, "in_float": layers}
+    report["in_float"] = [{"file": INT8, "latency_ratio": 1.08, "latency_ratio_ci95": [1.05, 1.11]}]
+    artifacts = markdown(report).partition("### Artifacts")[2].partition("###")[0]
+    items = [each.content for each in READER.parse(artifacts) if each.type == "inline" and each.level == 3]
+    texts = ["".join(part.content for part in READER.parseInline(each)[0].children) for each in items[-2:]]
+    assert texts == [
+        "1 of 28 convolutions of int8 files stays in float: conv_dw_3_<b>",
+        f"{INT8} takes 1.08 [1.05, 1.11] times as long as with all layers in integers",
+    ]
+
+
 def test_artifacts_stand_with_their_intervals():
     rows = cells_of(markdown(EXAMPLE))[1]
     assert rows[3] == [
