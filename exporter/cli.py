@@ -50,6 +50,7 @@ _COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+_KEEP_STAGES: Final = frozenset({"build", "export", "sweep"})  # commands that go on where an earlier run was stopped
 _SIGNALLED: Final[Mapping[int, str]] = MappingProxyType({signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"})
 _LONGEST_ERROR: Final = 4000  # characters: a name in it may have any number
 _BREAKS: Final = re.compile(r"[ \t\r\n]+")  # libraries break their messages into lines
@@ -128,10 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; expected errors become one line on stderr."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        return _invoke(sys.argv[1:] if arguments is None else arguments)
+        return _invoke(words)
     except (Exception, KeyboardInterrupt) as error:
-        code, message = _explained(error)
+        code, message = _explained(error, keeps_stages=not _KEEP_STAGES.isdisjoint(words[:1]))
     if message:
         line = visible(_BREAKS.sub(" ", message.strip()), _LONGEST_ERROR)
         with suppress(OSError):  # of a terminal that has been closed
@@ -176,8 +178,11 @@ def _no_such_option(error: click.NoSuchOption) -> str:
     return f"no such option: {error.option_name}; {suggestion or f'`{error.ctx.command_path} --help` lists them'}"
 
 
-def _explained(error: BaseException) -> tuple[int, str]:
-    """The exit code that an exception means, and the line to print, if any."""
+def _explained(error: BaseException, *, keeps_stages: bool) -> tuple[int, str]:
+    """The exit code that an exception means, and the line to print, if any.
+
+    With `keeps_stages` a command that was stopped may say that it goes on.
+    """
     if was_interrupted():  # what an interrupt broke on its way, an import for example, is no bug
         error = KeyboardInterrupt()
     match error:
@@ -189,7 +194,8 @@ def _explained(error: BaseException) -> tuple[int, str]:
             answer = EXIT_BAD_INPUT, error.format_message()
         case click.Abort() | KeyboardInterrupt():
             word = _SIGNALLED.get(last_signal(), "interrupted")
-            answer = EXIT_SIGNALLED + last_signal(), f"{word}; finished stages are kept and will be reused"
+            rest = "; finished stages are kept and will be reused" if keeps_stages else ""
+            answer = EXIT_SIGNALLED + last_signal(), word + rest
         case BrokenPipeError():  # whoever read our output has enough of it
             _drop_output()
             answer = EXIT_DONE, ""

@@ -33,25 +33,29 @@ ENDED = """
 import os, signal, sys
 from mbexport import cli
 number = int(sys.argv[1])
-if sys.argv[2:] == ["ignored"]:
+command, *how = sys.argv[2:]
+if how == ["ignored"]:
     signal.signal(number, signal.SIG_IGN)
 elif number != signal.SIGINT:
     signal.signal(number, signal.SIG_DFL)  # a parent such as nohup may have it ignored
 cli._invoke = lambda _: os.kill(os.getpid(), number) or 0
-cli.main([])
+cli.main([command])
 """
+KEPT = "; finished stages are kept and will be reused"
 
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
     [(signal.SIGHUP, 129, "hung up"), (signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
-def test_each_signal_ends_the_command_line_with_its_code_and_one_line(number, code, word):
-    done = subprocess.run([sys.executable, "-c", ENDED, str(int(number))], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (code, f"Error: {word}; finished stages are kept and will be reused\n")
+@pytest.mark.parametrize(("command", "rest"), [("build", KEPT), ("bench", "")])
+def test_each_signal_ends_the_command_line_with_its_code_and_one_line(number, code, word, command, rest):
+    program = [sys.executable, "-c", ENDED, str(int(number)), command]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, f"Error: {word}{rest}\n")
 
 
 def test_what_nohup_ignores_stays_ignored():
-    command = [sys.executable, "-c", ENDED, str(int(signal.SIGHUP)), "ignored"]
+    command = [sys.executable, "-c", ENDED, str(int(signal.SIGHUP)), "build", "ignored"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
