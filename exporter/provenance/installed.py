@@ -87,9 +87,7 @@ def _requirements(texts: Iterable[str]) -> Iterable[Requirement]:
             continue  # written before there were rules (PEP 508); pip cannot follow it either
 
 
-def _wanted(
-    requirements: Iterable[Requirement], extras: frozenset[str]
-) -> list[tuple[NormalizedName, frozenset[str]]]:
+def _wanted(requirements: Iterable[Requirement], extras: frozenset[str]) -> list[tuple[NormalizedName, frozenset[str]]]:
     """The distributions that count with these extras, and the extras that are asked of them."""
     wanted = []
     for each in requirements:

@@ -1,6 +1,7 @@
 """What the exporter's tests share: runners that answer from a table, and measurements made by hand."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_micro import write_package
 from golden_by_hand import golden_files_of
 from measured_by_hand import artifact_json, measured_json
 
@@ -192,3 +194,14 @@ def refused(cli, tmp_path):
         return done.stderr
 
     return run
+
+
+@pytest.fixture
+def install_micro(monkeypatch, tmp_path):
+    """Installs a package of TFLite Micro that does so at each invocation, for processes that begin now."""
+
+    def install(**how):
+        folder = write_package(tmp_path / "packages", **how)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+
+    return install

@@ -28,17 +28,6 @@ def file(tmp_path):
     return path
 
 
-@pytest.fixture
-def installed(monkeypatch, tmp_path):
-    """Installs a package of TFLite Micro that does so at each invocation, for processes that begin now."""
-
-    def install(**how):
-        folder = write_package(tmp_path / "packages", **how)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
-
-    return install
-
-
 @given(st.lists(arrays_of.arrays(st.sampled_from(["u1", "i1", "f4", "i8"]), arrays_of.array_shapes()), max_size=4))
 def test_arrays_pass_through_a_frame_as_they_are(given_arrays):
     stream = io.BytesIO()
@@ -60,8 +49,8 @@ def test_a_frame_that_was_cut_off_is_none():
     assert receive(io.BytesIO(stream.getvalue()[:7])) is None
 
 
-def test_outputs_are_those_of_the_path_and_the_file_is_read_by_the_other_runner(file, installed):
-    installed()
+def test_outputs_are_those_of_the_path_and_the_file_is_read_by_the_other_runner(file, install_micro):
+    install_micro()
     like = open_runner(file)
     runner = PathRunner(like, MICRO)
     try:
@@ -84,8 +73,8 @@ def test_outputs_are_those_of_the_path_and_the_file_is_read_by_the_other_runner(
         ("raise ValueError('no kernel for this')", r"fails when it runs: no kernel for this"),
     ],
 )
-def test_what_goes_wrong_at_an_invocation_is_one_line(file, installed, invoke, line):
-    installed(invoke=invoke)
+def test_what_goes_wrong_at_an_invocation_is_one_line(file, install_micro, invoke, line):
+    install_micro(invoke=invoke)
     runner = PathRunner(open_runner(file), MICRO)
     try:
         with pytest.raises(DataError, match=line) as raised:
@@ -95,8 +84,8 @@ def test_what_goes_wrong_at_an_invocation_is_one_line(file, installed, invoke, l
         runner.close()
 
 
-def test_what_cannot_be_opened_is_one_line(file, installed, tmp_path):
-    installed(arena=1 << 40)
+def test_what_cannot_be_opened_is_one_line(file, install_micro, tmp_path):
+    install_micro(arena=1 << 40)
     with pytest.raises(DataError, match=r"cannot be loaded into TFLite Micro: TFLM failed to allocate tensors"):
         PathProcess(file, MICRO)
     with pytest.raises(DataError, match="no such file"):

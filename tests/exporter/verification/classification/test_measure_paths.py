@@ -1,11 +1,9 @@
 """The kernel paths that a user names: on which images, beside what, and what is told of one that fails."""
 
 import math
-import os
 
 import numpy as np
 import pytest
-from fake_micro import write_package
 from hypothesis import given
 from hypothesis import strategies as st
 from tflite_by_hand import tflite_of
@@ -39,15 +37,6 @@ def images(numbered):
     return numbered(range(100))
 
 
-@pytest.fixture
-def installed(monkeypatch, tmp_path):
-    def install(**how):
-        folder = write_package(tmp_path / "packages", **how)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
-
-    return install
-
-
 def test_usual_paths_as_without_any_choice(file_subject, images):
     found = usual_paths(file_subject, images, PIXELS)
     assert (found.names, found.images, dict(found.shares)) == (("xnnpack", "builtin", "reference"), 64, {})
@@ -58,8 +47,8 @@ def test_usual_paths_as_without_any_choice(file_subject, images):
     )
 
 
-def test_usual_ones_are_compared_pair_by_pair_and_others_with_the_default(file_subject, images, installed):
-    installed()
+def test_usual_ones_are_compared_pair_by_pair_and_others_with_the_default(file_subject, images, install_micro):
+    install_micro()
     choice = PathChoice(names=("reference", MICRO, "optimized", "builtin"))
     usual, micro = named_paths(file_subject, choice, images, PIXELS)
     assert (usual.names, usual.images) == (("xnnpack", "reference", "builtin"), 64)
@@ -71,8 +60,8 @@ def test_usual_ones_are_compared_pair_by_pair_and_others_with_the_default(file_s
     assert micro.shares[MICRO].arena_bytes == 5 * 1024
 
 
-def test_the_number_of_images_is_the_users(file_subject, images, installed):
-    installed()
+def test_the_number_of_images_is_the_users(file_subject, images, install_micro):
+    install_micro()
     choice = PathChoice(names=("builtin", MICRO), images=7)
     assert [each.images for each in named_paths(file_subject, choice, images, PIXELS)] == [7, 7]
 
@@ -88,8 +77,8 @@ def test_the_default_alone_has_nothing_beside_it(file_subject, images):
         ("raise RuntimeError('an op is missing')", "an op is missing"),
     ],
 )
-def test_a_path_that_fails_is_an_entry_which_fails_the_gate(file_subject, images, installed, invoke, reason):
-    installed(invoke=invoke)
+def test_a_path_that_fails_is_an_entry_which_fails_the_gate(file_subject, images, install_micro, invoke, reason):
+    install_micro(invoke=invoke)
     usual, failed = named_paths(file_subject, PathChoice(names=("builtin", MICRO)), images, PIXELS)
     assert usual.images == 64
     entry = paths_json(failed)
