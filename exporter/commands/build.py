@@ -52,7 +52,7 @@ Examples:
     group=Group.COMMON,
     type=int,
     metavar="N",
-    help="Epochs of training; if absent 16 for digits, 30 for photos, and at most 60 with --weights; 100 for a "
+    help="Epochs of training; if absent 12 for digits, 30 for photos, and at most 60 with --weights; 100 for a "
     "detector.",
 )
 @network_options.rho

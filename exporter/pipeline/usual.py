@@ -23,7 +23,7 @@ class Usual:
 
 
 # 8x8 digits gain nothing from more pixels, and their calibrated integers were never beaten (docs/decisions/0007).
-DIGITS: Final = Usual(resolution_px=64, epochs=16, fine_tuning_epochs=60, qat_epochs=0, crop_fraction=1.0)
+DIGITS: Final = Usual(resolution_px=64, epochs=12, fine_tuning_epochs=60, qat_epochs=0, crop_fraction=1.0)
 PHOTOS: Final = Usual(resolution_px=224, epochs=30, fine_tuning_epochs=60, qat_epochs=2, crop_fraction=0.875)
 # The side is that of the published detector. An object may lie at the border: nothing is cut off. Calibration alone
 # keeps 96 % of the detections (docs/decisions/0050).

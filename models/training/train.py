@@ -15,7 +15,6 @@ from mbexport.models.training.classification import ClassObjective
 from mbexport.models.training.fit import OnStep, Phase, Session, fit
 from mbexport.models.training.stream import TrainSettings, steps_per_epoch
 
-_LEARNING_RATE: Final = 3e-3  # peak, Adam, from scratch
 _STATISTICS_IMAGES: Final = 1024
 _STATISTICS_BATCH: Final = 64
 
@@ -36,10 +35,13 @@ def train(
     settings: TrainSettings,
     *,
     epochs: int,
+    learning_rate: float,
     session: Session,
     on_step: OnStep,
 ) -> tuple[tf_keras.Model, History]:
-    """Train the network of `spec` for `epochs`. Returns it and the figures of each epoch.
+    """Train the network of `spec` for `epochs`, with Adam and a cosine from `learning_rate`.
+
+    Returns it and the figures of each epoch.
 
     Raises `StageError` if training diverges.
     """
@@ -52,7 +54,7 @@ def train(
         as_input=preprocess.normalize_floats,
         class_weights=class_weights(images.labels, spec.classes),
     )
-    phases = (Phase(epochs=epochs, learning_rate=_LEARNING_RATE, warmup_epochs=1),)
+    phases = (Phase(epochs=epochs, learning_rate=learning_rate, warmup_epochs=1),)
     history = fit(model, objective, settings, phases, session=session, on_step=on_step)
     estimate_batch_norm_statistics(model, images, preprocess, seed=settings.seed)
     return model, history

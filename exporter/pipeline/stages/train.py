@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mbexport.models.training.stream import TrainSettings
 
 _BATCH: Final = 32
+_LEARNING_RATE: Final = 3e-3  # peak, from scratch
+_DIGITS_LEARNING_RATE: Final = 1e-2  # with which fewer epochs teach as much (docs/decisions/0007)
 _FINE_TUNING_DROPOUT: Final = 0.2  # a new head on few images: Keras' guide to transfer learning has the same
 
 
@@ -80,6 +82,7 @@ def train(run: Context) -> Files:
             preprocess,
             settings,
             epochs=origin.epochs,
+            learning_rate=_LEARNING_RATE if run.images.is_photos else _DIGITS_LEARNING_RATE,
             session=run.session,
             on_step=run.progress.step,
         )

@@ -55,7 +55,7 @@ def photos(tmp_path_factory) -> Path:
 
 
 def make(**changed) -> BuildPlan:
-    origin = Trained(spec=ModelSpec(resolution=Resolution.square(64), classes=10), epochs=16)
+    origin = Trained(spec=ModelSpec(resolution=Resolution.square(64), classes=10), epochs=12)
     return BuildPlan(**{"name": "net", "origin": origin, "out": Path("out"), **changed})
 
 
@@ -66,7 +66,7 @@ def trained(**changed) -> Trained:
 def test_defaults_for_digits(planned):
     plan, data = planned()
     assert plan.origin == Trained(
-        spec=ModelSpec(alpha=1.0, resolution=Resolution.square(64), classes=10), epochs=16, weights=None
+        spec=ModelSpec(alpha=1.0, resolution=Resolution.square(64), classes=10), epochs=12, weights=None
     )
     assert (plan.name, plan.crop_fraction, plan.normalization) == ("mobilenet_v1_1.0_64", 1.0, None)
     assert (plan.qat_epochs, plan.calibration_samples, plan.seed, plan.threads) == (0, 300, 0, 1)

@@ -47,6 +47,7 @@ def trained(session_of: Callable[..., Any]) -> Callable[..., tuple[Any, list[Ste
             PREPARED,
             dataclasses.replace(SETTINGS, seed=seed),
             epochs=2,
+            learning_rate=3e-3,
             session=session_of(),
             on_step=lambda *step: steps.append(step),
         )
@@ -130,5 +131,5 @@ def test_training_balances_its_classes(monkeypatch: pytest.MonkeyPatch, session_
     objectives: list[Any] = []
     monkeypatch.setattr(training, "fit", lambda _model, objective, *_, **__: objectives.append(objective))
     images = digits(70)
-    train(SPEC, images, PREPARED, SETTINGS, epochs=1, session=session_of(), on_step=lambda *_: None)
+    train(SPEC, images, PREPARED, SETTINGS, epochs=1, learning_rate=3e-3, session=session_of(), on_step=lambda *_: None)
     np.testing.assert_array_equal(objectives[0].class_weights, class_weights(images.labels, 10))
