@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
 
 from mbexport.calibration.affine import Affine
 from mbexport.formats.tflite.file import packed
@@ -29,6 +30,22 @@ def tflite_of(kind: str, *, codes: str = "", affine: Affine | None = None, px: i
     graph.tensors, graph.operators = [*tensors, sizes], ops
     graph.inputs, graph.outputs = (np.array([end], np.int32) for end in (0, len(tensors) - 1))
     return packed(model_of(graph, steps, [None, np.array(scores, np.int32).tobytes()]))
+
+
+def dispatched_tflite(px: int = 2, channels: int = 3) -> bytes:
+    """The same in uint8 as a file that was compiled for an NPU: one op, which LiteRT's dispatch library executes."""
+    graph = schema.SubGraphT()
+    graph.tensors = [
+        tensor_of("image", "uint8", (1, px, px, channels)),
+        tensor_of("scores", "uint8", (1, px * px * channels)),
+    ]
+    graph.operators = [op_of(0, 0, 1)]
+    place = {"name": "graph", "bytecode_offset": 0, "bytecode_size": 4}
+    graph.operators[0].customOptions = np.frombuffer(bytes(flexbuffers.Dumps(place)), np.uint8)
+    graph.inputs, graph.outputs = (np.array([end], np.int32) for end in (0, 1))
+    model = model_of(graph, ["CUSTOM"], [None])
+    model.operatorCodes[0].customCode = b"DISPATCH_OP"
+    return packed(model)
 
 
 def tensor_of(name: str, kind: str, shape: Sequence[int], *, buffer: int = 0, affine: Affine | None = None) -> Any:

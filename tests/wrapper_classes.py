@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from mbexport.bundles.android import wrapper
+from mbexport.bundles.android.runtimes import RUNTIMES, Runtime
 from mbexport.bundles.files import zip_bytes
 from mbexport.models.task import Task
 
@@ -47,13 +48,14 @@ def compiled(sources: dict[str, bytes], *, class_path: tuple[Path, ...] = (), re
         return {each.relative_to(target).as_posix(): each.read_bytes() for each in target.rglob("*.class")}
 
 
-def wrapper_jar(task: Task) -> bytes:
+def wrapper_jar(task: Task, runtime: Runtime) -> bytes:
     """The jar that lies beside the wrapper's sources; without the test, which is for an app's own."""
-    sources = wrapper.sources(wrapper.PACKAGE, task)
+    sources = wrapper.sources(wrapper.PACKAGE, task, runtime)
     del sources[wrapper.TEST]
     return zip_bytes(compiled(sources))
 
 
 if __name__ == "__main__":
-    for each, folder in wrapper.FOLDERS.items():
-        (ANDROID / folder / wrapper.CLASSES).write_bytes(wrapper_jar(each))
+    for each in wrapper.FOLDERS:
+        for runtime in RUNTIMES:
+            (ANDROID / wrapper.classes_file(each, runtime)).write_bytes(wrapper_jar(each, runtime))

@@ -1,7 +1,7 @@
 """The model that an app gets: one artifact of a finished run, its labels and the golden vectors that prove it works."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
@@ -9,6 +9,7 @@ from mbexport import __version__
 from mbexport.artifact import Precision
 from mbexport.bundles.registry import Bundling, Platform
 from mbexport.errors import DataError
+from mbexport.formats.npu.chips import CHIPS, Chip, compiled_name
 from mbexport.golden.detection.vectors import DetectorArtifact, DetectorGolden
 from mbexport.golden.read import read_golden
 from mbexport.golden.vectors import FOLDER, INDEX, Golden, GoldenArtifact
@@ -31,8 +32,9 @@ Vectors = TypeVar("Vectors", Golden, DetectorGolden)
 class AppModel(Generic[Artifact, Vectors]):
     """One artifact that takes one image at a time, with its labels and golden vectors.
 
-    `model` is the content of the artifact's file, `golden_files` holds the files that `golden` names, by the names it
-    has for them; `name` and `version` are those of the bundle.
+    `model` is the content of the artifact's file, `compiled` holds what was compiled of it for the NPUs of chips;
+    `golden_files` are the files that `golden` names, by the names it has for them; `name` and `version` are those of
+    the bundle.
     """
 
     name: str
@@ -42,6 +44,7 @@ class AppModel(Generic[Artifact, Vectors]):
     golden: Vectors
     golden_files: Mapping[str, bytes]
     version: str = __version__
+    compiled: Mapping[Chip, bytes] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -135,7 +138,17 @@ def _app_model(
         golden=golden,
         golden_files=vectors,
         version=bundling.version or __version__,
+        compiled=_compiled(files, golden.stem, chosen),
     )
+
+
+def _compiled(
+    files: Mapping[str, bytes], stem: str, source: GoldenArtifact | DetectorArtifact
+) -> dict[Chip, bytes]:
+    """What was compiled of the artifact, by the chips that it was compiled for: of int8 files alone there is any."""
+    names = {chip: compiled_name(stem, chip, source.format) for chip in CHIPS}
+    is_source = source.precision == Precision.INT8
+    return {chip: files[name] for chip, name in names.items() if is_source and name in files}
 
 
 def _takes_one_image(artifact: GoldenArtifact | DetectorArtifact) -> bool:

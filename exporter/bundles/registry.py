@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mbexport.bundles.android.names import default_package, require_package
+from mbexport.bundles.android.runtimes import DEFAULT, require_runtime
 from mbexport.errors import OptionError
 from mbexport.formats.tflite.format import TFLITE
 from mbexport.models.task import Task
@@ -65,10 +66,21 @@ ANDROID_PACKAGE: Final = PlatformOption(
 )
 
 
+ANDROID_RUNTIME: Final = PlatformOption(
+    name="android-runtime",
+    metavar="NAME",
+    help="LiteRT in the Android bundle: litert2 computes on the NPU, the GPU or the CPU, and says which; litert1 "
+    f"(1.4.1) on the CPU, from Android 5 on. {DEFAULT.name} if absent.",
+    check=require_runtime,
+)
+
+
 def _android_files(app: "AnyModel", options: Mapping[str, str]) -> dict[str, bytes]:
     from mbexport.bundles.android.bundle import android_files
 
-    return android_files(app, package=options.get(ANDROID_PACKAGE.name) or default_package(app.name))
+    package = options.get(ANDROID_PACKAGE.name) or default_package(app.name)
+    runtime = require_runtime(options.get(ANDROID_RUNTIME.name) or DEFAULT.name)
+    return android_files(app, package=package, runtime=runtime)
 
 
 def _ios_files(app: "AnyModel", _options: Mapping[str, str]) -> dict[str, bytes]:
@@ -91,7 +103,7 @@ PLATFORMS: Final = (
         model_format=TFLITE.name,
         files=_android_files,
         tasks=(Task.CLASSIFY, Task.DETECT),
-        options=(ANDROID_PACKAGE,),
+        options=(ANDROID_PACKAGE, ANDROID_RUNTIME),
     ),
     Platform(
         name="ios",

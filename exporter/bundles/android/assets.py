@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mbexport.artifact import LABELS, labels_file
+from mbexport.bundles.android.runtimes import Runtime
 from mbexport.bundles.android.settings import settings_of
 from mbexport.bundles.app_model import AnyModel, restrict_golden
 from mbexport.bundles.files import zip_bytes
@@ -13,8 +14,6 @@ from mbexport.golden.vectors import FOLDER, INDEX
 
 MODEL_SUFFIX: Final = ".tflite"
 SETTINGS: Final = "settings.properties"
-# The lowest Android of LiteRT 1.4.1, by "Supported Android versions" of ai.google.dev/edge/litert/android.
-MIN_SDK: Final = 21
 _MANIFEST: Final = """<?xml version="1.0" encoding="utf-8"?>
 <manifest xmlns:android="http://schemas.android.com/apk/res/android" package="{package}">
     <uses-sdk android:minSdkVersion="{min_sdk}" />
@@ -28,14 +27,15 @@ _RULES: Final = """# Nothing is reached by reflection; but tests on the device, 
 _METADATA: Final = "aarFormatVersion=1.0\naarMetadataVersion=1.0\n"
 
 
-def aar_bytes(*, package: str, assets: Mapping[str, bytes], classes: Mapping[str, bytes]) -> bytes:
+def aar_bytes(*, package: str, min_sdk: int, assets: Mapping[str, bytes], classes: Mapping[str, bytes]) -> bytes:
     """The AAR: `assets` by their names in a folder called like the package, `classes` by their paths in a jar.
 
+    It is for Android from the API level `min_sdk` on.
     The model is not compressed, so that an app can map it into memory as it lies in the archive.
     """
     return zip_bytes(
         {
-            "AndroidManifest.xml": _MANIFEST.format(package=escaped(package), min_sdk=MIN_SDK).encode(),
+            "AndroidManifest.xml": _MANIFEST.format(package=escaped(package), min_sdk=min_sdk).encode(),
             "R.txt": b"",  # the library has no resources; the Android Gradle plugin wants the file
             "classes.jar": zip_bytes(classes),
             "proguard.txt": _RULES.format(package=package).encode(),
@@ -46,13 +46,13 @@ def aar_bytes(*, package: str, assets: Mapping[str, bytes], classes: Mapping[str
     )
 
 
-def asset_files(app: AnyModel) -> dict[str, bytes]:
-    """The files by their names in the bundle's folder of assets.
+def asset_files(app: AnyModel, *, package: str, runtime: Runtime) -> dict[str, bytes]:
+    """The files by their names in the bundle's folder of assets, for the wrapper in that package.
 
     Raises `DataError` for a model whose tensors the Java wrapper cannot feed or read.
     """
     app = restrict_golden(app)
-    settings = settings_of(app)
+    settings = settings_of(app, package=package, runtime=runtime)
     return {
         app.artifact.file: app.model,
         LABELS: labels_file(_lines(app.labels)),

@@ -6,9 +6,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mbexport.bundles.android import wrapper
-from mbexport.bundles.android.assets import MIN_SDK, aar_bytes, asset_files
-from mbexport.bundles.android.maven import LITERT, LITERT_GROUP, Coordinates, artifact_id, repository
-from mbexport.bundles.android.names import kotlin_name, require_package
+from mbexport.bundles.android.ai_pack import ai_pack_files, asset_of_npu, groups, modules
+from mbexport.bundles.android.assets import aar_bytes, asset_files
+from mbexport.bundles.android.maven import Coordinates, artifact_id, repository
+from mbexport.bundles.android.names import kotlin_name, pack_name, require_package
+from mbexport.bundles.android.runtimes import DEFAULT, Runtime
+from mbexport.bundles.android.settings import ACCELERATED
 from mbexport.bundles.app_model import AnyModel
 from mbexport.bundles.files import zip_bytes
 from mbexport.escaping.templates import markdown_templates, source_templates
@@ -23,22 +26,29 @@ _KINDS: Final[Mapping[Task, str]] = MappingProxyType(
 )
 
 
-def android_files(app: AnyModel, *, package: str) -> dict[str, bytes]:
+def android_files(app: AnyModel, *, package: str, runtime: Runtime = DEFAULT) -> dict[str, bytes]:
     """The files of the Android bundle by their paths in its folder; the same values give the same bytes.
 
-    `package` is that of the wrapper, the name of its folder of assets, and its group in the Maven repository.
+    `package` is that of the wrapper, the name of its folder of assets, and its group in the Maven repository. The
+    wrapper calls `runtime`; where that reaches NPUs, what was compiled for chips is laid out as an AI pack.
     Raises `OptionError` for a name that no package can have, `DataError` for a model that the wrapper cannot run.
     """
     require_package(package)
-    assets = asset_files(app)
+    assets = asset_files(app, package=package, runtime=runtime)
     at = Coordinates(group=package, artifact=artifact_id(app.name), version=app.version)
     folder = package.replace(".", "/")
-    sources = wrapper.sources(package, app.task)
+    sources = wrapper.sources(package, app.task, runtime)
     test = sources.pop(wrapper.TEST)
     maven = repository(
         at,
-        aar=aar_bytes(package=package, assets=assets, classes=wrapper.classes(package, app.task)),
+        aar=aar_bytes(
+            package=package,
+            min_sdk=runtime.min_sdk,
+            assets=assets,
+            classes=wrapper.classes(package, app.task, runtime),
+        ),
         sources=zip_bytes({f"{folder}/{name}": content for name, content in sources.items()}),
+        needs=runtime,
         description=_description(app),
         licence=app.golden.licence,
     )
@@ -47,7 +57,8 @@ def android_files(app: AnyModel, *, package: str) -> dict[str, bytes]:
         **{f"assets/{package}/{name}": content for name, content in assets.items()},
         **{f"src/main/java/{folder}/{name}": content for name, content in sources.items()},
         f"src/test/java/{folder}/{wrapper.TEST}": test,
-        **_texts(app, package=package, at=at),
+        **(ai_pack_files(app, package=package) if runtime.is_accelerated else {}),
+        **_texts(app, package=package, runtime=runtime, at=at),
     }
 
 
@@ -58,7 +69,7 @@ def _description(app: AnyModel) -> str:
     )
 
 
-def _texts(app: AnyModel, *, package: str, at: Coordinates) -> dict[str, bytes]:
+def _texts(app: AnyModel, *, package: str, runtime: Runtime, at: Coordinates) -> dict[str, bytes]:
     values: dict[str, Any] = {
         "shipped": app,  # as the templates call it
         "package": package,
@@ -66,10 +77,13 @@ def _texts(app: AnyModel, *, package: str, at: Coordinates) -> dict[str, bytes]:
         "at": str(at),
         "aar": str(PurePosixPath(_REPOSITORY, at.path(".aar"))),
         "aar_name": PurePosixPath(at.path(".aar")).name,
-        "litert_group": LITERT_GROUP,
-        "litert_version": LITERT,
-        "min_sdk": MIN_SDK,
+        "runtime": runtime,
         "preprocess": app.golden.preprocess,
+        "pack": pack_name(package),
+        "groups": groups(app),
+        "modules": modules(app),
+        "npu_file": asset_of_npu(package),
+        "accelerated": ACCELERATED,
     }
     folder = wrapper.FOLDERS[app.task]
     templates = {

@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from mbexport.bundles.android.runtimes import LITERT_GROUP, Runtime
 from mbexport.escaping.markup import escaped
 
-# The last LiteRT whose only interface is org.tensorflow.lite.Interpreter. 1.4.0 needs Android 8; those before it have
-# no 16 KB pages, which Google Play demands since November 2025. 2.0 has no Interpreter at all (google-ai-edge/LiteRT
-# issue 4775); 2.1 and later have it again, on CPUs only, and an app that asks for one of them gets it instead.
-LITERT: Final = "1.4.1"
-LITERT_GROUP: Final = "com.google.ai.edge.litert"
-# litert-api is needed, too: without it the interpreter finds no implementation of itself (issue 2752).
-_LITERT_ARTIFACTS: Final = ("litert", "litert-api")
 _CHECKSUMS: Final = ("md5", "sha1", "sha256", "sha512")
 
 _POM: Final = """<?xml version="1.0" encoding="UTF-8"?>
@@ -88,24 +82,26 @@ def artifact_id(stem: str) -> str:
 
 
 def repository(
-    at: Coordinates, *, aar: bytes, sources: bytes, description: str, licence: str | None
+    at: Coordinates, *, aar: bytes, sources: bytes, needs: Runtime, description: str, licence: str | None
 ) -> dict[str, bytes]:
     """The files of a repository with this one library by their paths in it, each with its checksums.
 
-    `sources` is a jar; a `licence` of None leaves the licence out of the POM.
+    `sources` is a jar; the library `needs` a runtime; a `licence` of None leaves the licence out of the POM.
     """
     return _with_checksums(
         {
             at.path(".aar"): aar,
             at.path("-sources.jar"): sources,
-            at.path(".pom"): _pom(at, description=description, licence=licence),
+            at.path(".pom"): _pom(at, needs=needs, description=description, licence=licence),
             f"{at.folder}/maven-metadata.xml": _filled(_METADATA, at).encode(),
         }
     )
 
 
-def _pom(at: Coordinates, *, description: str, licence: str | None) -> bytes:
-    dependencies = (_DEPENDENCY.format(group=LITERT_GROUP, artifact=name, version=LITERT) for name in _LITERT_ARTIFACTS)
+def _pom(at: Coordinates, *, needs: Runtime, description: str, licence: str | None) -> bytes:
+    dependencies = (
+        _DEPENDENCY.format(group=LITERT_GROUP, artifact=name, version=needs.version) for name in needs.artifacts
+    )
     return _filled(
         _POM,
         at,

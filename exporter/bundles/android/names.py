@@ -38,6 +38,11 @@ def require_package(name: str) -> str:
     return name
 
 
+def pack_name(package: str) -> str:
+    """The name of the package's AI pack, and of the files in it: letters, digits and `_` alone."""
+    return package.replace(".", "_")
+
+
 def kotlin_name(package: str) -> str:
     """The package as Kotlin sources spell it: Kotlin's own keywords in backquotes."""
     return ".".join(f"`{each}`" if each in _KOTLIN_KEYWORDS else each for each in package.split("."))

@@ -1,9 +1,12 @@
 """What settings.properties says to the Java wrapper, a table by the task of the model."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from mbexport.bundles.android.ai_pack import asset_of_npu
+from mbexport.bundles.android.runtimes import Runtime
 from mbexport.bundles.app_model import AnyModel, ClassifierModel, DetectorModel
 from mbexport.bundles.detector_outputs import most_found
 from mbexport.errors import DataError
@@ -14,14 +17,43 @@ from mbexport.models.task import Task
 
 _CODES: Final = ("uint8", "int8")
 _DTYPES: Final = (*_CODES, "float32")
+SIGNATURE: Final = "serving_default"  # what TensorFlow's converter calls the one function of a file
+# NPUs and GPUs round otherwise than CPUs: how many times the export's tolerance their outputs may be off (decision 0059).
+ACCELERATED: Final = 4
 
 
-def settings_of(app: AnyModel) -> dict[str, str]:
+def settings_of(app: AnyModel, *, package: str, runtime: Runtime) -> dict[str, str]:
     """The settings that Settings.java reads. Each number is spelt so that it comes back as the same double.
 
     Raises `DataError` for a model whose tensors the wrapper cannot feed or read.
     """
-    return _SETTINGS[app.task](app)
+    accelerated = _accelerated(app, package) if runtime.is_accelerated else {}
+    return {**_SETTINGS[app.task](app), **accelerated}
+
+
+def _accelerated(app: AnyModel, package: str) -> dict[str, str]:
+    """What the wrapper has to know to tell accelerators from one another, and to look for the NPU's file."""
+    told = (
+        {"chip": chip.name, "title": chip.title, "sha256": hashlib.sha256(content).hexdigest()}
+        for chip, content in app.compiled.items()
+    )
+    return {
+        "model.sha256": hashlib.sha256(app.model).hexdigest(),
+        "signature": SIGNATURE,
+        "input.name": app.artifact.input.name,
+        "npu.file": asset_of_npu(package),
+        "npu.chips": str(len(app.compiled)),
+        **_numbered("npu", told),
+        **_ACCELERATED[app.task](app),
+    }
+
+
+def _accelerated_output(app: ClassifierModel) -> dict[str, str]:
+    target = app.artifact.output
+    return {
+        "output.name": target.name,
+        "output.tolerance.accelerated": double(ACCELERATED * target.tolerance),
+    }
 
 
 def _classifier(app: ClassifierModel) -> dict[str, str]:
@@ -57,6 +89,11 @@ def _detector(app: DetectorModel) -> dict[str, str]:
 
 _SETTINGS: Final[Mapping[Task, Callable[[AnyModel], dict[str, str]]]] = MappingProxyType(
     {Task.CLASSIFY: _classifier, Task.DETECT: _detector}
+)
+
+
+_ACCELERATED: Final[Mapping[Task, Callable[[AnyModel], dict[str, str]]]] = MappingProxyType(
+    {Task.CLASSIFY: _accelerated_output, Task.DETECT: lambda _: {}}  # boxes are made by an op that CPUs alone have
 )
 
 

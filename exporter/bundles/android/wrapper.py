@@ -1,6 +1,7 @@
 """Move the Java wrapper that comes with mbexport into an app's package, sources and compiled classes alike.
 
-What apps call differs by the task of a model; how images are resized and fed is one source, `java/`, for all of them.
+What apps call differs by the task of a model, and what computes it by the runtime, a folder each; how images are
+resized and fed is one source, `java/`, for all of them.
 The classes are committed beside the sources (docs/decisions/0022), so that nobody needs a compiler to make a bundle.
 """
 
@@ -12,13 +13,13 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
+from mbexport.bundles.android.runtimes import Runtime
 from mbexport.errors import StageError
 from mbexport.escaping.templates import source_templates
 from mbexport.models.task import Task
 
 PACKAGE: Final = "org.mbexport.wrapper"  # the package of the sources, and of the classes compiled from them
 TEST: Final = "GoldenTest.java"
-CLASSES: Final = "classes.jar"
 FOLDERS: Final[Mapping[Task, str]] = MappingProxyType({Task.CLASSIFY: "classifier", Task.DETECT: "detector"})
 _HERE: Final = "mbexport.bundles.android"
 _SHARED: Final = "java"
@@ -84,23 +85,33 @@ def _replaced(text: bytes, source: str, target: str) -> bytes:
     return text
 
 
-def sources(package: str, task: Task) -> dict[str, bytes]:
+def sources(package: str, task: Task, runtime: Runtime) -> dict[str, bytes]:
     """The wrapper's Java sources and its test in that package, by file name."""
     templates = source_templates(_HERE, "java")
+    values = {
+        "is_detector": task is Task.DETECT,
+        "runtime": runtime.name,
+        "is_accelerated": runtime.is_accelerated,
+    }
     found = {}
-    for folder in (_SHARED, FOLDERS[task]):
+    for folder in (_SHARED, runtime.name, FOLDERS[task]):
         for name, content in _package_data(folder):
             if name.endswith(_PLAIN):
                 found[name] = content
             elif name.endswith(_TEMPLATE):
-                text = templates.get_template(f"{folder}/{name}").render(is_detector=task is Task.DETECT)
+                text = templates.get_template(f"{folder}/{name}").render(values)
                 found[name.removesuffix(".j2")] = text.encode()
     return {name: relocate_source(content, source=PACKAGE, target=package) for name, content in sorted(found.items())}
 
 
-def classes(package: str, task: Task) -> dict[str, bytes]:
+def classes_file(task: Task, runtime: Runtime) -> str:
+    """Where the compiled classes lie, beside the sources."""
+    return f"{runtime.name}/{FOLDERS[task]}.jar"
+
+
+def classes(package: str, task: Task, runtime: Runtime) -> dict[str, bytes]:
     """The wrapper's class files in that package, by their paths in a jar."""
-    content = dict(_package_data(FOLDERS[task]))[CLASSES]
+    content = files(_HERE).joinpath(classes_file(task, runtime)).read_bytes()
     old, new = (name.replace(".", "/") for name in (PACKAGE, package))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {

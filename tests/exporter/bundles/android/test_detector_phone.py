@@ -11,6 +11,7 @@ from java_programs import Phone, doubles, needs_java, program, written
 from tflite_by_hand import tflite_of
 
 from mbexport.bundles.android.bundle import android_files
+from mbexport.bundles.android.runtimes import LITERT_1
 from mbexport.formats.registry import open_runner
 
 pytestmark = needs_java
@@ -22,7 +23,7 @@ PACKAGE = "com.acme.flowers"
 def classes(tmp_path_factory):
     """The classes of the bundle's AAR, of the app, and of what stands in for Android."""
     folder = written(doubles(), tmp_path_factory.mktemp("classes"))
-    (aar,) = (each for name, each in android_files(detector_model(), package=PACKAGE).items() if name.endswith(".aar"))
+    (aar,) = (each for name, each in android_files(detector_model(), package=PACKAGE, runtime=LITERT_1).items() if name.endswith(".aar"))
     with zipfile.ZipFile(io.BytesIO(aar)) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
         jar.extractall(folder)
     return written(program("DetectorPhone.java", classes=folder), folder)
@@ -31,7 +32,7 @@ def classes(tmp_path_factory):
 @pytest.fixture
 def assets(tmp_path):
     """The bundle's plain assets, as an app has them."""
-    files = android_files(detector_model(), package=PACKAGE)
+    files = android_files(detector_model(), package=PACKAGE, runtime=LITERT_1)
     return written({name: each for name, each in files.items() if name.startswith("assets/")}, tmp_path) / "assets"
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.assets import LABELS, SETTINGS, asset_files
+from mbexport.bundles.android.runtimes import LITERT_2
 from mbexport.models.preprocess import MOBILENET, Normalization, Preprocess
 from mbexport.models.resolution import Resolution
 from mbexport.models.task import Task
@@ -27,7 +28,7 @@ PHOTOS_STEP = 20
 
 @pytest.fixture(scope="module")
 def java(tmp_path_factory):
-    classes = written(wrapper.classes(wrapper.PACKAGE, Task.DETECT), tmp_path_factory.mktemp("classes"))
+    classes = written(wrapper.classes(wrapper.PACKAGE, Task.DETECT, LITERT_2), tmp_path_factory.mktemp("classes"))
     replies = Replies(
         written(program("Questions.java", "DetectorReplies.java", classes=classes), classes), "DetectorReplies"
     )
@@ -37,7 +38,7 @@ def java(tmp_path_factory):
 
 def tell(java, app):
     """Gives the wrapper the settings of a model."""
-    files = asset_files(app)
+    files = asset_files(app, package=wrapper.PACKAGE, runtime=LITERT_2)
     java.ask("settings", files[SETTINGS], files[LABELS])
 
 
@@ -199,7 +200,7 @@ def test_what_another_device_finds_is_held_against_the_golden_rows(java, found, 
     ],
 )
 def test_settings_that_were_edited_are_refused(java, was, becomes, message):
-    files = asset_files(detector_model())
+    files = asset_files(detector_model(), package=wrapper.PACKAGE, runtime=LITERT_2)
     assert was in files[SETTINGS]
     with pytest.raises(ValueError, match=f"^{message}$"):
         java.ask("settings", files[SETTINGS].replace(was, becomes), files[LABELS])

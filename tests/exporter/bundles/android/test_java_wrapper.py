@@ -14,6 +14,7 @@ from PIL import Image
 from mbexport.artifact import Layout, TensorSpec
 from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.assets import LABELS, SETTINGS, asset_files
+from mbexport.bundles.android.runtimes import LITERT_2
 from mbexport.escaping.source import properties
 from mbexport.formats.runner import Runner
 from mbexport.models.preprocess import CAFFE, MOBILENET, Normalization, Preprocess
@@ -29,10 +30,14 @@ PHOTOS_STEP = 20
 
 @pytest.fixture(scope="module")
 def java(tmp_path_factory):
-    classes = written(wrapper.classes(wrapper.PACKAGE, Task.CLASSIFY), tmp_path_factory.mktemp("classes"))
+    classes = written(wrapper.classes(wrapper.PACKAGE, Task.CLASSIFY, LITERT_2), tmp_path_factory.mktemp("classes"))
     replies = Replies(written(program("Questions.java", "Replies.java", classes=classes), classes))
     yield replies
     replies.close()
+
+
+def assets_of(app):
+    return asset_files(app, package=wrapper.PACKAGE, runtime=LITERT_2)
 
 
 def tell(java, *, preprocess=None, source=None, target=None, labels=None):
@@ -47,7 +52,7 @@ def tell(java, *, preprocess=None, source=None, target=None, labels=None):
     golden = replace(
         app.golden, preprocess=preprocess or app.golden.preprocess, classes=len(labels), artifacts=(artifact,)
     )
-    files = asset_files(replace(app, artifact=artifact, golden=golden, labels=labels))
+    files = assets_of(replace(app, artifact=artifact, golden=golden, labels=labels))
     java.ask("settings", files[SETTINGS], files[LABELS])
 
 
@@ -205,7 +210,7 @@ def test_any_name_survives_a_properties_file(java, text):
 
 
 def test_labels_of_another_model_are_refused(java):
-    files = asset_files(app_model_by_hand())
+    files = assets_of(app_model_by_hand())
     with pytest.raises(ValueError, match=r"labels.txt must have 3 lines, got 2"):
         java.ask("settings", files[SETTINGS], b"cat\ndog\n")
 
@@ -222,7 +227,7 @@ def test_labels_of_another_model_are_refused(java):
     ],
 )
 def test_settings_that_were_edited_are_refused(java, was, becomes, message):
-    files = asset_files(app_model_by_hand())
+    files = assets_of(app_model_by_hand())
     assert was in files[SETTINGS]
     with pytest.raises(ValueError, match=f"^{message}$"):
         java.ask("settings", files[SETTINGS].replace(was, becomes), files[LABELS])

@@ -10,6 +10,7 @@ from java_programs import Phone, doubles, needs_java, program, written
 from tflite_by_hand import tflite_of
 
 from mbexport.bundles.android.bundle import android_files
+from mbexport.bundles.android.runtimes import LITERT_1
 
 pytestmark = needs_java
 
@@ -21,7 +22,7 @@ def classes(tmp_path_factory):
     """The classes of the bundle's AAR, of the app, and of what stands in for Android."""
     folder = written(doubles(), tmp_path_factory.mktemp("classes"))
     (aar,) = (
-        each for name, each in android_files(app_model_of_images(), package=PACKAGE).items() if name.endswith(".aar")
+        each for name, each in android_files(app_model_of_images(), package=PACKAGE, runtime=LITERT_1).items() if name.endswith(".aar")
     )
     with zipfile.ZipFile(io.BytesIO(aar)) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
         jar.extractall(folder)
@@ -31,7 +32,7 @@ def classes(tmp_path_factory):
 @pytest.fixture
 def assets(tmp_path):
     """The bundle's plain assets, as an app has them."""
-    files = android_files(app_model_of_images(), package=PACKAGE)
+    files = android_files(app_model_of_images(), package=PACKAGE, runtime=LITERT_1)
     return written({name: each for name, each in files.items() if name.startswith("assets/")}, tmp_path) / "assets"
 
 

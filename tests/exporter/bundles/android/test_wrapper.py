@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from java_programs import needs_java, written
 
 from mbexport.bundles.android import wrapper
+from mbexport.bundles.android.runtimes import LITERT_1, LITERT_2, RUNTIMES
 from mbexport.bundles.android.wrapper import relocate_class, relocate_source
 from mbexport.errors import StageError
 from mbexport.models.task import Task
@@ -55,41 +56,46 @@ def test_what_is_no_class_file_is_refused(content, message):
 
 
 @pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda each: each.name)
 @settings(max_examples=25)
 @given(package=PACKAGES.map("qq.{}".format))  # the way back needs a name that no class of Android has within its own
 @example(package="org.mbexport.wrapper.more")
-def test_there_and_back_gives_the_same_bytes(task, package):
-    moved = wrapper.classes(package, task)
+def test_there_and_back_gives_the_same_bytes(task, runtime, package):
+    moved = wrapper.classes(package, task, runtime)
     old, new = (name.replace(".", "/") for name in (wrapper.PACKAGE, package))
-    assert len(moved) == len(wrapper.classes(wrapper.PACKAGE, task)) > 10
-    for name, content in wrapper.classes(wrapper.PACKAGE, task).items():
+    assert len(moved) == len(wrapper.classes(wrapper.PACKAGE, task, runtime)) > 10
+    for name, content in wrapper.classes(wrapper.PACKAGE, task, runtime).items():
         assert relocate_class(moved[name.replace(old, new)], source=package, target=wrapper.PACKAGE) == content
 
 
 @needs_javac_17
 @pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda each: each.name)
 @pytest.mark.parametrize("package", [wrapper.PACKAGE, "a.b", "com.acme.a_rather_long_name.of_a_package.x1", "in.acme"])
-def test_a_bundles_classes_are_those_of_its_sources(package, task):
-    sources = wrapper.sources(package, task)
+def test_a_bundles_classes_are_those_of_its_sources(package, task, runtime):
+    sources = wrapper.sources(package, task, runtime)
     del sources[wrapper.TEST]
-    assert wrapper_classes.compiled(sources) == wrapper.classes(package, task), (
+    assert wrapper_classes.compiled(sources) == wrapper.classes(package, task, runtime), (
         "the Java sources were changed: `make java-classes` writes their classes"
     )
 
 
 @needs_javac_17
 @pytest.mark.parametrize("task", Task)
-def test_the_wrapper_calls_nothing_that_java_7_did_not_have(task):
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda each: each.name)
+def test_the_wrapper_calls_nothing_that_java_7_did_not_have(task, runtime):
     """Android 5 has the classes of Java 7, and of Java 8 only what the app's build adds."""
-    sources = wrapper.sources("a.b", task)
+    sources = wrapper.sources("a.b", task, runtime)
     del sources[wrapper.TEST]
-    assert len(wrapper_classes.compiled(sources, release="7")) == len(wrapper.classes("a.b", task))
+    assert len(wrapper_classes.compiled(sources, release="7")) == len(wrapper.classes("a.b", task, runtime))
 
 
 @needs_java
 def test_two_bundles_live_in_one_app(tmp_path):
     classes = written(
-        wrapper.classes("com.acme.cats", Task.CLASSIFY) | wrapper.classes("com.acme.dogs", Task.DETECT), tmp_path
+        wrapper.classes("com.acme.cats", Task.CLASSIFY, LITERT_2)
+        | wrapper.classes("com.acme.dogs", Task.DETECT, LITERT_1),
+        tmp_path,
     )
     both = b"""
     class Both {
@@ -106,8 +112,9 @@ def test_two_bundles_live_in_one_app(tmp_path):
 
 
 @pytest.mark.parametrize("task", Task)
-def test_sources_name_the_package_alone(task):
-    for name, content in wrapper.sources("com.acme.flowers", task).items():
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda each: each.name)
+def test_sources_name_the_package_alone(task, runtime):
+    for name, content in wrapper.sources("com.acme.flowers", task, runtime).items():
         assert content.startswith(b"package com.acme.flowers;\n"), name
         assert b"mbexport.wrapper" not in content
     assert relocate_source(b"import org.m.A; // org/m", source="org.m", target="b") == b"import b.A; // b"

@@ -1,5 +1,6 @@
 package android.content;
 
+import android.content.pm.ApplicationInfo;
 import android.content.res.AssetManager;
 import java.io.File;
 
@@ -15,5 +16,9 @@ public final class Context {
 
     public AssetManager getAssets() {
         return new AssetManager(assets, isCompressed);
+    }
+
+    public ApplicationInfo getApplicationInfo() {
+        return new ApplicationInfo();
     }
 }
