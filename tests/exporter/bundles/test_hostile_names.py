@@ -45,8 +45,8 @@ def named(task: Task, *, licence: str | None = "MIT", label: str = "cat") -> Any
 def without_java():
     """The Java wrapper is the same for every name, and takes most of the time that a bundle takes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wrapper, "sources", lambda package, task: {wrapper.TEST: b""})
-        patch.setattr(wrapper, "classes", lambda package, task: {})
+        patch.setattr(wrapper, "sources", lambda package, task, runtime: {wrapper.TEST: b""})
+        patch.setattr(wrapper, "classes", lambda package, task, runtime: {})
         yield
 
 

@@ -79,30 +79,35 @@ final class Network implements Closeable {
     private static Compiled compiled(
         Accelerator wanted, Context context, Settings settings, Choice choice, Slot input, Slot... outputs)
         throws LiteRtException {
-        CompiledModel.Options how;
-        switch (wanted) {
-            case NPU:
-                NpuFile.require(context, settings, choice);
-                how = new CompiledModel.Options(com.google.ai.edge.litert.Accelerator.NPU);
-                break;
-            case GPU:
-                how = new CompiledModel.Options(com.google.ai.edge.litert.Accelerator.GPU);
-                break;
-            default:
-                how = new CompiledModel.Options(com.google.ai.edge.litert.Accelerator.CPU);
-                setThreads(how, choice.threads);
+        boolean isNpu = wanted == Accelerator.NPU;
+        if (isNpu) {
+            NpuFile.require(context, settings, choice);
         }
-        Environment environment = wanted == Accelerator.NPU ? withNpu(context) : Environment.create();
+        Environment environment = isNpu ? withNpu(context) : Environment.create();
         CompiledModel model;
         try {
-            model = wanted == Accelerator.NPU && choice.npuPath != null
-                ? CompiledModel.create(choice.npuPath, how, environment)
-                : CompiledModel.create(context.getAssets(), asset(wanted, settings), how, environment);
+            String asset = isNpu ? settings.npuFile : Settings.FOLDER + "/" + settings.model;
+            model = isNpu && choice.npuPath != null
+                ? CompiledModel.create(choice.npuPath, how(wanted, choice), environment)
+                : CompiledModel.create(context.getAssets(), asset, how(wanted, choice), environment);
         } catch (LiteRtException | RuntimeException error) {
             environment.close();
             throw error;
         }
         return new Compiled(environment, model, settings.signature, input, outputs);
+    }
+
+    /** The options that ask LiteRT for one accelerator. */
+    private static CompiledModel.Options how(Accelerator wanted, Choice choice) {
+        if (wanted == Accelerator.NPU) {
+            return new CompiledModel.Options(com.google.ai.edge.litert.Accelerator.NPU);
+        }
+        if (wanted == Accelerator.GPU) {
+            return new CompiledModel.Options(com.google.ai.edge.litert.Accelerator.GPU);
+        }
+        CompiledModel.Options how = new CompiledModel.Options(com.google.ai.edge.litert.Accelerator.CPU);
+        setThreads(how, choice.threads);
+        return how;
     }
 
     private static void setThreads(CompiledModel.Options how, int threads) {
@@ -111,10 +116,6 @@ final class Network implements Closeable {
         } catch (NoSuchMethodError other) { // an app may bring another LiteRT, whose options have more fields
             Log.w(TAG, "LiteRT chooses its threads itself: " + other.getMessage());
         }
-    }
-
-    private static String asset(Accelerator wanted, Settings settings) {
-        return wanted == Accelerator.NPU ? settings.npuFile : Settings.FOLDER + "/" + settings.model;
     }
 
     /** An environment that looks for the vendor's dispatch library where the app's own libraries lie. */

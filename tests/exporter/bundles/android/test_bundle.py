@@ -12,6 +12,7 @@ from golden_by_hand import LABELS, MODEL, app_model_by_hand
 
 from mbexport.bundles.android.bundle import android_files
 from mbexport.bundles.android.maven import Coordinates, artifact_id
+from mbexport.bundles.android.runtimes import LITERT_1, require_runtime
 from mbexport.errors import DataError, OptionError
 from mbexport.golden.vectors import golden_from_bytes
 
@@ -77,8 +78,29 @@ def test_the_pom_asks_for_litert_as_an_aar(files):
     assert pom.findtext(f".//{POM}license/{POM}name") == "Apache-2.0"
     litert = [[field.text for field in each] for each in pom.iter(f"{POM}dependency")]
     assert litert == [
-        ["com.google.ai.edge.litert", name, "1.4.1", "aar", "runtime"] for name in ("litert", "litert-api")
+        ["com.google.ai.edge.litert", name, "2.3.0", "aar", "runtime"] for name in ("litert", "litert-gpu")
     ]
+
+
+def test_litert_1_stays_an_option(app):
+    files = android_files(app, package=PACKAGE, runtime=LITERT_1)
+    pom = ET.fromstring(files[f"{AT}/1.2.3/mobilenet_v1_0.25_32-1.2.3.pom"])
+    litert = [[field.text for field in each][1:3] for each in pom.iter(f"{POM}dependency")]
+    assert litert == [["litert", "1.4.1"], ["litert-api", "1.4.1"]]
+    with zipfile.ZipFile(io.BytesIO(files[f"{AT}/1.2.3/mobilenet_v1_0.25_32-1.2.3.aar"])) as archive:
+        assert b'android:minSdkVersion="21"' in archive.read("AndroidManifest.xml")
+    java = b"".join(content for name, content in files.items() if name.endswith(".java"))
+    assert b"org.tensorflow.lite.Interpreter" in java
+    assert b"com.google.ai.edge" not in java
+    assert b"npu." not in files[f"assets/{PACKAGE}/settings.properties"]
+    readme = files["README.md"].decode()
+    assert 'implementation("com.google.ai.edge.litert:litert-api:1.4.1")' in readme
+    assert "ccelerator" not in readme
+
+
+def test_a_runtime_that_is_none_is_refused():
+    with pytest.raises(OptionError, match=r"^--android-runtime must be litert2 or litert1, got 'litert3'$"):
+        require_runtime("litert3")
 
 
 def test_names_of_models_may_hold_anything(app):
@@ -108,7 +130,7 @@ def test_the_aar_has_what_an_app_takes_from_it(aar, files):
     manifest = ET.fromstring(aar.read("AndroidManifest.xml"))
     assert manifest.get("package") == PACKAGE
     android = "{http://schemas.android.com/apk/res/android}"
-    assert [each.get(f"{android}minSdkVersion") for each in manifest] == ["21"]
+    assert [each.get(f"{android}minSdkVersion") for each in manifest] == ["24"]
     assert f"-keep public class {PACKAGE}.* {{ public *; }}" in aar.read("proguard.txt").decode()
     with zipfile.ZipFile(io.BytesIO(aar.read("classes.jar"))) as jar:
         assert "com/acme/flowers/Classifier$Options.class" in jar.namelist()
@@ -141,7 +163,8 @@ def test_the_readme_says_what_a_developer_needs(files):
     readme = files["README.md"].decode()
     for words in (
         f'implementation("{PACKAGE}:mobilenet_v1_0.25_32:1.2.3")',
-        'implementation("com.google.ai.edge.litert:litert-api:1.4.1")',
+        'implementation("com.google.ai.edge.litert:litert-gpu:2.3.0")',
+        "--npu qualcomm:SM8650",
         f"{AT}/1.2.3/mobilenet_v1_0.25_32-1.2.3.aar",
         "may differ by 8 codes",
         "were 2\napart",

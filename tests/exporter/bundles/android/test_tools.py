@@ -17,7 +17,8 @@ from wrapper_classes import STUBS, compiled
 from mbexport import __version__
 from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.bundle import android_files
-from mbexport.bundles.android.maven import LITERT, LITERT_GROUP, Coordinates, repository
+from mbexport.bundles.android.maven import Coordinates, repository
+from mbexport.bundles.android.runtimes import DEFAULT, LITERT_1, LITERT_GROUP, RUNTIMES
 from mbexport.models.task import Task
 
 PACKAGE = "com.acme.flowers"
@@ -77,7 +78,7 @@ def test_aapt2_links_an_app_with_its_manifest_and_assets(bundle, tmp_path):
     run("aapt2", "link", "-o", apk, *manifest, "-I", FRAMEWORK, "--no-compress-regex", r"\.tflite$")
     told = run("aapt", "dump", "badging", apk)
     assert f"package: name='{PACKAGE}'" in told
-    assert "sdkVersion:'21'" in told
+    assert f"sdkVersion:'{DEFAULT.min_sdk}'" in told
     (model,) = (bundle / "assets" / PACKAGE).glob("*.tflite")
     with zipfile.ZipFile(apk) as archive:
         entry = archive.getinfo(f"assets/{PACKAGE}/{model.name}")
@@ -87,11 +88,12 @@ def test_aapt2_links_an_app_with_its_manifest_and_assets(bundle, tmp_path):
 
 @needs("kotlinc", "javac")
 @pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda each: each.name)
 @pytest.mark.parametrize("package", [PACKAGE, "in.acme.is.x"])
-def test_the_usage_is_kotlin_that_compiles(tmp_path, package, task):
-    files = android_files(APPS[task](), package=package)
+def test_the_usage_is_kotlin_that_compiles(tmp_path, package, task, runtime):
+    files = android_files(APPS[task](), package=package, runtime=runtime)
     stubs = {each.relative_to(STUBS).as_posix(): each.read_bytes() for each in STUBS.rglob("*.java")}
-    classes = written(compiled(stubs) | wrapper.classes(package, task), tmp_path / "classes")
+    classes = written(compiled(stubs) | wrapper.classes(package, task, runtime), tmp_path / "classes")
     written({"Usage.kt": files["Usage.kt"]}, tmp_path)
     run("kotlinc", "-cp", classes, tmp_path / "Usage.kt", "-d", tmp_path / "out")
     assert (tmp_path / f"out/{CALLED[task]}.class").exists()
@@ -102,7 +104,7 @@ def tests_of_an_app(request, tmp_path):
     """The command that runs the bundle's own test in an app into which the files were copied."""
     bundle = written(android_files(APPS[request.param](), package=PACKAGE), tmp_path / "android")
     sources = {each.relative_to(bundle).as_posix(): each.read_bytes() for each in bundle.rglob("src/test/**/*.java")}
-    classes = written(wrapper.classes(PACKAGE, request.param), tmp_path / "classes")
+    classes = written(wrapper.classes(PACKAGE, request.param, DEFAULT), tmp_path / "classes")
     written(compiled(sources, class_path=(classes, *JUNIT)), classes)
     path = ":".join(map(str, (classes, *JUNIT)))
     shutil.copytree(bundle / "assets", tmp_path / "app/src/main/assets")
@@ -141,7 +143,7 @@ def java_8(target):
 @pytest.mark.parametrize("task", Task)
 def test_a_shrunk_app_answers_as_before(tmp_path, task):
     app_model, name = APPS[task](), PROGRAMS[task]
-    bundle = written(android_files(app_model, package=PACKAGE), tmp_path / "android")
+    bundle = written(android_files(app_model, package=PACKAGE, runtime=LITERT_1), tmp_path / "android")
     classes = written(doubles(), tmp_path / "doubles")
     with zipfile.ZipFile(aar_of(bundle)) as archive:
         written({name: archive.read(name) for name in ("classes.jar", "proguard.txt")}, tmp_path)
@@ -158,7 +160,7 @@ def test_a_shrunk_app_answers_as_before(tmp_path, task):
         tmp_path / "proguard.txt",
     )
     app = tmp_path / "app"
-    every = written(wrapper.classes(PACKAGE, task) | doubles(), tmp_path / "all")
+    every = written(wrapper.classes(PACKAGE, task, LITERT_1) | doubles(), tmp_path / "all")
     written(program(f"{name}.java", classes=every), app)
     written(doubles(), app)
     with zipfile.ZipFile(io.BytesIO(shrunk.read_bytes())) as jar:
@@ -180,14 +182,15 @@ task show {{ doLast {{ configurations.app.files.sort().each {{ println("is " + i
 
 @needs("gradle")
 def test_gradle_takes_the_repository_and_what_the_pom_asks_for(bundle, tmp_path):
-    google = Coordinates(group=LITERT_GROUP, artifact="litert", version=LITERT)
-    for artifact in ("litert", "litert-api"):
+    google = Coordinates(group=LITERT_GROUP, artifact="litert", version=DEFAULT.version)
+    for artifact in DEFAULT.artifacts:
         at = replace(google, artifact=artifact)
-        written(repository(at, aar=b"LiteRT", sources=b"", description="", licence=None), tmp_path / "google")
+        made = repository(at, aar=b"LiteRT", sources=b"", needs=DEFAULT, description="", licence=None)
+        written(made, tmp_path / "google")
         pom = tmp_path / "google" / at.path(".pom")
         pom.write_text(re.sub("(?s)<dependencies>.*</dependencies>", "", pom.read_text()))
     script = GRADLE.format(bundle=bundle, google=tmp_path / "google", package=PACKAGE, version=__version__)
     written({"app/build.gradle": script.encode(), "app/settings.gradle": b""}, tmp_path)
     told = run("gradle", "--no-daemon", "--offline", "-q", "-g", tmp_path / "home", "show", cwd=tmp_path / "app")
     names = {Path(line).name for line in told.splitlines() if line.startswith("is ")}
-    assert names == {aar_of(bundle).name, f"litert-{LITERT}.aar", f"litert-api-{LITERT}.aar"}
+    assert names == {aar_of(bundle).name, *(f"{each}-{DEFAULT.version}.aar" for each in DEFAULT.artifacts)}
