@@ -11,7 +11,7 @@ from mbexport.bundles.android.assets import aar_bytes, asset_files
 from mbexport.bundles.android.maven import Coordinates, artifact_id, repository
 from mbexport.bundles.android.names import kotlin_name, pack_name, require_package
 from mbexport.bundles.android.runtimes import DEFAULT, Runtime
-from mbexport.bundles.android.settings import ACCELERATED
+from mbexport.bundles.android.settings import accelerated_tolerance
 from mbexport.bundles.app_model import AnyModel
 from mbexport.bundles.files import zip_bytes
 from mbexport.escaping.templates import markdown_templates, source_templates
@@ -83,7 +83,7 @@ def _texts(app: AnyModel, *, package: str, runtime: Runtime, at: Coordinates) ->
         "groups": groups(app),
         "modules": modules(app),
         "npu_file": asset_of_npu(package),
-        "accelerated": ACCELERATED,
+        "accelerated_tolerance": accelerated_tolerance,
     }
     folder = wrapper.FOLDERS[app.task]
     templates = {

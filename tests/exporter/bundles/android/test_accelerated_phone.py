@@ -190,11 +190,11 @@ def test_a_bundle_that_was_compiled_for_no_chip_says_so(classes, tmp_path):
 
 
 def test_accelerators_may_round_otherwise_and_not_answer_otherwise(classes, assets):
-    """The tolerance is 1 code, and that of accelerators 4."""
+    """The tolerance is 1 code, and that of accelerators 24."""
     delivered(assets, FOR_8650)
-    assert "fault" not in run(classes, assets, order="NPU", devices={"NPU": device(offset=4)}).told
-    faults = run(classes, assets, order="NPU", devices={"NPU": device(offset=5)}).told["fault"]
-    assert "case_1: outputs must differ by at most 4.0, got 5.0" in faults
+    assert "fault" not in run(classes, assets, order="NPU", devices={"NPU": device(offset=24)}).told
+    faults = run(classes, assets, order="NPU", devices={"NPU": device(offset=25)}).told["fault"]
+    assert "case_1: outputs must differ by at most 24.0, got 25.0" in faults
 
 
 def test_a_device_that_is_lost_is_an_error_and_not_replaced(classes, assets):
