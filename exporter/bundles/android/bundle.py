@@ -10,7 +10,7 @@ from mbexport.bundles.android.ai_pack import ai_pack_files, asset_of_npu, groups
 from mbexport.bundles.android.assets import aar_bytes, asset_files
 from mbexport.bundles.android.maven import Coordinates, artifact_id, repository
 from mbexport.bundles.android.names import kotlin_name, pack_name, require_package
-from mbexport.bundles.android.runtimes import DEFAULT, Runtime
+from mbexport.bundles.android.runtimes import DEFAULT, LITERT_GROUP, Runtime
 from mbexport.bundles.android.settings import accelerated_tolerance
 from mbexport.bundles.app_model import AnyModel
 from mbexport.bundles.files import zip_bytes
@@ -78,6 +78,7 @@ def _texts(app: AnyModel, *, package: str, runtime: Runtime, at: Coordinates) ->
         "aar": str(PurePosixPath(_REPOSITORY, at.path(".aar"))),
         "aar_name": PurePosixPath(at.path(".aar")).name,
         "runtime": runtime,
+        "litert_group": LITERT_GROUP,
         "preprocess": app.golden.preprocess,
         "pack": pack_name(package),
         "groups": groups(app),

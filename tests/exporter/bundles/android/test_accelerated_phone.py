@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import zipfile
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ import pytest
 from accelerated_phone import AcceleratedPhone, Computed, StandIn
 from ai_edge_litert.compiled_model import CompiledModel, HardwareAccelerator
 from golden_images import LABELS, PX, SIZES, app_model_of_images
-from java_programs import doubles, needs_java, program, written
+from java_programs import DOUBLES, doubles, needs_java, program, written
 from tflite_by_hand import dispatched_tflite, tflite_of
+from wrapper_classes import compiled
 
 from mbexport.bundles.android.ai_pack import asset_of_npu
 from mbexport.bundles.android.bundle import android_files
@@ -157,10 +159,10 @@ def test_litert_takes_a_compiled_file_whole_without_a_library_and_fails_when_it_
 
 
 def test_a_phone_without_the_dispatch_library_refuses_the_compiled_file(classes, tmp_path):
-    compiled = {CHIPS[3]: dispatched_tflite(PX)}
-    files = android_files(replace(app_model_of_images(), compiled=compiled), package=PACKAGE)
+    content = dispatched_tflite(PX)
+    files = android_files(replace(app_model_of_images(), compiled={CHIPS[3]: content}), package=PACKAGE)
     assets = written({name: each for name, each in files.items() if name.startswith("assets/")}, tmp_path) / "assets"
-    phone = run(classes, delivered(assets, compiled[CHIPS[3]]), order="NPU,CPU")
+    phone = run(classes, delivered(assets, content), order="NPU,CPU")
     assert phone.told["accelerator"] == ["CPU"]
     (refusal,) = phone.told["refusal"]
     assert refusal.startswith("NPU: ")
@@ -222,6 +224,20 @@ def test_outputs_of_another_size_are_refused(classes, assets):
     assert refused == (
         f"the model must be computed by one of [CPU], got [CPU: the model's scores must be uint8 [1, 1], got {len(LABELS)}]"
     )
+
+
+def test_a_litert_whose_options_have_more_fields_chooses_its_threads(classes, assets, tmp_path):
+    """An app may bring a newer one: Kotlin's constructor with all fields is then another."""
+    name = "com/google/ai/edge/litert/CompiledModel.java"
+    was, becomes = "String xnnPackWeightCachePath)", "String xnnPackWeightCachePath, Boolean more)"
+    source = (DOUBLES / name).read_text()
+    assert was in source
+    newer = compiled({name: source.replace(was, becomes).encode()}, class_path=(classes,))
+    shutil.copytree(classes, tmp_path / "newer")
+    phone = run(written(newer, tmp_path / "newer"), assets, order="CPU")
+    assert phone.told["log"][0].startswith("warning mbexport: LiteRT chooses its threads itself: ")
+    assert phone.told["top 3"] == [top_3(assets)]
+    assert phone.asked == ["CPU  "]
 
 
 @pytest.mark.parametrize("order", ["CPU,CPU", "NPU,GPU,NPU"])

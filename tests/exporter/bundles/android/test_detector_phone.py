@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from accelerated_phone import AcceleratedPhone
 from detector_by_hand import LABELS, MOST, PX, HandDetector, detector_tflite
 from detector_photos import DETECTOR, detector_model
 from java_programs import Phone, doubles, needs_java, program, written
@@ -119,3 +120,32 @@ def test_a_model_with_more_rows_is_refused(classes, assets):
     assert run(classes, assets).told == {
         "refused": [f"the model's location must be float32 [1, 7, 4], got float32 [1, {MOST}, 4]"]
     }
+
+
+@pytest.fixture(scope="module")
+def accelerated(tmp_path_factory):
+    """The classes and the assets of the same bundle for LiteRT 2."""
+    folder = written(doubles(), tmp_path_factory.mktemp("accelerated"))
+    files = android_files(detector_model(), package=PACKAGE)
+    (aar,) = (each for name, each in files.items() if name.endswith(".aar"))
+    with zipfile.ZipFile(io.BytesIO(aar)) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
+        jar.extractall(folder)
+    assets = {name: each for name, each in files.items() if name.startswith("assets/")}
+    return written(program("AcceleratedDetectorPhone.java", classes=folder), folder), written(assets, folder) / "assets"
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_litert_2_finds_the_same_on_the_cpu_and_says_why_there(classes, assets, accelerated, case):
+    compiled_classes, compiled_assets = accelerated
+    phone = AcceleratedPhone(
+        compiled_classes,
+        assets=compiled_assets,
+        photo=compiled_assets / PACKAGE / f"golden/case_{case}/raw.rgb",
+        width=detector_model().golden.cases[case].width,
+        name="AcceleratedDetectorPhone",
+    )
+    assert phone.told["accelerator"] == ["CPU"]
+    assert [each.partition(":")[0] for each in phone.told["refusal"]] == ["NPU", "GPU"]
+    assert " ".join(phone.told["found"]) == run(classes, assets, case=case).told["all"][0]
+    assert "fault" not in phone.told
+    assert phone.told["left open"] == ["0"]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from accelerated_phone import AcceleratedPhone
 from detector_photos import detector_model
 from golden_images import app_model_of_images
 from java_programs import Phone, doubles, needs_java, program, written
@@ -18,15 +19,19 @@ from mbexport import __version__
 from mbexport.bundles.android import wrapper
 from mbexport.bundles.android.bundle import android_files
 from mbexport.bundles.android.maven import Coordinates, repository
-from mbexport.bundles.android.runtimes import DEFAULT, LITERT_1, LITERT_GROUP, RUNTIMES
+from mbexport.bundles.android.runtimes import DEFAULT, LITERT_1, LITERT_2, LITERT_GROUP, RUNTIMES
 from mbexport.models.task import Task
 
 PACKAGE = "com.acme.flowers"
 APPS = {Task.CLASSIFY: app_model_of_images, Task.DETECT: detector_model}
 PROGRAMS = {Task.CLASSIFY: "Phone", Task.DETECT: "DetectorPhone"}
+PHONES = {LITERT_1: Phone, LITERT_2: AcceleratedPhone}
+_CHOSEN = ("accelerator", "refusal", "log", "left open")
 TOLD = {
-    Task.CLASSIFY: ["all", "closed", "thread", "top 3"],
-    Task.DETECT: ["all", "certain", "error", "text", "thread"],
+    (LITERT_1, Task.CLASSIFY): ("all", "closed", "thread", "top 3"),
+    (LITERT_1, Task.DETECT): ("all", "certain", "error", "text", "thread"),
+    (LITERT_2, Task.CLASSIFY): (*_CHOSEN, "closed", "open", "top 3"),
+    (LITERT_2, Task.DETECT): (*_CHOSEN, "found"),
 }
 CALLED = {Task.CLASSIFY: "Recognizer", Task.DETECT: "Finder"}  # the classes in Usage.kt
 # Debian: android-framework-res, junit4 and libhamcrest-java.
@@ -141,9 +146,10 @@ def java_8(target):
 @needs("proguard", "java", "javac")
 @needs_java
 @pytest.mark.parametrize("task", Task)
-def test_a_shrunk_app_answers_as_before(tmp_path, task):
-    app_model, name = APPS[task](), PROGRAMS[task]
-    bundle = written(android_files(app_model, package=PACKAGE, runtime=LITERT_1), tmp_path / "android")
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda each: each.name)
+def test_a_shrunk_app_answers_as_before(tmp_path, task, runtime):
+    app_model, name = APPS[task](), ("Accelerated" if runtime.is_accelerated else "") + PROGRAMS[task]
+    bundle = written(android_files(app_model, package=PACKAGE, runtime=runtime), tmp_path / "android")
     classes = written(doubles(), tmp_path / "doubles")
     with zipfile.ZipFile(aar_of(bundle)) as archive:
         written({name: archive.read(name) for name in ("classes.jar", "proguard.txt")}, tmp_path)
@@ -160,7 +166,7 @@ def test_a_shrunk_app_answers_as_before(tmp_path, task):
         tmp_path / "proguard.txt",
     )
     app = tmp_path / "app"
-    every = written(wrapper.classes(PACKAGE, task, LITERT_1) | doubles(), tmp_path / "all")
+    every = written(wrapper.classes(PACKAGE, task, runtime) | doubles(), tmp_path / "all")
     written(program(f"{name}.java", classes=every), app)
     written(doubles(), app)
     with zipfile.ZipFile(io.BytesIO(shrunk.read_bytes())) as jar:
@@ -168,8 +174,8 @@ def test_a_shrunk_app_answers_as_before(tmp_path, task):
         jar.extractall(app)
     photo = bundle / "assets" / PACKAGE / "golden/case_0/raw.rgb"
     width = app_model.golden.cases[0].width
-    phone = Phone(app, assets=bundle / "assets", photo=photo, width=width, name=name)
-    assert sorted(phone.told) == TOLD[task]
+    phone = PHONES[runtime](app, assets=bundle / "assets", photo=photo, width=width, name=name)
+    assert sorted(phone.told) == sorted(TOLD[runtime, task])
 
 
 GRADLE = """
