@@ -31,7 +31,8 @@ class Computed:
         source = self._model.create_input_buffer_by_name(signature, name)
         details = self._model.get_output_tensor_details(signature)
         targets = {each: self._model.create_output_buffer_by_name(signature, each) for each in wanted}
-        source.write(np.frombuffer(fed, np.dtype(self._model.get_input_tensor_details(signature)[name]["dtype"])).copy())
+        _, dtype = _elements(self._model.get_input_tensor_details(signature)[name])
+        source.write(np.frombuffer(fed, dtype).copy())
         self._model.run_by_name(signature, {name: source}, targets)
         return [targets[each].read(*_elements(details[each])).tobytes() for each in wanted]
 

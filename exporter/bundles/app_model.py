@@ -142,9 +142,7 @@ def _app_model(
     )
 
 
-def _compiled(
-    files: Mapping[str, bytes], stem: str, source: GoldenArtifact | DetectorArtifact
-) -> dict[Chip, bytes]:
+def _compiled(files: Mapping[str, bytes], stem: str, source: GoldenArtifact | DetectorArtifact) -> dict[Chip, bytes]:
     """What was compiled of the artifact, by the chips that it was compiled for: of int8 files alone there is any."""
     names = {chip: compiled_name(stem, chip, source.format) for chip in CHIPS}
     is_source = source.precision == Precision.INT8

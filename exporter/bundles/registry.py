@@ -99,8 +99,8 @@ PLATFORMS: Final = (
     Platform(
         name="android",
         title="Android",
-        summary="`android/` holds a library (AAR) with a local Maven repository, its README, and a Play AI pack of what "
-        "`--npu` compiled.",
+        summary="`android/` holds a library (AAR) with a local Maven repository, its README, and "
+        "with `--npu` a Play AI pack.",
         model_format=TFLITE.name,
         files=_android_files,
         tasks=(Task.CLASSIFY, Task.DETECT),

@@ -70,7 +70,9 @@ def test_the_pack_holds_what_was_compiled_and_is_in_the_proof(cli, finished, tmp
     assert cli("bundle", "--check", finished).returncode == 0
     again = cli("bundle", finished, "--android-package", PACKAGE, "--out", tmp_path / "again")
     assert again.returncode == 0, again.stderr
-    made = {each.relative_to(finished): each.read_bytes() for each in (finished / "android").rglob("*") if each.is_file()}
+    made = {
+        each.relative_to(finished): each.read_bytes() for each in (finished / "android").rglob("*") if each.is_file()
+    }
     assert made == {name: (tmp_path / "again" / name).read_bytes() for name in made}
     other.write_bytes(compiled.read_bytes()[:-1])
     assert cli("bundle", "--check", finished).returncode == 1

@@ -61,7 +61,7 @@ def modules(app: AnyModel) -> dict[Chip, str]:
 
 
 def ai_pack_files(app: AnyModel, *, package: str) -> dict[str, bytes]:
-    """The files of the AI pack by their paths in the bundle's folder; none for a model that was compiled for no chip."""
+    """The files of the AI pack by their paths in the bundle's folder; none where nothing was compiled for a chip."""
     if not app.compiled:
         return {}
     pack = pack_name(package)

@@ -21,9 +21,8 @@ PACKAGE = "com.acme.flowers"
 def classes(tmp_path_factory):
     """The classes of the bundle's AAR, of the app, and of what stands in for Android."""
     folder = written(doubles(), tmp_path_factory.mktemp("classes"))
-    (aar,) = (
-        each for name, each in android_files(app_model_of_images(), package=PACKAGE, runtime=LITERT_1).items() if name.endswith(".aar")
-    )
+    files = android_files(app_model_of_images(), package=PACKAGE, runtime=LITERT_1)
+    (aar,) = (each for name, each in files.items() if name.endswith(".aar"))
     with zipfile.ZipFile(io.BytesIO(aar)) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
         jar.extractall(folder)
     return written(program("Phone.java", classes=folder), folder)

@@ -13,7 +13,7 @@ from accelerated_phone import AcceleratedPhone
 from detector_photos import detector_model
 from golden_images import app_model_of_images
 from java_programs import Phone, doubles, needs_java, program, written
-from wrapper_classes import STUBS, compiled
+from wrapper_classes import STUBS, compiled, is_javac_17
 
 from mbexport import __version__
 from mbexport.bundles.android import wrapper
@@ -37,6 +37,7 @@ CALLED = {Task.CLASSIFY: "Recognizer", Task.DETECT: "Finder"}  # the classes in 
 # Debian: android-framework-res, junit4 and libhamcrest-java.
 FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
 JUNIT = (Path("/usr/share/java/junit4.jar"), Path("/usr/share/java/hamcrest.jar"))
+KOTLIN = Path("/usr/share/java/kotlin-stdlib.jar")  # Debian: kotlin
 
 
 def needs(*programs, files=()):
@@ -102,6 +103,20 @@ def test_the_usage_is_kotlin_that_compiles(tmp_path, package, task, runtime):
     written({"Usage.kt": files["Usage.kt"]}, tmp_path)
     run("kotlinc", "-cp", classes, tmp_path / "Usage.kt", "-d", tmp_path / "out")
     assert (tmp_path / f"out/{CALLED[task]}.class").exists()
+
+
+@needs("kotlinc", "javac", files=[KOTLIN])
+@pytest.mark.skipif(not is_javac_17(), reason="the committed classes are those of javac 17, which is not installed")
+def test_what_kotlin_makes_of_litert_2s_declarations_gives_the_same_classes(tmp_path):
+    """The stubs in Java are guesses at what Kotlin compiles to: default arguments, statics, what is thrown."""
+    android = {each.relative_to(STUBS).as_posix(): each.read_bytes() for each in (STUBS / "android").rglob("*.java")}
+    stubs = written(compiled(android), tmp_path / "android")
+    kotlin = tmp_path / "kotlin"
+    run("kotlinc", "-nowarn", "-cp", stubs, STUBS.parent / "declarations/LiteRt.kt", "-d", kotlin)
+    for task in Task:
+        sources = wrapper.sources(PACKAGE, task, LITERT_2)
+        del sources[wrapper.TEST]
+        assert compiled(sources, class_path=(kotlin, stubs, KOTLIN)) == wrapper.classes(PACKAGE, task, LITERT_2)
 
 
 @pytest.fixture(params=Task)
