@@ -145,6 +145,8 @@ def test_build_repeats_every_byte(tmp_path):
         "--zip",
         "--android-package",
         "com.example.digits",
+        "--android-runtime",
+        "litert1",
         "--bundle-name",
         "digits",
         "--bundle-version",

@@ -27,18 +27,18 @@ _RULES: Final = """# Nothing is reached by reflection; but tests on the device, 
 _METADATA: Final = "aarFormatVersion=1.0\naarMetadataVersion=1.0\n"
 
 
-def aar_bytes(*, package: str, min_sdk: int, assets: Mapping[str, bytes], classes: Mapping[str, bytes]) -> bytes:
+def aar_bytes(*, package: str, runtime: Runtime, assets: Mapping[str, bytes], classes: Mapping[str, bytes]) -> bytes:
     """The AAR: `assets` by their names in a folder called like the package, `classes` by their paths in a jar.
 
-    It is for Android from the API level `min_sdk` on.
+    It is for apps with that runtime.
     The model is not compressed, so that an app can map it into memory as it lies in the archive.
     """
     return zip_bytes(
         {
-            "AndroidManifest.xml": _MANIFEST.format(package=escaped(package), min_sdk=min_sdk).encode(),
+            "AndroidManifest.xml": _MANIFEST.format(package=escaped(package), min_sdk=runtime.min_sdk).encode(),
             "R.txt": b"",  # the library has no resources; the Android Gradle plugin wants the file
             "classes.jar": zip_bytes(classes),
-            "proguard.txt": _RULES.format(package=package).encode(),
+            "proguard.txt": f"{_RULES.format(package=package)}{runtime.rules}".encode(),
             "META-INF/com/android/build/gradle/aar-metadata.properties": _METADATA.encode(),
             **{f"assets/{package}/{name}": content for name, content in assets.items()},
         },

@@ -43,7 +43,7 @@ def android_files(app: AnyModel, *, package: str, runtime: Runtime = DEFAULT) ->
         at,
         aar=aar_bytes(
             package=package,
-            min_sdk=runtime.min_sdk,
+            runtime=runtime,
             assets=assets,
             classes=wrapper.classes(package, app.task, runtime),
         ),

@@ -12,8 +12,9 @@ LITERT_GROUP: Final = "com.google.ai.edge.litert"
 class Runtime:
     """One row: `name` is its choice of `--android-runtime`, and the folder of the wrapper's sources that call it.
 
-    An app needs the `artifacts` of LiteRT's Maven group in this `version`, and Android from the API level `min_sdk` on.
-    `is_accelerated` says whether it reaches GPUs and NPUs.
+    An app needs the `artifacts` of LiteRT's Maven group in this `version`, and Android from the API level `min_sdk` on;
+    `rules` for its shrinker say what LiteRT's native code finds by name. `is_accelerated` says whether it reaches GPUs
+    and NPUs.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Runtime:
     version: str
     artifacts: tuple[str, ...]
     min_sdk: int
+    rules: str = ""
     is_accelerated: bool
 
     @property
@@ -30,13 +32,15 @@ class Runtime:
 
 
 # CompiledModel. Its GPU accelerator is an artifact of its own from 2.3.0 on; litert brings litert-api. The API level is
-# that of the manifests in LiteRT 2.3.0's own libraries, without which an app would not merge with them.
+# that of the manifests in LiteRT 2.3.0's own libraries, without which an app would not merge with them. Its native code
+# makes a LiteRtException by name, and ends the app where there is none (litert/kotlin/src/main/jni/litert_jni_common.h).
 LITERT_2: Final = Runtime(
     name="litert2",
     title="LiteRT 2, CompiledModel",
     version="2.3.0",
     artifacts=("litert", "litert-gpu"),
     min_sdk=24,
+    rules="-keep class com.google.ai.edge.litert.** { *; }\n",
     is_accelerated=True,
 )
 # The last LiteRT whose only interface is org.tensorflow.lite.Interpreter. 1.4.0 needs Android 8; those before it have

@@ -254,7 +254,7 @@ def test_bundles_that_were_asked_for_need_a_file_that_apps_can_use(changed, said
         ({"options": {"android-package": "Flowers"}}, "--android-package must be"),
         (
             {"options": {"ios-package": "Flowers"}},
-            "the option of a bundle must be one of android-package, got 'ios-package'",
+            "the option of a bundle must be one of android-package, android-runtime, got 'ios-package'",
         ),
         ({"platforms": ("windows",)}, f"the platform of a bundle must be one of {', '.join(platform_names())}, got 'w"),
     ],

@@ -131,7 +131,9 @@ def test_the_aar_has_what_an_app_takes_from_it(aar, files):
     assert manifest.get("package") == PACKAGE
     android = "{http://schemas.android.com/apk/res/android}"
     assert [each.get(f"{android}minSdkVersion") for each in manifest] == ["24"]
-    assert f"-keep public class {PACKAGE}.* {{ public *; }}" in aar.read("proguard.txt").decode()
+    rules = aar.read("proguard.txt").decode().splitlines()
+    assert f"-keep public class {PACKAGE}.* {{ public *; }}" in rules
+    assert "-keep class com.google.ai.edge.litert.** { *; }" in rules  # native code finds LiteRtException by its name
     with zipfile.ZipFile(io.BytesIO(aar.read("classes.jar"))) as jar:
         assert "com/acme/flowers/Classifier$Options.class" in jar.namelist()
         assert all(name.startswith("com/acme/flowers/") for name in jar.namelist())
@@ -165,6 +167,7 @@ def test_the_readme_says_what_a_developer_needs(files):
         f'implementation("{PACKAGE}:mobilenet_v1_0.25_32:1.2.3")',
         'implementation("com.google.ai.edge.litert:litert-gpu:2.3.0")',
         "--npu qualcomm:SM8650",
+        "-keep class com.google.ai.edge.litert.** { *; }",
         f"{AT}/1.2.3/mobilenet_v1_0.25_32-1.2.3.aar",
         "may differ by 8 codes",
         "were 2\napart",
