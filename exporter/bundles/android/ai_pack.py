@@ -13,9 +13,9 @@ from mbexport.bundles.app_model import AnyModel
 from mbexport.escaping.markup import escaped
 from mbexport.formats.npu.chips import Chip
 
-FOLDER: Final = "ai_packs"
+_FOLDER: Final = "ai_packs"
 TARGETING: Final = "device_targeting_configuration.xml"
-OTHERS: Final = "other"  # the group of devices that are in no other
+_OTHERS: Final = "other"  # the group of devices that are in no other
 _MODELS: Final = "model"
 # How Android devices name the vendor of their chip (Build.SOC_MANUFACTURER); the first is LiteRT's own name for it.
 _MANUFACTURERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"qualcomm": ("Qualcomm", "QTI")})
@@ -65,11 +65,11 @@ def ai_pack_files(app: AnyModel, *, package: str) -> dict[str, bytes]:
     if not app.compiled:
         return {}
     pack = pack_name(package)
-    assets = f"{FOLDER}/{pack}/src/main/assets"
-    models = {**{_group(chip): content for chip, content in app.compiled.items()}, OTHERS: app.model}
+    assets = f"{_FOLDER}/{pack}/src/main/assets"
+    models = {**{_group(chip): content for chip, content in app.compiled.items()}, _OTHERS: app.model}
     return {
-        f"{FOLDER}/{TARGETING}": _targeting(app.compiled).encode(),
-        f"{FOLDER}/{pack}/build.gradle.kts": _GRADLE.format(pack=pack).encode(),
+        f"{_FOLDER}/{TARGETING}": _targeting(app.compiled).encode(),
+        f"{_FOLDER}/{pack}/build.gradle.kts": _GRADLE.format(pack=pack).encode(),
         **{f"{assets}/{_MODELS}#group_{group}/{pack}.tflite": content for group, content in models.items()},
     }
 

@@ -32,8 +32,8 @@ class Runtime:
 
 
 # CompiledModel. Its GPU accelerator is an artifact of its own from 2.3.0 on; litert brings litert-api. The API level is
-# that of the manifests in LiteRT 2.3.0's own libraries, without which an app would not merge with them. Its native code
-# makes a LiteRtException by name, and ends the app where there is none (litert/kotlin/src/main/jni/litert_jni_common.h).
+# that of LiteRT 2.3.0's own libraries: Gradle merges them into no app for an older Android. Native code of LiteRT makes
+# a LiteRtException by its name, and ends the app where there is none (litert/kotlin/src/main/jni/litert_jni_common.h).
 LITERT_2: Final = Runtime(
     name="litert2",
     title="LiteRT 2, CompiledModel",

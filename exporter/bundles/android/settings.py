@@ -17,7 +17,7 @@ from mbexport.models.task import Task
 
 _CODES: Final = ("uint8", "int8")
 _DTYPES: Final = (*_CODES, "float32")
-SIGNATURE: Final = "serving_default"  # what TensorFlow's converter calls the one function of a file
+_SIGNATURE: Final = "serving_default"  # what TensorFlow's converter calls the one function of a file
 # How far codes may be off at least that an NPU or a GPU has computed: on 100 images six emulated NPUs and a GPU's
 # accelerator were up to 20 off (decisions 0053 and 0056). A tolerance for floats has room for half precision already.
 _ACCELERATED_CODES: Final = 24
@@ -40,7 +40,7 @@ def _accelerated(app: AnyModel, package: str) -> dict[str, str]:
     )
     return {
         "model.sha256": hashlib.sha256(app.model).hexdigest(),
-        "signature": SIGNATURE,
+        "signature": _SIGNATURE,
         "input.name": app.artifact.input.name,
         "npu.file": asset_of_npu(package),
         "npu.chips": str(len(app.compiled)),

@@ -6,7 +6,7 @@ import java.util.Arrays;
 
 /** A tensor of the model as the settings describe it, and room for its content. Plain Java. */
 final class Slot {
-    /** What the model calls it, or its place where there is one alone. */
+    /** What the model, or an error, calls it. */
     final String name;
     /** {@code uint8}, {@code int8} or {@code float32}. */
     final String type;
