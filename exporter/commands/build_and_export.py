@@ -18,6 +18,7 @@ from mbexport.commands.recipe import recipe_of, with_recipe
 from mbexport.commands.temporary import temporary_files_in
 from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import visible
+from mbexport.formats.coreml.rows import PACKAGES, packages_named, require_maker
 from mbexport.formats.registry import EXPORTED
 from mbexport.models.architectures import IMAGENET, architecture_of
 from mbexport.models.pretrained import cached_file, imagenet_weights
@@ -92,9 +93,10 @@ _SHARED: Final = (
         "--precision",
         "precisions",
         group=Group.ARTIFACTS,
-        type=click.Choice([each.value for each in Precision]),
+        type=click.Choice([*(each.value for each in Precision), *(each.name for each in PACKAGES)]),
         multiple=True,
-        help="Make artifacts of this precision; may be repeated. dynamic and int16x8 are made as .tflite only.",
+        help="Make artifacts of this precision; may be repeated. dynamic and int16x8 are made as .tflite only, coreml-* "
+        "as .mlpackage for Apple's Core ML (docs/ios.md).",
     ),
     options.option(
         "--format",
@@ -252,6 +254,7 @@ def shared_plan(given: Mapping[str, Any]) -> dict[str, Any]:
         "corrections": parse_corrections(given["corrections"]),
         "keep": parse_keep(given["kept"]),
         "precisions": _precisions(given["precisions"], int8=given["int8"]),
+        "packages": _packages(given["precisions"]),
         "formats": tuple(dict.fromkeys(given["formats"])) or tuple(each.name for each in EXPORTED),
         **_distillation(given["qat_epochs"], given["qat_steps"]),
         "io": Io(given["io"]),
@@ -337,8 +340,16 @@ def _batch(text: str) -> int | None:
         raise OptionError(f"--batch must be a whole number or dynamic, got {text}") from None
 
 
+def _packages(names: Sequence[str]) -> tuple[Any, ...]:
+    """The Core ML packages among these precisions. Raises `OptionError` where what makes them is not installed."""
+    found = packages_named(names)
+    require_maker(found)
+    return found
+
+
 def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:
-    wanted = set(names) or {"fp32"}
+    """What is made for runtimes that run here: fp32 if nothing else, beside which packages can be judged."""
+    wanted = set(names) - {each.name for each in PACKAGES} or {"fp32"}
     if int8:
         wanted |= {"fp32", "int8"}
     return tuple(precision for precision in Precision if precision.value in wanted)

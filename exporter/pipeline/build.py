@@ -27,6 +27,7 @@ from mbexport.pipeline.stage import Stage
 from mbexport.pipeline.stages import (
     calibrate,
     check_import,
+    coreml,
     examine,
     export,
     golden,
@@ -140,6 +141,8 @@ STAGES: Final = (
     *map(export.export_stage, EXPORTS),
     # The int8 ones, compiled for chips: tflite-qualcomm-sm8650, ...
     *npu.compile_stages(),
+    # Core ML packages: coreml-fp16, ...
+    *coreml.package_stages(),
     # What is found out about them.
     Stage(
         name="simulation",
@@ -185,6 +188,7 @@ STAGES: Final = (
         is_wanted=verify.is_assumed,
     ),
     npu.emulation_stage(),
+    coreml.simulation_stage(),
     Stage(
         name="golden",
         options=golden.golden_options,
@@ -232,6 +236,7 @@ def run(
         cache = None if plan.cache is None else SharedCache(plan.cache)
         runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir, cache=cache)
         done = Context(plan=plan, images=ImageSets(plan, data), progress=progress, data=data, class_names=class_names)
+        coreml.require_labels(done)
         for stage in STAGES:
             if stage.is_wanted(done):
                 done = runner.done(stage, done)

@@ -10,6 +10,7 @@ from mbexport import __version__
 from mbexport.artifact import LABELS, Precision, labels_file
 from mbexport.bundles.make import bundle_files
 from mbexport.bundles.registry import zip_name
+from mbexport.formats.coreml.rows import package_name
 from mbexport.formats.npu.chips import compiled_name
 from mbexport.golden.vectors import FOLDER, INDEX
 from mbexport.models.channels import CHANNELS
@@ -18,6 +19,7 @@ from mbexport.pipeline.exports import compiled, delivered, keras_name, needs
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin
 from mbexport.pipeline.publish import VERDICTS, Delivery, Sign, report_files
 from mbexport.pipeline.stage_files import CONTENTS, OBSERVED, PICTURES
+from mbexport.pipeline.stages.coreml import package_paths
 from mbexport.pipeline.stages.npu import compiled_files
 from mbexport.provenance.git import git_state
 from mbexport.provenance.manifest import MANIFEST, SIGNATURE, Input, Manifest, Recipe, Tool, input_at, recorded_name
@@ -37,6 +39,7 @@ def delivered_names(plan: BuildPlan, *, is_signed: bool) -> list[str]:
     """The names of the files and folders that a run delivers; those of folders end in /."""
     files = [each.name(plan.name) for each in delivered(plan)]
     files += [compiled_name(plan.name, chip, each.name) for each, chip in compiled(plan)]
+    files += [f"{package_name(plan.name, form)}/" for form in plan.packages]
     files.append(LABELS)
     files += [keras_name(plan)] if plan.keras else []
     if needs(plan, Precision.INT8):
@@ -113,7 +116,7 @@ def _is_for_apps(golden: bytes | None) -> bool:
 
 def _made(run: Context) -> dict[str, bytes]:
     """What stages made for the user, by the names in the output folder."""
-    files = {**run.artifacts, **compiled_files(run)}
+    files = {**run.artifacts, **compiled_files(run), **package_paths(run)}
     if (kept := run.result(keras_name(run.plan))) is not None:
         files[kept.name] = kept
     if (observed := run.result(OBSERVED)) is not None:

@@ -15,7 +15,17 @@ from mbexport.models.ssd.spec import FEATURE_STRIDES, SsdSpec
 from mbexport.pipeline.context import Context
 from mbexport.pipeline.image_sets import ImageSets
 from mbexport.pipeline.plan import BuildPlan, Foreign, Origin, Trained
-from mbexport.pipeline.stage_files import AGREEMENT, CALIBRATION, HISTORY, KEPT, MEASURED, NPU, TRAINING, TRIED
+from mbexport.pipeline.stage_files import (
+    AGREEMENT,
+    CALIBRATION,
+    COREML,
+    HISTORY,
+    KEPT,
+    MEASURED,
+    NPU,
+    TRAINING,
+    TRIED,
+)
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes
 from mbexport.report.detector_content import anchors_json, boxes_json
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
@@ -31,7 +41,8 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
 
     `stages` are their names, seconds, and whether they were reused.
     """
-    plan, facts, measured = run.plan, run.float.facts, run.read(MEASURED) | (run.read(NPU) or {})
+    plan, facts = run.plan, run.float.facts
+    measured = run.read(MEASURED) | (run.read(NPU) or {}) | (run.read(COREML) or {})
     calibration = run.read(CALIBRATION)
     network = NetworkFacts.of_parameters(
         family=facts.family,

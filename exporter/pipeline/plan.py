@@ -9,6 +9,7 @@ from mbexport.artifact import OPSET, Io, Layout, Precision, require_opset
 from mbexport.bundles.registry import Bundling, Platform
 from mbexport.calibration.choices import Correction, Keep, Observer
 from mbexport.errors import MAX_BATCH, MAX_RUNS, MAX_SEED, MAX_THREADS, OptionError, require_within
+from mbexport.formats.coreml.rows import PackageForm
 from mbexport.formats.npu.chips import Chip
 from mbexport.formats.registry import EXPORTED, formats_of
 from mbexport.models.architectures import architecture_of
@@ -87,9 +88,9 @@ class BuildPlan:
     `qat_epochs` where they are given. With `raw_heads` there are files of a detector, too, whose heads apps decode,
     with `keras` there is the float network. `io` is of int8 artifacts, `layout` and `opset` of .onnx files; a `batch`
     of None is decided when an artifact is run; with `logits` all end before the softmax or sigmoid; they name their
-    `licence`. int8 artifacts are also compiled for the chips in `npu`, and emulated on at most `npu_images` images.
-    `max_bad` is the fraction of images that may be unreadable; with `follow_links` files and folders of images may be
-    links to anywhere. With `strict` a gate that the images are too few to decide fails. Without `latency` nothing is
+    `licence`. `packages` are those for Core ML that are made, too. int8 artifacts are also compiled for the chips in
+    `npu`, and emulated on at most `npu_images` images. `max_bad` is the fraction of images that may be unreadable; with
+    `follow_links` files and folders of images may be links to anywhere. With `strict` a gate that the images are too few to decide fails. Without `latency` nothing is
     timed; without `is_judged` artifacts are made and nothing is found out about them: there is no report. A `recipe`
     says how the run was asked for, in a manifest. Stages that take long are shared between output folders in the folder
     `cache`, if there is one. `bundling` says what apps get; `golden` is a folder of images that may travel with that,
@@ -120,6 +121,7 @@ class BuildPlan:
     layout: Layout = Layout.NHWC
     opset: int = OPSET
     licence: str | None = None
+    packages: tuple[PackageForm, ...] = ()
     npu: tuple[Chip, ...] = ()
     npu_images: int = NPU_IMAGES
     bundling: Bundling = field(default_factory=Bundling)
@@ -164,6 +166,8 @@ class BuildPlan:
         self.preprocess(resolution=Resolution.square(1))  # checks the crop fraction
         self._require_bundles()
         self._require_compilable()
+        if self.packages:
+            self._require_packages(f"--precision {self.packages[0].name}")
 
     def _require_kept(self) -> None:
         """Raises `OptionError` where no int8 artifact could have layers in float, or a network of ours has no such."""
@@ -206,6 +210,15 @@ class BuildPlan:
             raise OptionError(f"--npu compiles int8 artifacts, got --npu {self.npu[0]} without --int8")
         if self.batch is None:
             raise OptionError("--npu compiles for a batch that is fixed, got --batch dynamic")
+
+    def _require_packages(self, asked: str) -> None:
+        """Raise `OptionError` where Core ML packages are `asked` for and none can be made."""
+        if self.task is not Task.CLASSIFY:
+            raise OptionError(f"{asked} makes classifiers, got --task {self.task}")
+        if self.logits:
+            raise OptionError(f"{asked} makes classifiers that give probabilities, got --logits: drop one of them")
+        if self.batch != 1:
+            raise OptionError(f"{asked} takes one image at a time, got --batch {self.batch or 'dynamic'}")
 
     @property
     def task(self) -> Task:

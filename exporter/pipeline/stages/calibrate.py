@@ -26,7 +26,8 @@ def is_int8_needed(run: Context) -> bool:
 
 def is_rounding_needed(run: Context) -> bool:
     """Whether a file with 8-bit weights and wider activations has to be made."""
-    return needs(run.plan, Precision.DYNAMIC, Precision.INT16X8)
+    is_in_package = any(form.is_quantized for form in run.plan.packages)
+    return is_in_package or needs(run.plan, Precision.DYNAMIC, Precision.INT16X8)
 
 
 def image_options(run: Context) -> dict[str, Any]:

@@ -106,14 +106,14 @@ def tail_of(facts: Facts) -> DetectionTail | None:
     )
 
 
-def described(plan: BuildPlan, facts: Facts, target: Target) -> Description:
-    """What an artifact says of itself in words."""
+def described(plan: BuildPlan, facts: Facts, target: Target, *, precision: str | None = None) -> Description:
+    """What an artifact says of itself in words; `precision` is said in the place of the target's."""
     preprocess, normalization = facts.preprocess, facts.preprocess.normalization
     title = family_named(facts.family).title
     width = "" if facts.alpha is None else f", alpha {facts.alpha:g}"
     return Description(
         name=plan.name,
-        text=f"{title}{width}, {preprocess.resolution} px, {facts.classes} classes, {target.precision.value}.",
+        text=f"{title}{width}, {preprocess.resolution} px, {facts.classes} classes, {precision or target.precision.value}.",
         labels=target.labels,
         resolution=preprocess.resolution,
         channels=preprocess.channels,
