@@ -95,8 +95,8 @@ _SHARED: Final = (
         group=Group.ARTIFACTS,
         type=click.Choice([*(each.value for each in Precision), *(each.name for each in PACKAGES)]),
         multiple=True,
-        help="Make artifacts of this precision; may be repeated. dynamic and int16x8 are made as .tflite only, coreml-* "
-        "as .mlpackage for Apple's Core ML (docs/ios.md).",
+        help="Make artifacts of this precision; may be repeated. dynamic and int16x8 are made as .tflite only, "
+        "coreml-fp16 and coreml-w8 as .mlpackage for Apple's Core ML (docs/ios.md).",
     ),
     options.option(
         "--format",

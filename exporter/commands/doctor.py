@@ -15,6 +15,7 @@ from mbexport.commands import options
 from mbexport.errors import EXIT_DONE, EXIT_STAGE_FAILED
 from mbexport.escaping.terminal import visible
 from mbexport.formats.chosen_paths import every_path
+from mbexport.formats.coreml.rows import COREMLTOOLS
 from mbexport.formats.mcu.targets import VELA
 from mbexport.formats.npu.chips import VENDORS
 
@@ -37,8 +38,8 @@ _IMPORTS = (
 def command() -> int:
     """Show what is installed, and what would fail.
 
-    Kernel paths, NPUs and microcontrollers that need more than a build does are listed, too: see `verify --path`,
-    `build --npu` and `inspect --target`.
+    Kernel paths, NPUs, microcontrollers and Core ML need more than a build does, and are listed, too: see `verify
+    --path`, `build --npu`, `inspect --target` and `build --precision`.
 
     Exit codes: 0 a build can run, 3 something that it needs is missing or does not load.
     """
@@ -95,13 +96,14 @@ def _import(module: str) -> tuple[str, str, str | None]:
 
 
 def _extras() -> Iterator[tuple[str, str | None, str]]:
-    """What no build needs, for `verify --path`, `--npu` and `inspect --target`: what it lacks, and what it can else."""
+    """What only options need, as `verify --path` and `build --npu` do: what it lacks, and what it can else."""
     for each, row in every_path():
         if not row.is_usual:
             yield f"path {row.name} (.{each.name})", row.lack(), "can be used"
     for vendor in VENDORS:
         yield f"npu {vendor.name}", vendor.unavailable or vendor.lack(), "can be compiled for"
     yield "target ethos-u*", VELA.lack(), "can be estimated"
+    yield "precision coreml-*", COREMLTOOLS.lack(), "can be made"
 
 
 def _space() -> tuple[str, str, str | None]:

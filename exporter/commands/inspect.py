@@ -9,6 +9,7 @@ import click
 
 from mbexport.artifact import Precision
 from mbexport.commands import options
+from mbexport.commands.inspect_package import package_facts, package_lines, require_plain
 from mbexport.commands.inspect_targets import target_facts, target_lines
 from mbexport.commands.options import Group
 from mbexport.documents import Form, read_json_file
@@ -16,6 +17,7 @@ from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import LONGEST_CELL, json_text, visible, visible_lines
 from mbexport.files import sha256_of
 from mbexport.formats.chosen_paths import require_paths_fit, usable_paths
+from mbexport.formats.coreml.rows import is_package
 from mbexport.formats.delegates.fitness import delegates_of, require_delegates
 from mbexport.formats.mcu.targets import usable_targets
 from mbexport.formats.trial import require_harmless, warm_up
@@ -78,6 +80,7 @@ Examples:
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite --delegates
   mbexport inspect dist/mobilenet_v1_0.75_64/*_int8.tflite --sensitivity
   mbexport inspect a_int8.tflite --target ethos-u55-256
+  mbexport inspect dist/mobilenet_v1_0.75_64/coreml/*_w8.mlpackage
 """
 
 
@@ -134,11 +137,16 @@ def command(
     """Show the tensors, the quantization and the kernels of an artifact.
 
     Kernels are those that the runtime executes: onnxruntime's graph after its own optimization; LiteRT's ops, with
-    those that its delegate took.
+    those that its delegate took. Of a Core ML package, which nothing runs here, its program is shown.
     """
     _require_one_table(kernels=kernels, sensitivity=sensitivity, delegates=delegates, target=bool(targets))
     if paths and not kernels:
         raise OptionError("--path goes with --kernels, got it alone")
+    if is_package(file):
+        require_plain(file, kernels=kernels, sensitivity=sensitivity, delegates=delegates, target=targets)
+        found = package_facts(file)
+        click.echo(json_text(found) if as_json else visible_lines(package_lines(found)))
+        return
     paths, rows = usable_paths(paths), usable_targets(targets, file)
     if not sensitivity:
         warm_up([file])

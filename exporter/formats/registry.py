@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mbexport.artifact import Precision
 from mbexport.errors import DataError
+from mbexport.formats.coreml.rows import is_package
 from mbexport.formats.file_format import FileFormat
 from mbexport.formats.keras.format import KERAS
 from mbexport.formats.kernel_path import Share
@@ -38,6 +39,8 @@ def format_of(path: Path) -> FileFormat:
     is_named = [each for each in FORMATS if path.suffix.lower() in each.endings]
     if not path.exists() or (is_named and not path.is_file()):
         raise DataError(f"no such file: {path}")
+    if is_package(path):
+        raise DataError(f"{path} is a Core ML package, which runs on macOS and iOS alone; `mbexport inspect` shows it")
     head = _head(path)
     found = [each for each in FORMATS if each.recognizes(head)] or is_named
     if found:

@@ -236,7 +236,6 @@ def run(
         cache = None if plan.cache is None else SharedCache(plan.cache)
         runner = StageRunner(workdir, resume=plan.resume, progress=progress, log_dir=plan.log_dir, cache=cache)
         done = Context(plan=plan, images=ImageSets(plan, data), progress=progress, data=data, class_names=class_names)
-        coreml.require_labels(done)
         for stage in STAGES:
             if stage.is_wanted(done):
                 done = runner.done(stage, done)

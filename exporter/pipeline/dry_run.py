@@ -21,7 +21,6 @@ from mbexport.pipeline.plan import BuildPlan, Foreign, Trained
 from mbexport.pipeline.publish import require_room
 from mbexport.pipeline.shared_cache import SharedCache
 from mbexport.pipeline.stage import Stage
-from mbexport.pipeline.stages.coreml import require_labels
 from mbexport.progress import Silent
 from mbexport.workdir import StageRecord, Workdir
 
@@ -86,7 +85,6 @@ def planned(
     _require_writable(plan.out)
     names = delivered_names(plan, is_signed=is_signed)
     run = Context(plan=plan, images=ImageSets(plan, data), progress=Silent(), data=data, class_names=class_names)
-    require_labels(run)
     downloads = _downloads(plan)
     missing = set(NETWORK) if downloads else set()  # whose results are not there to look up what stands on them
     workdir, stages = Workdir(plan.out), []

@@ -90,11 +90,12 @@ class BuildPlan:
     of None is decided when an artifact is run; with `logits` all end before the softmax or sigmoid; they name their
     `licence`. `packages` are those for Core ML that are made, too. int8 artifacts are also compiled for the chips in
     `npu`, and emulated on at most `npu_images` images. `max_bad` is the fraction of images that may be unreadable; with
-    `follow_links` files and folders of images may be links to anywhere. With `strict` a gate that the images are too few to decide fails. Without `latency` nothing is
-    timed; without `is_judged` artifacts are made and nothing is found out about them: there is no report. A `recipe`
-    says how the run was asked for, in a manifest. Stages that take long are shared between output folders in the folder
-    `cache`, if there is one. `bundling` says what apps get; `golden` is a folder of images that may travel with that,
-    instead of test images. With `force` files in `out` that no run left as they are may be replaced.
+    `follow_links` files and folders of images may be links to anywhere. With `strict` a gate that the images are too
+    few to decide fails. Without `latency` nothing is timed; without `is_judged` artifacts are made and nothing is found
+    out about them: there is no report. A `recipe` says how the run was asked for, in a manifest. Stages that take long
+    are shared between output folders in the folder `cache`, if there is one. `bundling` says what apps get; `golden` is
+    a folder of images that may travel with that, instead of test images. With `force` files in `out` that no run left
+    as they are may be replaced.
     """
 
     name: str

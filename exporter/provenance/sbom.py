@@ -18,6 +18,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
 from mbexport.fingerprint import LIBRARIES
+from mbexport.formats.coreml.rows import is_in_package
 from mbexport.formats.npu.chips import is_compiled
 from mbexport.provenance.installed import Installed, closure
 from mbexport.provenance.manifest import NAME, Input, Manifest
@@ -27,7 +28,7 @@ FINGERPRINT: Final = "mbexport:fingerprint"
 _MODEL: Final = "model"
 _PYTHON: Final = "python"
 _TFDS: Final = "tfds"  # an extra of mbexport, and the prefix of the data sets that need it
-_NPU: Final = "npu"  # an extra, too: what compiles for NPUs
+_EXTRAS: Final = (("npu", is_compiled), ("coreml", is_in_package))  # by the files that they make
 _SERIAL_NUMBERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "pkg:pypi/mbexport#sbom")
 
 
@@ -50,7 +51,7 @@ def sbom_json(manifest: Manifest, *, stem: str, version: str, task: str, licence
         if facts.repeats and is_component(name)
     ]
     inputs = [_input(option, each) for option, each in sorted(manifest.inputs.items())]
-    installed = _installed_here(manifest.inputs.values(), is_compiled_for_npu=any(map(is_compiled, manifest.files)))
+    installed = _installed_here(manifest.inputs.values(), manifest.files)
     tools = {each.name: _tool(each, manifest) for each in installed}
     python = _python(manifest.tool.environment[_PYTHON])
     bom = Bom(components=[*files, *inputs, *tools.values(), python])
@@ -63,13 +64,14 @@ def sbom_json(manifest: Manifest, *, stem: str, version: str, task: str, licence
 
 def is_component(name: str) -> bool:
     """Whether the bill lists this file; it lists no bundles, which can be made of the other files again."""
-    return is_compiled(name) or ("/" not in name and not name.endswith(".zip"))
+    return is_compiled(name) or is_in_package(name) or ("/" not in name and not name.endswith(".zip"))
 
 
-def _installed_here(inputs: Iterable[Input], *, is_compiled_for_npu: bool) -> list[Installed]:
+def _installed_here(inputs: Iterable[Input], files: Iterable[str]) -> list[Installed]:
     """mbexport and what it needs; where it runs without being installed, the libraries that touch artifacts."""
     extras = [_TFDS] if any(each.name.startswith(f"{_TFDS}:") for each in inputs) else []
-    extras += [_NPU] if is_compiled_for_npu else []
+    names = list(files)
+    extras += [extra for extra, is_made in _EXTRAS if any(map(is_made, names))]
     found = closure({NAME: extras})
     if NAME not in found:
         found = closure(dict.fromkeys(LIBRARIES, ()))

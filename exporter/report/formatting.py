@@ -96,6 +96,23 @@ def _emulated(entry: Json) -> str:
     )
 
 
+def packages(report: Json) -> list[str]:
+    """A line on each Core ML package: from which system on it is read, and how alike its simulation answers."""
+    return [
+        f"{each['file']}, {size(each['size_bytes'])}, from {each['target']} on: {_simulated(each)}"
+        for each in report.get("coreml", ())
+    ]
+
+
+def _simulated(entry: Json) -> str:
+    if "failure" in entry:
+        return f"answers not known: {entry['failure']}"
+    return (
+        f"weights and input proved; {number(entry['agreement'], '.2%')} of {entry['images']} images as float, "
+        f"{entry['device']}"
+    )
+
+
 def layers_in_float(report: Json) -> str | None:
     """Say which layers of int8 files stay in float; None where all are integers. Older reports know of none."""
     calibration = report.get("calibration") or {}

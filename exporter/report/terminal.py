@@ -209,7 +209,7 @@ def _comparisons(report: Json) -> list[str]:
         alike = "; ".join(map(text.kernel_path, file["pairs"]))
         lines.append(f"{file['file']}, other kernels alike on {file['images']} images: {alike}")
     lines += formatting.shares(report)
-    lines += formatting.compiled_files(report)
+    lines += [*formatting.compiled_files(report), *formatting.packages(report)]
     lines += [f"{ratio['b']} is {formatting.speedup(ratio)}" for ratio in report["speedups"]]
     kept = formatting.layers_in_float(report)
     lines += [*([kept] if kept else []), *formatting.slowdowns(report)]

@@ -6,7 +6,7 @@ coremltools changes how libraries behave that lie beside it, and says much on th
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from mbexport.escaping.terminal import visible
 from mbexport.formats.child import printed_by
 from mbexport.formats.coreml.codes import with_decided_codes
 from mbexport.formats.coreml.convert_process import PACKAGE, REQUEST, SAVED
-from mbexport.formats.coreml.labels import require_distinct
+from mbexport.formats.coreml.labels import distinct_labels
 from mbexport.formats.coreml.package import FILES
 from mbexport.formats.coreml.proof import require_as_asked
 from mbexport.formats.coreml.rows import PackageForm
@@ -42,7 +42,7 @@ class PackageConversion:
 
 
 def require_convertible(description: Description, form: PackageForm) -> None:
-    """Raise `OptionError` for what no package of ours can be: of logits, of labels alike, of images with alpha."""
+    """Raise `OptionError` for what no package of ours can be: of a network that gives logits, or takes alpha."""
     if not description.is_probability:
         raise OptionError(
             f"--precision {form.name} makes classifiers that give probabilities, got a network that gives logits"
@@ -52,7 +52,6 @@ def require_convertible(description: Description, form: PackageForm) -> None:
             f"--precision {form.name} takes {', '.join(_COLOURS)} images, as Core ML has them, got a network for "
             f"{description.colour}"
         )
-    require_distinct(description.labels, form)
 
 
 def package_files(conversion: PackageConversion) -> dict[str, bytes]:
@@ -61,7 +60,8 @@ def package_files(conversion: PackageConversion) -> dict[str, bytes]:
     Raises `OptionError` for what no package can be, `StageError` where coremltools fails, crashes or does not end, and
     where what it made is another network.
     """
-    form, description = conversion.form, conversion.description
+    form = conversion.form
+    description = replace(conversion.description, labels=distinct_labels(conversion.description.labels))
     require_convertible(description, form)
     network = conversion.networks.network()
     with tempfile.TemporaryDirectory() as name:

@@ -118,7 +118,7 @@ def _softmax(given: Given) -> Floats:
 
 
 def _linear(given: Given) -> Floats:
-    found = given["x"] @ given["weight"].astype(np.float32).T
+    found = np.asarray(given["x"] @ given["weight"].astype(np.float32).T)
     return np.asarray(found + given["bias"].astype(np.float32)) if "bias" in given else found
 
 

@@ -17,10 +17,8 @@ from mbexport.errors import DataError
 from mbexport.formats.coreml.wire import Message, array_of
 
 # MIL.proto, enum DataType: numpy's names.
-_TYPES: Final = {
-    **{1: "bool", 2: "str", 10: "float16", 11: "float32", 12: "float64"},
-    **{21: "int8", 22: "int16", 23: "int32", 24: "int64"},
-    **{31: "uint8", 32: "uint16", 33: "uint32", 34: "uint64"},
+_TYPES: Final = {1: "bool", 2: "str", 10: "float16", 11: "float32", 12: "float64"} | {
+    first + place: f"{sign}{8 << place}" for first, sign in ((21, "int"), (31, "uint")) for place in range(4)
 }
 _OTHER: Final = "other"  # a type that no program of ours has
 _SENTINEL: Final = 0xDEADBEEF

@@ -66,9 +66,7 @@ def _require(what: str, got: object, expected: object) -> None:
 def _require_normalization(package: Package, description: Description) -> None:
     """Raise `StageError` unless what the program does to a byte first is (byte - mean) / std, channel by channel."""
     size = description.channels
-    mean, std = (
-        np.broadcast_to(np.array(values, np.float64), size) for values in (description.mean, description.std)
-    )
+    mean, std = (np.broadcast_to(np.array(values, np.float64), size) for values in (description.mean, description.std))
     scale, offset = _first_map(package, size)
     near = _NEAR if len(set(description.std)) == 1 else _FLOAT16_STEP
     ends = [np.abs((scale * byte + offset) - (byte - mean) / std) for byte in (0, 255)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mbexport.artifact import Precision, Target
-from mbexport.formats.coreml.rows import PACKAGES, PackageForm, maker_version, package_name
+from mbexport.formats.coreml.rows import NOT_RUN, PACKAGES, PackageForm, maker_version, package_name
 from mbexport.pipeline.context import NETWORK, Context
 from mbexport.pipeline.stage import Files, Options, Stage
 from mbexport.pipeline.stage_files import COREML
@@ -41,14 +41,6 @@ def package_paths(run: Context) -> dict[str, Path]:
     }
 
 
-def require_labels(run: Context) -> None:
-    """Raise `OptionError` before any work for labels that no package can have."""
-    from mbexport.formats.coreml.labels import require_distinct
-
-    for form in run.plan.packages[:1]:
-        require_distinct(run.known_labels or (), form)
-
-
 def _package_stage(form: PackageForm) -> Stage:
     return Stage(
         name=form.name,
@@ -68,9 +60,7 @@ def _package(run: Context, *, form: PackageForm) -> Files:
     precision = Precision.DYNAMIC if form.is_quantized else Precision.FP16  # whose network has the same weights
     target = Target(name=package_name(run.plan.name, form), precision=precision, labels=run.labels)
     description = described(run.plan, run.float.facts, target, precision=form.title)
-    return package_files(
-        PackageConversion(form=form, description=description, networks=StoredNetworks(run, precision))
-    )
+    return package_files(PackageConversion(form=form, description=description, networks=StoredNetworks(run, precision)))
 
 
 def _simulation_options(run: Context) -> Options:
@@ -112,6 +102,7 @@ def _facts(form: PackageForm, name: str, files: Files) -> dict[str, Any]:
         "precision": form.name,
         "target": form.target,
         "maker": maker_version(),
+        "device": f"simulated here and {NOT_RUN}",
         "size_bytes": sum(map(len, files.values())),
         "sha256": {each: hashlib.sha256(content).hexdigest() for each, content in sorted(files.items())},
     }

@@ -111,9 +111,10 @@ def described(plan: BuildPlan, facts: Facts, target: Target, *, precision: str |
     preprocess, normalization = facts.preprocess, facts.preprocess.normalization
     title = family_named(facts.family).title
     width = "" if facts.alpha is None else f", alpha {facts.alpha:g}"
+    kind = precision or target.precision.value
     return Description(
         name=plan.name,
-        text=f"{title}{width}, {preprocess.resolution} px, {facts.classes} classes, {precision or target.precision.value}.",
+        text=f"{title}{width}, {preprocess.resolution} px, {facts.classes} classes, {kind}.",
         labels=target.labels,
         resolution=preprocess.resolution,
         channels=preprocess.channels,

@@ -71,6 +71,7 @@ def limits(report: Json, card: TaskCard) -> list[str]:
             )
     lines += [f"The part of the graph that is taken: {line}." for line in formatting.shares(report)]
     lines += [f"Compiled for one chip, and emulated: {line}." for line in formatting.compiled_files(report)]
+    lines += [f"For Core ML: {line}." for line in formatting.packages(report)]
     return lines + card.published(report)
 
 

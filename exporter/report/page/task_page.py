@@ -75,8 +75,8 @@ def has_layers(_report: Json, charts: Collection[str]) -> bool:
 
 
 def has_pairs(report: Json, _charts: Collection[str]) -> bool:
-    """Whether files or kernel paths were compared with each other, or what was compiled with its source."""
-    return bool(report["pairs"] or report["paths"] or report.get("npu"))
+    """Whether files or kernel paths were compared with each other, or what was compiled or simulated with others."""
+    return bool(report["pairs"] or report["paths"] or report.get("npu") or report.get("coreml"))
 
 
 GATES: Final = Section(id="gates", title="Gates", template="gates.j2")

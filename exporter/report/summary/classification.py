@@ -18,6 +18,7 @@ def classification_sections(report: Json) -> list[str]:
         _disagreements(report["artifacts"]),
         _paths(report["paths"]),
         _npus(report.get("npu", ())),
+        _packages(report.get("coreml", ())),
     ]
 
 
@@ -119,3 +120,18 @@ def _npus(compiled: Sequence[Json]) -> str:
     ]
     names = ("compiled for an NPU", "chip", "images", "answer as the source [95 %]", "at most LSB")
     return folded("What was compiled for NPUs", table(names, rows, texts=2), rows)
+
+
+def _packages(packages: Sequence[Json]) -> str:
+    rows = [
+        [
+            code(entry["file"]),
+            prose(f"{entry['target']}, {entry['device']}", LONGEST_NAME),
+            str(entry["images"]),
+            agreement(entry),
+            number(entry["max_abs_error"], ".2g"),
+        ]
+        for entry in packages
+    ]
+    names = ("Core ML package", "from, and how", "images", "answer as float [95 %]", "at most probability")
+    return folded("Core ML packages, simulated", table(names, rows, texts=2), rows)

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbexport.errors import DataError
-from mbexport.verification.classification.answers import NO_ANSWER, best
 from mbexport.formats.coreml.package import Files, package_of
 from mbexport.formats.coreml.simulation import SimulatedPackage
 from mbexport.models.data.imageset import ImageSet, iter_pixels
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.progress import Progress
+from mbexport.verification.classification.answers import NO_ANSWER, best
 from mbexport.verification.kernel_paths import evenly_spread
 from mbexport.verification.statistics import wilson_interval
 
