@@ -26,13 +26,14 @@ class SimulatedPackage:
         self._package, self._name = package, name
         self._constants = package.program.constants()
         operations = [each for each in package.program.operations if each.kind not in ("const", UNPACK)]
-        *self._operations, last = operations
+        self._operations = [each for each in operations if each.kind != _LABELS]
         unknown = sorted({each.kind for each in self._operations} - set(OPERATIONS))
-        if unknown or last.kind != _LABELS or package.image is None:
+        scores = [each.inputs.get("probabilities", ())[:1] for each in operations if each.kind == _LABELS]
+        if unknown or package.image is None or [len(each) for each in scores] != [1]:
             what = f"the operation {unknown[0]}" if unknown else "no image as its input or no labels as its output"
             raise DataError(f"{name} cannot be simulated: it has {what}")
         self._image: ImageInput = package.image
-        self._scores = last.inputs["probabilities"][0]
+        self._scores = scores[0][0]
 
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
         """The scores (n, classes) of uint8 images (n, h, w, channels), RGB or grey, as an app feeds them."""
@@ -49,13 +50,15 @@ class SimulatedPackage:
         return known
 
     def _one(self, image: Pixels) -> NDArray[np.float32]:
-        scores = self.tensors(image)[str(self._scores)]
-        return np.asarray(scores, np.float32).reshape(-1)
+        known = self.tensors(image)
+        if self._scores not in known:
+            raise DataError(f"{self._name} cannot be simulated: its labels are of scores that it does not compute")
+        return np.asarray(known[str(self._scores)], np.float32).reshape(-1)
 
     def _computed(self, operation: Operation, known: dict[str, Any]) -> Floats:
         output = operation.outputs[0]
-        given = {name: self._given(name, values, known) for name, values in operation.inputs.items()}
         try:
+            given = {name: self._given(name, values, known) for name, values in operation.inputs.items()}
             found = np.asarray(OPERATIONS[operation.kind](given))
         except (DataError, KeyError, ValueError, TypeError, IndexError) as error:
             raise DataError(f"{self._name} cannot be simulated at {output.name}: {error}") from None
