@@ -75,7 +75,7 @@ class Weights:
 
 
 def operation(
-    kind: str, name: str, dtype: str, shape: tuple[int, ...], inputs: dict[str, str], attributes: bytes = b""
+    kind: str, name: str, dtype: str, shape: tuple[int, ...], inputs: dict[str, str], *, attributes: bytes = b""
 ) -> bytes:
     """An Operation with one output, whose inputs are tensors by name."""
     read = b"".join(entry(2, each, chunk(1, chunk(1, given))) for each, given in inputs.items())
@@ -84,7 +84,7 @@ def operation(
 
 def constant(name: str, value: bytes, dtype: str, shape: tuple[int, ...]) -> bytes:
     """An Operation that gives the numbers of a Value."""
-    return operation("const", name, dtype, shape, {}, entry(5, "val", value))
+    return operation("const", name, dtype, shape, {}, attributes=entry(5, "val", value))
 
 
 def files_by_hand(
@@ -137,7 +137,7 @@ def _kernel(weights: Weights, kernel: np.ndarray, codes: tuple[np.ndarray, np.nd
     attributes = entry(5, "quantized_data", weights.blob(stored)) + entry(5, "scale", weights.blob(scales))
     attributes += entry(5, "zero_point", weights.blob(np.zeros(len(scales), np.int8)))
     attributes += entry(5, "axis", immediate(0, "int32"))
-    return operation("constexpr_affine_dequantize", "kernel", "float16", stored.shape, {}, attributes)
+    return operation("constexpr_affine_dequantize", "kernel", "float16", stored.shape, {}, attributes=attributes)
 
 
 def _classify(scores: str, labels: tuple[str, ...]) -> bytes:

@@ -81,6 +81,28 @@ def with_npu() -> Json:
     return report
 
 
+def with_packages() -> Json:
+    """A report on Core ML packages: one that was simulated, one that could not be."""
+    report = of_build()
+    made = {
+        "file": "coreml/a_fp16.mlpackage",
+        "precision": "coreml-fp16",
+        "target": "iOS15",
+        "maker": "coremltools 9.0",
+        "device": "simulated here and not run: Core ML needs macOS or iOS",
+        "size_bytes": 5_221_323,
+        "sha256": {"Manifest.json": "ab" * 32},
+        "images": 100,
+        "agreement": 0.99,
+        "agreement_ci95": [0.9455, 0.9982],
+        "max_abs_error": 0.018,
+    }
+    nothing = dict.fromkeys(("agreement", "agreement_ci95", "max_abs_error"))
+    failed = {"file": "coreml/a_w8.mlpackage", "precision": "coreml-w8", "target": "iOS16", "images": 0, **nothing}
+    report["coreml"] = [made, {**made, **failed, "failure": "it has the operation erf & <b>more</b>"}]
+    return report
+
+
 def unlabelled() -> Json:
     """A report on images without labels."""
     report = of_build()
@@ -138,6 +160,7 @@ KINDS = {
     "verify": of_verify,
     "named paths": with_named_paths,
     "npu": with_npu,
+    "packages": with_packages,
     "unlabelled": unlabelled,
     "labels alone": of_labels,
     "barely measured": barely_measured,

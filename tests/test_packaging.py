@@ -45,7 +45,7 @@ def test_wheel_holds_the_three_folders_and_nothing_else(wheel_files):
     assert any(name.endswith("licenses/LICENSE") for name in wheel_files)
 
 
-_PINNED_EXTRAS = ("docs", "mcu", "micro", "npu", "sweep", "test", "tensorboard", "tfds")
+_PINNED_EXTRAS = ("coreml", "docs", "mcu", "micro", "npu", "sweep", "test", "tensorboard", "tfds")
 
 
 def test_every_dependency_is_pinned_within_its_range():

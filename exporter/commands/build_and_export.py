@@ -18,7 +18,7 @@ from mbexport.commands.recipe import recipe_of, with_recipe
 from mbexport.commands.temporary import temporary_files_in
 from mbexport.errors import DataError, OptionError
 from mbexport.escaping.terminal import visible
-from mbexport.formats.coreml.rows import PACKAGES, packages_named, require_maker
+from mbexport.formats.coreml.rows import PACKAGES, usable_packages
 from mbexport.formats.registry import EXPORTED
 from mbexport.models.architectures import IMAGENET, architecture_of
 from mbexport.models.pretrained import cached_file, imagenet_weights
@@ -254,7 +254,7 @@ def shared_plan(given: Mapping[str, Any]) -> dict[str, Any]:
         "corrections": parse_corrections(given["corrections"]),
         "keep": parse_keep(given["kept"]),
         "precisions": _precisions(given["precisions"], int8=given["int8"]),
-        "packages": _packages(given["precisions"]),
+        "packages": usable_packages(given["precisions"]),
         "formats": tuple(dict.fromkeys(given["formats"])) or tuple(each.name for each in EXPORTED),
         **_distillation(given["qat_epochs"], given["qat_steps"]),
         "io": Io(given["io"]),
@@ -338,13 +338,6 @@ def _batch(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise OptionError(f"--batch must be a whole number or dynamic, got {text}") from None
-
-
-def _packages(names: Sequence[str]) -> tuple[Any, ...]:
-    """The Core ML packages among these precisions. Raises `OptionError` where what makes them is not installed."""
-    found = packages_named(names)
-    require_maker(found)
-    return found
 
 
 def _precisions(names: Sequence[str], *, int8: bool) -> tuple[Any, ...]:

@@ -17,10 +17,9 @@ from mbexport.escaping.terminal import visible
 from mbexport.formats.child import printed_by
 from mbexport.formats.coreml.codes import with_decided_codes
 from mbexport.formats.coreml.convert_process import PACKAGE, REQUEST, SAVED
-from mbexport.formats.coreml.labels import distinct_labels
 from mbexport.formats.coreml.package import FILES
 from mbexport.formats.coreml.proof import require_as_asked
-from mbexport.formats.coreml.rows import PackageForm
+from mbexport.formats.coreml.rows import PackageForm, distinct_labels
 from mbexport.formats.description import Description
 from mbexport.formats.file_format import Networks
 from mbexport.formats.tflite.integers import Decided

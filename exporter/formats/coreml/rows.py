@@ -1,5 +1,6 @@
-"""The Core ML packages that `--precision` names, a row each, and where they lie in the output folder."""
+"""The Core ML packages that `--precision` names, a row each: where they lie, what makes them, what their labels are."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,17 +59,17 @@ PACKAGES: Final = (
 SYSTEMS: Final = {5: "iOS 14", 6: "iOS 15", 7: "iOS 16", 8: "iOS 17", 9: "iOS 18"}  # by specification
 
 
-def packages_named(names: Iterable[str]) -> tuple[PackageForm, ...]:
-    """The rows among these names of `--precision`, in the order of the table; others are no rows."""
+def usable_packages(names: Iterable[str]) -> tuple[PackageForm, ...]:
+    """The rows among these names of `--precision`, in the order of the table; other names are no rows.
+
+    Raises `OptionError` where there are such and what makes them is not installed.
+    """
     wanted = set(names)
-    return tuple(each for each in PACKAGES if each.name in wanted)
-
-
-def require_maker(packages: Sequence[PackageForm]) -> None:
-    """Raise `OptionError` for the first of the packages where what makes it is not installed."""
-    lack = COREMLTOOLS.lack() if packages else None
+    found = tuple(each for each in PACKAGES if each.name in wanted)
+    lack = COREMLTOOLS.lack() if found else None
     if lack is not None:
-        raise OptionError(f"--precision {packages[0].name} cannot be made here: {lack}")
+        raise OptionError(f"--precision {found[0].name} cannot be made here: {lack}")
+    return found
 
 
 def package_name(stem: str, form: PackageForm) -> str:
@@ -92,3 +93,19 @@ def maker_version() -> str:
         return f"{_MAKER} {version(_MAKER)}"
     except PackageNotFoundError:
         return f"{_MAKER} of no known version"
+
+
+def distinct_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels in their order, those of several classes with the number of the class, as `crane (134)`.
+
+    ImageNet has two cranes and two maillots. Raises `OptionError` where that makes a label which another class has.
+    """
+    counts = Counter(labels)
+    found = tuple(f"{label} ({place})" if counts[label] > 1 else label for place, label in enumerate(labels))
+    label, count = Counter(found).most_common(1)[0]
+    if count > 1:
+        raise OptionError(
+            f"Core ML keeps scores by label, so that labels must differ, got {label!r} {count} times once labels alike "
+            "have the number of their class: name the classes by --classes FILE"
+        )
+    return found

@@ -175,3 +175,12 @@ def test_compiled_files_are_components_and_bring_their_compiler(monkeypatch):
     assert asked == [{"mbexport": []}, {"mbexport": ["npu"]}]
     files = [each["name"] for each in bom["components"] if each["type"] == "file"]
     assert files == ["net.onnx", "npu/net_int8_qualcomm-sm8650.onnx"]
+
+
+def test_files_of_packages_are_components_and_bring_their_converter(monkeypatch):
+    asked = []
+    monkeypatch.setattr(sbom, "closure", lambda roots: asked.append(roots) or MADE_UP)
+    name = "coreml/net_w8.mlpackage/Manifest.json"
+    bom = told(replace(MANIFEST, files={**FILES, name: FileFacts.of(b"abc")}))
+    assert asked == [{"mbexport": ["coreml"]}]
+    assert name in [each["name"] for each in bom["components"] if each["type"] == "file"]

@@ -56,7 +56,7 @@ def test_what_is_wrong_is_said(changed, line):
 
 
 def test_codes_that_coremltools_rounded_itself_are_others():
-    with pytest.raises(StageError, match="^the codes of conv must be those that were asked for, got 6 of 6 others$"):
+    with pytest.raises(StageError, match=r"^the codes of conv must be those that were asked for, got 6 of 6 others$"):
         require_as_asked(files_by_hand(**ROUNDED), W8, ASKED, OWN)
 
 

@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 
 from mbexport.errors import DataError, OptionError
 from mbexport.formats.coreml import rows
-from mbexport.formats.coreml.labels import distinct_labels
-from mbexport.formats.coreml.rows import PACKAGES, is_in_package, package_name, packages_named, require_maker
+from mbexport.formats.coreml.rows import (
+    PACKAGES,
+    distinct_labels,
+    is_in_package,
+    package_name,
+    usable_packages,
+)
 from mbexport.formats.installable import Installable
 from mbexport.formats.registry import format_of
 
@@ -19,16 +24,15 @@ def test_names_by_hand():
         "coreml/net_fp16.mlpackage",
         "coreml/net_w8.mlpackage",
     ]
-    assert packages_named(["coreml-w8", "fp32", "coreml-fp16", "coreml-w8"]) == PACKAGES
     assert is_in_package("coreml/net_w8.mlpackage/Manifest.json")
     assert not is_in_package("npu/net.tflite")
 
 
 def test_without_coremltools_there_is_one_line(monkeypatch):
     monkeypatch.setattr(rows, "COREMLTOOLS", Installable(missing=lambda: "it is not here", needs="install it"))
-    require_maker(())
+    assert usable_packages(["fp32"]) == ()
     with pytest.raises(OptionError) as caught:
-        require_maker(PACKAGES)
+        usable_packages(["coreml-w8", "fp32", "coreml-fp16"])
     assert str(caught.value) == "--precision coreml-fp16 cannot be made here: it is not here; install it"
 
 

