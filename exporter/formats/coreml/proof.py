@@ -21,6 +21,7 @@ from mbexport.formats.tflite.integers import Decided
 from mbexport.models.facts import INPUT_NAME
 
 SCORES: Final = f"{LABEL}_probs"
+_LEAST: Final = 2.0**-24  # that float16 holds, beside zero
 _FLOAT16_STEP: Final = 2**-10  # of numbers near 1, where a factor a channel is one of them
 _NEAR: Final = 1e-5  # relative: constants of the input are float32
 _SOFT: Final = ("softmax", "sigmoid")
@@ -31,7 +32,7 @@ def require_as_asked(
 ) -> None:
     """Raise `StageError` unless the package has the input, labels and version asked for, and holds these weights.
 
-    float16 weights are the nearest to float32; codes and scales are those that `decided_codes` gives.
+    float16 numbers are the nearest to float32; codes and scales are those that `decided_codes` gives.
     """
     package = package_of(files, name="the package")
     _require("version", package.specification, form.specification)
@@ -99,7 +100,7 @@ def _first_map(package: Package, channels: int) -> tuple[NDArray[np.float64], ND
 def _require_weights(stored: StoredConvolution, name: str, decided: Decided) -> None:
     """Raise `StageError` unless a convolution holds the codes, or else the float16 numbers, that it must."""
     if stored.unpacking is None:
-        _require_same(f"weights of {name}", stored.kernel, _float16(in_package_order(decided), name))
+        _require_float16(f"weights of {name}", stored.kernel, in_package_order(decided))
     else:
         codes, given = decided_codes(decided), stored.unpacking.attributes
         _require_same(f"codes of {name}", given["quantized_data"].values, codes.codes)
@@ -107,15 +108,23 @@ def _require_weights(stored: StoredConvolution, name: str, decided: Decided) -> 
         _require_same(f"zero points of {name}", given["zero_point"].values, np.zeros(len(codes.scales), np.int8))
         _require(f"axis of {name}", int(given["axis"].values), 0)
     bias = np.zeros(len(decided.bias), np.float16) if stored.bias is None else stored.bias
-    _require_same(f"bias of {name}", bias, _float16(decided.bias, name))
+    _require_float16(f"bias of {name}", bias, decided.bias)
 
 
-def _float16(values: NDArray[np.float32], name: str) -> NDArray[np.float16]:
+def _require_float16(what: str, stored: NDArray[Any], values: NDArray[np.float32]) -> None:
+    """Raise `StageError` unless each number is the float16 nearest to float32's.
+
+    Where that is zero and the number is not, it may be the least of float16 instead: coremltools lets no number of a
+    small array vanish.
+    """
     with np.errstate(over="ignore"):
         half = values.astype(np.float16)
     if not np.isfinite(half).all():
-        raise StageError(f"the weights of {name} are too large for float16: up to {np.abs(values).max():g}")
-    return half
+        raise StageError(f"the {what} are too large for float16: up to {np.abs(values).max():g}")
+    if stored.shape == half.shape and stored.dtype == half.dtype:
+        least = np.copysign(np.float16(_LEAST), half)
+        half = np.where((half == 0) & (values != 0) & (stored == least), least, half)
+    _require_same(what, stored, half)
 
 
 def _require_same(what: str, stored: NDArray[Any], expected: NDArray[Any]) -> None:

@@ -60,9 +60,20 @@ def test_codes_that_coremltools_rounded_itself_are_others():
         require_as_asked(files_by_hand(**ROUNDED), W8, ASKED, OWN)
 
 
+def test_a_number_that_would_be_zero_may_be_the_least_instead():
+    """coremltools takes 2**-24 of the number's sign in small arrays; nothing else but zero will do."""
+    tiny = np.array([1e-9, -1e-12], np.float32)
+    wanted = {"conv": replace(OWN["conv"], bias=tiny)}
+    require_as_asked(files_by_hand(bias=np.array([2.0**-24, -(2.0**-24)], np.float32)), FP16, ASKED, wanted)
+    require_as_asked(files_by_hand(bias=np.zeros(2, np.float32)), FP16, ASKED, wanted)
+    turned = np.array([-(2.0**-24), 2.0**-23], np.float32)
+    with pytest.raises(StageError, match=r"^the bias of conv must be those that were asked for, got 2 of 2 others$"):
+        require_as_asked(files_by_hand(bias=turned), FP16, ASKED, wanted)
+
+
 def test_weights_that_float16_cannot_hold_are_refused():
     large = {"conv": replace(OWN["conv"], bias=np.array([1e5, 0], np.float32))}
-    with pytest.raises(StageError, match=r"^the weights of conv are too large for float16: up to 100000$"):
+    with pytest.raises(StageError, match=r"^the bias of conv are too large for float16: up to 100000$"):
         require_as_asked(files_by_hand(), FP16, ASKED, large)
 
 
