@@ -130,7 +130,7 @@ def _product(given: Given) -> Floats:
 
 def _hard_sigmoid(given: Given) -> Floats:
     slope, offset = (float(given.get(name, usual)) for name, usual in (("alpha", 0.2), ("beta", 0.5)))
-    return np.clip(given["x"] * np.float32(slope) + np.float32(offset), 0, 1)
+    return np.asarray(np.clip(given["x"] * np.float32(slope) + np.float32(offset), 0, 1))
 
 
 def _expanded(given: Given) -> Floats:
@@ -139,7 +139,7 @@ def _expanded(given: Given) -> Floats:
 
 def _squeezed(given: Given) -> Floats:
     axes = given.get("axes")
-    return np.squeeze(given["x"], None if axes is None else tuple(int(each) for each in axes))
+    return np.asarray(np.squeeze(given["x"], None if axes is None else tuple(int(each) for each in axes)))
 
 
 def _joined(given: Given) -> Floats:

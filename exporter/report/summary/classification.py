@@ -17,8 +17,8 @@ def classification_sections(report: Json) -> list[str]:
         _confusions(report["artifacts"]),
         _disagreements(report["artifacts"]),
         _paths(report["paths"]),
-        _npus(report.get("npu", ())),
         _packages(report.get("coreml", ())),
+        _npus(report.get("npu", ())),
     ]
 
 
