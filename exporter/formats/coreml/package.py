@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mbexport.errors import DataError
 from mbexport.files import read_regular
-from mbexport.formats.coreml.program import Program, program_of
+from mbexport.formats.coreml.program import Constant, Program, program_of
 from mbexport.formats.coreml.wire import Message
 
 MANIFEST: Final = "Manifest.json"
@@ -111,9 +111,9 @@ def _image(feature: Message) -> ImageInput | None:
 def _labels(program: Program) -> tuple[str, ...]:
     for operation in program.operations:
         if operation.kind == "classify":
-            (classes,) = operation.inputs.get("classes", ("",))
-            if not isinstance(classes, str):
-                return tuple(map(str, classes.values))
+            classes = operation.read("classes")
+            if isinstance(classes, Constant):
+                return tuple(map(str, classes.values.reshape(-1)))
     return ()
 
 

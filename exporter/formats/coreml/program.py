@@ -52,6 +52,10 @@ class Operation:
     outputs: tuple[Tensor, ...]
     attributes: Mapping[str, Constant] = field(default_factory=dict)
 
+    def read(self, parameter: str) -> "str | Constant | None":
+        """The tensor, by name, or the numbers that it reads for a parameter; None of one that is not given."""
+        return next(iter(self.inputs.get(parameter, ())), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
@@ -154,8 +158,8 @@ def _constant(message: Message, weights: bytes) -> Constant:
         values = array_of(content, dtype)
     else:
         values = _immediate(message.message(3).message(1), dtype)
-    if values.size != math.prod(shape):
-        raise DataError(f"its program holds {values.size} numbers where {math.prod(shape)} belong")
+    if min(shape, default=0) < 0 or values.size != math.prod(shape):
+        raise DataError(f"its program holds {values.size} numbers in the shape {shape}")
     return Constant(values=values.reshape(shape), place=place)
 
 

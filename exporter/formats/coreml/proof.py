@@ -14,6 +14,7 @@ from mbexport.errors import StageError
 from mbexport.formats.coreml.codes import decided_codes
 from mbexport.formats.coreml.convert_process import LABEL
 from mbexport.formats.coreml.package import Files, ImageInput, Package, package_of
+from mbexport.formats.coreml.program import Constant
 from mbexport.formats.coreml.rows import PackageForm
 from mbexport.formats.coreml.weights import StoredConvolution, convolutions_in, in_package_order, matched
 from mbexport.formats.description import Description
@@ -83,12 +84,11 @@ def _first_map(package: Package, channels: int) -> tuple[NDArray[np.float64], ND
     known, name = package.program.constants(), INPUT_NAME
     scale, offset = np.ones(channels), np.zeros(channels)
     for operation in package.program.operations:
-        read = operation.inputs.get("x", ("",))[0]
-        if read != name or operation.kind not in ("mul", "add", "cast", "transpose"):
+        if operation.read("x") != name or operation.kind not in ("mul", "add", "cast", "transpose"):
             continue
         if operation.kind in ("mul", "add"):
-            other = operation.inputs["y"][0]
-            values = known.get(other) if isinstance(other, str) else other.values
+            other = operation.read("y")
+            values = other.values if isinstance(other, Constant) else known.get(other or "")
             if values is None or values.size not in (1, channels):
                 break
             each = np.broadcast_to(values.astype(np.float64).reshape(-1), channels)

@@ -28,12 +28,12 @@ class SimulatedPackage:
         operations = [each for each in package.program.operations if each.kind not in ("const", UNPACK)]
         self._operations = [each for each in operations if each.kind != _LABELS]
         unknown = sorted({each.kind for each in self._operations} - set(OPERATIONS))
-        scores = [each.inputs.get("probabilities", ())[:1] for each in operations if each.kind == _LABELS]
-        if unknown or package.image is None or [len(each) for each in scores] != [1]:
+        scores = [each.read("probabilities") for each in operations if each.kind == _LABELS]
+        if unknown or package.image is None or len(scores) != 1:
             what = f"the operation {unknown[0]}" if unknown else "no image as its input or no labels as its output"
             raise DataError(f"{name} cannot be simulated: it has {what}")
         self._image: ImageInput = package.image
-        self._scores = scores[0][0]
+        self._scores = str(scores[0])
 
     def scores(self, pixels: Pixels) -> NDArray[np.float32]:
         """The scores (n, classes) of uint8 images (n, h, w, channels), RGB or grey, as an app feeds them."""
@@ -53,7 +53,7 @@ class SimulatedPackage:
         known = self.tensors(image)
         if self._scores not in known:
             raise DataError(f"{self._name} cannot be simulated: its labels are of scores that it does not compute")
-        return np.asarray(known[str(self._scores)], np.float32).reshape(-1)
+        return np.asarray(known[self._scores], np.float32).reshape(-1)
 
     def _computed(self, operation: Operation, known: dict[str, Any]) -> Floats:
         output = operation.outputs[0]
@@ -70,5 +70,5 @@ class SimulatedPackage:
         found = [known[each] if isinstance(each, str) else each.values for each in values]
         if name == "values":  # of concat, which takes any number
             return found
-        only = found[0]
+        (only,) = found
         return only.astype(np.float32) if only.dtype == np.float16 and name in ("x", "y") else only

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mbexport.errors import StageError
 from mbexport.formats.coreml.package import Package
-from mbexport.formats.coreml.program import UNPACK, Operation
+from mbexport.formats.coreml.program import UNPACK, Constant, Operation
 from mbexport.formats.tflite.integers import Decided
 
 
@@ -42,16 +42,15 @@ def convolutions_in(package: Package) -> list[StoredConvolution]:
     makers = {each.outputs[0].name: each for each in package.program.operations}
     found = []
     for operation in package.program.operations:
-        kernel = operation.inputs.get("weight", ("",))[0]
+        kernel, bias = operation.read("weight"), operation.read("bias")
         if operation.kind != "conv" or not isinstance(kernel, str) or kernel not in known:
             continue
-        bias = operation.inputs.get("bias", ("",))[0]
         unpacking = makers[kernel] if makers[kernel].kind == UNPACK else None
         found.append(
             StoredConvolution(
                 name=operation.outputs[0].name,
                 kernel=known[kernel],
-                bias=known.get(bias) if isinstance(bias, str) else bias.values,
+                bias=bias.values if isinstance(bias, Constant) else known.get(bias or ""),
                 unpacking=unpacking,
             )
         )

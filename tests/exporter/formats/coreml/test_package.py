@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from coreml_by_hand import KERNEL, LABELS, SIDE, files_by_hand
+from coreml_by_hand import KERNEL, LABELS, SIDE, chunk, constant, files_by_hand, immediate, value_type, whole
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +84,32 @@ def test_changed_bytes_are_read_or_refused(data):
     content[place] = data.draw(st.integers(0, 255))
     with suppress(DataError):
         convolutions_in(package_of({**files, name: bytes(content)}, name="net"))
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        (chunk(1, "conv"), "its operation conv gives nothing"),
+        (constant("odd", immediate([1, 2], "int32"), "int32", (2,)).replace(b"val", b"vol"), "const gives nothing"),
+        (
+            constant("odd", immediate([1, 2], "int32").replace(whole(1, 2), whole(1, 3)), "int32", (2,)),
+            "its program holds 2 numbers in the shape (3,)",
+        ),
+    ],
+)
+def test_an_operation_that_makes_no_sense_is_refused(operation, message):
+    with pytest.raises(DataError) as caught:
+        package_of(files_by_hand(extra=operation), name="net")
+    assert message in str(caught.value)
+
+
+def test_parameters_without_an_argument_are_not_given():
+    """A convolution that names no kernel and a list of no labels are read; there is nothing to show of them."""
+    empty = chunk(2, chunk(1, "weight") + chunk(2, b""))
+    convolution = chunk(1, "conv") + empty + chunk(3, chunk(1, "odd") + chunk(2, value_type("float16", (1,))))
+    package = package_of(files_by_hand(extra=convolution, labels=()), name="net")
+    assert len(convolutions_in(package)) == 1
+    assert package.labels == ()
 
 
 @pytest.mark.parametrize("length", [0, 40, 100])
