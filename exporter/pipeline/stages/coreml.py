@@ -12,7 +12,7 @@ from mbexport.pipeline.stage import Files, Options, Stage
 from mbexport.pipeline.stage_files import COREML
 from mbexport.pipeline.stages.export import described, form_options
 
-SIMULATED_IMAGES: Final = 100  # each takes numpy a fifth of a second at 224 px
+SIMULATED_IMAGES: Final = 100  # each takes numpy a fraction of a second at 224 px
 _ROUNDED: Final = "round-weights"
 
 
