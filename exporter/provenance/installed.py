@@ -43,8 +43,8 @@ def closure(roots: Mapping[str, Iterable[str]]) -> dict[str, Installed]:
     the metadata on its path once: it goes on with the packages that it has loaded.
     """
     here = _metadata_on(tuple(sys.path))
-    extras: dict[str, frozenset[str]] = {}
-    needs: dict[str, set[str]] = {}
+    extras: dict[NormalizedName, frozenset[str]] = {}
+    needs: dict[NormalizedName, set[NormalizedName]] = {}
     open_ends = [(canonicalize_name(name), frozenset(asked)) for name, asked in roots.items()]
     while open_ends:
         name, asked = open_ends.pop()
