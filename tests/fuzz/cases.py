@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fuzz.corpus import RUN, STEM
+from fuzz.corpus import DETECTOR_RUN, RUN, STEM, SWEEP
+from fuzz.data_mutations import BY_ENDING
 from fuzz.mutations import (
     Mutation,
     bytes_changed,
@@ -31,6 +32,7 @@ def _model(path: Path, rng: random.Random, corpus: Path) -> Command:
         [
             ["inspect", str(path)],
             ["inspect", str(path), "--kernels", "--json"],
+            ["inspect", str(path), "--delegates"],
             ["predict", str(path), image],
             ["predict", str(path), image, "--preprocess", "mobilenet", "--json"],
             ["bench", str(path), "--runs", "2", "--no-probe", "--threads", "1"],
@@ -66,6 +68,38 @@ def _keras(source: str, mutation: Mutation) -> "Callable[[Path, Path, random.Ran
     return case
 
 
+def _detector(source: str, mutation: Mutation) -> "Callable[[Path, Path, random.Random], Command]":
+    make = _changed(source, mutation)
+
+    def case(folder: Path, corpus: Path, rng: random.Random) -> Command:
+        path = make(folder, corpus, rng)
+        verify = ["verify", str(path), "--data", str(corpus / "voc"), "--no-latency"]
+        return verify if rng.random() < 0.3 else _model(path, rng, corpus)
+
+    return case
+
+
+def _compiled(source: str, mutation: Mutation) -> "Callable[[Path, Path, random.Random], Command]":
+    """A file that no runtime here can run."""
+    make = _changed(source, mutation)
+    return lambda folder, corpus, rng: _model(make(folder, corpus, rng), rng, corpus)
+
+
+def _data_set(name: str, *command: str) -> "_Case":
+    """A changed file in a data set; `command` has {data} in the place of its folder."""
+
+    def case(folder: Path, corpus: Path, rng: random.Random) -> Command:
+        data = folder / name
+        shutil.copytree(corpus / name, data)
+        files = sorted(path for path in data.rglob("*") if path.is_file())
+        endings = sorted({path.suffix for path in files})
+        path = rng.choice([each for each in files if each.suffix == rng.choice(endings)] or files)
+        path.write_bytes(BY_ENDING[path.suffix](path.read_bytes(), rng))
+        return [word.format(data=data, out=folder / "out", corpus=corpus) for word in command]
+
+    return case
+
+
 def _saved_model(folder: Path, corpus: Path, rng: random.Random) -> Command:
     shutil.copytree(corpus / "saved", folder / "saved")
     files = sorted(path for path in (folder / "saved").rglob("*") if path.is_file())
@@ -74,12 +108,12 @@ def _saved_model(folder: Path, corpus: Path, rng: random.Random) -> Command:
     return ["inspect", str(folder / "saved")]
 
 
-def _finished(name: str, mutation: Mutation, commands: "tuple[tuple[str, ...], ...]") -> "_Case":
+def _finished(name: str, mutation: Mutation, commands: "tuple[tuple[str, ...], ...]", *, run: str = RUN) -> "_Case":
     """A changed file in a finished folder, whose manifest lists it as it is: whoever changed it could do that, too."""
 
     def case(folder: Path, corpus: Path, rng: random.Random) -> Command:
-        out = folder / RUN
-        shutil.copytree(corpus / RUN, out)
+        out = folder / run
+        shutil.copytree(corpus / run, out)
         (out / name).write_bytes(mutation((out / name).read_bytes(), rng))
         if rng.random() < 0.8:
             _list_again(out, name)
@@ -137,6 +171,15 @@ def _image(folder: Path, corpus: Path, rng: random.Random) -> Command:
     return ["predict", str(corpus / RUN / f"{STEM}_fp32.tflite"), str(path)]
 
 
+def _sweep(folder: Path, corpus: Path, rng: random.Random) -> Command:
+    path = _changed(f"{SWEEP}/sweep.json", json_changed)(folder, corpus, rng)
+    query = rng.choice(["top1>=0.1", "latency<=100ms", "any, smallest", "point=0.5_224", "fastest"])
+    return ["sweep", "--out", str(path.parent), "--pick", query, *rng.choice([[], ["--json"]])]
+
+
+_TRAIN: Final = ("build", "--dry-run", "--data", "{data}", "--alpha", "0.25", "--out", "{out}")
+_DETECT: Final = (*_TRAIN, "--task", "detect", "--resolution", "96")
+_VERIFY: Final = ("verify", "{corpus}/detector_int8.tflite", "--data", "{data}", "--no-latency")
 _BUNDLE: Final = (("bundle", "{out}"), ("bundle", "{out}", "--check"))
 _SENSITIVITY: Final = (("inspect", "{out}/{stem}_int8.tflite", "--sensitivity"),)
 _Case = Callable[[Path, Path, random.Random], Command]
@@ -160,6 +203,21 @@ CASES: Final[tuple[tuple[str, _Case], ...]] = (
     ("published", _published),
     ("documents", _finished("sbom.cdx.json", json_changed, _BUNDLE)),
     ("labels in a run", _finished("labels.txt", text_changed, _BUNDLE)),
+    ("detector", _detector("detector_int8.tflite", tflite_changed)),
+    ("boxes", _data_set("voc", *_DETECT)),
+    ("shards", _data_set("wds", *(word.replace("{data}", "wds:{data}") for word in _TRAIN))),
+    ("detector", _detector("detector_int8.onnx", onnx_changed)),
+    ("boxes", _data_set("coco", *_DETECT)),
+    ("golden detector", _finished("golden/golden.json", json_changed, _BUNDLE, run=DETECTOR_RUN)),
+    ("compiled", _compiled("compiled.tflite", tflite_changed)),
+    ("boxes", _data_set("yolo", *_DETECT)),
+    ("shards", _data_set("tfrecord", *(word.replace("{data}", "tfrecord:{data}") for word in _TRAIN))),
+    ("detector", _detector("detector_fp32.tflite", tflite_changed)),
+    ("keras", _keras("detector.keras", keras_changed)),
+    ("boxes", _data_set("voc", *_VERIFY)),
+    ("compiled", _compiled("compiled.onnx", onnx_changed)),
+    ("detector", _detector("detector_fp32.onnx", onnx_changed)),
+    ("sweep", _sweep),
 )
 
 
