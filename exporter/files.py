@@ -175,6 +175,22 @@ class Folder:
                 else:
                     os.unlink(entry, dir_fd=folder)
 
+    def regular_files(self, name: str) -> list[tuple[str, os.stat_result]]:
+        """The path and the status of each regular file below the folder at `name`, in the order of their names."""
+        found = []
+        with self._walked(name.split("/"), make=False) as folder:
+            for base, _, names, inner in os.fwalk(".", dir_fd=folder):
+                for each in names:
+                    state = os.stat(each, dir_fd=inner, follow_symlinks=False)
+                    if stat.S_ISREG(state.st_mode):
+                        found.append((os.path.normpath(f"{name}/{base}/{each}"), state))
+        return sorted(found, key=lambda each: each[0])
+
+    def touch(self, name: str) -> None:
+        """Set the times of what lies at `name`, itself, to now."""
+        with self._above(name) as (folder, last):
+            os.utime(last, dir_fd=folder, follow_symlinks=False)
+
     def linked_folder(self, name: str) -> str | None:
         """The path of a link to a folder below the folder at `name`, if there is one."""
         with self._walked(name.split("/"), make=False) as folder:

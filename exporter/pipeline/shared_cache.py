@@ -8,6 +8,7 @@ that store the same, the last one counts, with the same bytes.
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -15,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
 from mbexport.files import Folder, is_inside, user_folder
@@ -23,6 +24,7 @@ from mbexport.seal import fields_of, sealed_json
 
 CACHE_LIMIT_BYTES: Final = 10 << 30
 _BLOBS, _RECORDS, _TMP = "blobs", "records", "tmp"
+_OURS: Final = re.compile(r"blobs/([0-9a-f]{2})/\1[0-9a-f]{62}|records/[^/]+/[0-9a-f]{64}|tmp/[0-9a-f]{32}")
 _MAX_RECORD_BYTES: Final = 1 << 24
 _MODE: Final = 0o600
 _PART_BYTES: Final = 1 << 20
@@ -67,7 +69,7 @@ class SharedCache:
             return None
         for name in (_record_path(kind, key), *map(_blob_path, record.files.values())):
             with suppress(OSError):
-                os.utime(self.root / name)
+                self._folder.touch(name)
         return record
 
     def path(self, sha256: str) -> Path:
@@ -121,32 +123,30 @@ class SharedCache:
 
     def records(self) -> list[Record]:
         """Every record that counts, the one that was used last first."""
-        found = (self._record(path.parent.name, path.name) for path in self._files(_RECORDS))
+        found = (self._record(*name.split("/")[-2:]) for name, _ in self._files(_RECORDS))
         return sorted((each for each in found if each is not None), key=lambda each: -each.used)
 
     def size_bytes(self) -> int:
         """The bytes of all files in the cache."""
-        return sum(_size(path) for kind in (_BLOBS, _RECORDS, _TMP) for path in self._files(kind))
+        return sum(state.st_size for part in (_BLOBS, _RECORDS, _TMP) for _, state in self._files(part))
 
     def prune(self, limit_bytes: int) -> int:
         """Remove what was not used for the longest time, until at most `limit_bytes` are left; the bytes removed."""
         before = left = self.size_bytes()
-        for path in self._abandoned():
-            left -= _removed(path)
-        blobs = {path.name: path for path in self._files(_BLOBS)}
+        left -= sum(map(self._removed, self._abandoned()))
+        blobs = {PurePosixPath(name).name: name for name, _ in self._files(_BLOBS)}
         records = self.records()
         valid = {_record_path(each.kind, each.key) for each in records}
-        for path in self._files(_RECORDS):
-            if path.relative_to(self.root).as_posix() not in valid:  # damaged, or sealed with another secret
-                left -= _removed(path)
+        # Without a record that counts: damaged, or sealed with another secret.
+        left -= sum(self._removed(name) for name, _ in self._files(_RECORDS) if name not in valid)
         wanted = [sha256 for each in records for sha256 in each.files.values()]
-        for name in blobs.keys() - set(wanted):
-            left -= _removed(blobs[name])
+        left -= sum(self._removed(blobs[name]) for name in blobs.keys() - set(wanted))
         while records and left > limit_bytes:
             oldest = records.pop()
-            left -= _removed(self.root / _record_path(oldest.kind, oldest.key))
+            left -= self._removed(_record_path(oldest.kind, oldest.key))
             kept = {sha256 for each in records for sha256 in each.files.values()}
-            left -= sum(_removed(blobs[sha256]) for sha256 in set(oldest.files.values()) - kept if sha256 in blobs)
+            gone = set(oldest.files.values()) - kept
+            left -= sum(self._removed(blobs[sha256]) for sha256 in gone if sha256 in blobs)
         return before - left
 
     def _record(self, kind: str, key: str) -> Record | None:
@@ -158,7 +158,7 @@ class SharedCache:
             if not all(is_inside(each) and _is_sha256(sha256) for each, sha256 in files.items()):
                 return None
             status = self._folder.status(name)
-            size = sum(_size(self.path(sha256)) for sha256 in files.values())
+            size = sum(self._size(_blob_path(sha256)) for sha256 in files.values())
         except (AttributeError, OSError, ValueError, KeyError, TypeError):
             return None  # none, a damaged one, or somebody else's
         used = status.st_mtime if status else 0.0
@@ -201,17 +201,37 @@ class SharedCache:
         self._folder.write_new(temporary, content, mode=_MODE)
         self._folder.move(temporary, _record_path(kind, key))
 
-    def _files(self, part: str) -> Iterator[Path]:
-        """The regular files below a part of the cache, links not followed."""
-        for base, _, names in os.walk(self.root / part):
-            yield from (path for path in (Path(base) / name for name in sorted(names)) if _is_regular(path))
+    def _files(self, part: str) -> list[tuple[str, os.stat_result]]:
+        """The regular files below a part of the cache, none where it is a link or is not there yet.
 
-    def _abandoned(self) -> Iterator[Path]:
+        A folder that is no cache may have one of that name, whose files are the user's: ours are known by their names.
+        """
+        try:
+            found = self._folder.regular_files(part)
+        except OSError:
+            return []
+        return [(name, state) for name, state in found if _OURS.fullmatch(name)]
+
+    def _abandoned(self) -> list[str]:
         oldest = time.time() - _ABANDONED_S
-        for path in list(self._files(_TMP)):
-            with suppress(OSError):
-                if path.lstat().st_mtime < oldest:
-                    yield path
+        return [name for name, state in self._files(_TMP) if state.st_mtime < oldest]
+
+    def _size(self, name: str) -> int:
+        """The bytes of a file; 0 where none lies there."""
+        try:
+            state = self._folder.status(name)
+        except OSError:
+            return 0
+        return state.st_size if state is not None and stat.S_ISREG(state.st_mode) else 0
+
+    def _removed(self, name: str) -> int:
+        """Remove a file; the bytes that it had."""
+        size = self._size(name)
+        try:
+            self._folder.remove(name)
+        except OSError:
+            return 0
+        return size
 
 
 def user_cache() -> Path | None:
@@ -233,29 +253,6 @@ def _parts(source: int, size_bytes: int) -> Iterator[bytes]:
 def _is_sha256(text: Any) -> bool:
     size = 2 * hashlib.sha256().digest_size
     return isinstance(text, str) and len(text) == size and all(letter in "0123456789abcdef" for letter in text)
-
-
-def _is_regular(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
-
-
-def _removed(path: Path) -> int:
-    """Remove a file; the bytes that it had."""
-    size = _size(path)
-    with suppress(OSError):
-        path.unlink()
-        return size
-    return 0
 
 
 def _blob_path(sha256: str) -> str:

@@ -157,15 +157,15 @@ def test_what_was_stored_last_is_found_whole_or_not_at_all(tmp_path_factory, sto
     cache = SharedCache(tmp_path_factory.mktemp("cache"), limit_bytes=1500)
     last = {}
     for kind, key, content in stores:
-        if cache.store(kind, str(key), {"file": content}, seconds=1.0):
-            last[kind, str(key)] = content
+        if cache.store(kind, f"{key:064x}", {"file": content}, seconds=1.0):
+            last[kind, f"{key:064x}"] = content
         assert cache.size_bytes() <= 1500 + 500  # of the record that was written behind the check
     for (kind, key), content in last.items():
         record = cache.find(kind, key)
         assert record is None or cache.read(record) == {"file": content}
     if stores:
         kind, key, _ = stores[-1]
-        assert cache.find(kind, str(key)) is not None
+        assert cache.find(kind, f"{key:064x}") is not None
 
 
 def test_the_users_cache_folder(monkeypatch, tmp_path):
@@ -207,3 +207,44 @@ def test_wrong_options_are_refused(cache, cli, arguments, message):
 def test_a_folder_that_is_not_there_is_refused(cli, tmp_path):
     found = cli("cache", "ls", "--cache", str(tmp_path / "none"))
     assert (found.returncode, "--cache must be a cache folder" in found.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["blobs", "records", "tmp", "blobs/aa", "records/train"])
+def test_nothing_behind_a_planted_link_is_removed_touched_or_counted(cache, tmp_path, name):
+    cache.store("train", KEY, FILES)
+    home = tmp_path / "home"
+    (home / "inner").mkdir(parents=True)
+    for place in (home / "x", home / "inner" / "x"):
+        place.write_bytes(b"precious")
+        os.utime(place, (1, 1))
+    link = cache.root / name
+    shutil.rmtree(link, ignore_errors=True)
+    link.symlink_to(home)
+    sizes = cache.size_bytes()
+    cache.prune(0)
+    run_stage(tmp_path / "out", cache)
+    assert sizes < 2_000
+    assert [(place.read_bytes(), place.stat().st_mtime) for place in (home / "x", home / "inner" / "x")] == [
+        (b"precious", 1)
+    ] * 2
+    assert sorted(path.name for path in home.iterdir()) == ["inner", "x"]
+
+
+def test_files_of_the_users_own_in_a_folder_that_is_no_cache_stay(tmp_path, cli):
+    own = [tmp_path / name for name in ("tmp/notes.txt", "records/2026/a.json", "blobs/ab/photo.jpg", "records/x")]
+    for path in own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"precious")
+        os.utime(path, (1, 1))
+    assert cli("cache", "prune", "--cache", tmp_path).returncode == 0
+    assert [path.read_bytes() for path in own] == [b"precious"] * 4
+
+
+def test_the_time_of_a_file_behind_a_link_stays(cache, tmp_path):
+    cache.store("train", KEY, FILES)
+    (tmp_path / "x").write_bytes(b"weights")
+    os.utime(tmp_path / "x", (1, 1))
+    blob(cache, b"weights").unlink()
+    blob(cache, b"weights").symlink_to(tmp_path / "x")
+    assert cache.find("train", KEY) is None
+    assert (tmp_path / "x").stat().st_mtime == 1
