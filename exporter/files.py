@@ -20,6 +20,8 @@ _PART_BYTES: Final = 1 << 20
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe without a writer must not be waited for
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOG: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MODE: Final = 0o666  # narrowed by the user's umask
 _LINK: Final = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)  # what systems say of O_NOFOLLOW and of O_DIRECTORY
 _NO_NAMES: Final = ("", ".", "..")
 _SPACE, _DELETE = 0x20, 0x7F  # characters before the one, and the other itself, control terminals
@@ -134,6 +136,16 @@ class Folder:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+
+    def open_to_append(self, name: str) -> IO[bytes]:
+        """The regular file at `name`, made if there is none, to be written at its end; folders above it are made."""
+        with self._above(name, make=True) as (folder, last):
+            try:
+                descriptor = os.open(last, _LOG, _MODE, dir_fd=folder)
+            except OSError as error:
+                raise (_foreign("a link", name) if error.errno in _LINK else error) from None
+        _require_regular(descriptor, name)
+        return os.fdopen(descriptor, "ab", buffering=0)
 
     def move(self, source: str, target: str) -> None:
         """Put the file `source` in the place of `target`, whose folders are made, and flush that to the disk."""

@@ -14,7 +14,7 @@ from mbexport.report.sweep_page.render import PAGE, sweep_page
 from mbexport.report.sweep_terminal import print_sweep
 from mbexport.sweep.estimate import estimate_s, estimated_points_s
 from mbexport.sweep.job import Engine
-from mbexport.sweep.run import Sweep, run_sweep
+from mbexport.sweep.run import Sweep, require_place, run_sweep
 from mbexport.sweep.table import TABLE, sweep_csv
 
 Json = dict[str, Any]
@@ -37,6 +37,7 @@ def run_and_show(
 
 def show_points(sweep: Sweep, *, jobs: int, streams: Streams, as_json: bool) -> int:
     """Print the points that would be built, with what they cost, and return the exit code."""
+    require_place(sweep, _SHOWN)
     rows: list[Json] = [
         {
             "name": point.name,

@@ -61,6 +61,7 @@ def sweep_of(context: click.Context, tasks: Tasks, out: Path, stderr: TextIO | N
         threads=given["threads"] if given["latency"] else None,
         limits=sweep_options.speed_limits(given["gates"]),
         strict=given["strict"],
+        force=given["force"],
     )
 
 

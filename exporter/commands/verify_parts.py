@@ -81,6 +81,7 @@ def _run(engine: "Engine", words: Sequence[str], folder: Path, parts: "Sequence[
             arguments=("verify", f"--part={part.text}", f"--parts={folder}", *words),
             folder=Path.cwd(),
             out=folder / f"{part.file}.out",
+            root=folder,
             log=folder / f"{part.file}.log",
             environment={THREADS_VARIABLE: str(tensorflow_threads())},
         )

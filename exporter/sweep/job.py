@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from mbexport.errors import EXIT_SIGNALLED, EXIT_STAGE_FAILED
+from mbexport.files import open_regular
 
 MAX_ATTEMPTS: Final = 3
 # A run takes its options from its arguments alone, and the verdict of one job is not that of the CI step around all.
@@ -19,14 +20,16 @@ class Job:
     """One run of `mbexport` in a process of its own, on a machine that sees the same files.
 
     `arguments` are those of the command line, the command first; relative paths among them begin in `folder`. `out` is
-    the output folder, `log` the file that gets what the run writes to stdout and stderr, `cores` are those that it
-    keeps busy. `environment` is added to that of the process which starts it.
+    the output folder, `log` the file that gets what the run writes to stdout and stderr; it is reached by no link below
+    the folder `root`. `cores` are those that it keeps busy. `environment` is added to that of the process which starts
+    it.
     """
 
     name: str
     arguments: tuple[str, ...]
     folder: Path
     out: Path
+    root: Path
     log: Path
     cores: int = 1
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -85,7 +88,7 @@ def is_lost(code: int) -> bool:
 def last_line(log: Path) -> str:
     """The last line of a log that says something; empty where there is none."""
     try:
-        with log.open("rb") as file:
+        with open_regular(log) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 8192))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:

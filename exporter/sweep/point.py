@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mbexport.errors import DataError
-from mbexport.files import sha256_of
+from mbexport.files import Folder
 from mbexport.fingerprint import tool_fingerprint
 from mbexport.models.spec import NetworkSpec
 from mbexport.pipeline.dry_run import PlannedRun, Status
@@ -66,7 +66,7 @@ def remember(workdir: Workdir, point: Point, ended: Ended) -> None:
     """Record in the sweep's folder how a build ended, and what it left."""
     fields = {
         "identity": _identity(point),
-        "manifest": sha256_of(point.folder / MANIFEST),
+        "manifest": Folder(point.folder).sha256(MANIFEST),
         "ended": {"code": ended.code, "attempts": ended.attempts, "seconds": ended.seconds, "node": ended.node},
     }
     workdir.write(f"{_RECORDS}/{point.name}.json", sealed_json(_purpose(point), fields))
@@ -81,11 +81,11 @@ def finished(workdir: Workdir, point: Point) -> Ended | None:
         return None
     try:
         content = workdir.folder.read(f"{_RECORDS}/{point.name}.json", limit_bytes=_MAX_RECORD_BYTES)
-        record = fields_of(_purpose(point), content)
-        if record["identity"] != _identity(point) or record["manifest"] != sha256_of(point.folder / MANIFEST):
+        record, folder = fields_of(_purpose(point), content), Folder(point.folder)
+        if record["identity"] != _identity(point) or record["manifest"] != folder.sha256(MANIFEST):
             return None
         listed = read_manifest(point.folder / MANIFEST).files
-        if any(sha256_of(point.folder / name) != facts.sha256 for name, facts in listed.items()):
+        if any(folder.sha256(name) != facts.sha256 for name, facts in listed.items()):
             return None
         return Ended(name=point.name, **record["ended"])
     except (DataError, OSError, ValueError, KeyError, TypeError):
@@ -95,7 +95,7 @@ def finished(workdir: Workdir, point: Point) -> Ended | None:
 def report_of_point(point: Point) -> Any:
     """The report in a point's folder; None where a build that failed left none."""
     try:
-        return json.loads((point.folder / REPORT).read_bytes())
+        return json.loads(Folder(point.folder).read(REPORT))
     except (OSError, ValueError):
         return None
 

@@ -14,8 +14,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import IO, Final
 
+from mbexport.errors import OutputError
+from mbexport.files import Folder, ForeignError
 from mbexport.sweep.job import Job
 from mbexport.workdir import PRIVATE
 
@@ -29,13 +31,15 @@ _LOCK_WAIT_S: Final = 60.0  # for the end of an earlier attempt on another machi
 
 
 class Running:
-    """A job that runs. The thread that starts it must outlive it: the kernel watches that thread, not the process."""
+    """A job that runs. The thread that starts it must outlive it: the kernel watches that thread, not the process.
+
+    Raises `OutputError` for a log that cannot be written, a link among the folders above it for example.
+    """
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.started = time.monotonic()
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-        with job.log.open("ab") as log:
+        with _opened_log(job) as log:
             self._process = subprocess.Popen(
                 [sys.executable, *_LAUNCH, str(os.getpid()), *job.arguments],
                 stdin=subprocess.DEVNULL,
@@ -69,6 +73,13 @@ class Running:
             os.killpg(self._process.pid, number)
 
 
+def _opened_log(job: Job) -> IO[bytes]:
+    try:
+        return Folder(job.root).open_to_append(job.log.relative_to(job.root).as_posix())
+    except OSError as error:
+        raise OutputError(f"{job.log} cannot be written: {error.strerror}") from None
+
+
 def run_once(job: Job, *, is_cancelled: Callable[[], bool] = lambda: False) -> int:
     """Run the job in this thread's own child, and return its exit code; it is ended once `is_cancelled` says so."""
     wait_until_free(job)
@@ -90,10 +101,10 @@ def wait_until_free(job: Job) -> None:
     end = time.monotonic() + _LOCK_WAIT_S
     while time.monotonic() < end:
         try:
-            with (job.out / PRIVATE / "lock").open("rb") as lock:
+            with Folder(job.out).open(f"{PRIVATE}/lock") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
-        except FileNotFoundError:
+        except (FileNotFoundError, ForeignError):  # of the latter the run says what it is
             return
         except OSError:
             time.sleep(_POLL_S)

@@ -1,19 +1,20 @@
 """Run a sweep: build the points that are not finished, time all of them, and write what came out."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED, EXIT_STAGE_FAILED, DataError
 from mbexport.fingerprint import THREADS_VARIABLE
+from mbexport.pipeline.publish import add, require_room
 from mbexport.pipeline.status import Status, read_status
 from mbexport.progress import Progress
 from mbexport.report.content import to_bytes
 from mbexport.sweep.job import Ended, Engine, Job, last_line
 from mbexport.sweep.point import LOGS, Point, finished, in_turns, remember, report_of_point
-from mbexport.sweep.results import SWEEP, Json, PointResult, read_sweep, sweep_json
+from mbexport.sweep.results import POINTS, SWEEP, Json, PointResult, read_sweep, sweep_json
 from mbexport.sweep.speed import judged
 from mbexport.sweep.states import Display, Phase, PointState
 from mbexport.sweep.timing import time_points
@@ -28,7 +29,7 @@ class Sweep:
     """A checked sweep: its points, built in `folder` with as many `cores` each, and how all of it is judged.
 
     Each learns from so many `images`. Nothing is timed where `threads`, those of one inference, is None. `limits` are
-    those that the user set of gates on speed.
+    those that the user set of gates on speed. With `force` files that no sweep left as they are may be replaced.
     """
 
     out: Path
@@ -39,6 +40,7 @@ class Sweep:
     threads: int | None = 1
     limits: Mapping[str, float] = field(default_factory=dict)
     strict: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ def run_sweep(
     them is. Raises `OutputError` for an output folder that cannot be used, or that another sweep is using.
     """
     with Workdir.open(sweep.out) as workdir:
+        require_place(sweep, shown)
         course = _Course(sweep, workdir, display)
         jobs = course.jobs()
         course.show()
@@ -85,8 +88,15 @@ def run_sweep(
             speed_gates=judged(results, timed, sweep.limits, strict=sweep.strict),
             nodes={**_known_nodes(sweep.out, results), **nodes},
         )
-        _write(workdir, document, shown, is_new=bool(jobs))
+        _write(workdir, document, shown, is_new=bool(jobs), force=sweep.force)
         return Outcome(document=document, exit_code=_exit_code(document))
+
+
+def require_place(sweep: Sweep, shown: Iterable[str]) -> None:
+    """Raise `OutputError`, before hours of work, for what no sweep left in the place of its files, or of a folder."""
+    folders = (LOGS, POINTS, *(f"{POINTS}/{point.name}" for point in sweep.points))
+    names = [*shown, SWEEP, *(f"{name}/" for name in folders)]
+    require_room(Workdir(sweep.out), names, force=sweep.force, adds=True)
 
 
 def _known_nodes(out: Path, results: Sequence[PointResult]) -> dict[str, Json]:
@@ -98,16 +108,21 @@ def _known_nodes(out: Path, results: Sequence[PointResult]) -> dict[str, Json]:
     return {result.node: found[result.node] for result in results if result.node in found}
 
 
-def _write(workdir: Workdir, document: Json, shown: Mapping[str, Callable[[Json], bytes]], *, is_new: bool) -> None:
+def _write(
+    workdir: Workdir, document: Json, shown: Mapping[str, Callable[[Json], bytes]], *, is_new: bool, force: bool
+) -> None:
     """Write sweep.json, last, and the files that show it; these are drawn again only where it changes."""
     content = to_bytes(document)
-    file = workdir.root / SWEEP
-    is_same = not is_new and file.is_file() and file.read_bytes() == content
-    for name, make in shown.items():
-        if not is_same or not (workdir.root / name).is_file():
-            workdir.write(name, make(document))
+    is_same = not is_new and _lies(workdir, SWEEP) and workdir.folder.read(SWEEP) == content
+    files = {name: make(document) for name, make in shown.items() if not (is_same and _lies(workdir, name))}
     if not is_same:
-        workdir.write(SWEEP, content)
+        files[SWEEP] = content
+    if files:
+        add(workdir, files, force=force)
+
+
+def _lies(workdir: Workdir, name: str) -> bool:
+    return workdir.folder.status(name) is not None
 
 
 class _Course:
@@ -122,11 +137,10 @@ class _Course:
     def jobs(self) -> list[Job]:
         """What has to be built; what an earlier sweep said of it is forgotten."""
         waiting = [point for point in in_turns(self._sweep.points) if point.name not in self.ends]
+        self._workdir.folder.make_private(STATUS)
         for point in waiting:
-            (self._sweep.out / STATUS).mkdir(parents=True, exist_ok=True)
-            for path in (status_file(self._sweep.out, point.name), log_file(self._sweep.out, point.name)):
-                with suppress(FileNotFoundError):
-                    path.unlink()
+            self._workdir.remove(f"{STATUS}/{point.name}.json")
+            self._workdir.remove(_log(point.name))
         return [_job(self._sweep, point) for point in waiting]
 
     def end(self, ended: Ended) -> None:
@@ -181,7 +195,11 @@ def status_file(out: Path, point: str) -> Path:
 
 def log_file(out: Path, point: str) -> Path:
     """What the build of a point has written to its streams."""
-    return out.absolute() / LOGS / f"{point}.log"
+    return out.absolute() / _log(point)
+
+
+def _log(point: str) -> str:
+    return f"{LOGS}/{point}.log"
 
 
 def _job(sweep: Sweep, point: Point) -> Job:
@@ -190,6 +208,7 @@ def _job(sweep: Sweep, point: Point) -> Job:
         arguments=(*point.arguments, *point.local_arguments, f"--status={status_file(sweep.out, point.name)}"),
         folder=sweep.folder,
         out=point.folder.absolute(),
+        root=sweep.out.absolute(),
         log=log_file(sweep.out, point.name),
         cores=sweep.cores,
         environment={THREADS_VARIABLE: str(sweep.cores)},

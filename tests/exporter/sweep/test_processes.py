@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mbexport.errors import OutputError
 from mbexport.sweep.job import MAX_ATTEMPTS, Ended, Job, is_lost, last_line
 from mbexport.sweep.local import Processes
 from mbexport.sweep.process import run_once, wait_until_free
@@ -37,6 +38,7 @@ def make_job(tmp_path):
             arguments=(name,),
             folder=tmp_path,
             out=tmp_path / "out" / name,
+            root=tmp_path,
             log=tmp_path / "logs" / f"{name}.log",
             environment={"JOBS": str(tmp_path), "PYTHONPATH": python_path},
         )
@@ -158,7 +160,7 @@ def test_no_run_outlives_the_process_that_started_it(make_job, tmp_path):
     program = (
         "from pathlib import Path; from mbexport.sweep.job import Job; from mbexport.sweep.local import Processes\n"
         f"job = Job(name='job', arguments=('job',), folder=Path({str(tmp_path)!r}), out=Path('out'),"
-        f" log=Path({str(job.log)!r}), environment={dict(job.environment)!r})\n"
+        f" root=Path({str(job.root)!r}), log=Path({str(job.log)!r}), environment={dict(job.environment)!r})\n"
         "list(Processes(1).run([job], lambda: None))"
     )
     parent = subprocess.Popen([sys.executable, "-c", program])
@@ -194,3 +196,30 @@ def test_an_output_folder_that_an_earlier_attempt_still_holds_is_waited_for(make
 
 def test_the_last_line_of_a_log_that_is_not_there():
     assert last_line(Path("/nonexistent/log")) == ""
+
+
+@pytest.mark.timeout(60)
+def test_a_lock_that_is_no_file_is_left_to_the_run_itself(make_job):
+    job = make_job("job", "os._exit(2)")
+    (job.out / ".mbexport").mkdir(parents=True)
+    os.mkfifo(job.out / ".mbexport" / "lock")
+    wait_until_free(job)
+
+
+@pytest.mark.parametrize("link", ["logs", "logs/job.log"])
+def test_no_log_is_written_through_a_link(make_job, tmp_path, link):
+    job = make_job("job", "print('said', flush=True); os._exit(0)")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "job.log").write_text("precious")
+    place = tmp_path / link
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(tmp_path / "home" / "job.log" if "." in link else tmp_path / "home")
+    with pytest.raises(OutputError, match=r"logs/job.log cannot be written: a link"):
+        ends([job])
+    assert (tmp_path / "home" / "job.log").read_text() == "precious"
+
+
+@pytest.mark.timeout(60)
+def test_the_last_line_of_a_pipe_is_none(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    assert last_line(tmp_path / "log") == ""

@@ -114,6 +114,7 @@ def job(tmp_path):
             arguments=arguments or ("cost", "--alpha", "0.5"),
             folder=tmp_path,
             out=tmp_path / name,
+            root=tmp_path,
             log=tmp_path / f"{name}.log",
             environment={"PYTHONPATH": path, "MB_ACT": act, "MB_MARKER": str(tmp_path / f"{name}.marker")},
         )
@@ -284,7 +285,7 @@ from mbexport.sweep.ray_cluster import RayCluster
 out = Path(sys.argv[2])
 try:
     with RayCluster.open(sys.argv[1], Shared(out=out)) as engine:
-        job = Job(name="a", arguments=("cost",), folder=out, out=out / "a", log=out / "log")
+        job = Job(name="a", arguments=("cost",), folder=out, out=out / "a", root=out, log=out / "log")
         print(len(engine.nodes), [each.code for each in engine.run([job], lambda: None)])
 except MbexportError as error:
     sys.exit(f"{error.exit_code} {error}")

@@ -2,10 +2,12 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from delivered_by_hand import contents_by_hand, deliver, with_proof
 
 from mbexport.errors import OutputError
 from mbexport.models.mobilenet_v1.spec import ModelSpec
@@ -143,6 +145,58 @@ def test_what_is_finished_is_not_built_and_what_it_was_built_on_stays_known(tmp_
     made(sweep(out, "a", "b", "c"), third, drawn=drawn)
     assert (third.asked, drawn) == (["c"], ["a", "a"])
     assert json.loads((out / "sweep.json").read_bytes())["nodes"] == {"n1": FACTS}
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """Somebody's own folder, with a file x in it, beside that of the sweep."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "x").write_bytes(b"precious")
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "sweep.html"])
+def test_a_users_own_files_are_kept_and_it_is_said_before_any_work(tmp_path, name):
+    out = tmp_path / "sweep"
+    out.mkdir()
+    (out / name).write_bytes(b"precious")
+    engine = Engine({"a": 3})
+    with pytest.raises(OutputError, match=rf"{name} is not as a run of mbexport left it"):
+        made(sweep(out, "a"), engine)
+    assert ((out / name).read_bytes(), engine.asked) == (b"precious", [])
+    made(replace(sweep(out, "a"), force=True), engine)
+    assert (out / name).read_bytes() != b"precious"
+    made(sweep(out, "a"), engine)  # what a sweep left, the next one replaces
+    (out / name).write_bytes(b"changed")
+    with pytest.raises(OutputError, match=rf"{name} is not as a run of mbexport left it"):
+        made(sweep(out, "a"), engine)
+
+
+def test_a_sweep_in_the_folder_of_a_finished_run_is_refused(tmp_path):
+    deliver(tmp_path / "sweep", with_proof(contents_by_hand()))
+    with pytest.raises(OutputError, match="holds what a run delivered"):
+        made(sweep(tmp_path / "sweep", "a"), Engine({"a": 3}))
+
+
+@pytest.mark.parametrize("name", ["points", "points/a", "logs", "sweep.json"])
+def test_no_link_in_the_folder_is_followed(tmp_path, home, name):
+    link = tmp_path / "sweep" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(home / "x" if "." in name else home)
+    engine = Engine({"a": 3})
+    with pytest.raises(OutputError, match=rf"sweep/{name} is a link"):
+        made(replace(sweep(tmp_path / "sweep", "a"), force=True), engine)
+    assert [(path.name, path.read_bytes()) for path in home.iterdir()] == [("x", b"precious")]
+    assert engine.asked == []
+
+
+def test_an_old_log_is_removed_and_not_what_it_leads_to(tmp_path, home):
+    log = log_file(tmp_path / "sweep", "a")
+    log.parent.mkdir(parents=True)
+    log.symlink_to(home / "x")
+    made(sweep(tmp_path / "sweep", "a"), Engine({"a": 3}))
+    assert not log.is_symlink()
+    assert (home / "x").read_bytes() == b"precious"
 
 
 def test_a_sweep_that_another_one_is_making_is_refused(tmp_path):
