@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-_PREFIX: Final = "mbexport-rebuild-"
+_PREFIX: Final = ".mbexport-run-"
 
 
 @contextmanager
@@ -25,13 +25,15 @@ def temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A new folder, removed at the end; those of killed runs of this user are removed first.
+def temporary_folder(place: Path | None = None) -> Iterator[Path]:
+    """A new folder in `place`, removed at the end; those of killed runs of this user there are removed first.
 
-    The run holds a lock on its folder, which the system drops when the process ends in whatever way.
+    Without a place it lies where the system has temporary files. The run holds a lock on its folder, which the system
+    drops when the process ends in whatever way.
     """
-    _remove_abandoned(Path(tempfile.gettempdir()))
-    folder, lock = _locked_folder()
+    within = Path(tempfile.gettempdir()) if place is None else place.absolute()
+    _remove_abandoned(within)
+    folder, lock = _locked_folder(within)
     try:
         yield folder
     finally:
@@ -39,10 +41,10 @@ def temporary_folder() -> Iterator[Path]:
         os.close(lock)
 
 
-def _locked_folder() -> tuple[Path, int]:
-    """A new folder and the descriptor with the lock on it."""
+def _locked_folder(place: Path) -> tuple[Path, int]:
+    """A new folder in `place`, and the descriptor with the lock on it."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
         lock = _lock(folder)
         if lock is not None:
             return folder, lock

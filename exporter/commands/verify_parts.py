@@ -1,7 +1,6 @@
 """Have the parts of `mbexport verify --shards` done by processes of their own."""
 
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +12,7 @@ import click
 from mbexport.commands.engines import open_engine, require_one_place
 from mbexport.commands.options import Option
 from mbexport.commands.recipe import given_words
+from mbexport.commands.temporary import temporary_folder
 from mbexport.errors import EXIT_BAD_INPUT, EXIT_DONE, DataError, OptionError, StageError, require_within
 from mbexport.fingerprint import THREADS_VARIABLE, tensorflow_threads
 
@@ -64,10 +64,11 @@ def opened(context: click.Context, stderr: TextIO) -> "Iterator[Parts | None]":
         return
     if given["out"] is not None:
         given["out"].mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".parts-", dir=given["out"]) as name:
-        folder = Path(name).absolute()
-        with open_engine(given, out=folder, cores=1, stderr=stderr) as engine:
-            yield Parts(folder=folder, count=given["shards"], run=partial(_run, engine, _words(context), folder))
+    with (
+        temporary_folder(given["out"]) as folder,
+        open_engine(given, out=folder, cores=1, stderr=stderr) as engine,
+    ):
+        yield Parts(folder=folder, count=given["shards"], run=partial(_run, engine, _words(context), folder))
 
 
 def _run(engine: "Engine", words: Sequence[str], folder: Path, parts: "Sequence[Part]", on_step: "OnStep") -> None:

@@ -49,10 +49,35 @@ def test_what_a_killed_run_left_goes_and_what_runs_stays(place):
         assert one.is_dir()
 
 
+def test_a_place_of_its_own_is_swept_as_well(place):
+    left = abandoned(place)
+    (place / "own").mkdir()
+    left = left.rename(place / "own" / left.name)
+    with temporary_folder(place / "own") as folder:
+        assert list((place / "own").iterdir()) == [folder]
+    assert list((place / "own").iterdir()) == []
+
+
+def test_what_a_killed_verify_left_in_its_output_folder_goes(place, cli, colour_network):
+    left = abandoned(place)
+    network = colour_network(place / "colours.onnx", classes=10)
+    (place / "out").mkdir()
+    left = left.rename(place / "out" / left.name)
+    words = ("verify", network, "--data", "digits", "--preprocess", "mobilenet", "--no-latency", "--shards", "1")
+    done = cli(*words, "--out", place / "out")
+    assert done.returncode in (0, 1), done.stderr
+    assert {path.name for path in (place / "out").iterdir()} == {
+        ".mbexport",
+        "junit.xml",
+        "report.html",
+        "report.json",
+    }
+
+
 @pytest.mark.parametrize("how", ["link", "others may write", "file"])
 def test_what_is_not_ours_stays(place, how):
     (place / "precious").mkdir()
-    named = place / "mbexport-rebuild-abc"
+    named = place / ".mbexport-run-abc"
     if how == "link":
         named.symlink_to(place / "precious")
     elif how == "file":
