@@ -4,8 +4,8 @@ Both may have blanks. Where a tab parts them, it decides; else the longest begin
 folder is the folder. Where no folder is meant, a line is a label as a whole.
 """
 
+import os
 import re
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Final
 
 from mbexport.errors import DataError
 from mbexport.files import read_regular
+from mbexport.models.data.names import can_be_label
 
 _MOST_BYTES: Final = 1 << 24  # 100,000 classes with long names take a tenth
+_LEGAL_NAME: Final = "UTF-8 without control characters"
 _WORDNET_ID: Final = re.compile(r"n\d{8}")  # the folder of a class of ImageNet
-_NO_NAMES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # categories of Unicode: control, no UTF-8, breaks of lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +35,8 @@ class Classes:
         """
         ordered = tuple(sorted(names))
         for name in ordered:
-            if any(unicodedata.category(letter) in _NO_NAMES for letter in name):
-                shown = name.encode("utf-8", "surrogateescape")
-                raise DataError(f"a class folder must have a name of UTF-8 without control characters, got {shown!r}")
+            if not can_be_label(name):
+                raise DataError(f"a class must have a name of {_LEGAL_NAME}, got {os.fsencode(name)!r}")
         return cls(folders=ordered, labels=ordered)
 
 
@@ -86,11 +86,16 @@ def read_labels(file: Path, *, least: int = 2) -> tuple[str, ...]:
 def _lines(file: Path) -> list[tuple[int, str]]:
     """The lines that are not empty, without blanks at both ends, with their numbers from 1."""
     try:
-        text = read_regular(file, limit_bytes=_MOST_BYTES)
-        found = enumerate(text.decode("utf-8-sig").splitlines(), start=1)
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(file, limit_bytes=_MOST_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"the classes file {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise DataError(f"the classes file {file} cannot be read: {error}") from None
-    return [(number, line.strip()) for number, line in found if line.strip()]
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    for number, line in lines:
+        if not can_be_label(line.replace("\t", " ")):
+            raise DataError(f"line {number} of the classes file {file} must be a name of {_LEGAL_NAME}, got {line!a}")
+    return lines
 
 
 def _known_folder(line: str, folders: Collection[str]) -> str | None:

@@ -5,6 +5,7 @@ marked `iscrowd` is many objects in one box, and difficult.
 """
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _NAMED: Final = re.compile(r"instances_.*|_?annotations?|.*\.coco", re.IGNORECAS
 _LOOKS_LIKE: Final = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 _HEAD_BYTES: Final = 1 << 20
 _MOST_BYTES: Final = 1 << 29  # COCO's largest, instances_train2017.json, has 449 MB; most of it are outlines
+_MOST_CONTAINERS: Final = 1 << 23  # the same file has half as many; of one with a single entry Python makes 232 bytes
+_MOST_COMMAS: Final = 1 << 26  # between numbers of 32 bytes; in the same file they stand 8 bytes apart
 _DROPPED: Final = frozenset({"segmentation", "keypoints", "license", "licenses", "coco_url", "flickr_url", "info"})
 _NO_BOXES: Final = "it holds no boxes"
 _TRIED: Final = 200  # names of images, to find their folder
@@ -109,7 +112,7 @@ def _read(folder: DataFolder, paths: Mapping[Part, Path]) -> Source:
         documents = {Part.WHOLE: next(iter(documents.values()))}
     bases = {part: _base(folder, paths.get(part, each.path), part, each.images) for part, each in documents.items()}
     inner = {(bases[part] / image.path).parent for part, each in documents.items() for image in each.images}
-    folders = sorted({*bases.values(), *filter(Path.is_dir, inner)})
+    folders = sorted({*bases.values(), *filter(os.path.isdir, inner)})
     for place in folders:
         admit_all(folder, place)
     files = ImageFiles(folder, folders, beside=(_ENDING,))
@@ -132,7 +135,11 @@ def _base(folder: DataFolder, path: Path, part: Part, images: Sequence[_Image]) 
         own = [each for each in (*(above / name for name in names), *inner) if part_of_shard(each.name) is part]
         candidates += [*own, *plain, above, *(above / name for name in names)]
     tried = [image.path for image in images[:_TRIED] if image.path]
-    return max(dict.fromkeys(candidates), key=lambda place: sum((place / name).is_file() for name in tried))
+    return max(dict.fromkeys(candidates), key=lambda place: sum(map(_is_file, (place / name for name in tried))))
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113  # unlike that of Path it is false of what no system takes for a path
 
 
 def _stated(folder: DataFolder, files: ImageFiles, base: Path, document: _Document) -> Iterator[StatedImage]:
@@ -170,8 +177,10 @@ def _box(row: _Row, classes: Mapping[Id, str]) -> StatedBox:
 
 def _document(folder: DataFolder, path: Path) -> _Document:
     """The document at `path`. Raises `DataError` unless it is a file of boxes of COCO."""
+    text = read_annotation(folder, path, limit_bytes=_MOST_BYTES)
+    _require_few_values(text, path)
     try:
-        content = parse_json(read_annotation(folder, path, limit_bytes=_MOST_BYTES), dropped=_DROPPED)
+        content = parse_json(text, dropped=_DROPPED)
     except ValueError as error:
         raise _refusal(path, str(error)) from None
     if not isinstance(content, dict):
@@ -180,6 +189,15 @@ def _document(folder: DataFolder, path: Path) -> _Document:
     for place, row in enumerate(_rows(content, "annotations", path, is_needed=False)):
         rows.setdefault(_id(row, "image_id", f"annotations[{place}]", path), []).append(row)
     return _Document(path=path, classes=_classes(content, path), images=_images(content, path), rows=rows)
+
+
+def _require_few_values(text: bytes, path: Path) -> None:
+    """Raise `DataError` for a text that would take many times its size in memory."""
+    containers = text.count(b"[") + text.count(b"{")
+    counted = (("lists and objects", containers, _MOST_CONTAINERS), ("commas", text.count(b","), _MOST_COMMAS))
+    for kind, count, most in counted:
+        if count > most:
+            raise _refusal(path, f"it must hold at most {most} {kind}, got {count}: split it")
 
 
 def _classes(content: _Row, path: Path) -> dict[Id, str]:

@@ -4,6 +4,7 @@ Of YAML this is `[a, b]`, which may run over lines, lines `- a`, and lines `0: a
 YAML can say is refused rather than guessed.
 """
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from mbexport.models.data.boxes.class_order import NamedClasses
 from mbexport.models.data.boxes.places import files_in, read_annotation
 from mbexport.models.data.classes_file import read_labels
 from mbexport.models.data.listing import DataFolder
+from mbexport.models.data.names import can_be_label
 
 CLASSES_FILE: Final = "classes.txt"  # labelImg writes it beside the boxes
 _YAMLS: Final = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -48,7 +50,7 @@ def find_names(folder: DataFolder, places: Iterable[Path]) -> NamedClasses | Non
         labels = parse_names(read_annotation(folder, root / name, limit_bytes=_MOST_BYTES), root / name)
         return NamedClasses(source=root / name, labels=labels)
     texts = [root / name for name in _TEXTS] + [place / CLASSES_FILE for place in places]
-    for path in filter(Path.is_file, texts):
+    for path in filter(os.path.lexists, texts):
         folder.admit(path)
         return NamedClasses(source=path, labels=read_labels(path, least=1))
     return None
@@ -144,6 +146,8 @@ def _scalar(matched: re.Match[str], path: Path) -> str:
     name = _BREAK.sub(" ", text)
     if not name.strip():
         raise _refusal(path, "a name without letters")
+    if not can_be_label(name):
+        raise _refusal(path, f"{name}, which is no name of a class")
     return name
 
 

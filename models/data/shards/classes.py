@@ -1,5 +1,6 @@
 """Names of the classes of shards, and a check that labels are numbers of classes."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from mbexport.errors import DataError
 from mbexport.models.data.classes_file import read_labels
+from mbexport.models.data.listing import DataFolder
 from mbexport.models.data.names import shown
 
 # The last one is what TensorFlow Datasets writes beside the records of a feature `label`.
@@ -23,20 +25,20 @@ _FROM_ONE: Final = (
 
 
 def class_names(
-    root: Path, classes_file: Path | None, labels: NDArray[np.int64], texts: Mapping[int, tuple[bytes, ...]]
+    folder: DataFolder, classes_file: Path | None, labels: NDArray[np.int64], texts: Mapping[int, tuple[bytes, ...]]
 ) -> tuple[str, ...]:
     """The names of the classes that `labels` number, in their order.
 
-    They are the lines of `classes_file`, else of a file of `CLASSES_FILES` in `root`; such a file may name classes
+    They are the lines of `classes_file`, else of a file of `CLASSES_FILES` in the folder; such a file may name classes
     without images. Else they are the `texts` beside the images, if each class has one, else the numbers. Raises
     `DataError` for a label that is no number of a class, for a class without an image that no file names, and for fewer
     than two.
     """
-    present = np.unique(labels)
+    root, present = folder.root, np.unique(labels)
     lowest, highest = int(present[0]), int(present[-1])
     if lowest < 0:
         raise DataError(f"{root} must have a label from 0 on for each image, got {lowest} for {np.sum(labels < 0)}")
-    file = classes_file or next((root / name for name in CLASSES_FILES if (root / name).is_file()), None)
+    file = classes_file or _own_file(folder)
     if file is not None:
         names = _without_numbers(read_labels(file))
         if highest >= len(names):
@@ -46,6 +48,14 @@ def class_names(
         return names
     _require_every_class(root, present)
     return _from_texts(highest + 1, texts) or tuple(map(str, range(highest + 1)))
+
+
+def _own_file(folder: DataFolder) -> Path | None:
+    """The file of classes in the data folder. Raises `DataError` for a link out of it."""
+    file = next(filter(os.path.lexists, (folder.root / name for name in CLASSES_FILES)), None)
+    if file is not None:
+        folder.admit(file)
+    return file
 
 
 def _require_every_class(root: Path, present: NDArray[np.int64]) -> None:

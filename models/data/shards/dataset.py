@@ -146,7 +146,7 @@ def _open(form: ShardFormat, folder: DataFolder, classes_file: Path | None) -> _
         parts[part] = ShardImages(form, shards, index)
         labels.append(index.labels)
         left_out = left_out.and_of(passed)
-    names = class_names(folder.root, classes_file, labels[0] if len(labels) == 1 else np.concatenate(labels), texts)
+    names = class_names(folder, classes_file, labels[0] if len(labels) == 1 else np.concatenate(labels), texts)
     return _Opened(parts=parts, names=names, left_out=left_out)
 
 

@@ -117,7 +117,7 @@ def test_lines_that_are_names_of_folders_are_classes_of_these_names(tmp_path_fac
         ("sunflower\n\nsunflower\n", "line 3 names sunflower twice"),
         ("great\n", "must name at least 2 different folders, got 1"),
         ("../great x\nsunflower\n", "must name folders inside the data folder, got ../great"),
-        ("a\0b\nsunflower\n", "must name folders inside the data folder, got a\0b"),
+        ("a\0b\nsunflower\n", "must be a name of UTF-8 without control characters, got 'a\\x00b'"),
     ],
 )
 def test_what_names_no_classes_is_refused(written, text: str, said: str) -> None:
@@ -152,12 +152,19 @@ def test_one_class_is_enough_where_the_caller_says_so(written) -> None:
         read_labels(written(""), least=1)
 
 
+@pytest.mark.parametrize("line", ["\x1b[2Jcat", "c\x9bat", "cat\x07", "cat\tc\x7fat"])
+def test_a_line_with_a_letter_that_commands_a_terminal_is_refused(written, line: str) -> None:
+    for read in (read_labels, lambda file: read_classes(file, {"cat"})):
+        with pytest.raises(DataError, match=r"line 2 of the classes file .* must be a name of UTF-8 without control"):
+            read(written(f"dog\n{line}\nbird\n"))
+
+
 # ---- classes of folders
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", "\x1b[31m", "a\x85b", "a\u2028b", "\udcff"])
 def test_name_that_cannot_be_a_label_is_refused(name: str) -> None:
-    with pytest.raises(DataError, match="a class folder must have a name of UTF-8 without control characters, got b"):
+    with pytest.raises(DataError, match="a class must have a name of UTF-8 without control characters, got b"):
         Classes.of_folders({"fine", name})
 
 

@@ -1,5 +1,6 @@
 """Annotations that cannot be used at all are refused in one line."""
 
+import json
 import os
 from pathlib import Path
 
@@ -106,6 +107,32 @@ def test_json_that_is_no_coco_is_refused(tmp_path: Path, content: str, reason: s
     root = write_coco(tmp_path, [Photo(name="a", boxes=[GOOD])])
     file = text(root / "annotations" / "instances_all.json", content)
     assert refused(root).startswith(f"{file} is not a file of boxes of COCO: {reason}")
+
+
+def test_json_of_more_values_than_any_data_set_has_is_refused_before_it_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_coco(tmp_path, [Photo(name="a", boxes=[GOOD])])
+    file = root / "annotations" / "instances_all.json"
+    content = file.read_text()
+    for limit, more in (("_MOST_CONTAINERS", "[{}]"), ("_MOST_COMMAS", "[1,2]")):
+        of_these = sum(map(content.count, "[{" if limit == "_MOST_CONTAINERS" else ","))
+        monkeypatch.setattr(coco, limit, of_these)
+        file.write_text(content)
+        assert len(open_boxed(root).evaluation(0).boxes[0]) == 1
+        file.write_text(f'{content[:-1]},"info":{more}}}')
+        monkeypatch.setattr(coco, "parse_json", pytest.fail)
+        assert refused(root).startswith(f"{file} is not a file of boxes of COCO: it must hold at most {of_these} ")
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "x/" * 3_000 + "x", "x" * 300 + ".png"])
+def test_a_name_that_is_too_long_for_any_file_is_an_image_that_is_not_there(tmp_path: Path, name: str) -> None:
+    photos = [Photo(name="a", boxes=[GOOD]), Photo(name="b", boxes=[GOOD])]
+    root = write_coco(tmp_path, photos)
+    file = root / "annotations" / "instances_all.json"
+    file.write_text(file.read_text().replace('"a.png"', json.dumps(name)))
+    assert len(open_boxed(root).evaluation(0).boxes) == 1
 
 
 def test_text_that_is_no_text_is_refused(tmp_path: Path) -> None:

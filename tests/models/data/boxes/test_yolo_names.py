@@ -1,5 +1,6 @@
 """Names of classes in data.yaml: the forms that tools write are read as YAML has them, others are refused."""
 
+import os
 import re
 from pathlib import Path
 
@@ -117,3 +118,19 @@ def test_any_one_yaml_with_names_will_do_and_the_usual_one_goes_first(tmp_path: 
     assert open_boxed(root).class_names == ("x",)
     text(root / "dataset.yml", "names: [y]")
     assert open_boxed(root).class_names == ("y",)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+@pytest.mark.timeout(60)
+def test_names_lie_in_a_regular_file(tmp_path: Path, make) -> None:
+    root = write_yolo(tmp_path / "data", [Photo(name="a", boxes=[("cat", 1, 1, 5, 5)])])
+    (root / "data.yaml").unlink()
+    make(root / "labels" / "classes.txt")
+    with pytest.raises(DataError, match=r"classes\.txt cannot be read: no regular file"):
+        open_boxed(root)
+
+
+@pytest.mark.parametrize("content", ["names: ['\x1b[2J', dog]", "names:\n- cat\n- d\x9bog\n", 'names: [a, "b\x07"]'])
+def test_a_name_without_a_letter_that_commands_a_terminal(content: str) -> None:
+    with pytest.raises(DataError, match="is no name of a class"):
+        parsed(content)

@@ -195,6 +195,22 @@ def test_file_of_classes_beside_the_shards(tmp_path: Path, name: str) -> None:
     assert opened(tmp_path, "tfrecord").class_names == ("cat", "dog")
 
 
+def test_a_file_of_classes_beside_the_shards_lies_in_their_folder(tmp_path: Path) -> None:
+    root = with_labels(tmp_path / "s", "wds", 0, 0, 1, 1)
+    (tmp_path / "secret").write_text("cat\ndog\n")
+    (root / "classes.txt").symlink_to(tmp_path / "secret")
+    assert "pass --follow-links to read it" in refused(root, "wds")
+    assert open_data(f"wds:{root}", follow_links=True).class_names == ("cat", "dog")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_a_file_of_classes_is_a_regular_file(tmp_path: Path, make) -> None:
+    root = with_labels(tmp_path / "s", "wds", 0, 0, 1, 1)
+    make(root / "labels.txt")
+    assert refused(root, "wds") == f"the classes file {root / 'labels.txt'} cannot be read: no regular file"
+
+
 def test_numbers_in_a_labels_file_of_slim_are_no_names(tmp_path: Path) -> None:
     write(with_labels(tmp_path, "tfrecord", 0, 0, 1, 1), {"labels.txt": b"0:cat\n1:guinea pig\n"})
     assert opened(tmp_path, "tfrecord").class_names == ("cat", "guinea pig")
