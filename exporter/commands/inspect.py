@@ -202,9 +202,16 @@ def _facts(file: Path) -> dict[str, Any]:
         "runtime": runner.runtime,
         "inputs": [_tensor(runner.input)],
         "outputs": [_tensor(output) for output in runner.outputs],
-        "metadata": runner.metadata(),
+        "metadata": _metadata(runner),
         "kernels": {**kernels_json(kernels), "ops": dict(kernels.ops)},
     }
+
+
+def _metadata(runner: Any) -> dict[str, str]:
+    try:
+        return dict(runner.metadata())
+    except DataError as error:
+        raise DataError(f"{runner.path}: {error}") from None
 
 
 def _kernel_facts(runner: Any, paths: Sequence[str]) -> dict[str, Any]:

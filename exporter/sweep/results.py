@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mbexport import __version__
-from mbexport.documents import Form, read_json_file
+from mbexport.documents import Form, read_json_file, refusal
 from mbexport.errors import EXIT_DONE, EXIT_GATE_FAILED
+from mbexport.files import is_inside
 from mbexport.latency.intervals import Interval
 from mbexport.latency.sittings import Timings
 from mbexport.models.resolution import Resolution
@@ -110,8 +111,16 @@ def sweep_json(
 
 
 def read_sweep(path: Path) -> Json:
-    """The sweep.json at `path`. Raises `DataError`, in one line, for a file that is none or cannot be read."""
+    """The sweep.json at `path`.
+
+    Raises `DataError`, in one line, for a file that is none or cannot be read, and for one whose points or files lie
+    outside the sweep's folder: `--pick` says where they are.
+    """
     found: Json = read_json_file(path, FORM)
+    for point in found["points"]:
+        for name in (point["folder"], *(each["file"] for each in point["artifacts"])):
+            if not is_inside(name):
+                raise refusal(FORM, path, f"points and files must have paths inside the sweep's folder, got {name}")
     return found
 
 

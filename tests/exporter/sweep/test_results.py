@@ -180,6 +180,17 @@ def test_a_document_is_read_back_and_anything_else_is_refused(tmp_path):
         read_sweep(tmp_path / "nothing.json")
 
 
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "points/../..", "", "a\nb", "\x1b[2J", "a\\b"])
+def test_points_and_files_lie_in_the_sweeps_folder(tmp_path, name):
+    for place in (("points", 0, "folder"), ("points", 0, "artifacts", 0, "file")):
+        sweep = copy.deepcopy(SMALL)
+        at(sweep, place[:-1])[place[-1]] = name
+        (tmp_path / SWEEP).write_bytes(to_bytes(sweep))
+        with pytest.raises(DataError, match=r"is not the sweep.json of mbexport: ") as refused:
+            read_sweep(tmp_path / SWEEP)
+        assert "\n" not in str(refused.value)
+
+
 def test_the_latency_of_a_file_is_that_of_its_sittings():
     sittings = tuple(np.full(9, median) for median in (2.0, 2.0, 2.1, 1.9))
     timings = Timings(times_ms={("a", 1): sittings, ("a", 2): sittings, ("b", 2): sittings}, conditions=Conditions())

@@ -270,6 +270,15 @@ def test_labels_that_unpack_to_gigabytes_are_not_unpacked():
         metadata_of(file.getvalue())
 
 
+def test_inspect_names_the_file_whose_labels_unpack_to_gigabytes(tmp_path, cli):
+    file = tmp_path / "net.tflite"
+    file.write_bytes(tflite_of("float32"))
+    with zipfile.ZipFile(file, "a", compression=zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", bytes(2**22 + 1))
+    said = f"Error: {file}: its labels must have at most 4194304 bytes, got 4194305\n"
+    assert cli("inspect", file).stderr == said
+
+
 def test_a_runtime_version_that_is_no_text_is_refused():
     model = opened(tflite_of("float32"))
     note(model, b"min_runtime_version", b"\xff" * 16)
