@@ -95,6 +95,8 @@ def context_of(command: click.Command, options: Mapping[str, Any], *, source: Pa
             raise DataError(f"{source} must hold options of {command.name}, got {name}: another version made it")
         if value is not None:
             require_type(known[name], value, where=f"{source}: {name}")
+            if known[name].multiple and not isinstance(value, list):
+                raise DataError(f"{source}: {name} must be a list, got {value!r}")
             defaults[str(known[name].name)] = value
     return command.make_context(str(command.name), [], default_map=defaults)
 

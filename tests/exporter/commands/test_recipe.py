@@ -1,9 +1,12 @@
 """Recipes: what a manifest records of options that nobody gave, and what earlier manifests meant."""
 
+from pathlib import Path
+
 import pytest
 
 from mbexport.commands.build import command, task
-from mbexport.commands.recipe import recipe_of, with_earlier_defaults, with_recipe
+from mbexport.commands.recipe import context_of, recipe_of, with_earlier_defaults, with_recipe
+from mbexport.errors import DataError
 from mbexport.pipeline.usual import DIGITS
 from mbexport.provenance.manifest import Recipe
 
@@ -50,3 +53,9 @@ def test_manifests_of_version_0_1_mean_its_defaults_for_digits(given, meant):
 def test_exports_have_no_such_defaults():
     recipe = Recipe(command="export", options={"data": "digits", "resolution": None}, inputs=())
     assert with_earlier_defaults(recipe) is recipe.options
+
+
+@pytest.mark.parametrize("name", ["platform", "precision", "keep"])
+def test_a_list_that_is_none_is_named_with_its_file(name):
+    with pytest.raises(DataError, match=rf"^net/manifest\.json: {name} must be a list, got 'x'$"):
+        context_of(command, {name: "x"}, source=Path("net/manifest.json"))
