@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from detectors_by_hand import OUTPUT
-from example_reports import OF_BUILDS, of_build
+from example_reports import OF_BUILDS, named_paths, of_build
 
 from mbexport.verification.detection.gates import DETECTION_GATES
 from mbexport.verification.gates import comparing_gates
@@ -83,6 +83,14 @@ def of_verified_detector() -> Json:
     del report["tool"]["version"], report["data"]["images"], report["data"]["best_epoch_chosen_on_test"]
     del report["data"]["calibration_fingerprint"]
     return {**report, "model": {"reference": "float.tflite", "resolution_px": 192, "classes": len(CLASSES)}}
+
+
+def through_named_paths() -> Json:
+    """A report on paths that the user named: one that takes most of a graph, one that the process did not survive."""
+    report = of_verified_detector()
+    nothing = {**dict.fromkeys((*_NOT_SHARED, "alike", "alike_ci95")), "paired_count": 0, "paired_back_count": 0}
+    report["paths"] = named_paths(_path("optimized", "qnn-htp:v75"), nothing)
+    return report
 
 
 def beside_objects() -> Json:
@@ -176,6 +184,7 @@ DETECTORS = {
     "detector": of_detector,
     "verified detector": of_verified_detector,
     "beside objects": beside_objects,
+    "named paths": through_named_paths,
     "anybody's detectors": anybodys,
     "one detector": lambda: of_detectors(1),
     "ten detectors": lambda: of_detectors(10),

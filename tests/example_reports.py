@@ -27,6 +27,21 @@ def of_verify() -> Json:
 def with_named_paths() -> Json:
     """A report on paths that the user named: one that takes most of a graph, one that the process did not survive."""
     report = of_build()
+    pair = {
+        "a": "optimized",
+        "b": "qnn-htp:v75",
+        "agreement": 0.9375,
+        "agreement_ci95": [0.7167, 0.9889],
+        "max_lsb": 17,
+        "max_abs_error": 0.07,
+    }
+    nothing = dict.fromkeys(("agreement", "agreement_ci95", "max_lsb", "max_abs_error"))
+    report["paths"] = named_paths(pair, nothing)
+    return report
+
+
+def named_paths(pair: Json, nothing: Json) -> list[Json]:
+    """The entries of two files: of a path that is compared as `pair`, and of one of which `nothing` is known but why."""
     share = {
         "path": "qnn-htp:v75",
         "taken": 140,
@@ -37,21 +52,11 @@ def with_named_paths() -> Json:
         "device": "Hexagon v75, simulated",
         "arena_bytes": None,
     }
-    pair = {
-        "a": "optimized",
-        "b": "qnn-htp:v75",
-        "agreement": 0.9375,
-        "agreement_ci95": [0.7167, 0.9889],
-        "max_lsb": 17,
-        "max_abs_error": 0.07,
-    }
-    nothing = dict.fromkeys(("agreement", "agreement_ci95", "max_lsb", "max_abs_error"))
     failed = {"a": "xnnpack", "b": "webgpu", **nothing, "failure": "webgpu crashed (SIGSEGV) & <b>more</b>"}
-    report["paths"] = [
+    return [
         {"file": "a.onnx", "images": 16, "paths": ["optimized", "qnn-htp:v75"], "pairs": [pair], "shares": [share]},
         {"file": "b.tflite", "images": 0, "paths": ["xnnpack", "webgpu"], "pairs": [failed]},
     ]
-    return report
 
 
 def with_npu() -> Json:

@@ -17,7 +17,7 @@ from mbexport.formats.trial import warm_up
 if TYPE_CHECKING:
     from mbexport.models.data.imageset import DataSet
     from mbexport.pipeline.verify_options import VerifyOptions
-    from mbexport.verification.classification.measure_paths import PathChoice
+    from mbexport.verification.measure_paths import PathChoice
 
 MAX_PATH_IMAGES: Final = 1_000_000
 # Options of classifiers alone: their names, as values have them and as they are typed, and the values that say nothing.
@@ -25,8 +25,6 @@ _OF_CLASSIFIERS: Final = (
     ("crop_fraction", "--crop-fraction", None),
     ("background", "--background", False),
     ("shards", "--shards", None),
-    ("paths", "--path", ()),
-    ("path_images", "--path-images", None),
 )
 
 
@@ -213,7 +211,7 @@ def verify_options_of(given: Mapping[str, Any]) -> "VerifyOptions":
 
 def _paths_of(given: Mapping[str, Any]) -> "PathChoice":
     """The kernel paths that are asked for. Raises `OptionError` for one that cannot be had, and for a bad number."""
-    from mbexport.verification.classification.measure_paths import PathChoice
+    from mbexport.verification.measure_paths import PathChoice
 
     images = given["path_images"]
     if images is not None:

@@ -4,6 +4,7 @@ import json
 from contextlib import nullcontext
 from pathlib import Path
 
+from mbexport.formats.chosen_paths import require_paths_fit
 from mbexport.formats.matching import match_detector
 from mbexport.formats.registry import open_runner
 from mbexport.formats.runner import Runner, give_distinct_names
@@ -42,6 +43,7 @@ def verify_detectors(
     """
     table = TASK_GATES[Task.DETECT]
     check_limits(options.limits, table)
+    require_paths_fit(options.paths.names, options.files)
     if out is not None:
         require_apart(out, data)
     with Workdir.open(out) if out is not None else nullcontext() as workdir:
@@ -59,7 +61,11 @@ def verify_detectors(
             pixels,
             Baseline(name=f"the labels of {data.name}") if reference is None else Baseline.of(reference),
             MeasureOptions(
-                labels=data.class_names, threads=options.threads, is_timed=options.latency, seed=options.seed
+                labels=data.class_names,
+                threads=options.threads,
+                is_timed=options.latency,
+                seed=options.seed,
+                paths=options.paths,
             ),
             progress=progress,
         )

@@ -17,8 +17,8 @@ from mbexport.models.preprocess import Normalization
 from mbexport.report.content import Json, preprocess_json
 from mbexport.report.detector_content import boxes_json
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
-from mbexport.verification.classification.measure_paths import USUAL_PATHS, PathChoice
 from mbexport.verification.gates import GATES, Gates, NetworkFacts, comparing_gates
+from mbexport.verification.measure_paths import USUAL_PATHS, PathChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class VerifyOptions:
 
     Without a `reference` the first of several files that is fp32 is the reference, and without such a one the labels.
     `normalization` is that of files that do not say what they expect; without a `crop_fraction` the usual one of the
-    data is taken. `paths` are the kernel paths that classifiers are compared through.
+    data is taken. `paths` are the kernel paths that they are compared through.
     """
 
     files: tuple[Path, ...]

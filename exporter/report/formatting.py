@@ -1,6 +1,6 @@
 """Format the numbers of a report for the tables of terminal, job summary and card."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 Json = dict[str, Any]
@@ -55,6 +55,13 @@ def speedup(ratio: Json) -> str:
     threads = ratio["threads"]
     where = f" on {threads} threads" if threads > 1 else ""
     return f"{ratio['latency_ratio']:.2f}{interval(ratio['latency_ratio_ci95'], '.2f')} times as fast as fp32{where}"
+
+
+def kernel_paths(pairs: Sequence[Json], text: Callable[[Json], str]) -> str:
+    """How alike each two kernel paths of a file answer, by the `text` of its task, or why one could not be run."""
+    return "; ".join(
+        f"{pair['a']}/{pair['b']} not known: {pair['failure']}" if pair.get("failure") else text(pair) for pair in pairs
+    )
 
 
 def shares(report: Json) -> list[str]:

@@ -206,7 +206,7 @@ def _comparisons(report: Json) -> list[str]:
     text = text_of(report)
     lines = [f"{pair['a']} and {pair['b']}: {text.likeness(pair)}" for pair in report["pairs"]]
     for file in report["paths"]:
-        alike = "; ".join(map(text.kernel_path, file["pairs"]))
+        alike = formatting.kernel_paths(file["pairs"], text.kernel_path)
         lines.append(f"{file['file']}, other kernels alike on {file['images']} images: {alike}")
     lines += formatting.shares(report)
     lines += [*formatting.compiled_files(report), *formatting.packages(report)]

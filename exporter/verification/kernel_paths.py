@@ -7,14 +7,17 @@ is the task's business. How many images are taken depends on the file alone, nev
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mbexport.formats.kernel_path import Share, share_json
 from mbexport.models.data.open import ImageSet, iter_pixels
 from mbexport.models.preprocess import Pixels, Preprocess
+
+Json = dict[str, Any]
 
 IMAGES: Final = 64
 # Of 32 images that are all answered alike, the interval begins at 0.893: the least that decides the gate's 0.85 surely.
@@ -36,6 +39,7 @@ class Opened(Protocol):
 
 
 File = TypeVar("File", bound=Opened)
+PathPair = TypeVar("PathPair")  # how alike two paths answer, which is the task's business
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,31 @@ class PathRun(Generic[File]):
 
     file: File
     raw: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths(Generic[PathPair]):
+    """The paths `names` of a file, compared pair by pair on `images` images.
+
+    `shares` are the parts of the graph that some of them take, by name, where somebody asked for these paths.
+    """
+
+    file: str
+    images: int
+    names: tuple[str, ...]
+    pairs: tuple[PathPair, ...]
+    shares: Mapping[str, Share] = field(default_factory=dict)
+
+
+def paths_entry(paths: Paths[PathPair], pair_json: Callable[[PathPair], Json]) -> Json:
+    """The entry of one file's paths in report.json; with `shares` only where somebody asked for these paths."""
+    shares = [share_json(name, share) for name, share in paths.shares.items()]
+    return {
+        "file": paths.file,
+        "images": paths.images,
+        "paths": list(paths.names),
+        "pairs": list(map(pair_json, paths.pairs)),
+    } | ({"shares": shares} if shares else {})
 
 
 def images_for(size_bytes: int, input_pixels: int) -> int:

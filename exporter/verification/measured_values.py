@@ -205,13 +205,7 @@ def twin_distances(measured: Json) -> Iterator[Value]:
 
 def path_agreements(measured: Json) -> Iterator[Value]:
     """How often each two kernel paths of a file answer alike."""
-    for entry in measured["paths"]:
-        for pair in entry["pairs"]:
-            names = f"{entry['file']}, {pair['a']} and {pair['b']}"
-            if "failure" in pair:
-                yield Value(value=math.nan, subject=names, reason=pair["failure"])
-            else:
-                yield sampled(pair["agreement"], pair["agreement_ci95"], names)
+    return of_paths(measured, lambda names, pair: [sampled(pair["agreement"], pair["agreement_ci95"], names)])
 
 
 def npu_agreements(measured: Json) -> Iterator[Value]:
@@ -238,6 +232,17 @@ def speedups(measured: Json) -> Iterator[Value]:
 def twins(measured: Json) -> Iterator[tuple[str, Json]]:
     """Each two twins with their names."""
     return ((f"{pair['a']} and {pair['b']}", pair) for pair in measured["pairs"] if pair["is_twin"])
+
+
+def of_paths(measured: Json, values_of: Callable[[str, Json], Iterable[Value]]) -> Iterator[Value]:
+    """The `values_of` the names of each two kernel paths of a file, and their entry; NaN where one could not be run."""
+    for entry in measured["paths"]:
+        for pair in entry["pairs"]:
+            names = f"{entry['file']}, {pair['a']} and {pair['b']}"
+            if "failure" in pair:
+                yield Value(value=math.nan, subject=names, reason=pair["failure"])
+            else:
+                yield from values_of(names, pair)
 
 
 def exact(entry: Json, value: float | None) -> Value:

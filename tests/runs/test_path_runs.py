@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 
+import jsonschema
 import pytest
 from fake_micro import write_package
 from report_schema import objections
 
 from mbexport.errors import OptionError
 from mbexport.formats.chosen_paths import usable_paths
+from mbexport.report.schema import detection_schema
 
 pytestmark = pytest.mark.run
 
@@ -44,8 +46,8 @@ def installed():
     return require
 
 
-def gate_of(report):
-    (gate,) = [gate for gate in report["gates"] if gate["name"] == "path_agreement"]
+def gate_of(report, name="path_agreement"):
+    (gate,) = [gate for gate in report["gates"] if gate["name"] == name]
     return gate
 
 
@@ -100,10 +102,8 @@ def test_a_gpu_answers_alike(verified, installed):
         assert pair["max_lsb"] is None or pair["max_lsb"] <= 16
 
 
-def test_a_path_that_crashes_fails_its_gate_and_nothing_else(verified, monkeypatch, tmp_path):
-    folder = write_package(tmp_path / "packages", invoke="os.abort()", arena=40_000)
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+def test_a_path_that_crashes_fails_its_gate_and_nothing_else(verified, install_micro):
+    install_micro(invoke="os.abort()", arena=40_000)
     code, report = verified("--path", "tflite-micro", "--path", "builtin")
     assert code == 1
     usual, failed = report["paths"]
@@ -113,6 +113,89 @@ def test_a_path_that_crashes_fails_its_gate_and_nothing_else(verified, monkeypat
     assert (gate["verdict"], gate["value"]) == ("fail", None)
     assert "SIGABRT" in gate["reason"]
     assert {each["name"] for each in report["gates"] if each["verdict"] == "fail"} == {"path_agreement"}
+
+
+@pytest.fixture
+def install_micro(monkeypatch, tmp_path):
+    """Installs a package of TFLite Micro that does so, for this process and those that begin now."""
+
+    def install(**how):
+        folder = write_package(tmp_path / "packages", **how)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+
+    return install
+
+
+@pytest.fixture
+def found_objects(cli, small_shapes, tmp_path):
+    """The exit code and the report on files of the small detector through these paths."""
+
+    def verify(*words, kinds=("int8.tflite",)):
+        out = tmp_path / "verdict"
+        files = [str(small_shapes.file(kind)) for kind in kinds]
+        options = ("--data", str(small_shapes.photos), "--no-latency", "--force", "--out", str(out))
+        done = cli("verify", *files, *options, *words)
+        report = json.loads((out / "report.json").read_bytes())
+        jsonschema.validate(report, detection_schema())
+        return done.returncode, report
+
+    return verify
+
+
+def test_detectors_go_through_paths_with_a_tail_and_with_raw_heads(found_objects, install_micro):
+    install_micro(arena=40_000)
+    kinds = ("int8.tflite", "int8_raw.tflite", "fp32.tflite", "int8.onnx")
+    choice = ("--path", "tflite-micro", "--path", "reference", "--path", "unoptimized")
+    code, report = found_objects(*choice, kinds=kinds)
+    assert code == 0
+    by_kind = {(entry["file"].split("96_")[1], entry["paths"][1]): entry for entry in report["paths"]}
+    assert set(by_kind) == {
+        *((kind, path) for kind in kinds[:3] for path in ("reference", "tflite-micro")),
+        ("int8.onnx", "unoptimized"),
+    }
+    for (_, path), entry in by_kind.items():
+        (pair,), (share,) = entry["pairs"], entry["shares"]
+        assert entry["images"] == (20 if path == "tflite-micro" else 32)
+        assert pair["paired_count"] >= entry["images"]
+        assert min(pair["paired"], pair["paired_back"]) >= 0.85
+        assert share["taken"] == share["total"]
+    assert gate_of(report, "path_paired")["verdict"] in ("pass", "undecided")
+
+
+@pytest.mark.parametrize("name", ["tflite-micro", "webgpu"])
+def test_real_packages_find_the_same_objects(found_objects, installed, name):
+    installed(name)
+    _, report = found_objects("--path", name, "--path-images", "12", kinds=("int8.tflite", "int8_raw.tflite"))
+    for entry in report["paths"]:
+        (pair,), (share,) = entry["pairs"], entry["shares"]
+        assert (entry["images"], "failure" in pair) == (12, False)
+        assert min(pair["paired"], pair["paired_back"]) >= 0.8
+        assert share["taken"] >= share["total"] - 5
+
+
+def test_what_the_npu_does_not_take_of_a_detector_is_a_line(found_objects, installed):
+    installed("qnn-htp")
+    code, report = found_objects("--path", "qnn-htp", "--path-images", "2", kinds=("int8.onnx",))
+    (entry,) = report["paths"]
+    gate = gate_of(report, "path_paired")
+    if "failure" in entry["pairs"][0]:
+        assert "cannot be compiled for the NPU" in entry["pairs"][0]["failure"]
+        assert (code, gate["verdict"], gate["value"]) == (1, "fail", None)
+    else:
+        assert entry["shares"][0]["taken"] > 0
+
+
+def test_a_path_that_crashes_fails_the_gate_of_a_detectors_paths_alone(found_objects, install_micro):
+    install_micro(invoke="os.abort()", arena=40_000)
+    code, report = found_objects("--path", "tflite-micro", "--path", "builtin")
+    usual, failed = report["paths"]
+    assert (code, usual["images"], failed["images"]) == (1, 32, 0)
+    assert "tflite-micro crashed (SIGABRT)" in failed["pairs"][0]["failure"]
+    gate = gate_of(report, "path_paired")
+    assert (gate["verdict"], gate["value"]) == ("fail", None)
+    assert "SIGABRT" in gate["reason"]
+    assert {each["name"] for each in report["gates"] if each["verdict"] == "fail"} == {"path_paired"}
 
 
 def test_parts_of_the_images_change_nothing(verified, cli, small_build, tmp_path):

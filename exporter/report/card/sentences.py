@@ -63,7 +63,7 @@ def limits(report: Json, card: TaskCard) -> list[str]:
         lines.append(f"{len(report['data']['unreadable'])} images could not be read and were left out.")
     lines += card.differences(report)
     for file in report["paths"]:
-        pairs = "; ".join(map(text_of(report).kernel_path, file["pairs"]))
+        pairs = formatting.kernel_paths(file["pairs"], text_of(report).kernel_path)
         if pairs:
             lines.append(
                 f"A phone may run {file['file']} through other kernels. How alike those of this machine answer: "

@@ -43,8 +43,6 @@ def _likeness(pair: Json) -> str:
 
 
 def _kernel_path(pair: Json) -> str:
-    if pair.get("failure"):
-        return f"{pair['a']}/{pair['b']} not known: {pair['failure']}"
     steps = "" if pair["max_lsb"] is None else f", {pair['max_lsb']:g} LSB"
     return f"{pair['a']}/{pair['b']} {number(pair['agreement'], '.2%')}{steps}"
 

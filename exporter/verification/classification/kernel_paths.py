@@ -1,19 +1,19 @@
 """Compare the answers of a classifier through several kernel paths, pair by pair."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mbexport.formats.kernel_path import Share
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
 from mbexport.verification.classification.answers import NO_ANSWER, best
-from mbexport.verification.kernel_paths import IMAGES, PathRun, run_paths
+from mbexport.verification.kernel_paths import IMAGES, PathRun, Paths, run_paths
+from mbexport.verification.measure_paths import PathTask
 from mbexport.verification.statistics import Interval, wilson_interval
 
 
@@ -47,23 +47,9 @@ class PathPair:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
-    """The paths `names` of a file, compared pair by pair on `images` images.
-
-    `shares` are the parts of the graph that some of them take, by name, where somebody asked for these paths.
-    """
-
-    file: str
-    images: int
-    names: tuple[str, ...]
-    pairs: tuple[PathPair, ...]
-    shares: Mapping[str, Share] = field(default_factory=dict)
-
-
 def compare_paths(
     openers: Mapping[str, Callable[[], Subject]], images: ImageSet, pixels: Preprocess, *, file: str, most: int = IMAGES
-) -> Paths:
+) -> Paths[PathPair]:
     """Compare all pairs of paths of `file`, on at most `most` of the images, evenly spread over them.
 
     Raises `DataError` for a path that cannot be opened or run.
@@ -71,6 +57,9 @@ def compare_paths(
     runs = run_paths(openers, images, pixels, most=most)
     pairs = tuple(_pair(a, b, runs) for a, b in combinations(runs, 2))
     return Paths(file=file, images=min(len(images), most), names=tuple(runs), pairs=pairs)
+
+
+CLASSIFIER_PATHS: Final = PathTask(compare=compare_paths, failed=PathPair.failed)
 
 
 def _pair(a: str, b: str, runs: Mapping[str, PathRun[Subject]]) -> PathPair:

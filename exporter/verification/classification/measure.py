@@ -6,7 +6,7 @@ Answers are collected on all cores; then the artifacts are timed one at a time, 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from mbexport.errors import DataError
 from mbexport.formats.contents import read_artifact
 from mbexport.formats.kernels import Kernels, kernels_json
 from mbexport.formats.matching import input_json, output_json
-from mbexport.formats.registry import format_of, kernels_of
+from mbexport.formats.registry import kernels_of
 from mbexport.formats.runner import give_distinct_names
 from mbexport.formats.subject import Subject
 from mbexport.latency.performance import Speed, measure_speed
@@ -26,15 +26,13 @@ from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.collect import Collect
 from mbexport.verification.classification.collect import collect as collect_here
 from mbexport.verification.classification.comparison import Accuracy, Verification, compared
-from mbexport.verification.classification.kernel_paths import Paths
-from mbexport.verification.classification.measure_paths import USUAL_PATHS, PathChoice, named_paths, usual_paths
+from mbexport.verification.classification.kernel_paths import CLASSIFIER_PATHS
 from mbexport.verification.classification.serialize import accuracy_json, baseline_json, pair_json, paths_json
 from mbexport.verification.labels import LabelCheck, check_labels, labels_beside
+from mbexport.verification.measure_paths import USUAL_PATHS, PathChoice, measured_paths
 from mbexport.verification.pictures import thumbnails
 
 Json = dict[str, Any]
-
-_FLOATS: Final = (Precision.FP32, Precision.FP16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +80,7 @@ def measure_all(
     kernels = [kernels_of(subject.runner) for subject in subjects]
     answered = collect(subjects, images, pixels, reference=baseline, on_step=progress.step)
     verification = compared(answered, subjects, images, reference=baseline, is_labelled=options.is_labelled)
-    paths = _paths(subjects, options.paths, images, pixels, progress)
+    paths = measured_paths(subjects, CLASSIFIER_PATHS, options.paths, images, pixels, progress=progress)
     speed = _speed(subjects, images, pixels, options, progress=progress) if options.is_timed else Speed()
     others = labels_beside(baseline.runner, subjects)
     measured = {
@@ -139,21 +137,6 @@ def _precision(baseline: Baseline) -> str | None:
     if baseline.runner is not None:
         return baseline.runner.precision.value
     return Precision.FP32.value if baseline.is_network else None
-
-
-def _paths(
-    subjects: Sequence[Subject], choice: PathChoice, images: ImageSet, pixels: Preprocess, progress: Progress
-) -> list[Paths]:
-    """The files through the paths that are named, or those that hold integers through the usual ones."""
-    if not choice.names:
-        integers = [subject for subject in subjects if subject.runner.precision not in _FLOATS]
-        return [usual_paths(subject, images, pixels) for subject in integers]
-    found: list[Paths] = []
-    for done, subject in enumerate(subjects):
-        progress.step(done, len(subjects), f"kernel paths of {subject.name}")
-        if format_of(subject.runner.path).paths:
-            found += named_paths(subject, choice, images, pixels)
-    return found
 
 
 def _speed(

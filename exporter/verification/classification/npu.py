@@ -7,8 +7,9 @@ from mbexport.formats.npu.chips import Chip
 from mbexport.formats.subject import Subject
 from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Preprocess
-from mbexport.verification.classification.measure_paths import beside_default
+from mbexport.verification.classification.kernel_paths import CLASSIFIER_PATHS
 from mbexport.verification.classification.serialize import pair_of_paths_json
+from mbexport.verification.measure_paths import beside_default
 
 Json = dict[str, Any]
 _EMULATOR: Final = "qnn-htp"  # the kernel path of .onnx files
@@ -22,6 +23,7 @@ def compare_compiled(
     `graph` is the .onnx file by which it is emulated, `chip` what it was compiled for. A graph that cannot be emulated,
     or that ends its process, is an entry with the reason.
     """
-    found = beside_default(f"{_EMULATOR}:{chip.hexagon}", subject, images, pixels, most=most, file=graph)
+    path = f"{_EMULATOR}:{chip.hexagon}"
+    found = beside_default(path, subject, CLASSIFIER_PATHS, images, pixels, most=most, file=graph)
     (pair,) = found.pairs
     return {"images": found.images, **pair_of_paths_json(pair)}

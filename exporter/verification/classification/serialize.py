@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from mbexport.formats.kernel_path import share_json
 from mbexport.verification.classification.answers import NO_ANSWER
 from mbexport.verification.classification.classes import ClassCount, Confusion, Disagreement
 from mbexport.verification.classification.comparison import Accuracy, Difference
-from mbexport.verification.classification.kernel_paths import PathPair, Paths
+from mbexport.verification.classification.kernel_paths import PathPair
 from mbexport.verification.classification.pairs import Pair
+from mbexport.verification.kernel_paths import Paths, paths_entry
 from mbexport.verification.statistics import Distances, Histogram, Interval
 
 Json = dict[str, Any]
@@ -73,15 +73,9 @@ def pair_json(pair: Pair) -> Json:
     }
 
 
-def paths_json(paths: Paths) -> Json:
-    """The entry of one file's kernel paths; with `shares` only where somebody asked for these paths."""
-    shares = [share_json(name, share) for name, share in paths.shares.items()]
-    return {
-        "file": paths.file,
-        "images": paths.images,
-        "paths": list(paths.names),
-        "pairs": [pair_of_paths_json(pair) for pair in paths.pairs],
-    } | ({"shares": shares} if shares else {})
+def paths_json(paths: Paths[PathPair]) -> Json:
+    """The entry of one file's kernel paths."""
+    return paths_entry(paths, pair_of_paths_json)
 
 
 def label_of(index: int, labels: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -13,17 +14,8 @@ from mbexport.models.data.open import ImageSet
 from mbexport.models.preprocess import Pixels, Preprocess
 from mbexport.verification.detection.pairs import Pair, pair_of
 from mbexport.verification.detection.resampling import image_samples
-from mbexport.verification.kernel_paths import IMAGES, run_paths
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
-    """The paths `names` of a file, compared pair by pair on `images` images."""
-
-    file: str
-    images: int
-    names: tuple[str, ...]
-    pairs: tuple[Pair, ...]
+from mbexport.verification.kernel_paths import IMAGES, Paths, run_paths
+from mbexport.verification.measure_paths import PathTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ def compare_paths(
     file: str,
     most: int = IMAGES,
     seed: int = 0,
-) -> Paths:
+) -> Paths[Pair]:
     """Compare all pairs of paths of `file`, on at most `most` of the images, evenly spread over them.
 
     Raises `DataError` for a path that cannot be opened or run.
@@ -59,6 +51,11 @@ def compare_paths(
     samples = image_samples(count, seed=seed)
     pairs = tuple(pair_of(a, b, runs[a], runs[b], samples) for a, b in combinations(runs, 2))
     return Paths(file=file, images=count, names=tuple(runs), pairs=pairs)
+
+
+def detector_paths(*, seed: int = 0) -> PathTask[DetectorSubject, Pair]:
+    """How paths of detectors are compared, with intervals from samples of that seed."""
+    return PathTask(compare=partial(compare_paths, seed=seed), failed=Pair.failed)
 
 
 def _opener(opener: Callable[[], DetectorSubject]) -> Callable[[], _Opened]:

@@ -4,18 +4,16 @@ Detections are collected on all cores; then the artifacts are timed one at a tim
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from mbexport.artifact import Precision
 from mbexport.formats.contents import detection_tail_of, read_artifact
 from mbexport.formats.detection_tail import Decoding, DetectionTail
 from mbexport.formats.kernels import kernels_json
 from mbexport.formats.matching import input_json
-from mbexport.formats.registry import format_of, kernels_of, open_path
+from mbexport.formats.registry import kernels_of
 from mbexport.formats.runner import Runner, give_distinct_names
 from mbexport.formats.subject import DetectorSubject
 from mbexport.latency.performance import Speed, measure_speed
@@ -27,30 +25,33 @@ from mbexport.progress import Progress
 from mbexport.verification.detection.baseline import Baseline
 from mbexport.verification.detection.collect import Collected, collect
 from mbexport.verification.detection.comparison import Asked, Comparison, Verification, compared
-from mbexport.verification.detection.kernel_paths import Paths, compare_paths
+from mbexport.verification.detection.kernel_paths import detector_paths
 from mbexport.verification.detection.pairs import twin_pairs
 from mbexport.verification.detection.resampling import image_samples
 from mbexport.verification.detection.serialize import comparison_json, pair_json, paths_json, reference_json
 from mbexport.verification.detection.tails import TailCheck, check_tails
 from mbexport.verification.detection.tails_json import anchors_json, output_json, tail_json, twins_conflict
-from mbexport.verification.kernel_paths import images_for
 from mbexport.verification.labels import LabelCheck, check_labels, labels_beside
+from mbexport.verification.measure_paths import USUAL_PATHS, PathChoice, measured_paths
 from mbexport.verification.pictures import thumbnails
 
 Json = dict[str, Any]
 TASK: Final = "detect"
-_FLOATS: Final = (Precision.FP32, Precision.FP16)
 _PICTURE_PX: Final = 480  # the longest side: a box of a twentieth of it is still seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureOptions:
-    """How to measure: `labels` are the names of the classes; latencies are measured only where `is_timed`."""
+    """How to measure: `labels` are the names of the classes; latencies are measured only where `is_timed`.
+
+    `paths` are the kernel paths to compare.
+    """
 
     labels: Sequence[str]
     threads: int = 1
     is_timed: bool = True
     seed: int = 0
+    paths: PathChoice = USUAL_PATHS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +101,7 @@ def measure_detection(
     kernels = [kernels_json(kernels_of(subject.runner)) for subject in subjects]
     collected = collect(subjects, images, boxed.boxes, pixels, reference=reference, on_step=progress.step)
     found = _compared(subjects, boxed, collected, options, is_network=reference.is_network)
-    integers = [subject for subject in subjects if subject.runner.precision not in _FLOATS]
-    paths = [_paths(subject, images, pixels, seed=seed) for subject in integers]
+    paths = measured_paths(subjects, detector_paths(seed=seed), options.paths, images, pixels, progress=progress)
     effort = FULL if options.is_timed else None
     tails = check_tails(subjects, images, pixels, effort=effort, seed=seed, on_step=progress.step)
     speed = _speed(subjects, images, pixels, options, progress=progress)
@@ -221,18 +221,6 @@ def _decodings(subjects: Sequence[DetectorSubject], tails: Mapping[str, TailChec
     """The anchors of each file of which they are known, and what is done with them, by name."""
     raw = {each.name: each.detector.decoding for each in subjects if each.detector.decoding is not None}
     return raw | {name: check.tail for name, check in tails.items()}
-
-
-def _paths(subject: DetectorSubject, images: ImageSet, pixels: Preprocess, *, seed: int) -> Paths:
-    """The file through every kernel path of its runtime."""
-    path = subject.runner.path
-
-    def opened(name: str) -> DetectorSubject:
-        return replace(subject, runner=open_path(path, name))
-
-    openers = {name: partial(opened, name) for name in format_of(path).kernel_paths}
-    most = images_for(path.stat().st_size, subject.runner.resolution.pixels)
-    return compare_paths(openers, images, pixels, file=subject.name, most=most, seed=seed)
 
 
 def _speed(

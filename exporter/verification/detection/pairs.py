@@ -32,13 +32,23 @@ class PairedShares:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two detectors on the same images; `alike` is the share of these on which they answer alike to the last box."""
+    """Two detectors on the same images; `alike` is the share of these on which they answer alike to the last box.
+
+    `failure` says why `b`, a kernel path, could not be run; nothing is known of such a pair.
+    """
 
     a: str
     b: str
     paired: PairedShares
     alike: float
     alike_ci95: Interval
+    failure: str | None = None
+
+    @classmethod
+    def failed(cls, a: str, b: str, failure: str) -> "Pair":
+        """A pair whose second kernel path could not be run."""
+        unknown = (math.nan, math.nan)
+        return cls(a=a, b=b, paired=NOTHING_PAIRED, alike=math.nan, alike_ci95=unknown, failure=failure)
 
 
 NOTHING_PAIRED: Final = PairedShares(kept=NO_SHARE, backed=NO_SHARE, score_error=math.nan)

@@ -12,9 +12,9 @@ import numpy as np
 
 from mbexport.models.detection.average_precision import AveragePrecision
 from mbexport.verification.detection.comparison import Comparison, Quality, Verification
-from mbexport.verification.detection.kernel_paths import Paths
 from mbexport.verification.detection.pairs import NOTHING_PAIRED, Pair, PairedShares
 from mbexport.verification.detection.worst import Shown, WorstImage
+from mbexport.verification.kernel_paths import Paths, paths_entry
 from mbexport.verification.statistics import Interval
 
 Json = dict[str, Any]
@@ -98,24 +98,19 @@ def paired_json(found: PairedShares) -> Json:
 
 
 def pair_json(pair: Pair) -> Json:
-    """The entry of two files or two kernel paths."""
+    """The entry of two files or two kernel paths; `failure` only where there is one."""
     return {
         "a": pair.a,
         "b": pair.b,
         **paired_json(pair.paired),
         "alike": pair.alike,
         "alike_ci95": _interval(pair.alike_ci95),
-    }
+    } | ({} if pair.failure is None else {"failure": pair.failure})
 
 
-def paths_json(paths: Paths) -> Json:
+def paths_json(paths: Paths[Pair]) -> Json:
     """The entry of one file's kernel paths."""
-    return {
-        "file": paths.file,
-        "images": paths.images,
-        "paths": list(paths.names),
-        "pairs": [pair_json(pair) for pair in paths.pairs],
-    }
+    return paths_entry(paths, pair_json)
 
 
 def _reference_rows(own: AveragePrecision, labels: Sequence[str]) -> list[Json]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from mbexport.verification.measured_values import Value, comparable_fp32, number, reduced, sampled, twins
+from mbexport.verification.measured_values import Value, comparable_fp32, number, of_paths, reduced, sampled, twins
 
 Json = dict[str, Any]
 
@@ -84,11 +84,7 @@ def twin_paired(measured: Json) -> Iterator[Value]:
 
 def path_paired(measured: Json) -> Iterator[Value]:
     """The detections that each two kernel paths of a file share: of either's."""
-    return _of_either(
-        (f"{entry['file']}, {pair['a']} and {pair['b']}", pair)
-        for entry in measured["paths"]
-        for pair in entry["pairs"]
-    )
+    return of_paths(measured, lambda names, pair: _of_either([(names, pair)]))
 
 
 def boxes_inside(measured: Json) -> Iterator[Value]:

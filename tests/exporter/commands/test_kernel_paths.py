@@ -5,6 +5,7 @@ import os
 
 import pytest
 from fake_micro import write_package
+from PIL import Image
 from tflite_by_hand import tflite_of
 
 from mbexport.calibration.affine import Affine
@@ -85,11 +86,16 @@ def test_inspect_shows_what_each_path_takes(capfd, file, installed):
     ]
 
 
-def test_detectors_have_no_paths_to_name(capsys, file, tmp_path):
-    (tmp_path / "boxes").mkdir()
-    (tmp_path / "boxes" / "annotations.json").write_text(
-        json.dumps({"images": [], "annotations": [], "categories": []})
-    )
-    code = run(["verify", file, "--data", str(tmp_path / "boxes"), "--path", "builtin"])
-    assert code == 2
-    assert "--path is for classifiers, got it with boxes in --data: drop --path" in capsys.readouterr().err
+def test_paths_of_detectors_must_fit_their_files_too(capsys, file, tmp_path):
+    boxes = tmp_path / "boxes"
+    boxes.mkdir()
+    Image.new("RGB", (8, 8)).save(boxes / "a.png")
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 8, "height": 8}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 4], "area": 16, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (boxes / "annotations.json").write_text(json.dumps(coco))
+    assert run(["verify", file, "--data", str(boxes), "--path", "optimized"]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error == f"Error: --path optimized executes .onnx files, got {file}"

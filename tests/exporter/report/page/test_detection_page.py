@@ -193,6 +193,14 @@ def test_sections_are_there_as_the_report_has_them(kind, present, absent):
     assert {"gates", "artifacts", "precision", "photos", "speed", "provenance"} <= listed <= ids
 
 
+def test_named_paths_have_what_they_take_in_a_table_and_failures_in_words():
+    text = " ".join(Page(page_of("named paths")).text.split())
+    assert "What part of the graph each path takes" in text
+    assert "qnn-htp:v75 Hexagon v75, simulated 1 Reshape, 3 Softmax the CPU 140 144 1" in text
+    assert "could not be run through webgpu: webgpu crashed (SIGSEGV) & <b>more</b>" in text
+    assert "What part of the graph" not in Page(page_of("verified detector")).text
+
+
 def test_raw_heads_are_called_so():
     report = of_detector()
     (tile, *_) = (each for each in tiles(report) if each.name.startswith("Size"))

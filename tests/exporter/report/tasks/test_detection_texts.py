@@ -48,6 +48,16 @@ def test_says_what_the_files_are_compared_with():
     )
 
 
+def test_named_paths_say_what_they_take_and_why_one_is_not_known():
+    lines = printed(DETECTORS["named paths"]())
+    assert "a.onnx, other kernels alike on 16 images: optimized/qnn-htp:v75 98.1% of the detections" in lines
+    assert (
+        "a.onnx, qnn-htp:v75 on Hexagon v75, simulated: 140 of 144 ops in 1 piece(s); by the CPU: 1 Reshape, 3 Softmax"
+    ) in lines
+    (failed,) = (line for line in lines if line.startswith("b.tflite"))
+    assert "xnnpack/webgpu not known: webgpu crashed (SIGSEGV)" in failed
+
+
 def test_a_row_holds_every_number_of_its_file():
     header, row = (
         [word.strip() for word in re.split("  +", line)]

@@ -12,7 +12,7 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
-from mbexport.verification.classification import measure_paths
+from mbexport.verification import measure_paths
 from mbexport.verification.classification.npu import compare_compiled
 
 PIXELS = Preprocess(resolution=Resolution.square(2), crop_fraction=1.0)

@@ -14,9 +14,9 @@ from mbexport.formats.subject import Source, Subject
 from mbexport.models.facts import Output
 from mbexport.models.preprocess import Preprocess
 from mbexport.models.resolution import Resolution
-from mbexport.verification.classification.kernel_paths import PathPair
-from mbexport.verification.classification.measure_paths import PathChoice, named_paths, usual_paths
+from mbexport.verification.classification.kernel_paths import CLASSIFIER_PATHS, PathPair
 from mbexport.verification.classification.serialize import paths_json
+from mbexport.verification.measure_paths import PathChoice, named_paths, usual_paths
 from mbexport.verification.measured_values import path_agreements
 
 PIXELS = Preprocess(resolution=Resolution.square(2), crop_fraction=1.0)
@@ -38,7 +38,7 @@ def images(numbered):
 
 
 def test_usual_paths_as_without_any_choice(file_subject, images):
-    found = usual_paths(file_subject, images, PIXELS)
+    found = usual_paths(file_subject, CLASSIFIER_PATHS, images, PIXELS)
     assert (found.names, found.images, dict(found.shares)) == (("xnnpack", "builtin", "reference"), 64, {})
     assert set(paths_json(found)) == {"file", "images", "paths", "pairs"}
     assert all(
@@ -50,7 +50,7 @@ def test_usual_paths_as_without_any_choice(file_subject, images):
 def test_usual_ones_are_compared_pair_by_pair_and_others_with_the_default(file_subject, images, install_micro):
     install_micro()
     choice = PathChoice(names=("reference", MICRO, "optimized", "builtin"))
-    usual, micro = named_paths(file_subject, choice, images, PIXELS)
+    usual, micro = named_paths(file_subject, CLASSIFIER_PATHS, choice, images, PIXELS)
     assert (usual.names, usual.images) == (("xnnpack", "reference", "builtin"), 64)
     assert len(usual.pairs) == 3
     assert set(usual.shares) == {"reference", "builtin"}
@@ -63,11 +63,11 @@ def test_usual_ones_are_compared_pair_by_pair_and_others_with_the_default(file_s
 def test_the_number_of_images_is_the_users(file_subject, images, install_micro):
     install_micro()
     choice = PathChoice(names=("builtin", MICRO), images=7)
-    assert [each.images for each in named_paths(file_subject, choice, images, PIXELS)] == [7, 7]
+    assert [each.images for each in named_paths(file_subject, CLASSIFIER_PATHS, choice, images, PIXELS)] == [7, 7]
 
 
 def test_the_default_alone_has_nothing_beside_it(file_subject, images):
-    assert named_paths(file_subject, PathChoice(names=("xnnpack",)), images, PIXELS) == []
+    assert named_paths(file_subject, CLASSIFIER_PATHS, PathChoice(names=("xnnpack",)), images, PIXELS) == []
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,8 @@ def test_the_default_alone_has_nothing_beside_it(file_subject, images):
 )
 def test_a_path_that_fails_is_an_entry_which_fails_the_gate(file_subject, images, install_micro, invoke, reason):
     install_micro(invoke=invoke)
-    usual, failed = named_paths(file_subject, PathChoice(names=("builtin", MICRO)), images, PIXELS)
+    choice = PathChoice(names=("builtin", MICRO))
+    usual, failed = named_paths(file_subject, CLASSIFIER_PATHS, choice, images, PIXELS)
     assert usual.images == 64
     entry = paths_json(failed)
     (pair,) = entry["pairs"]

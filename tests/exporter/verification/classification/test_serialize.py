@@ -8,8 +8,9 @@ import pytest
 
 from mbexport.calibration.affine import Affine
 from mbexport.report.content import to_bytes
-from mbexport.verification.classification.kernel_paths import PathPair, Paths
+from mbexport.verification.classification.kernel_paths import PathPair
 from mbexport.verification.classification.serialize import accuracy_json, baseline_json, pair_json, paths_json
+from mbexport.verification.kernel_paths import Paths
 
 EXAMPLE = json.loads((Path(__file__).parents[2] / "report" / "example_report.json").read_bytes())
 UINT8_SCORES = Affine(scale=(1 / 256,), zero_point=(0,))
