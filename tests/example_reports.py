@@ -41,7 +41,7 @@ def with_named_paths() -> Json:
 
 
 def named_paths(pair: Json, nothing: Json) -> list[Json]:
-    """The entries of two files: of a path that is compared as `pair`, and of one of which `nothing` is known but why."""
+    """The entries of two files: of a path compared as `pair`, and of one of which `nothing` is known but why."""
     share = {
         "path": "qnn-htp:v75",
         "taken": 140,
