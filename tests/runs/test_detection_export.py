@@ -75,6 +75,35 @@ def test_another_form_of_it_is_calibrated_on_photos_without_boxes(shapes, built,
     assert f"{again.stem}_int8.tflite" not in same
 
 
+def test_layers_of_a_detector_stay_in_float_in_files_with_boxes_and_with_raw_heads(shapes, built, tmp_path):
+    keep = ("--keep", "float:classes_1", "--keep", "auto:1", "--precision", "int8")
+    words = (*EXPORT, *keep, "--model", keras_file(built), "--data", shapes.photos, "--out", tmp_path / "out")
+    done = run_in_process(*words)
+    assert done.returncode in (0, 1), done.stderr
+    found = report(tmp_path / "out")
+    jsonschema.validate(found, detection_schema())
+    kept = {row["layer"] for row in found["calibration"]["in_float"]}
+    assert "classes_1" in kept
+    assert len(kept) == 2
+    whole = {entry["file"]: entry["kernels"]["int8_convs"] for entry in report(built)["artifacts"]}
+    int8 = [entry for entry in found["artifacts"] if entry["precision"] == "int8"]
+    assert [entry["file"].removeprefix(f"{keras_file(built).stem}_") for entry in int8] == [
+        *("int8.tflite", "int8.onnx", "int8_raw.tflite")
+    ]
+    for entry in int8:
+        assert entry["kernels"]["float_convs"] == 2
+        assert entry["kernels"]["int8_convs"] == whole[entry["file"]] - 2
+        assert entry["paired"] > 0.85
+    assert {each["verdict"] for each in found["gates"] if each["name"] in ("twin_paired", "int8_convs")} <= {
+        *("pass", "undecided")
+    }
+
+
+def test_layers_that_a_detector_does_not_have_are_refused(shapes, built, tmp_path):
+    words = ("--keep", "float:classes_9", "--model", keras_file(built), "--data", shapes.photos)
+    require_refused(tmp_path, "--keep float: must name one of conv1, ", *EXPORT, *words, "--out", tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
