@@ -95,8 +95,9 @@ def test_layers_that_were_to_stay_in_float_may_do_so():
         resolution=Resolution.square(224), integer_share=25 / 28, float_bytes=400_000, fp32_bytes=4_000_000
     )
     limits = default_limits(network)
-    assert limits == {"int8_convs": 25 / 28, "twin_lsb": 16, "size_ratio": 0.3878}
-    assert not {"int8_convs", "twin_lsb"} & set(default_limits(NetworkFacts(resolution=Resolution.square(224))))
+    assert limits == {"int8_convs": 25 / 28, "twin_agreement": 0.95, "twin_lsb": 32, "size_ratio": 0.3878}
+    usual = default_limits(NetworkFacts(resolution=Resolution.square(224)))
+    assert not {"int8_convs", "twin_agreement", "twin_lsb"} & set(usual)
 
 
 def test_network_of_unknown_alpha_has_the_drop_of_the_table():
