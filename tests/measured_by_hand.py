@@ -107,6 +107,7 @@ def measured_json(
             "memory_bytes": 1 << 34,
             "load": {"before": [0.1, 0.1, 0.1], "after": [0.5, 0.1, 0.1]},
             "noise": noise,
+            "noise_of_gates": noise,
         },
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mbexport.latency.intervals import Times, median_interval
 
+JUDGED_THREADS: Final = 1  # of the times that gates compare
 _MOST_BUSY: Final = 0.5  # of all cores, by other programs, in the moment before
 _MOST_MEANWHILE: Final = 0.2  # the same, on average over the whole measurement
 _SHORTEST_S: Final = 1.0  # systems count processor time in hundredths of a second: of less, shares are too coarse
@@ -48,6 +49,8 @@ def describe_noise(
 
 def unsteady(times: Mapping[str, Times]) -> list[str]:
     """Reasons why medians and their ratios are not known well, of `times` by what a sentence calls them."""
+    if not times:
+        return []
     reasons = []
     errors = {key: median_interval(each).relative_error for key, each in times.items()}
     worst = max(errors, key=errors.__getitem__)
@@ -72,7 +75,8 @@ class Conditions:
 
     `busy_before` is the share of all cores that were at work while this process waited: unlike the load, it does not
     include what this process did a moment ago. `busy_during` is that of other programs while it measured. `noise` is
-    the sentence of `describe_noise`.
+    the sentence of `describe_noise`, and `noise_of_gates` that on the times on one thread, which gates judge: two of
+    two cores are disturbed by whatever else runs, one is not.
     """
 
     load_before: Load | None = None
@@ -80,6 +84,7 @@ class Conditions:
     busy_before: float | None = None
     busy_during: float | None = None
     noise: str | None = None
+    noise_of_gates: str | None = None
 
 
 def machine_json(conditions: Conditions | None = None) -> dict[str, Any]:
@@ -97,6 +102,7 @@ def machine_json(conditions: Conditions | None = None) -> dict[str, Any]:
         "memory_bytes": int(virtual_memory().total),
         "load": {when: None if load is None else [round(each, 2) for each in load] for when, load in loads},
         "noise": during.noise,
+        "noise_of_gates": during.noise_of_gates,
     }
 
 
@@ -173,12 +179,14 @@ class Watch:
     def conditions(self, times: Mapping[tuple[str, int], Times]) -> Conditions:
         """The conditions under which `times`, by artifact and number of threads, were measured until now."""
         busy_during = ProcessorTime.now().others_since(self.spent)
+        judged = {key: each for key, each in times.items() if key[1] == JUDGED_THREADS}
         return Conditions(
             load_before=self.load_before,
             load_after=load_average(),
             busy_before=self.busy_before,
             busy_during=busy_during,
             noise=describe_noise(times, busy_before=self.busy_before, busy_during=busy_during),
+            noise_of_gates=describe_noise(judged, busy_before=self.busy_before, busy_during=busy_during),
         )
 
 

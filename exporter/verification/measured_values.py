@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mbexport.artifact import RAW, Precision
+from mbexport.latency.machine import JUDGED_THREADS
 
 Json = dict[str, Any]
 
@@ -219,9 +220,10 @@ def npu_agreements(measured: Json) -> Iterator[Value]:
 
 def speedups(measured: Json) -> Iterator[Value]:
     """fp32 over int8 latency of each format, on one thread; in doubt where the machine was too busy to tell."""
-    noise = measured["machine"]["noise"]
+    machine = measured["machine"]
+    noise = machine.get("noise_of_gates", machine["noise"])  # reports of earlier versions know of all threads together
     for ratio in measured["speedups"]:
-        if ratio["threads"] == 1:
+        if ratio["threads"] == JUDGED_THREADS:
             value = sampled(ratio["latency_ratio"], ratio["latency_ratio_ci95"], ratio["b"])
             yield replace(value, reason=noise, is_doubtful=noise is not None)
 

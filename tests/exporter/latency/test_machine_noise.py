@@ -64,6 +64,23 @@ def test_what_others_did_while_times_were_taken_makes_them_noisy(monkeypatch):
     assert found.noise.endswith("other programs kept 30% of the cores busy during it")
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_gates_hear_of_times_on_one_thread_only(monkeypatch, threads):
+    quiet = ProcessorTime(total=0, busy=0, own=0)
+    monkeypatch.setattr(ProcessorTime, "now", lambda: quiet)
+    monkeypatch.setattr(machine, "busy_share", lambda: 0.0)
+    found = Watch.start().conditions({KEY: QUIET, ("b.onnx", 3 - threads): QUIET, ("b.onnx", threads): restless(0.5)})
+    assert f"b.onnx on {threads} thread(s) lie 40% apart" in found.noise
+    assert found.noise_of_gates == (found.noise if threads == 1 else None)
+
+
+def test_gates_hear_of_others_at_work_whatever_was_timed(monkeypatch):
+    counted = iter([ProcessorTime(total=0, busy=0, own=0), ProcessorTime(total=100, busy=60, own=30)])
+    monkeypatch.setattr(ProcessorTime, "now", lambda: next(counted))
+    monkeypatch.setattr(machine, "busy_share", lambda: 0.1)
+    assert "kept 30% of the cores busy" in Watch.start().conditions({("a.onnx", 2): QUIET}).noise_of_gates
+
+
 def test_this_machine_counts_its_time():
     earlier = ProcessorTime.now()
     sum(range(10**6))

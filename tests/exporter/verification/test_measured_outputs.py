@@ -67,6 +67,22 @@ def test_speed_on_a_busy_machine_is_never_judged(ratio, half, strict):
     assert (gate.verdict, gate.passed, gate.reason) == (Verdict.UNDECIDED, not strict, NOISE)
 
 
+@pytest.mark.parametrize(
+    ("machine", "verdict"),
+    [
+        ({"noise": NOISE, "noise_of_gates": None}, Verdict.PASS),  # what was noisy was not on one thread
+        ({"noise": NOISE, "noise_of_gates": NOISE}, Verdict.UNDECIDED),
+        ({"noise": NOISE}, Verdict.UNDECIDED),  # an earlier version's report
+        ({"noise": None}, Verdict.PASS),
+    ],
+)
+def test_speed_is_judged_where_the_times_on_one_thread_are_steady(entry, found, machine, verdict):
+    measured = found(entry(FP32), entry(INT8), speedups={(FP32, INT8): (1.6, 1.7)})
+    del measured["machine"]["noise_of_gates"]
+    measured["machine"] |= machine
+    assert judged(measured)["int8_speedup"].verdict is verdict
+
+
 def test_noise_touches_no_other_gate(entry, found):
     files = (entry(FP32), entry(INT8, score_error=0.4), entry(ONNX, labels_matched=0.5))
     quiet, busy = (judged(found(*files, speedups={(FP32, INT8): (0.6, 0.7)}, noise=noise)) for noise in (None, NOISE))
