@@ -30,6 +30,11 @@ def program(*names: str, classes: Path) -> dict[str, bytes]:
     return compiled({name: (PROGRAMS / name).read_bytes() for name in names}, class_path=(classes,))
 
 
+def classes_of_app(name: str, classes: Path) -> dict[str, bytes]:
+    """The class files of the app of that name in `jvm/`."""
+    return program(f"{name}.java", "Screen.java", classes=classes)
+
+
 class Replies:
     """A running program of `Questions.java`, which answers through its pipes."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from accelerated_phone import AcceleratedPhone, StandIn
-from java_programs import doubles, needs_java, program, written
+from java_programs import classes_of_app, doubles, needs_java, written
 from small_build import OPTIONS
 
 from mbexport.errors import OptionError
@@ -85,7 +85,7 @@ def test_the_wrapper_replays_the_golden_vectors_on_the_emulated_npu(finished, tm
     (aar,) = (finished / "android").rglob("*.aar")
     with zipfile.ZipFile(aar) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
         jar.extractall(classes)
-    written(program("AcceleratedPhone.java", classes=classes), classes)
+    written(classes_of_app("AcceleratedPhone", classes), classes)
     assets = tmp_path / "assets"
     shutil.copytree(finished / "android/assets", assets)
     shutil.copytree(finished / f"{PACK}/src/main/assets/model#group_Qualcomm_SM8650", assets / "model")

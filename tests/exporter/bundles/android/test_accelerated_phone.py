@@ -11,7 +11,7 @@ import pytest
 from accelerated_phone import AcceleratedPhone, Computed, StandIn
 from ai_edge_litert.compiled_model import CompiledModel, HardwareAccelerator
 from golden_images import LABELS, PX, SIZES, app_model_of_images
-from java_programs import DOUBLES, doubles, needs_java, program, written
+from java_programs import DOUBLES, classes_of_app, doubles, needs_java, written
 from tflite_by_hand import dispatched_tflite, tflite_of
 from wrapper_classes import compiled
 
@@ -40,7 +40,7 @@ def classes(tmp_path_factory):
     (aar,) = (each for name, each in android_files(app_model(), package=PACKAGE).items() if name.endswith(".aar"))
     with zipfile.ZipFile(io.BytesIO(aar)) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
         jar.extractall(folder)
-    return written(program("AcceleratedPhone.java", classes=folder), folder)
+    return written(classes_of_app("AcceleratedPhone", folder), folder)
 
 
 @pytest.fixture

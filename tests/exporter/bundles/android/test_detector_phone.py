@@ -8,7 +8,7 @@ import pytest
 from accelerated_phone import AcceleratedPhone
 from detector_by_hand import LABELS, MOST, PX, HandDetector, detector_tflite
 from detector_photos import DETECTOR, detector_model
-from java_programs import Phone, doubles, needs_java, program, written
+from java_programs import Phone, classes_of_app, doubles, needs_java, written
 from tflite_by_hand import tflite_of
 
 from mbexport.bundles.android.bundle import android_files
@@ -28,7 +28,7 @@ def classes(tmp_path_factory):
     (aar,) = (each for name, each in files.items() if name.endswith(".aar"))
     with zipfile.ZipFile(io.BytesIO(aar)) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
         jar.extractall(folder)
-    return written(program("DetectorPhone.java", classes=folder), folder)
+    return written(classes_of_app("DetectorPhone", folder), folder)
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def accelerated(tmp_path_factory):
     with zipfile.ZipFile(io.BytesIO(aar)) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
         jar.extractall(folder)
     assets = {name: each for name, each in files.items() if name.startswith("assets/")}
-    return written(program("AcceleratedDetectorPhone.java", classes=folder), folder), written(assets, folder) / "assets"
+    return written(classes_of_app("AcceleratedDetectorPhone", folder), folder), written(assets, folder) / "assets"
 
 
 @pytest.mark.parametrize("case", range(3))

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 from golden_images import LABELS, PX, SIZES, app_model_of_images
-from java_programs import Phone, doubles, needs_java, program, written
+from java_programs import Phone, classes_of_app, doubles, needs_java, written
 from tflite_by_hand import tflite_of
 
 from mbexport.bundles.android.bundle import android_files
@@ -25,7 +25,7 @@ def classes(tmp_path_factory):
     (aar,) = (each for name, each in files.items() if name.endswith(".aar"))
     with zipfile.ZipFile(io.BytesIO(aar)) as archive, zipfile.ZipFile(io.BytesIO(archive.read("classes.jar"))) as jar:
         jar.extractall(folder)
-    return written(program("Phone.java", classes=folder), folder)
+    return written(classes_of_app("Phone", folder), folder)
 
 
 @pytest.fixture

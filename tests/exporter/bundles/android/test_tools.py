@@ -12,7 +12,7 @@ import pytest
 from accelerated_phone import AcceleratedPhone
 from detector_photos import detector_model
 from golden_images import app_model_of_images
-from java_programs import Phone, doubles, needs_java, program, written
+from java_programs import Phone, classes_of_app, doubles, needs_java, written
 from wrapper_classes import STUBS, compiled, is_javac_17
 
 from mbexport import __version__
@@ -182,7 +182,7 @@ def test_a_shrunk_app_answers_as_before(tmp_path, task, runtime):
     )
     app = tmp_path / "app"
     every = written(wrapper.classes(PACKAGE, task, runtime) | doubles(), tmp_path / "all")
-    written(program(f"{name}.java", classes=every), app)
+    written(classes_of_app(name, every), app)
     written(doubles(), app)
     with zipfile.ZipFile(io.BytesIO(shrunk.read_bytes())) as jar:
         assert f"{PACKAGE.replace('.', '/')}/Files.class" not in jar.namelist()  # it was renamed

@@ -1,5 +1,8 @@
 package com.acme.app;
 
+import static com.acme.app.Screen.argb;
+import static com.acme.app.Screen.tell;
+
 import android.content.Context;
 import android.graphics.Bitmap;
 import com.acme.flowers.Accelerator;
@@ -73,17 +76,5 @@ public final class AcceleratedPhone {
             names.append(label.index).append(':').append(label.score).append(' ');
         }
         return names.toString().trim();
-    }
-
-    private static int[] argb(byte[] rgb) {
-        int[] argb = new int[rgb.length / 3];
-        for (int i = 0; i < argb.length; i++) {
-            argb[i] = 0xFF << 24 | (rgb[3 * i] & 0xFF) << 16 | (rgb[3 * i + 1] & 0xFF) << 8 | rgb[3 * i + 2] & 0xFF;
-        }
-        return argb;
-    }
-
-    private static void tell(String what, Object value) {
-        System.err.println(what + "\t" + value);
     }
 }
