@@ -8,9 +8,11 @@ import jsonschema
 import pytest
 from fake_micro import write_package
 from report_schema import objections
+from tflite_by_hand import tflite_of
 
-from mbexport.errors import OptionError
+from mbexport.errors import DataError, OptionError
 from mbexport.formats.chosen_paths import usable_paths
+from mbexport.formats.path_runner import PathProcess
 from mbexport.report.schema import detection_schema
 
 pytestmark = pytest.mark.run
@@ -34,7 +36,7 @@ def verified(cli, small_build, tmp_path):
 
 
 @pytest.fixture
-def installed():
+def installed(tmp_path):
     """Skips the test where the path of that name cannot be used."""
 
     def require(name):
@@ -42,8 +44,20 @@ def installed():
             usable_paths([name])
         except OptionError as error:
             pytest.skip(str(error))
+        if name == "webgpu":
+            _require_adapter(tmp_path / "tiny.tflite")
 
     return require
+
+
+def _require_adapter(tiny):
+    tiny.write_bytes(tflite_of("float32"))
+    try:
+        PathProcess(tiny, "webgpu").close()
+    except DataError as error:
+        if "WebGPU takes none of the devices" in str(error):
+            pytest.skip(str(error))
+        raise
 
 
 def gate_of(report, name="path_agreement"):

@@ -18,6 +18,7 @@ from mbexport.quiet import errors_read
 
 _COUNTS: Final = re.compile(r"(\d+) operations will run on the GPU, and the remaining (\d+) operations", re.ASCII)
 _NEIGHBOURS: Final = "others beside them"
+_NO_ADAPTER: Final = "No adapters found"  # what WebGPU needs is more than to be a device of Vulkan
 
 
 class WebGpuRunner(TfliteRunner):
@@ -38,7 +39,7 @@ class WebGpuRunner(TfliteRunner):
                 self._compiled = CompiledModel.from_file(str(path), hardware_accel=both)
             self._buffers = self._compiled.create_input_buffers(0), self._compiled.create_output_buffers(0)
         except (RuntimeError, ValueError) as error:
-            raise DataError(f"{path} cannot be compiled for the GPU: {first_line(error)}") from None
+            raise DataError(f"{path} cannot be compiled for the GPU: {_reason(self.said, error)}") from None
         self.is_whole = bool(self._compiled.is_fully_accelerated())
         self._places = self._places_of_outputs()
 
@@ -62,6 +63,13 @@ class WebGpuRunner(TfliteRunner):
             targets[place].read(int(np.prod(output.shape)), np.dtype(output.dtype)).reshape(output.shape)
             for place, output in zip(self._places, self.outputs, strict=True)
         ]
+
+
+def _reason(said: Sequence[str], error: Exception) -> str:
+    """Why nothing was compiled: LiteRT's log knows what its error does not say."""
+    if any(_NO_ADAPTER in line for line in said):
+        return f"WebGPU takes none of the devices here{''.join(f', {name}' for name in _devices())}"
+    return first_line(error)
 
 
 def webgpu_share(runner: Runner) -> Share:
@@ -93,7 +101,11 @@ def _taken(said: Sequence[str], ops: Sequence[str]) -> tuple[int | None, tuple[t
 
 def _device() -> str | None:
     """The first of Vulkan's devices, which WebGPU takes; None where there is another interface."""
+    return next(iter(_devices()), None)
+
+
+def _devices() -> tuple[str, ...]:
     try:
-        return next(iter(device_names()), None)
+        return device_names()
     except DataError:
-        return None
+        return ()

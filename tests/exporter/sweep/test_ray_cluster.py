@@ -45,6 +45,7 @@ told = {"variables": dict(os.environ), "blocked": len(signal.pthread_sigmask(sig
         "ignored": signal.getsignal(signal.SIGINT) is signal.SIG_IGN}
 open(os.environ["MB_MARKER"], "w").write(json.dumps(told))
 """
+_FIND = "import importlib.util, sys; sys.exit(importlib.util.find_spec('mbexport') is None)"
 _WAIT = """
 import time
 open(os.environ["MB_MARKER"], "w").write(str(os.getpid()))
@@ -256,7 +257,8 @@ def test_a_node_that_differs_is_refused(ray, shared, monkeypatch, changed, words
 
 
 def test_a_node_without_the_package_is_refused(ray, cluster, shared, tmp_path):
-    if importlib.util.find_spec("mbexport").origin.startswith(sys.prefix) or not os.environ.get("PYTHONPATH"):
+    elsewhere = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    if subprocess.run([sys.executable, "-P", "-c", _FIND], env=elsewhere, check=False).returncode == 0:
         pytest.skip("mbexport is installed in the environment that the nodes share: none can be without it")
     cluster.add("bare", PYTHONPATH=str(tmp_path))
     _wait_for(ray, len(cluster.nodes))

@@ -1,6 +1,7 @@
 """LiteRT's accelerator for GPUs, with stand-ins for it and Vulkan: outputs in order, and what is missing."""
 
 import ctypes
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,6 +96,21 @@ def file(tmp_path):
     path = tmp_path / "net.tflite"
     path.write_bytes(tflite_of("uint8", affine=Affine(scale=(1.0,), zero_point=(0,))))
     return path
+
+
+@pytest.mark.parametrize("names", [("llvmpipe", "old card"), ()])
+def test_devices_that_webgpu_does_not_take_are_named(file, monkeypatch, on_linux, names):
+    on_linux(Vulkan(*names))
+
+    def refused(path: str, hardware_accel: Any) -> Compiled:
+        os.write(2, b"ERROR: Failed to initialize WebGPU environment: INTERNAL: No adapters found\n")
+        raise RuntimeError("ERROR: [compiled_model.h:1961]\nand more")
+
+    monkeypatch.setattr(ai_edge_litert.compiled_model.CompiledModel, "from_file", refused)
+    with pytest.raises(DataError) as found:
+        open_path(file, "webgpu")
+    listed = "".join(f", {name}" for name in names)
+    assert str(found.value) == f"{file} cannot be compiled for the GPU: WebGPU takes none of the devices here{listed}"
 
 
 class Compiled:
