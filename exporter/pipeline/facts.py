@@ -29,8 +29,8 @@ from mbexport.pipeline.stage_files import (
 from mbexport.report.content import preprocess_json, report_json, stages_json, to_bytes
 from mbexport.report.detector_content import anchors_json, boxes_json
 from mbexport.report.images import copies_json, left_out_json, unreadable_json
-from mbexport.verification.gates import NetworkFacts, default_limits, gate_values
-from mbexport.verification.judge import judge
+from mbexport.verification.gates import NetworkFacts
+from mbexport.verification.judge import judge_files
 from mbexport.verification.task_gates import TASK_GATES
 
 _BYTES_PER_WEIGHT: Final = 4
@@ -54,14 +54,7 @@ def report_of(run: Context, stages: Sequence[tuple[str, float, bool]]) -> bytes:
     )
     if calibration is not None:
         network = replace(network, **_in_float(calibration))
-    table = TASK_GATES[plan.task]
-    gates = judge(
-        gate_values(measured, table),
-        plan.limits,
-        defaults=default_limits(network, table),
-        strict=plan.strict,
-        gates=table,
-    )
+    gates = judge_files(measured, network, plan.limits, strict=plan.strict, gates=TASK_GATES[plan.task])
     report = report_json(measured, gates, run_facts(plan, facts, run.data, run.images, stages), strict=plan.strict)
     report |= {"training": run.read(HISTORY), "qat": run.read(TRAINING), "tried_normalizations": run.read(TRIED)}
     report |= {"import_agreement": run.read(AGREEMENT)}

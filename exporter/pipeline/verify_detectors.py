@@ -27,8 +27,8 @@ from mbexport.progress import Progress
 from mbexport.report.content import Json, report_json, to_bytes
 from mbexport.verification.detection.baseline import Baseline
 from mbexport.verification.detection.measure import MeasureOptions, measure_detection
-from mbexport.verification.gates import check_limits, default_limits, gate_values
-from mbexport.verification.judge import judge
+from mbexport.verification.gates import check_limits
+from mbexport.verification.judge import judge_files
 from mbexport.verification.task_gates import TASK_GATES
 from mbexport.workdir import Workdir
 
@@ -69,13 +69,8 @@ def verify_detectors(
             ),
             progress=progress,
         )
-        gates = judge(
-            gate_values(found.measured, table),
-            options.limits,
-            defaults=default_limits(network_of_files(known.runner, found.measured), table),
-            strict=options.strict,
-            gates=table,
-        )
+        network = network_of_files(known.runner, found.measured)
+        gates = judge_files(found.measured, network, options.limits, strict=options.strict, gates=table)
         facts = report_facts(known, data, readable, classes=len(data.class_names), is_reference=reference is not None)
         content = to_bytes(report_json(found.measured, gates, facts, strict=options.strict))
         if workdir is not None:

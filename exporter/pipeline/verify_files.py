@@ -40,8 +40,8 @@ from mbexport.report.content import Json, report_json, to_bytes
 from mbexport.verification.classification.baseline import Baseline
 from mbexport.verification.classification.collect import collect
 from mbexport.verification.classification.measure import MeasureOptions, measure_all
-from mbexport.verification.gates import NetworkFacts, check_limits, default_limits, gate_values
-from mbexport.verification.judge import judge
+from mbexport.verification.gates import NetworkFacts, check_limits
+from mbexport.verification.judge import judge_files
 from mbexport.workdir import Workdir
 
 
@@ -90,8 +90,8 @@ def verify_files(
             collect=collect if parts is None else parts.collect,
             progress=progress,
         )
-        defaults = default_limits(_network_facts(known, found.measured))
-        gates = judge(gate_values(found.measured), options.limits, defaults=defaults, strict=options.strict)
+        network = _network_facts(known, found.measured)
+        gates = judge_files(found.measured, network, options.limits, strict=options.strict)
         facts = {
             **report_facts(known, data, readable, classes=known.classes, is_reference=reference is not None),
             "tried_normalizations": _tried(known, readable.sets[0], pixels, seed=options.seed),

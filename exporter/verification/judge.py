@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from mbexport.verification.gates import GATES, Direction, Gate, Gates
-from mbexport.verification.measured_values import Value
+from mbexport.verification.gates import GATES, Direction, Gate, Gates, NetworkFacts, default_limits, gate_values
+from mbexport.verification.measured_values import Json, Value
 
 _ROUNDING: Final = 1e-9  # 0.864 - 0.848 is a little more than 0.016 in binary
 
@@ -46,6 +46,19 @@ class GateResult:
     advice: str
     subject: str | None
     reason: str | None = None
+
+
+def judge_files(
+    measured: Json,
+    network: NetworkFacts,
+    limits: Mapping[str, float],
+    *,
+    strict: bool = False,
+    gates: Gates = GATES,
+) -> tuple[GateResult, ...]:
+    """Judge what was `measured` of a network's files, by that network's own default limits where `limits` has none."""
+    defaults = default_limits(network, gates)
+    return judge(gate_values(measured, gates), limits, defaults=defaults, strict=strict, gates=gates)
 
 
 def judge(
