@@ -229,7 +229,8 @@ def hdf5_changed(content: bytes, rng: random.Random) -> bytes:
         kind = rng.randrange(4)
         if kind == 0 and "model_config" in file.attrs:
             text = file.attrs["model_config"]
-            file.attrs["model_config"] = json_changed(text if isinstance(text, bytes) else text.encode(), rng)
+            changed = json_changed(text if isinstance(text, bytes) else text.encode(), rng)
+            file.attrs["model_config"] = changed.replace(b"\0", b"")  # which no text of HDF5 can hold
         else:
             _change_array(file, rng)
     return buffer.getvalue()
