@@ -4,17 +4,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mbexport.errors import DataError
 from mbexport.formats.delegates.op import Op, Shape, Source
 
 _OWN_DOMAINS = ("", "ai.onnx")
 
 
 def onnx_ops(file: Path) -> list[Op]:
-    """Each node of the graph, in its order, but for those that only hold a constant."""
+    """Each node of the graph, in its order, but for those that only hold a constant.
+
+    Raises `DataError` for a file whose ops contradict each other.
+    """
     import onnx
 
-    model = onnx.shape_inference.infer_shapes(onnx.load(str(file)))
-    graph = model.graph
+    from mbexport.formats.onnx.structure import with_shapes
+
+    try:
+        graph = with_shapes(onnx.load(str(file))).graph
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from None
     values = {value.name: value for value in (*graph.input, *graph.value_info, *graph.output)}
     sources = {tensor.name: Source.CONSTANT for tensor in graph.initializer}
     found = []

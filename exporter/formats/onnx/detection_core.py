@@ -10,6 +10,7 @@ from onnx import helper
 from mbexport.errors import StageError
 from mbexport.formats.detection_tail import DetectionTail
 from mbexport.formats.onnx.passes.graph import constants_of, drop_unused, producers_of, replace_uses
+from mbexport.formats.onnx.structure import with_shapes
 from mbexport.models.detection.settings import PostProcess
 
 
@@ -22,7 +23,7 @@ def without_detection_tail(content: bytes) -> bytes:
     found = _Tail.of(model)
     if found is None:
         raise StageError("the .onnx must end in a detection tail as it is appended here, got another end")
-    inferred = onnx.shape_inference.infer_shapes(model)
+    inferred = with_shapes(model)
     types = {value.name: value.type for value in inferred.graph.value_info}
     makers = producers_of(model)
     del model.graph.output[:]
@@ -46,7 +47,7 @@ def detection_tail_of(content: bytes) -> DetectionTail | None:
     constants = constants_of(model)
     most, overlap, score = (constants[name].item() for name in found.limits)
     y, x, height, width = constants[found.scales].tolist()
-    shapes = {value.name: value for value in onnx.shape_inference.infer_shapes(model).graph.value_info}
+    shapes = {value.name: value for value in with_shapes(model).graph.value_info}
     logits = shapes[found.logits].type.tensor_type.shape.dim
     return DetectionTail(
         anchors=constants[found.anchors],

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mbexport.errors import DataError
+from mbexport.formats.runner import first_line
 
 _MAX_FILE_BYTES: Final = (1 << 31) - 1  # of a protocol buffer
 _MAX_ELEMENTS: Final = 1 << 28  # of one tensor: a gigabyte of floats
@@ -106,3 +107,16 @@ def _require_text(what: str, message: Any, *fields: str) -> None:
         value = getattr(message, field)
         if any(isinstance(each, bytes) for each in ([value] if isinstance(value, str | bytes) else value)):
             raise DataError(f"{what} must be text in UTF-8, got other bytes")
+
+
+def with_shapes(model: Any) -> Any:
+    """The same ModelProto, with the types and shapes of all tensors that its ops imply.
+
+    Raises `DataError` for ops that contradict each other, or whose domain the file has no version of.
+    """
+    from onnx.shape_inference import InferenceError, infer_shapes
+
+    try:
+        return infer_shapes(model)
+    except InferenceError as error:
+        raise DataError(f"the types of its tensors cannot be told: {first_line(error)}") from None

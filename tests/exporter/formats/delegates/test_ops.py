@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tflite_by_hand import model_of, op_of, tensor_of, tflite_of
 
 from mbexport.calibration.affine import Affine
+from mbexport.errors import DataError
 from mbexport.formats.delegates.onnx_ops import onnx_ops
 from mbexport.formats.delegates.op import Op, Source
 from mbexport.formats.delegates.tflite_ops import tflite_ops
@@ -100,6 +101,17 @@ def test_each_op_of_an_onnx_file_is_read_and_constants_are_none(tmp_path):
         Op(name="Conv", types=floats, shapes=(image, scores), inputs=(X, Q, C)),
         Op(name="com.microsoft:QuickGelu", types=floats, shapes=(scores, scores), inputs=(X,)),
     ]
+
+
+def test_an_op_of_a_domain_without_a_version_is_one_line(tmp_path):
+    model = onnx.load(onnx_file(tmp_path / "net.onnx"))
+    del model.opset_import[:]
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    (tmp_path / "damaged.onnx").write_bytes(model.SerializeToString())
+    line = r"damaged\.onnx: the types of its tensors cannot be told: .*No opset import"
+    with pytest.raises(DataError, match=line) as found:
+        onnx_ops(tmp_path / "damaged.onnx")
+    assert "\n" not in str(found.value)
 
 
 @given(st.one_of(st.just("n"), st.integers(1, 64)))
