@@ -133,7 +133,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         return _invoke(words)
     except (Exception, KeyboardInterrupt) as error:
-        code, message = _explained(error, keeps_stages=not _KEEP_STAGES.isdisjoint(words[:1]))
+        code, message = _explained(error, keeps_stages=next(iter(words), None) in _KEEP_STAGES)
     if message:
         line = visible(_BREAKS.sub(" ", message.strip()), _LONGEST_ERROR)
         with suppress(OSError):  # of a terminal that has been closed

@@ -6,12 +6,25 @@ from typing import Any
 import numpy as np
 
 from mbexport.formats.coreml.package import MANIFEST, MODEL, WEIGHTS, manifest_of
+from mbexport.formats.description import Description
+from mbexport.models.facts import Output
+from mbexport.models.resolution import Resolution
 
 TYPES = {"str": 2, "float16": 10, "float32": 11, "int8": 21, "int32": 23}
 LABELS = ("cat", "dog")
 KERNEL = np.array([[0.5, -0.25, 0.125], [-1.0, 0.75, 0.5]], np.float32).reshape(2, 3, 1, 1)
 BIAS = np.array([0.25, -0.5], np.float32)
 SIDE = 2  # pixels
+ASKED = Description(
+    name="net",
+    text="a network",
+    labels=LABELS,
+    resolution=Resolution.square(SIDE),
+    channels=3,
+    mean=(127.5,),
+    std=(127.5,),
+    output=Output.SOFTMAX,
+)
 
 
 def varint(value: int) -> bytes:

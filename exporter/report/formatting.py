@@ -141,6 +141,12 @@ def slowdowns(report: Json) -> list[str]:
     ]
 
 
+def in_float(report: Json) -> list[str]:
+    """Say which layers of int8 files stay in float, and what that costs; nothing where all are integers."""
+    kept = layers_in_float(report)
+    return [*([kept] if kept else []), *slowdowns(report)]
+
+
 def other_speeds(artifacts: Sequence[Json], *, besides: int) -> tuple[list[str], list[list[str]]]:
     """Tabulate other speeds than one image on `besides` threads: names of columns, and a row for each artifact."""
     threads = sorted({row["threads"] for entry in artifacts for row in entry["threads"]} - {besides})

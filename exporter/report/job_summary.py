@@ -111,14 +111,8 @@ def _artifacts(report: Json) -> str:
         ]
         for entry in report["artifacts"]
     ]
-    return "\n\n".join(["### Artifacts", table(names, rows), *_layers_in_float(report)])
-
-
-def _layers_in_float(report: Json) -> list[str]:
-    """A list of what stays in float, and of what that costs; nothing where all layers are integers."""
-    kept = formatting.layers_in_float(report)
-    lines = [*([kept] if kept else []), *formatting.slowdowns(report)]
-    return ["\n".join(f"- {prose(line)}" for line in lines)] if lines else []
+    in_float = "\n".join(f"- {prose(line)}" for line in formatting.in_float(report))
+    return "\n\n".join(filter(None, ("### Artifacts", table(names, rows), in_float)))
 
 
 def _speedups(speedups: Sequence[Json]) -> str:

@@ -211,9 +211,7 @@ def _comparisons(report: Json) -> list[str]:
     lines += formatting.shares(report)
     lines += [*formatting.compiled_files(report), *formatting.packages(report)]
     lines += [f"{ratio['b']} is {formatting.speedup(ratio)}" for ratio in report["speedups"]]
-    kept = formatting.layers_in_float(report)
-    lines += [*([kept] if kept else []), *formatting.slowdowns(report)]
-    return lines + text.remarks(report)
+    return lines + formatting.in_float(report) + text.remarks(report)
 
 
 def _gate_table(report: Json, *, has_report: bool) -> Table:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mbexport.escaping.markup import clean
-from mbexport.report.formatting import layers_in_float, slowdowns
+from mbexport.report import formatting
 from mbexport.report.page.numbers import Json, elided, number, sentence, short_names
 from mbexport.report.tasks.registry import compared_with
 from mbexport.report.warnings import box_warnings, image_warnings, network_warnings
@@ -109,8 +109,7 @@ def caveats(report: Json) -> list[str]:
 
 def in_float(report: Json) -> list[str]:
     """Notes on the layers that stay in float, and on what they cost in speed; none where all are integers."""
-    kept = layers_in_float(report)
-    return [sentence(clean(line)) for line in [*([kept] if kept else []), *slowdowns(report)]]
+    return [sentence(clean(line)) for line in formatting.in_float(report)]
 
 
 def threads(artifacts: list[NumberedArtifact]) -> list[int]:

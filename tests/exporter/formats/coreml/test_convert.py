@@ -5,27 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tf_keras
-from coreml_by_hand import LABELS, SIDE, files_by_hand
+from coreml_by_hand import ASKED, SIDE, files_by_hand
 
 from mbexport.errors import OptionError, StageError
 from mbexport.formats.coreml import convert
 from mbexport.formats.coreml.convert import PackageConversion, package_files
 from mbexport.formats.coreml.rows import PACKAGES
-from mbexport.formats.description import Description
 from mbexport.models.facts import Output
-from mbexport.models.resolution import Resolution
 
 FP16, W8 = PACKAGES
-ASKED = Description(
-    name="net",
-    text="a network",
-    labels=LABELS,
-    resolution=Resolution.square(SIDE),
-    channels=3,
-    mean=(127.5,),
-    std=(127.5,),
-    output=Output.SOFTMAX,
-)
 DONE = "print('{\"error\": null}')\n"
 
 

@@ -4,29 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from coreml_by_hand import BIAS, KERNEL, LABELS, SIDE, files_by_hand, operation
+from coreml_by_hand import ASKED, BIAS, KERNEL, SIDE, files_by_hand, operation
 
 from mbexport.errors import StageError
 from mbexport.formats.coreml.codes import with_decided_codes
 from mbexport.formats.coreml.proof import require_as_asked
 from mbexport.formats.coreml.rows import PACKAGES
-from mbexport.formats.description import Description
 from mbexport.formats.tflite.integers import Decided
-from mbexport.models.facts import Output
-from mbexport.models.resolution import Resolution
 
 FP16, W8 = PACKAGES
 OWN = {"conv": Decided(kernel=KERNEL.transpose(2, 3, 1, 0), bias=BIAS, least=np.zeros(2))}
-ASKED = Description(
-    name="net",
-    text="a network",
-    labels=LABELS,
-    resolution=Resolution.square(SIDE),
-    channels=3,
-    mean=(127.5,),
-    std=(127.5,),
-    output=Output.SOFTMAX,
-)
 ROUNDED = {"codes": (np.full((2, 3, 1, 1), 3, np.int8), np.ones(2, np.float16)), "specification": 7}
 
 
